@@ -1,0 +1,78 @@
+"""The repository as it was read: paths and bytes. Everything before the writer sees the tree through this."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codemod.model import Refusal
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Files of a git work tree (tracked, and untracked ones git does not ignore), read on first use and kept.
+
+    `overlay` holds bytes that stand in for the file's own: how a plan is looked at before it is written.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    overlay: Mapping[str, bytes] = field(default_factory=dict)
+    _read: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+
+    def exists(self, path: str) -> bool:
+        """Whether `path` is a file of the tree."""
+        return path in self._paths
+
+    def read(self, path: str) -> bytes:
+        """The bytes of `path`. Raises Refusal where it cannot be read."""
+        if path in self.overlay:
+            return self.overlay[path]
+        if path not in self._read:
+            try:
+                self._read[path] = (self.root / path).read_bytes()
+            except OSError as error:
+                raise Refusal(f"cannot read {path}: {error.strerror}") from error
+        return self._read[path]
+
+    def below(self, folder: str, suffixes: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The files in `folder` ("" is the root) and under it, with one of `suffixes` if any are given, sorted."""
+        prefix = f"{folder}/" if folder else ""
+        return tuple(f for f in self.files if f.startswith(prefix) and (not suffixes or f.endswith(suffixes)))
+
+    def with_overlay(self, changed: Mapping[str, bytes]) -> Snapshot:
+        """The same tree with the bytes of some files replaced, and files that were not there added."""
+        overlay = {**self.overlay, **changed}
+        return Snapshot(self.root, tuple(sorted({*self.files, *changed})), overlay, self._read)
+
+    @property
+    def _paths(self) -> frozenset[str]:
+        paths = self.__dict__.get("_path_set")
+        if paths is None:
+            paths = frozenset(self.files)
+            object.__setattr__(self, "_path_set", paths)
+        return paths
+
+
+def open_snapshot(start: Path) -> Snapshot:
+    """The git work tree that `start` lies in. Raises Refusal (exit 2) where there is none."""
+    if not start.exists():
+        raise Refusal(f"no such file or folder: {start}", exit_code=2)
+    folder = start if start.is_dir() else start.parent
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    if top is None:
+        raise Refusal(f"not a git repository: {start} (run `git init` and commit first)", exit_code=2)
+    root = Path(top.decode().strip())
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard") or b""
+    names = sorted({name.decode("utf-8", "surrogateescape") for name in listed.split(b"\0") if name})
+    return Snapshot(root, tuple(name for name in names if (root / name).is_file()))
+
+
+def _git(folder: Path, *arguments: str) -> bytes | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise Refusal("git is not installed") from error
+    return done.stdout if done.returncode == 0 else None
