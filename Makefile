@@ -1,0 +1,55 @@
+# `make test` and `make demo` need Python >= 3.10, make, git and a C++ compiler; the rest is installed into .venv.
+#
+#   PYTHON  the interpreter .venv is made with
+#   TORCH   what pip installs as torch. A CPU build is enough; where the default brings CUDA along, name another, as in
+#           make test TORCH="torch==2.13.0 --index-url URL-OF-A-CPU-INDEX"
+#   TREE    the tree that `make bench` measures
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TREE ?= csrc
+PYTEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+NVCC := $(or $(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
+NVCC_INCLUDE = $(dir $(realpath $(NVCC)))../include
+CUDA_HEADERS := nvidia-cublas nvidia-cusolver nvidia-cusparse
+
+.PHONY: demo test lint format bench docs replay clean
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet $(TORCH)
+	$(PIP) install --quiet --editable '.[verify,dev]'
+ifeq ($(NVCC),)
+	@echo "nvcc not found: CUDA units will not be compiled"
+else ifeq ($(wildcard $(NVCC_INCLUDE)/cublas_v2.h),)
+	$(PIP) install --quiet --no-deps $(CUDA_HEADERS)
+endif
+	@touch $@
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+demo: $(VENV)/.ready
+	$(BIN)/python tests/demo.py build/demo
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready
+	$(BIN)/python tests/bench/bench.py $(TREE)
+
+docs: $(VENV)/.ready
+	$(BIN)/torch-stabilize explain --all --format md > docs/codes.md
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
