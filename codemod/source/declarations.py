@@ -1,0 +1,120 @@
+"""Names that a scope declares, with the type each is written with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tree_sitter import Node
+
+# Nodes whose children declare names in the scope around them.
+TRANSPARENT = frozenset({
+    "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "preproc_elifdef", "ERROR", "case_statement",
+    "template_declaration", "linkage_specification", "condition_clause", "init_statement", "labeled_statement",
+})  # fmt: skip
+PARAMETERS = frozenset({"parameter_declaration", "optional_parameter_declaration", "variadic_parameter_declaration"})
+_DECLARATIONS = frozenset({"declaration", "field_declaration", "for_range_loop"}) | PARAMETERS
+_NAMES = frozenset({"identifier", "field_identifier"})
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A declared name: `type_text` as written with `*` and `&`, `value` its initialiser if it has one.
+
+    `index` is the place in a structured binding; `element` says the value is a range whose elements are meant.
+    """
+
+    name: str
+    start: int
+    type_text: str
+    value: Node | None = None
+    index: int | None = None
+    element: bool = False
+
+
+def text_of(node: Node) -> str:
+    """The source of `node`."""
+    return (node.text or b"").decode("utf-8", "replace")
+
+
+def innermost_name(declarator: Node) -> tuple[Node | None, str]:
+    """The identifier inside pointer, reference, array and function declarators, with the `*`, `&` met on the way."""
+    marks = ""
+    node: Node | None = declarator
+    while node is not None and node.type not in _NAMES and node.type != "structured_binding_declarator":
+        if node.type == "pointer_declarator":
+            marks += "*"
+        elif node.type == "reference_declarator":
+            marks += "&"
+        elif node.type == "array_declarator":
+            marks += "*"
+        node = node.child_by_field_name("declarator") or next(
+            (c for c in node.named_children if c.type.endswith("declarator") or c.type in _NAMES), None
+        )
+    return node, marks
+
+
+def _declarators(node: Node) -> Iterator[tuple[Node, Node | None]]:
+    for child in node.children_by_field_name("declarator"):
+        if child.type == "init_declarator":
+            inner = child.child_by_field_name("declarator")
+            if inner is not None:
+                yield inner, child.child_by_field_name("value")
+        else:
+            yield child, node.child_by_field_name("default_value") or node.child_by_field_name("right")
+
+
+def declared_by(node: Node) -> Iterator[Declared]:
+    """What one declaration, parameter or range loop declares."""
+    kind = node.child_by_field_name("type")
+    if kind is None:
+        return
+    qualifiers = " ".join(text_of(c) for c in node.children if c.type == "type_qualifier")
+    type_text = f"{qualifiers} {text_of(kind)}".strip()
+    for declarator, value in _declarators(node):
+        name, marks = innermost_name(declarator)
+        if name is None:
+            continue
+        element = node.type == "for_range_loop"
+        if name.type == "structured_binding_declarator":
+            for index, part in enumerate(c for c in name.named_children if c.type == "identifier"):
+                yield Declared(text_of(part), part.start_byte, "auto", value, index, element)
+        else:
+            yield Declared(text_of(name), name.start_byte, type_text + marks, value, None, element)
+
+
+def declared_in(scope: Node) -> Iterator[Declared]:
+    """What `scope` declares directly: statements of a block, parameters of a function or lambda, loop variables."""
+    if scope.type in _DECLARATIONS:
+        yield from declared_by(scope)
+    if scope.type in ("function_definition", "lambda_expression", "catch_clause"):
+        for parameter in _parameters(scope):
+            yield from declared_by(parameter)
+        return
+    for child in scope.children:
+        if child.type in _DECLARATIONS and child.type != "for_range_loop":
+            yield from declared_by(child)
+            if scope.type == "ERROR":
+                yield from _loose_parameters(child)
+        elif child.type in TRANSPARENT:
+            yield from declared_in(child)
+        elif scope.type == "ERROR":
+            yield from _loose_parameters(child)
+
+
+def _loose_parameters(node: Node) -> Iterator[Declared]:
+    """In a broken tree a function's head may stand beside its body: its parameters are taken as the scope's."""
+    if node.type in ("function_declarator", "parameter_list", "declaration", "pointer_declarator"):
+        for parameter in _parameters(node):
+            yield from declared_by(parameter)
+
+
+def _parameters(node: Node) -> Iterator[Node]:
+    """The parameters of the outermost parameter list below `node`, bodies not entered."""
+    for child in node.children:
+        if child.type in PARAMETERS:
+            yield child
+        elif child.type in ("compound_statement", "field_initializer_list"):
+            continue
+        elif child.type.endswith("declarator") or child.type in ("parameter_list", "ERROR"):
+            yield from _parameters(child)

@@ -1,0 +1,343 @@
+"""Find the type of an expression by looking at declarations, as a reader would.
+
+Locals, parameters, members, lambdas, range loops, structured bindings and `auto` from the return types of known
+functions. In a macro body a free name or a parameter is looked up where the macro is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tree_sitter import Node
+
+from codemod.model import Span
+from codemod.source.declarations import Declared, declared_in, text_of
+from codemod.source.document import Document, Fragment
+from codemod.source.types import TENSOR, UNKNOWN, CppType, parse_type, split_arguments
+
+_CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
+_COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_DEPTH = 24
+_FALLBACK = re.compile(
+    rb"(?P<type>\b(?:const\s+)?(?:(?:torch|at|c10|std)::)+(?:stable::)?(?:optional\s*<[^;{}]*?>|Tensor))"
+    rb"(?:\s+const)?\s*[&*]*\s*\b(?P<name>[A-Za-z_]\w*)\b"
+)
+
+
+@dataclass(frozen=True)
+class KnownReturns:
+    """Return types the finder may rely on: of methods by name, and of functions by qualified or bare name."""
+
+    method: Callable[[str], str]
+    function: Callable[[str], str]
+
+
+@dataclass
+class TypeFinder:
+    """Types of expressions in a set of documents that belong together. Results are kept; documents do not change."""
+
+    documents: Sequence[Document]
+    returns: KnownReturns
+    _scopes: dict[tuple[int, int], dict[str, list[Declared]]] = field(default_factory=dict)
+    _members: Mapping[str, dict[str, str]] | None = None
+
+    def type_of(self, node: Node, fragment: Fragment, document: Document, depth: int = 0) -> CppType:
+        """The type of the expression `node`, or UNKNOWN."""
+        if depth > _DEPTH:
+            return UNKNOWN
+        reader = getattr(self, f"_{node.type}", None)
+        if reader is not None:
+            found: CppType = reader(node, fragment, document, depth + 1)
+            return found
+        if node.type in ("parenthesized_expression", "comma_expression", "argument_list"):
+            inner = [c for c in node.named_children if c.type != "comment"]
+            return self.type_of(inner[-1], fragment, document, depth + 1) if inner else UNKNOWN
+        return UNKNOWN
+
+    # names -----------------------------------------------------------------------------------------------------------
+
+    def type_of_name(self, name: str, node: Node, fragment: Fragment, document: Document, depth: int = 0) -> CppType:
+        """The type of the variable `name` as seen from `node`."""
+        scope: Node | None = node
+        while scope is not None:
+            declared = self._names(scope).get(name)
+            if declared:
+                before = [d for d in declared if d.start <= node.start_byte] or declared[:1]
+                return self._declared_type(before[-1], fragment, document, depth)
+            scope = scope.parent
+        if fragment.macro is not None:
+            return self._type_at_uses(name, fragment, document, depth)
+        return self._fallback(name, document, fragment.span(node).start)
+
+    def _names(self, scope: Node) -> dict[str, list[Declared]]:
+        key = (scope.id, scope.start_byte)
+        if key not in self._scopes:
+            names: dict[str, list[Declared]] = {}
+            for declared in declared_in(scope):
+                names.setdefault(declared.name, []).append(declared)
+            self._scopes[key] = names
+        return self._scopes[key]
+
+    def _declared_type(self, declared: Declared, fragment: Fragment, document: Document, depth: int) -> CppType:
+        written = parse_type(declared.type_text)
+        if written.name != "auto" and declared.index is None:
+            return written
+        if declared.value is None:
+            return UNKNOWN
+        value = self.type_of(declared.value, fragment, document, depth + 1)
+        if declared.element:
+            value = value.inner or UNKNOWN
+        if declared.index is not None:
+            arguments = value.arguments
+            return arguments[declared.index] if declared.index < len(arguments) else UNKNOWN
+        return value
+
+    def _fallback(self, name: str, document: Document, before: int) -> CppType:
+        """In code the grammar cannot follow: the last `Tensor NAME` that was written before the place."""
+        wanted = name.encode()
+        found = UNKNOWN
+        if wanted not in document.code:
+            return found
+        for match in _FALLBACK.finditer(document.code, 0, before):
+            if match.group("name") == wanted:
+                found = parse_type(match.group("type").decode())
+        return found
+
+    # macros ----------------------------------------------------------------------------------------------------------
+
+    def _type_at_uses(self, name: str, fragment: Fragment, document: Document, depth: int) -> CppType:
+        assert fragment.macro is not None
+        found: set[CppType] = set()
+        for user, use_fragment, arguments, node in self.uses(fragment.macro.name):
+            seen = UNKNOWN
+            params = fragment.macro.params or ()
+            if name in params:
+                place = params.index(name)
+                if place < len(arguments):
+                    seen = self._type_of_span(arguments[place], use_fragment, user, depth + 1)
+            elif depth < _DEPTH:
+                seen = self.type_of_name(name, node, use_fragment, user, depth + 1)
+            if seen.is_known:
+                found.add(CppType(seen.name, seen.arguments, seen.pointers))
+        return found.pop() if len(found) == 1 else UNKNOWN
+
+    def uses(self, macro: str) -> list[tuple[Document, Fragment, tuple[Span, ...], Node]]:
+        """Where `macro` is called: document, fragment, the spans of its arguments, the node at the place."""
+        found = []
+        pattern = re.compile(rb"\b" + re.escape(macro.encode()) + rb"\s*\(")
+        for document in self.documents:
+            for match in pattern.finditer(document.code):
+                line_start = document.code.rfind(b"\n", 0, match.start()) + 1
+                if re.match(rb"\s*#\s*define\s+$", document.code[line_start : match.start()]):
+                    continue
+                fragment = document.fragment_at(match.start())
+                node = fragment.node_at(Span(match.start(), match.start() + len(macro)))
+                if node is not None:
+                    found.append((document, fragment, argument_spans(document, match.end() - 1), node))
+        return found
+
+    def _type_of_span(self, span: Span, fragment: Fragment, document: Document, depth: int) -> CppType:
+        node = fragment.node_at(span)
+        return self.type_of(node, fragment, document, depth) if node is not None else UNKNOWN
+
+    # expressions -----------------------------------------------------------------------------------------------------
+
+    def _identifier(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        return self.type_of_name(text_of(node), node, fragment, document, depth)
+
+    def _call_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        callee = node.child_by_field_name("function")
+        if callee is None:
+            return UNKNOWN
+        if callee.type == "field_expression":
+            return self._method_call(node, callee, fragment, document, depth)
+        name = text_of(callee)
+        bare, bracket, rest = name.partition("<")
+        bare = bare.strip()
+        if bare in _CASTS and bracket:
+            return parse_type(rest.rpartition(">")[0])
+        if bare in ("std::move", "std::forward", "std::as_const"):
+            arguments = node.child_by_field_name("arguments")
+            return self.type_of(arguments, fragment, document, depth) if arguments is not None else UNKNOWN
+        if bare in ("std::make_tuple", "std::tie", "std::make_pair"):
+            arguments = node.child_by_field_name("arguments")
+            parts = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+            return CppType("tuple", tuple(self.type_of(p, fragment, document, depth) for p in parts))
+        if bare in ("std::make_optional",):
+            arguments = node.child_by_field_name("arguments")
+            inner = self.type_of(arguments, fragment, document, depth) if arguments is not None else UNKNOWN
+            return CppType("optional", (inner,))
+        known = self.returns.function(bare)
+        if known:
+            return parse_type(known)
+        as_type = parse_type(name)
+        if as_type.name in ("Tensor", "TensorOptions", "Device", "IntArrayRef", "ScalarType", "optional", "vector"):
+            return as_type
+        if re.fullmatch(r"[A-Za-z_]\w*", name):
+            local = self.type_of_name(name, callee, fragment, document, depth)
+            return local if not local.is_known else UNKNOWN
+        return UNKNOWN
+
+    def _method_call(
+        self, node: Node, callee: Node, fragment: Fragment, document: Document, depth: int
+    ) -> CppType:
+        receiver, method = receiver_type_parts(callee)
+        if receiver is None:
+            return UNKNOWN
+        owner = self.type_of(receiver, fragment, document, depth)
+        return self.method_result(owner, method, text_of(callee))
+
+    def method_result(self, owner: CppType, method: str, callee: str = "") -> CppType:
+        """What `owner.method()` returns."""
+        if owner.is_tensor:
+            return parse_type(self.returns.method(method) or "")
+        if owner.name == "optional":
+            return (owner.inner or UNKNOWN) if method in ("value", "value_or", "get") else CppType("bool")
+        if owner.name == "TensorOptions":
+            return CppType("TensorOptions") if method not in ("has_dtype", "has_device") else CppType("bool")
+        if owner.name == "CUDAStream":
+            return CppType("cudaStream_t") if method == "stream" else UNKNOWN
+        if owner.name == "Device":
+            return {"index": CppType("int64_t"), "type": CppType("DeviceType")}.get(method, CppType("bool"))
+        if owner.name in ("vector", "array", "ArrayRef", "TensorList", "IntArrayRef"):
+            if method in ("at", "front", "back"):
+                return owner.inner or UNKNOWN
+            return CppType("size_t") if method == "size" else UNKNOWN
+        return UNKNOWN
+
+    def _field_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        receiver, member = receiver_type_parts(node)
+        if receiver is None:
+            return UNKNOWN
+        owner = self.type_of(receiver, fragment, document, depth)
+        if not owner.is_known:
+            return UNKNOWN
+        written = self._member_table().get(owner.name, {}).get(member, "")
+        return parse_type(written) if written else UNKNOWN
+
+    def _member_table(self) -> Mapping[str, dict[str, str]]:
+        if self._members is None:
+            table: dict[str, dict[str, str]] = {}
+            for document in self.documents:
+                for match in re.finditer(rb"\b(?:struct|class)\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{", document.code):
+                    node = document.whole.node_at(Span(match.end() - 1, match.end()))
+                    while node is not None and node.type != "field_declaration_list":
+                        node = node.parent
+                    if node is not None:
+                        fields = {d.name: d.type_text for d in declared_in(node)}
+                        table.setdefault(match.group(1).decode(), {}).update(fields)
+            self._members = table
+        return self._members
+
+    def _subscript_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        base = node.child_by_field_name("argument")
+        owner = self.type_of(base, fragment, document, depth) if base is not None else UNKNOWN
+        if owner.is_tensor:
+            return TENSOR
+        if owner.pointers:
+            return CppType(owner.name, owner.arguments, owner.pointers - 1)
+        return owner.inner or UNKNOWN
+
+    def _pointer_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        argument = node.child_by_field_name("argument")
+        owner = self.type_of(argument, fragment, document, depth) if argument is not None else UNKNOWN
+        if text_of(node).startswith("&"):
+            return CppType(owner.name, owner.arguments, owner.pointers + 1) if owner.is_known else UNKNOWN
+        if owner.pointers:
+            return CppType(owner.name, owner.arguments, owner.pointers - 1)
+        return (owner.inner or UNKNOWN) if owner.name in ("optional", "unique_ptr", "shared_ptr") else UNKNOWN
+
+    def _conditional_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        for field_name in ("consequence", "alternative"):
+            branch = node.child_by_field_name(field_name)
+            found = self.type_of(branch, fragment, document, depth) if branch is not None else UNKNOWN
+            if found.is_known:
+                return found
+        return UNKNOWN
+
+    def _binary_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        operator = node.child_by_field_name("operator")
+        sign = text_of(operator) if operator is not None else ""
+        sides = [node.child_by_field_name(side) for side in ("left", "right")]
+        kinds = [self.type_of(side, fragment, document, depth) for side in sides if side is not None]
+        if any(kind.is_tensor for kind in kinds):
+            return TENSOR
+        if sign in _COMPARISON or sign in ("&&", "||"):
+            return CppType("bool")
+        return next((kind for kind in kinds if kind.is_known), UNKNOWN) if sign in _ARITHMETIC else UNKNOWN
+
+    def _assignment_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        left = node.child_by_field_name("left")
+        return self.type_of(left, fragment, document, depth) if left is not None else UNKNOWN
+
+    def _cast_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        kind = node.child_by_field_name("type")
+        return parse_type(text_of(kind)) if kind is not None else UNKNOWN
+
+    def _compound_literal_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        kind = node.child_by_field_name("type")
+        return parse_type(text_of(kind)) if kind is not None else UNKNOWN
+
+    def _number_literal(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        text = text_of(node)
+        return CppType("double" if re.search(r"[.eEfF]", text) and not text.startswith("0x") else "int64_t")
+
+    def _string_literal(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        return CppType("char", pointers=1, const=True)
+
+    def _qualified_identifier(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        text = text_of(node)
+        if re.match(r"(?:torch|at|c10)::(?:headeronly::)?(?:ScalarType::\w+|k[A-Z]\w*)$", text):
+            return CppType("Device" if text.endswith(("kCUDA", "kCPU")) else "ScalarType")
+        return UNKNOWN
+
+
+def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:
+    """The receiver and the bare member name of `receiver.member` or `receiver->member<T>`."""
+    member = callee.child_by_field_name("field")
+    name = text_of(member).partition("<")[0].strip() if member is not None else ""
+    return callee.child_by_field_name("argument"), name.removeprefix("template ").strip()
+
+
+def argument_spans(document: Document, opening: int) -> tuple[Span, ...]:
+    """The spans of the arguments between the parenthesis at `opening` and its partner, blanks trimmed."""
+    code = document.code
+    depth, index, start = 0, opening, opening + 1
+    spans: list[Span] = []
+
+    def close(end: int) -> None:
+        raw = code[start:end].replace(b"\\\n", b"  ").replace(b"\\\r\n", b"   ")
+        left = len(raw) - len(raw.lstrip())
+        right = len(raw.rstrip())
+        if right > left:
+            spans.append(Span(start + left, start + right))
+
+    while index < len(code):
+        byte = code[index : index + 1]
+        if byte in b"([{":
+            depth += 1
+        elif byte in b")]}":
+            depth -= 1
+            if depth == 0:
+                close(index)
+                return tuple(spans)
+        elif byte == b"," and depth == 1 and not _inside_template(code, start, index):
+            close(index)
+            start = index + 1
+        index += 1
+    return tuple(spans)
+
+
+def _inside_template(code: bytes, start: int, comma: int) -> bool:
+    """Whether the comma stands between the angle brackets of a template argument list: `f<a, b>(c)`."""
+    before = code[start:comma]
+    opened = re.search(rb"[A-Za-z_]\w*\s*<(?![<=])[^<>()]*(?:<[^<>()]*>[^<>()]*)*$", before)
+    if not opened:
+        return False
+    return bool(re.match(rb",[^<>();]*(?:<[^<>()]*>[^<>();]*)*>\s*[({:]", code[comma : comma + 200]))
+
+
+__all__ = ["KnownReturns", "TypeFinder", "argument_spans", "receiver_type_parts", "split_arguments"]

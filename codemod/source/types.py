@@ -1,0 +1,92 @@
+"""C++ types as far as a migration needs them: enough to tell a tensor from a string, without a compiler."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_WORDS_AWAY = re.compile(r"\b(?:const|constexpr|static|inline|typename|volatile|mutable|extern|struct|class|thread_local|__restrict__|__restrict|__device__|__host__|__shared__|__constant__)\b")
+_KNOWN = {
+    "Tensor": "Tensor", "TensorBase": "Tensor", "optional": "optional", "OptionalRef": "optional",
+    "TensorOptions": "TensorOptions", "ScalarType": "ScalarType", "Dtype": "ScalarType", "TypeMeta": "ScalarType",
+    "Device": "Device", "DeviceType": "DeviceType", "Layout": "Layout", "MemoryFormat": "MemoryFormat",
+    "IntArrayRef": "IntArrayRef", "IntHeaderOnlyArrayRef": "IntArrayRef", "SymIntArrayRef": "IntArrayRef",
+    "ArrayRef": "ArrayRef", "HeaderOnlyArrayRef": "ArrayRef", "TensorList": "TensorList",
+    "CUDAStream": "CUDAStream", "Scalar": "Scalar", "vector": "vector", "array": "array", "tuple": "tuple",
+    "pair": "tuple", "string": "string", "string_view": "string", "cudaDeviceProp": "cudaDeviceProp",
+    "Half": "Half", "BFloat16": "BFloat16", "SymInt": "int64_t",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CppType:
+    """A type by its last name (`Tensor`, `optional`, `int64_t`), its template arguments and its pointer depth.
+
+    `const` is the constness of what is named or, for a pointer, of what it points to.
+    """
+
+    name: str
+    arguments: tuple[CppType, ...] = ()
+    pointers: int = 0
+    const: bool = False
+    reference: bool = False
+
+    @property
+    def is_tensor(self) -> bool:
+        """A tensor by value or reference, not a pointer to one."""
+        return self.name == "Tensor" and self.pointers == 0
+
+    @property
+    def is_known(self) -> bool:
+        """False for `auto` and for what could not be read."""
+        return self.name not in ("", "auto")
+
+    @property
+    def inner(self) -> CppType | None:
+        """The first template argument: what an optional, a vector or a list holds."""
+        if self.name == "TensorList":
+            return TENSOR
+        if self.name == "IntArrayRef":
+            return CppType("int64_t")
+        return self.arguments[0] if self.arguments else None
+
+
+TENSOR = CppType("Tensor")
+UNKNOWN = CppType("")
+
+
+def split_arguments(text: str) -> tuple[str, ...]:
+    """The comma-separated parts of `text`, commas inside brackets left alone: "a, b<c, d>" has two."""
+    parts: list[str] = []
+    depth, start = 0, 0
+    for index, character in enumerate(text):
+        if character in "<([{":
+            depth += 1
+        elif character in ">)]}" and not (character == ">" and index and text[index - 1] == "-"):
+            depth -= 1
+        elif character == "," and depth == 0:
+            parts.append(text[start:index].strip())
+            start = index + 1
+    rest = text[start:].strip()
+    return (*parts, rest) if rest or parts else ()
+
+
+def parse_type(text: str) -> CppType:
+    """Read a type as written: `const std::optional<torch::Tensor>&`. What it cannot read is UNKNOWN."""
+    constant = bool(re.search(r"\bconst\b", text.partition("<")[0] + text.rpartition(">")[2]))
+    bare = _WORDS_AWAY.sub(" ", text).strip()
+    head, bracket, rest = bare.partition("<")
+    arguments: tuple[CppType, ...] = ()
+    tail = ""
+    if bracket:
+        inside, _, tail = rest.rpartition(">")
+        arguments = tuple(parse_type(part) for part in split_arguments(inside))
+    suffix = tail if bracket else head
+    name = re.sub(r"[&*\s\[\]]+$", "", head).strip()
+    last = re.split(r"::", name)[-1].strip() if name else ""
+    # `std::optional<T>::value_type` and the like are beyond what is read here
+    if bracket and "::" in tail:
+        return UNKNOWN
+    if not re.fullmatch(r"[A-Za-z_]\w*(?:\s+\w+)*", last):
+        return UNKNOWN
+    return CppType(_KNOWN.get(last, last), arguments, suffix.count("*"), constant, "&" in suffix)
