@@ -1,0 +1,319 @@
+"""The free functions a file declares and defines, read from its tokens rather than its tree.
+
+Attributes, CUDA qualifiers, export macros and code the grammar cannot follow do not matter here: a function is what has
+a type, a name and a parameter list at namespace scope. Members of classes are left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codemod.model import Span
+from codemod.source.brackets import closing_angle, partners, plain_code, split_spans
+from codemod.source.conditions import conditions_at
+from codemod.source.document import Document
+
+_STOP = re.compile(rb"[;{}(\[=]")
+_NAMESPACE = re.compile(rb"^(?:inline\s+)?namespace\b\s*(?:\[\[.*?\]\]\s*)*(?P<name>[\w:\s]*)$", re.DOTALL)
+_TYPE_BODY = re.compile(rb"^(?:typedef\s+)?(?:class|struct|union|enum)\b")
+_NOT_A_NAME = frozenset(
+    b"__launch_bounds__ __attribute__ __declspec alignas decltype noexcept requires if for while switch return "
+    b"sizeof catch static_assert asm defined __cluster_dims__ __maxnreg__".split()
+)
+_TAIL = re.compile(
+    rb"^(?:\s|\bconst\b|\bnoexcept\b(?:\s*\([^()]*\))?|\boverride\b|\bfinal\b|&|\btry\b|\[\[.*?\]\]"
+    rb"|__attribute__\s*\(\(.*?\)\)|[A-Z][A-Z0-9_]*\b(?:\s*\([^()]*\))?)*(?:->(?P<returns>.*))?$",
+    re.DOTALL,
+)
+_SPECIFIER = re.compile(
+    r"\b(?:static|inline|extern|constexpr|consteval|friend|virtual|explicit|__global__|__device__|__host__|__inline__"
+    r"|__forceinline__|__noinline__|PyMODINIT_FUNC)\b|\[\[.*?\]\]|\b(?:__launch_bounds__|__attribute__|__declspec"
+    r"|alignas|__cluster_dims__|__maxnreg__)\s*\((?:[^()]|\([^()]*\))*\)",
+    re.DOTALL,
+)
+_EXPORT_MACRO = re.compile(r"^[A-Z][A-Z0-9_]{2,}(?:\s*\([^()]*\))?\s+(?=[A-Za-z_:])")
+_PARAMETER = re.compile(r"^(?P<type>.*[\s&*>\])])(?P<name>[A-Za-z_]\w*)(?P<array>(?:\s*\[[^\]]*\])*)$", re.DOTALL)
+_TYPE_WORDS = frozenset(
+    "const volatile unsigned signed int long short char bool float double auto void __restrict__ __restrict".split()
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its type and name as written (the name may be empty), its default, and where it stands."""
+
+    type_text: str
+    name: str
+    default: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function at namespace scope, declared or defined.
+
+    `span` runs from its first word (`template <...>` included) to its `;` or closing brace; `head` leaves out the body
+    and the `;`. `is_local` says that no other unit can see it.
+    """
+
+    name: str
+    namespace: tuple[str, ...]
+    return_type: str
+    parameters: tuple[Parameter, ...]
+    template: str
+    is_static: bool
+    is_extern_c: bool
+    is_device: bool
+    span: Span
+    head: Span
+    body: Span | None
+    conditions: tuple[str, ...]
+
+    @property
+    def is_definition(self) -> bool:
+        """Whether the body stands here."""
+        return self.body is not None
+
+    @property
+    def is_local(self) -> bool:
+        """Static, or in a namespace without a name."""
+        return self.is_static or "" in self.namespace
+
+    @property
+    def qualified(self) -> str:
+        """The name with its namespaces: `vllm::detail::f`."""
+        return "::".join((*filter(None, self.namespace), self.name))
+
+    def answers_to(self, reference: str) -> bool:
+        """Whether `reference`, a name as written somewhere, may mean this function."""
+        wanted = reference.strip().removeprefix("::")
+        return self.qualified == wanted or self.qualified.endswith(f"::{wanted}") or wanted.endswith(f"::{self.qualified}")
+
+
+@functools.lru_cache(maxsize=512)
+def read_signatures(document: Document) -> tuple[Function, ...]:
+    """Every function at namespace scope of `document`, in file order."""
+    code = plain_code(document)
+    return tuple(_scope(document, code, 0, len(code), (), False))
+
+
+def _scope(
+    document: Document, code: bytes, start: int, end: int, namespace: tuple[str, ...], extern_c: bool
+) -> Iterator[Function]:
+    pairs = partners(document)
+    begin = index = start
+    while index < end:
+        if index == begin:
+            index = max(index, _behind_template(code, _skip_blanks(code, begin, end), end) or index)
+        match = _STOP.search(code, index, end)
+        if match is None:
+            return
+        index = match.start()
+        sign = match.group()
+        if sign in (b"(", b"["):
+            index = pairs.get(index, index) + 1
+        elif sign == b"=":
+            index = _behind_initialiser(code, pairs, index, end)
+        elif sign == b"{":
+            close = min(pairs.get(index, end), end)
+            yield from _braced(document, code, begin, index, close, namespace, extern_c)
+            begin = index = close + 1
+        else:
+            if sign == b";" and (function := _function(document, code, begin, index, None, namespace, extern_c)):
+                yield function
+            begin = index = index + 1
+
+
+def _behind_initialiser(code: bytes, pairs: dict[int, int], index: int, end: int) -> int:
+    """Behind an `=`: an operator's name, a comparison or a default stays; an initialiser is skipped to its `;`."""
+    if re.search(rb"operator\s*[-+*/%^&|<>!=]*$", code[max(0, index - 24) : index]):
+        return index + 1
+    while index < end and code[index : index + 1] != b";":
+        index = pairs.get(index, index) + 1
+    return index
+
+
+def _braced(
+    document: Document, code: bytes, begin: int, brace: int, close: int, namespace: tuple[str, ...], extern_c: bool
+) -> Iterator[Function]:
+    head = code[begin:brace].strip()
+    if match := _NAMESPACE.match(head):
+        names = tuple(part.strip().decode() for part in match.group("name").split(b"::"))
+        yield from _scope(document, code, brace + 1, close, (*namespace, *names), extern_c)
+    elif re.fullmatch(rb'extern\s*"\s*"', head):
+        yield from _scope(document, code, brace + 1, close, namespace, True)
+    elif function := _function(document, code, begin, brace, close, namespace, extern_c):
+        yield function
+
+
+def _function(
+    document: Document,
+    code: bytes,
+    begin: int,
+    end: int,
+    close: int | None,
+    namespace: tuple[str, ...],
+    extern_c: bool,
+) -> Function | None:
+    """The function whose head is `code[begin:end]`, or None where that is something else."""
+    begin = _skip_blanks(code, begin, end)
+    head_end = _skip_back(code, begin, end)
+    after_template = _behind_template(code, begin, head_end)
+    if after_template is None or _TYPE_BODY.match(code[after_template:head_end]) and close is not None and (
+        not code[begin:head_end].endswith(b")")
+    ):
+        return None
+    if code[after_template:head_end].startswith((b"using ", b"typedef ", b"return ", b"friend ", b"template ")):
+        return None
+    found = _parameter_list(document, code, after_template, head_end)
+    if found is None:
+        return None
+    name_start, name, opening, closing, returns = found
+    before = document.data[after_template:name_start].decode("utf-8", "replace")
+    before_code = code[after_template:name_start].decode("utf-8", "replace")
+    return_type = returns or _return_type(before_code)
+    if not return_type or re.search(r"=(?<!operator=)|(?<!decltype)\(", return_type):
+        return None
+    parameters = _parameters(document, code, opening + 1, closing)
+    if parameters is None:
+        return None
+    parts = [part.strip() for part in name.split("::")]
+    extern = extern_c or bool(re.search(r'\bextern\s*"C"', before))
+    return Function(
+        name=parts[-1],
+        namespace=(*namespace, *filter(None, parts[:-1])),
+        return_type=return_type,
+        parameters=parameters,
+        template=" ".join(document.data[begin:after_template].decode("utf-8", "replace").split()),
+        is_static=bool(re.search(r"\bstatic\b", before_code)),
+        is_extern_c=extern,
+        is_device=bool(re.search(r"\b__(?:global|device)__\b", before_code)) and "__host__" not in before_code,
+        span=Span(begin, (close if close is not None else end) + 1),
+        head=Span(begin, head_end),
+        body=Span(end, close + 1) if close is not None else None,
+        conditions=conditions_at(document, begin),
+    )
+
+
+def _behind_template(code: bytes, begin: int, end: int) -> int | None:
+    """Behind `template <...>`, which may come more than once; None for an explicit instantiation."""
+    while match := re.compile(rb"template\b\s*").match(code, begin, end):
+        if code[match.end() : match.end() + 1] != b"<":
+            return None
+        close = closing_angle(code[:end], match.end())
+        if close < 0:
+            return None
+        begin = _skip_blanks(code, close + 1, end)
+    return begin
+
+
+def _parameter_list(document: Document, code: bytes, begin: int, end: int) -> tuple[int, str, int, int, str] | None:
+    """Where the name starts, the name, the parentheses of its parameters, and a trailing return type."""
+    pairs = partners(document)
+    index = begin
+    while (index := code.find(b"(", index, end)) >= 0:
+        closing = pairs.get(index, -1)
+        if not 0 <= closing < end:
+            return None
+        start, name = _name_before(code, begin, index)
+        tail = _TAIL.match(code[closing + 1 : end])
+        if name and tail and name not in _NOT_A_NAME:
+            returns = " ".join((tail.group("returns") or b"").decode("utf-8", "replace").split())
+            return start, name.decode(), index, closing, returns
+        index = closing + 1
+    return None
+
+
+def _name_before(code: bytes, begin: int, end: int) -> tuple[int, bytes]:
+    """The qualified name that ends at `end`, its template arguments left out, and where it starts; "" for none."""
+    words: list[bytes] = []
+    place = end
+    while True:
+        end = _skip_back(code, begin, place)
+        if code[begin:end].endswith(b">"):
+            end = _skip_back(code, begin, _opening_angle(code, begin, end - 1))
+        start = end
+        while start > begin and (code[start - 1 : start].isalnum() or code[start - 1 : start] in b"_~"):
+            start -= 1
+        if start == end or code[start : start + 1].isdigit():
+            return (place, b"::".join(words))
+        words.insert(0, code[start:end])
+        place = start
+        before = _skip_back(code, begin, start)
+        if code[begin:before][-2:] != b"::":
+            return (place, b"::".join(words))
+        place = before - 2
+
+
+def _skip_blanks(code: bytes, begin: int, end: int) -> int:
+    while begin < end and code[begin : begin + 1].isspace():
+        begin += 1
+    return begin
+
+
+def _skip_back(code: bytes, begin: int, end: int) -> int:
+    while end > begin and code[end - 1 : end].isspace():
+        end -= 1
+    return end
+
+
+def _opening_angle(code: bytes, begin: int, closing: int) -> int:
+    """The offset of the `<` that the `>` at `closing` closes, or `closing` where there is none."""
+    depth = 0
+    for index in range(closing, begin - 1, -1):
+        depth += {b">": 1, b"<": -1}.get(code[index : index + 1], 0)
+        if depth == 0:
+            return index
+    return closing
+
+
+def _return_type(text: str) -> str:
+    text = " ".join(_SPECIFIER.sub(" ", text.replace('""', " ").replace('" "', " ")).split())
+    while match := _EXPORT_MACRO.match(text):
+        text = text[match.end() :]
+    return text if re.search(r"[A-Za-z_]", text) else ""
+
+
+def _parameters(document: Document, code: bytes, start: int, end: int) -> tuple[Parameter, ...] | None:
+    """The parameters between two parentheses, or None where they cannot be ones (a constructor's arguments)."""
+    found = []
+    for first, last in split_spans(code, start, end):
+        text = document.uncommented[first:last].decode("utf-8", "replace")
+        masked = code[first:last].decode("utf-8", "replace")
+        if masked.strip() in ("void", ""):
+            continue
+        if not re.match(r"[A-Za-z_:\[.]", masked):
+            return None
+        equals = _top_level_equals(masked)
+        default = " ".join(text.encode()[equals + 1 :].decode().split()) if equals >= 0 else ""
+        declared = re.sub(r"\[\[.*?\]\]", " ", masked[:equals] if equals >= 0 else masked).strip()
+        type_text, name = _split_parameter(declared)
+        found.append(Parameter(type_text, name, default, Span(first, last)))
+    return tuple(found)
+
+
+def _top_level_equals(text: str) -> int:
+    depth = 0
+    for index, character in enumerate(text):
+        if character in "([{<":
+            depth += 1
+        elif character in ")]}>":
+            depth -= 1
+        elif character == "=" and depth == 0:
+            return index
+    return -1
+
+
+def _split_parameter(text: str) -> tuple[str, str]:
+    """`const T& x` as type and name; a name that is none (`unsigned int`, `torch::Tensor`) stays with the type."""
+    match = _PARAMETER.match(text)
+    if match is None or match["name"] in _TYPE_WORDS:
+        return " ".join(text.split()), ""
+    words = set(re.findall(r"\w+", match["type"]))
+    if not words - {"const", "volatile", "struct", "class", "typename"}:
+        return " ".join(text.split()), ""
+    marks = "*" * match["array"].count("[")
+    return " ".join(match["type"].split()) + marks, match["name"]
