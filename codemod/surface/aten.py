@@ -1,0 +1,2 @@
+def derived_entry(kind, spelling): return None
+def derived_entries(kind): return ()
