@@ -1,0 +1,117 @@
+"""The command `torch-stabilize`: its verbs, each imported only when it is called, and what an error looks like."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from codemod import __version__
+from codemod.model import Refusal
+
+PROGRAM = "torch-stabilize"
+INTERNAL_ERROR = 3
+INTERRUPTED = 130
+
+# Verb -> the module with its `command`, and its line in the overview: --help must not import the verbs to print them.
+VERBS = {
+    "scan": ("codemod.cli.scan", "Every unstable site of a tree, and the groups to migrate it in."),
+    "migrate": (
+        "codemod.cli.migrate",
+        "Move a group of kernels to the stable ABI: show the diff, write it or commit it.",
+    ),
+    "verify": ("codemod.cli.verify", "Prove a migrated group: compile, symbols, device code, golden outputs."),
+    "golden": ("codemod.cli.golden", "Record outputs of the legacy build, check the stable build against them."),
+    "check": ("codemod.cli.check", "For CI: no new unstable site; the allow-list may only shrink."),
+    "explain": ("codemod.cli.explain", "The page of a diagnostic code."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order one uses them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb `cmd_name`, or None where there is no such verb."""
+        if cmd_name not in VERBS:
+            return None
+        command = import_module(VERBS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the overview of the verbs."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.option(
+    "-C",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Run as if started in DIR.",
+)
+def program(directory: Path | None) -> None:
+    """Move a compiled PyTorch extension to the libtorch stable ABI, one kernel group at a time.
+
+    \b
+    Exit codes: 0 nothing left to do, 1 manual work or findings remain,
+                2 wrong usage, 3 could not be done.
+    """
+    if directory is not None:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise Refusal(f"cannot enter {directory}: {error.strerror}", exit_code=2) from error
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. Errors are one line on stderr, but for a bug's traceback."""
+    try:
+        result = program.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except Refusal as refusal:
+        return _fail(str(refusal), refusal.exit_code)
+    except click.exceptions.NoArgsIsHelpError as usage:
+        click.echo(usage.format_message(), err=True)
+        return usage.exit_code
+    except click.ClickException as error:
+        return _fail(_usage(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # `torch-stabilize ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        traceback.print_exc()
+        return _fail(f"internal error, please report it with the lines above: {error!r}", INTERNAL_ERROR)
+
+
+def main() -> NoReturn:
+    """The console script."""
+    sys.exit(run())
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    return f"{message} (see `{context.command_path} --help`)" if context is not None else message
+
+
+def _fail(message: str, exit_code: int) -> int:
+    line = " ".join(message.split())
+    click.echo(f"{PROGRAM}: {line}", err=True)
+    return exit_code
