@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Library:
+    """One extension module of the legacy build."""
+
+    name: str  # "_C", "_moe_C"
+    bindings: tuple[str, ...]  # the files that define its ops
+
+
+@dataclass(frozen=True)
 class Layout:
     """The places a migration touches. Paths are relative to the root; folders have no trailing slash."""
 
@@ -13,7 +21,7 @@ class Layout:
     stable_root: str  # "csrc/libtorch_stable": where migrated files land
     legacy_library: str  # "_C": module name of the legacy extension
     stable_library: str  # "_C_stable_libtorch": module name of the stable one
-    legacy_bindings: tuple[str, ...]  # files with TORCH_LIBRARY* or PYBIND11_MODULE blocks
+    legacy_bindings: tuple[str, ...]  # files with TORCH_LIBRARY* or PYBIND11_MODULE blocks, the main one first
     stable_bindings: str  # "csrc/libtorch_stable/torch_bindings.cpp", existing or to be made
     legacy_declarations: tuple[str, ...]  # headers that declare ops for the bindings: "csrc/ops.h", "csrc/cache.h"
     stable_declarations: str  # "csrc/libtorch_stable/ops.h", existing or to be made
@@ -22,6 +30,10 @@ class Layout:
     cmake_files: tuple[str, ...]  # CMakeLists.txt and *.cmake that name sources
     setup_files: tuple[str, ...]  # setup.py and build helpers that name sources
     python_roots: tuple[str, ...]  # folders of Python packages: "vllm"
+    project_root: str = ""  # the folder with setup.py or CMakeLists.txt: "" unless the extension is in a subfolder
+    include_roots: tuple[str, ...] = ()  # where quoted and angle includes are looked up, beside the including file
+    libraries: tuple[Library, ...] = ()  # every legacy extension module, the main one first
+    other_builds: tuple[str, ...] = ()  # bindings of an alternative build (CPU only) that defines the same ops
 
     def landing(self, path: str) -> str:
         """Where the legacy file `path` goes: "csrc/a/b.cu" becomes "csrc/libtorch_stable/a/b.cu"."""
@@ -30,12 +42,26 @@ class Layout:
         prefix = f"{self.source_root}/" if self.source_root else ""
         return f"{self.stable_root}/{path.removeprefix(prefix)}"
 
+    def is_stable(self, path: str) -> bool:
+        """Whether `path` lies in the folder of migrated files."""
+        return path.startswith(self.stable_root + "/")
+
 
 @dataclass(frozen=True)
 class Group:
-    """What one pull request migrates: units, the headers that move with them, and who else is concerned."""
+    """What one pull request migrates: units, the headers that move with them, and who else is concerned.
+
+    Headers without unstable names stay where they are and are not listed, nor are the headers that declare ops for
+    the bindings: those are the bindings' business.
+    """
 
     name: str
     units: tuple[str, ...]  # translation units
     moving_headers: tuple[str, ...] = ()  # headers that only these units (and their moving headers) include
-    shared_headers: tuple[str, ...] = ()  # headers legacy units outside the group include too: must compile in both
+    shared_headers: tuple[str, ...] = ()  # headers other units include too: must compile in both worlds
+    migrated: tuple[str, ...] = ()  # units that were asked for and are stable already: nothing to do for them
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Everything that gets a new place, sorted."""
+        return tuple(sorted({*self.units, *self.moving_headers}))

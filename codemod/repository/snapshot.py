@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from codemod.model import Refusal
+from codemod.repository import git
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """Files of a git work tree (tracked, and untracked ones git does not ignore), read on first use and kept.
 
-    `overlay` holds bytes that stand in for the file's own: how a plan is looked at before it is written.
+    `overlay` holds bytes that stand in for the file's own: how a plan is looked at before it is written. `start` is the
+    folder the run was started in, "" for the root: what a user's relative path is relative to, and what tells one
+    extension of a monorepo from another.
     """
 
     root: Path
     files: tuple[str, ...]
     overlay: Mapping[str, bytes] = field(default_factory=dict)
     _read: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    start: str = ""
 
     def exists(self, path: str) -> bool:
         """Whether `path` is a file of the tree."""
@@ -45,7 +49,7 @@ class Snapshot:
     def with_overlay(self, changed: Mapping[str, bytes]) -> Snapshot:
         """The same tree with the bytes of some files replaced, and files that were not there added."""
         overlay = {**self.overlay, **changed}
-        return Snapshot(self.root, tuple(sorted({*self.files, *changed})), overlay, self._read)
+        return replace(self, files=tuple(sorted({*self.files, *changed})), overlay=overlay)
 
     @property
     def _paths(self) -> frozenset[str]:
@@ -60,19 +64,13 @@ def open_snapshot(start: Path) -> Snapshot:
     """The git work tree that `start` lies in. Raises Refusal (exit 2) where there is none."""
     if not start.exists():
         raise Refusal(f"no such file or folder: {start}", exit_code=2)
-    folder = start if start.is_dir() else start.parent
-    top = _git(folder, "rev-parse", "--show-toplevel")
-    if top is None:
+    folder = (start if start.is_dir() else start.parent).resolve()
+    top = git.run(folder, "rev-parse", "--show-toplevel")
+    if not top.ok:
         raise Refusal(f"not a git repository: {start} (run `git init` and commit first)", exit_code=2)
-    root = Path(top.decode().strip())
-    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard") or b""
-    names = sorted({name.decode("utf-8", "surrogateescape") for name in listed.split(b"\0") if name})
-    return Snapshot(root, tuple(name for name in names if (root / name).is_file()))
-
-
-def _git(folder: Path, *arguments: str) -> bytes | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise Refusal("git is not installed") from error
-    return done.stdout if done.returncode == 0 else None
+    root = Path(os.fsdecode(top.output.rstrip(b"\n"))).resolve()
+    listed = git.run(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").output
+    names = sorted({os.fsdecode(name) for name in listed.split(b"\0") if name})
+    below = folder.relative_to(root).as_posix()
+    files = tuple(name for name in names if (root / name).is_file())
+    return Snapshot(root, files, start="" if below == "." else below)

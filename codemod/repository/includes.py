@@ -1,0 +1,96 @@
+"""Who includes whom: the include graph of the repository's own files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from posixpath import dirname, normpath
+
+from codemod.model import Span
+from codemod.repository.snapshot import Snapshot
+from codemod.source.mask import mask_comments
+
+_INCLUDE = re.compile(
+    rb'^[ \t]*#[ \t]*include[ \t]*(?P<spelled>"(?P<quoted>[^"\n]+)"|<(?P<angle>[^>\n]+)>)', re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Include:
+    """One `#include` line: what it says, where, and the file of the repository it means (None: not one of ours)."""
+
+    path: str
+    name: str  # the text between the quotes or angle brackets
+    quoted: bool
+    span: Span  # of the name with its quotes or angle brackets
+    target: str | None
+
+
+@dataclass(frozen=True)
+class IncludeGraph:
+    """The includes of `files`. A quoted name is looked up beside the including file first, then below `roots`."""
+
+    snapshot: Snapshot
+    files: tuple[str, ...]
+    roots: tuple[str, ...]
+    _read: dict[str, tuple[Include, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def includes(self, path: str) -> tuple[Include, ...]:
+        """The include lines of `path` in order, also those under conditions, not those in comments."""
+        if path not in self._read:
+            data = self.snapshot.read(path)
+            # Comments matter only to a line that one might hide; most files have none around their includes.
+            text = mask_comments(data) if b"/*" in data else data
+            self._read[path] = tuple(self._include(path, match) for match in _INCLUDE.finditer(text))
+        return self._read[path]
+
+    def _include(self, path: str, match: re.Match[bytes]) -> Include:
+        quoted = match.group("quoted") is not None
+        name = match.group("quoted" if quoted else "angle").decode("utf-8", "surrogateescape")
+        return Include(path, name, quoted, Span(*match.span("spelled")), self.resolve(path, name, quoted=quoted))
+
+    def resolve(self, path: str, name: str, *, quoted: bool = True) -> str | None:
+        """The file of the repository that `#include` of `name` in `path` means, or None."""
+        places = [dirname(path)] if quoted else []
+        for folder in [*places, *self.roots]:
+            candidate = normpath(f"{folder}/{name}") if folder else normpath(name)
+            if candidate != path and self.snapshot.exists(candidate):
+                return candidate
+        return None
+
+    def direct(self, path: str) -> tuple[str, ...]:
+        """The files of the repository that `path` includes itself, each once, in order."""
+        return tuple(dict.fromkeys(i.target for i in self.includes(path) if i.target is not None))
+
+    def closure(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """`paths` and every file of the repository they reach, sorted."""
+        return _reach(paths, self.direct)
+
+    def includers(self, path: str) -> tuple[str, ...]:
+        """The files that include `path` themselves, sorted."""
+        return self._includers.get(path, ())
+
+    def reached_from(self, path: str) -> tuple[str, ...]:
+        """The files that include `path`, directly or through others, sorted; not `path` itself."""
+        return tuple(name for name in _reach([path], self.includers) if name != path)
+
+    @cached_property
+    def _includers(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for path in self.files:
+            for target in self.direct(path):
+                found.setdefault(target, []).append(path)
+        return {target: tuple(sorted(paths)) for target, paths in found.items()}
+
+
+def _reach(start: Iterable[str], step: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
+    seen: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting.extend(step(path))
+    return tuple(sorted(seen))

@@ -1,0 +1,135 @@
+"""A quick look at the files that bind functions to Python: which libraries, ops, functions and dispatch keys they name.
+
+Enough to tell a main bindings file from an alternative one, and which unit implements what. The exact model of
+registrations, with schemas and conditions, is `bindings/`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from codemod.source.mask import mask, mask_comments
+
+_BLOCK = re.compile(
+    rb"^(?![ \t]*#)[^\n\"]*?\b(?P<macro>(?P<stable>STABLE_)?TORCH_LIBRARY(?P<rest>[A-Z_]*)|PYBIND11_MODULE)\s*"
+    rb"\((?P<arguments>(?:[^()]|\([^()]*\))*)\)",
+    re.MULTILINE,
+)
+_STATEMENT = re.compile(
+    rb"""\b(?P<verb>def|impl)\s*\(\s*(?:TORCH_SELECTIVE_NAME\()?
+         "(?P<op>[\w:]+)(?:\\.|[^"\\])*"       # the name, and a schema behind it
+         (?P<rest>(?:"(?:\\.|[^"\\])*"|[^";])*)""",
+    re.VERBOSE,
+)
+_STRING = re.compile(rb'"(?:\\.|[^"\\\n])*"')
+_FUNCTION = re.compile(rb"(?:&\s*|TORCH_FN\(\s*|TORCH_BOX\(\s*&?\s*)([A-Za-z_][\w:]*)")
+_BARE_FUNCTION = re.compile(rb",\s*(?!(?:torch|at|c10)::)([A-Za-z_][\w:]*)\s*(?=[),])")
+_KEY = re.compile(rb"\b(?:torch::k|c10::k|at::k|DispatchKey::)(\w+)")
+_MODULE_NAME = re.compile(rb"\b(?:REGISTER_EXTENSION\s*\(\s*|PyInit_)(\w+)")
+GPU_KEYS = frozenset({"CUDA", "HIP", "XPU", "MPS", "PrivateUse1"})
+
+
+@dataclass(frozen=True)
+class Registrations:
+    """What one file binds. Names are as written; `TORCH_EXTENSION_NAME` stands for whatever the build calls it."""
+
+    path: str
+    stable: bool  # written with STABLE_TORCH_LIBRARY*
+    defines: bool  # opens a library, a fragment or a module; False where it only implements ops
+    libraries: tuple[str, ...]  # first arguments of its blocks
+    modules: tuple[str, ...]  # module names it exports by name (PyInit_, REGISTER_EXTENSION, PYBIND11_MODULE)
+    exclusive: bool  # opens a library or module of its own: two such files with the same ops are alternatives
+    defined: frozenset[str]  # ops it defines
+    ops: frozenset[str]  # ops it defines or implements
+    functions: frozenset[str]  # C++ functions it binds, without namespaces
+    keys: frozenset[str]  # dispatch keys it names
+    implements: tuple[tuple[str, str], ...]  # (op, function), in order
+
+    @property
+    def is_cpu_only(self) -> bool:
+        """It names the CPU and no accelerator."""
+        return "CPU" in self.keys and not self.keys & GPU_KEYS
+
+
+def read_registrations(path: str, data: bytes) -> Registrations | None:
+    """What the file at `path` binds, or None where it holds no registration block."""
+    if b"TORCH_LIBRARY" not in data and b"PYBIND11_MODULE" not in data:
+        return None
+    text = mask_comments(data)
+    blocks = list(_BLOCK.finditer(text))
+    if not blocks:
+        return None
+    libraries: list[str] = []
+    keys = {match.group(1).decode() for match in _KEY.finditer(text)}
+    modules = [match.group(1).decode() for match in _MODULE_NAME.finditer(text)]
+    for match in blocks:
+        arguments = [argument.strip().decode() for argument in match.group("arguments").split(b",")]
+        libraries.append(arguments[0])
+        if match.group("macro") == b"PYBIND11_MODULE":
+            modules.append(arguments[0])
+        elif b"_IMPL" in match.group("rest") and len(arguments) > 1:
+            keys.add(arguments[-2])
+    pairs = tuple(_implementations(text))
+    kinds = [match.group("rest") or b"" for match in blocks]
+    return Registrations(
+        path,
+        stable=any(match.group("stable") for match in blocks),
+        defines=any(b"_IMPL" not in kind for kind in kinds),
+        libraries=tuple(dict.fromkeys(libraries)),
+        modules=tuple(dict.fromkeys(modules)),
+        exclusive=any(b"_IMPL" not in kind and b"_FRAGMENT" not in kind for kind in kinds),
+        defined=frozenset(_op(match) for match in _STATEMENT.finditer(text) if match.group("verb") == b"def"),
+        ops=frozenset(op for op, _ in pairs),
+        functions=frozenset(function for _, function in pairs if function),
+        keys=frozenset(keys),
+        implements=pairs,
+    )
+
+
+def _implementations(text: bytes) -> list[tuple[str, str]]:
+    """(op, function) of every `def` and `impl`; the function is "" where the statement binds none."""
+    pairs = []
+    for match in _STATEMENT.finditer(text):
+        rest = _STRING.sub(b"", match.group("rest"))
+        function = _FUNCTION.search(rest) or _BARE_FUNCTION.search(rest)
+        name = function.group(1).decode().rpartition("::")[2] if function else ""
+        pairs.append((_op(match), name))
+    return pairs
+
+
+def _op(match: re.Match[bytes]) -> str:
+    """The op's name without its namespace."""
+    return match.group("op").decode().rpartition("::")[2]
+
+
+def declares(data: bytes, functions: frozenset[str]) -> frozenset[str]:
+    """Those of `functions` that `data` declares: a prototype, not a definition or a call in a body."""
+    return _named(data, functions, rb";")
+
+
+def defines(data: bytes, functions: frozenset[str]) -> frozenset[str]:
+    """Those of `functions` that `data` defines with a body."""
+    return _named(data, functions, rb"(?:const\s*|noexcept\s*)*\{")
+
+
+def _named(data: bytes, functions: frozenset[str], behind: bytes) -> frozenset[str]:
+    wanted = {name for name in functions if name.encode() in data}
+    if not wanted:
+        return frozenset()
+    names = "|".join(sorted(map(re.escape, wanted), key=len, reverse=True)).encode()
+    # A return type stands before the name: that tells a prototype from a call.
+    head = re.compile(
+        rb"[\w>&*\])]\s+[&*]*(?P<name>"
+        + names
+        + rb")\s*\((?P<arguments>(?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\s*"
+        + behind
+    )
+    code = mask(data)
+    return frozenset(match.group("name").decode() for match in head.finditer(code) if _is_typed(code, match.start()))
+
+
+def _is_typed(code: bytes, place: int) -> bool:
+    """Whether the word that ends at `place` can be a type: `return f(x);` and `else f(x);` declare nothing."""
+    word = re.search(rb"\w*$", code[max(0, place - 40) : place + 1])
+    return word is None or word.group() not in (b"return", b"else", b"throw", b"case", b"co_return", b"new", b"delete")

@@ -1,0 +1,69 @@
+"""Whether a file holds anything of the unstable API: a coarse look by tokens, to sort files with.
+
+Which name it is and what becomes of it is the rules' business; here a namespace or a macro family is enough.
+"""
+
+from __future__ import annotations
+
+import re
+
+from codemod.source.mask import mask
+
+_NAMES = re.compile(
+    rb"""
+      \b(?:at|c10)::
+    | \btorch::(?!stable\b|headeronly\b|native\b)
+    | \b(?:AT|C10|CAFFE2|TORCH)_[A-Z0-9_]+\b(?<!\bTORCH_EXTENSION_NAME)(?<!\bTORCH_TARGET_VERSION)
+      (?<!\bTORCH_ERROR_CODE_CHECK)(?<!\bTORCH_BOX)(?<!\bTORCH_FEATURE_VERSION)
+    | \bPYBIND11_MODULE\b
+    | ^[ \t]*\#[ \t]*include[ \t]*[<"]
+      (?:ATen/|c10/|caffe2/|torch/(?!csrc/stable/|headeronly/|csrc/inductor/aoti_torch/))
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+_DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b((?:\\\r?\n|[^\n])*)", re.MULTILINE)
+_TARGET = rb"TORCH_TARGET_VERSION"
+
+
+def holds_unstable_names(data: bytes) -> bool:
+    """Whether the stable build of `data` would meet a name of the unstable API.
+
+    Code that only the legacy build sees (`#ifndef TORCH_TARGET_VERSION`) does not count.
+    """
+    code = mask(data)
+    if _TARGET in code:
+        code = _without_legacy_branches(code)
+    return _NAMES.search(code) is not None
+
+
+def _without_legacy_branches(code: bytes) -> bytes:
+    """`code` less the branches that are not compiled where TORCH_TARGET_VERSION is defined."""
+    kept: list[bytes] = []
+    done = 0
+    visible: list[bool | None] = []  # of each open condition: seen by the stable build, None where it does not say
+    for match in _DIRECTIVE.finditer(code):
+        if False not in visible:
+            kept.append(code[done : match.start()])
+        done = match.start()
+        word, condition = match.group(1), match.group(2)
+        if word in (b"if", b"ifdef", b"ifndef"):
+            visible.append(_seen_by_stable_build(word, condition))
+        elif word == b"endif" and visible:
+            visible.pop()
+        elif visible:
+            visible[-1] = None if visible[-1] is None else not visible[-1]
+    if False not in visible:
+        kept.append(code[done:])
+    return b"".join(kept)
+
+
+def _seen_by_stable_build(word: bytes, condition: bytes) -> bool | None:
+    """What a condition says of the stable build: True, False, or None where it depends on something else."""
+    text = b"".join(condition.split())
+    if word != b"if":
+        return (word == b"ifdef") if text == _TARGET else None
+    if text in (b"defined(" + _TARGET + b")", b"defined" + _TARGET):
+        return True
+    if text in (b"!defined(" + _TARGET + b")", b"!defined" + _TARGET):
+        return False
+    return None
