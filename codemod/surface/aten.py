@@ -1,2 +1,201 @@
-def derived_entry(kind, spelling): return None
-def derived_entries(kind): return ()
+"""Ops that only the dispatcher has: their rows in the surface, and typed C++ wrappers made from their schemas.
+
+A wrapper is an inline function of namespace `stable_aten` with the name and the argument order of `at::`, so that
+`torch::cumsum(x, 0)` becomes `stable_aten::cumsum(x, 0)`. `stable_aten.h` holds those a repository uses.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from codemod.surface.schemas import Argument, Op, cpp_arguments, find_op, op_names, overloads
+from codemod.surface.table import Entry, TableError
+
+NAMESPACE = "stable_aten"
+_RULE, _RULE_BLOCKED = "TSA130", "TSA131"
+_SPACES = ("at", "torch")
+
+# Schema type -> parameter type, and the type that is handed to the dispatcher where that is another one.
+_PARAMETERS = {
+    "Tensor": "const torch::stable::Tensor&",
+    "Tensor?": "const std::optional<torch::stable::Tensor>&",
+    "Tensor[]": "const std::vector<torch::stable::Tensor>&",
+    "Tensor?[]": "const std::vector<std::optional<torch::stable::Tensor>>&",
+    "int": "int64_t",
+    "int?": "std::optional<int64_t>",
+    "int[]": "torch::headeronly::IntHeaderOnlyArrayRef",
+    "int[]?": "const std::optional<std::vector<int64_t>>&",
+    "float": "double",
+    "float?": "std::optional<double>",
+    "float[]": "const std::vector<double>&",
+    "float[]?": "const std::optional<std::vector<double>>&",
+    "bool": "bool",
+    "bool?": "std::optional<bool>",
+    "bool[]": "torch::headeronly::HeaderOnlyArrayRef<bool>",
+    "str": "const std::string&",
+    "str?": "const std::optional<std::string>&",
+    "ScalarType": "torch::headeronly::ScalarType",
+    "ScalarType?": "std::optional<torch::headeronly::ScalarType>",
+    "Layout": "torch::headeronly::Layout",
+    "Layout?": "std::optional<torch::headeronly::Layout>",
+    "Device": "const torch::stable::Device&",
+    "Device?": "const std::optional<torch::stable::Device>&",
+    "MemoryFormat": "torch::headeronly::MemoryFormat",
+    "MemoryFormat?": "std::optional<torch::headeronly::MemoryFormat>",
+    "Tensor[]?": "const std::optional<std::vector<torch::stable::Tensor>>&",
+}
+_RESULTS = {
+    "Tensor": "torch::stable::Tensor",
+    "Tensor[]": "std::vector<torch::stable::Tensor>",
+    "int": "int64_t",
+    "float": "double",
+    "bool": "bool",
+    "ScalarType": "torch::headeronly::ScalarType",
+    "int[]": "std::vector<int64_t>",
+}
+_INFERRED = {"Tensor": "Tensor", "Tensor[]": "vector<Tensor>", "int": "int64_t", "float": "double", "bool": "bool"}
+_CONSTANTS = {"None": "std::nullopt", "True": "true", "False": "false"}
+_CPP_KEYWORDS = frozenset({"and", "auto", "bool", "default", "double", "float", "from", "int", "not", "or", "std", "this"})
+
+
+def wrapper(op: str, overload: str = "") -> str:
+    """A typed C++ function that calls `aten::op.overload` through the dispatcher, defaults filled in.
+
+    Raises TableError for an op torch does not have, and for one the dispatcher cannot be handed.
+    """
+    found = find_op(op, overload)
+    if found.obstacles:
+        raise TableError(f"aten::{found.qualified} cannot be called: no stable form for {', '.join(found.obstacles)}")
+    parameters = _parameters(found)
+    signature = f"inline {_result_type(found)} {found.cpp_name}("
+    indented = ",\n    ".join(parameters)
+    body = "\n".join(f"  {line}" for line in _body(found))
+    return f"// aten::{found.qualified}\n{signature}\n    {indented}) {{\n{body}\n}}\n"
+
+
+def render_header(ops: Iterable[str]) -> bytes:
+    """The whole of `stable_aten.h` for these ops ("cumsum", "slice.Tensor"), sorted, each once. Raises TableError."""
+    from codemod.templates import render
+
+    wanted = sorted({*ops})
+    wrappers = [wrapper(*_parts(name)) for name in wanted]
+    return render("stable_aten.h.j2", namespace=NAMESPACE, wrappers=wrappers).encode()
+
+
+def _parts(qualified: str) -> tuple[str, str]:
+    name, _, overload = qualified.partition(".")
+    return name, overload
+
+
+def _parameters(op: Op) -> list[str]:
+    arguments = cpp_arguments(op)
+    last_required = max((i for i, argument in enumerate(arguments) if argument.default is None), default=-1)
+    return [_parameter(op, argument, with_default=i > last_required) for i, argument in enumerate(arguments)]
+
+
+def _parameter(op: Op, argument: Argument, *, with_default: bool) -> str:
+    try:
+        declared = f"{_PARAMETERS[argument.type]} {_safe(argument.name)}"
+    except KeyError:
+        raise TableError(f"aten::{op.qualified}: no C++ type for {argument.type} {argument.name}") from None
+    return f"{declared} = {_default(argument)}" if with_default and argument.default is not None else declared
+
+
+def _safe(name: str) -> str:
+    return f"{name}_" if name in _CPP_KEYWORDS else name
+
+
+def _default(argument: Argument) -> str:
+    text = argument.default or ""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text.startswith("["):
+        return "{" + text[1:-1] + "}"
+    if argument.type.startswith(("ScalarType", "MemoryFormat")):
+        return _enumerator(argument)
+    return "{" + ", ".join([text] * argument.length) + "}" if argument.length else text
+
+
+def _enumerator(argument: Argument) -> str:
+    """The default of an enumeration, which a schema gives as its number in libtorch."""
+    kind = argument.type.rstrip("?")
+    numbers = {"ScalarType": {"4": "Long", "6": "Float", "11": "Bool"}, "MemoryFormat": {"0": "Contiguous"}}
+    try:
+        return f"torch::headeronly::{kind}::{numbers[kind][argument.default or '']}"
+    except KeyError:
+        raise TableError(f"no name for the default {argument.default} of {argument.type} {argument.name}") from None
+
+
+def _result_type(op: Op) -> str:
+    try:
+        results = [_RESULTS[kind] for kind in op.returns]
+    except KeyError as error:
+        raise TableError(f"aten::{op.qualified}: no C++ type for the result {error.args[0]}") from None
+    if not results:
+        return "void"
+    return results[0] if len(results) == 1 else f"std::tuple<{', '.join(results)}>"
+
+
+def _body(op: Op) -> list[str]:
+    size = max(len(op.arguments), len(op.returns))
+    values = [_value(argument) for argument in op.arguments]
+    values += ["StableIValue{}"] * (size - len(values))
+    stack = [f"std::array<StableIValue, {size}> stack{{"]
+    stack += [f"    {value}," for value in values[:-1]] + [f"    {values[-1]}}};"]
+    name, overload = f'"aten::{op.name}"', f'"{op.overload}"'
+    call = ["TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(", f"    {name}, {overload}, stack.data(), TORCH_ABI_VERSION));"]
+    results = [f"torch::stable::detail::to<{_RESULTS[kind]}>(stack[{i}])" for i, kind in enumerate(op.returns)]
+    if not results:
+        return [*stack, *call]
+    if len(results) == 1:
+        return [*stack, *call, f"return {results[0]};"]
+    given = ",\n      ".join(results)
+    return [*stack, *call, f"return {{\n      {given}}};"]
+
+
+def _value(argument: Argument) -> str:
+    if argument.type == "Generator?":
+        return "torch::stable::detail::from(std::nullopt)"
+    return f"torch::stable::detail::from({_safe(argument.name)})"
+
+
+@functools.cache
+def derived_entry(kind: str, spelling: str) -> Entry | None:
+    """The row of a method ("expand") or function ("at::cumsum") that only the schemas know, or None."""
+    name = spelling
+    if kind == "function":
+        space, _, name = spelling.rpartition("::")
+        if space not in _SPACES:
+            return None
+    found = [op for op in overloads(name) if (op.is_method if kind == "method" else op.is_function)]
+    if not found:
+        return None
+    callable_ = [op for op in found if not op.obstacles]
+    op = min(callable_ or found, key=lambda op: (len(op.arguments), len(op.overload)))
+    return _entry(kind, name, op, bool(callable_))
+
+
+def derived_entries(kind: str) -> tuple[Entry, ...]:
+    """All rows of a kind, "method" or "function", that the schemas give."""
+    names = dict.fromkeys(
+        cpp_name for base in op_names() for cpp_name in (base, f"{base}_out") if overloads(cpp_name)
+    )
+    rows = (derived_entry(kind, name if kind == "method" else f"at::{name}") for name in names)
+    return tuple(row for row in rows if row is not None)
+
+
+def _entry(kind: str, name: str, op: Op, is_callable: bool) -> Entry:
+    legacy = (name,) if kind == "method" else tuple(f"{space}::{name}" for space in _SPACES)
+    inferred = [_INFERRED.get(result, "") for result in op.returns]
+    returns = ("void" if not inferred else inferred[0]) if len(inferred) < 2 else f"tuple<{','.join(inferred)}>"
+    if not is_callable:
+        note = f"The dispatcher cannot be handed {', '.join(op.obstacles)}: write a kernel, or call the op from Python."
+        return Entry(f"aten.{kind}.{name}", kind, legacy, "none", rule=_RULE_BLOCKED, confidence="manual", note=note,
+                     returns=returns)
+    arguments = cpp_arguments(op)[1 if kind == "method" else 0 :]
+    arity = (sum(argument.default is None for argument in arguments), len(arguments))
+    return Entry(
+        f"aten.{kind}.{name}", kind, legacy, "dispatcher", op.qualified, target="2.10", headers="2.10", rule=_RULE,
+        note=f"Called through the dispatcher by {NAMESPACE}::{name}.", returns=returns, arity=arity,
+    )

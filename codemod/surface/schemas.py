@@ -1,0 +1,252 @@
+"""The aten ops of the dispatcher: their schemas, parsed when asked for, and which of them stable code can call."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemod.surface.table import TableError
+
+TABLE = Path(__file__).with_name("tables") / "aten.json"
+
+# Types of a schema that torch_call_dispatcher cannot marshal. A generator may be left out where it is optional.
+UNCALLABLE = frozenset({"Scalar", "Storage", "Stream", "QScheme", "Dict", "Any", "Generator"})
+
+_ALIAS = re.compile(r"\([a-z](?:\|[a-z])*!?(?: -> [*a-z|]+)?\)")
+_ARGUMENT = re.compile(r"(?P<type>\S+(?:\([^)]*\))?\S*) (?P<name>\w+)(?:=(?P<default>.+))?")
+_MARK = re.compile(r'"(?:\\.|[^"\\])*"|([()\[\],])')
+_SIZED = re.compile(r"\[(\d+)\]")
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a schema. `type` has no alias annotation and no length: "Tensor", "int[]?", "ScalarType?"."""
+
+    name: str
+    type: str
+    default: str | None  # as the schema writes it; None where the argument is required
+    keyword_only: bool = False
+    is_written: bool = False  # marked (a!)
+    length: int = 0  # of "int[2]", which takes one int for all
+
+    @property
+    def is_out(self) -> bool:
+        """Whether this is an output the caller brings along."""
+        return self.keyword_only and self.is_written
+
+
+@dataclass(frozen=True)
+class Op:
+    """One overload of an aten op."""
+
+    name: str
+    overload: str
+    arguments: tuple[Argument, ...]
+    returns: tuple[str, ...]
+    is_method: bool
+    is_function: bool
+
+    @property
+    def qualified(self) -> str:
+        """ "slice.Tensor", or "expand" where the overload has no name."""
+        return f"{self.name}.{self.overload}" if self.overload else self.name
+
+    @property
+    def is_out(self) -> bool:
+        """Whether this is an out variant, which C++ calls `name_out`."""
+        return any(argument.is_out for argument in self.arguments)
+
+    @property
+    def cpp_name(self) -> str:
+        """What C++ calls it: "sum", or "sum_out" for its out variants."""
+        return f"{self.name}_out" if self.is_out else self.name
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """The arguments and results that keep it from being called, as "Scalar alpha"; empty where it can be."""
+        found = [f"{a.type} {a.name}" for a in self.arguments if not _passable(a)]
+        return (*found, *(f"result {kind}" for kind in self.returns if not _marshalled(kind)))
+
+
+def base_type(text: str) -> str:
+    """The type without lists and optionals: "Tensor[]?" is "Tensor"."""
+    return text.replace("?", "").replace("[]", "").partition("(")[0]
+
+
+def _marshalled(text: str) -> bool:
+    kind = base_type(text)
+    return kind not in UNCALLABLE and "." not in kind  # a dot: a class of TorchScript
+
+
+def _passable(argument: Argument) -> bool:
+    return _marshalled(argument.type) or (argument.type == "Generator?" and argument.default == "None")
+
+
+@functools.cache
+def _rows() -> dict[str, dict[str, tuple[str, str]]]:
+    ops: dict[str, dict[str, tuple[str, str]]] = {}
+    for op, overload, variants, signature in json.loads(TABLE.read_text(encoding="utf-8"))["ops"]:
+        ops.setdefault(op, {})[overload] = (variants, signature)
+    return ops
+
+
+def op_names() -> tuple[str, ...]:
+    """The names of all aten ops."""
+    return tuple(_rows())
+
+
+@functools.cache
+def find_op(name: str, overload: str = "") -> Op:
+    """One overload of an op: `find_op("slice", "Tensor")`. Raises TableError where torch has none of that name."""
+    try:
+        variants, signature = _rows()[name][overload]
+    except KeyError:
+        raise TableError(f"torch has no op aten::{name}{'.' if overload else ''}{overload}") from None
+    arguments, returns = parse_signature(signature)
+    return Op(name, overload, arguments, returns, "m" in variants, "f" in variants)
+
+
+@functools.cache
+def overloads(cpp_name: str) -> tuple[Op, ...]:
+    """Every overload of what C++ calls `cpp_name` ("sum", "sum_out"), named dimensions left out; empty if unknown."""
+    base, is_out = (cpp_name[:-4], True) if cpp_name.endswith("_out") else (cpp_name, False)
+    if cpp_name in _rows():
+        base, is_out = cpp_name, False
+    found = (find_op(base, overload) for overload in _rows().get(base, ()) if "imname" not in overload)
+    return tuple(op for op in found if op.is_out == is_out and op.overload not in ("names", "generator_with_names"))
+
+
+def parse_signature(signature: str) -> tuple[tuple[Argument, ...], tuple[str, ...]]:
+    """Arguments and result types of "(Tensor self, *, bool x=False) -> Tensor". Raises TableError."""
+    end = _closing(signature)
+    if not signature.startswith("(") or signature[end + 1 : end + 5] != " -> ":
+        raise TableError(f"not a schema: {signature}")
+    arguments = []
+    keyword_only = False
+    for text in _split(signature[1:end]):
+        if text == "*":
+            keyword_only = True
+        else:
+            arguments.append(_argument(text, keyword_only))
+    result = signature[end + 5 :]
+    results = _split(result[1:-1]) if result.startswith("(") else [result]
+    return tuple(arguments), tuple(_symbolic_as_plain(_ALIAS.sub("", text).split(" ")[0]) for text in results)
+
+
+def _argument(text: str, keyword_only: bool) -> Argument:
+    is_written = "!)" in text
+    match = _ARGUMENT.fullmatch(_ALIAS.sub("", text))
+    if match is None:
+        raise TableError(f"not an argument of a schema: {text}")
+    kind = _symbolic_as_plain(match["type"])
+    sized = _SIZED.search(kind)
+    return Argument(
+        match["name"],
+        _SIZED.sub("[]", kind),
+        match["default"],
+        keyword_only,
+        is_written,
+        int(sized[1]) if sized else 0,
+    )
+
+
+def _symbolic_as_plain(kind: str) -> str:
+    return kind.replace("SymInt", "int").replace("SymBool", "bool").replace("SymFloat", "float")
+
+
+def _closing(text: str) -> int:
+    """Where the bracket that opens `text` closes."""
+    for place, _, depth in _marks(text):
+        if depth == 0:
+            return place
+    raise TableError(f"not a schema: {text}")
+
+
+def _split(text: str) -> list[str]:
+    """The parts of `text` between commas outside of brackets."""
+    commas = [place for place, mark, depth in _marks(text) if mark == "," and depth == 0]
+    bounds = zip([-1, *commas], [*commas, len(text)], strict=True)
+    return [part for start, end in bounds if (part := text[start + 1 : end].strip())]
+
+
+def _marks(text: str) -> Iterator[tuple[int, str, int]]:
+    """Brackets and commas outside of quotes: place, mark, and the depth of brackets behind it."""
+    depth = 0
+    for match in _MARK.finditer(text):
+        mark = match[1]
+        if mark:
+            depth += (mark in "([") - (mark in ")]")
+            yield match.start(), mark, depth
+
+
+# What an argument of each schema type takes, best first; "list" is a braced list in the source.
+_TAKES = {
+    "Tensor": ("Tensor",),
+    "Tensor?": ("Tensor", "optional<Tensor>", "nullopt"),
+    "Tensor[]": ("vector<Tensor>", "list"),
+    "Tensor?[]": ("vector<optional<Tensor>>", "list"),
+    "int": ("int64_t",),
+    "int?": ("int64_t", "optional<int64_t>", "nullopt"),
+    "int[]": ("IntArrayRef", "vector<int64_t>", "list"),
+    "int[]?": ("IntArrayRef", "vector<int64_t>", "list", "optional<IntArrayRef>", "nullopt"),
+    "float": ("double", "int64_t"),
+    "float?": ("double", "int64_t", "optional<double>", "nullopt"),
+    "Scalar": ("double", "int64_t", "bool", "Scalar"),
+    "Scalar?": ("double", "int64_t", "optional<double>", "Scalar", "nullopt"),
+    "bool": ("bool",),
+    "bool?": ("bool", "optional<bool>", "nullopt"),
+    "str": ("string",),
+    "str?": ("string", "optional<string>", "nullopt"),
+    "ScalarType": ("ScalarType",),
+    "ScalarType?": ("ScalarType", "optional<ScalarType>", "nullopt"),
+    "Layout?": ("Layout", "nullopt"),
+    "Device?": ("Device", "DeviceType", "nullopt"),
+    "MemoryFormat?": ("MemoryFormat", "nullopt"),
+}
+
+
+def choose(cpp_name: str, given: Sequence[str], *, method: bool = False) -> Op | None:
+    """The overload C++ would take for these argument types, the receiver of a method first; None where none fits.
+
+    `given` has a type per argument ("Tensor", "int64_t", "double", "bool", "IntArrayRef", "vector<Tensor>", "list" for
+    a braced list, "ScalarType", "string", "nullopt"), or "" where it is not known, which fits everything. The overload
+    may be one that cannot be called: see its `obstacles`.
+    """
+    best: tuple[tuple[int, int, int, int], Op] | None = None
+    for op in overloads(cpp_name):
+        if method and not op.is_method:
+            continue
+        cost = _cost(op, given)
+        if cost is None:
+            continue
+        key = (cost, len(op.obstacles), len(op.arguments), len(op.overload))
+        if best is None or key < best[0]:
+            best = (key, op)
+    return best[1] if best else None
+
+
+def cpp_arguments(op: Op) -> tuple[Argument, ...]:
+    """The arguments in the order of C++: outputs first, a generator nobody can pass left out."""
+    kept = [argument for argument in op.arguments if argument.type != "Generator?"]
+    return (*(a for a in kept if a.is_out), *(a for a in kept if not a.is_out))
+
+
+def _cost(op: Op, given: Sequence[str]) -> int | None:
+    arguments = cpp_arguments(op)
+    if len(given) > len(arguments) or any(a.default is None for a in arguments[len(given) :]):
+        return None
+    cost = 0
+    for argument, kind in zip(arguments, given, strict=False):
+        if not kind:
+            continue
+        takes = _TAKES.get(argument.type, ())
+        if argument.length and kind == "int64_t":
+            takes = (*takes, "int64_t")
+        if kind not in takes:
+            return None
+        cost += takes.index(kind)
+    return cost
