@@ -22,7 +22,9 @@ from codemod.source.document import HEADER_SUFFIXES, SOURCE_SUFFIXES, UNIT_SUFFI
 STABLE_FOLDER = "libtorch_stable"
 STABLE_SUFFIX = "_stable_libtorch"
 _FOREIGN = frozenset({"third_party", "3rdparty", "thirdparty", "external", "extern", "vendor", "deps", "build", "dist"})
-_BESIDE = frozenset({"test", "tests", "testing", "benchmark", "benchmarks", "example", "examples", "docs", "golden"})
+BESIDE_FOLDERS = frozenset(
+    {"test", "tests", "testing", "benchmark", "benchmarks", "example", "examples", "docs", "golden"}
+)
 _TOOLS = frozenset({"tools", "scripts", "cmake", "ci", "build_tools", "_build", "docker"})
 _BUILD_HELPER = re.compile(rb"\b\w*Extension\s*\(")
 
@@ -116,7 +118,7 @@ class _Detector:
         folders = file.path.split("/")[:-1]
         return (
             file.path not in self.config.legacy_bindings,
-            bool(_BESIDE.intersection(folders)),
+            bool(BESIDE_FOLDERS.intersection(folders)),
             not file.defines,
             file.is_cpu_only,
             len(folders),
@@ -135,12 +137,12 @@ class _Detector:
         """The bindings among the main file's sources, tests and examples left out."""
         if self.main is None:
             return ()
-        beside = bool(_BESIDE.intersection(self.main.path.split("/")))
+        beside = bool(BESIDE_FOLDERS.intersection(self.main.path.split("/")))
         prefix = f"{self.source_root}/" if self.source_root else ""
         return tuple(
             file
             for file in self.registrations
-            if file.path.startswith(prefix) and bool(_BESIDE.intersection(file.path.split("/"))) <= beside
+            if file.path.startswith(prefix) and bool(BESIDE_FOLDERS.intersection(file.path.split("/"))) <= beside
         )
 
     @cached_property
@@ -190,7 +192,7 @@ class _Detector:
 
     def _common_folder(self) -> str:
         """Where there are no legacy bindings: the deepest folder that holds every unit of torch's C++ API."""
-        units = [path for path in self.units if not _BESIDE.intersection(path.split("/"))] or list(self.units)
+        units = [path for path in self.units if not BESIDE_FOLDERS.intersection(path.split("/"))] or list(self.units)
         torch_units = [path for path in units if holds_unstable_names(self.snapshot.read(path))] or units
         folders = [dirname(path).split("/") if dirname(path) else [] for path in torch_units]
         common: list[str] = []
@@ -258,7 +260,7 @@ class _Detector:
         return self.snapshot.read(path).decode("utf-8", "surrogateescape")
 
     def _project_files(self, endings: tuple[str, ...]) -> list[str]:
-        skipped = _FOREIGN | _BESIDE
+        skipped = _FOREIGN | BESIDE_FOLDERS
         below = self.snapshot.below(self.project_root, endings)
         prefix = f"{self.project_root}/" if self.project_root else ""
         return [path for path in below if not skipped.intersection(path.removeprefix(prefix).split("/")[:-1])]

@@ -13,14 +13,16 @@ _NAMES = re.compile(
     rb"""
       \b(?:at|c10)::
     | \btorch::(?!stable\b|headeronly\b|native\b)
-    | \b(?:AT|C10|CAFFE2|TORCH)_[A-Z0-9_]+\b(?<!\bTORCH_EXTENSION_NAME)(?<!\bTORCH_TARGET_VERSION)
+    | \b(?:AT|C10|CAFFE2|TORCH)_(?!LIBRARY)[A-Z0-9_]+\b(?<!\bTORCH_EXTENSION_NAME)(?<!\bTORCH_TARGET_VERSION)
       (?<!\bTORCH_ERROR_CODE_CHECK)(?<!\bTORCH_BOX)(?<!\bTORCH_FEATURE_VERSION)
-    | \bPYBIND11_MODULE\b
     | ^[ \t]*\#[ \t]*include[ \t]*[<"]
       (?:ATen/|c10/|caffe2/|torch/(?!csrc/stable/|headeronly/|csrc/inductor/aoti_torch/))
     """,
     re.VERBOSE | re.MULTILINE,
 )
+# Only where it is used: a header of the project may wrap these macros, and what nobody expands harms nobody.
+_REGISTRATION = re.compile(rb"\b(?<!STABLE_)TORCH_LIBRARY[A-Z_]*\b|\bPYBIND11_MODULE\b")
+_DEFINE = re.compile(rb"^[ \t]*#[ \t]*define\b(?:\\\r?\n|[^\n])*", re.MULTILINE)
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b((?:\\\r?\n|[^\n])*)", re.MULTILINE)
 _TARGET = rb"TORCH_TARGET_VERSION"
 
@@ -33,7 +35,9 @@ def holds_unstable_names(data: bytes) -> bool:
     code = mask(data)
     if _TARGET in code:
         code = _without_legacy_branches(code)
-    return _NAMES.search(code) is not None
+    if _NAMES.search(code) is not None:
+        return True
+    return _REGISTRATION.search(code) is not None and _REGISTRATION.search(_DEFINE.sub(b"", code)) is not None
 
 
 def _without_legacy_branches(code: bytes) -> bytes:

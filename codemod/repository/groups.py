@@ -1,0 +1,200 @@
+"""What one pull request migrates: a group by name or by files, and the headers that go with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from posixpath import basename, dirname, normpath
+
+from codemod.config import Config
+from codemod.model import Refusal
+from codemod.repository.clusters import Cluster, clusters, group_key
+from codemod.repository.detect import matches
+from codemod.repository.layout import Group, Layout
+from codemod.repository.snapshot import Snapshot
+from codemod.repository.units import Units
+from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
+
+
+def resolve_group(snapshot: Snapshot, layout: Layout, config: Config, names: tuple[str, ...]) -> Group:
+    """The group that `names` mean together: files, folders, globs, configured groups or suggested ones.
+
+    A path may be relative to the folder the run starts in, to the root, or to the source root. Units that have
+    migrated already are listed as `migrated`. Raises Refusal (exit 2) for a name that means nothing here.
+    """
+    if not names:
+        raise Refusal("name a group or files; `torch-stabilize scan` lists the groups", exit_code=2)
+    resolver = _Resolver(Units(snapshot, layout, config))
+    paths = [path for name in names for path in resolver.files_of(name)]
+    asked = tuple(sorted(set(paths)))
+    migrated = tuple(path for path in asked if resolver.is_migrated(path))
+    units = tuple(path for path in asked if path not in migrated)
+    return with_headers(resolver.units, resolver.name_of(names, asked), units, migrated)
+
+
+def suggest_groups(snapshot: Snapshot, layout: Layout, config: Config) -> tuple[Group, ...]:
+    """Groups to migrate one by one, sorted by name: units of one stem, folder, private header or op.
+
+    A configured group takes its units out of the suggestions. Units without unstable names come along only where they
+    belong to a group that has some.
+    """
+    units = Units(snapshot, layout, config)
+    return tuple(with_headers(units, found.name, found.units) for found in _suggested(units))
+
+
+def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tuple[str, ...] = ()) -> Group:
+    """The group of the units `members`, with the headers that move with it and those it shares with others."""
+    graph, layout = units.graph, units.layout
+    inside = set(members)
+    everyone = set(units.all)
+    private: list[str] = []
+    shared: list[str] = []
+    for header in graph.closure(members):
+        if header in inside or header in layout.legacy_declarations or layout.is_stable(header):
+            continue
+        if everyone.intersection(graph.reached_from(header)) - inside:
+            if units.is_unstable(header):
+                shared.append(header)
+        else:
+            private.append(header)
+    return Group(name, members, _moving(units, private), tuple(shared), migrated)
+
+
+def _moving(units: Units, private: list[str]) -> tuple[str, ...]:
+    """The private headers with unstable names, and those that include one of them: their paths would break."""
+    moving = {header for header in private if units.is_unstable(header)}
+    for header in private:
+        if moving.intersection(units.graph.closure([header])):
+            moving.add(header)
+    return tuple(sorted(moving))
+
+
+def _suggested(units: Units) -> list[Cluster]:
+    configured = [
+        Cluster(name, tuple(path for path in units.legacy if any(matches(path, glob) for glob in globs)))
+        for name, globs in units.config.groups.items()
+    ]
+    taken = {path for group in configured for path in group.units}
+    found = [*(group for group in configured if group.units), *clusters(units, taken)]
+    return sorted((group for group in found if any(map(units.is_unstable, group.units))), key=lambda group: group.name)
+
+
+class _Resolver:
+    """Turns what a user typed into units."""
+
+    def __init__(self, units: Units) -> None:
+        self.units = units
+        self._names: dict[str, tuple[str, ...]] | None = None
+
+    @property
+    def suggested(self) -> dict[str, tuple[str, ...]]:
+        """Suggested groups by name; found on first use, as files need none."""
+        if self._names is None:
+            self._names = {group.name: group.units for group in _suggested(self.units)}
+        return self._names
+
+    def files_of(self, name: str) -> tuple[str, ...]:
+        """The units `name` means. Raises Refusal (exit 2)."""
+        config = self.units.config
+        if name in config.groups:
+            found = tuple(path for glob in config.groups[name] for path in self._from_path(glob, [""]))
+            if not found:
+                raise Refusal(f"{config.source}: group `{name}` matches no file", exit_code=2)
+            return found
+        layout = self.units.layout
+        near = self._from_path(name, [self.units.snapshot.start, ""])
+        found = near or self.suggested.get(name) or self._from_path(name, [layout.source_root, layout.project_root])
+        return found or self._from_stable_root(name) or self._unknown(name)
+
+    def _from_path(self, name: str, folders: Iterable[str]) -> tuple[str, ...]:
+        """The units at `name` below the first of `folders` where there are any."""
+        for folder in folders:
+            path = self._tree_path(name, folder)
+            if self.units.snapshot.exists(path):
+                return (self._checked(path),)
+            found = tuple(unit for unit in self._migratable if unit != path and matches(unit, path or "*"))
+            if found:
+                return found
+        return ()
+
+    def _tree_path(self, name: str, folder: str) -> str:
+        root = self.units.snapshot.root
+        joined = os.path.join(root, folder, name) if not os.path.isabs(name) else name
+        path = normpath(os.path.relpath(os.path.realpath(os.path.dirname(joined)), os.path.realpath(root)))
+        path = normpath(f"{path}/{basename(joined.rstrip('/'))}") if basename(joined.rstrip("/")) else path
+        if path == ".." or path.startswith("../"):
+            raise Refusal(f"{name} is outside of the repository {root}", exit_code=2)
+        return "" if path == "." else path
+
+    @property
+    def _migratable(self) -> Iterator[str]:
+        """What a folder or a glob stands for: legacy units less those that only register."""
+        return (path for path in self.units.legacy if not self.units.is_only_bindings(path))
+
+    def _checked(self, path: str) -> str:
+        """`path` if a migration of it makes sense. Raises Refusal (exit 2)."""
+        layout, graph = self.units.layout, self.units.graph
+        if not path.endswith(SOURCE_SUFFIXES):
+            raise Refusal(f"{path} is not a C++ or CUDA file", exit_code=2)
+        if path not in graph.files:
+            raise Refusal(
+                f"{path} is excluded, or outside of the extension at {layout.source_root or '.'}", exit_code=2
+            )
+        if not path.endswith(UNIT_SUFFIXES) or graph.includers(path):
+            users = [user for user in graph.reached_from(path) if user in self.units.all]
+            hint = f"name a file that includes it: {_listed(users)}" if users else "no file includes it"
+            raise Refusal(f"{path} is a header and moves with the units that include it; {hint}", exit_code=2)
+        if self.units.is_of_other_build(path):
+            bindings = _listed(layout.other_builds)
+            raise Refusal(f"{path} belongs to another build, whose bindings are {bindings}", exit_code=2)
+        if self.units.is_only_bindings(path):
+            raise Refusal(
+                f"{path} holds registrations alone; they move with the groups that implement them", exit_code=2
+            )
+        return path
+
+    def _from_stable_root(self, name: str) -> tuple[str, ...]:
+        """Stable units that `name` used to mean: the place its file went to, or its old group's name."""
+        layout = self.units.layout
+        stable = [path for path in self.units.all if layout.is_stable(path) and path != layout.stable_bindings]
+        places = {layout.landing(self._tree_path(name, folder)) for folder in (self.units.snapshot.start, "")}
+        places.add(f"{layout.stable_root}/{name}")
+        return tuple(
+            path for path in stable if group_key(path) == name or any(matches(path, place) for place in places)
+        )
+
+    def is_migrated(self, path: str) -> bool:
+        """In the folder of stable sources, and without an unstable name."""
+        return self.units.layout.is_stable(path) and not self.units.is_unstable(path)
+
+    def name_of(self, names: tuple[str, ...], paths: tuple[str, ...]) -> str:
+        """A name for the group: the user's where it is one, else what its units have in common."""
+        if len(names) == 1 and (names[0] in self.units.config.groups or not _looks_like_path(names[0])):
+            return names[0]
+        keys = list(dict.fromkeys(group_key(path) for path in paths))
+        if len(keys) == 1:
+            return keys[0]
+        folders = {dirname(path) for path in paths}
+        if len(folders) == 1 and next(iter(folders)) != self.units.layout.source_root:
+            return basename(next(iter(folders)))
+        return f"{keys[0]}_and_{len(keys) - 1}_more"
+
+    def _unknown(self, name: str) -> tuple[str, ...]:
+        known = [*self.suggested, *self.units.config.groups, *self.units.legacy]
+        by_base = {basename(path): path for path in self.units.legacy}
+        near = get_close_matches(name, known, n=3) or [
+            by_base[base] for base in get_close_matches(basename(name), by_base, n=3)
+        ]
+        hint = f"did you mean {_listed(near)}?" if near else "`torch-stabilize scan` lists the groups"
+        raise Refusal(f"no group, file or folder `{name}`; {hint}", exit_code=2)
+
+
+def _looks_like_path(name: str) -> bool:
+    return "/" in name or "*" in name or name.endswith(SOURCE_SUFFIXES)
+
+
+def _listed(names: Iterable[str], most: int = 3) -> str:
+    known = list(names)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return ", ".join(known[:most]) + more

@@ -1,0 +1,87 @@
+"""The translation units of an extension: which build each belongs to, and which have migrated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from posixpath import dirname
+
+from codemod.config import Config
+from codemod.repository.detect import BESIDE_FOLDERS, include_graph
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.layout import Layout
+from codemod.repository.registrations import Registrations, defines, read_registrations
+from codemod.repository.snapshot import Snapshot
+from codemod.repository.unstable import holds_unstable_names
+from codemod.source.document import UNIT_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the questions about groups are asked of; answers are kept."""
+
+    snapshot: Snapshot
+    layout: Layout
+    config: Config
+    _unstable: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def graph(self) -> IncludeGraph:
+        """The include graph of the extension."""
+        return include_graph(self.snapshot, self.layout, self.config)
+
+    @cached_property
+    def all(self) -> tuple[str, ...]:
+        """Every translation unit, legacy and stable; a .cu that another file includes is not one."""
+        return tuple(
+            path for path in self.graph.files if path.endswith(UNIT_SUFFIXES) and not self.graph.includers(path)
+        )
+
+    @cached_property
+    def legacy(self) -> tuple[str, ...]:
+        """The units a migration may be asked for: below the source root, of the main build, not yet stable."""
+        prefix = f"{self.layout.source_root}/" if self.layout.source_root else ""
+        return tuple(
+            path
+            for path in self.all
+            if path.startswith(prefix)
+            and not self.layout.is_stable(path)
+            and not self.is_of_other_build(path)
+            and not BESIDE_FOLDERS.intersection(path.removeprefix(prefix).split("/")[:-1])
+        )
+
+    @cached_property
+    def bindings(self) -> dict[str, Registrations]:
+        """The main build's registrations by file."""
+        read = ((path, read_registrations(path, self.snapshot.read(path))) for path in self.layout.legacy_bindings)
+        return {path: found for path, found in read if found is not None}
+
+    def is_unstable(self, path: str) -> bool:
+        """Whether the stable build would meet an unstable name in `path` itself."""
+        if path not in self._unstable:
+            self._unstable[path] = holds_unstable_names(self.snapshot.read(path))
+        return self._unstable[path]
+
+    def is_only_bindings(self, path: str) -> bool:
+        """Whether `path` registers ops and implements none: it stays, and its registrations move one by one."""
+        found = self.bindings.get(path)
+        if found is None or not found.defines:
+            return False
+        return not defines(self.snapshot.read(path), found.functions)
+
+    def is_of_other_build(self, path: str) -> bool:
+        """Whether `path` belongs to an alternative build, with bindings of its own."""
+        return self.domain(path) in {dirname(bindings) for bindings in self.layout.other_builds}
+
+    def domain(self, path: str) -> str:
+        """The folder of the bindings nearest above `path`: units of different libraries never form one group."""
+        folders = self._bindings_folders
+        folder = dirname(path)
+        while folder and folder not in folders:
+            folder = dirname(folder)
+        return folder
+
+    @cached_property
+    def _bindings_folders(self) -> frozenset[str]:
+        main = (path for library in self.layout.libraries for path in library.bindings)
+        return frozenset(dirname(path) for path in (*main, *self.layout.other_builds))
