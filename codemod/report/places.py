@@ -1,0 +1,70 @@
+"""Byte offsets as places people and editors know: path, line and column, before and after a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from codemod.model import Edit, FileChange, Plan
+
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A line and a column of a file, both counted from 1; columns count characters. Line 0 is the file as a whole."""
+
+    path: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        """`path:line:column`, as compilers print it."""
+        return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
+
+
+def place_in(path: str, data: bytes, offset: int) -> Place:
+    """The place of `offset` in `data`; an offset behind the end is at the end."""
+    before = data[:offset]
+    start_of_line = before.rfind(b"\n") + 1
+    return Place(path, before.count(b"\n") + 1, len(before[start_of_line:].decode("utf-8", "replace")) + 1)
+
+
+def offset_after(offset: int, edits: Iterable[Edit]) -> int:
+    """Where `offset` of a file is once `edits` are done; within replaced bytes: where the replacement starts."""
+    moved = offset
+    for edit in edits:
+        if edit.span.end <= offset and edit.span.start < offset:
+            moved += len(edit.replacement) - len(edit.span)
+        elif edit.span.start < offset:
+            moved -= offset - edit.span.start
+    return moved
+
+
+class Places:
+    """Places in the files of one plan. `read` gives the bytes of files the plan does not change."""
+
+    def __init__(self, plan: Plan, read: Read) -> None:
+        self._read = read
+        self._changes: dict[str, FileChange] = {
+            change.old_path: change for change in plan.files if change.old_path is not None
+        }
+        self._created = {c.new_path: c.after or b"" for c in plan.files if c.old_path is None and c.new_path}
+
+    def before(self, path: str, offset: int) -> Place:
+        """The place of `offset` in the file as it was read; a new file's place is its own."""
+        change = self._changes.get(path)
+        if change is not None and change.before is not None:
+            return place_in(path, change.before, offset)
+        if path in self._created:
+            return place_in(path, self._created[path], offset)
+        return place_in(path, self._read(path), offset) if path else Place("")
+
+    def after(self, path: str, offset: int) -> Place:
+        """The place of `offset` of the file as it was read, in the migrated tree."""
+        change = self._changes.get(path)
+        if change is None:
+            return self.before(path, offset)
+        if change.new_path is None or change.after is None:
+            return Place(path)
+        return place_in(change.new_path, change.after, offset_after(offset, change.edits))

@@ -1,0 +1,63 @@
+"""Findings as SARIF 2.1.0, for code scanning and editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from codemod import __version__
+from codemod.codes import Code
+from codemod.report.places import Place
+from codemod.report.view import Concern, Finding
+
+LEVELS = {Concern.MANUAL: "error", Concern.REVIEW: "warning", Concern.NOTE: "note"}
+SRCROOT = "SRCROOT"
+
+
+def sarif(findings: Iterable[tuple[Finding, Place]], codes: Mapping[str, Code]) -> str:
+    """SARIF with one result for every finding at the place given with it, and the rules they break."""
+    located = list(findings)
+    used = sorted({finding.code for finding, _ in located})
+    rules = [_rule(code, codes.get(code)) for code in used]
+    index = {code: number for number, code in enumerate(used)}
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "torch-stabilize", "version": __version__, "rules": rules}},
+                "columnKind": "unicodeCodePoints",
+                "originalUriBaseIds": {SRCROOT: {"description": {"text": "The root of the repository."}}},
+                "results": [_result(finding, place, index) for finding, place in located],
+            }
+        ],
+    }
+    return json.dumps(log, indent=2) + "\n"
+
+
+def _rule(name: str, code: Code | None) -> dict[str, Any]:
+    rule: dict[str, Any] = {"id": name}
+    if code is not None:
+        rule["shortDescription"] = {"text": code.title}
+        if code.text:
+            rule["fullDescription"] = {"text": code.text}
+    rule["help"] = {"text": f"torch-stabilize explain {name}"}
+    return rule
+
+
+def _result(finding: Finding, place: Place, index: Mapping[str, int]) -> dict[str, Any]:
+    message = f"{finding.message}\n{finding.help}" if finding.help else finding.message
+    result: dict[str, Any] = {
+        "ruleId": finding.code,
+        "ruleIndex": index[finding.code],
+        "level": LEVELS[finding.concern],
+        "message": {"text": message},
+    }
+    if place.path:
+        location: dict[str, Any] = {"artifactLocation": {"uri": quote(place.path), "uriBaseId": SRCROOT}}
+        if place.line:
+            location["region"] = {"startLine": place.line, "startColumn": place.column}
+        result["locations"] = [{"physicalLocation": location}]
+    return result

@@ -1,0 +1,131 @@
+"""The layouts: Markdown, HTML, JSON, SARIF and the terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+from html.parser import HTMLParser
+from typing import Any
+
+import jsonschema
+
+from codemod.report.as_json import report_json, schema
+from codemod.report.documents import diffs_of_files, report_html, report_markdown, summary
+from codemod.report.sarif import sarif
+from codemod.report.terminal import console, print_diff, print_report
+from codemod.report.view import Report, Stage
+from tests.report.made_up import CODES, made_up_report
+
+DIFF = """diff --git a/x.cu b/y z.cu
+similarity index 90%
+rename from x.cu
+rename to y z.cu
+--- a/x.cu
++++ b/y z.cu
+@@ -1 +1 @@
+-a
++b
+"""
+
+
+def in_terminal(report: Report) -> str:
+    file = io.StringIO()
+    print_report(report, console(file))
+    return file.getvalue()
+
+
+def test_terminal_lists_places_as_compilers_do_and_never_breaks_a_line() -> None:
+    lines = in_terminal(made_up_report(Stage.WRITTEN)).splitlines()
+    assert "  csrc/stable/norm.cu:4:5 TSA190 no stable form of `mystery` <script>" in lines
+    assert "Sites: 3 found = 2 rewritten + 1 diagnosed + 0 allowed" in lines
+    assert "  csrc/norm.cu -> csrc/stable/norm.cu  3 edits" in lines
+    assert lines[-1] == "  torch-stabilize verify norm"
+
+
+def test_terminal_keeps_square_brackets() -> None:
+    file = io.StringIO()
+    console(file).print("x[i] [red]y[/red]")
+    assert file.getvalue() == "x[i] [red]y[/red]\n"
+
+
+def test_a_diff_is_printed_byte_for_byte_where_nobody_looks() -> None:
+    file = io.StringIO()
+    print_diff(DIFF, console(file))
+    assert file.getvalue() == DIFF
+
+
+def test_a_diff_is_taken_apart_by_file() -> None:
+    ((path, lines),) = diffs_of_files(DIFF)
+    assert path == "y z.cu"
+    assert [kind for kind, _ in lines] == ["header"] * 6 + ["hunk", "removed", "added"]
+
+
+def test_markdown_has_the_evidence_and_escapes_tables() -> None:
+    text = report_markdown(made_up_report(Stage.WRITTEN, verified=True))
+    assert text.startswith("# Move `norm` to the libtorch stable ABI\n")
+    assert "- `csrc/stable/norm.cu:4:5` **TSA190** no stable form of `mystery` <script>\n" in text
+    assert "| moved: `csrc/norm.cu` to `csrc/stable/norm.cu` | 3 | +3 -2 |" in text
+    assert "| compile | ok | 1 unit \\| stable headers alone |" in text
+    assert "\n\n\n" not in text
+
+
+class Outside(HTMLParser):
+    """Collects what a page would load, and tags that stay open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        if tag not in ("meta", "br", "link", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_html_loads_nothing_and_escapes() -> None:
+    page = report_html(made_up_report(Stage.WRITTEN, verified=True))
+    reader = Outside()
+    reader.feed(page)
+    assert reader.open == []
+    assert reader.loads == []
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "@import" not in page
+    assert '<span class="added">+  STD_TORCH_CHECK(x.defined());</span>' in page
+
+
+def test_json_follows_its_schema() -> None:
+    for report in (made_up_report(), made_up_report(Stage.COMMITTED, verified=True)):
+        document: dict[str, Any] = json.loads(report_json(report))
+        jsonschema.Draft202012Validator.check_schema(schema("report"))
+        jsonschema.validate(document, schema("report"))
+        assert document["findings"][1]["place_after"] == {"path": "csrc/stable/norm.cu", "line": 4, "column": 5}
+        assert document["sites"] == {"found": 3, "rewritten": 2, "diagnosed": 1, "allowed": 0}
+
+
+def test_sarif_places_every_finding_and_describes_every_rule() -> None:
+    report = made_up_report()
+    log = json.loads(sarif([(finding, report.place(finding)) for finding in report.findings], CODES))
+    (run,) = log["runs"]
+    assert log["version"] == "2.1.0"
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert rules == ["TSA190", "TSA201", "TSA601"]
+    assert [(r["level"], rules[r["ruleIndex"]]) for r in run["results"]] == [
+        ("warning", "TSA201"),
+        ("error", "TSA190"),
+        ("note", "TSA601"),
+    ]
+    location = run["results"][1]["locations"][0]["physicalLocation"]
+    assert location == {
+        "artifactLocation": {"uri": "csrc/norm.cu", "uriBaseId": "SRCROOT"},
+        "region": {"startLine": 3, "startColumn": 5},
+    }
+    assert "call it through the dispatcher" in run["results"][1]["message"]["text"]
+
+
+def test_summary_counts_in_words() -> None:
+    assert summary(made_up_report()) == "1 file moved, 1 created"
