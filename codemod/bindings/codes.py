@@ -1,0 +1,151 @@
+"""The diagnostics of this room, TSA5xx, with their pages."""
+
+from __future__ import annotations
+
+from codemod.codes import Code
+from codemod.model import Confidence
+
+MOVED = Code(
+    "TSA500",
+    "A registration moves to the stable library.",
+    "The operator keeps its namespace, its schema and its dispatch keys. `m.def(schema)` goes to "
+    "STABLE_TORCH_LIBRARY_FRAGMENT, every implementation to STABLE_TORCH_LIBRARY_IMPL of its key, boxed by TORCH_BOX.",
+)
+DECLARED = Code(
+    "TSA501",
+    "A declaration moves to the header of the stable bindings.",
+    "The legacy header keeps it where a legacy registration or unit still uses the function.",
+)
+SPLIT_OPERATOR = Code(
+    "TSA502",
+    "An operator is implemented in both libraries.",
+    "Its definition and the implementations of the migrated units move; an implementation in a unit outside of the "
+    "group stays in the legacy library. Both libraries must be loaded before the operator is used; their order does not "
+    "matter.",
+)
+COMPOSITE_KEY = Code(
+    "TSA503",
+    "An implementation without a dispatch key gets CompositeExplicitAutograd.",
+    "The stable API registers under a key only. CompositeExplicitAutograd serves every backend; unlike the legacy "
+    "catch-all it is not traced through by autograd.",
+    confidence=Confidence.REVIEW,
+)
+INFERRED_SCHEMA = Code(
+    "TSA504",
+    "A schema that torch inferred from the C++ type is written out.",
+    "Argument names come from the declaration or from py::arg, mutability from how the function uses its tensors, "
+    "defaults from the declaration. Check them: from now on they are the operator's contract.",
+    confidence=Confidence.REVIEW,
+)
+NO_SCHEMA = Code(
+    "TSA505",
+    "No schema can be inferred.",
+    "The C++ type has a part that no schema type stands for, or the function was not found. Write the schema by hand.",
+    confidence=Confidence.MANUAL,
+)
+BAD_SCHEMA = Code(
+    "TSA506",
+    "A schema cannot be parsed.",
+    "Torch would reject it when the library is loaded.",
+    confidence=Confidence.MANUAL,
+)
+SCHEMA_MISMATCH = Code(
+    "TSA507",
+    "A schema and the C++ function disagree.",
+    "The number of arguments or returns, or a type, differs. Legacy registration checked this when the library was "
+    "loaded; the stable boxing checks the number when the operator is called and the types never.",
+    confidence=Confidence.MANUAL,
+)
+DUPLICATE_ARGUMENT = Code(
+    "TSA508",
+    "Two arguments of a schema have the same name.",
+    "The second cannot be passed by keyword. The schema is kept, because renaming an argument changes the operator.",
+    confidence=Confidence.REVIEW,
+)
+WRONG_ALIAS = Code(
+    "TSA509",
+    "A schema's annotation of what is written does not fit the function.",
+    "An argument that is written to without being annotated breaks functionalisation without a word; an annotated one "
+    "that is never written costs copies. The schema is kept.",
+    confidence=Confidence.REVIEW,
+)
+DUPLICATE_OPERATOR = Code(
+    "TSA510",
+    "An operator is registered twice.",
+    "Two definitions, or two implementations for one key, that are compiled together: loading fails or the last wins.",
+    confidence=Confidence.MANUAL,
+)
+ADAPTER = Code(
+    "TSA511",
+    "A function is registered through an adapter.",
+    "TORCH_BOX copies arguments by the C++ type of the parameter and gets int, float, const char*, std::array and some "
+    "more wrong without a word. The adapter takes what the boxing knows and converts.",
+    confidence=Confidence.REVIEW,
+)
+UNBOXABLE = Code(
+    "TSA512",
+    "A function cannot be boxed.",
+    "One of its types has no way through the stable boxing. Change the signature, then migrate again.",
+    confidence=Confidence.MANUAL,
+)
+WIDENED_SCHEMA = Code(
+    "TSA513",
+    "A schema type is widened to one that the stable boxing can pass.",
+    "A tuple of ints arrives as `int[]`; callers may still pass a tuple. The adapter checks its length.",
+    confidence=Confidence.REVIEW,
+)
+TAGS = Code(
+    "TSA514",
+    "The tags of an operator have no stable form.",
+    "Define the tags from Python: `torch.library.Library.define(..., tags=...)`.",
+    confidence=Confidence.MANUAL,
+)
+NO_STABLE_FORM = Code(
+    "TSA515",
+    "A registration has no stable form.",
+    "Custom classes, fallbacks, autograd and meta kernels in C++ stay in the legacy library or move to Python: "
+    "torch.library.register_fake, torch.library.register_autograd.",
+    confidence=Confidence.MANUAL,
+)
+META_KERNEL = Code(
+    "TSA516",
+    "A meta kernel moves to Python.",
+    "Register a fake kernel with torch.library.register_fake; a stub made from the schema is part of the message.",
+    confidence=Confidence.MANUAL,
+)
+UNREAD = Code(
+    "TSA517",
+    "A statement in a registration block was not understood.",
+    "It stays where it is.",
+    confidence=Confidence.MANUAL,
+)
+STILL_CALLED = Code(
+    "TSA518",
+    "A function that moves is still called by legacy code.",
+    "Its definition leaves the legacy library, so the call does not link. Migrate the caller in the same group.",
+    confidence=Confidence.MANUAL,
+)
+OTHER_BUILD = Code(
+    "TSA519",
+    "A function is registered by an alternative build only.",
+    "The group is migrated for the main build; the other build's registration is left alone.",
+    confidence=Confidence.MANUAL,
+)
+LOST_OPERATOR = Code(
+    "TSA520",
+    "The migration would lose, rename or re-key an operator.",
+    "The inventory of operators is the same before and after a migration; this one would not be. Nothing is written.",
+    confidence=Confidence.MANUAL,
+)
+PYTHON_CALLERS = Code(
+    "TSA521",
+    "Functions of a Python module become operators.",
+    "What was `module.f(x)` is `torch.ops.<namespace>.f(x)` from now on: the stable library has no pybind11 module.",
+    confidence=Confidence.REVIEW,
+)
+
+CODES: tuple[Code, ...] = (
+    MOVED, DECLARED, SPLIT_OPERATOR, COMPOSITE_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
+    DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
+    META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS,
+)  # fmt: skip

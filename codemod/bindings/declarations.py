@@ -1,0 +1,311 @@
+"""The headers that declare what the bindings register: out of the legacy one, into the stable one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from codemod.bindings import codes
+from codemod.bindings.registry import Registry
+from codemod.bindings.removal import removal_edits
+from codemod.bindings.select import Located, Selection, diagnostic
+from codemod.bindings.style import formatted
+from codemod.bindings.text import comments_above, comments_below, decode, encode, line_end, line_start, newline_of
+from codemod.bindings.translate import stable_declaration
+from codemod.model import Diagnostic, Edit, FileEdit, NewFile, Severity, Span
+from codemod.repository.layout import Group
+from codemod.source.conditions import canonical, read_conditionals
+from codemod.source.document import HEADER_SUFFIXES, Document
+from codemod.source.signatures import Function, read_signatures
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A declaration of a moved function in a legacy file, with its comments, as whole lines."""
+
+    path: str
+    function: Function
+    lines: Span
+    comments: tuple[str, ...]
+    text: str
+    blank_before: bool
+
+
+def find_declarations(registry: Registry, located: Iterable[Located]) -> dict[str, list[Declaration]]:
+    """The legacy declarations of each function, by qualified name, in the order of the layout's headers."""
+    layout = registry.layout
+    paths = [*layout.legacy_declarations, *(p for p in layout.legacy_bindings if p not in layout.other_builds)]
+    functions = {found.function.qualified: found.function for found in located}
+    result: dict[str, list[Declaration]] = {}
+    for path in dict.fromkeys(paths):
+        if not registry.snapshot.exists(path):
+            continue
+        document = registry.document(path)
+        for declared in read_signatures(document):
+            if not declared.is_definition and declared.qualified in functions:
+                result.setdefault(declared.qualified, []).append(_declaration(document, declared))
+    return result
+
+
+def _declaration(document: Document, function: Function) -> Declaration:
+    start = line_start(document.data, function.span.start)
+    end = line_end(document.data, function.span.end - 1)
+    comments = comments_above(document, start, 0)
+    below = comments_below(document, end, len(document.data))
+    above = document.data[line_start(document.data, comments.start - 1) : comments.start] if comments.start else b""
+    texts = tuple(line.strip() for line in decode(document.text(comments)).splitlines() if line.strip())
+    if _is_file_header(document, comments):
+        comments, texts = Span(start, start), ()
+    del below  # a comment under a declaration belongs to what follows
+    return Declaration(
+        document.path, function, Span(comments.start, end), texts,
+        decode(document.data[function.span.start : end]).rstrip(), not above.strip(),
+    )  # fmt: skip
+
+
+def _is_file_header(document: Document, comments: Span) -> bool:
+    return len(comments) > 0 and not document.uncommented[: comments.start].strip()
+
+
+def legacy_edits(
+    registry: Registry, group: Group, selection: Selection, declarations: dict[str, list[Declaration]]
+) -> tuple[list[FileEdit], list[Diagnostic]]:
+    """Take out the declarations that nothing legacy uses any more; say which calls will not link."""
+    edits: list[FileEdit] = []
+    diagnostics: list[Diagnostic] = []
+    going: dict[str, list[Span]] = {}
+    moved_spans = {(moved.statement.path, moved.statement.span) for moved in selection.moved}
+    for name, found in declarations.items():
+        users = legacy_users(registry, group, found[0].function, moved_spans)
+        for path, offset, links in users:
+            if links:
+                diagnostics.append(
+                    diagnostic(
+                        codes.STILL_CALLED, path, Span(offset, offset + len(found[0].function.name)),
+                        f"{name} is used here, and its definition moves to the stable library",
+                        advice="add this unit to the group, or keep a legacy definition",
+                    )
+                )  # fmt: skip
+        if not users:
+            for declaration in found:
+                going.setdefault(declaration.path, []).append(declaration.lines)
+    for path, spans in going.items():
+        edits += [FileEdit(path, edit) for edit in removal_edits(registry.document(path), spans, codes.DECLARED.code)]
+    return edits, diagnostics
+
+
+def legacy_users(
+    registry: Registry, group: Group, function: Function, moved: set[tuple[str, Span]]
+) -> list[tuple[str, int, bool]]:
+    """Places in legacy files that still use `function`: path, offset, and whether they need its moved definition."""
+    own = {*group.units, *group.moving_headers, *registry.layout.legacy_declarations}
+    pattern = re.compile(rb"(?<![\w.])(?<!->)" + re.escape(function.name.encode()) + rb"\b(?!\s*::)")
+    found: list[tuple[str, int, bool]] = []
+    for path in registry.sources:
+        if path in own or registry.layout.is_stable(path):
+            continue
+        data = registry.snapshot.read(path)
+        if function.name.encode() not in data or not pattern.search(data):
+            continue
+        document = registry.document(path)
+        spans = [s for p, s in moved if p == path]
+        heads = [f for f in read_signatures(document) if f.name == function.name]
+        defines = any(f.is_definition and f.answers_to(function.qualified) for f in heads)
+        for match in pattern.finditer(document.code):
+            place = Span(*match.span())
+            if any(span.contains(place) for span in spans) or any(f.head.contains(place) for f in heads):
+                continue
+            if _is_use(document.code, match.start(), match.end(), function) and _sees(registry, path, own):
+                found.append((path, match.start(), not defines and not _other_build_unit(registry, path)))
+    return found
+
+
+def _is_use(code: bytes, start: int, end: int, function: Function) -> bool:
+    """A call or an address of the function, not of another that is only called the same."""
+    before = re.search(rb"((?:\w+\s*::\s*)*)$", code[max(0, start - 80) : start])
+    qualifier = b"".join((before.group(1) if before else b"").split()).decode().rstrip(":")
+    scope = "::".join(filter(None, function.namespace))
+    if qualifier and qualifier != scope and not scope.endswith(f"::{qualifier}"):
+        return False
+    if re.match(rb"\s*(?:<[^<>;]*>)?\s*\(", code[end : end + 200]):
+        # a definition of a local of that type or a member of the same name is none
+        return not re.search(rb"(?:\bauto|[\w>&*])\s+$", code[max(0, start - 40) : start]) or bool(
+            re.search(rb"\b(?:return|else|do|co_return)\s+$", code[max(0, start - 40) : start])
+        )
+    return bool(re.search(rb"&\s*(?:\w+\s*::\s*)*$", code[max(0, start - 80) : start]))
+
+
+def _sees(registry: Registry, path: str, headers: set[str]) -> bool:
+    """Whether `path` can mean the function at all: it includes one of the headers that declare it, or declares it."""
+    names = {header.rpartition("/")[2].encode() for header in headers if header.endswith(HEADER_SUFFIXES)}
+    text = registry.document(path).uncommented
+    included = {m.group(1) for m in re.finditer(rb'#\s*include\s*["<](?:[^">]*/)?([^"/>]+)[">]', text)}
+    return bool(included & names) or path.endswith(HEADER_SUFFIXES)
+
+
+def _other_build_unit(registry: Registry, path: str) -> bool:
+    """Whether `path` belongs to an alternative build: it lies beside the bindings of one."""
+    if path in registry.layout.other_builds:
+        return True
+    folders = [bindings.rpartition("/")[0] for bindings in registry.layout.other_builds]
+    return any(folder and path.startswith(folder + "/") for folder in folders)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A declaration for the stable header, in stable types."""
+
+    namespace: tuple[str, ...]
+    conditions: tuple[str, ...]
+    comments: tuple[str, ...]
+    text: str
+    blank_before: bool
+    name: str
+
+
+def wanted_declarations(
+    registry: Registry, located: Sequence[Located], declarations: dict[str, list[Declaration]]
+) -> list[Wanted]:
+    """What the stable header has to declare, in the order of the legacy headers, then of the definitions."""
+    wanted: list[tuple[tuple[int, int], Wanted]] = []
+    order = {path: place for place, path in enumerate(registry.layout.legacy_declarations)}
+    for found in located:
+        function = found.function
+        known = declarations.get(function.qualified, [])
+        matching = [d for d in known if len(d.function.parameters) == len(function.parameters)] or known
+        if matching:
+            best = matching[0]
+            place = (order.get(best.path, len(order)), best.function.span.start)
+            text = stable_declaration(best.text)
+            wanted.append((place, _wanted(best.function, best.function.conditions, best.comments, text, best.blank_before)))
+        else:
+            head = decode(registry.document(found.path).text(function.head))
+            place = (len(order) + 1, len(wanted))
+            text = stable_declaration(_declaration_of(head))
+            wanted.append((place, _wanted(function, (), (), text, True)))
+    return [item for _, item in sorted(wanted, key=lambda pair: pair[0])]
+
+
+def _wanted(
+    function: Function, conditions: tuple[str, ...], comments: tuple[str, ...], text: str, blank: bool
+) -> Wanted:
+    return Wanted(tuple(filter(None, function.namespace)), conditions, comments, text, blank, function.qualified)
+
+
+def _declaration_of(head: str) -> str:
+    """A definition's head as a declaration."""
+    text = re.sub(r"^\s*(?:(?:inline|constexpr|__host__)\s+)*", "", head).rstrip()
+    return f"{text};"
+
+
+def aliases_used(registry: Registry, wanted: Sequence[Wanted], declarations: dict[str, list[Declaration]]) -> list[str]:
+    """`using fptr_t = int64_t;` lines of the legacy headers that the wanted declarations are written with."""
+    found: dict[str, str] = {}
+    text = " ".join(item.text for item in wanted)
+    for path in dict.fromkeys(d.path for known in declarations.values() for d in known):
+        document = registry.document(path)
+        for match in re.finditer(rb"^using\s+(\w+)\s*=\s*[^;]+;", document.code, re.MULTILINE):
+            name = match.group(1).decode()
+            if re.search(rf"\b{name}\b", text):
+                found.setdefault(name, stable_declaration(decode(document.data[match.start() : match.end()])))
+    return list(found.values())
+
+
+def stable_edits(
+    registry: Registry, wanted: Sequence[Wanted], aliases: Sequence[str], style: str
+) -> tuple[list[FileEdit], list[NewFile]]:
+    """Put `wanted` into the stable header, or make one."""
+    path = registry.layout.stable_declarations
+    if not registry.snapshot.exists(path):
+        if not wanted:
+            return [], []
+        from codemod.templates import render
+
+        body = _render(wanted, aliases, style)
+        text = render("bindings/ops.h.jinja", declarations=body, headers=_headers(body))
+        return [], [NewFile(path, encode(text), "bindings/ops.h.jinja")]
+    document = registry.document(path)
+    there = {f.qualified: len(f.parameters) for f in read_signatures(document)}
+    missing = [item for item in wanted if item.name not in there]
+    aliases = [line for line in aliases if line.encode() not in document.data]
+    if not missing:
+        return [], []
+    return [FileEdit(path, edit) for edit in _insert(document, missing, aliases, style)], []
+
+
+def _insert(document: Document, wanted: Sequence[Wanted], aliases: Sequence[str], style: str) -> list[Edit]:
+    newline = decode(newline_of(document.data))
+    functions = [f for f in read_signatures(document)]
+    places: dict[int, list[Wanted]] = {}
+    end = _end_of_declarations(document)
+    for item in wanted:
+        conditions = tuple(map(canonical, item.conditions))
+        anchors = [
+            f for f in functions
+            if conditions and tuple(map(canonical, f.conditions)) == conditions
+            and tuple(filter(None, f.namespace)) == item.namespace
+        ]  # fmt: skip
+        place = line_end(document.data, anchors[-1].span.end - 1) if anchors else end
+        places.setdefault(place, []).append(item)
+    edits = []
+    for place, items in sorted(places.items()):
+        inside = place != end or (bool(items[0].conditions) and all(f.conditions for f in functions) and place != end)
+        plain = [_without_conditions(item) for item in items] if inside else items
+        text = _render(plain, aliases, style)
+        aliases = ()
+        gap = "" if document.data[:place].endswith(b"\n") or not place else "\n"
+        edits.append(Edit(Span(place, place), encode(f"{gap}\n{text}\n".replace("\n", newline)), codes.DECLARED.code))
+    return edits
+
+
+def _without_conditions(item: Wanted) -> Wanted:
+    return Wanted((), (), item.comments, item.text, item.blank_before, item.name)
+
+
+def _end_of_declarations(document: Document) -> int:
+    """Behind the last thing in the header, before the `#endif` of an include guard."""
+    guards = [c for c in read_conditionals(document) if c.is_guard]
+    end = guards[0].branches[-1].body.end if guards else len(document.data)
+    return len(document.data[:end].rstrip()) + len(newline_of(document.data)) if document.data[:end].strip() else end
+
+
+def _render(wanted: Sequence[Wanted], aliases: Sequence[str], style: str) -> str:
+    lines = list(aliases)
+    conditions: tuple[str, ...] = ()
+    namespace: tuple[str, ...] = ()
+    for item in wanted:
+        if lines and item.blank_before and lines[-1]:
+            lines.append("")
+        if (item.conditions, item.namespace) != (conditions, namespace):
+            _close(lines, conditions, namespace)
+            if lines and lines[-1]:
+                lines.append("")
+            lines += item.conditions
+            if item.namespace:
+                lines += [f"namespace {'::'.join(item.namespace)} {{", ""]
+            conditions, namespace = item.conditions, item.namespace
+        lines += [*item.comments, item.text]
+    _close(lines, conditions, namespace)
+    return formatted("\n".join(lines) + "\n", style).rstrip("\n")
+
+
+def _close(lines: list[str], conditions: tuple[str, ...], namespace: tuple[str, ...]) -> None:
+    blank = bool(lines) and not lines[-1]
+    if blank and (conditions or namespace):
+        lines.pop()
+    if namespace:
+        lines += ["", f"}}  // namespace {'::'.join(namespace)}"]
+    lines += ["#endif"] * len(conditions)
+
+
+def _headers(body: str) -> list[str]:
+    """The standard headers that a text needs."""
+    wanted = {
+        "optional": r"\bstd::(?:optional|nullopt)\b", "string": r"\bstd::string\b", "string_view": r"\bstd::string_view\b",
+        "tuple": r"\bstd::tuple\b", "vector": r"\bstd::vector\b", "array": r"\bstd::array\b", "cstdint": r"\bu?int\d+_t\b",
+    }  # fmt: skip
+    return sorted(name for name, pattern in wanted.items() if re.search(pattern, body))
+
+
+__all__ = ["Declaration", "Severity", "Wanted", "find_declarations", "legacy_edits", "stable_edits", "wanted_declarations"]

@@ -1,0 +1,152 @@
+"""Which registrations a group takes along: those of the functions that its units define."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from codemod.bindings import codes
+from codemod.bindings.model import Operator, Side, Statement, StatementKind
+from codemod.bindings.registry import Registry
+from codemod.codes import Code
+from codemod.model import Diagnostic, Severity, Span
+from codemod.repository.layout import Group
+from codemod.source.signatures import Function, read_signatures
+
+
+@dataclass(frozen=True)
+class Located:
+    """A function and the file it stands in."""
+
+    path: str
+    function: Function
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A statement that becomes stable. `functions` are the definitions it may mean, in the units of the group.
+
+    `in_place` says that it stands in a unit and moves with it; the others go to the stable bindings file.
+    """
+
+    statement: Statement
+    functions: tuple[Located, ...] = ()
+    in_place: bool = False
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What moves, and what is to be said about it."""
+
+    moved: tuple[Moved, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def functions(self) -> tuple[Located, ...]:
+        """The functions that are registered, each once."""
+        found = {(f.path, f.function.span): f for moved in self.moved for f in moved.functions}
+        return tuple(found.values())
+
+
+def diagnostic(
+    code: Code, path: str, span: Span, message: str, *, severity: Severity = Severity.WARNING, advice: str = ""
+) -> Diagnostic:
+    """A diagnostic of this room at a place."""
+    return Diagnostic(code.code, severity, path, span, message, advice)
+
+
+def select(registry: Registry, group: Group) -> Selection:
+    """The statements of the legacy library that have to be stable once the units of `group` are."""
+    files = (*group.units, *group.moving_headers)
+    definitions = defined_functions(registry, files)
+    moved: dict[tuple[str, Span], Moved] = {}
+    diagnostics: list[Diagnostic] = []
+    for operator in registry.operators:
+        if operator.side is Side.STABLE or _is_other_build(registry, operator):
+            continue
+        ours = [(s, _meant(s, definitions)) for s in operator.implementations]
+        ours = [(s, functions) for s, functions in ours if functions or s.path in files]
+        if not ours and not any(d.path in files for d in operator.definitions):
+            continue
+        for definition in operator.definitions:
+            moved[definition.path, definition.span] = Moved(definition, (), definition.path in files)
+        for statement, functions in ours:
+            moved[statement.path, statement.span] = Moved(statement, functions, statement.path in files)
+        own = {(s.path, s.span) for s, _ in ours}
+        staying = [s for s in operator.implementations if (s.path, s.span) not in own]
+        diagnostics += [_split(operator, s) for s in staying]
+    diagnostics += _other_builds(registry, definitions, moved)
+    order = {(s.path, s.span): place for place, s in enumerate(registry.statements)}
+    return Selection(
+        tuple(sorted(moved.values(), key=lambda m: order[m.statement.path, m.statement.span])), tuple(diagnostics)
+    )
+
+
+def defined_functions(registry: Registry, files: Iterable[str]) -> dict[str, list[Located]]:
+    """The host functions that `files` define, by bare name."""
+    found: dict[str, list[Located]] = {}
+    for path in files:
+        if registry.snapshot.exists(path):
+            for function in read_signatures(registry.document(path)):
+                if function.is_definition and not function.is_device:
+                    found.setdefault(function.name, []).append(Located(path, function))
+    return found
+
+
+def _meant(statement: Statement, definitions: dict[str, list[Located]]) -> tuple[Located, ...]:
+    """The definitions that a statement's function may mean: of its own file first, else those other units can see."""
+    if statement.function is None:
+        return ()
+    names = statement.function.calls if statement.function.is_lambda else (statement.function.name,)
+    found = [
+        located
+        for name in names
+        for located in definitions.get(name.rpartition("::")[2], ())
+        if located.function.answers_to(name)
+    ]
+    same_file = tuple(located for located in found if located.path == statement.path)
+    return same_file or tuple(located for located in found if not located.function.is_local)
+
+
+def _is_other_build(registry: Registry, operator: Operator) -> bool:
+    statements = (*operator.definitions, *operator.implementations)
+    return bool(statements) and all(registry.build_of(s.path) for s in statements)
+
+
+def _split(operator: Operator, statement: Statement) -> Diagnostic:
+    key = statement.key or "every backend"
+    return diagnostic(
+        codes.SPLIT_OPERATOR,
+        statement.path,
+        statement.span,
+        f"{operator.namespace}::{operator.full_name} is now defined in the stable library; its implementation for "
+        f"{key} stays in the legacy one",
+        severity=Severity.NOTE,
+        advice="load both libraries, or migrate the unit of that implementation too",
+    )
+
+
+def _other_builds(
+    registry: Registry, definitions: dict[str, list[Located]], moved: dict[tuple[str, Span], Moved]
+) -> list[Diagnostic]:
+    """Functions of the group that only an alternative build registers."""
+    taken = {located.function.qualified for found in moved.values() for located in found.functions}
+    found = []
+    for statement in registry.statements:
+        if not registry.build_of(statement.path) or statement.kind is StatementKind.OTHER:
+            continue
+        for located in _meant(statement, definitions):
+            others = defined_functions(registry, [p for p in registry.sources if _near(p, statement.path)])
+            if located.function.qualified not in taken and located.function.name not in others:
+                found.append(
+                    diagnostic(
+                        codes.OTHER_BUILD, statement.path, statement.span,
+                        f"{statement.full_name} is registered for {located.function.qualified} by an alternative build",
+                    )
+                )  # fmt: skip
+    return found
+
+
+def _near(path: str, bindings: str) -> bool:
+    folder = bindings.rpartition("/")[0]
+    return bool(folder) and path.startswith(folder + "/")

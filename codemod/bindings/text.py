@@ -1,0 +1,85 @@
+"""Small readings of C++ text that several modules of this room share: string literals, lines, comments."""
+
+from __future__ import annotations
+
+import re
+
+from codemod.model import Span
+from codemod.source.document import Document
+
+_LITERAL = re.compile(
+    r'\s*(?:(?:u8|[uUL])?R"(?P<tag>[^()\\\s]{0,16})\((?P<raw>.*?)\)(?P=tag)"|"(?P<plain>(?:\\.|[^"\\])*)")', re.DOTALL
+)
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
+
+
+def string_value(text: str) -> str | None:
+    """The value of adjacent string literals, or None where `text` is anything else."""
+    value, place = "", 0
+    while place < len(text.rstrip()):
+        match = _LITERAL.match(text, place)
+        if match is None:
+            return None
+        if match["plain"] is not None:
+            plain = re.sub(r"\\\r?\n", "", match["plain"])
+            value += re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), plain)
+        else:
+            value += match["raw"]
+        place = match.end()
+    return value if place else None
+
+
+def line_start(data: bytes, offset: int) -> int:
+    """Where the line of `offset` begins."""
+    return data.rfind(b"\n", 0, offset) + 1
+
+
+def line_end(data: bytes, offset: int) -> int:
+    """Where the line of `offset` ends, its line end included."""
+    found = data.find(b"\n", offset)
+    return len(data) if found < 0 else found + 1
+
+
+def is_comment_line(document: Document, start: int, end: int) -> bool:
+    """Whether a line holds a comment and nothing else."""
+    return bool(document.data[start:end].strip()) and not document.uncommented[start:end].strip()
+
+
+def comments_above(document: Document, start: int, floor: int) -> Span:
+    """The comment lines directly above the line that begins at `start`, not above `floor`."""
+    top = start
+    while top > floor:
+        above = line_start(document.data, top - 1)
+        if above < floor or not is_comment_line(document, above, top):
+            break
+        top = above
+    return Span(top, start)
+
+
+def comments_below(document: Document, end: int, ceiling: int) -> Span:
+    """The comment lines directly below `end`, a line's end, unless code follows them directly: then they are its."""
+    data = document.data
+    bottom = end
+    while bottom < ceiling and is_comment_line(document, bottom, line_end(data, bottom)):
+        bottom = line_end(data, bottom)
+    if bottom > ceiling:
+        return Span(end, end)
+    following = document.uncommented[bottom : line_end(data, bottom)].strip()
+    if following and not following.startswith((b"#", b"}")):
+        return Span(end, end)
+    return Span(end, bottom)
+
+
+def newline_of(data: bytes) -> bytes:
+    """The line end a file uses."""
+    return b"\r\n" if b"\r\n" in data else b"\n"
+
+
+def decode(data: bytes) -> str:
+    """Source bytes as text; what is no UTF-8 survives the way back through `encode`."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """The inverse of `decode`."""
+    return text.encode("utf-8", "surrogateescape")
