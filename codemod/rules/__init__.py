@@ -1,0 +1,22 @@
+"""The rules: what becomes of each unstable name, one module per family.
+
+Importing this package loads every rule, so that `RULES` is complete.
+"""
+
+from codemod.rules import (
+    checks,
+    device,
+    dispatch,
+    factories,
+    generic,
+    methods,
+    operators,
+    pointers,
+)
+from codemod.rules.registry import RULES
+from codemod.rules.snippets import rewrite_declaration, rewrite_text
+
+__all__ = [
+    "RULES", "checks", "device", "dispatch", "factories", "generic", "methods", "operators", "pointers",
+    "rewrite_declaration", "rewrite_text",
+]  # fmt: skip

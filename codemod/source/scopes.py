@@ -61,16 +61,28 @@ class TypeFinder:
 
     def type_of_name(self, name: str, node: Node, fragment: Fragment, document: Document, depth: int = 0) -> CppType:
         """The type of the variable `name` as seen from `node`."""
+        declared = self.declaration_of(name, node)
+        if declared is not None:
+            return self._declared_type(declared, fragment, document, depth)
+        if fragment.macro is not None:
+            return self._type_at_uses(name, fragment, document, depth)
+        return self._fallback(name, document, fragment.span(node).start)
+
+    def declaration_of(self, name: str, node: Node) -> Declared | None:
+        """The declaration that `name` means at `node`, within the same fragment."""
         scope: Node | None = node
         while scope is not None:
             declared = self._names(scope).get(name)
             if declared:
                 before = [d for d in declared if d.start <= node.start_byte] or declared[:1]
-                return self._declared_type(before[-1], fragment, document, depth)
+                return before[-1]
             scope = scope.parent
-        if fragment.macro is not None:
-            return self._type_at_uses(name, fragment, document, depth)
-        return self._fallback(name, document, fragment.span(node).start)
+        return None
+
+    def value_of(self, name: str, node: Node, fragment: Fragment) -> Node | None:
+        """What the variable `name` was initialised with, if its declaration says so."""
+        declared = self.declaration_of(name, node)
+        return declared.value if declared is not None and not declared.element else None
 
     def _names(self, scope: Node) -> dict[str, list[Declared]]:
         key = (scope.id, scope.start_byte)
@@ -217,6 +229,10 @@ class TypeFinder:
             return UNKNOWN
         written = self._member_table().get(owner.name, {}).get(member, "")
         return parse_type(written) if written else UNKNOWN
+
+    def member_type(self, owner: str, member: str) -> str:
+        """The written type of a member of the class `owner`, empty if it is not known."""
+        return self._member_table().get(owner, {}).get(member, "")
 
     def _member_table(self) -> Mapping[str, dict[str, str]]:
         if self._members is None:

@@ -1,0 +1,176 @@
+"""Checks and warnings: the header-only macros, with arguments that they can print."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from codemod.codes import Example
+from codemod.model import Confidence, Span
+from codemod.rules.context import Allowed, Context, Outcome, Site
+from codemod.rules.registry import rule
+from codemod.rules.rewrite import Part, Rewrite
+from codemod.source.document import Fragment
+from codemod.source.scopes import argument_spans
+
+_OPERATORS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
+_PRINTERS = {"IntArrayRef": "sizes_to_string", "Device": "device_to_string", "DeviceType": "device_type_to_string",
+             "Layout": "layout_to_string"}
+_HELPER_OF = {"device_type_to_string": "device_to_string"}
+_NO_MESSAGE_PREFIX = ("TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ASSERTM", "TORCH_INTERNAL_ASSERT_DEBUG_ONLY")
+
+
+@rule(
+    "TSA201",
+    "TORCH_CHECK becomes STD_TORCH_CHECK; arguments it cannot print are made text.",
+    text="The header-only check throws std::runtime_error, which reaches Python as RuntimeError like before. It prints what\n"
+    "has an operator<<: sizes, devices and layouts go through a small helper.",
+    examples=(
+        Example('void f(const at::Tensor& x) { TORCH_CHECK(x.dim() == 2, "rank ", x.dim()); }',
+                'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "rank ", x.dim()); }'),
+    ),
+)
+def check(site: Site, context: Context) -> Outcome | None:
+    """`TORCH_CHECK(condition, message...)`."""
+    entry = site.entry
+    assert entry is not None
+    printers = printable(site, context, 1)
+    helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
+    return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
+
+
+def call_arguments(site: Site, context: Context) -> tuple[Span, ...] | None:
+    """The spans of a macro's arguments, None where it is not called here."""
+    code = context.document.code
+    opening = site.span.end
+    while code[opening : opening + 1].isspace():
+        opening += 1
+    return argument_spans(context.document, opening) if code[opening : opening + 1] == b"(" else None
+
+
+def whole_call(site: Site, context: Context) -> Span | None:
+    """The macro with its argument list, up to the closing parenthesis."""
+    from codemod.rules.calls import closing_parenthesis
+
+    end = closing_parenthesis(context.document.code, site.span.end)
+    return Span(site.span.start, end + 1) if end >= 0 else None
+
+
+def printable(site: Site, context: Context, start: int) -> tuple[Rewrite, ...]:
+    """Rewrites that make the message arguments from `start` on printable."""
+    found = []
+    for span in (call_arguments(site, context) or ())[start:]:
+        fragment = context.fragment(site)
+        node = fragment.node_at(span)
+        if node is None or fragment.span(node) != span:
+            continue
+        kind = context.type_of(node, fragment)
+        printer = _PRINTERS.get(kind.name) if not kind.pointers else None
+        if printer is None:
+            continue
+        helper = _HELPER_OF.get(printer, printer)
+        parts: tuple[Part, ...] = (f"{printer}(".encode(), span, b")")
+        found.append(Rewrite(span, parts, "TSA201", helpers=(helper,)))
+    return tuple(found)
+
+
+@rule(
+    "TSA202",
+    "Comparing checks become STD_TORCH_CHECK with both sides in the message.",
+    text="`TORCH_CHECK_EQ(a, b)` prints both values when it fails, and so does what it becomes. The wording differs and both\n"
+    "sides stand in the source twice, hence the review.",
+    confidence=Confidence.REVIEW,
+    examples=(
+        Example("void f(int64_t a, int64_t b) { TORCH_CHECK_EQ(a, b); }",
+                'void f(int64_t a, int64_t b) { STD_TORCH_CHECK((a) == (b), "Check failed: a == b (", a, " vs. ", b, ")"); }'),
+    ),
+)
+def comparison(site: Site, context: Context) -> Outcome | None:
+    """`TORCH_CHECK_EQ(a, b)` and its kin."""
+    entry = site.entry
+    assert entry is not None
+    arguments = call_arguments(site, context)
+    whole = whole_call(site, context)
+    sign = _OPERATORS.get(site.name.rpartition("_")[2])
+    if arguments is None or whole is None or len(arguments) < 2 or sign is None:
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+    left, right, *message = arguments
+    from codemod.rules.rewrite import Copy
+
+    text = f"{context.text(left).decode()} {sign} {context.text(right).decode()}".replace("\\\n", " ")
+    shown = " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')
+    parts: list[Part] = [b"STD_TORCH_CHECK((", left, f") {sign} (".encode(), right, b")"]
+    if _prints(left, context, site) and _prints(right, context, site):
+        parts += [f', "Check failed: {shown} (", '.encode(), Copy(left), b', " vs. ", ', Copy(right), b', ")"']
+    else:
+        parts += [f', "Check failed: {shown}"'.encode()]
+    for span in message:
+        parts += [b', " ", ', span]
+    return context.rewrite(whole, (*parts, b")"), entry.rule, entry=entry)
+
+
+def _prints(span: Span, context: Context, site: Site) -> bool:
+    fragment: Fragment = context.fragment(site)
+    node: Node | None = fragment.node_at(span)
+    kind = context.type_of(node, fragment) if node is not None else None
+    return kind is None or kind.name not in (*_PRINTERS, "Tensor", "optional", "vector", "nullopt_t")
+
+
+@rule(
+    "TSA203",
+    "Other checks become STD_TORCH_CHECK.",
+    text="ValueError, IndexError and NotImplementedError become RuntimeError in Python: throw std::invalid_argument or\n"
+    "std::out_of_range by hand where callers catch them.",
+    confidence=Confidence.REVIEW,
+    examples=(
+        Example('void f(int n) { AT_ERROR("no kernel for ", n); }', 'void f(int n) { STD_TORCH_CHECK(false, "no kernel for ", n); }'),
+        Example("void f(int n) { TORCH_INTERNAL_ASSERT(n > 0); }", "void f(int n) { STD_TORCH_CHECK(n > 0); }"),
+    ),
+)
+def other_check(site: Site, context: Context) -> Outcome | None:
+    """AT_ERROR, TORCH_INTERNAL_ASSERT, TORCH_CHECK_VALUE, TORCH_CHECK_NOT_IMPLEMENTED and their kin."""
+    entry = site.entry
+    assert entry is not None
+    if entry.kind != "macro":
+        return context.replace(site, entry.stable, entry.rule, entry=entry)
+    arguments = call_arguments(site, context)
+    if arguments is None:
+        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
+    confidence = Confidence(entry.confidence)
+    extra = {"includes": (entry.include,), "confidence": confidence}
+    if site.name in ("AT_ERROR", "C10_THROW_ERROR"):
+        return _error(site, context, arguments, extra)
+    if site.name in ("TORCH_CHECK_ARG", "TORCH_CHECK_WITH"):
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+    own = context.project.helpers.names.get(f"STD_{site.name}")
+    printers = printable(site, context, 1)
+    helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
+    if own:
+        return context.replace(site, own, entry.rule, also=printers, helpers=(f"STD_{site.name}", *helpers), **extra)
+    return context.replace(site, entry.stable, entry.rule, also=printers, helpers=helpers, **extra)
+
+
+def _error(site: Site, context: Context, arguments: tuple[Span, ...], extra: dict[str, object]) -> Outcome:
+    opening = context.document.code.find(b"(", site.span.end)
+    head = Span(site.span.start, opening + 1)
+    comma = b", " if arguments else b""
+    printers = printable(site, context, 0)
+    extra["helpers"] = tuple(helper for rewrite in printers for helper in rewrite.helpers)
+    return context.rewrite(head, (b"STD_TORCH_CHECK(false" + comma,), "TSA203", also=printers, **extra)
+
+
+@rule("TSA204", "Warnings go through the C shim.", confidence=Confidence.REVIEW, text=(
+    "AOTI_TORCH_WARN shows its arguments as they are written, so a helper puts the message together first."
+), examples=(
+    Example('void f(int n) { TORCH_WARN("slow path for ", n); }', 'void f(int n) { STD_TORCH_WARN("slow path for ", n); }'),
+))
+def warning(site: Site, context: Context) -> Outcome | None:
+    """TORCH_WARN, TORCH_WARN_ONCE."""
+    entry = site.entry
+    assert entry is not None
+    if site.name not in ("TORCH_WARN", "TORCH_WARN_ONCE", "AT_WARN"):
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+    name = "STD_TORCH_WARN_ONCE" if site.name.endswith("ONCE") else "STD_TORCH_WARN"
+    return context.replace(site, name, entry.rule, confidence=Confidence.REVIEW, helpers=("torch_warn",))
+
+
+__all__ = ["Allowed", "call_arguments", "printable", "whole_call"]

@@ -1,0 +1,276 @@
+"""Guards, streams, device properties, handles and the allocator."""
+
+from __future__ import annotations
+
+import re
+
+from tree_sitter import Node
+
+from codemod.codes import Example
+from codemod.model import Confidence, Span
+from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from codemod.rules.registry import rule
+from codemod.rules.rewrite import Copy, Part
+from codemod.source.declarations import text_of
+from codemod.source.document import Fragment
+from codemod.source.scopes import receiver_type_parts
+
+_GUARD = "torch::stable::accelerator::DeviceGuard"
+_INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::DeviceIndex|unsigned char)\s*\)\s*")
+
+
+@rule(
+    "TSA401",
+    "Device guards take the index of the device.",
+    text="The guard keeps its place, its name and its scope. A guard that may stay empty is conditioned on is_cuda() where the\n"
+    "code can run without a GPU.",
+    examples=(
+        Example("void f(const at::Tensor& x) { const at::cuda::OptionalCUDAGuard guard(device_of(x)); }",
+                "void f(const torch::stable::Tensor& x) { const torch::stable::accelerator::DeviceGuard "
+                "guard(x.get_device_index()); }"),
+        Example("void f(const at::Tensor& x) { at::cuda::CUDAGuard guard{(char)x.get_device()}; }",
+                "void f(const torch::stable::Tensor& x) { torch::stable::accelerator::DeviceGuard "
+                "guard{x.get_device_index()}; }"),
+    ),
+)
+def guard(site: Site, context: Context) -> Outcome | None:
+    """`OptionalCUDAGuard guard(device_of(x))`, `CUDAGuard guard(x.device())`, `CUDAGuard guard{index}`."""
+    entry = site.entry
+    assert entry is not None
+    if site.name.endswith("device_of") or site.kind is SiteKind.BARE:
+        return _device_of(site, context)
+    fragment = context.fragment(site)
+    argument = _guard_argument(site, context)
+    if argument is None:
+        return context.diagnose(site, entry.rule, f"cannot tell which device {site.name} guards", entry.note)
+    index = device_index(argument, fragment, context)
+    if index is None:
+        return context.diagnose(site, entry.rule, f"cannot tell the index of the device {site.name} guards", entry.note)
+    place = context.rewrite(fragment.span(argument), index, entry.rule)
+    return context.replace(site, _GUARD, entry.rule, includes=(entry.include,), also=(place,))
+
+
+def _device_of(site: Site, context: Context) -> Outcome:
+    node = context.call(site)
+    walk = node
+    while walk is not None and walk.type not in ("declaration", "compound_statement"):
+        walk = walk.parent
+    if walk is not None and walk.type == "declaration" and "Guard" in text_of(walk.child_by_field_name("type") or walk):
+        return Allowed("taken apart by the guard around it")
+    return context.diagnose(site, "TSA401", "device_of() is used outside of a guard", "use x.device() under x.is_cuda()")
+
+
+def _guard_argument(site: Site, context: Context) -> Node | None:
+    """The one expression a guard is made from."""
+    node = context.ancestor(site, ("declaration", "call_expression", "compound_literal_expression"), 6)
+    if node is None:
+        return None
+    inside: Node | None
+    if node.type == "declaration":
+        declarator = next(iter(node.children_by_field_name("declarator")), None)
+        if declarator is None:
+            return None
+        inside = declarator.child_by_field_name("value")
+        if inside is None and declarator.type == "function_declarator":  # the grammar's reading of T name(f(x))
+            parameters = declarator.child_by_field_name("parameters")
+            return _as_expression(parameters, context, site)
+    else:
+        inside = node.child_by_field_name("arguments") or node.child_by_field_name("value")
+    if inside is None:
+        return None
+    if inside.type not in ("argument_list", "initializer_list"):
+        return inside
+    given = [c for c in inside.named_children if c.type != "comment"]
+    return given[0] if len(given) == 1 else None
+
+
+def _as_expression(parameters: Node | None, context: Context, site: Site) -> Node | None:
+    """A parenthesised expression that was read as a parameter list."""
+    if parameters is None or parameters.named_child_count != 1:
+        return None
+    return parameters.named_children[0]
+
+
+def device_index(node: Node, fragment: Fragment, context: Context) -> tuple[Part, ...] | None:
+    """The index of the device that `node` stands for, whatever legacy form it has."""
+    text = _INDEX_CASTS.sub("", text_of(node).strip())
+    span = fragment.span(node)
+    inner = _call_argument(node, "device_of")
+    if inner is not None:
+        return _member_of(inner, fragment, context, b"get_device_index()")
+    bare = re.fullmatch(r"(?:(?:c10|at)::)?device_of\(\s*([A-Za-z_]\w*)\s*\)", text)
+    if bare:
+        return (f"{bare.group(1)}.get_device_index()".encode(),)
+    called = re.fullmatch(r"(.+?)(\.|->)(?:device|get_device)\(\)", text, re.DOTALL)
+    if called and _balanced(called.group(1)):
+        receiver = _receiver_of(node)
+        if receiver is not None:
+            return (fragment.span(receiver), called.group(2).encode() + b"get_device_index()")
+        return (f"{called.group(1)}{called.group(2)}get_device_index()".encode(),)
+    made = re.match(r"(?:at|c10|torch)::Device\s*[({]", text)
+    if made and node.type in ("call_expression", "compound_literal_expression"):
+        arguments = node.child_by_field_name("arguments") or node.child_by_field_name("value")
+        given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+        return (fragment.span(given[1]),) if len(given) == 2 else None
+    kind = context.type_of(node, fragment)
+    if kind.name == "Device":
+        if node.type == "conditional_expression":
+            return (b"(", span, b").index()")
+        return (span, b".index()")
+    if kind.name in ("int64_t", "int", "int32_t", "char", "int8_t", "DeviceIndex", "long", "auto") or re.fullmatch(r"[\w.\->]+", text):
+        cast = node.child_by_field_name("value") if node.type == "cast_expression" else None
+        return device_index(cast, fragment, context) if cast is not None else (span,)
+    return None
+
+
+def _balanced(text: str) -> bool:
+    return text.count("(") == text.count(")") and text.count("[") == text.count("]")
+
+
+def _call_argument(node: Node, name: str) -> Node | None:
+    if node.type != "call_expression":
+        return None
+    callee = node.child_by_field_name("function")
+    if callee is None or text_of(callee).rpartition("::")[2] != name:
+        return None
+    arguments = node.child_by_field_name("arguments")
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    return given[0] if len(given) == 1 else None
+
+
+def _member_of(node: Node, fragment: Fragment, context: Context, member: bytes) -> tuple[Part, ...]:
+    span = fragment.span(node)
+    if node.type == "pointer_expression" and text_of(node).startswith("*"):
+        inner = node.child_by_field_name("argument")
+        if inner is not None:
+            return (fragment.span(inner), b"->" + member)
+    return (span, b"." + member)
+
+
+def _receiver_of(node: Node) -> Node | None:
+    walk: Node | None = node
+    while walk is not None and walk.type == "cast_expression":
+        walk = walk.child_by_field_name("value")
+    callee = walk.child_by_field_name("function") if walk is not None and walk.type == "call_expression" else None
+    return receiver_type_parts(callee)[0] if callee is not None and callee.type == "field_expression" else None
+
+
+@rule(
+    "TSA402",
+    "The current stream comes from the C shim, as a cudaStream_t.",
+    text="A stream helper of the repository is used where there is one; otherwise one is generated. The device that was asked\n"
+    "for is kept; without one it is the current device, as before.",
+    examples=(
+        Example("void f() { cudaStream_t s = at::cuda::getCurrentCUDAStream(); }",
+                "void f() { cudaStream_t s = get_current_cuda_stream(); }"),
+        Example("void f() { auto s = at::cuda::getCurrentCUDAStream().stream(); }",
+                "void f() { auto s = get_current_cuda_stream(); }"),
+    ),
+)
+def stream(site: Site, context: Context) -> Outcome | None:
+    """Streams: current, from the pool, set, and their types."""
+    entry = site.entry
+    assert entry is not None
+    last = site.name.rpartition("::")[2]
+    if entry.kind == "type":
+        if last in ("CUDAStream", "HIPStream"):
+            return context.replace(site, "cudaStream_t", entry.rule, entry=entry)
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+    node = context.call(site)
+    fragment = context.fragment(site)
+    if node is None:
+        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
+    role = {"get_current_cuda_stream": "get_current_cuda_stream", "torch_get_cuda_stream_from_pool": "get_cuda_stream_from_pool"}.get(
+        entry.stable
+    )
+    if role is None:
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}")
+    arguments = node.child_by_field_name("arguments")
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    inside: list[Part] = []
+    for argument in given:
+        wanted = _stream_index(argument, fragment, context)
+        inside += [b", ", *wanted] if inside else [*wanted]
+    name = context.project.helpers.name(role).encode()
+    whole = _through_stream(node)
+    return context.rewrite(fragment.span(whole), (name + b"(", *inside, b")"), entry.rule, helpers=(role,))
+
+
+def _stream_index(argument: Node, fragment: Fragment, context: Context) -> tuple[Part, ...]:
+    """The device index a stream is asked for; `x.get_device()` is renamed by its own rule."""
+    text = text_of(argument)
+    called = re.fullmatch(r"(.+?)(\.|->)device\(\)\s*\.\s*index\(\)", text, re.DOTALL)
+    if called:
+        return (f"{called.group(1)}{called.group(2)}get_device_index()".encode(),)
+    return (fragment.span(argument),)
+
+
+def _through_stream(node: Node) -> Node:
+    """The call with a `.stream()` behind it, which has nothing to do any more."""
+    parent = node.parent
+    if parent is None or parent.type != "field_expression" or parent.parent is None:
+        return node
+    outer = parent.parent
+    return outer if receiver_type_parts(parent)[1] == "stream" and outer.type == "call_expression" else node
+
+
+@rule("TSA403", "Device properties are asked for once per device and kept.", text=(
+    "There is no shim for cudaDeviceProp; cudaGetDeviceProperties is slow. The helper asks once per device, also when several\n"
+    "threads come first."
+), examples=(
+    Example("int f() { return at::cuda::getCurrentDeviceProperties()->major; }", "int f() { return get_device_prop()->major; }"),
+))
+def properties(site: Site, context: Context) -> Outcome | None:
+    """Properties, counts and the current device."""
+    entry = site.entry
+    assert entry is not None
+    last = site.name.rpartition("::")[2]
+    if last in ("getCurrentDeviceProperties", "getDeviceProperties"):
+        name = context.project.helpers.name("get_device_prop")
+        return context.replace(site, name, entry.rule, helpers=("get_device_prop",))
+    if entry.form == "rename":
+        return context.replace(site, entry.stable, entry.rule, entry=entry)
+    node = context.call(site)
+    if last == "warp_size" and node is not None:
+        name = context.project.helpers.name("get_device_prop")
+        text = f"{name}()->warpSize".encode()
+        return context.rewrite(context.fragment(site).span(node), (text,), entry.rule, helpers=("get_device_prop",))
+    if last in ("set_device", "SetDevice"):
+        return _checked(site, context, node, b"cudaSetDevice")
+    return context.diagnose(site, entry.rule, f"{site.name} has no stable form", f"use {entry.stable} of the CUDA runtime")
+
+
+def _checked(site: Site, context: Context, node: Node | None, name: bytes) -> Outcome:
+    if node is None:
+        return context.diagnose(site, "TSA403", f"{site.name} is not called here", "")
+    arguments = node.child_by_field_name("arguments")
+    assert arguments is not None
+    fragment = context.fragment(site)
+    parts: tuple[Part, ...] = (b"STD_CUDA_CHECK(" + name, fragment.span(arguments), b")")
+    return context.rewrite(fragment.span(node), parts, "TSA403", includes=("torch/csrc/stable/macros.h",))
+
+
+@rule("TSA404", "The cuBLAS handle comes from the C shim.", since="2.10", examples=(
+    Example("auto f() { return at::cuda::getCurrentCUDABlasHandle(); }", "auto f() { return get_current_cuda_blas_handle(); }"),
+))
+def handles(site: Site, context: Context) -> Outcome | None:
+    """`at::cuda::getCurrentCUDABlasHandle()`."""
+    entry = site.entry
+    assert entry is not None
+    name = context.project.helpers.name("get_current_cuda_blas_handle")
+    return context.replace(site, name, entry.rule, helpers=("get_current_cuda_blas_handle",))
+
+
+@rule("TSA405", "Raw memory of the caching allocator comes from the C shim.", since="2.10", confidence=Confidence.REVIEW)
+def allocator(site: Site, context: Context) -> Outcome | None:
+    """raw_alloc and raw_delete."""
+    entry = site.entry
+    assert entry is not None
+    last = site.name.rpartition("::")[2]
+    if last in ("raw_alloc", "raw_delete"):
+        name = "cuda_raw_alloc" if last == "raw_alloc" else "cuda_raw_delete"
+        return context.replace(site, name, entry.rule, helpers=("cuda_raw_alloc",))
+    return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+
+
+__all__ = ["Copy", "Span", "device_index"]

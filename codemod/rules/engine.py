@@ -1,0 +1,130 @@
+"""Rewrite one document: every site goes through its rule, and every site is accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from codemod.model import Diagnostic, Edit, Severity, SiteCount, Span
+from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from codemod.rules.generic import by_table
+from codemod.rules.operators import operator_sites, operators
+from codemod.rules.rewrite import Rewrite, flatten, nest
+from codemod.rules.sites import find_sites, in_legacy_branch
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What the rules make of one document. Includes are not among the edits: they are written once, at the end."""
+
+    edits: tuple[Edit, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    includes: frozenset[str]
+    helpers: frozenset[str]
+    sites: SiteCount
+    include_sites: tuple[Site, ...]
+    reviewed: tuple[Rewrite, ...] = ()
+
+
+def rewrite_document(
+    context: Context,
+    skip: Sequence[Span] = (),
+    only: Span | None = None,
+    judge: Callable[[Site, Outcome], Outcome] | None = None,
+) -> Rewritten:
+    """Rewrite a document, or the part of it in `only`. Sites within `skip` belong to somebody else (the bindings).
+
+    `judge` may replace an outcome: how a header that stays in both worlds refuses what only one of them has.
+    """
+    document = context.document
+    sites = [*find_sites(document, context.surface, context.project.dispatch.keys())]
+    sites += operator_sites(document, context.project.finder)
+    wanted = [site for site in sites if _wanted(site, skip, only)]
+    outcomes = [(site, _outcome(site, context)) for site in wanted]
+    if judge is not None:
+        outcomes = [(site, judge(site, outcome) if outcome is not None else None) for site, outcome in outcomes]
+    made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]
+    everything = [r for _, rewrite in made for r in (rewrite, *rewrite.also)]
+    nested = nest(everything)
+    kept = _without_orphans(nested.kept, [rewrite for _, rewrite in made])
+    bodies = [macro.body for macro in document.macros]
+    edits = flatten(kept, document.data, bodies, everything)
+    diagnostics, count = _account(outcomes, kept)
+    return Rewritten(
+        edits,
+        diagnostics,
+        frozenset(name for rewrite in kept for name in rewrite.includes if name),
+        frozenset(name for rewrite in kept for name in rewrite.helpers),
+        count,
+        tuple(site for site in wanted if site.kind is SiteKind.INCLUDE),
+    )
+
+
+def _wanted(site: Site, skip: Iterable[Span], only: Span | None) -> bool:
+    if only is not None and not only.contains(site.span):
+        return False
+    return not any(span.contains(site.span) for span in skip)
+
+
+def _outcome(site: Site, context: Context) -> Outcome | None:
+    if in_legacy_branch(context.document, site.span.start):
+        return Allowed("compiled in the legacy build alone")
+    if site.kind is SiteKind.INCLUDE:
+        return Allowed("includes are written once, at the end")
+    if site.kind is SiteKind.OPERATOR:
+        return operators(site, context)
+    if site.kind is SiteKind.MACRO and site.name in context.project.dispatch:
+        from codemod.rules.dispatch import project_macro
+
+        return project_macro(site, context)
+    if site.kind is SiteKind.BARE and not _is_ours(site, context):
+        return None
+    return by_table(site, context)
+
+
+def _is_ours(site: Site, context: Context) -> bool:
+    """A bare `toString(x)` is torch's only where its argument is a torch type, and no function of the project has the name."""
+    if context.project.functions.get(site.name):
+        return False
+    if site.name == "device_of":
+        return True
+    node = context.call(site)
+    arguments = node.child_by_field_name("arguments") if node is not None else None
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    return any(context.type_of(argument, context.fragment(site)).name in ("ScalarType", "") for argument in given)
+
+
+def _without_orphans(kept: Sequence[Rewrite], made: Sequence[Rewrite]) -> tuple[Rewrite, ...]:
+    """Leave out companions whose main rewrite lost to an outer one."""
+    survivors = set(map(id, kept))
+    orphans = {id(also) for rewrite in made if id(rewrite) not in survivors for also in rewrite.also}
+    return tuple(rewrite for rewrite in kept if id(rewrite) not in orphans)
+
+
+def _account(
+    outcomes: Sequence[tuple[Site, Outcome | None]], kept: Sequence[Rewrite]
+) -> tuple[tuple[Diagnostic, ...], SiteCount]:
+    diagnostics: list[Diagnostic] = []
+    found = rewritten = diagnosed = allowed = 0
+    survivors = set(map(id, kept))
+    for site, outcome in outcomes:
+        if outcome is None:
+            continue
+        found += 1
+        claimed = any(rewrite.claims(site.span) for rewrite in kept)
+        if isinstance(outcome, Rewrite) and (id(outcome) in survivors or claimed):
+            rewritten += 1
+        elif isinstance(outcome, Allowed):
+            allowed += 1
+        elif claimed:
+            rewritten += 1
+        else:
+            diagnosed += 1
+            diagnostics.append(outcome if isinstance(outcome, Diagnostic) else _collision(site, outcome))
+    return tuple(diagnostics), SiteCount(found, rewritten, diagnosed, allowed)
+
+
+def _collision(site: Site, outcome: Rewrite) -> Diagnostic:
+    return Diagnostic(
+        outcome.rule, Severity.ERROR, "", site.span, f"{site.name} stands where two rewrites meet", "rewrite it by hand"
+    )

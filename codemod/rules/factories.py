@@ -1,0 +1,332 @@
+"""Factories: `torch::empty(sizes, options)` with its options taken apart, and the variables that held them removed."""
+
+from __future__ import annotations
+
+import re
+
+from tree_sitter import Node
+
+from codemod.codes import Example
+from codemod.model import Confidence, Span
+from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from codemod.rules.methods import MethodCall, is_tensor_method
+from codemod.rules.options import Options, enclosing_block, read_options, uses_of
+from codemod.rules.registry import rule
+from codemod.rules.rewrite import Part
+from codemod.source.declarations import text_of
+from codemod.source.document import Fragment
+
+_FILLED = {"zeros": b"0", "ones": b"1"}
+_TAKES_OPTIONS = frozenset({
+    "empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "full_like", "from_blob", "tensor",
+    "scalar_tensor", "empty_strided", "new_empty", "new_zeros", "new_ones", "new_full", "to", "rand", "randn",
+})  # fmt: skip
+
+
+@rule(
+    "TSA120",
+    "Factories take dtype, layout and device one by one.",
+    text="`TensorOptions` is followed to where it was made, through variables, and taken apart at the factory.",
+    examples=(
+        Example("at::Tensor f(at::Tensor x) { return torch::empty({2, 3}, torch::dtype(torch::kInt32).device(x.device())); }",
+                "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::empty({2, 3}, "
+                "torch::headeronly::ScalarType::Int, std::nullopt, x.device()); }"),
+        Example("at::Tensor f(at::Tensor x) { return torch::zeros({4}, x.options()); }",
+                "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::new_zeros(x, {4}); }"),
+    ),
+)
+def factories(site: Site, context: Context) -> Outcome | None:
+    """`torch::empty(...)` and its kin, `x.new_empty(...)` and its kin."""
+    entry = site.entry
+    assert entry is not None
+    if site.kind is SiteKind.METHOD:
+        return _new(site, context)
+    node = context.call(site)
+    if node is None:
+        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    fragment = context.fragment(site)
+    arguments = node.child_by_field_name("arguments")
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    name = site.name.rpartition("::")[2]
+    maker = _MAKERS.get(name)
+    made = maker(name, node, given, fragment, context) if maker is not None else None
+    if made is None:
+        return context.diagnose(site, entry.rule, f"cannot take the arguments of {site.name} apart", entry.note)
+    parts, helpers = made
+    sure = name in ("empty", "empty_like", "zeros", "full", "from_blob")
+    confidence = Confidence.SAFE if sure else Confidence.REVIEW
+    extra = {"includes": (entry.include,), "confidence": confidence, "helpers": helpers}
+    return context.rewrite(fragment.span(node), parts, entry.rule, **extra)
+
+
+Made = tuple[tuple[Part, ...], tuple[str, ...]]
+
+
+def _options(given: list[Node], place: int, fragment: Fragment, context: Context, node: Node) -> Options | None:
+    if len(given) <= place:
+        return Options()
+    return read_options(given[place], fragment, context, fragment.span(node)) if len(given) == place + 1 else None
+
+
+def _tail(options: Options, *, always_dtype: bytes = b"") -> tuple[Part, ...]:
+    """`, dtype, layout, device` with trailing defaults left out."""
+    dtype = options.dtype_parts() if (options.dtype or options.like) else ((always_dtype,) if always_dtype else (b"std::nullopt",))
+    parts: list[tuple[Part, ...]] = [dtype, options.layout_parts(), options.device_parts()]
+    if options.pinned:
+        parts.append(options.pinned)
+    while parts and parts[-1] == (b"std::nullopt",):
+        parts.pop()
+    return tuple(piece for group in parts for piece in (b", ", *group))
+
+
+def _empty(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    options = _options(given, 1, fragment, context, node) if given else None
+    if options is None:
+        return None
+    sizes = fragment.span(given[0])
+    if options.only_like:
+        return ((b"torch::stable::new_empty(", *options.like, b", ", sizes, b")"), ())
+    return ((b"torch::stable::empty(", sizes, *_tail(options), b")"), ())
+
+
+def _filled(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    options = _options(given, 1, fragment, context, node) if given else None
+    if options is None:
+        return None
+    sizes = fragment.span(given[0])
+    if options.only_like and name == "zeros":
+        return ((b"torch::stable::new_zeros(", *options.like, b", ", sizes, b")"), ())
+    default = b"torch::headeronly::ScalarType::Float"
+    return ((b"torch::stable::full(", sizes, b", ", _FILLED[name], *_tail(options, always_dtype=default), b")"), ())
+
+
+def _full(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    options = _options(given, 2, fragment, context, node) if len(given) >= 2 else None
+    if options is None:
+        return None
+    value = text_of(given[1])
+    integral = re.fullmatch(r"-?\d+", value)
+    default = b"torch::headeronly::ScalarType::Long" if integral else b"torch::headeronly::ScalarType::Float"
+    sizes, filled = fragment.span(given[0]), fragment.span(given[1])
+    return ((b"torch::stable::full(", sizes, b", ", filled, *_tail(options, always_dtype=default), b")"), ())
+
+
+def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    if not given:
+        return None
+    tensor = fragment.span(given[0])
+    place = 2 if name == "full_like" else 1
+    options = _options(given, place, fragment, context, node)
+    if options is None:
+        return None
+    changed = len(given) > place
+    if name == "empty_like" and not changed:
+        return ((b"torch::stable::empty_like(", tensor, b")"), ())
+    if name in ("empty_like", "zeros_like"):
+        function = b"torch::stable::new_empty(" if name == "empty_like" else b"torch::stable::new_zeros("
+        return ((function, tensor, b", ", tensor, b".sizes()", *_tail(options), b")"), ())
+    if changed:
+        return None
+    value: Part = fragment.span(given[1]) if name == "full_like" else b"1"
+    return ((b"torch::stable::fill_(torch::stable::empty_like(", tensor, b"), ", value, b")"), ())
+
+
+def _from_blob(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    if len(given) < 2:
+        return None
+    rest = given[2:]
+    strides = rest.pop(0) if rest and _is_list(rest[0], fragment, context) else None
+    deleter = rest.pop(0) if rest and _is_callable(rest[0]) else None
+    options = read_options(rest[0], fragment, context, fragment.span(node)) if rest else Options()
+    if options is None or len(rest) > 1 or not (options.dtype or options.like):
+        return None
+    device: tuple[Part, ...] = options.device_parts()
+    if device == (b"std::nullopt",):
+        device = (b"torch::stable::Device(torch::headeronly::kCPU)",)
+    sizes = fragment.span(given[1])
+    helpers: tuple[str, ...] = ()
+    steps: tuple[Part, ...]
+    if strides is not None:
+        steps = (fragment.span(strides),)
+    else:
+        helpers = ("contiguous_strides",)
+        steps = (context.project.helpers.name("contiguous_strides").encode() + b"(", sizes, b")")
+    parts: tuple[Part, ...] = (b"torch::stable::from_blob(", fragment.span(given[0]), b", ", sizes, b", ", *steps, b", ",
+                               *device, b", ", *options.dtype_parts())
+    if deleter is not None:
+        parts = (*parts, b", ", fragment.span(deleter))
+    return ((*parts, b")"), helpers)
+
+
+def _is_list(node: Node, fragment: Fragment, context: Context) -> bool:
+    return node.type == "initializer_list" or context.type_of(node, fragment).name in ("IntArrayRef", "vector", "ArrayRef")
+
+
+def _is_callable(node: Node) -> bool:
+    return node.type == "lambda_expression"
+
+
+def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    options = _options(given, 1, fragment, context, node) if given else None
+    if options is None or given[0].type == "initializer_list":
+        return None
+    value = text_of(given[0])
+    default = b"torch::headeronly::ScalarType::Long" if re.fullmatch(r"-?\d+", value) else b""
+    if not default and not options.dtype:
+        return None
+    return ((b"torch::stable::full({}, ", fragment.span(given[0]), *_tail(options, always_dtype=default), b")"), ())
+
+
+_MAKERS = {
+    "empty": _empty, "zeros": _filled, "ones": _filled, "full": _full, "empty_like": _like, "zeros_like": _like,
+    "ones_like": _like, "full_like": _like, "from_blob": _from_blob, "tensor": _tensor, "scalar_tensor": _tensor,
+}  # fmt: skip
+
+
+def _new(site: Site, context: Context) -> Outcome | None:
+    entry = site.entry
+    assert entry is not None
+    if not is_tensor_method(site, context):
+        return None
+    call = MethodCall(site, context)
+    place = 2 if site.name == "new_full" else 1
+    options = None
+    if call.is_complete and call.node is not None and len(call.arguments) >= place:
+        options = _options(list(call.arguments), place, call.fragment, context, call.node)
+    if options is None:
+        return context.diagnose(site, entry.rule, f"cannot take the arguments of {site.name} apart", entry.note)
+    receiver = call.receiver_parts()
+    spans = [call.fragment.span(argument) for argument in call.arguments[:place]]
+    if site.name in ("new_empty", "new_zeros"):
+        parts: tuple[Part, ...] = (entry.stable.encode() + b"(", *receiver, b", ", spans[0], *_tail(options), b")")
+        return context.rewrite(call.span, parts, entry.rule, entry=entry)
+    value: Part = spans[1] if site.name == "new_full" else b"1"
+    dtype = options.dtype or (*receiver, b".scalar_type()")
+    device = options.device or (*receiver, b".device()")
+    parts = (b"torch::stable::full(", spans[0], b", ", value, b", ", *dtype, b", std::nullopt, ", *device, b")")
+    return context.rewrite(call.span, parts, entry.rule, entry=entry)
+
+
+@rule(
+    "TSA121",
+    "TensorOptions is taken apart where it is used; the variable that held it goes.",
+    examples=(
+        Example("at::Tensor f(at::Tensor a) {\n  auto options = torch::TensorOptions().dtype(a.dtype()).device(a.device());\n"
+                "  return torch::empty({8}, options);\n}",
+                "torch::stable::Tensor f(torch::stable::Tensor a) {\n"
+                "  return torch::stable::empty({8}, a.scalar_type(), std::nullopt, a.device());\n}"),
+    ),
+)
+def options_expression(site: Site, context: Context) -> Outcome | None:
+    """An expression of type TensorOptions that no factory around it takes apart."""
+    entry = site.entry
+    assert entry is not None
+    if site.kind is SiteKind.METHOD and not is_tensor_method(site, context):
+        return None
+    node = context.node(site)
+    fragment = context.fragment(site)
+    statement = _statement_of(node)
+    if statement is not None:
+        name = _variable_of(statement)
+        if name is not None and _all_uses_known(name, statement, fragment, context):
+            return context.rewrite(_with_line(fragment.span(statement), context), (), entry.rule)
+    if node is not None and _is_argument_of_factory(node):
+        return Allowed("taken apart by the factory around it")
+    message = f"{site.name} is kept in a place that cannot be followed"
+    return context.diagnose(site, entry.rule, message, entry.note)
+
+
+def _statement_of(node: Node | None) -> Node | None:
+    """The declaration or assignment statement whose value the expression is."""
+    while node is not None:
+        if node.type in ("declaration", "expression_statement"):
+            return node
+        if node.type in ("compound_statement", "function_definition", "argument_list") and not _in_chain(node):
+            return None
+        node = node.parent
+    return None
+
+
+def _in_chain(node: Node) -> bool:
+    """Whether an argument list belongs to the options chain itself: `.dtype(x.dtype())`."""
+    call = node.parent
+    if node.type != "argument_list" or call is None or call.type != "call_expression":
+        return node.type == "argument_list" and call is not None and call.type == "init_declarator"
+    callee = call.child_by_field_name("function")
+    last = re.split(r"::|\.|->", text_of(callee))[-1].strip() if callee is not None else ""
+    return last in ("TensorOptions", "dtype", "device", "layout", "requires_grad", "pinned_memory", "memory_format", "device_index")
+
+
+def _variable_of(statement: Node) -> str | None:
+    if statement.type == "declaration":
+        declarators = statement.children_by_field_name("declarator")
+        if len(declarators) != 1:
+            return None
+        inner = declarators[0].child_by_field_name("declarator") or declarators[0]
+        return text_of(inner) if inner.type == "identifier" else None
+    inner_node = statement.named_children[0] if statement.named_child_count else None
+    if inner_node is None or inner_node.type != "assignment_expression":
+        return None
+    left = inner_node.child_by_field_name("left")
+    return text_of(left) if left is not None and left.type == "identifier" else None
+
+
+def _all_uses_known(name: str, statement: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether every use of the variable is an argument of a factory that takes it apart, or an assignment to it."""
+    block = enclosing_block(statement)
+    if block is None:
+        return False
+    seen = False
+    for use in uses_of(name, block.start_byte, block.end_byte, fragment):
+        parent = use.parent
+        if parent is None:
+            return False
+        if parent.type in ("init_declarator", "declaration"):
+            continue
+        if parent.type == "assignment_expression" and parent.child_by_field_name("left") == use:
+            continue
+        if _is_argument_of_factory(use):
+            if read_options(use, fragment, context) is None:
+                return False
+            seen = True
+            continue
+        if parent.type == "field_expression" and _in_other_options(use):
+            continue
+        return False
+    return seen
+
+
+def _in_other_options(node: Node) -> bool:
+    """`options.dtype(x)` within a factory's argument or another options variable."""
+    walk: Node | None = node
+    while walk is not None and walk.type != "compound_statement":
+        if _is_argument_of_factory(walk):
+            return True
+        if walk.type == "declaration":
+            return True
+        walk = walk.parent
+    return False
+
+
+def _is_argument_of_factory(node: Node) -> bool:
+    walk: Node | None = node
+    while walk is not None and walk.parent is not None:
+        parent = walk.parent
+        if parent.type == "argument_list" and parent.parent is not None and parent.parent.type == "call_expression":
+            callee = parent.parent.child_by_field_name("function")
+            last = re.split(r"::|\.|->", text_of(callee))[-1].partition("<")[0].strip() if callee is not None else ""
+            return last in _TAKES_OPTIONS or (_in_chain(parent) and _is_argument_of_factory(parent.parent))
+        if parent.type not in ("field_expression", "call_expression"):
+            return False
+        walk = parent
+    return False
+
+
+def _with_line(span: Span, context: Context) -> Span:
+    """The span with its indentation and line end where nothing else is on its lines."""
+    data = context.document.data
+    start = data.rfind(b"\n", 0, span.start) + 1
+    end = data.find(b"\n", span.end)
+    end = len(data) if end < 0 else end + 1
+    alone = not data[start : span.start].strip() and not data[span.end : end].strip(b" \t\r\n\\")
+    return Span(start, end) if alone else span

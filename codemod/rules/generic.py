@@ -1,0 +1,99 @@
+"""What most sites need: the table says what stands in the same place, or that nothing does."""
+
+from __future__ import annotations
+
+from codemod.codes import Example
+from codemod.model import Confidence, Diagnostic, Severity
+from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from codemod.rules.registry import HANDLERS, page
+from codemod.surface.table import Entry
+
+page(
+    "TSA101",
+    "Types get their stable name.",
+    "Tensors, optionals, array views, dtypes and devices are renamed where they stand. Header-only types such as Half are\n"
+    "the very same types under another name.",
+    (
+        Example("void f(torch::Tensor& x);", "void f(torch::stable::Tensor& x);"),
+        Example("c10::optional<at::Tensor> bias;", "std::optional<torch::stable::Tensor> bias;"),
+        Example("struct Tensor {}; Tensor own;", "struct Tensor {}; Tensor own;", "a type of the project's own"),
+    ),
+)
+page(
+    "TSA102",
+    "dtype constants become enumerators of torch::headeronly::ScalarType.",
+    "The short constants (`torch::kFloat`) exist in no version of the stable headers.",
+    (
+        Example("bool b = t.scalar_type() == torch::kHalf;",
+                "bool b = t.scalar_type() == torch::headeronly::ScalarType::Half;"),
+    ),
+)
+page("TSA103", "Devices, layouts and memory formats get their stable name.")
+page("TSA104", "Free helpers of at:: and c10:: get their stable name.")
+page("TSA110", "Tensor methods that exist under another name are renamed.")
+page("TSA190", "What only libtorch itself can do has no stable form.")
+page("TSA131", "The dispatcher cannot take this op's arguments.")
+page("TSA205", "CUDA status checks become STD_CUDA_CHECK and STD_CUDA_KERNEL_LAUNCH_CHECK.", examples=(
+    Example("void f() { C10_CUDA_CHECK(cudaGetLastError()); }", "void f() { STD_CUDA_CHECK(cudaGetLastError()); }"),
+))
+page("TSA407", "Device code that leans on ATen's headers.")
+page("TSA490", "CUDA helpers of libtorch without a stable form.")
+page("TSA501", "Registrations are moved by the bindings, not rewritten in place.")
+page("TSA002", "Header-only macros keep their name; only their include changes.")
+page("TSA900", "No rule knows this name.")
+FLOOR = page(
+    "TSA901",
+    "The stable form of this API is newer than the target.",
+    "Raise the target with --target, or take the way out that the message names.",
+)
+
+
+def by_table(site: Site, context: Context) -> Outcome | None:
+    """What the tables say of a site: its rule's own handler, or the handler for the entry's form."""
+    entry = site.entry
+    if entry is None:
+        return context.diagnose(site, "TSA900", f"no rule knows {site.name}", "rewrite it by hand, and report it please")
+    handler = HANDLERS.get(entry.rule)
+    if handler is not None and entry.form != "none":
+        return handler(site, context)
+    if not context.surface.available(entry, context.project.target):
+        return too_new(site, context, entry)
+    return by_form(site, context, entry)
+
+
+def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    """The plain handlers: rename, same, none. Methods are checked for a tensor receiver first."""
+    if site.kind is SiteKind.METHOD:
+        from codemod.rules.methods import is_tensor_method
+
+        if not is_tensor_method(site, context):
+            return None
+    if entry.form == "rename":
+        return context.replace(site, entry.stable, entry.rule, entry=entry)
+    if entry.form == "same":
+        return Allowed("the same on both sides")
+    if entry.form == "none":
+        return no_stable_form(site, context, entry)
+    if entry.form in ("free", "dispatcher"):
+        from codemod.rules.methods import free_function
+
+        return free_function(site, context, entry)
+    return context.diagnose(site, entry.rule or "TSA900", f"{site.name} needs a rule of its own", entry.note)
+
+
+def no_stable_form(site: Site, context: Context, entry: Entry) -> Diagnostic:
+    """Nothing on the stable surface does this: the note says what to do."""
+    return context.diagnose(site, entry.rule or "TSA900", f"{site.name} has no stable form", entry.note)
+
+
+def too_new(site: Site, context: Context, entry: Entry) -> Diagnostic:
+    """The stable form exists, but not at this target."""
+    return context.diagnose(
+        site, FLOOR, f"{entry.stable or site.name} needs target {entry.target}", f"run with --target {entry.target} or later",
+        Severity.ERROR,
+    )
+
+
+def review(entry: Entry) -> Confidence:
+    """The entry's confidence."""
+    return Confidence(entry.confidence)

@@ -1,0 +1,156 @@
+"""Rewrites that nest: a replacement is text with holes, and each hole keeps a stretch of the source, itself rewritten.
+
+`x.contiguous().view({-1, d})` becomes one expression of free functions because the rewrite of `view` keeps the span of
+its receiver, and the rewrite of `contiguous` lies inside of it. Flattened, a nest is a list of small edits: what both
+sides share stays untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from codemod.model import Confidence, Edit, Span
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The source of `span`, rewritten, once more at another place: a dtype that was given to an options variable."""
+
+    span: Span
+
+
+Part = bytes | Span | Copy
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Replace `span` by `parts`: new bytes, and spans within `span` whose own rewrites apply.
+
+    `includes` are headers the new text needs; `helpers` names of project helpers (`codemod.rules.helpers`); `also` are
+    rewrites elsewhere in the file that only make sense together with this one.
+    """
+
+    span: Span
+    parts: tuple[Part, ...]
+    rule: str
+    confidence: Confidence = Confidence.SAFE
+    includes: tuple[str, ...] = ()
+    helpers: tuple[str, ...] = ()
+    also: tuple[Rewrite, ...] = ()
+    message: str = ""
+
+    @property
+    def holes(self) -> tuple[Span, ...]:
+        """The kept spans."""
+        return tuple(part for part in self.parts if isinstance(part, Span))
+
+    def claims(self, span: Span) -> bool:
+        """Whether `span` lies in what this rewrite replaces, outside of its holes."""
+        return self.span.contains(span) and not any(hole.contains(span) for hole in self.holes)
+
+
+@dataclass(frozen=True)
+class Nest:
+    """Rewrites that do not collide, each inside a hole of the one around it; `dropped` lost to an outer one."""
+
+    kept: tuple[Rewrite, ...]
+    dropped: tuple[Rewrite, ...]
+
+
+def nest(rewrites: Iterable[Rewrite]) -> Nest:
+    """Sort out rewrites that overlap: the outer one wins over what it replaces, the first over an equal one."""
+    ordered = sorted(rewrites, key=lambda r: (r.span.start, -r.span.end))
+    kept: list[Rewrite] = []
+    dropped: list[Rewrite] = []
+    stack: list[Rewrite] = []
+    for rewrite in ordered:
+        while stack and stack[-1].span.end <= rewrite.span.start and stack[-1].span != rewrite.span:
+            stack.pop()
+        outer = stack[-1] if stack else None
+        if outer is None or any(hole.contains(rewrite.span) for hole in outer.holes):
+            kept.append(rewrite)
+            stack.append(rewrite)
+        else:
+            dropped.append(rewrite)
+    return Nest(tuple(kept), tuple(dropped))
+
+
+def flatten(
+    rewrites: Sequence[Rewrite],
+    data: bytes,
+    macro_bodies: Sequence[Span] = (),
+    everything: Sequence[Rewrite] = (),
+) -> tuple[Edit, ...]:
+    """The edits that do a nest's work, in file order.
+
+    New text that falls into one of `macro_bodies` gets its line ends continued. `everything` adds the rewrites that lost
+    to an outer one: what is copied from there is rewritten all the same.
+    """
+    source = everything or rewrites
+    ordered = sorted(rewrites, key=lambda r: (r.span.start, -r.span.end))
+    edits: list[Edit] = []
+    position = 0
+
+    def within(span: Span) -> None:
+        nonlocal position
+        while position < len(ordered) and ordered[position].span.start < span.start:
+            position += 1
+        while position < len(ordered) and span.contains(ordered[position].span):
+            rewrite = ordered[position]
+            position += 1
+            apply_one(rewrite)
+
+    def apply_one(rewrite: Rewrite) -> None:
+        cursor, pending = rewrite.span.start, b""
+        in_order = all(a.end <= b.start for a, b in zip(rewrite.holes, rewrite.holes[1:], strict=False))
+        if not in_order:
+            whole = b"".join(
+                p if isinstance(p, bytes) else rendered(p.span if isinstance(p, Copy) else p, source, data, rewrite)
+                for p in rewrite.parts
+            )
+            emit(rewrite.span, whole, rewrite)
+            skip(rewrite.span)
+            return
+        for part in rewrite.parts:
+            if isinstance(part, bytes):
+                pending += part
+                continue
+            if isinstance(part, Copy):
+                pending += rendered(part.span, source, data, rewrite)
+                continue
+            emit(Span(cursor, part.start), pending, rewrite)
+            within(part)
+            cursor, pending = part.end, b""
+        emit(Span(cursor, rewrite.span.end), pending, rewrite)
+        skip(rewrite.span)
+
+    def skip(span: Span) -> None:
+        nonlocal position
+        while position < len(ordered) and span.contains(ordered[position].span):
+            position += 1
+
+    def emit(span: Span, text: bytes, rewrite: Rewrite) -> None:
+        if any(body.contains(span) for body in macro_bodies):
+            text = text.replace(b"\n", b" \\\n")
+        if data[span.start : span.end] == text:
+            return
+        edit = Edit(span, text, rewrite.rule, rewrite.confidence)
+        if edits and edits[-1].span.end == span.start and (not len(span) or not len(edits[-1].span)):
+            last = edits.pop()
+            confidence = last.confidence if last.confidence != Confidence.SAFE else edit.confidence
+            edit = Edit(Span(last.span.start, span.end), last.replacement + text, last.rule, confidence)
+        edits.append(edit)
+
+    within(Span(0, len(data)))
+    return tuple(edits)
+
+
+def rendered(span: Span, rewrites: Sequence[Rewrite], data: bytes, around: Rewrite | None = None) -> bytes:
+    """The bytes of `span` with the rewrites inside of it done, `around` itself left out."""
+    inside = nest(r for r in rewrites if span.contains(r.span) and r is not around).kept
+    out, cursor = b"", span.start
+    for edit in flatten(inside, data, (), [r for r in rewrites if r is not around]):
+        out += data[cursor : edit.span.start] + edit.replacement
+        cursor = edit.span.end
+    return out + data[cursor : span.end]

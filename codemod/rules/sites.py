@@ -1,0 +1,139 @@
+"""Find the sites of a file: every token that may name something unstable, by plain search over masked code.
+
+This search knows nothing of the rules; what the rules make of the sites is counted against it (no site vanishes).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator
+
+from codemod.model import Span
+from codemod.rules.context import Site, SiteKind
+from codemod.source.conditions import conditions_at
+from codemod.source.document import Document
+from codemod.surface.table import Entry, Surface
+
+_QUALIFIED = re.compile(rb"(?<![\w:.>])(?:::\s*)?(?:torch|at|c10|caffe2)(?:\s*::\s*[A-Za-z_]\w*)+")
+_STABLE_NAMESPACE = re.compile(r"^torch::(?:stable|headeronly)(?:::|$)")
+_MACRO = re.compile(rb"\b(?:TORCH|AT|C10|CAFFE2|CUDA|PYBIND11)_[A-Z0-9_a-z]+\b|\b[A-Z][A-Z0-9_]{3,}\b|\bgpuAtomic\w+\b")
+_UNSTABLE_PREFIX = ("TORCH_", "AT_", "C10_", "CAFFE2_")
+_METHOD = re.compile(rb"(?:\.|->)\s*(?:template\s+)?(?P<name>[A-Za-z_]\w*)\s*(?=[(<])")
+_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])", re.MULTILINE)
+_TORCH_INCLUDE = re.compile(r"^(?:torch|ATen|c10|caffe2|pybind11)/")
+_STABLE_INCLUDE = re.compile(r"^torch/(?:csrc/stable|headeronly|csrc/inductor/aoti_torch)/")
+# Found without a namespace because an argument's type brings it along.
+_BARE = re.compile(
+    rb"(?<![\w:.>])(?P<name>device_of|toString|elementSize|isFloatingType|isIntegralType|isComplexType|isReducedFloatingType)\s*(?=\()"
+)
+# Macros of the stable API itself, and names that both worlds share.
+_NOT_UNSTABLE = frozenset({
+    "TORCH_EXTENSION_NAME", "TORCH_TARGET_VERSION", "TORCH_STABLE_ONLY", "TORCH_BOX", "TORCH_ERROR_CODE_CHECK",
+    "TORCH_ABI_VERSION", "TORCH_FEATURE_VERSION", "TORCH_VERSION", "TORCH_VERSION_MAJOR", "TORCH_VERSION_MINOR",
+})  # fmt: skip
+_USING = re.compile(rb"\busing\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
+LEGACY_ONLY = re.compile(r"^#(?:ifndef\s+TORCH_TARGET_VERSION|if\s+!\s*defined\s*\(?\s*TORCH_TARGET_VERSION\s*\)?)$")
+
+
+def find_sites(document: Document, surface: Surface, macros: Container[str] = ()) -> tuple[Site, ...]:
+    """The sites of `document` in file order; `macros` are the project's own macros that stand for unstable ones.
+
+    Method calls are candidates only: whether the receiver is a tensor is decided by the rules.
+    """
+    found = [*_names(document, surface), *_macros(document, surface, macros), *_includes(document, surface)]
+    found += [*_methods(document, surface), *_bare(document, surface), *_used_names(document, surface)]
+    unique = {site.span: site for site in sorted(found, key=lambda s: (s.span, s.kind))}
+    return tuple(unique[span] for span in sorted(unique))
+
+
+def in_legacy_branch(document: Document, offset: int) -> bool:
+    """Whether the place is compiled only where TORCH_TARGET_VERSION is not defined."""
+    return any(LEGACY_ONLY.match(condition) for condition in conditions_at(document, offset))
+
+
+def resolve(surface: Surface, name: str) -> tuple[str, Entry | None]:
+    """The longest leading part of a qualified name that the tables know, with its entry."""
+    parts = name.split("::")
+    for length in range(len(parts), 1, -1):
+        prefix = "::".join(parts[:length])
+        entry = surface.name(prefix)
+        if entry is not None:
+            return prefix, entry
+    return name, None
+
+
+def _names(document: Document, surface: Surface) -> Iterator[Site]:
+    for match in _QUALIFIED.finditer(document.code):
+        name = re.sub(r"\s+", "", match.group().decode()).removeprefix("::")
+        if _STABLE_NAMESPACE.match(name) or document.code[match.end() : match.end() + 1] == b"/":
+            continue
+        prefix, entry = resolve(surface, name)
+        yield Site(_span_of(match, prefix, name), prefix, SiteKind.NAME, entry)
+
+
+def _span_of(match: re.Match[bytes], prefix: str, name: str) -> Span:
+    if prefix == name:
+        return Span(*match.span())
+    wanted = prefix.count("::") + 1
+    for count, word in enumerate(re.finditer(rb"[A-Za-z_]\w*", match.group()), start=1):
+        if count == wanted:
+            return Span(match.start(), match.start() + word.end())
+    return Span(*match.span())
+
+
+def _macros(document: Document, surface: Surface, project: Container[str]) -> Iterator[Site]:
+    defined = {macro.name for macro in document.macros}
+    for match in _MACRO.finditer(document.code):
+        name = match.group().decode()
+        if name in _NOT_UNSTABLE or name.startswith(("TORCH_LIBRARY", "PYBIND11_MODULE")):
+            continue  # registrations belong to the bindings
+        entry = surface.macro(name)
+        known = entry is not None and entry.form != "same"
+        strange = entry is None and name.startswith(_UNSTABLE_PREFIX) and name not in defined
+        if not (known or name in project or strange or entry is not None):
+            continue
+        if _is_directive_name(document.code, match.start()):
+            continue
+        yield Site(Span(*match.span()), name, SiteKind.MACRO, entry)
+
+
+def _is_directive_name(code: bytes, offset: int) -> bool:
+    """Whether the token is what a `#define`, `#ifdef`, `#undef` ... is about."""
+    line = code[code.rfind(b"\n", 0, offset) + 1 : offset]
+    return bool(re.match(rb"[ \t]*#[ \t]*(?:define|undef|ifdef|ifndef|if\b.*|elif\b.*)[ \t]*$", line)) or bool(
+        re.match(rb"[ \t]*#[ \t]*(?:if|elif)\b", line)
+    )
+
+
+def _methods(document: Document, surface: Surface) -> Iterator[Site]:
+    for match in _METHOD.finditer(document.code):
+        name = match.group("name").decode()
+        entry = surface.method(name)
+        if entry is not None and entry.form != "same":
+            yield Site(Span(*match.span("name")), name, SiteKind.METHOD, entry)
+
+
+def _includes(document: Document, surface: Surface) -> Iterator[Site]:
+    for match in _INCLUDE.finditer(document.uncommented):
+        path = match.group("path")[1:-1].decode("utf-8", "replace")
+        if _TORCH_INCLUDE.match(path) and not _STABLE_INCLUDE.match(path):
+            yield Site(Span(*match.span("path")), path, SiteKind.INCLUDE, surface.include(path))
+
+
+def _bare(document: Document, surface: Surface) -> Iterator[Site]:
+    for match in _BARE.finditer(document.code):
+        name = match.group("name").decode()
+        yield Site(Span(*match.span("name")), name, SiteKind.BARE, surface.name(f"c10::{name}"))
+
+
+def _used_names(document: Document, surface: Surface) -> Iterator[Site]:
+    """Names that a `using torch::Tensor;` made visible without their namespace."""
+    for using in _USING.finditer(document.code):
+        qualified = using.group("name").decode()
+        short = qualified.rpartition("::")[2]
+        entry = surface.name(qualified)
+        if entry is None or entry.stable.rpartition("::")[2] == short:
+            continue
+        for match in re.finditer(rb"(?<![\w:.>])" + short.encode() + rb"\b", document.code[using.end() :]):
+            start = using.end() + match.start()
+            yield Site(Span(start, start + len(short)), qualified, SiteKind.NAME, entry)
