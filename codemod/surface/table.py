@@ -31,7 +31,7 @@ class Entry:
     - `same`: allowed as it is, once `include` is there;
     - `free`: a method becomes the free function `stable`, receiver first;
     - `dispatcher`: only `torch_call_dispatcher` has it; `stable` is the aten op, "expand" or "slice.Tensor";
-    - `special`: a rule of its own, named by `rule`; `stable` is what the rule will write, as a hint;
+    - `special`: a rule of its own, named by `rule`; `stable` is a name the rule will write, or an expression of `{t}`;
     - `none`: no stable form; `note` says what to do;
     - includes only: `replace` (`stable` lists the headers, comma-separated), `drop` (each name brings its own header).
     """
@@ -50,6 +50,7 @@ class Entry:
     returns: str = ""  # "Tensor", "int64_t", "tuple<Tensor,Tensor>" ...; empty where unknown
     mutates: bool = False  # the receiver or first argument must be a non-const lvalue
     arity: tuple[int, int] | None = None  # fewest and most arguments (less the receiver) `stable` takes; None for any
+    device_only: bool = False  # exists under nvcc and hipcc alone
 
 
 @dataclass(frozen=True)
