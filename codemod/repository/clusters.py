@@ -17,6 +17,7 @@ _ROLE = re.compile(r"_(?:kernels?|cpu|cuda|gpu|hip|ops?|entry|impl|host|launcher
 # Folders that hold another implementation of the same things.
 _VARIANTS = frozenset({"cpu", "cuda", "gpu", "kernels", "ops"})
 _LARGEST_FOLDER = 8  # units; a bigger folder is a category, not a group
+_MOST_USERS = 3  # units; an interface that more include is a library of the project's own
 _GENERIC = frozenset({"ops", "gemm", "common", "kernel", "kernels", "main", "entry", "utils", "bindings"})
 _PROTOTYPE = re.compile(rb"^[A-Za-z_][\w:<>,&* \t]*?[\s&*](?P<name>[A-Za-z_]\w*)\s*\([^;{}]*\)\s*;", re.MULTILINE)
 
@@ -104,7 +105,10 @@ def _same_folder(units: Units, members: list[str]) -> list[list[str]]:
 
 
 def _same_header(units: Units, members: list[str]) -> list[list[str]]:
-    """Neighbours that alone include a header with unstable names beside them: attention/attention_kernels.cuh."""
+    """Units that alone include a header: one with unstable names beside them all, or one that another unit implements.
+
+    attention/attention_kernels.cuh is the first kind; permute/permute_kernel.h beside permute_kernel.cu the second.
+    """
     known = set(members)
     found = []
     for header in sorted({header for path in members for header in units.graph.direct(path)}):
@@ -112,8 +116,10 @@ def _same_header(units: Units, members: list[str]) -> list[list[str]]:
         if header in units.layout.legacy_declarations or folder in (units.layout.source_root, units.domain(header)):
             continue
         users = known.intersection(units.graph.reached_from(header))
-        if len(users) > 1 and {dirname(path) for path in users} == {folder} and units.is_unstable(header):
-            found.append(sorted(users))
+        own = {path for path in users if dirname(path) == folder}
+        implemented = any(splitext(path)[0] == splitext(header)[0] for path in own)
+        if (own == users and units.is_unstable(header)) or (implemented and len(users) <= _MOST_USERS):
+            found += _by_domain(units, users)
     return found
 
 
@@ -151,7 +157,7 @@ def _definers(units: Units, members: list[str], functions: frozenset[str]) -> di
 
 
 def _by_domain(units: Units, paths: Iterable[str]) -> list[list[str]]:
-    return _collect((units.domain(path), path) for path in paths)
+    return _collect((units.domain(path), path) for path in sorted(paths))
 
 
 def _named(units: Units, sets: list[tuple[str, ...]]) -> list[Cluster]:

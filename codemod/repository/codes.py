@@ -11,9 +11,9 @@ CODES: tuple[Code, ...] = (
         title="A file of the group does not parse cleanly.",
         text=(
             "The grammar met something it cannot read: a macro that opens a brace, a construct newer than the grammar, "
-            "or a broken file. Sites inside the unreadable stretch are still found by their tokens; they are edited only "
-            "where the edit is certain and are reported otherwise. Look at each site the report names there. Where a "
-            "macro of the project is the cause, nothing has to be done once its sites are in order."
+            "or a broken file. Sites inside the unreadable stretch are still found by their tokens; they are edited "
+            "only where the edit is certain and are reported otherwise. Look at each site the report names there. Where "
+            "a macro of the project is the cause, nothing has to be done once its sites are in order."
         ),
         confidence=Confidence.MANUAL,
     ),
@@ -22,8 +22,8 @@ CODES: tuple[Code, ...] = (
         title="A header of the group is also included by units that stay legacy.",
         text=(
             "The header cannot move: it stays where it is and is made to compile in both builds. What differs is "
-            "switched on TORCH_TARGET_VERSION, which only the stable target defines. Once the last legacy unit that includes it "
-            "has migrated, a run on that unit's group moves it."
+            "switched on TORCH_TARGET_VERSION, which only the stable target defines. Once the last legacy unit that "
+            "includes it has migrated, a run on that unit's group moves it."
         ),
         confidence=Confidence.REVIEW,
     ),
