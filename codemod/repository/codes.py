@@ -12,8 +12,8 @@ CODES: tuple[Code, ...] = (
         text=(
             "The grammar met something it cannot read: a macro that opens a brace, a construct newer than the grammar, "
             "or a broken file. Sites inside the unreadable stretch are still found by their tokens; they are edited "
-            "only where the edit is certain and are reported otherwise. Look at each site the report names there. Where "
-            "a macro of the project is the cause, nothing has to be done once its sites are in order."
+            "only where the edit is certain and are reported otherwise. Look at each site the report names there. "
+            "Where a macro of the project is the cause, nothing has to be done once its sites are in order."
         ),
         confidence=Confidence.MANUAL,
     ),
