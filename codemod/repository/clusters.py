@@ -10,7 +10,6 @@ from posixpath import basename, dirname, splitext
 
 from codemod.repository.registrations import defines
 from codemod.repository.units import Units
-from codemod.source.mask import mask
 
 # What a file's name says of its role, not of its subject.
 _ROLE = re.compile(r"_(?:kernels?|cpu|cuda|gpu|hip|ops?|entry|impl|host|launcher|torch|bindings?)$")
@@ -140,8 +139,7 @@ def _calls(units: Units, members: list[str]) -> list[list[str]]:
     """A unit that declares a function itself, and the unit that defines it."""
     declared: dict[str, set[str]] = {}
     for path in members:
-        data = units.snapshot.read(path)
-        for match in _PROTOTYPE.finditer(mask(data)):
+        for match in _PROTOTYPE.finditer(units.snapshot.document(path).code):
             declared.setdefault(match.group("name").decode(), set()).add(path)
     definers = _definers(units, members, frozenset(declared))
     found = [sorted({*paths, *definers[name]}) for name, paths in declared.items() if name in definers]
@@ -151,7 +149,7 @@ def _calls(units: Units, members: list[str]) -> list[list[str]]:
 def _definers(units: Units, members: list[str], functions: frozenset[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in members if functions else ():
-        for name in defines(units.snapshot.read(path), functions):
+        for name in defines(units.snapshot.document(path), functions):
             found.setdefault(name, []).append(path)
     return found
 

@@ -107,7 +107,7 @@ class _Detector:
     @cached_property
     def registrations(self) -> tuple[Registrations, ...]:
         """Every file with a registration block, of the extension the run is about, best candidate first."""
-        found = [read_registrations(path, self.snapshot.read(path)) for path in self.units]
+        found = [read_registrations(self.snapshot.document(path)) for path in self.units]
         known = [file for file in found if file is not None]
         if self.snapshot.start:
             known = _nearest(known, self.snapshot.start, self._project_of) or known
@@ -193,7 +193,7 @@ class _Detector:
     def _common_folder(self) -> str:
         """Where there are no legacy bindings: the deepest folder that holds every unit of torch's C++ API."""
         units = [path for path in self.units if not BESIDE_FOLDERS.intersection(path.split("/"))] or list(self.units)
-        torch_units = [path for path in units if holds_unstable_names(self.snapshot.read(path))] or units
+        torch_units = [path for path in units if holds_unstable_names(self.snapshot.document(path))] or units
         folders = [dirname(path).split("/") if dirname(path) else [] for path in torch_units]
         common: list[str] = []
         for parts in zip(*folders, strict=False):
@@ -329,7 +329,7 @@ class _Detector:
         found: list[str] = []
         for file in (file for file in self.legacy if file.defines):
             for header in graph.direct(file.path):
-                if header not in found and declares(self.snapshot.read(header), file.functions):
+                if header not in found and declares(self.snapshot.document(header), file.functions):
                     found.append(header)
         return tuple(header for header in found if not header.startswith(self.stable_root + "/"))
 
@@ -340,7 +340,7 @@ class _Detector:
             graph = IncludeGraph(self.snapshot, (), self.include_roots)
             for header in graph.direct(self.stable.path):
                 inside = header.startswith(self.stable_root + "/")
-                if inside and declares(self.snapshot.read(header), self.stable.functions):
+                if inside and declares(self.snapshot.document(header), self.stable.functions):
                     return header
         return _join(self.stable_root, "ops.h")
 

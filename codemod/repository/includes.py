@@ -10,7 +10,6 @@ from posixpath import dirname, normpath
 
 from codemod.model import Span
 from codemod.repository.snapshot import Snapshot
-from codemod.source.mask import mask_comments
 
 _INCLUDE = re.compile(
     rb'^[ \t]*#[ \t]*include[ \t]*(?P<spelled>"(?P<quoted>[^"\n]+)"|<(?P<angle>[^>\n]+)>)', re.MULTILINE
@@ -40,9 +39,9 @@ class IncludeGraph:
     def includes(self, path: str) -> tuple[Include, ...]:
         """The include lines of `path` in order, also those under conditions, not those in comments."""
         if path not in self._read:
-            data = self.snapshot.read(path)
-            # Comments matter only to a line that one might hide; most files have none around their includes.
-            text = mask_comments(data) if b"/*" in data else data
+            text = self.snapshot.read(path)
+            if any(_may_be_commented(text, match.start()) for match in _INCLUDE.finditer(text)):
+                text = self.snapshot.document(path).code
             self._read[path] = tuple(self._include(path, match) for match in _INCLUDE.finditer(text))
         return self._read[path]
 
@@ -83,6 +82,12 @@ class IncludeGraph:
             for target in self.direct(path):
                 found.setdefault(target, []).append(path)
         return {target: tuple(sorted(paths)) for target, paths in found.items()}
+
+
+def _may_be_commented(text: bytes, place: int) -> bool:
+    """Whether a block comment may be open at `place`: cheap, and never wrongly False."""
+    opened = text.rfind(b"/*", 0, place)
+    return opened >= 0 and text.find(b"*/", opened + 2, place) < 0
 
 
 def _reach(start: Iterable[str], step: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from codemod.source.mask import mask, mask_comments
+from codemod.source.document import Document
 
 _BLOCK = re.compile(
     rb"^(?![ \t]*#)[^\n\"]*?\b(?P<macro>(?P<stable>STABLE_)?TORCH_LIBRARY(?P<rest>[A-Z_]*)|PYBIND11_MODULE)\s*"
@@ -52,11 +52,11 @@ class Registrations:
         return "CPU" in self.keys and not self.keys & GPU_KEYS
 
 
-def read_registrations(path: str, data: bytes) -> Registrations | None:
-    """What the file at `path` binds, or None where it holds no registration block."""
-    if b"TORCH_LIBRARY" not in data and b"PYBIND11_MODULE" not in data:
+def read_registrations(document: Document) -> Registrations | None:
+    """What a file binds, or None where it holds no registration block."""
+    if b"TORCH_LIBRARY" not in document.data and b"PYBIND11_MODULE" not in document.data:
         return None
-    text = mask_comments(data)
+    text = document.uncommented
     blocks = list(_BLOCK.finditer(text))
     if not blocks:
         return None
@@ -73,7 +73,7 @@ def read_registrations(path: str, data: bytes) -> Registrations | None:
     pairs = tuple(_implementations(text))
     kinds = [match.group("rest") or b"" for match in blocks]
     return Registrations(
-        path,
+        document.path,
         stable=any(match.group("stable") for match in blocks),
         defines=any(b"_IMPL" not in kind for kind in kinds),
         libraries=tuple(dict.fromkeys(libraries)),
@@ -103,18 +103,18 @@ def _op(match: re.Match[bytes]) -> str:
     return match.group("op").decode().rpartition("::")[2]
 
 
-def declares(data: bytes, functions: frozenset[str]) -> frozenset[str]:
-    """Those of `functions` that `data` declares: a prototype, not a definition or a call in a body."""
-    return _named(data, functions, rb";")
+def declares(document: Document, functions: frozenset[str]) -> frozenset[str]:
+    """Those of `functions` that a file declares: a prototype, not a definition or a call in a body."""
+    return _named(document, functions, rb";")
 
 
-def defines(data: bytes, functions: frozenset[str]) -> frozenset[str]:
-    """Those of `functions` that `data` defines with a body."""
-    return _named(data, functions, rb"(?:const\s*|noexcept\s*)*\{")
+def defines(document: Document, functions: frozenset[str]) -> frozenset[str]:
+    """Those of `functions` that a file defines with a body."""
+    return _named(document, functions, rb"(?:const\s*|noexcept\s*)*\{")
 
 
-def _named(data: bytes, functions: frozenset[str], behind: bytes) -> frozenset[str]:
-    wanted = {name for name in functions if name.encode() in data}
+def _named(document: Document, functions: frozenset[str], behind: bytes) -> frozenset[str]:
+    wanted = {name for name in functions if name.encode() in document.data}
     if not wanted:
         return frozenset()
     names = "|".join(sorted(map(re.escape, wanted), key=len, reverse=True)).encode()
@@ -125,7 +125,7 @@ def _named(data: bytes, functions: frozenset[str], behind: bytes) -> frozenset[s
         + rb")\s*\((?P<arguments>(?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\s*"
         + behind
     )
-    code = mask(data)
+    code = document.code
     return frozenset(match.group("name").decode() for match in head.finditer(code) if _is_typed(code, match.start()))
 
 

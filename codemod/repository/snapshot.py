@@ -9,6 +9,7 @@ from pathlib import Path
 
 from codemod.model import Refusal
 from codemod.repository import git
+from codemod.source.document import Document
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Snapshot:
     files: tuple[str, ...]
     overlay: Mapping[str, bytes] = field(default_factory=dict)
     _read: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    _documents: dict[str, Document] = field(default_factory=dict, compare=False, repr=False)
     start: str = ""
 
     def exists(self, path: str) -> bool:
@@ -40,6 +42,14 @@ class Snapshot:
             except OSError as error:
                 raise Refusal(f"cannot read {path}: {error.strerror}") from error
         return self._read[path]
+
+    def document(self, path: str) -> Document:
+        """The source file `path`, masked and parsed once for everybody who asks. Raises Refusal as `read` does."""
+        data = self.read(path)
+        known = self._documents.get(path)
+        if known is None or known.data is not data:
+            known = self._documents[path] = Document(path, data)
+        return known
 
     def below(self, folder: str, suffixes: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The files in `folder` ("" is the root) and under it, with one of `suffixes` if any are given, sorted."""

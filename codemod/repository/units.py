@@ -53,13 +53,13 @@ class Units:
     @cached_property
     def bindings(self) -> dict[str, Registrations]:
         """The main build's registrations by file."""
-        read = ((path, read_registrations(path, self.snapshot.read(path))) for path in self.layout.legacy_bindings)
+        read = ((path, read_registrations(self.snapshot.document(path))) for path in self.layout.legacy_bindings)
         return {path: found for path, found in read if found is not None}
 
     def is_unstable(self, path: str) -> bool:
         """Whether the stable build would meet an unstable name in `path` itself."""
         if path not in self._unstable:
-            self._unstable[path] = holds_unstable_names(self.snapshot.read(path))
+            self._unstable[path] = holds_unstable_names(self.snapshot.document(path))
         return self._unstable[path]
 
     def is_only_bindings(self, path: str) -> bool:
@@ -67,7 +67,7 @@ class Units:
         found = self.bindings.get(path)
         if found is None or not found.defines:
             return False
-        return not defines(self.snapshot.read(path), found.functions)
+        return not defines(self.snapshot.document(path), found.functions)
 
     def is_of_other_build(self, path: str) -> bool:
         """Whether `path` belongs to an alternative build, with bindings of its own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from codemod.source.mask import mask
+from codemod.source.document import Document
 
 _NAMES = re.compile(
     rb"""
@@ -27,12 +27,12 @@ _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b((?:
 _TARGET = rb"TORCH_TARGET_VERSION"
 
 
-def holds_unstable_names(data: bytes) -> bool:
-    """Whether the stable build of `data` would meet a name of the unstable API.
+def holds_unstable_names(document: Document) -> bool:
+    """Whether the stable build of a file would meet a name of the unstable API.
 
     Code that only the legacy build sees (`#ifndef TORCH_TARGET_VERSION`) does not count.
     """
-    code = mask(data)
+    code = document.code
     if _TARGET in code:
         code = _without_legacy_branches(code)
     if _NAMES.search(code) is not None:
