@@ -1,0 +1,27 @@
+// Checks of arguments that several groups share, for host code only.
+#pragma once
+
+#include <c10/util/Exception.h>
+
+#include <cstdint>
+
+// Macros rather than functions, so that messages name the argument as the
+// caller wrote it.
+#define CHECK_SAME_DTYPE(a, b)                                 \
+  TORCH_CHECK((a).scalar_type() == (b).scalar_type(),          \
+              #a " and " #b " must have the same dtype, got ", \
+              (a).scalar_type(), " and ", (b).scalar_type())
+
+#define CHECK_CONTIGUOUS(x) \
+  TORCH_CHECK((x).is_contiguous(), #x " must be contiguous")
+
+namespace samplex {
+
+// Rows of a matrix with `numel` elements in rows of `width`; none if empty.
+inline int64_t row_count(int64_t numel, int64_t width) {
+  TORCH_CHECK(width >= 0, "the width of a row must not be negative, got ",
+              width);
+  return width == 0 ? 0 : numel / width;
+}
+
+}  // namespace samplex

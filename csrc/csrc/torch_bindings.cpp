@@ -1,0 +1,82 @@
+#include <torch/library.h>
+
+#include "core/registration.h"
+#include "ops.h"
+
+// Every operator is declared once, for all devices. The CPU kernels are always
+// built; the CUDA ones are registered where the build has them.
+TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
+  // Activations
+  //
+  // SwiGLU: silu(first half) * second half.
+  ops.def("silu_and_mul(Tensor! result, Tensor input) -> ()");
+  ops.impl("silu_and_mul", torch::kCPU, &silu_and_mul_cpu);
+
+  // SwiGLU with both halves limited first.
+  ops.def(
+      "silu_and_mul_with_clamp(Tensor! result, Tensor input, float limit) "
+      "-> ()");
+  ops.impl("silu_and_mul_with_clamp", torch::kCPU, &silu_and_mul_clamp_cpu);
+
+  // The halves in the other order: first half * silu(second half).
+  ops.def("mul_and_silu(Tensor! out, Tensor input) -> ()");
+  ops.impl("mul_and_silu", torch::kCPU, &mul_and_silu_cpu);
+
+  // GeGLU, exact.
+  ops.def("gelu_and_mul(Tensor! out, Tensor input) -> ()");
+  ops.impl("gelu_and_mul", torch::kCPU, &gelu_and_mul_cpu);
+
+  // GeGLU, tanh approximation.
+  ops.def("gelu_tanh_and_mul(Tensor! out, Tensor input) -> ()");
+  ops.impl("gelu_tanh_and_mul", torch::kCPU, &gelu_tanh_and_mul_cpu);
+
+  // FATReLU: what is not above the threshold is zero.
+  ops.def("fatrelu_and_mul(Tensor! out, Tensor input, float threshold) -> ()");
+  ops.impl("fatrelu_and_mul", torch::kCPU, &fatrelu_and_mul_cpu);
+
+  // GELU as GPT-2 computes it.
+  ops.def("gelu_new(Tensor! out, Tensor input) -> ()");
+  ops.impl("gelu_new", torch::kCPU, &gelu_new_cpu);
+
+  // The same approximation with one multiplication less.
+  ops.def("gelu_fast(Tensor! out, Tensor input) -> ()");
+  ops.impl("gelu_fast", torch::kCPU, &gelu_fast_cpu);
+
+  // GELU through a sigmoid.
+  ops.def("gelu_quick(Tensor! out, Tensor input) -> ()");
+  ops.impl("gelu_quick", torch::kCPU, &gelu_quick_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("silu_and_mul", torch::kCUDA, &silu_and_mul);
+  ops.impl("silu_and_mul_with_clamp", torch::kCUDA, &silu_and_mul_clamp);
+  ops.impl("mul_and_silu", torch::kCUDA, &mul_and_silu);
+  ops.impl("gelu_and_mul", torch::kCUDA, &gelu_and_mul);
+  ops.impl("gelu_tanh_and_mul", torch::kCUDA, &gelu_tanh_and_mul);
+  ops.impl("fatrelu_and_mul", torch::kCUDA, &fatrelu_and_mul);
+  ops.impl("gelu_new", torch::kCUDA, &gelu_new);
+  ops.impl("gelu_fast", torch::kCUDA, &gelu_fast);
+  ops.impl("gelu_quick", torch::kCUDA, &gelu_quick);
+#endif
+
+  // Layer normalisation
+  //
+  // Root mean square normalisation of the last dimension.
+  ops.def(
+      "rms_norm(Tensor! result, Tensor input, Tensor weight, float epsilon) "
+      "-> ()");
+  ops.impl("rms_norm", torch::kCPU, &rms_norm_cpu);
+
+  // Adds the input to the residual, in place, and normalises the sum into the
+  // input.
+  ops.def(
+      "fused_add_rms_norm(Tensor! input, Tensor! residual, Tensor weight, "
+      "float epsilon) -> ()");
+  ops.impl("fused_add_rms_norm", torch::kCPU, &fused_add_rms_norm_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("rms_norm", torch::kCUDA, &rms_norm);
+  ops.impl("fused_add_rms_norm", torch::kCUDA, &fused_add_rms_norm);
+#endif
+}
+
+REGISTER_EXTENSION(TORCH_EXTENSION_NAME)

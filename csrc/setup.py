@@ -1,0 +1,48 @@
+"""Builds samplex._C with setuptools; CMakeLists.txt builds the same library without it."""
+
+import torch
+from setuptools import find_packages, setup
+from torch.utils.cpp_extension import CUDA_HOME, BuildExtension, CppExtension, CUDAExtension
+
+# GPU kernels need both a CUDA build of torch to link against and nvcc to compile them.
+WITH_CUDA = torch.version.cuda is not None and CUDA_HOME is not None
+
+# The lowest CPython that the library can be imported by (abi3).
+PY_LIMITED_API_TAG = "cp310"
+
+sources = [
+    "csrc/torch_bindings.cpp",
+    "csrc/cpu/activation.cpp",
+    "csrc/cpu/layernorm.cpp",
+]
+
+cuda_sources = [
+    "csrc/activation_kernels.cu",
+    "csrc/layernorm_kernels.cu",
+]
+
+extra_compile_args = {"cxx": ["-O3"], "nvcc": ["-O3"]}
+
+if WITH_CUDA:
+    sources += cuda_sources
+    extra_compile_args["cxx"].append("-DSAMPLEX_WITH_CUDA")
+    extra_compile_args["nvcc"].append("-DSAMPLEX_WITH_CUDA")
+    extension_class = CUDAExtension
+else:
+    extension_class = CppExtension
+
+ext_modules = [
+    extension_class(
+        name="samplex._C",
+        sources=sources,
+        extra_compile_args=extra_compile_args,
+        py_limited_api=True,
+    )
+]
+
+setup(
+    packages=find_packages(include=["samplex"]),
+    ext_modules=ext_modules,
+    cmdclass={"build_ext": BuildExtension},
+    options={"bdist_wheel": {"py_limited_api": PY_LIMITED_API_TAG}},
+)
