@@ -30,7 +30,6 @@ page(
 )
 page("TSA103", "Devices, layouts and memory formats get their stable name.")
 page("TSA104", "Free helpers of at:: and c10:: get their stable name.")
-page("TSA110", "Tensor methods that exist under another name are renamed.")
 page("TSA190", "What only libtorch itself can do has no stable form.")
 page("TSA131", "The dispatcher cannot take this op's arguments.")
 page("TSA205", "CUDA status checks become STD_CUDA_CHECK and STD_CUDA_KERNEL_LAUNCH_CHECK.", examples=(

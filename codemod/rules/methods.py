@@ -8,7 +8,7 @@ from codemod.codes import Example
 from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.registry import page, rule
-from codemod.rules.rewrite import Part
+from codemod.rules.rewrite import Copy, Part
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 from codemod.source.scopes import receiver_type_parts
@@ -289,16 +289,52 @@ def predicates(site: Site, context: Context) -> Outcome | None:
     call = MethodCall(site, context)
     if not call.is_complete or call.node is None:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
-    text = entry.stable.removeprefix("device().") if kind.name == "Device" else entry.stable
-    parent = call.node.parent
-    tight = parent is not None and parent.type in ("unary_expression", "binary_expression") and (
-        parent.type == "unary_expression" or text_of(parent.child_by_field_name("operator") or parent) not in ("&&", "||")
-    )
-    tail = Span(site.span.start, call.span.end)
-    if tight:
-        head = Span(call.span.start, site.span.start)
-        return context.rewrite(call.span, (b"(", head, text.encode() + b")"), entry.rule, entry=entry)
-    return context.rewrite(tail, (text.encode(),), entry.rule, entry=entry)
+    text = entry.stable.replace(".device()", "") if kind.name == "Device" else entry.stable
+    return _expression_of(context, call, text, entry)
+
+
+def _expression_of(context: Context, call: MethodCall, text: str, entry: Entry) -> Outcome:
+    """The call replaced by an expression of the receiver, which `{t}` stands for in `text`."""
+    assert call.node is not None and call.receiver is not None
+    receiver = call.fragment.span(call.receiver)
+    sign = b"->" if call.through_pointer else b"."
+    pieces = text.replace("{t}.", "{t}").split("{t}")
+    parts: list[Part] = [pieces[0].encode()]
+    for place, piece in enumerate(pieces[1:]):
+        parts += [receiver if place == 0 else Copy(receiver), sign + piece.encode()]
+    if _binds_tighter(call.node):
+        parts = [b"(", *parts, b")"]
+    return context.rewrite(call.span, tuple(parts), entry.rule, entry=entry)
+
+
+def _binds_tighter(node: Node) -> bool:
+    """Whether an operator or a member access around the call would tear a binary expression apart."""
+    parent = node.parent
+    if parent is None or parent.type not in ("unary_expression", "binary_expression", "field_expression", "cast_expression"):
+        return False
+    operator = parent.child_by_field_name("operator")
+    return parent.type != "binary_expression" or operator is None or text_of(operator) not in ("&&", "||")
+
+
+@rule("TSA110", "Tensor methods that exist under another name are renamed.", examples=(
+    Example("int64_t f(const at::Tensor& x) { return 2 * x.nbytes(); }",
+            "int64_t f(const torch::stable::Tensor& x) { return 2 * (x.numel() * x.element_size()); }"),
+    Example("int f(const at::Tensor& x) { return x.get_device(); }",
+            "int f(const torch::stable::Tensor& x) { return x.get_device_index(); }",
+            "the stable get_device() is one byte wide"),
+))
+def renamed_methods(site: Site, context: Context) -> Outcome | None:
+    """`x.get_device()`, `x.nbytes()`."""
+    entry = site.entry
+    assert entry is not None
+    if not is_tensor_method(site, context):
+        return None
+    if "{t}" not in entry.stable:
+        return context.replace(site, entry.stable, entry.rule, entry=entry)
+    call = MethodCall(site, context)
+    if not call.is_complete:
+        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    return _expression_of(context, call, entry.stable, entry)
 
 
 @rule("TSA118", "to(), cpu() and cuda() become torch::stable::to with its arguments in the stable order.", examples=(

@@ -1,0 +1,90 @@
+"""What the rules need to know of the whole group: its documents, functions, helpers and dispatch macros."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from codemod.config import Config
+from codemod.model import Edit
+from codemod.repository.detect import include_graph
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.layout import Group, Layout
+from codemod.repository.snapshot import Snapshot
+from codemod.rules.context import Context, Project
+from codemod.rules.dispatch_macros import Translation, is_macro_header, translate
+from codemod.rules.engine import rewrite_document
+from codemod.rules.helpers import find_helpers
+from codemod.rules.shared import DEFAULT_CHECK, find_dual_check
+from codemod.rules.snippets import known_returns
+from codemod.source.document import CUDA_SUFFIXES, HEADER_SUFFIXES, Document
+from codemod.source.scopes import TypeFinder
+from codemod.source.signatures import Function, read_signatures
+from codemod.surface.table import load_surface
+
+
+@dataclass(frozen=True)
+class GroupProject:
+    """A group made ready for the rules.
+
+    `replaced` are headers of macros whose stable translation stands in for them; `shared` have to compile in both
+    worlds; `check` is the name and header of the check that does.
+    """
+
+    project: Project
+    graph: IncludeGraph
+    documents: dict[str, Document]
+    replaced: frozenset[str]
+    shared: tuple[str, ...]
+    translation: Translation
+    check: tuple[str, str]
+
+    def context(self, path: str) -> Context:
+        """The context of one of the group's files."""
+        return Context(self.project, self.documents[path])
+
+
+def make_project(
+    snapshot: Snapshot, layout: Layout, group: Group, target: str, config: Config | None = None, headers: str = ""
+) -> GroupProject:
+    """Read everything the group's files can see."""
+    config = config or Config()
+    graph = include_graph(snapshot, layout, config)
+    closure = graph.closure(group.units)
+    documents = {path: Document(path, snapshot.read(path)) for path in {*closure, *group.files, *group.shared_headers}}
+    stable = [Document(path, snapshot.read(path)) for path in _stable_headers(snapshot, layout)]
+    surface = load_surface()
+    finder = TypeFinder(tuple(documents[path] for path in sorted(documents)), known_returns())
+    functions = _functions(documents.values())
+    project = Project(surface, target, finder.documents, finder, functions, {}, find_helpers(stable), headers)
+    replaced = tuple(p for p in group.shared_headers if is_macro_header(documents[p]) and not layout.is_stable(p))
+
+    def rewrite(document: Document) -> Sequence[Edit]:
+        return rewrite_document(Context(project, document)).edits
+
+    translation = translate([documents[p] for p in replaced], stable, surface, layout.stable_dispatch, rewrite)
+    check = find_dual_check(_top_headers(snapshot, layout)) or (DEFAULT_CHECK, f"{layout.source_root}/torch_utils.h".lstrip("/"))
+    return GroupProject(
+        replace(project, dispatch=translation.macros), graph, documents, frozenset(replaced),
+        tuple(p for p in group.shared_headers if p not in replaced), translation, check,
+    )
+
+
+def _stable_headers(snapshot: Snapshot, layout: Layout) -> tuple[str, ...]:
+    """Headers right in the stable folder: helpers and dispatch macros live there."""
+    below = snapshot.below(layout.stable_root, (*HEADER_SUFFIXES, *CUDA_SUFFIXES))
+    return tuple(p for p in below if "/" not in p.removeprefix(layout.stable_root + "/"))
+
+
+def _top_headers(snapshot: Snapshot, layout: Layout) -> list[Document]:
+    below = snapshot.below(layout.source_root, HEADER_SUFFIXES)
+    found = [p for p in below if b"TORCH_TARGET_VERSION" in snapshot.read(p)]
+    return [Document(p, snapshot.read(p)) for p in found]
+
+
+def _functions(documents: Iterable[Document]) -> dict[str, tuple[Function, ...]]:
+    table: dict[str, tuple[Function, ...]] = {}
+    for document in documents:
+        for function in read_signatures(document):
+            table[function.name] = (*table.get(function.name, ()), function)
+    return table

@@ -1,0 +1,68 @@
+"""Where the repository's own headers are after a move, and how a moved file spells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from posixpath import dirname, normpath
+
+from codemod.model import Move
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.layout import Layout
+from codemod.repository.snapshot import Snapshot
+from codemod.rules.includes import spell_relative
+
+
+@dataclass(frozen=True)
+class Relocation:
+    """The tree after a run: `moves` done, `created` there; `replaced` headers have a stable stand-in."""
+
+    snapshot: Snapshot
+    layout: Layout
+    graph: IncludeGraph
+    moves: Sequence[Move]
+    created: Sequence[str]
+    replaced: frozenset[str]
+
+    def new_path(self, path: str) -> str:
+        """Where the file `path` lies after the run."""
+        return next((move.new for move in self.moves if move.old == path), path)
+
+    def exists_after(self, path: str) -> bool:
+        """Whether there is a file `path` after the run."""
+        if path in self.created or any(move.new == path for move in self.moves):
+            return True
+        return self.snapshot.exists(path) and all(move.old != path for move in self.moves)
+
+    def resolve_after(self, path: str, name: str, quoted: bool) -> str | None:
+        """What `#include "name"` in the file that will be `path` will mean."""
+        places = [dirname(path)] if quoted else []
+        for folder in (*places, *self.graph.roots):
+            candidate = normpath(f"{folder}/{name}") if folder else normpath(name)
+            if candidate != path and self.exists_after(candidate):
+                return candidate
+        return None
+
+    def respeller(self, path: str, uses_dispatch: bool) -> Callable[[str, str, bool], str | None]:
+        """How the includes of `path` are spelled after the run: None to leave a line, "" to drop it."""
+        new_path = self.new_path(path)
+        stays_legacy = new_path == path and not self.layout.is_stable(path)
+
+        def respell(name: str, _: str, quoted: bool) -> str | None:
+            target = self.graph.resolve(path, name, quoted=quoted)
+            if target is None:
+                return None
+            wanted = self.new_path(target)
+            if not stays_legacy and target in self.replaced:
+                if not uses_dispatch:
+                    return ""
+                wanted = self.layout.stable_dispatch
+            elif not stays_legacy and target in self.layout.legacy_declarations:
+                if not self.exists_after(self.layout.stable_declarations):
+                    return ""
+                wanted = self.layout.stable_declarations
+            if self.resolve_after(new_path, name, quoted) == wanted:
+                return None
+            return spell_relative(new_path, wanted)
+
+        return respell

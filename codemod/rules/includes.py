@@ -1,0 +1,191 @@
+"""The include lines of a migrated file: scheduled by the rules, written once.
+
+Headers of torch that are closed to stable code go. What the new names need stands where the first of them stood.
+Quoted includes keep meaning the same file from the new place.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from posixpath import dirname, relpath
+
+from codemod.model import Diagnostic, Edit, Severity, Span
+from codemod.rules.context import Site
+from codemod.rules.registry import page
+from codemod.rules.sites import in_legacy_branch
+from codemod.source.conditions import conditions_at
+from codemod.source.document import Document
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - the same parser under its old name
+    import tomli as tomllib
+
+REPLACED = page("TSA001", "Includes of torch give way to the headers that the new names need.",
+                "Headers that used to come in through torch's umbrella headers are included where their names are used.")
+NO_HEADER = page("TSA003", "This header of torch has no stable counterpart.")
+MOVED = page("TSA004", "Quoted includes are spelled for the new place of the file.")
+
+_LINE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])[^\n]*\n?", re.MULTILINE)
+
+
+@functools.cache
+def _knowledge() -> tuple[Mapping[str, str], Mapping[str, Sequence[str]]]:
+    table = tomllib.loads(Path(__file__).with_name("transitive.toml").read_text(encoding="utf-8"))
+    return table["names"], table["implied"]
+
+
+@dataclass(frozen=True)
+class IncludeWish:
+    """What a file wants to include: system headers by name, own headers by repository path."""
+
+    system: frozenset[str]
+    own: frozenset[str] = frozenset()
+
+
+def with_implied(headers: Iterable[str]) -> frozenset[str]:
+    """`headers` and all they bring along."""
+    implied = _knowledge()[1]
+    seen: set[str] = set()
+    left = list(headers)
+    while left:
+        header = left.pop()
+        if header not in seen:
+            seen.add(header)
+            left += implied.get(header, ())
+    return frozenset(seen)
+
+
+def needed_by_names(code: bytes) -> frozenset[str]:
+    """Headers of names in `code` that used to come in through torch's."""
+    words = {m.group().decode() for m in re.finditer(rb"\b(?:std::)?[A-Za-z_]\w*", code)}
+    return frozenset(header for name, header in _knowledge()[0].items() if name in words)
+
+
+def write_includes(
+    document: Document,
+    sites: Sequence[Site],
+    wish: IncludeWish,
+    new_path: str,
+    respell: Callable[[str, str, bool], str | None],
+    provided: frozenset[str] = frozenset(),
+) -> tuple[tuple[Edit, ...], tuple[Diagnostic, ...]]:
+    """The edits of the include block of `document`, which lands at `new_path`.
+
+    `sites` are its includes of torch. `respell(name, path, quoted)` gives the new text between the quotes for one of the
+    repository's own headers, None to leave the line, "" to drop it. `provided` are headers that the own headers of the
+    wish already include.
+    """
+    edits: list[Edit] = []
+    diagnostics: list[Diagnostic] = []
+    lines = list(_LINE.finditer(document.uncommented))
+    present = {line.group("path")[1:-1].decode("utf-8", "replace") for line in lines}
+    legacy = {site.span: site for site in sites if not in_legacy_branch(document, site.span.start)}
+    wanted = set(wish.system)
+    gone: list[re.Match[bytes]] = []
+    kept_own: set[str] = set()
+    for line in lines:
+        span = Span(*line.span("path"))
+        name = line.group("path")[1:-1].decode("utf-8", "replace")
+        site = legacy.get(span)
+        if site is not None:
+            if site.entry is not None and site.entry.form == "same":
+                continue
+            if site.entry is not None and site.entry.form == "none":
+                diagnostics.append(Diagnostic(NO_HEADER, Severity.ERROR, document.path, span,
+                                              f"<{name}> has no stable counterpart", site.entry.note))
+            gone.append(line)
+            continue
+        spelled = respell(name, document.path, line.group("path").startswith(b'"'))
+        if spelled is None:
+            kept_own.add(name)
+            continue
+        if spelled == "" or spelled in kept_own:
+            edits.append(Edit(_whole_line(document, line), b"", MOVED))
+            continue
+        kept_own.add(spelled)
+        edits.append(Edit(span, b'"' + spelled.encode() + b'"', MOVED))
+    own = sorted(spell_relative(new_path, path) for path in wish.own)
+    new_own = [name for name in own if name not in kept_own and not _already(name, present, new_path)]
+    new_system = _needed(wanted, present - {g.group("path")[1:-1].decode("utf-8", "replace") for g in gone}, provided)
+    edits += _place(document, gone, lines, new_own, new_system)
+    return tuple(edits), tuple(diagnostics)
+
+
+def _already(name: str, present: set[str], new_path: str) -> bool:
+    return name in present
+
+
+def spell_relative(from_path: str, to_path: str) -> str:
+    """How `from_path` includes `to_path`, relative to its own folder."""
+    return relpath(to_path, dirname(from_path) or ".")
+
+
+def _needed(wanted: set[str], present: set[str], provided: frozenset[str]) -> list[str]:
+    """What of `wanted` has to be written: not what another header of the file brings along."""
+    covered = with_implied(provided | present)
+    left = sorted(header for header in wanted if header not in covered)
+    kept = [h for h in left if not any(h in with_implied([other]) for other in left if other != h)]
+    return sorted(kept, key=lambda h: (not h.startswith("torch/"), h))
+
+
+def _whole_line(document: Document, line: re.Match[bytes]) -> Span:
+    end = document.data.find(b"\n", line.start())
+    return Span(line.start(), len(document.data) if end < 0 else end + 1)
+
+
+def _place(
+    document: Document, gone: Sequence[re.Match[bytes]], lines: Sequence[re.Match[bytes]],
+    own: Sequence[str], system: Sequence[str],
+) -> list[Edit]:
+    ending = b"\r\n" if b"\r\n" in document.data[:4096] else b"\n"
+    text = b"".join(b'#include "' + n.encode() + b'"' + ending for n in own)
+    text += b"".join(b"#include <" + n.encode() + b">" + ending for n in system)
+    edits: list[Edit] = []
+    anchor = next((line for line in gone if not conditions_at(document, line.start())), None)
+    blocks = empty_conditionals(document, gone)
+    for line in gone:
+        span = _whole_line(document, line)
+        if any(block.contains(span) for block in blocks):
+            continue
+        edits.append(Edit(span, text if line is anchor else b"", REPLACED))
+    edits += [Edit(block, b"", REPLACED) for block in blocks]
+    if anchor is None and text:
+        edits.append(Edit(_insertion_place(document, lines), text, REPLACED))
+    return edits
+
+
+def empty_conditionals(document: Document, gone: Sequence[re.Match[bytes]]) -> list[Span]:
+    """`#if ... #endif` blocks that hold nothing but lines that go."""
+    from codemod.source.conditions import read_conditionals
+
+    spans = [_whole_line(document, line) for line in gone]
+    found: list[Span] = []
+    for block in read_conditionals(document):
+        if block.is_guard or not any(block.span.contains(span) for span in spans):
+            continue
+        rest = b"".join(document.code[b.body.start : b.body.end] for b in block.branches)
+        for span in spans:
+            if block.span.contains(span):
+                rest = rest.replace(document.code[span.start : span.end], b"", 1)
+        if not rest.strip():
+            found.append(block.span)
+    return [f for f in found if not any(o != f and o.contains(f) for o in found)]
+
+
+def _insertion_place(document: Document, lines: Sequence[re.Match[bytes]]) -> Span:
+    """Before the first unconditional include, or behind `#pragma once` and the leading comment."""
+    for line in lines:
+        if not conditions_at(document, line.start()):
+            return Span(line.start(), line.start())
+    pragma = re.search(rb"^[ \t]*#[ \t]*pragma[ \t]+once[^\n]*\n", document.code, re.MULTILINE)
+    if pragma:
+        return Span(pragma.end(), pragma.end())
+    first = re.search(rb"\S", document.code)
+    start = document.data.rfind(b"\n", 0, first.start()) + 1 if first else 0
+    return Span(start, start)
