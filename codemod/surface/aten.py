@@ -56,7 +56,9 @@ _RESULTS = {
 }
 _INFERRED = {"Tensor": "Tensor", "Tensor[]": "vector<Tensor>", "int": "int64_t", "float": "double", "bool": "bool"}
 _CONSTANTS = {"None": "std::nullopt", "True": "true", "False": "false"}
-_CPP_KEYWORDS = frozenset({"and", "auto", "bool", "default", "double", "float", "from", "int", "not", "or", "std", "this"})
+_RESERVED = frozenset(
+    {"and", "auto", "bool", "char", "default", "double", "float", "from", "int", "long", "not", "or", "std", "this"}
+)
 
 
 def wrapper(op: str, overload: str = "") -> str:
@@ -103,7 +105,7 @@ def _parameter(op: Op, argument: Argument, *, with_default: bool) -> str:
 
 
 def _safe(name: str) -> str:
-    return f"{name}_" if name in _CPP_KEYWORDS else name
+    return f"{name}_" if name in _RESERVED else name
 
 
 def _default(argument: Argument) -> str:
@@ -144,7 +146,10 @@ def _body(op: Op) -> list[str]:
     stack = [f"std::array<StableIValue, {size}> stack{{"]
     stack += [f"    {value}," for value in values[:-1]] + [f"    {values[-1]}}};"]
     name, overload = f'"aten::{op.name}"', f'"{op.overload}"'
-    call = ["TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(", f"    {name}, {overload}, stack.data(), TORCH_ABI_VERSION));"]
+    call = [
+        "TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(",
+        f"    {name}, {overload}, stack.data(), TORCH_ABI_VERSION));",
+    ]
     results = [f"torch::stable::detail::to<{_RESULTS[kind]}>(stack[{i}])" for i, kind in enumerate(op.returns)]
     if not results:
         return [*stack, *call]
@@ -178,9 +183,7 @@ def derived_entry(kind: str, spelling: str) -> Entry | None:
 
 def derived_entries(kind: str) -> tuple[Entry, ...]:
     """All rows of a kind, "method" or "function", that the schemas give."""
-    names = dict.fromkeys(
-        cpp_name for base in op_names() for cpp_name in (base, f"{base}_out") if overloads(cpp_name)
-    )
+    names = dict.fromkeys(cpp_name for base in op_names() for cpp_name in (base, f"{base}_out") if overloads(cpp_name))
     rows = (derived_entry(kind, name if kind == "method" else f"at::{name}") for name in names)
     return tuple(row for row in rows if row is not None)
 
@@ -191,11 +194,28 @@ def _entry(kind: str, name: str, op: Op, is_callable: bool) -> Entry:
     returns = ("void" if not inferred else inferred[0]) if len(inferred) < 2 else f"tuple<{','.join(inferred)}>"
     if not is_callable:
         note = f"The dispatcher cannot be handed {', '.join(op.obstacles)}: write a kernel, or call the op from Python."
-        return Entry(f"aten.{kind}.{name}", kind, legacy, "none", rule=_RULE_BLOCKED, confidence="manual", note=note,
-                     returns=returns)
+        return Entry(
+            f"aten.{kind}.{name}",
+            kind,
+            legacy,
+            "none",
+            rule=_RULE_BLOCKED,
+            confidence="manual",
+            note=note,
+            returns=returns,
+        )
     arguments = cpp_arguments(op)[1 if kind == "method" else 0 :]
     arity = (sum(argument.default is None for argument in arguments), len(arguments))
     return Entry(
-        f"aten.{kind}.{name}", kind, legacy, "dispatcher", op.qualified, target="2.10", headers="2.10", rule=_RULE,
-        note=f"Called through the dispatcher by {NAMESPACE}::{name}.", returns=returns, arity=arity,
+        f"aten.{kind}.{name}",
+        kind,
+        legacy,
+        "dispatcher",
+        op.qualified,
+        target="2.10",
+        headers="2.10",
+        rule=_RULE,
+        note=f"Called through the dispatcher by {NAMESPACE}::{name}.",
+        returns=returns,
+        arity=arity,
     )

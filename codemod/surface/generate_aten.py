@@ -33,10 +33,11 @@ def read_schemas() -> dict[str, dict[str, str]]:
 
 def read_variants() -> dict[str, str]:
     """What C++ offers by op and overload: "m" for a method, "f" for a function, "mf" for both."""
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     spec = find_spec("torchgen")
-    assert spec is not None and spec.submodule_search_locations
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("torchgen is missing: it comes with torch")
     path = Path(spec.submodule_search_locations[0], "packaged", "ATen", "native", "native_functions.yaml")
     native: list[dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
     variants: dict[str, str] = {}

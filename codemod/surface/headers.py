@@ -6,7 +6,6 @@ Nothing here imports torch: the version is read from `torch/headeronly/version.h
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,6 +38,8 @@ def installed_version(include_dir: Path) -> str:
             if len(numbers) == 3:
                 return ".".join(numbers[part] for part in ("MAJOR", "MINOR", "PATCH"))
     if include_dir.parent.name == "torch":
+        from importlib.metadata import PackageNotFoundError, distribution
+
         try:
             return distribution("torch").version.partition("+")[0]
         except PackageNotFoundError:
@@ -63,12 +64,15 @@ def checked_target(target: str) -> tuple[int, int]:
         raise Refusal(f"{error}; a target looks like 2.11", exit_code=2) from error
     if version < parse_version(OLDEST_TARGET):
         raise Refusal(f"target {target} is too old: the stable ABI needs {OLDEST_TARGET}", exit_code=2)
-    if version[0] > parse_version(NEWEST_KNOWN)[0]:
-        raise Refusal(f"unknown torch version {target}: the tables end at {NEWEST_KNOWN}", exit_code=2)
+    if version > parse_version(NEWEST_KNOWN):
+        raise Refusal(f"unknown torch version {target}: {OLDEST_TARGET} to {NEWEST_KNOWN} are known", exit_code=2)
     return version
 
 
 def check_target(target: str, headers: str) -> None:
     """Refuse a target newer than the headers that build it: those would take it silently for their own version."""
     if checked_target(target) > parse_version(headers):
-        raise Refusal(f"target {target} is newer than the headers of torch {headers}; install torch {target}", exit_code=2)
+        raise Refusal(
+            f"target {target} is newer than the headers of torch {headers}: install torch {target} or lower the target",
+            exit_code=2,
+        )

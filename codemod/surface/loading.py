@@ -19,8 +19,8 @@ from codemod.surface.versions import parse_version
 
 if sys.version_info >= (3, 11):
     import tomllib
-else:  # pragma: no cover - the same parser under its old name
-    import tomli as tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 TABLES = Path(__file__).with_name("tables")
 FORMS = ("rename", "same", "free", "dispatcher", "special", "none")
@@ -100,9 +100,9 @@ def check(entries: Iterable[Entry]) -> None:
             raise TableError(f"two rows have the id {entry.id!r}")
         ids.add(entry.id)
         for spelling in entry.legacy:
-            if other := owners.setdefault((entry.kind, spelling), entry):
-                if other is not entry:
-                    raise TableError(f"{entry.id} and {other.id} both claim {spelling!r}")
+            other = owners.setdefault((entry.kind, spelling), entry)
+            if other is not entry:
+                raise TableError(f"{entry.id} and {other.id} both claim {spelling!r}")
     for entry in {id(entry): entry for entry in owners.values()}.values():
         _check_chain(entry, owners)
 

@@ -38,10 +38,10 @@ def missing(include_dir: Path, target: str, entries: Sequence[Entry], compiler: 
         unit = Path(folder, "probe.cpp")
         unit.write_text(_unit(entries), encoding="utf-8")
         only_stable = _stable_tree(include_dir, Path(folder))
-        flags = ["-std=c++17", "-fsyntax-only", "-fmax-errors=0", "-DUSE_CUDA", f"-DTORCH_TARGET_VERSION={target_macro(target)}"]
-        command = [compiler, *flags, f"-I{only_stable}", str(unit)]
+        defined = ["-DUSE_CUDA", f"-DTORCH_TARGET_VERSION={target_macro(target)}", f"-I{only_stable}"]
+        command = [compiler, "-std=c++17", "-fsyntax-only", "-fmax-errors=0", *defined, str(unit)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-    ids = {entry.id.replace("::", "..") : entry.id for entry in entries}
+    ids = {entry.id.replace("::", ".."): entry.id for entry in entries}
     places = set(_ERROR.findall(done.stderr))
     if strangers := places - ids.keys():
         raise Refusal(f"the headers in {include_dir} do not compile: error in {min(strangers)}")
@@ -64,7 +64,8 @@ def disagreements(include_dir: Path, target: str, headers: str = "") -> tuple[st
         if due and entry.id in absent:
             lines.append(f"{entry.id}: {entry.stable or entry.include} is missing, promised since {entry.headers}")
         elif not due and entry.id not in absent and not _floor_of_runtime(entry, version):
-            lines.append(f"{entry.id}: {entry.stable} is there, promised for headers {entry.headers}, target {entry.target}")
+            since = f"headers {entry.headers}, target {entry.target}"
+            lines.append(f"{entry.id}: {entry.stable} is there, promised for {since}")
     return tuple(lines)
 
 
@@ -108,7 +109,7 @@ def _lines(entry: Entry, number: int = 0) -> Iterator[str]:
     if entry.stable in all_snippets():
         return
     if entry.kind in ("macro", "dispatch"):
-        for name in (entry.legacy if entry.form == "same" else [entry.stable]):
+        for name in entry.legacy if entry.form == "same" else [entry.stable]:
             if entry.include and _NAME.fullmatch(name):
                 yield f"#ifndef {name}\n#error no such macro\n#endif"
     elif entry.kind == "method" and entry.form != "free":
@@ -132,7 +133,7 @@ def _declared(entry: Entry, number: int) -> Iterator[str]:
     for name in entry.legacy if entry.form == "same" else [entry.stable]:
         if entry.kind == "constant":
             yield f"static const auto probe_{number} = {name};"
-        elif "<" in name and "<T" not in name or name in _BUILT_IN:
+        elif ("<" in name and "<T" not in name) or name in _BUILT_IN:
             yield f"using probe_{number} = {name};"
         elif _NAME.fullmatch(name):
             yield f"namespace probe_{number} {{ using {name if '::' in name else '::' + name}; }}"

@@ -17,8 +17,8 @@ from codemod.surface.versions import parse_version
 
 if sys.version_info >= (3, 11):
     import tomllib
-else:  # pragma: no cover - the same parser under its old name
-    import tomli as tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 SNIPPETS = Path(__file__).with_name("snippets")
 

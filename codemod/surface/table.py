@@ -103,7 +103,7 @@ class Surface:
         return (*self.table, *derived)
 
     def available(self, entry: Entry, target: str, headers: str = "") -> bool:
-        """Whether a binary for `target` may use `entry`'s stable form, and headers of torch `headers` (if given) have it."""
+        """Whether a binary for `target` may use the stable form, and headers of torch `headers` (if given) have it."""
         if parse_version(target) < parse_version(entry.target):
             return False
         return not headers or parse_version(headers) >= parse_version(entry.headers)

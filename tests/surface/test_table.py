@@ -153,7 +153,10 @@ def test_spaces_spell_every_name_out() -> None:
     ("rows", "message"),
     [
         (['{ id = "a", legacy = ["A"], stable = "x" }', '{ id = "a", legacy = ["B"], stable = "y" }'], "the id 'a'"),
-        (['{ id = "a", legacy = ["A"], stable = "x" }', '{ id = "b", legacy = ["A"], stable = "y" }'], "both claim 'A'"),
+        (
+            ['{ id = "a", legacy = ["A"], stable = "x" }', '{ id = "b", legacy = ["A"], stable = "y" }'],
+            "both claim 'A'",
+        ),
         (['{ legacy = ["A"], stable = "B" }', '{ legacy = ["B"], stable = "C" }'], "legacy name of type.B"),
         (['{ legacy = ["A"], stable = "A" }'], "legacy name of type.A"),
         (['{ legacy = ["A", "A"], stable = "x" }'], "twice"),
@@ -193,6 +196,7 @@ def test_a_name_may_be_stable_in_one_kind_and_legacy_in_another() -> None:
 
 
 def test_loading_imports_nothing_heavy() -> None:
-    code = "import codemod.surface.table as t, sys; t.load_surface(); print({'torch', 'jinja2', 'libcst'} & {*sys.modules})"
+    heavy = "{'torch', 'jinja2', 'libcst'}"
+    code = f"import codemod.surface.table as t, sys; t.load_surface(); print({heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
