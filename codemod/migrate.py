@@ -32,28 +32,30 @@ from codemod.rules.dispatch_macros import OTHER_DTYPES
 from codemod.rules.engine import Rewritten, rewrite_document
 from codemod.rules.includes import IncludeWish, needed_by_names, with_implied, write_includes
 from codemod.rules.shared import dual_judge
+from codemod.rules.snippets import DEFAULT_TARGET
 from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.edits import OverlapError, apply, settle
 from codemod.source.formatting import format_changed, style_for
 
 
 @dataclass(frozen=True)
-class MigrateOptions:
+class Options:
     """How a group is migrated. `target` is the oldest torch that must run the result, `headers` builds it (target if empty)."""
 
-    target: str = "2.11"
+    target: str = DEFAULT_TARGET
     in_place: bool = False
     headers: str = ""
     format: bool = True
 
 
 def plan_migration(
-    snapshot: Snapshot, layout: Layout, group: Group, options: MigrateOptions, config: Config | None = None
+    snapshot: Snapshot, layout: Layout, group: Group, options: Options, config: Config | None = None
 ) -> Plan:
     """What migrating `group` would do. Raises Refusal where a file cannot be read or edited."""
     files = (*group.files, *group.migrated)
     if not files:
         return Plan(group.name, options.target)
+    options = replace(options, target=options.target or DEFAULT_TARGET)
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
     moves = () if options.in_place else tuple(
         Move(path, layout.landing(path)) for path in group.files if layout.landing(path) != path
@@ -162,7 +164,7 @@ def _provided(snapshot: Snapshot, own: Iterable[str]) -> frozenset[str]:
 def join(
     snapshot: Snapshot,
     name: str,
-    options: MigrateOptions,
+    options: Options,
     changes: Sequence[Change],
     moves: Sequence[Move],
     formatted: frozenset[str] = frozenset(),

@@ -16,7 +16,7 @@ from codemod.source.types import CppType, split_arguments
 from codemod.surface.table import Entry
 
 # No class of the standard library, of CUDA or of CUTLASS has these: a receiver of unknown type is taken for a tensor.
-_UNMISTAKABLE = frozenset({
+UNMISTAKABLE = frozenset({
     "data_ptr", "scalar_type", "numel", "is_contiguous", "contiguous", "element_size", "storage_offset", "dtype",
     "is_cuda", "is_cpu", "unsqueeze", "get_device", "packed_accessor32", "packed_accessor64", "index_put_", "item",
     "options", "nbytes", "itemsize", "reshape", "view_as", "reshape_as", "new_empty", "new_zeros", "zero_", "fill_",
@@ -100,7 +100,7 @@ def is_tensor_method(site: Site, context: Context) -> bool:
     kind = receiver_type(site, context)
     if kind is not None and kind.is_known:
         return kind.is_tensor
-    return site.name in _UNMISTAKABLE
+    return site.name in UNMISTAKABLE
 
 
 @rule(

@@ -1,0 +1,114 @@
+"""Every unstable site of a tree, fast: by tokens and by the names of tensors, without following types.
+
+The rules know better what a site becomes; a scan tells how much there is, where, and under which code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from codemod.config import Config
+from codemod.model import Span
+from codemod.repository.detect import include_graph
+from codemod.repository.layout import Layout
+from codemod.repository.snapshot import Snapshot
+from codemod.rules.context import Site, SiteKind
+from codemod.rules.methods import UNMISTAKABLE
+from codemod.rules.sites import find_sites, in_legacy_branch
+from codemod.source.document import Document
+from codemod.source.signatures import read_signatures
+from codemod.surface.table import load_surface
+
+_TENSOR = re.compile(rb"\bTensor\b(?:\s*>)?(?:\s*const\b)?[\s&*]*\b([A-Za-z_]\w*)\b")
+_RECEIVER = re.compile(rb"([A-Za-z_]\w*)\s*(?:\.\s*value\s*\(\s*\)\s*)?(?:\.|->)\s*(?:template\s+)?\Z")
+_WORTH_A_LOOK = re.compile(rb"\b(?:at|c10|torch|caffe2)\b|\b(?:ATen|AT_|C10_|TORCH_|PYBIND11_)|\bCUDA_KERNEL_LOOP")
+
+
+@dataclass(frozen=True)
+class FoundSite:
+    """One unstable site. `line` and `column` count from 1; `function` is the one around it, empty at namespace scope.
+
+    `target` is the oldest torch whose binaries may use the stable form.
+    """
+
+    path: str
+    line: int
+    column: int
+    name: str
+    code: str
+    function: str
+    kind: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All sites, by path and place."""
+
+    sites: tuple[FoundSite, ...]
+
+
+def scan_tree(snapshot: Snapshot, layout: Layout, config: Config | None = None) -> Scan:
+    """The sites of every C++ and CUDA file of the extension."""
+    graph = include_graph(snapshot, layout, config or Config())
+    return Scan(tuple(site for path in graph.files for site in scan_file(path, snapshot.read(path))))
+
+
+def scan_file(path: str, data: bytes) -> tuple[FoundSite, ...]:
+    """The sites of one file."""
+    if not _WORTH_A_LOOK.search(data) and b"Tensor" not in data:
+        return ()
+    return tuple(_Scanner(Document(path, data)).sites())
+
+
+@dataclass(frozen=True)
+class _Scanner:
+    document: Document
+
+    def sites(self) -> Iterator[FoundSite]:
+        surface = load_surface()
+        for site in find_sites(self.document, surface):
+            if site.entry is not None and site.entry.form == "same":
+                continue
+            if site.kind is SiteKind.BARE or (site.kind is SiteKind.METHOD and not self._is_tensors(site)):
+                continue
+            if in_legacy_branch(self.document, site.span.start):
+                continue
+            yield self._found(site)
+
+    def _found(self, site: Site) -> FoundSite:
+        line, column = self._place(site.span)
+        code = site.entry.rule if site.entry is not None else "TSA900"
+        target = site.entry.target if site.entry is not None else ""
+        function = self._function_at(site.span.start)
+        return FoundSite(self.document.path, line, column, site.name, code, function, site.kind.value, target)
+
+    def _is_tensors(self, site: Site) -> bool:
+        if site.name in UNMISTAKABLE:
+            return site.name != "data_ptr" or self.document.code[site.span.end : site.span.end + 1] == b"<"
+        before = self.document.code[max(0, site.span.start - 80) : site.span.start]
+        receiver = _RECEIVER.search(before)
+        return receiver is not None and receiver.group(1) in self._tensors
+
+    def _place(self, span: Span) -> tuple[int, int]:
+        data = self.document.data
+        start = data.rfind(b"\n", 0, span.start) + 1
+        return data.count(b"\n", 0, start) + 1, span.start - start + 1
+
+    @cached_property
+    def _tensors(self) -> frozenset[bytes]:
+        return frozenset(_TENSOR.findall(self.document.code))
+
+    @cached_property
+    def _functions(self) -> tuple[tuple[int, int, str], ...]:
+        return tuple(
+            (function.span.start, function.span.end, function.name)
+            for function in read_signatures(self.document)
+            if function.body is not None
+        )
+
+    def _function_at(self, offset: int) -> str:
+        return next((name for start, end, name in self._functions if start <= offset < end), "")
