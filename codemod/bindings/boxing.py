@@ -87,7 +87,14 @@ def boxing_for(
         reasons.append(f"the return type `{function.return_type}`")
     if problems or not (reasons or needs_name):
         return Boxing(None, tuple(problems))
-    return Boxing(_adapter(function, passed, returned, adapter_name, call), (), tuple(reasons))
+    adapter = _adapter(function, passed, returned, adapter_name, call)
+    return Boxing(Adapter(adapter.name, f"{_why(reasons)}\n{adapter.text}"), (), tuple(reasons))
+
+
+def _why(reasons: list[str]) -> str:
+    if not reasons:
+        return "// Picks one overload: TORCH_BOX takes no overload set."
+    return f"// TORCH_BOX cannot pass {' and '.join(reasons).replace('`', '')}."
 
 
 def _adapter(function: Function, passed: list[Passed], returned: Passed, name: str, call: str) -> Adapter:

@@ -11,11 +11,6 @@ MOVED = Code(
     "The operator keeps its namespace, its schema and its dispatch keys. `m.def(schema)` goes to "
     "STABLE_TORCH_LIBRARY_FRAGMENT, every implementation to STABLE_TORCH_LIBRARY_IMPL of its key, boxed by TORCH_BOX.",
 )
-DECLARED = Code(
-    "TSA501",
-    "A declaration moves to the header of the stable bindings.",
-    "The legacy header keeps it where a legacy registration or unit still uses the function.",
-)
 SPLIT_OPERATOR = Code(
     "TSA502",
     "An operator is implemented in both libraries.",
@@ -143,9 +138,14 @@ PYTHON_CALLERS = Code(
     "What was `module.f(x)` is `torch.ops.<namespace>.f(x)` from now on: the stable library has no pybind11 module.",
     confidence=Confidence.REVIEW,
 )
+DECLARED = Code(
+    "TSA522",
+    "A declaration moves to the header of the stable bindings.",
+    "The legacy header keeps it where a legacy registration or unit still uses the function.",
+)
 
 CODES: tuple[Code, ...] = (
-    MOVED, DECLARED, SPLIT_OPERATOR, COMPOSITE_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
+    MOVED, SPLIT_OPERATOR, COMPOSITE_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
-    META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS,
+    META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED,
 )  # fmt: skip

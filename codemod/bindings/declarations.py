@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codemod.bindings import codes
 from codemod.bindings.registry import Registry
 from codemod.bindings.removal import removal_edits
 from codemod.bindings.select import Located, Selection, diagnostic
 from codemod.bindings.style import formatted
-from codemod.bindings.text import comments_above, comments_below, decode, encode, line_end, line_start, newline_of
+from codemod.bindings.text import comments_above, decode, encode, line_end, line_start, newline_of
 from codemod.bindings.translate import stable_declaration
-from codemod.model import Diagnostic, Edit, FileEdit, NewFile, Severity, Span
+from codemod.model import Diagnostic, Edit, FileEdit, NewFile, Span
 from codemod.repository.layout import Group
 from codemod.source.conditions import canonical, read_conditionals
 from codemod.source.document import HEADER_SUFFIXES, Document
@@ -29,7 +29,6 @@ class Declaration:
     lines: Span
     comments: tuple[str, ...]
     text: str
-    blank_before: bool
 
 
 def find_declarations(registry: Registry, located: Iterable[Located]) -> dict[str, list[Declaration]]:
@@ -52,16 +51,11 @@ def _declaration(document: Document, function: Function) -> Declaration:
     start = line_start(document.data, function.span.start)
     end = line_end(document.data, function.span.end - 1)
     comments = comments_above(document, start, 0)
-    below = comments_below(document, end, len(document.data))
-    above = document.data[line_start(document.data, comments.start - 1) : comments.start] if comments.start else b""
     texts = tuple(line.strip() for line in decode(document.text(comments)).splitlines() if line.strip())
     if _is_file_header(document, comments):
         comments, texts = Span(start, start), ()
-    del below  # a comment under a declaration belongs to what follows
-    return Declaration(
-        document.path, function, Span(comments.start, end), texts,
-        decode(document.data[function.span.start : end]).rstrip(), not above.strip(),
-    )  # fmt: skip
+    text = decode(document.data[function.span.start : end]).rstrip()
+    return Declaration(document.path, function, Span(comments.start, end), texts, text)
 
 
 def _is_file_header(document: Document, comments: Span) -> bool:
@@ -160,8 +154,8 @@ class Wanted:
     conditions: tuple[str, ...]
     comments: tuple[str, ...]
     text: str
-    blank_before: bool
     name: str
+    source: tuple[str, Span]  # the lines it comes from
 
 
 def wanted_declarations(
@@ -178,19 +172,19 @@ def wanted_declarations(
             best = matching[0]
             place = (order.get(best.path, len(order)), best.function.span.start)
             text = stable_declaration(best.text)
-            wanted.append((place, _wanted(best.function, best.function.conditions, best.comments, text, best.blank_before)))
+            wanted.append((place, _wanted(best.function, best.function.conditions, best.comments, text, (best.path, best.lines))))
         else:
             head = decode(registry.document(found.path).text(function.head))
             place = (len(order) + 1, len(wanted))
             text = stable_declaration(_declaration_of(head))
-            wanted.append((place, _wanted(function, (), (), text, True)))
+            wanted.append((place, _wanted(function, (), (), text, (found.path, function.span))))
     return [item for _, item in sorted(wanted, key=lambda pair: pair[0])]
 
 
 def _wanted(
-    function: Function, conditions: tuple[str, ...], comments: tuple[str, ...], text: str, blank: bool
+    function: Function, conditions: tuple[str, ...], comments: tuple[str, ...], text: str, source: tuple[str, Span]
 ) -> Wanted:
-    return Wanted(tuple(filter(None, function.namespace)), conditions, comments, text, blank, function.qualified)
+    return Wanted(tuple(filter(None, function.namespace)), conditions, comments, text, function.qualified, source)
 
 
 def _declaration_of(head: str) -> str:
@@ -213,7 +207,7 @@ def aliases_used(registry: Registry, wanted: Sequence[Wanted], declarations: dic
 
 
 def stable_edits(
-    registry: Registry, wanted: Sequence[Wanted], aliases: Sequence[str], style: str
+    registry: Registry, wanted: Sequence[Wanted], aliases: Sequence[str], style: bytes
 ) -> tuple[list[FileEdit], list[NewFile]]:
     """Put `wanted` into the stable header, or make one."""
     path = registry.layout.stable_declarations
@@ -234,7 +228,7 @@ def stable_edits(
     return [FileEdit(path, edit) for edit in _insert(document, missing, aliases, style)], []
 
 
-def _insert(document: Document, wanted: Sequence[Wanted], aliases: Sequence[str], style: str) -> list[Edit]:
+def _insert(document: Document, wanted: Sequence[Wanted], aliases: Sequence[str], style: bytes) -> list[Edit]:
     newline = decode(newline_of(document.data))
     functions = [f for f in read_signatures(document)]
     places: dict[int, list[Wanted]] = {}
@@ -250,17 +244,16 @@ def _insert(document: Document, wanted: Sequence[Wanted], aliases: Sequence[str]
         places.setdefault(place, []).append(item)
     edits = []
     for place, items in sorted(places.items()):
-        inside = place != end or (bool(items[0].conditions) and all(f.conditions for f in functions) and place != end)
-        plain = [_without_conditions(item) for item in items] if inside else items
+        plain = items if place == end else [_without_conditions(item) for item in items]
         text = _render(plain, aliases, style)
-        aliases = ()
+        aliases = [line for line in aliases if line not in text]
         gap = "" if document.data[:place].endswith(b"\n") or not place else "\n"
         edits.append(Edit(Span(place, place), encode(f"{gap}\n{text}\n".replace("\n", newline)), codes.DECLARED.code))
     return edits
 
 
 def _without_conditions(item: Wanted) -> Wanted:
-    return Wanted((), (), item.comments, item.text, item.blank_before, item.name)
+    return replace(item, namespace=(), conditions=())
 
 
 def _end_of_declarations(document: Document) -> int:
@@ -270,12 +263,13 @@ def _end_of_declarations(document: Document) -> int:
     return len(document.data[:end].rstrip()) + len(newline_of(document.data)) if document.data[:end].strip() else end
 
 
-def _render(wanted: Sequence[Wanted], aliases: Sequence[str], style: str) -> str:
-    lines = list(aliases)
+def _render(wanted: Sequence[Wanted], aliases: Sequence[str], style: bytes) -> str:
+    lines: list[str] = []
+    before: Wanted | None = None
     conditions: tuple[str, ...] = ()
     namespace: tuple[str, ...] = ()
     for item in wanted:
-        if lines and item.blank_before and lines[-1]:
+        if before is not None and not _is_directly_below(item, before):
             lines.append("")
         if (item.conditions, item.namespace) != (conditions, namespace):
             _close(lines, conditions, namespace)
@@ -285,9 +279,20 @@ def _render(wanted: Sequence[Wanted], aliases: Sequence[str], style: str) -> str
             if item.namespace:
                 lines += [f"namespace {'::'.join(item.namespace)} {{", ""]
             conditions, namespace = item.conditions, item.namespace
-        lines += [*item.comments, item.text]
+        lines += [*(line for line in aliases if _uses(item, line) and line not in lines), *item.comments, item.text]
+        before = item
     _close(lines, conditions, namespace)
     return formatted("\n".join(lines) + "\n", style).rstrip("\n")
+
+
+def _is_directly_below(item: Wanted, before: Wanted) -> bool:
+    return item.source[0] == before.source[0] and item.source[1].start == before.source[1].end
+
+
+def _uses(item: Wanted, alias: str) -> bool:
+    """Whether a declaration is written with the type that a `using` line declares."""
+    name = alias.split()[1]
+    return bool(re.search(rf"\b{name}\b", item.text))
 
 
 def _close(lines: list[str], conditions: tuple[str, ...], namespace: tuple[str, ...]) -> None:
@@ -306,6 +311,3 @@ def _headers(body: str) -> list[str]:
         "tuple": r"\bstd::tuple\b", "vector": r"\bstd::vector\b", "array": r"\bstd::array\b", "cstdint": r"\bu?int\d+_t\b",
     }  # fmt: skip
     return sorted(name for name, pattern in wanted.items() if re.search(pattern, body))
-
-
-__all__ = ["Declaration", "Severity", "Wanted", "find_declarations", "legacy_edits", "stable_edits", "wanted_declarations"]

@@ -74,9 +74,9 @@ def _rewrite(
     for moved in members:
         statement = moved.statement
         if statement.kind is StatementKind.DEF:
-            items.append(definition_item(document, statement, schemas.get((block.path, statement.span))))
+            items.append(definition_item(document, statement, schemas.get((block.path, statement.span)), whole=True))
         if found := boxed.get((block.path, statement.span)):
-            items.append(implementation_item(document, statement, found.expression))
+            items.append(implementation_item(document, statement, found.expression, whole=True))
     style = style_for(registry.snapshot, block.path)
     plain = [_without_outer(item) for item in items]
     text = "\n\n".join(render_block(group, style) for group in block_order(plain))

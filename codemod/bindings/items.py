@@ -15,7 +15,6 @@ from codemod.source.document import Document
 
 COMPOSITE = "CompositeExplicitAutograd"
 _NO_KEY = frozenset({"", "CatchAll", "Undefined"})
-_WIDTH = 76
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,12 @@ class Item:
     trailing: tuple[str, ...] = ()
     blank_before: bool = False
     source: Statement | None = field(default=None, compare=False)
+    heading: tuple[str, ...] = ()
+
+    def follows(self, other: Item) -> bool:
+        """Whether the source has the item directly below `other`, without a blank line."""
+        same_block = self.source is not None and other.source is not None and self.source.block == other.source.block
+        return same_block and not self.blank_before and not other.trailing
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -44,7 +49,8 @@ class Item:
 
     def lines(self, variable: str) -> list[str]:
         """The item as it is written in a block whose library is called `variable`."""
-        return [*self.comments, *f"{variable}{self.call}".split("\n"), *self.trailing]
+        heading = [*self.heading, ""] if self.heading else []
+        return [*heading, *self.comments, *f"{variable}{self.call}".split("\n"), *self.trailing]
 
 
 def stable_key(key: str) -> str:
@@ -52,8 +58,11 @@ def stable_key(key: str) -> str:
     return COMPOSITE if key in _NO_KEY else key
 
 
-def definition_item(document: Document, statement: Statement, schema: Schema | None) -> Item:
-    """The `def` of `statement`; `schema` is the one to write where the source has none, or an unfit one."""
+def definition_item(document: Document, statement: Statement, schema: Schema | None, *, whole: bool = False) -> Item:
+    """The `def` of `statement`; `schema` is the one to write where the source has none.
+
+    `whole` says that all of the block goes, and with it the comments between its statements.
+    """
     if schema is not None:
         literal = schema_literal(schema)
     else:
@@ -63,6 +72,7 @@ def definition_item(document: Document, statement: Statement, schema: Schema | N
         between = decode(document.data[_call_open(document, statement) : statement.first.start])
         literal = (between if "\n" in between and not between.strip() else "") + literal
     alone = statement.function is None
+    heading = heading_of(document, statement) if whole else ()
     return Item(
         namespace=statement.namespace,
         key="",
@@ -74,10 +84,11 @@ def definition_item(document: Document, statement: Statement, schema: Schema | N
         trailing=(*_same_line(document, statement), *_comments(document, statement.trailing)) if alone else (),
         blank_before=statement.blank_before,
         source=statement,
+        heading=heading,
     )
 
 
-def implementation_item(document: Document, statement: Statement, boxed: str) -> Item:
+def implementation_item(document: Document, statement: Statement, boxed: str, *, whole: bool = False) -> Item:
     """The `impl` of `statement`, whose function is boxed as the expression `boxed`."""
     alone = statement.schema is None and statement.kind.value == "impl"
     return Item(
@@ -91,6 +102,7 @@ def implementation_item(document: Document, statement: Statement, boxed: str) ->
         trailing=(*_same_line(document, statement), *_comments(document, statement.trailing)),
         blank_before=statement.blank_before and alone,
         source=statement,
+        heading=heading_of(document, statement) if whole and alone else (),
     )
 
 
@@ -101,14 +113,9 @@ def boxed_expression(function: FunctionRef) -> str:
 
 
 def schema_literal(schema: Schema) -> str:
-    """A schema as string literals of a line each."""
-    words = re.split(r"(?<=[ ])", str(schema))
-    lines = [""]
-    for word in words:
-        if lines[-1] and len(lines[-1]) + len(word.rstrip()) > _WIDTH - 8:
-            lines.append("")
-        lines[-1] += word
-    return "\n".join(f'"{line}"' for line in (text.replace('"', '\\"') for text in lines))
+    """A schema as a string literal; clang-format breaks it where it is too long."""
+    escaped = str(schema).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def widened_arguments(statement: Statement) -> list[Type]:
@@ -133,6 +140,12 @@ def _widened(literal: str, statement: Statement) -> str:
 
 def _call_open(document: Document, statement: Statement) -> int:
     return document.code.index(b"(", statement.span.start) + 1
+
+
+def heading_of(document: Document, statement: Statement) -> tuple[str, ...]:
+    """The comments above a statement that are about more than it: what goes along where its whole block goes."""
+    lines = [line.strip() for line in decode(document.text(statement.heading)).splitlines()]
+    return tuple(line for line in lines if line.startswith(("//", "/*", "*")))
 
 
 def _comments(document: Document, span: Span) -> tuple[str, ...]:

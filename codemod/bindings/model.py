@@ -92,7 +92,8 @@ class Statement:
     """One `m.def(...)`, `m.impl(...)` or whatever else stands in a block.
 
     `lines` are the whole lines it takes, the comments that belong to it included: those directly above, and those
-    directly below that nothing follows. `comments` and `trailing` are these two. `schema` is the text after the name
+    directly below that nothing follows. `comments` and `trailing` are these two, `heading` is
+    what stands above them up to the statement before: comments that are about more than this statement. `schema` is the text after the name
     ("(Tensor x) -> Tensor") or None where none is written; `first` is the span of the first argument. `conditions`
     are those of the block and of the statement in it.
     """
@@ -103,6 +104,7 @@ class Statement:
     lines: Span
     comments: Span
     trailing: Span
+    heading: Span
     conditions: tuple[str, ...]
     namespace: str = ""
     name: str = ""

@@ -72,6 +72,7 @@ def _op(document: Document, block: Block, span: Span, arguments: list[Span], rea
         lines=Span(first_line, max(span.end, line_end(document.data, span.end - 1))),
         comments=comments_above(document, first_line, 0) if first_line > block.span.start else Span(first_line, first_line),
         trailing=Span(span.end, span.end),
+        heading=Span(first_line, first_line),
         conditions=conditions_at(document, span.start),
     )
     options = plain_code(document)[arguments[-1].start : arguments[-1].end]

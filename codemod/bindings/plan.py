@@ -44,6 +44,7 @@ class Draft:
     boxed: dict[tuple[str, Span], Boxed] = field(default_factory=dict)
     schemas: dict[tuple[str, Span], Schema] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    whole: frozenset[Span] = frozenset()  # blocks of which every statement moves
 
 
 def plan_bindings(
@@ -86,8 +87,14 @@ def plan_bindings(
     )
 
 
+def _whole_blocks(registry: Registry, selection: Selection) -> frozenset[Span]:
+    going = {(moved.statement.path, moved.statement.span) for moved in selection.moved}
+    staying = {s.block.span for s in registry.statements if (s.path, s.span) not in going}
+    return frozenset(moved.statement.block.span for moved in selection.moved) - staying
+
+
 def _draft(registry: Registry, group: Group, selection: Selection) -> Draft:
-    draft = Draft()
+    draft = Draft(whole=_whole_blocks(registry, selection))
     paths = [*registry.layout.legacy_declarations, *group.units, *group.moving_headers]
     aliases = type_aliases([registry.document(path) for path in paths if registry.snapshot.exists(path)])
     taken: set[str] = set()
@@ -133,7 +140,7 @@ def _add_definition(
             )
         )  # fmt: skip
     if not moved.in_place:
-        draft.items.append(definition_item(document, statement, schema))
+        draft.items.append(definition_item(document, statement, schema, whole=statement.block.span in draft.whole))
 
 
 def _inferred(
@@ -215,7 +222,12 @@ def _add_implementation(
             )
         )  # fmt: skip
     if not moved.in_place:
-        draft.items.append(implementation_item(registry.document(statement.path), statement, result.expression))
+        draft.items.append(
+            implementation_item(
+                registry.document(statement.path), statement, result.expression,
+                whole=statement.block.span in draft.whole,
+            )
+        )  # fmt: skip
 
 
 def _legacy_removals(registry: Registry, selection: Selection) -> list[FileEdit]:

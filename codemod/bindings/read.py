@@ -138,8 +138,9 @@ def _statement(document: Document, block: Block, span: Span, floor: int) -> Stat
         lines=Span(comments.start, max(trailing.end, span.end)),
         comments=comments,
         trailing=trailing,
+        heading=Span(min(floor, comments.start), comments.start),
         conditions=conditions_at(document, span.start),
-        blank_before=not above.strip(),
+        blank_before=not above.strip() or above.lstrip().startswith(b"#") or above.rstrip().endswith(b"{"),
     )
     return _read_call(document, block, span, common)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from codemod.bindings.model import Block
@@ -9,6 +10,8 @@ from codemod.bindings.text import is_comment_line
 from codemod.model import Edit, Span
 from codemod.source.conditions import read_conditionals
 from codemod.source.document import Document
+
+_OPENING = re.compile(rb"#\s*(?:if|ifdef|ifndef|else|elif)\b")
 
 
 def removal_edits(
@@ -64,7 +67,7 @@ class _Sheet:
             block_head = set() if frame is not None else self._head_lines(span)
             inside = [line for line in inside if line not in block_head]
             touched = any(self.removed[line] for line in inside)
-            if touched and all(self.removed[line] or self._is_hollow(line, frame is None) for line in inside):
+            if touched and all(self.removed[line] or self._is_hollow(line) for line in inside):
                 self._remove_with_comments(lines)
 
     def _directive_lines(self, span: Span) -> set[int]:
@@ -79,10 +82,8 @@ class _Sheet:
         brace = self.document.code.index(b"{", span.start)
         return set(self._lines(Span(span.start, brace + 1)))
 
-    def _is_hollow(self, line: int, in_block: bool) -> bool:
-        text = self._text(line)
-        comment = is_comment_line(self.document, self.starts[line], self.starts[line + 1])
-        return not text or (in_block and comment)
+    def _is_hollow(self, line: int) -> bool:
+        return not self._text(line) or is_comment_line(self.document, self.starts[line], self.starts[line + 1])
 
     def _remove_with_comments(self, lines: range) -> None:
         """Remove `lines` and the comment directly above them, unless something follows that it may be about."""
@@ -117,7 +118,8 @@ class _Sheet:
     def _no_blank_needed(self, before: int, after: int) -> bool:
         if before < 0 or after >= self.count:
             return True
-        return self._text(before).endswith(b"{") or self._text(after).startswith(b"}")
+        opens = self._text(before).endswith(b"{") or bool(_OPENING.match(self._text(before)))
+        return opens or self._text(after).startswith(b"}")
 
     def spans(self) -> list[Span]:
         found: list[Span] = []

@@ -1,52 +1,33 @@
-"""Lay generated C++ out the way the repository does: clang-format with the repository's own configuration."""
+"""Lay generated C++ out the way the repository does, or plainly where it does not say how."""
 
 from __future__ import annotations
 
 import functools
-import subprocess
-from pathlib import Path
+import re
 
 from codemod.repository.snapshot import Snapshot
+from codemod.source import formatting
 
-_DEFAULT = "{BasedOnStyle: Google, ColumnLimit: 80, DerivePointerAlignment: false, PointerAlignment: Left}"
+_PLAIN = b"{BasedOnStyle: Google, ColumnLimit: 80, DerivePointerAlignment: false, PointerAlignment: Left}\n"
+_MARK = "//!"
 
 
-def style_for(snapshot: Snapshot, path: str) -> str:
-    """The `--style` that clang-format gets for `path`: the nearest `.clang-format` above it, or a plain default."""
-    folder = Path(path).parent
-    for place in (folder, *folder.parents):
-        candidate = (place / ".clang-format").as_posix()
-        if snapshot.exists(candidate):
-            return f"file:{snapshot.root / candidate}"
-    return _DEFAULT
+def style_for(snapshot: Snapshot, path: str) -> bytes:
+    """The clang-format style for what is generated into `path`."""
+    return formatting.style_for(snapshot, path) or _PLAIN
 
 
 @functools.lru_cache(maxsize=1024)
-def formatted(text: str, style: str, *, head: str = "") -> str:
+def formatted(text: str, style: bytes, *, head: str = "") -> str:
     """`text` formatted; `head` is a line that opens a brace around it (`void f() {`), not part of the result.
 
-    Where clang-format cannot run, the text comes back as it was.
+    Raises Refusal where clang-format is missing.
     """
-    framed = f"{head}\n{text}\n}}\n" if head else text
-    done = _run(framed, style)
-    if done is None:
-        return text
+    framed = f"{head}\n{_MARK}\n{text}\n{_MARK}\n}}\n" if head else text
+    done = formatting.format_changed("bindings.cpp", b"", framed.encode("utf-8", "surrogateescape"), style)
+    result = done.decode("utf-8", "surrogateescape")
     if not head:
-        return done
-    opening = done.index("{\n") + 2
-    return done[opening : done.rstrip().rindex("}")].rstrip("\n")
-
-
-def _run(text: str, style: str) -> str | None:
-    try:
-        from clang_format import get_executable
-
-        done = subprocess.run(
-            [get_executable("clang-format"), f"--style={style}", "--assume-filename=bindings.cpp", "--sort-includes=0"],
-            input=text.encode("utf-8", "surrogateescape"),
-            capture_output=True,
-            check=False,
-        )
-    except (ImportError, OSError):
-        return None
-    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
+        return result
+    # the marks keep a short body from being joined to its head
+    _, body, _ = re.split(rf"^[ \t]*{_MARK}\n", result, flags=re.MULTILINE)
+    return body.rstrip("\n")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codemod.bindings.items import COMPOSITE, Item
-from codemod.bindings.model import Bindings, Block, BlockKind, Side
+from codemod.bindings.model import Bindings, Block, Side
 from codemod.bindings.style import formatted
 from codemod.bindings.text import decode, encode, line_end, line_start, newline_of
 from codemod.model import Edit, Span
@@ -35,7 +35,7 @@ def block_order(items: Sequence[Item]) -> list[list[Item]]:
     return [groups[key] for key in keys]
 
 
-def render_block(items: Sequence[Item], style: str, macro: str = "") -> str:
+def render_block(items: Sequence[Item], style: bytes, macro: str = "") -> str:
     """A new block with `items`, all of one namespace, key and outer conditions, those conditions around it."""
     first = items[0]
     if not macro:
@@ -59,12 +59,19 @@ def render_items(items: Sequence[Item], variable: str, skip: int = 0) -> list[st
         if lines and (conditions or lines[-1] == "#endif"):
             lines.append("")
         lines += conditions
-        for place, item in enumerate(run):
-            if lines and (place or not conditions) and item.blank_before and lines[-1]:
+        before: Item | None = None
+        for item in run:
+            if before is not None and (item.heading or (not item.follows(before) and _is_apart(item, before))):
                 lines.append("")
             lines += item.lines(variable)
+            before = item
         lines += ["#endif"] * len(conditions)
     return lines
+
+
+def _is_apart(item: Item, before: Item) -> bool:
+    """Definitions are set apart as they were in the source; implementations stand in one list."""
+    return not item.key or bool(item.comments or before.trailing or item.blank_before)
 
 
 def _remaining(item: Item, skip: int) -> tuple[str, ...]:
@@ -72,7 +79,7 @@ def _remaining(item: Item, skip: int) -> tuple[str, ...]:
     return (*item.outer, *item.inner)[skip:] if skip >= 0 else item.inner
 
 
-def insert_items(document: Document, bindings: Bindings, items: Sequence[Item], style: str, ending: str) -> tuple[Edit, ...]:
+def insert_items(document: Document, bindings: Bindings, items: Sequence[Item], style: bytes, ending: str) -> tuple[Edit, ...]:
     """Edits that put `items` into a stable bindings file: into its blocks where it has the right ones.
 
     `ending` is the macro that ends the file (`REGISTER_EXTENSION`): new blocks stand before it.
@@ -88,7 +95,7 @@ def insert_items(document: Document, bindings: Bindings, items: Sequence[Item], 
             by_block.setdefault(block.span, (block, []))[1].append(item)
     for block, found in by_block.values():
         insertions += _into_block(document, bindings, block, found, style)
-    for group in block_order(_normal_new(homeless)):
+    for group in block_order(homeless):
         insertions.append(_new_block(document, bindings, group, style, ending))
     return edits_of(document, insertions)
 
@@ -105,10 +112,6 @@ def edits_of(document: Document, insertions: Sequence[Insertion]) -> tuple[Edit,
     )
 
 
-def _normal_new(items: Sequence[Item]) -> Sequence[Item]:
-    return items
-
-
 def _home(bindings: Bindings, item: Item) -> Block | None:
     """The block that takes `item`: right namespace and key, under no condition that the item is not under."""
     best: Block | None = None
@@ -122,7 +125,7 @@ def _home(bindings: Bindings, item: Item) -> Block | None:
 
 
 def _into_block(
-    document: Document, bindings: Bindings, block: Block, items: list[Item], style: str
+    document: Document, bindings: Bindings, block: Block, items: list[Item], style: bytes
 ) -> list[Insertion]:
     skip = len(block.conditions)
     inside = [s for s in bindings.statements if s.block == block]
@@ -143,7 +146,7 @@ def _into_block(
     if loose:
         text = formatted("\n".join(render_items(loose, block.variable, skip)), style, head=head)
         offset = line_start(document.data, block.body.end)
-        gap = "\n" if inside and (loose[0].blank_before or loose[0].comments or not _plain_run(inside, loose)) else ""
+        gap = "\n" if inside else ""
         if block.body.start > offset:  # `{}` on one line
             found.append(Insertion(block.body.end, f"\n{text}\n"))
         else:
@@ -151,12 +154,7 @@ def _into_block(
     return found
 
 
-def _plain_run(inside: Sequence[object], loose: Sequence[Item]) -> bool:
-    """Whether a single line joins a list of lines: no blank line is wanted then."""
-    return len(loose) == 1 and not loose[0].inner and len(inside) == 0
-
-
-def _new_block(document: Document, bindings: Bindings, items: list[Item], style: str, ending: str) -> Insertion:
+def _new_block(document: Document, bindings: Bindings, items: list[Item], style: bytes, ending: str) -> Insertion:
     """A block for which the file has none: behind the last one of its namespace, else before the file's end."""
     text = render_block(items, style)
     last = [block for block in bindings.blocks if block.namespace == items[0].namespace and items[0].key]
@@ -178,8 +176,3 @@ def _behind(document: Document, block: Block) -> int:
         if not conditional.is_guard and conditional.span.start < block.span.start and end < conditional.span.end:
             end = conditional.span.end - 1
     return line_end(document.data, end)
-
-
-def open_kind(block: Block) -> bool:
-    """Whether `block` defines operators, and so can take definitions."""
-    return block.kind in (BlockKind.LIBRARY, BlockKind.FRAGMENT)

@@ -1,0 +1,148 @@
+"""Every operator of a repository in one list, and whether a migration kept the list as it was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from codemod.bindings import codes
+from codemod.bindings.infer import stable_schema
+from codemod.bindings.items import stable_key
+from codemod.bindings.model import Operator, Side, Statement
+from codemod.bindings.registry import Registry
+from codemod.bindings.schema import SchemaError, normalised, parse_schema
+from codemod.bindings.select import diagnostic
+from codemod.model import Diagnostic, Severity, Span
+from codemod.repository.layout import Layout
+from codemod.repository.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class OpEntry:
+    """One operator of one build. `schema` is in one spelling, "" where torch infers it from the C++ type.
+
+    `keys` are the dispatch keys as they are written, "" for none, sorted; `functions` the C++ functions in the order of
+    `keys`; `file` and `span` where it is defined, or first implemented where the definition is elsewhere; `build` is
+    "" for the main build and the path of its bindings for an alternative one.
+    """
+
+    namespace: str
+    name: str
+    overload: str
+    schema: str
+    keys: tuple[str, ...]
+    functions: tuple[str, ...]
+    file: str
+    side: Side
+    span: Span = Span(0, 0)
+    build: str = ""
+    definitions: int = 1
+
+    @property
+    def full_name(self) -> str:
+        """`namespace::name.overload`."""
+        return f"{self.namespace}::{self.name}" + (f".{self.overload}" if self.overload else "")
+
+
+def inventory(snapshot: Snapshot, layout: Layout, definitions: Mapping[str, str] | None = None) -> tuple[OpEntry, ...]:
+    """The operators that the tree registers, the legacy side's in front of the stable side's."""
+    return registry_inventory(Registry(snapshot, layout, definitions or {}))
+
+
+def registry_inventory(registry: Registry) -> tuple[OpEntry, ...]:
+    """The same for registrations that were read already."""
+    entries = [_entry(registry, operator) for operator in registry.operators]
+    return tuple(sorted(entries, key=lambda entry: entry.side is Side.STABLE))
+
+
+def _entry(registry: Registry, operator: Operator) -> OpEntry:
+    implemented = sorted((s.key, s.function.name or s.function.text) for s in operator.implementations if s.function)
+    first: Statement = (*operator.definitions, *operator.implementations)[0]
+    schema = next((d.schema for d in operator.definitions if d.schema), "")
+    return OpEntry(
+        namespace=operator.namespace,
+        name=operator.name,
+        overload=operator.overload,
+        schema=normalised(operator.full_name + schema) if schema else "",
+        keys=tuple(key for key, _ in implemented),
+        functions=tuple(function for _, function in implemented),
+        file=first.path,
+        side=operator.side,
+        span=first.span,
+        build=registry.build_of(first.path),
+        definitions=len(operator.definitions),
+    )
+
+
+def compare_inventories(before: Sequence[OpEntry], after: Sequence[OpEntry]) -> tuple[Diagnostic, ...]:
+    """What a migration lost, added, renamed or re-keyed, one diagnostic each; nothing where it kept the inventory.
+
+    An operator may change sides, have the schema written out that torch inferred, and have CompositeExplicitAutograd
+    where it had no key. A type that the stable boxing cannot pass may be the wider one that it can.
+    """
+    old, new = _merged(before), _merged(after)
+    found = []
+    for key, entry in old.items():
+        if key not in new:
+            found.append(_lost(entry, f"{entry.full_name} would no longer be registered"))
+            continue
+        found += _differences(entry, new[key])
+    found += [_lost(e, f"{e.full_name} would be registered and was not before") for k, e in new.items() if k not in old]
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """An operator of one build over both sides."""
+
+    full_name: str
+    schemas: frozenset[str]
+    keys: Counter[str]
+    definitions: int
+    file: str
+    span: Span
+
+
+def _merged(entries: Iterable[OpEntry]) -> dict[tuple[str, str], _Whole]:
+    groups: dict[tuple[str, str], list[OpEntry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.build, entry.full_name), []).append(entry)
+    return {
+        key: _Whole(
+            full_name=members[0].full_name,
+            schemas=frozenset(_stable_spelling(m.schema) for m in members if m.schema),
+            keys=Counter(stable_key(k) for m in members for k in m.keys),
+            definitions=sum(m.definitions for m in members),
+            file=members[0].file,
+            span=members[0].span,
+        )
+        for key, members in groups.items()
+    }
+
+
+def _stable_spelling(schema: str) -> str:
+    try:
+        return str(stable_schema(parse_schema(schema)))
+    except SchemaError:
+        return schema
+
+
+def _differences(old: _Whole, new: _Whole) -> list[Diagnostic]:
+    found = []
+    if old.schemas and old.schemas != new.schemas:
+        now = " and ".join(sorted(new.schemas)) or "none"
+        found.append(_lost(new, f"the schema of {old.full_name} would change from {min(old.schemas)} to {now}"))
+    if old.keys != new.keys:
+        was = ", ".join(sorted(old.keys.elements())) or "none"
+        now = ", ".join(sorted(new.keys.elements())) or "none"
+        found.append(_lost(new, f"the dispatch keys of {old.full_name} would change from {was} to {now}"))
+    if old.definitions != new.definitions:
+        found.append(
+            _lost(new, f"{old.full_name} would be defined {new.definitions} times instead of {old.definitions}")
+        )
+    return found
+
+
+def _lost(entry: OpEntry | _Whole, message: str) -> Diagnostic:
+    return diagnostic(codes.LOST_OPERATOR, entry.file, entry.span, message, severity=Severity.ERROR)
