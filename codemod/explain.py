@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 
@@ -50,11 +49,9 @@ def all_codes() -> Mapping[str, Code]:
 
 
 def _every_code() -> Iterator[Code]:
-    rules = import_module("codemod.rules")
-    for module in pkgutil.iter_modules(rules.__path__, "codemod.rules."):
-        import_module(module.name)
-    registered: dict[str, Code] = import_module("codemod.rules.registry").RULES
-    yield from registered.values()
+    from codemod.rules import RULES
+
+    yield from RULES.values()
     for name in CODE_MODULES:
         codes: tuple[Code, ...] = import_module(name).CODES
         yield from codes

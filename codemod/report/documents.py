@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codemod.diff import render_diff
 from codemod.report.view import Concern, Finding, Report
 from codemod.templates import render
 
@@ -22,8 +23,6 @@ def report_markdown(report: Report) -> str:
 
 def report_html(report: Report) -> str:
     """One page with everything in it, the diff too; it loads nothing."""
-    from codemod.writer import render_diff
-
     return render("report/report.html.j2", diffs=diffs_of_files(render_diff(report.plan)), **_values(report))
 
 

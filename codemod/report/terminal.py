@@ -49,11 +49,8 @@ def print_report(report: Report, out: Console) -> None:
 
 
 def print_diff(diff: str, out: Console) -> None:
-    """A diff, coloured where the output is a terminal; byte for byte the same text where it is not."""
-    if not out.is_terminal:
-        out.file.write(diff)
-        return
-    for line in diff.splitlines():
+    """A diff in colour, to look at: bytes that are no text are shown as question marks."""
+    for line in diff.encode("utf-8", "surrogateescape").decode("utf-8", "replace").splitlines():
         out.print(line, style=DIFF_STYLES.get(diff_line_kind(line)))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from enum import Enum
 
 from codemod.codes import Code
+from codemod.diff import changed_ranges, split_lines
 from codemod.model import Confidence, Diagnostic, FileChange, Plan, Severity, SiteCount
 from codemod.report.places import Place, Places, Read
 from codemod.verify.result import Verification
@@ -150,13 +150,8 @@ def total(counts: Iterable[SiteCount]) -> SiteCount:
 
 def changed_lines(before: bytes, after: bytes) -> tuple[int, int]:
     """How many lines were added and removed between two texts."""
-    added = removed = 0
-    matcher = SequenceMatcher(None, before.split(b"\n"), after.split(b"\n"), autojunk=False)
-    for kind, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        if kind != "equal":
-            removed += old_end - old_start
-            added += new_end - new_start
-    return added, removed
+    ranges = [row for row in changed_ranges(split_lines(before), split_lines(after)) if row[0] != "equal"]
+    return sum(row[4] - row[3] for row in ranges), sum(row[2] - row[1] for row in ranges)
 
 
 def _finding(diagnostic: Diagnostic, places: Places, codes: Mapping[str, Code]) -> Finding:

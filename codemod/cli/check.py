@@ -1,0 +1,80 @@
+"""`torch-stabilize check`: what CI asks of a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from codemod.model import Refusal
+
+if TYPE_CHECKING:
+    from codemod.config import Config
+    from codemod.repository.layout import Layout
+    from codemod.repository.snapshot import Snapshot
+
+
+@click.command()
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--base", metavar="REVISION", help="Compare the allow-list with the one of REVISION.  [default: HEAD]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--sarif", "as_sarif", is_flag=True, help="Print SARIF, for code scanning.")
+def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: bool) -> int:
+    """Fail where an unstable site stands in the folder of migrated files, or in one of the given PATHs.
+
+    Sites on the allow-list pass; the allow-list itself may only shrink, and an entry that allows nothing fails.
+    """
+    if as_json and as_sarif:
+        raise click.UsageError("Give --json or --sarif.")
+    from codemod.check import check
+    from codemod.cli.workspace import open_workspace, progress
+    from codemod.explain import all_codes
+    from codemod.report.check_view import check_json, print_check
+    from codemod.report.sarif import sarif
+    from codemod.report.terminal import console
+    from codemod.scan import scan_tree
+
+    with progress("Looking for unstable sites"):
+        workspace = open_workspace()
+        files = _files(workspace.snapshot, workspace.layout, paths)
+        scan = scan_tree(workspace.snapshot, workspace.layout)
+    codes = all_codes()
+    before = _config_at(workspace.snapshot, workspace.config, base)
+    result = check(scan, workspace.config, files, codes, base=before)
+    if as_json:
+        click.echo(check_json(result), nl=False)
+    elif as_sarif:
+        click.echo(sarif([(finding, finding.place) for finding in result.findings], codes), nl=False)
+    else:
+        print_check(result, console())
+    return 1 if result.findings else 0
+
+
+def _files(snapshot: Snapshot, layout: Layout, paths: Sequence[Path]) -> tuple[str, ...]:
+    """The sources below the stable root and below `paths`."""
+    from codemod.cli.workspace import tree_path
+    from codemod.source.document import SOURCE_SUFFIXES
+
+    found = set(snapshot.below(layout.stable_root, SOURCE_SUFFIXES))
+    for path in paths:
+        place = tree_path(snapshot, path)
+        found |= {place} if path.is_file() else set(snapshot.below(place, SOURCE_SUFFIXES))
+    return tuple(sorted(found))
+
+
+def _config_at(snapshot: Snapshot, config: Config, revision: str | None) -> Config | None:
+    """The settings as they were at `revision`, None where there were none. Raises Refusal for an unknown revision."""
+    from codemod.config import load_config
+    from codemod.repository import git
+
+    if not config.source:
+        return None
+    wanted = revision or "HEAD"
+    if not git.run(snapshot.root, "rev-parse", "--verify", "-q", f"{wanted}^{{commit}}").ok:
+        if revision is None:
+            return None  # nothing was ever committed
+        raise Refusal(f"no such revision: {revision}", exit_code=2)
+    shown = git.run(snapshot.root, "show", f"{wanted}:{config.source}")
+    return load_config(snapshot.with_overlay({config.source: shown.output})) if shown.ok else None

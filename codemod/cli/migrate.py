@@ -1,0 +1,148 @@
+"""`torch-stabilize migrate`: move a group to the stable ABI."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from codemod.codes import Code
+    from codemod.model import Plan
+    from codemod.report.view import Report, Stage
+    from codemod.repository.snapshot import Snapshot
+
+DIFF, WRITE, COMMIT = "diff", "write", "commit"
+DEFAULT_TARGET = "2.11"
+SUFFIXES = (".md", ".html", ".json", ".sarif")
+
+
+def _report_file(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix not in SUFFIXES:
+        raise click.BadParameter(f"{path.name} must end in {', '.join(SUFFIXES)}")
+    return path
+
+
+@click.command()
+@click.argument("names", metavar="GROUP|FILE...", nargs=-1, required=True)
+@click.option("--diff", "mode", flag_value=DIFF, default=True, help="Print the diff and write nothing (default).")
+@click.option("--write", "mode", flag_value=WRITE, help="Write the migrated tree.")
+@click.option("--commit", "mode", flag_value=COMMIT, help="Write it and commit it: the moves, then the edits.")
+@click.option(
+    "--target", metavar="VERSION", help=f"Oldest torch that has to run the binary.  [default: {DEFAULT_TARGET}]"
+)
+@click.option("--in-place", is_flag=True, help="Leave the files where they are.")
+@click.option(
+    "--report",
+    "report_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_report_file,
+    help=f"Write a report too; its suffix picks the form: {', '.join(SUFFIXES)}.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and no diff.")
+@click.option("--allow-dirty", is_flag=True, help="With --write: accept uncommitted changes in the tree.")
+def command(
+    names: tuple[str, ...],
+    mode: str,
+    target: str | None,
+    in_place: bool,
+    report_file: Path | None,
+    as_json: bool,
+    allow_dirty: bool,
+) -> int:
+    """Move a group of kernels, or the given files, to the stable ABI.
+
+    A GROUP is one that `scan` suggests or the configuration names. Exit code 1 says that something is left to do by
+    hand; the report lists it.
+    """
+    if allow_dirty and mode != WRITE:
+        raise click.UsageError("--allow-dirty goes with --write.")
+    from codemod.cli.workspace import open_workspace, progress
+    from codemod.explain import all_codes
+    from codemod.migrate import MigrateOptions, plan_migration
+    from codemod.report.view import Concern, build_report
+    from codemod.repository.groups import resolve_group
+
+    with progress("Reading the repository"):
+        workspace = open_workspace()
+        group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
+    with progress(f"Migrating {group.name}"):
+        wanted = target or workspace.config.target or DEFAULT_TARGET
+        _check_target(wanted)
+        options = MigrateOptions(target=wanted, in_place=in_place)
+        plan = plan_migration(workspace.snapshot, workspace.layout, group, options, workspace.config)
+    stage = _carry_out(plan, workspace.snapshot, mode, allow_dirty=allow_dirty)
+    codes = all_codes()
+    report = build_report(plan, workspace.snapshot.read, codes, stage=stage, request=shlex.join(names))
+    _print(report, as_json=as_json)
+    if report_file is not None:
+        _write_report(report, report_file, codes)
+    return 1 if report.of(Concern.MANUAL) else 0
+
+
+def _check_target(target: str) -> None:
+    """Refuse an unknown target, and one newer than the headers of the torch that is installed, where there is one."""
+    from codemod.surface.headers import check_target, checked_target, find_torch_include, installed_version
+
+    checked_target(target)
+    include = find_torch_include()
+    if include is not None:
+        check_target(target, installed_version(include))
+
+
+def _carry_out(plan: Plan, snapshot: Snapshot, mode: str, *, allow_dirty: bool) -> Stage:
+    from codemod.report.view import Stage
+    from codemod.writer import commit, write
+
+    if mode == WRITE:
+        write(plan, snapshot, allow_dirty=allow_dirty)
+        return Stage.WRITTEN
+    if mode == COMMIT:
+        commit(plan, snapshot)
+        return Stage.COMMITTED
+    return Stage.SHOWN
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    """The report on stdout; a diff takes stdout for itself, so that it can be piped, and sends the report to stderr."""
+    from codemod.report.as_json import report_json
+    from codemod.report.terminal import console, print_diff, print_report
+    from codemod.report.view import Stage
+
+    if as_json:
+        click.echo(report_json(report), nl=False)
+        return
+    if report.stage is not Stage.SHOWN:
+        print_report(report, console())
+        return
+    from codemod.diff import render_diff
+
+    diff = render_diff(report.plan)
+    if sys.stdout.isatty():
+        print_diff(diff, console())
+    else:
+        click.get_binary_stream("stdout").write(diff.encode("utf-8", "surrogateescape"))
+    print_report(report, console(stderr=True))
+
+
+def _write_report(report: Report, path: Path, codes: Mapping[str, Code]) -> None:
+    from codemod.cli.workspace import write_report_file
+    from codemod.report.as_json import report_json
+    from codemod.report.documents import report_html, report_markdown
+    from codemod.report.sarif import sarif
+
+    match path.suffix:
+        case ".md":
+            text = report_markdown(report)
+        case ".html":
+            text = report_html(report)
+        case ".json":
+            text = report_json(report)
+        case _:
+            text = sarif([(finding, report.place(finding)) for finding in report.findings], codes)
+    write_report_file(path, text)

@@ -1,0 +1,65 @@
+"""What every verb that reads a repository starts with, and what they print with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemod.config import Config, load_config
+from codemod.model import Refusal
+from codemod.repository.detect import detect_layout
+from codemod.repository.layout import Layout
+from codemod.repository.snapshot import Snapshot, open_snapshot
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A repository as a run sees it."""
+
+    snapshot: Snapshot
+    config: Config
+    layout: Layout
+
+
+def open_workspace(start: Path = Path()) -> Workspace:
+    """The repository around `start`, with its settings and layout. Raises Refusal where there is none to work on."""
+    snapshot = open_snapshot(start)
+    config = load_config(snapshot)
+    return Workspace(snapshot, config, detect_layout(snapshot, config))
+
+
+def tree_path(snapshot: Snapshot, path: Path) -> str:
+    """`path` (relative to the working directory) from the root of the repository, "" for the root.
+
+    Raises Refusal (exit 2) where it does not exist or lies outside.
+    """
+    if not path.exists():
+        raise Refusal(f"no such file or folder: {path}", exit_code=2)
+    try:
+        relative = path.resolve().relative_to(snapshot.root.resolve()).as_posix()
+    except ValueError:
+        raise Refusal(f"{path} is outside of the repository {snapshot.root}", exit_code=2) from None
+    return "" if relative == "." else relative
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Show `text` with a spinner while the block runs, where stderr is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from codemod.report.terminal import console
+
+    with console(stderr=True).status(text):
+        yield
+
+
+def write_report_file(path: Path, text: str) -> None:
+    """Write a report the user asked for. Raises Refusal (exit 3) where that is not possible."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refusal(f"cannot write the report {path}: {error.strerror}") from error

@@ -1,0 +1,46 @@
+"""What `check` prints."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from codemod.check import CheckResult
+from codemod.report.as_json import place_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FORMAT = "torch-stabilize-check/1"
+
+
+def print_check(result: CheckResult, out: Console) -> None:
+    """One line for every finding, and the figures."""
+    for finding in result.findings:
+        out.print(f"{finding.place} {finding.code} {finding.message}")
+    counts = f"{result.files} stable files, {result.sites} unstable sites, {result.allowed} of them allowed"
+    if result.findings:
+        out.print(f"check failed: {len(result.findings)} findings ({counts})", style="red")
+    else:
+        out.print(f"check passed: {counts}", style="green")
+
+
+def check_json(result: CheckResult) -> str:
+    """`result` as JSON, with a line end; `check.schema.json` describes it."""
+    document = {
+        "format": FORMAT,
+        "passed": not result.findings,
+        "files": result.files,
+        "sites": result.sites,
+        "allowed": result.allowed,
+        "findings": [
+            {
+                "code": finding.code,
+                "title": finding.title,
+                "place": place_json(finding.place),
+                "message": finding.message,
+            }
+            for finding in result.findings
+        ],
+    }
+    return json.dumps(document, indent=2) + "\n"

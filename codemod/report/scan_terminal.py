@@ -1,0 +1,71 @@
+"""What `scan` prints for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from codemod.codes import Code
+from codemod.report.scan_view import Blocker, GroupRow, ScanReport, Tally
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MOST_NAMES = 6
+NO_STABLE_FORM = "no stable form"
+OUTSIDE_OPS = "(macros, helpers, includes)"
+
+
+def print_scan(report: ScanReport, codes: Mapping[str, Code], out: Console, *, every_site: bool = False) -> None:
+    """The sites by file and op, what they wait for, and the groups; every site first where that is asked for."""
+    place = report.within or report.root
+    if not report.sites:
+        out.print(f"{place}: no unstable site")
+        return
+    if every_site:
+        for site in report.sites:
+            where = f"  [in {site.function}]" if site.function else ""
+            out.print(f"{site.path}:{site.line}:{site.column} {site.code} {site.name}{where}")
+        out.print()
+    out.print(f"{place}: {len(report.sites)} unstable sites in {len(report.files)} files", style="bold")
+    _print_tallies("Files", report.files, out)
+    _print_tallies("Ops", report.ops, out)
+    _print_codes(report, codes, out)
+    _print_blockers(report.blockers, out)
+    _print_groups(report.groups, out)
+
+
+def _print_tallies(heading: str, tallies: Iterable[Tally], out: Console) -> None:
+    out.print(f"\n{heading}", style="bold")
+    for tally in tallies:
+        codes = ", ".join(f"{code} {count}" for code, count in tally.codes)
+        out.print(f"{tally.sites:6}  {tally.name or OUTSIDE_OPS}  {codes}")
+
+
+def _print_codes(report: ScanReport, codes: Mapping[str, Code], out: Console) -> None:
+    out.print("\nCodes", style="bold")
+    for code, count in report.codes:
+        title = codes[code].title if code in codes else ""
+        out.print(f"{count:6}  {code}  {title}")
+
+
+def _print_blockers(blockers: Iterable[Blocker], out: Console) -> None:
+    out.print("\nOldest torch with a stable form", style="bold")
+    for blocker in blockers:
+        names = ", ".join(blocker.names[:MOST_NAMES])
+        more = f" and {len(blocker.names) - MOST_NAMES} more" if len(blocker.names) > MOST_NAMES else ""
+        out.print(f"{blocker.sites:6}  {blocker.target or NO_STABLE_FORM}  {names}{more}")
+
+
+def _print_groups(groups: Iterable[GroupRow], out: Console) -> None:
+    rows = list(groups)
+    if not rows:
+        return
+    out.print("\nGroups", style="bold")
+    for row in rows:
+        group = row.group
+        headers = f" and {len(group.moving_headers)} headers" if group.moving_headers else ""
+        out.print(f"{row.sites:6}  {group.name}  {', '.join(group.units)}{headers}")
+    first = min(rows, key=lambda row: (row.sites, row.group.name))
+    out.print("\nNext", style="bold")
+    out.print(f"  torch-stabilize migrate {first.group.name}")
