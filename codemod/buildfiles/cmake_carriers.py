@@ -1,0 +1,186 @@
+"""Sources that reach a target's list through a list of their own, and leaving the legacy list.
+
+Such a list usually stands in a block with what is done to its sources: architectures, properties, a message. The block
+moves whole where it serves nobody else; else the stable side gets a block of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codemod.buildfiles.cmake_blocks import find_region, is_rewritten
+from codemod.buildfiles.cmake_flow import Flow, written_list
+from codemod.buildfiles.cmake_lists import lines_of, remove_items, with_comment, without_gap
+from codemod.buildfiles.cmake_logic import residual
+from codemod.buildfiles.cmake_run import HEADERS, CMakeRun
+from codemod.buildfiles.cmake_site import reads
+from codemod.buildfiles.cmake_syntax import CMakeFile, Command, Frame
+from codemod.buildfiles.cmake_text import call, rendered, wrap
+from codemod.model import Severity, Span
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Text for the stable side, the indent it is written at, and the conditions it needs around it there."""
+
+    text: str
+    indent: str
+    conditions: tuple[str, ...]
+
+
+def sorted_by_form(flows: Sequence[Flow]) -> tuple[list[Flow], list[list[Flow]]]:
+    """Sources that stand in the target's own list, and those that each list of their own carries there."""
+    finals: list[Flow] = []
+    carried: dict[tuple[Command, str], list[Flow]] = {}
+    for flow in flows:
+        through_sources = flow.steps[-1].name == "target_sources" and len(flow.variables) == 1
+        if len(flow.variables) == 2 or through_sources:
+            carried.setdefault((flow.steps[1], flow.variables[0]), []).append(flow)
+        else:
+            finals.append(flow)
+    return finals, list(carried.values())
+
+
+def is_whole(run: CMakeRun, flows: Sequence[Flow]) -> bool:
+    """Whether everything that the list carries moves."""
+    join, variable = flows[0].steps[1], flows[0].variables[0]
+    return all(
+        flow.path in run.units
+        for flow in run.project.flows(flows[0].definition)
+        if flow.variables[:1] == (variable,) and flow.steps[1] == join
+    )
+
+
+def redirect(run: CMakeRun, variable: str, flows: Sequence[Flow]) -> None:
+    """The block already stands where the stable list is built: it only joins the other list."""
+    edits = run.edits[flows[0].steps[0].path]
+    for span, text in _replacements(run, f"list(APPEND {variable}", flows).items():
+        edits.replace(span, text, "TSA601")
+
+
+def _replacements(run: CMakeRun, joins: str, flows: Sequence[Flow]) -> dict[Span, str]:
+    """The new paths, and a call that joins the stable list instead of the legacy one."""
+    found = {}
+    for flow in flows:
+        run.handled.add((flow.steps[0].path, flow.item.span))
+        text = run.new_text(flow)
+        found[flow.item.span] = f'"{text}"' if flow.item.quoted else text
+    join, variable = flows[0].steps[1], flows[0].variables[0]
+    quoted = any(argument.quoted and f"${{{variable}}}" in argument.text for argument in join.arguments)
+    found[join.span] = _joined(joins, variable, quoted)
+    return found
+
+
+def _joined(joins: str, variable: str, quoted: bool) -> str:
+    value = f"${{{variable}}}"
+    return f'{joins} "{value}")' if quoted else f"{joins} {value})"
+
+
+def take_over(
+    run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], shared: Sequence[Frame], until: int
+) -> Carried:
+    """Take a list's sources out of the legacy side; what stands for them on the stable side is returned.
+
+    `joins` is the beginning of the call that adds them there, `known` and `shared` the conditions and blocks that hold
+    there anyway, `until` the place the text will go to.
+    """
+    region = find_region(run.project, flows, shared, until) if is_whole(run, flows) else None
+    if region is None:
+        return _split(run, flows, joins, known, until)
+    file = run.project.files[flows[0].steps[0].path]
+    replacements = {**run.moved_items(file, region.span), **_replacements(run, joins, flows)}
+    outer = [condition for frame in region.outer for condition in frame.conditions]
+    own = next((f.conditions for f in flows[0].steps[0].frames if f.block == region.block), ())
+    if not region.prepared and is_rewritten(file, own, region.span.end, until):
+        _warn_condition(run, flows)
+    run.edits[file.path].delete(without_gap(file, region.span), "TSA601")
+    run.handled.update((file.path, span) for span in replacements)
+    text = rendered(file, region.span, replacements)
+    return Carried(text, file.indent(region.block.span.start), residual(outer, known, run.project.domains))
+
+
+def _split(run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], until: int) -> Carried:
+    """A list and the calls that treat it, written anew for the sources that move; the rest stays."""
+    file = run.project.files[flows[0].steps[0].path]
+    first, variable = flows[0].steps[0], flows[0].variables[0]
+    whole = is_whole(run, flows)
+    indent = file.indent(first.span.start)
+    name = variable if whole else f"STABLE_{variable}"
+    text = call("set", [name], [f'"{run.new_text(flow)}"' for flow in flows], indent)
+    treated = [command for command in file.commands if _treats(run, command, flows[0])]
+    for command in treated:
+        copy = rendered(file, command.span, run.moved_items(file, command.span))
+        extra = residual(command.conditions, first.conditions, run.project.domains)
+        text += wrap(extra, f"{indent}{copy.replace(f'${{{variable}}}', f'${{{name}}}')}\n", indent)
+    text += f"{indent}{_joined(joins, name, True)}\n"
+    conditions = residual(flows[0].conditions, known, run.project.domains)
+    if whole:
+        for command in (*treated, *(flow.steps[0] for flow in flows), flows[0].steps[1]):
+            run.edits[file.path].delete(without_gap(file, with_comment(file, command.span)), "TSA601")
+        run.handled.update((file.path, flow.item.span) for flow in flows)
+    else:
+        leave(run, flows)
+    if is_rewritten(file, conditions, first.span.end, until):
+        _warn_condition(run, flows)
+    return Carried(text, indent, conditions)
+
+
+def _treats(run: CMakeRun, command: Command, flow: Flow) -> bool:
+    """Whether a call does something to the sources of the list that carries `flow`."""
+    if command in flow.steps or command.path != flow.steps[0].path or not reads(command, flow.variables[0]):
+        return False
+    if written_list(command) is not None or command.name in ("message", "foreach"):
+        return False
+    return any(writer == flow.steps[0] for writer, _ in run.project.writers(flow.variables[0], command))
+
+
+def _warn_condition(run: CMakeRun, flows: Sequence[Flow]) -> None:
+    run.report(
+        "TSA608", Severity.WARNING, flows[0].steps[0].path, flows[0].item.span,
+        "the condition of this source depends on a variable that gets another value before the stable list is built",
+        "Check that the condition still means the same at its new place.",
+    )  # fmt: skip
+
+
+def leave(run: CMakeRun, flows: Sequence[Flow]) -> None:
+    """Take sources out of the legacy lists."""
+    by_command: dict[Command, list[Flow]] = {}
+    for flow in flows:
+        if (flow.steps[0].path, flow.item.span) not in run.handled:
+            by_command.setdefault(flow.steps[0], []).append(flow)
+    for command, leaving in by_command.items():
+        file = run.project.files[command.path]
+        spans = [flow.item.span for flow in leaving]
+        run.handled.update((file.path, span) for span in spans)
+        start = 2 if command.name in ("list", "target_sources") else 1
+        rest = [item for argument in command.arguments[start:] for item in argument.items if item.span not in spans]
+        if not rest and command.name in ("list", "target_sources"):
+            run.edits[file.path].delete(_emptied(file, command), "TSA601")
+        else:
+            remove_items(file, command, spans, run.edits[file.path], "TSA601")
+    _report_empty(run, flows)
+
+
+def _emptied(file: CMakeFile, command: Command) -> Span:
+    """The command's lines, or those of the block around it where it holds nothing else."""
+    span = command.span
+    for frame in reversed(command.frames):
+        others = [other for other in file.commands if frame.block.span.contains(other.span) and other != command]
+        if frame.block.kind != "if" or others:
+            break
+        span = frame.block.span
+    return without_gap(file, with_comment(file, lines_of(file, span)))
+
+
+def _report_empty(run: CMakeRun, flows: Sequence[Flow]) -> None:
+    for definition in {flow.definition: None for flow in flows}:
+        left = [f for f in run.project.flows(definition) if f.path not in run.units and not f.path.endswith(HEADERS)]
+        if not left:
+            run.report(
+                "TSA606", Severity.ERROR, definition.command.path, definition.command.span,
+                f"{definition.name} has no source left",
+                "Remove the target and what installs or imports it, or keep one source in it.",
+            )  # fmt: skip
+
+
