@@ -21,6 +21,7 @@ from codemod.bindings.infer import infer_schema, type_aliases
 from codemod.bindings.inplace import in_place_edits
 from codemod.bindings.items import Item, definition_item, implementation_item, stable_key, widened_arguments
 from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
+from codemod.bindings.argument_names import argument_names
 from codemod.bindings.registry import Registry
 from codemod.bindings.removal import removal_edits
 from codemod.bindings.schema import Schema
@@ -165,7 +166,9 @@ def _inferred(
         defaults = _declared_defaults(registry, functions[0])
         schema, reason = infer_schema(
             statement.name, statement.overload, functions[0].function, aliases,
-            defaults=defaults, python_arguments=statement.arguments,
+            defaults=defaults, python_arguments=statement.arguments or argument_names(
+                registry, selection, statement, functions[0].function, operators
+            ),
         )  # fmt: skip
     if schema is None:
         draft.diagnostics.append(
