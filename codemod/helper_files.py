@@ -32,6 +32,8 @@ def headers_of(roles: Iterable[str], made: GroupProject, layout: Layout) -> froz
             found.add(aten_header(layout))
         elif kind == "dispatch":
             found.add(made.project.dispatch[name].header)
+        elif kind == "switch":
+            found.add(name)
         elif kind == "dual_check":
             found.add(made.check[1])
         else:

@@ -5,6 +5,7 @@ Nothing here writes. The plan is a function of the bytes that were read and of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,9 @@ from codemod.rules.snippets import DEFAULT_TARGET
 from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.edits import OverlapError, apply, settle
 from codemod.source.formatting import format_changed, style_for
+
+_SYSTEM_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>', re.MULTILINE)
+_CLOSED = re.compile(r"torch/(?!csrc/stable|headeronly)|ATen/|c10/")
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def _kernel_change(
         if b"std::vector<int64_t>" in after and b"std::vector<int64_t>" not in document.data:
             system.add("vector")
         own = frozenset(header for header in own if header != path)
-        provided = _provided(snapshot, own)
+        provided = _provided(snapshot, made, path, own)
         uses = {made.project.dispatch[r.partition(":")[2]].name for r in one.helpers if r.startswith("dispatch:")}
         if shared and not one.includes and not one.helpers and not one.include_sites:
             include_edits: tuple[Edit, ...] = ()
@@ -147,17 +151,14 @@ def _kernel_change(
     return Change("Rewrite the kernels", tuple(edits), (), (), tuple(diagnostics))
 
 
-def _provided(snapshot: Snapshot, own: Iterable[str]) -> frozenset[str]:
-    """System headers that the repository's own headers bring along."""
-    from codemod.surface.snippet import all_snippets
-
-    import re
-
+def _provided(snapshot: Snapshot, made: GroupProject, path: str, own: Iterable[str]) -> frozenset[str]:
+    """System headers that come in through the repository's own: those of `own`, and those `path` includes already."""
+    stays = {p for p in made.graph.closure(made.graph.direct(path)) if p not in made.replaced}
     found: set[str] = set()
-    for path in own:
-        text = snapshot.read(path) if snapshot.exists(path) else b""
-        found |= {m.group(1).decode() for m in re.finditer(rb'#[ \t]*include[ \t]*<([^>\n]+)>', text)}
-    del all_snippets
+    for header in {*own, *stays}:
+        text = snapshot.read(header) if snapshot.exists(header) else b""
+        names = {m.group(1).decode("utf-8", "replace") for m in _SYSTEM_INCLUDE.finditer(text)}
+        found |= names if header in own else {n for n in names if not _CLOSED.match(n)}
     return with_implied(found)
 
 

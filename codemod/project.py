@@ -12,7 +12,7 @@ from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.rules.context import Context, Project
-from codemod.rules.dispatch_macros import Translation, is_macro_header, translate
+from codemod.rules.dispatch_macros import Translation, is_macro_header, switches, translate
 from codemod.rules.engine import rewrite_document
 from codemod.rules.helpers import find_helpers
 from codemod.rules.shared import DEFAULT_CHECK, find_dual_check
@@ -56,7 +56,7 @@ def make_project(
     surface = load_surface()
     finder = TypeFinder(tuple(documents[path] for path in sorted(documents)), known_returns())
     functions = _functions(documents.values())
-    project = Project(surface, target, finder.documents, finder, functions, {}, find_helpers(stable), headers)
+    project = Project(surface, target, finder.documents, finder, functions, {}, find_helpers(stable), switches(stable, surface), headers)
     replaced = tuple(p for p in group.shared_headers if is_macro_header(documents[p]) and not layout.is_stable(p))
 
     def rewrite(document: Document) -> Sequence[Edit]:

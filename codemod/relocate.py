@@ -10,7 +10,9 @@ from codemod.model import Move
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.unstable import holds_unstable_names
 from codemod.rules.includes import spell_relative
+from codemod.source.document import Document
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Relocation:
                 return candidate
         return None
 
+    def is_unstable(self, path: str) -> bool:
+        """Whether a header cannot be included in stable code as it is."""
+        return holds_unstable_names(Document(path, self.snapshot.read(path)))
+
     def respeller(self, path: str, uses_dispatch: bool) -> Callable[[str, str, bool], str | None]:
         """How the includes of `path` are spelled after the run: None to leave a line, "" to drop it."""
         new_path = self.new_path(path)
@@ -57,7 +63,7 @@ class Relocation:
                 if not uses_dispatch:
                     return ""
                 wanted = self.layout.stable_dispatch
-            elif not stays_legacy and target in self.layout.legacy_declarations:
+            elif not stays_legacy and target in self.layout.legacy_declarations and self.is_unstable(target):
                 if not self.exists_after(self.layout.stable_declarations):
                     return ""
                 wanted = self.layout.stable_declarations

@@ -58,16 +58,13 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
                 shared.append(header)
         else:
             private.append(header)
-    return Group(name, members, _moving(units, private), tuple(shared), migrated)
+    return Group(name, members, _moving(private, members), tuple(shared), migrated)
 
 
-def _moving(units: Units, private: list[str]) -> tuple[str, ...]:
-    """The private headers with unstable names, and those that include one of them: their paths would break."""
-    moving = {header for header in private if units.is_unstable(header)}
-    for header in private:
-        if moving.intersection(units.graph.closure([header])):
-            moving.add(header)
-    return tuple(sorted(moving))
+def _moving(private: list[str], members: tuple[str, ...]) -> tuple[str, ...]:
+    """The headers that live with the units: in the folder of one or below it."""
+    folders = tuple({dirname(member) for member in members})
+    return tuple(sorted(h for h in private if any(dirname(h) == f or h.startswith(f + "/") for f in folders)))
 
 
 def _suggested(units: Units) -> list[Cluster]:

@@ -86,6 +86,7 @@ class Project:
     functions: Mapping[str, tuple[Function, ...]]
     dispatch: Mapping[str, DispatchMacro] = field(default_factory=dict)
     helpers: StableHelpers = field(default_factory=StableHelpers)
+    switches: Mapping[frozenset[str], DispatchMacro] = field(default_factory=dict)  # the stable ones it has, by dtypes
     headers: str = ""  # torch version of the headers in use; empty: the target's
 
 

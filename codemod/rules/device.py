@@ -14,6 +14,7 @@ from codemod.rules.rewrite import Copy, Part
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 from codemod.source.scopes import receiver_type_parts
+from codemod.source.types import CppType
 
 _GUARD = "torch::stable::accelerator::DeviceGuard"
 _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::DeviceIndex|unsigned char)\s*\)\s*")
@@ -112,7 +113,7 @@ def device_index(node: Node, fragment: Fragment, context: Context) -> tuple[Part
         arguments = node.child_by_field_name("arguments") or node.child_by_field_name("value")
         given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
         return (fragment.span(given[1]),) if len(given) == 2 else None
-    kind = context.type_of(node, fragment)
+    kind = _type_of(node, text, fragment, context)
     if kind.name == "Device":
         if node.type == "conditional_expression":
             return (b"(", span, b").index()")
@@ -121,6 +122,13 @@ def device_index(node: Node, fragment: Fragment, context: Context) -> tuple[Part
         cast = node.child_by_field_name("value") if node.type == "cast_expression" else None
         return device_index(cast, fragment, context) if cast is not None else (span,)
     return None
+
+
+def _type_of(node: Node, text: str, fragment: Fragment, context: Context) -> CppType:
+    """The type of an expression, also where the grammar took a lone name for a parameter."""
+    if node.type == "parameter_declaration" and re.fullmatch(r"[A-Za-z_]\w*", text):
+        return context.project.finder.type_of_name(text, node, fragment, context.document)
+    return context.type_of(node, fragment)
 
 
 def _balanced(text: str) -> bool:

@@ -60,11 +60,22 @@ def families(site: Site, context: Context) -> Outcome | None:
     inside = Span(body[0].start, body[-1].end)
     if site.name == "AT_DISPATCH_INDEX_TYPES":
         return _index(context, entry, whole, dtype, name, inside)
+    own = context.project.switches.get(_dtypes(entry, extra, context))
+    if own is not None:
+        same: tuple[Part, ...] = (own.stable.encode() + b"(", dtype, b", ", name, b", ", inside, b")")
+        return context.rewrite(whole, same, entry.rule, helpers=(f"switch:{own.header}",))
     lists = ", ".join(type_lists(entry.stable))
     parts: list[Part] = [b"THO_DISPATCH_V2(", dtype, b", ", name, b", AT_WRAP((", inside, b")), " + lists.encode()]
     for span in extra:
         parts += [b", ", Copy(span)]
     return context.rewrite(whole, (*parts, b")"), entry.rule, includes=("torch/headeronly/core/Dispatch_v2.h",))
+
+
+def _dtypes(entry: Entry, extra: tuple[Span, ...], context: Context) -> frozenset[str]:
+    """The dtypes a site covers, by name."""
+    named = [context.surface.name(context.text(span).decode()) for span in extra]
+    further = [e.stable.rpartition("::")[2] if e is not None else "?" for e in named]
+    return frozenset((*entry.stable.split(), *further))
 
 
 def _index(context: Context, entry: Entry, whole: Span, dtype: Span, name: Span, body: Span) -> Outcome:

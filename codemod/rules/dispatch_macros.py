@@ -114,6 +114,32 @@ class Translation:
         return tuple(order)
 
 
+def switches(stable: Sequence[Document], surface: Surface) -> dict[frozenset[str], DispatchMacro]:
+    """The stable switches over `scalar_t` a repository has, by the dtypes they cover."""
+    have: dict[str, list[Definition]] = {}
+    for document in stable:
+        for definition in read_definitions(document):
+            have.setdefault(definition.name, []).append(definition)
+    found: dict[frozenset[str], DispatchMacro] = {}
+    for name, definitions in have.items():
+        if len(definitions) != 1 or "THO_DISPATCH_SWITCH" not in definitions[0].shape or _has_hint(name, have):
+            continue
+        if not re.match(r"#define\s+\w+\(\s*\w+\s*,\s*\w+\s*,\s*\.\.\.\s*\)", definitions[0].text):
+            continue
+        dtypes = dtypes_of(name, have, surface)
+        if dtypes and not any("[" in dtype for dtype in dtypes):
+            found.setdefault(dtypes, DispatchMacro(name, name, definitions[0].path, dtypes))
+    return found
+
+
+def _has_hint(name: str, have: Mapping[str, Sequence[Definition]], depth: int = 0) -> bool:
+    """Whether a macro names its type otherwise than `scalar_t`, itself or through the macros it uses."""
+    words = {word for definition in have.get(name, ()) for word in _WORD.findall(definition.text)} - {name}
+    if "THO_PRIVATE_CASE_TYPE_USING_HINT" in words:
+        return True
+    return depth < 12 and any(_has_hint(word, have, depth + 1) for word in words if word in have)
+
+
 def stable_name(name: str) -> str:
     """The name a translated macro gets: PROJECT_DISPATCH_X becomes PROJECT_STABLE_DISPATCH_X."""
     if "STABLE" in name:

@@ -12,7 +12,7 @@ from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.methods import MethodCall, is_tensor_method
 from codemod.rules.options import Options, enclosing_block, read_options, uses_of
 from codemod.rules.registry import rule
-from codemod.rules.rewrite import Part
+from codemod.rules.rewrite import Copy, Part
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 
@@ -94,10 +94,21 @@ def _filled(name: str, node: Node, given: list[Node], fragment: Fragment, contex
     if options is None:
         return None
     sizes = fragment.span(given[0])
-    if options.only_like and name == "zeros":
-        return ((b"torch::stable::new_zeros(", *options.like, b", ", sizes, b")"), ())
+    like = options.like if options.only_like else _same_tensor(options, context)
+    if like and name == "zeros":
+        return ((b"torch::stable::new_zeros(", *like, b", ", sizes, b")"), ())
     default = b"torch::headeronly::ScalarType::Float"
     return ((b"torch::stable::full(", sizes, b", ", _FILLED[name], *_tail(options, always_dtype=default), b")"), ())
+
+
+def _same_tensor(options: Options, context: Context) -> tuple[Part, ...]:
+    """The tensor that both dtype and device come from, `a` of `a.dtype()` and `a.device()`; empty if there is none."""
+    if options.layout or options.pinned or len(options.dtype) != 1 or len(options.device) != 1:
+        return ()
+    texts = [context.text(p.span).decode() if isinstance(p, Copy) else "" for p in (*options.dtype, *options.device)]
+    first = re.fullmatch(r"([A-Za-z_]\w*)\.(?:dtype|scalar_type)\(\)", texts[0])
+    second = re.fullmatch(r"([A-Za-z_]\w*)\.device\(\)", texts[1])
+    return (first.group(1).encode(),) if first and second and first.group(1) == second.group(1) else ()
 
 
 def _full(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
@@ -205,6 +216,29 @@ def _new(site: Site, context: Context) -> Outcome | None:
     device = options.device or (*receiver, b".device()")
     parts = (b"torch::stable::full(", spans[0], b", ", value, b", ", *dtype, b", std::nullopt, ", *device, b")")
     return context.rewrite(call.span, parts, entry.rule, entry=entry)
+
+
+@rule("TSA119", "torch::nn::functional::pad becomes torch::stable::pad.", examples=(
+    Example("at::Tensor f(at::Tensor x) { return torch::nn::functional::pad(x, torch::nn::functional::PadFuncOptions({0, 1})); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::pad(x, {0, 1}); }"),
+))
+def functional_pad(site: Site, context: Context) -> Outcome | None:
+    """`pad(x, PadFuncOptions({...}).mode(...))`: constant padding, with a value or without."""
+    entry = site.entry
+    assert entry is not None
+    if site.name.endswith("PadFuncOptions"):
+        return Allowed("taken apart by the pad around it")
+    node = context.call(site)
+    arguments = node.child_by_field_name("arguments") if node is not None else None
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    made = re.fullmatch(r"(?s)(?:\w+::)*PadFuncOptions\s*\(\s*(\{.*\})\s*\)", text_of(given[1])) if len(given) == 2 else None
+    if node is None or made is None:
+        return context.diagnose(site, entry.rule, "only constant padding by zero has a stable form", entry.note)
+    fragment = context.fragment(site)
+    start = fragment.span(given[1]).start + len(text_of(given[1])[: made.start(1)].encode())
+    sizes = Span(start, start + len(made.group(1).encode()))
+    parts: tuple[Part, ...] = (b"torch::stable::pad(", fragment.span(given[0]), b", ", sizes, b")")
+    return context.rewrite(fragment.span(node), parts, entry.rule, entry=entry)
 
 
 @rule(

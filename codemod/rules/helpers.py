@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from codemod.rules.context import StableHelpers
 from codemod.source.document import Document
-from codemod.source.signatures import read_signatures
+from codemod.source.signatures import Function, read_signatures
 
 # What a function must call to play a role: how helpers are recognised under whatever name a repository gave them.
 _MARKS = {
@@ -44,15 +44,23 @@ def find_helpers(documents: Iterable[Document]) -> StableHelpers:
     headers: dict[str, str] = {}
     for document in documents:
         for function in read_signatures(document):
-            if function.body is None:
-                continue
-            body = document.code[function.body.start : function.body.end]
-            for role, mark in _MARKS.items():
-                fits = _RESULTS.get(role, "") in function.return_type
-                if fits and role not in names and re.search(rb"\b" + mark + rb"\b", body):
-                    names[role], headers[role] = function.name, document.path
+            for role in _roles_of(function, document):
+                names.setdefault(role, function.name)
+                headers.setdefault(role, document.path)
         for macro in document.macros:
             if _STD_MACRO.match(macro.name):
                 names.setdefault(macro.name, macro.name)
                 headers.setdefault(macro.name, document.path)
     return StableHelpers(names, headers)
+
+
+def _roles_of(function: Function, document: Document) -> tuple[str, ...]:
+    """The roles a function plays: by the name the tool itself would give it, or by what it calls."""
+    found = []
+    body = document.code[function.body.start : function.body.end] if function.body is not None else b""
+    for role, mark in _MARKS.items():
+        if _RESULTS.get(role, "") not in function.return_type:
+            continue
+        if function.name == role or re.search(rb"\b" + mark + rb"\b", body):
+            found.append(role)
+    return tuple(found)

@@ -32,7 +32,7 @@ DEFAULT_CHECK = "TORCH_UTILS_CHECK"
 def find_dual_check(documents: Iterable[Document]) -> tuple[str, str] | None:
     """A macro of the repository that is a check in both worlds: its name and the path of its header."""
     for document in documents:
-        if b"TORCH_TARGET_VERSION" not in document.code:
+        if b"TORCH_TARGET_VERSION" not in document.code or not _is_light(document):
             continue
         bodies: dict[str, set[bytes]] = {}
         for macro in document.macros:
@@ -43,6 +43,12 @@ def find_dual_check(documents: Iterable[Document]) -> tuple[str, str] | None:
             if {b"STD_TORCH_CHECK", b"TORCH_CHECK"} <= firsts:
                 return name, document.path
     return None
+
+
+def _is_light(document: Document) -> bool:
+    """Whether a header includes torch and the standard library alone: a check must not bring CUTLASS along."""
+    names = re.findall(rb'^[ \t]*#[ \t]*include[ \t]*([<"][^>"\n]+)', document.uncommented, re.MULTILINE)
+    return all(re.match(rb'<(?:torch/|ATen/|c10/|[a-z_]+$)', name) for name in names)
 
 
 def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outcome]:
