@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 
@@ -49,8 +50,11 @@ def all_codes() -> Mapping[str, Code]:
 
 
 def _every_code() -> Iterator[Code]:
-    from codemod.rules import RULES
+    import codemod.rules
+    from codemod.rules.registry import RULES
 
+    for module in pkgutil.iter_modules(codemod.rules.__path__, "codemod.rules."):
+        import_module(module.name)  # declares its rules
     yield from RULES.values()
     for name in CODE_MODULES:
         codes: tuple[Code, ...] = import_module(name).CODES

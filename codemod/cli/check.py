@@ -39,7 +39,7 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
     with progress("Looking for unstable sites"):
         workspace = open_workspace()
         files = _files(workspace.snapshot, workspace.layout, paths)
-        scan = scan_tree(workspace.snapshot, workspace.layout)
+        scan = scan_tree(workspace.snapshot, workspace.layout, workspace.config)
     codes = all_codes()
     before = _config_at(workspace.snapshot, workspace.config, base)
     result = check(scan, workspace.config, files, codes, base=before)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from codemod.repository.snapshot import Snapshot
 
 DIFF, WRITE, COMMIT = "diff", "write", "commit"
-DEFAULT_TARGET = "2.11"
 SUFFIXES = (".md", ".html", ".json", ".sarif")
 
 
@@ -32,9 +31,7 @@ def _report_file(_context: click.Context, _parameter: click.Parameter, path: Pat
 @click.option("--diff", "mode", flag_value=DIFF, default=True, help="Print the diff and write nothing (default).")
 @click.option("--write", "mode", flag_value=WRITE, help="Write the migrated tree.")
 @click.option("--commit", "mode", flag_value=COMMIT, help="Write it and commit it: the moves, then the edits.")
-@click.option(
-    "--target", metavar="VERSION", help=f"Oldest torch that has to run the binary.  [default: {DEFAULT_TARGET}]"
-)
+@click.option("--target", metavar="VERSION", help="Oldest torch that has to run the binary, like 2.11.")
 @click.option("--in-place", is_flag=True, help="Leave the files where they are.")
 @click.option(
     "--report",
@@ -64,7 +61,7 @@ def command(
         raise click.UsageError("--allow-dirty goes with --write.")
     from codemod.cli.workspace import open_workspace, progress
     from codemod.explain import all_codes
-    from codemod.migrate import MigrateOptions, plan_migration
+    from codemod.migrate import Options, plan_migration
     from codemod.report.view import Concern, build_report
     from codemod.repository.groups import resolve_group
 
@@ -72,9 +69,8 @@ def command(
         workspace = open_workspace()
         group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
     with progress(f"Migrating {group.name}"):
-        wanted = target or workspace.config.target or DEFAULT_TARGET
-        _check_target(wanted)
-        options = MigrateOptions(target=wanted, in_place=in_place)
+        options = Options(target=target or workspace.config.target or Options.target, in_place=in_place)
+        _check_target(options.target)
         plan = plan_migration(workspace.snapshot, workspace.layout, group, options, workspace.config)
     stage = _carry_out(plan, workspace.snapshot, mode, allow_dirty=allow_dirty)
     codes = all_codes()

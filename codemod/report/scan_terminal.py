@@ -50,7 +50,7 @@ def _print_codes(report: ScanReport, codes: Mapping[str, Code], out: Console) ->
 
 
 def _print_blockers(blockers: Iterable[Blocker], out: Console) -> None:
-    out.print("\nOldest torch with a stable form", style="bold")
+    out.print("\nOldest torch that runs the stable form", style="bold")
     for blocker in blockers:
         names = ", ".join(blocker.names[:MOST_NAMES])
         more = f" and {len(blocker.names) - MOST_NAMES} more" if len(blocker.names) > MOST_NAMES else ""
@@ -64,8 +64,7 @@ def _print_groups(groups: Iterable[GroupRow], out: Console) -> None:
     out.print("\nGroups", style="bold")
     for row in rows:
         group = row.group
-        headers = f" and {len(group.moving_headers)} headers" if group.moving_headers else ""
-        out.print(f"{row.sites:6}  {group.name}  {', '.join(group.units)}{headers}")
+        out.print(f"{row.sites:6}  {group.name}  {', '.join(group.files)}")
     first = min(rows, key=lambda row: (row.sites, row.group.name))
     out.print("\nNext", style="bold")
     out.print(f"  torch-stabilize migrate {first.group.name}")

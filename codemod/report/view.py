@@ -9,7 +9,7 @@ from enum import Enum
 
 from codemod.codes import Code
 from codemod.diff import changed_ranges, split_lines
-from codemod.model import Confidence, Diagnostic, FileChange, Plan, Severity, SiteCount
+from codemod.model import Confidence, Diagnostic, FileChange, Plan, Severity, SiteCount, Span
 from codemod.report.places import Place, Places, Read
 from codemod.verify.result import Verification
 
@@ -168,24 +168,27 @@ def _finding(diagnostic: Diagnostic, places: Places, codes: Mapping[str, Code]) 
 
 
 def _silent_reviews(plan: Plan, places: Places, codes: Mapping[str, Code]) -> list[Finding]:
-    """Edits of confidence `review` that no diagnostic speaks of: the code's title has to do."""
+    """Edits of confidence `review` that no diagnostic speaks of, once a line: the code's title has to do."""
     spoken = [(d.path, d.code, d.span) for d in plan.diagnostics]
-    findings = []
-    for change in plan.files:
-        path = change.old_path
-        if path is None:
+    silent = (
+        (change.old_path, edit)
+        for change in plan.files
+        for edit in sorted(change.edits)
+        if change.old_path is not None and edit.confidence is Confidence.REVIEW
+    )
+    by_line: dict[tuple[str, str, int], Finding] = {}
+    for path, edit in silent:
+        if any(where == path and rule == edit.rule and _touch(span, edit.span) for where, rule, span in spoken):
             continue
-        for edit in change.edits:
-            said = any(
-                where == path and rule == edit.rule and span.start <= edit.span.end and edit.span.start <= span.end
-                for where, rule, span in spoken
-            )
-            if edit.confidence is Confidence.REVIEW and not said:
-                code = codes.get(edit.rule)
-                title = code.title if code is not None else "Changed; look at it."
-                place, after = places.before(path, edit.span.start), places.after(path, edit.span.start)
-                findings.append(Finding(Concern.REVIEW, edit.rule, title, place, after, title))
-    return findings
+        title = codes[edit.rule].title if edit.rule in codes else "Changed; look at it."
+        place, after = places.before(path, edit.span.start), places.after(path, edit.span.start)
+        finding = Finding(Concern.REVIEW, edit.rule, title, place, after, title)
+        by_line.setdefault((path, edit.rule, place.line), finding)
+    return list(by_line.values())
+
+
+def _touch(one: Span, other: Span) -> bool:
+    return one.start <= other.end and other.start <= one.end
 
 
 def _file_row(change: FileChange, plan: Plan) -> FileRow:

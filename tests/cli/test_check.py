@@ -1,0 +1,97 @@
+"""`check`: what makes CI fail, and what the allow-list may do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+
+from codemod.report.as_json import schema
+from tests.conftest import Run, commit_all, make_repository
+
+LEGACY = """#include <torch/all.h>
+void old(torch::Tensor& x) { x.zero_(); }
+TORCH_LIBRARY(mine, m) { m.def("old(Tensor! x) -> ()", &old); }
+"""
+STABLE = """#include <torch/csrc/stable/tensor.h>
+void scale(torch::stable::Tensor& x) {}
+"""
+SLIPPED = """#include <torch/csrc/stable/tensor.h>
+void scale(at::Tensor& x) {}
+"""
+UNIT = "csrc/libtorch_stable/scale.cu"
+CONFIG = "torch-stabilize.toml"
+
+
+def repository(folder: Path, unit: str, config: str | None = None) -> Path:
+    files = {"csrc/bindings.cpp": LEGACY, UNIT: unit, "setup.py": "# none\n"}
+    return make_repository(folder, {**files, **({CONFIG: config} if config is not None else {})})
+
+
+def test_stable_files_pass_whatever_the_legacy_ones_hold(run_cli: Run, tmp_path: Path) -> None:
+    ran = run_cli("check", cwd=repository(tmp_path, STABLE))
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == "check passed: 1 stable files, 0 unstable sites, 0 of them allowed\n"
+
+
+def test_a_new_unstable_site_fails_at_its_place(run_cli: Run, tmp_path: Path) -> None:
+    ran = run_cli("check", cwd=repository(tmp_path, SLIPPED))
+    assert ran.code == 1
+    assert ran.out.startswith(f"{UNIT}:2:12 TSA101 unstable `at::Tensor`")
+
+
+def test_listed_files_have_to_be_stable_too(run_cli: Run, tmp_path: Path) -> None:
+    folder = repository(tmp_path, STABLE)
+    ran = run_cli("check", "bindings.cpp", cwd=folder / "csrc")
+    assert ran.code == 1
+    assert "csrc/bindings.cpp:2:10" in ran.out
+
+
+def test_an_allowed_site_passes(run_cli: Run, tmp_path: Path) -> None:
+    ran = run_cli("check", cwd=repository(tmp_path, SLIPPED, f'allow = ["{UNIT}:at::Tensor"]\n'))
+    assert ran.code == 0
+    assert "1 of them allowed" in ran.out
+
+
+def test_an_entry_that_allows_nothing_fails(run_cli: Run, tmp_path: Path) -> None:
+    ran = run_cli("check", cwd=repository(tmp_path, STABLE, f'# why\nallow = [\n  "{UNIT}",\n]\n'))
+    assert ran.code == 1
+    assert ran.out.startswith(f"{CONFIG}:3:1 TSA791 `{UNIT}` allows nothing")
+
+
+def test_the_allow_list_may_not_grow(run_cli: Run, tmp_path: Path) -> None:
+    folder = repository(tmp_path, SLIPPED, f'allow = ["{UNIT}:at::Tensor"]\n')
+    entry = "csrc/bindings.cpp"
+    (folder / CONFIG).write_text(f'allow = ["{UNIT}:at::Tensor", "{entry}"]\n')
+    ran = run_cli("check", cwd=folder)
+    assert ran.code == 1
+    assert f"TSA792 `{entry}` is new" in ran.out
+    commit_all(folder, "Grow")
+    assert run_cli("check", cwd=folder).code == 0
+    assert "TSA792" in run_cli("check", "--base", "HEAD~1", cwd=folder).out
+
+
+def test_the_allow_list_may_shrink_and_may_start(run_cli: Run, tmp_path: Path) -> None:
+    folder = repository(tmp_path, SLIPPED)
+    (folder / CONFIG).write_text(f'allow = ["{UNIT}"]\n')
+    assert run_cli("check", cwd=folder).code == 0
+    commit_all(folder, "Start the list")
+    (folder / UNIT).write_text(STABLE)
+    (folder / CONFIG).write_text("allow = []\n")
+    assert run_cli("check", cwd=folder).code == 0
+
+
+def test_an_unknown_revision_is_wrong_usage(run_cli: Run, tmp_path: Path) -> None:
+    ran = run_cli("check", "--base", "nowhere", cwd=repository(tmp_path, STABLE, "allow = []\n"))
+    assert (ran.code, ran.out, ran.err) == (2, "", "torch-stabilize: no such revision: nowhere\n")
+
+
+def test_json_and_sarif(run_cli: Run, tmp_path: Path) -> None:
+    folder = repository(tmp_path, SLIPPED)
+    document = json.loads(run_cli("check", "--json", cwd=folder).out)
+    jsonschema.Draft202012Validator.check_schema(schema("check"))
+    jsonschema.validate(document, schema("check"))
+    assert document["passed"] is False
+    (result,) = json.loads(run_cli("check", "--sarif", cwd=folder).out)["runs"][0]["results"]
+    assert result["ruleId"] == "TSA101"

@@ -1,0 +1,192 @@
+"""`migrate`: shown, written, committed, reported; again on its own output; refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from codemod.report.as_json import schema
+from tests.cli.tree_state import tree_state
+from tests.conftest import GIT, Run, commit_all
+
+MOVED = "csrc/libtorch_stable/activation_kernels.cu"
+
+
+def git(folder: Path, *arguments: str, given: str = "") -> str:
+    done = subprocess.run([*GIT, *arguments], cwd=folder, input=given, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_diff_is_the_default_and_writes_nothing(run_cli: Run, sample: Path) -> None:
+    before = tree_state(sample)
+    ran = run_cli("migrate", "activation", cwd=sample)
+    assert ran.code in (0, 1)
+    assert ran.out == run_cli("migrate", "activation", "--diff", cwd=sample).out
+    assert f"rename to {MOVED}" in ran.out
+    assert "Sites: " in ran.err
+    assert tree_state(sample) == before
+
+
+def test_the_diff_applied_is_what_write_writes(run_cli: Run, sample: Path, tmp_path: Path) -> None:
+    diff = run_cli("migrate", "activation", cwd=sample).out
+    other = tmp_path / "other"
+    subprocess.run(["git", "clone", "-q", str(sample), str(other)], check=True)
+    git(other, "apply", "--index", "-", given=diff)
+    ran = run_cli("migrate", "activation", "--write", cwd=sample)
+    assert ran.code in (0, 1)
+    git(sample, "add", "-A")
+    assert git(sample, "write-tree") == git(other, "write-tree")
+
+
+def test_a_second_run_changes_nothing(run_cli: Run, sample: Path) -> None:
+    run_cli("migrate", "activation", "--write", cwd=sample)
+    commit_all(sample, "Migrate")
+    ran = run_cli("migrate", "activation", cwd=sample)
+    assert ran.out == ""
+    assert "nothing to change" in ran.err
+
+
+def test_commit_makes_a_move_and_an_edit(run_cli: Run, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):
+        monkeypatch.setenv(key, "Test")
+    for key in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.setenv(key, "test@example.org")
+    ran = run_cli("migrate", "activation", "--commit", cwd=sample)
+    assert ran.code in (0, 1)
+    assert git(sample, "status", "--porcelain") == ""
+    edits, moves, _start = git(sample, "log", "--format=%H").split()
+    assert f"R100\tcsrc/activation_kernels.cu\t{MOVED}" in git(sample, "show", "-M", "--name-status", moves)
+    assert MOVED in git(sample, "show", "--name-only", edits)
+
+
+def test_json_follows_its_schema_and_no_site_vanishes(run_cli: Run, sample: Path) -> None:
+    ran = run_cli("migrate", "activation", "--json", cwd=sample)
+    document = json.loads(ran.out)
+    jsonschema.validate(document, schema("report"))
+    sites = document["sites"]
+    assert sites["found"] == sites["rewritten"] + sites["diagnosed"] + sites["allowed"] > 0
+    assert ran.code == (1 if any(f["concern"] == "manual" for f in document["findings"]) else 0)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"),
+    [
+        (".md", "# Move `activation`"),
+        (".html", "<!DOCTYPE html>"),
+        (".json", '{\n  "format": "torch-stabilize-report/1"'),
+        (".sarif", "{\n"),
+    ],
+)
+def test_the_suffix_picks_the_form_of_the_report(
+    suffix: str, start: str, run_cli: Run, sample: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / f"report{suffix}"
+    run_cli("migrate", "activation", "--report", str(report), cwd=sample)
+    assert report.read_text().startswith(start)
+
+
+def test_files_mean_the_same_as_their_group(run_cli: Run, sample: Path) -> None:
+    group = json.loads(run_cli("migrate", "activation", "--json", cwd=sample).out)
+    units = [row["old"] for row in group["files"] if row["action"] == "moved" and row["old"].endswith((".cu", ".cpp"))]
+    files = json.loads(run_cli("migrate", *units, "--json", cwd=sample).out)
+    assert files["files"] == group["files"]
+
+
+# -- refusals: one line, the exit code, and not a byte changed ---------------------------------------------------------
+
+
+def refused(run_cli: Run, folder: Path, *arguments: str, code: int) -> str:
+    before = tree_state(folder)
+    ran = run_cli(*arguments, cwd=folder)
+    assert ran.code == code, ran
+    assert ran.out == ""
+    assert ran.err.startswith("torch-stabilize: ")
+    assert ran.err.count("\n") == 1
+    assert tree_state(folder) == before
+    return ran.err
+
+
+@pytest.mark.parametrize("mode", ["--write", "--commit"])
+def test_a_dirty_tree_is_refused(mode: str, run_cli: Run, sample: Path) -> None:
+    with open(sample / "csrc/ops.h", "a") as file:
+        file.write("// unfinished\n")
+    assert "uncommitted changes (csrc/ops.h)" in refused(run_cli, sample, "migrate", "activation", mode, code=2)
+
+
+def test_allow_dirty_writes_all_the_same(run_cli: Run, sample: Path) -> None:
+    (sample / "setup.cfg").write_text("")
+    git(sample, "add", "setup.cfg")
+    assert run_cli("migrate", "activation", "--write", "--allow-dirty", cwd=sample).code in (0, 1)
+    assert (sample / MOVED).is_file()
+
+
+def test_a_path_outside_of_the_repository_is_refused(run_cli: Run, sample: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "x.cu"
+    outside.write_text("torch::Tensor x;\n")
+    for path in (str(outside), "../x.cu"):
+        assert "outside of the repository" in refused(run_cli, sample, "migrate", path, "--write", code=2)
+
+
+def test_an_unknown_group_is_refused_with_what_was_meant(run_cli: Run, sample: Path) -> None:
+    assert "did you mean activation?" in refused(run_cli, sample, "migrate", "activatoin", "--write", code=2)
+
+
+def test_no_repository(run_cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.cu").write_text("torch::Tensor x;\n")
+    ran = run_cli("migrate", "a.cu", "--write", cwd=tmp_path)
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+    assert "not a git repository" in ran.err
+
+
+def test_an_unparsable_file_is_refused(run_cli: Run, sample: Path) -> None:
+    (sample / "csrc/activation_kernels.cu").write_bytes(b"torch::Tensor \xff\x00\x01{{{((( ;\n" * 5)
+    commit_all(sample, "Break it")
+    line = refused(run_cli, sample, "migrate", "activation", "--write", code=3)
+    assert "csrc/activation_kernels.cu" in line
+
+
+@pytest.mark.parametrize(
+    ("target", "words"), [("9.9", "unknown torch version 9.9"), ("2.1", "too old"), ("two", "a target looks like 2.11")]
+)
+def test_a_target_that_does_not_exist_is_refused(target: str, words: str, run_cli: Run, sample: Path) -> None:
+    assert words in refused(run_cli, sample, "migrate", "activation", "--target", target, "--write", code=2)
+
+
+@pytest.mark.torch
+def test_a_target_newer_than_the_headers_is_refused(
+    run_cli: Run, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that looks like an installed torch 2.10 stands before the real one."""
+    version = tmp_path / "site/torch/include/torch/headeronly/version.h"
+    version.parent.mkdir(parents=True)
+    version.write_text(
+        "".join(f"#define TORCH_VERSION_{k} {v}\n" for k, v in (("MAJOR", 2), ("MINOR", 10), ("PATCH", 0)))
+    )
+    (tmp_path / "site/torch/__init__.py").write_text("raise ImportError('migrate must not import torch')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    line = refused(run_cli, sample, "migrate", "activation", "--target", "2.11", "--write", code=2)
+    assert "newer than the headers of torch 2.10.0" in line
+
+
+def test_a_read_only_folder_is_refused(run_cli: Run, sample: Path) -> None:
+    folder = sample / "csrc"
+    folder.chmod(0o555)
+    try:
+        line = refused(run_cli, sample, "migrate", "activation", "--write", code=3)
+    finally:
+        folder.chmod(0o755)
+    assert "csrc is read-only" in line
+
+
+def test_a_file_in_the_way_is_refused(run_cli: Run, sample: Path) -> None:
+    target = sample / MOVED
+    target.parent.mkdir(parents=True)
+    os.symlink("../activation_kernels.cu", target)
+    commit_all(sample, "In the way")
+    assert MOVED in refused(run_cli, sample, "migrate", "activation", "--write", code=2)

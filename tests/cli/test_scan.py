@@ -1,0 +1,99 @@
+"""`scan`: every site, by file and op, with its code, and the groups."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+
+from codemod.report.as_json import schema
+from tests.cli.test_main import HEAVY, imported_by
+from tests.cli.tree_state import tree_state
+from tests.conftest import Run, make_repository
+
+KERNEL = """#include <torch/all.h>
+
+void scale(torch::Tensor& x) {
+  TORCH_CHECK(x.is_contiguous());
+  float* data = x.data_ptr<float>();
+}
+"""
+BINDINGS = """#include <torch/library.h>
+void scale(torch::Tensor& x);
+TORCH_LIBRARY(mine, m) {
+  m.def("scale(Tensor! x) -> ()");
+  m.impl("scale", torch::kCUDA, &scale);
+}
+"""
+
+
+def small_repository(folder: Path) -> Path:
+    return make_repository(folder, {"csrc/scale.cu": KERNEL, "csrc/bindings.cpp": BINDINGS, "setup.py": "# none\n"})
+
+
+def test_scan_of_the_sample_names_files_ops_codes_and_groups(run_cli: Run, sample: Path) -> None:
+    before = tree_state(sample)
+    ran = run_cli("scan", cwd=sample)
+    assert ran.code == 1
+    assert ran.err == ""
+    lines = ran.out.splitlines()
+    assert any("csrc/activation_kernels.cu  TSA101 " in line for line in lines)
+    assert any("  silu_and_mul_with_clamp  TSA" in line for line in lines)
+    groups = lines[lines.index("Groups") :]
+    assert any("  activation  " in line and "csrc/activation_kernels.cu" in line for line in groups)
+    assert any("  layernorm  " in line for line in groups)
+    assert tree_state(sample) == before
+
+
+def test_scan_json_follows_its_schema_and_its_figures_add_up(run_cli: Run, sample: Path) -> None:
+    ran = run_cli("scan", "--json", cwd=sample)
+    document = json.loads(ran.out)
+    jsonschema.Draft202012Validator.check_schema(schema("scan"))
+    jsonschema.validate(document, schema("scan"))
+    assert sum(row["sites"] for row in document["files"]) == len(document["sites"])
+    assert sum(row["sites"] for row in document["blockers"]) == len(document["sites"])
+    assert {site["code"] for site in document["sites"]} == set(document["codes"])
+
+
+def test_sites_are_listed_at_their_place(run_cli: Run, tmp_path: Path) -> None:
+    ran = run_cli("scan", "csrc/scale.cu", "--sites", cwd=small_repository(tmp_path))
+    assert [line.split(" ")[0] for line in ran.out.splitlines()[:4]] == [
+        "csrc/scale.cu:1:10",
+        "csrc/scale.cu:3:12",
+        "csrc/scale.cu:4:3",
+        "csrc/scale.cu:5:19",
+    ]
+    assert ran.out.splitlines()[3].endswith("data_ptr  [in scale]")
+
+
+def test_a_path_limits_the_sites_but_not_the_repository(run_cli: Run, tmp_path: Path) -> None:
+    folder = small_repository(tmp_path)
+    everything = json.loads(run_cli("scan", "--json", cwd=folder).out)
+    bindings = json.loads(run_cli("scan", "bindings.cpp", "--json", cwd=folder / "csrc").out)
+    assert bindings["within"] == "csrc/bindings.cpp"
+    assert bindings["sites"] == [site for site in everything["sites"] if site["path"] == "csrc/bindings.cpp"]
+    assert 0 < len(bindings["sites"]) < len(everything["sites"])
+
+
+def test_ops_lists_the_operators(run_cli: Run, tmp_path: Path) -> None:
+    folder = small_repository(tmp_path)
+    ran = run_cli("scan", "--ops", cwd=folder)
+    assert ran.code == 0
+    assert ran.out.splitlines()[0].split() == ["legacy", "mine::scale", "CUDA=scale", "csrc/bindings.cpp"]
+    (operator,) = json.loads(run_cli("scan", "--ops", "--json", cwd=folder).out)["operators"]
+    assert operator["implementations"] == [{"key": "CUDA", "function": "scale"}]
+
+
+def test_nothing_unstable_is_exit_code_0(run_cli: Run, tmp_path: Path) -> None:
+    folder = make_repository(tmp_path, {"csrc/a.cpp": "int f() { return 1; }\n"})
+    ran = run_cli("scan", cwd=folder)
+    assert (ran.code, ran.err) == (0, "")
+    assert "no unstable site" in ran.out
+
+
+def test_scan_does_not_import_torch(sample: Path) -> None:
+    loaded = imported_by("from codemod.cli.main import program; program(['scan'])", sample)
+    assert "tree_sitter" in loaded
+    assert loaded.isdisjoint({"torch", "libcst", "jinja2", "numpy"})
+    assert {"torch", "libcst", "jinja2", "numpy"} <= set(HEAVY)
