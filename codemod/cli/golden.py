@@ -1,0 +1,77 @@
+"""`torch-stabilize golden record|check`: outputs of the legacy build, kept and compared with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+_LIBRARY = click.option(
+    "--library",
+    "libraries",
+    metavar="FILE",
+    multiple=True,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A compiled extension to load; may be given several times.",
+)
+_GOLDEN = click.option(
+    "--golden",
+    "folder",
+    metavar="DIR",
+    default="golden",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder that holds GROUP/cases.toml and the recorded outputs.",
+)
+
+
+@click.group()
+def command() -> None:
+    """Record outputs of the legacy build, check the stable build against them."""
+
+
+@command.command()
+@click.argument("group")
+@_LIBRARY
+@_GOLDEN
+@click.option("--force", is_flag=True, help="Overwrite what is recorded.")
+def record(group: str, libraries: tuple[Path, ...], folder: Path, force: bool) -> None:
+    """Run the cases of GROUP on the legacy library and keep what it does."""
+    from codemod.verify.golden.cases import load_group
+    from codemod.verify.golden.session import record_group
+    from codemod.verify.progress import counting
+
+    file = load_group(folder, group)
+    with counting("Running cases") as progress:
+        written = record_group(file, libraries, force=force, progress=progress)
+    for path in written:
+        click.echo(f"recorded {path}")
+
+
+@command.command()
+@click.argument("group")
+@_LIBRARY
+@_GOLDEN
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(group: str, libraries: tuple[Path, ...], folder: Path, as_json: bool) -> int:
+    """Run the cases of GROUP on the stable library and compare, bit for bit, with what is recorded."""
+    from codemod.report.terminal import console
+    from codemod.verify.golden.cases import load_group
+    from codemod.verify.golden.session import check_group
+    from codemod.verify.progress import counting
+    from codemod.verify.result import Status, step_json
+    from codemod.verify.table import print_steps
+
+    file = load_group(folder, group)
+    with counting("Running cases") as progress:
+        step = check_group(file, libraries, progress=progress)
+    if as_json:
+        click.echo(json.dumps(step_json(step), indent=2, sort_keys=True))
+    else:
+        print_steps((step,), console())
+    return 0 if step.status is Status.OK else 1
+
+
+golden_command = command

@@ -1,0 +1,238 @@
+"""Build several sides at once through one ninja file: the legacy library before and after, and the stable one.
+
+Units for the host compiler are linked into the side's library. CUDA units are compiled to objects, and their PTX and
+ptxas' figures are kept; they are linked too where torch has CUDA. Every edge leaves its output in a log beside its
+object, and nothing that is up to date is built again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codemod.model import Refusal
+from codemod.verify.headers import write_if_changed
+from codemod.verify.toolchain import Toolchain
+
+CUDA_SUFFIX = ".cu"
+_PROGRESS = re.compile(r"^\[(\d+)/(\d+)\]")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One library to build: which units of which tree, and with what flags beside those every side gets."""
+
+    name: str  # "legacy", "remainder" or "stable": a folder of the build directory
+    tree: Path
+    library: str  # module name, "_C"
+    units: tuple[str, ...]
+    flags: tuple[str, ...]  # includes and definitions for both compilers
+    cuda_flags: tuple[str, ...] = ()
+    link_flags: tuple[str, ...] = ()
+    reused: dict[str, Path] = field(default_factory=dict)  # units whose object another side has already
+
+    @property
+    def host_units(self) -> tuple[str, ...]:
+        """Units of the host compiler."""
+        return tuple(unit for unit in self.units if not unit.endswith(CUDA_SUFFIX))
+
+    @property
+    def cuda_units(self) -> tuple[str, ...]:
+        """Units of nvcc."""
+        return tuple(unit for unit in self.units if unit.endswith(CUDA_SUFFIX))
+
+
+@dataclass(frozen=True)
+class BuiltUnit:
+    """One unit after the build. `log` is what the compiler said; `ptx` exists for CUDA units that compiled."""
+
+    path: str
+    object: Path
+    compiled: bool
+    log: str
+    ptx: Path | None = None
+
+
+@dataclass(frozen=True)
+class BuiltSide:
+    """One side after the build; `library` is None where it did not link, with the linker's words in `link_log`."""
+
+    side: Side
+    units: tuple[BuiltUnit, ...]
+    library: Path | None
+    link_log: str = ""
+
+    @property
+    def failed(self) -> tuple[BuiltUnit, ...]:
+        """The units that did not compile."""
+        return tuple(unit for unit in self.units if not unit.compiled)
+
+    def unit(self, path: str) -> BuiltUnit | None:
+        """The unit of that path, if this side has it."""
+        return next((unit for unit in self.units if unit.path == path), None)
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build: parallel jobs, language standard, the GPU architecture CUDA units are compiled for."""
+
+    jobs: int = 0  # 0: one per processor
+    standard: str = "c++17"
+    cuda_arch: str = "90a"
+    optimise: str = "-O2"
+
+
+def build(
+    sides: Iterable[Side],
+    toolchain: Toolchain,
+    folder: Path,
+    options: BuildOptions,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[BuiltSide, ...]:
+    """Build `sides` in `folder`; `progress` is told how many edges of how many are done.
+
+    CUDA units are left out where there is no nvcc. A unit that does not compile does not stop the others. Raises
+    Refusal where ninja cannot run or the folder cannot be written.
+    """
+    sides = tuple(sides)
+    write_if_changed(folder / "build.ninja", ninja_file(sides, toolchain, folder, options))
+    _run_ninja(toolchain.ninja, folder, options.jobs or os.cpu_count() or 1, progress)
+    return tuple(_collect(side, toolchain, folder) for side in sides)
+
+
+def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, options: BuildOptions) -> str:
+    """The text of build.ninja."""
+    lines = [*_rules(toolchain, options), ""]
+    for side in sides:
+        linked: list[str] = []
+        for unit in _wanted(side, toolchain):
+            target = object_path(folder, side, unit)
+            if unit in side.reused:
+                linked.append(str(side.reused[unit]))
+                continue
+            rule = "cuda" if unit.endswith(CUDA_SUFFIX) else "host"
+            flags = (*side.flags, *side.cuda_flags) if rule == "cuda" else side.flags
+            lines.append(f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}")
+            lines.append(f"  flags = {_shell(flags)}")
+            lines.append(f"  prefix = {_shell([f'-fmacro-prefix-map={side.tree}/='])}")
+            if rule == "host" or toolchain.torch.has_cuda:
+                linked.append(str(target))
+        if linked:
+            lines.append(f"build {_escape(library_path(folder, side))}: link {' '.join(map(_escape, linked))}")
+            lines.append(f"  flags = {_shell(side.link_flags)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def object_path(folder: Path, side: Side, unit: str) -> Path:
+    """Where the object of `unit` goes."""
+    return folder / side.name / f"{unit}.o"
+
+
+def library_path(folder: Path, side: Side) -> Path:
+    """Where the library of `side` goes; the suffix says that it imports into any CPython."""
+    return folder / side.name / f"{side.library}.abi3.so"
+
+
+def dependencies(built: BuiltUnit, tree: Path) -> tuple[str, ...]:
+    """The files of `tree` that the unit was compiled from, itself included, relative; empty if that is not known."""
+    try:
+        text = Path(f"{built.object}.d").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ()
+    prefix = f"{tree}/"
+    names = text.partition(":")[2].replace("\\\n", " ").split()
+    return tuple(
+        dict.fromkeys(os.path.normpath(n)[len(prefix) :] for n in names if os.path.normpath(n).startswith(prefix))
+    )
+
+
+def _wanted(side: Side, toolchain: Toolchain) -> tuple[str, ...]:
+    return side.units if toolchain.nvcc is not None else side.host_units
+
+
+def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
+    launcher = f"{shlex.quote(toolchain.launcher)} " if toolchain.launcher else ""
+    common = f"-std={options.standard} {options.optimise} -DNDEBUG"
+    # A failed compilation leaves no object, so that an old one is never taken for its result.
+    guard = "> $out.log 2>&1 || { rm -f $out; exit 1; }"
+    rules = [
+        "ninja_required_version = 1.5",
+        "rule host",
+        f"  command = {launcher}{shlex.quote(toolchain.cxx)} {common} -fPIC -w $prefix $flags"
+        f" -MMD -MF $out.d -c $in -o $out {guard}",
+        "  depfile = $out.d",
+        "rule link",
+        f"  command = {shlex.quote(toolchain.cxx)} -shared $in -o $out $flags {guard}",
+    ]
+    if toolchain.nvcc is not None:
+        arch = options.cuda_arch
+        # --keep leaves the PTX that went into the object; the other intermediates are large and go.
+        rules += [
+            "rule cuda",
+            f"  command = rm -rf $out.keep && mkdir -p $out.keep && {{ {shlex.quote(toolchain.nvcc)} {common} -w"
+            f" -ccbin {shlex.quote(toolchain.cxx)}"
+            f" --expt-relaxed-constexpr --expt-extended-lambda -gencode arch=compute_{arch},code=sm_{arch}"
+            " -Xcompiler -fPIC,-w,$prefix -Xptxas -v --keep --keep-dir $out.keep $flags"
+            " -MMD -MF $out.d -c $in -o $out && mv $out.keep/*.ptx $out.ptx; }"
+            " > $out.log 2>&1; status=$$?; rm -rf $out.keep; [ $$status = 0 ] || { rm -f $out; exit 1; }",
+            "  depfile = $out.d",
+        ]
+    return rules
+
+
+def _run_ninja(ninja: str, folder: Path, jobs: int, progress: Callable[[int, int], None] | None) -> None:
+    command = [ninja, "-C", str(folder), "-f", "build.ninja", "-k", "0", "-j", str(jobs)]
+    try:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "LC_ALL": "C"}
+        )
+    except OSError as error:
+        raise Refusal(f"cannot run {ninja}: {error.strerror}") from error
+    assert process.stdout is not None
+    said: list[str] = []
+    with process:
+        for line in process.stdout:
+            said.append(line.rstrip())
+            match = _PROGRESS.match(line)
+            if match and progress is not None:
+                progress(int(match[1]), int(match[2]))
+    # ninja fails where a unit does; what it says of itself starts with its name.
+    complaint = next((line for line in said if line.startswith("ninja: error:")), None)
+    if complaint is not None:
+        raise Refusal(f"the build cannot start: {complaint.removeprefix('ninja: error:').strip()}")
+
+
+def _collect(side: Side, toolchain: Toolchain, folder: Path) -> BuiltSide:
+    units: list[BuiltUnit] = []
+    for unit in _wanted(side, toolchain):
+        target = side.reused.get(unit, object_path(folder, side, unit))
+        ptx = Path(f"{target}.ptx")
+        units.append(
+            BuiltUnit(unit, target, target.exists(), _text(Path(f"{target}.log")), ptx if ptx.exists() else None)
+        )
+    library = library_path(folder, side)
+    complete = all(unit.compiled for unit in units if toolchain.torch.has_cuda or not unit.path.endswith(CUDA_SUFFIX))
+    linked = library.exists() and complete
+    return BuiltSide(side, tuple(units), library if linked else None, _text(Path(f"{library}.log")) if complete else "")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _escape(path: object) -> str:
+    return str(path).replace("$", "$$").replace(":", "$:").replace(" ", "$ ")
+
+
+def _shell(words: Iterable[str]) -> str:
+    return " ".join(shlex.quote(word).replace("$", "$$") for word in words)

@@ -1,0 +1,213 @@
+"""The codes of `verify` and `golden`, TSA8xx: what each finding means and what to do about it."""
+
+from __future__ import annotations
+
+from codemod.codes import Code
+
+STABLE_DOES_NOT_COMPILE = "TSA801"
+LEGACY_DOES_NOT_COMPILE = "TSA802"
+REMAINDER_DOES_NOT_COMPILE = "TSA803"
+NOT_COMPILED = "TSA804"
+STAND_IN_HEADER = "TSA805"
+DOES_NOT_LINK = "TSA806"
+UNSTABLE_SYMBOL = "TSA810"
+NEWER_THAN_TARGET = "TSA811"
+UNKNOWN_SYMBOL = "TSA812"
+DOES_NOT_LOAD = "TSA815"
+OPERATOR_LOST = "TSA816"
+SCHEMA_DIFFERS = "TSA817"
+KEYS_DIFFER = "TSA818"
+DEVICE_CODE_DIFFERS = "TSA820"
+KERNEL_LOST = "TSA821"
+RESOURCES_DIFFER = "TSA822"
+LAUNCH_DIFFERS = "TSA825"
+STREAM_DROPPED = "TSA826"
+OUTPUT_DIFFERS = "TSA830"
+ERROR_DIFFERS = "TSA831"
+ERROR_TEXT_DIFFERS = "TSA832"
+GOLDEN_STALE = "TSA833"
+GOLDEN_MISSING = "TSA834"
+GOLDEN_REFUSED = "TSA835"
+CASE_CRASHED = "TSA836"
+WITHIN_TOLERANCE = "TSA837"
+UNDECLARED_WRITE = "TSA838"
+OTHER_MACHINE = "TSA839"
+INPUTS_DIFFER = "TSA840"
+DEVICE_ABSENT = "TSA841"
+
+CODES: tuple[Code, ...] = (
+    Code(
+        STABLE_DOES_NOT_COMPILE,
+        "A migrated unit does not compile with only torch's stable headers on the include path.",
+        "The stable side is compiled with an include tree that holds torch/csrc/stable, torch/headeronly and"
+        " torch/csrc/inductor/aoti_torch, and nothing else of torch; TORCH_TARGET_VERSION is the target. A header that"
+        " is not found is an unstable one. The message is the compiler's; where the plan of the migration is at hand,"
+        " the rule that edited the line is named. Fix the line, or report the rule.",
+    ),
+    Code(
+        LEGACY_DOES_NOT_COMPILE,
+        "A unit of the legacy side, as it was before the migration, does not compile.",
+        "Nothing can be compared with a side that does not build. Usual causes: headers that the build takes from"
+        " elsewhere (name their folder with --include), or a commit that never built with this torch.",
+    ),
+    Code(
+        REMAINDER_DOES_NOT_COMPILE,
+        "A unit that stayed legacy no longer compiles after the migration.",
+        "Units left behind lose includes that used to come in through a moved header, or still name a declaration that"
+        " moved. Add the include or keep the declaration; both builds must work after every group.",
+    ),
+    Code(
+        NOT_COMPILED,
+        "Units were not compiled because a tool or a header is missing here.",
+        "The message names what was not found. The result holds for the units that were compiled and for no other.",
+    ),
+    Code(
+        STAND_IN_HEADER,
+        "A CUDA library header is missing here and a stand-in that declares its handles took its place.",
+        "Torch's CUDA headers include those of cuBLAS, cuSPARSE and cuSOLVER but need only their handle and status"
+        " types. Where neither the toolkit nor the wheels nvidia-cublas, nvidia-cusparse and nvidia-cusolver have them,"
+        " a generated header declares those types. A unit that calls the library itself needs the real header: install"
+        " the wheel with `pip install --no-deps`.",
+    ),
+    Code(
+        DOES_NOT_LINK,
+        "A library could not be linked.",
+        "The message is the linker's. A symbol defined twice usually means that a source is in both targets.",
+    ),
+    Code(
+        UNSTABLE_SYMBOL,
+        "The stable library refers to a symbol of the unstable C++ API.",
+        "torch-abi-audit finds undefined symbols of at::, c10:: or torch:: outside torch::stable and torch::headeronly."
+        " One is enough to tie the binary to a single torch release. Usual source: a unit compiled with the full"
+        " include tree, or a declaration written out by hand.",
+    ),
+    Code(
+        NEWER_THAN_TARGET,
+        "The stable library needs a newer torch than the target.",
+        "Each symbol of the C shim belongs to a torch release. Raise the target, or replace the call that needs it.",
+    ),
+    Code(
+        UNKNOWN_SYMBOL,
+        "The stable library refers to a shim symbol that torch-abi-audit does not know.",
+        "Its tables are older than the headers, so that the minimum torch is only a lower bound. Update"
+        " torch-abi-audit.",
+    ),
+    Code(
+        DOES_NOT_LOAD,
+        "A library does not load into a Python process with torch.",
+        "An undefined symbol is one whose definition is in a unit that is not part of the target: usually a helper that"
+        " stayed on the other side, or a kernel registered in a build that does not have it.",
+    ),
+    Code(
+        OPERATOR_LOST,
+        "An operator that the legacy library registered is registered by neither library after the migration.",
+        "The two libraries together must register what the legacy one did, under the same names and overloads.",
+    ),
+    Code(
+        SCHEMA_DIFFERS,
+        "The schema of an operator is not what it was.",
+        "Both texts are what the dispatcher says, with defaults and aliasing. Callers, torch.compile and saved programs"
+        " depend on names, types, order, defaults and aliasing of the arguments.",
+    ),
+    Code(
+        KEYS_DIFFER,
+        "An operator has kernels for other dispatch keys than before.",
+        "A kernel that moved from CompositeExplicitAutograd to CPU, say, is no longer found for other devices.",
+    ),
+    Code(
+        DEVICE_CODE_DIFFERS,
+        "The device code of a kernel changed.",
+        "The PTX of every kernel is compared between the legacy and the stable build, with names replaced that differ"
+        " by build only. A migration to the stable ABI touches host code alone; a difference means that a constant, a"
+        " type or a template argument changed.",
+    ),
+    Code(
+        KERNEL_LOST,
+        "A kernel is in the device code of one side only.",
+        "Kernels are instantiated by host code: one that is new or gone means that a dispatch covers other types.",
+    ),
+    Code(
+        RESOURCES_DIFFER,
+        "A kernel uses other registers, shared memory or stack than before.",
+        "Reported by ptxas for the architecture that was compiled for.",
+    ),
+    Code(
+        LAUNCH_DIFFERS,
+        "The host code launches kernels in another sequence or with other parameters.",
+        "Compared are the kernel, grid, block, shared memory and stream expressions of each launch, in source order,"
+        " after the rewrites that a migration makes (names of types, calls that became functions).",
+    ),
+    Code(
+        STREAM_DROPPED,
+        "A launch lost its stream and now runs on the default stream.",
+        "The result is right on an idle device and wrong under torch.cuda.stream or CUDA graphs. Pass the current"
+        " stream.",
+    ),
+    Code(
+        OUTPUT_DIFFERS,
+        "An operator's result is not bit for bit what the legacy library gave.",
+        "Returns and mutated arguments are compared with their dtype, shape and strides; NaN payloads and the sign of"
+        " zero count. A case may ask for a tolerance, with a reason.",
+    ),
+    Code(
+        ERROR_DIFFERS,
+        "A case raises in one library and not in the other, or an exception of another kind.",
+        "An error case names the type it must raise; a widened dispatch shows as a case that no longer raises.",
+    ),
+    Code(
+        ERROR_TEXT_DIFFERS,
+        "An error has another type or text than before.",
+        "Callers may match on it. TORCH_CHECK_EQ prints both values and STD_TORCH_CHECK does not; dispatch macros of"
+        " the stable API raise RuntimeError where the legacy ones raise NotImplementedError, which derives from it.",
+    ),
+    Code(
+        GOLDEN_STALE,
+        "A recorded output belongs to another version of its case.",
+        "The case in cases.toml changed since it was recorded. Record again with `torch-stabilize golden record"
+        " --force` on the legacy build.",
+    ),
+    Code(
+        GOLDEN_MISSING,
+        "A case has no recorded output.",
+        "Record it on the legacy build with `torch-stabilize golden record`.",
+    ),
+    Code(
+        GOLDEN_REFUSED,
+        "A golden file cannot be trusted: truncated, corrupted, or not one.",
+        "The checksum over cases and tensors does not match, or the file cannot be read. Take it from version control"
+        " again, or record it anew.",
+    ),
+    Code(
+        CASE_CRASHED,
+        "The process that ran a case died or hung.",
+        "The case is named with the signal; the other cases ran in a process of their own.",
+    ),
+    Code(
+        WITHIN_TOLERANCE,
+        "A result differs, within the tolerance that its case asks for.",
+        "The greatest difference is reported with the reason the case gives.",
+    ),
+    Code(
+        UNDECLARED_WRITE,
+        "An operator wrote to an argument that its schema does not mark as mutated.",
+        "functionalisation and torch.compile believe the schema: an undeclared write gives wrong results under compile."
+        " Mark the argument with `!`.",
+    ),
+    Code(
+        OTHER_MACHINE,
+        "The recorded outputs differ from what the legacy library gives on this machine.",
+        "Legacy and stable agree here; the file was recorded on another processor, torch or GPU, where the last bits of"
+        " transcendental functions may differ.",
+    ),
+    Code(
+        INPUTS_DIFFER,
+        "The inputs of a case are not those that its output was recorded with.",
+        "Inputs come from torch's random generator with the seed of the case; another torch drew other numbers. Record"
+        " again with this torch.",
+    ),
+    Code(
+        DEVICE_ABSENT,
+        "Cases were not run because their device is not here.",
+        "Run them on a machine that has it.",
+    ),
+)

@@ -1,0 +1,201 @@
+"""Golden cases: cases.toml read and expanded, one frozen Case for each device, dtype and entry of a sweep."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from codemod.model import Refusal
+from codemod.verify.golden.values import CaseError, Scope, Value, check_dtype, parse_value
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CASES_FILE = "cases.toml"
+FORMAT = 1  # part of every hash: raise it when inputs are made in another way
+COMPARED = ("returns", "mutated")
+DEVICES = ("cpu", "cuda")
+MODES = ("eager", "compile", "stream", "graph")
+_NO_DTYPE = "float32"  # what "$dtype" stands for where a case lists none
+
+_CASE_KEYS = {
+    "op", "overload", "id", "devices", "dtypes", "args", "kwargs", "compare", "seed", "raises", "message", "tolerance",
+    "sweep", "modes",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a result may be off, and why bit equality is not to be had."""
+
+    atol: float
+    rtol: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of one op on one device. `id` is unique within its group."""
+
+    id: str
+    group: str
+    namespace: str
+    op: str
+    overload: str
+    device: str
+    args: tuple[Value, ...]
+    kwargs: tuple[tuple[str, Value], ...] = ()
+    compare: tuple[str, ...] = COMPARED
+    seed: int = 0
+    mode: str = "eager"
+    raises: str | None = None
+    message: str | None = None
+    tolerance: Tolerance | None = None
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that decides the recorded output; what only judges it (tolerance, message) is left out."""
+        content = {key: value for key, value in asdict(self).items() if key not in ("tolerance", "message", "group")}
+        text = json.dumps([FORMAT, content], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """A group's cases, in the order of the file."""
+
+    path: Path
+    group: str
+    namespace: str
+    cases: tuple[Case, ...] = field(repr=False)
+
+    def on(self, device: str) -> tuple[Case, ...]:
+        """The cases of one device."""
+        return tuple(case for case in self.cases if case.device == device)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that cases name, in a fixed order."""
+        return tuple(device for device in DEVICES if self.on(device))
+
+
+def load_cases(path: Path) -> CaseFile:
+    """The cases of `path`, a cases.toml. Raises Refusal (exit 2) with the place of what is wrong."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refusal(f"cannot read {path}: {error.strerror}", exit_code=2) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Refusal(f"{path} is not TOML: {error}", exit_code=2) from error
+    try:
+        return parse_cases(raw, path)
+    except CaseError as error:
+        raise Refusal(f"{path}: {error}", exit_code=2) from error
+
+
+def load_group(folder: Path, group: str) -> CaseFile:
+    """The cases of one group. Raises Refusal (exit 2) where there are none, with the groups that have some."""
+    path = folder / group / CASES_FILE
+    if not path.is_file():
+        known = ", ".join(found.parent.name for found in find_case_files(folder)) or "none"
+        raise Refusal(f"no golden cases for {group}: {path} does not exist (groups with cases: {known})", exit_code=2)
+    return load_cases(path)
+
+
+def find_case_files(folder: Path) -> tuple[Path, ...]:
+    """Every `<group>/cases.toml` in `folder`, sorted."""
+    return tuple(sorted(folder.glob(f"*/{CASES_FILE}")))
+
+
+def parse_cases(raw: Mapping[str, Any], path: Path) -> CaseFile:
+    """Expand a parsed cases.toml. Raises CaseError."""
+    unknown = sorted(set(raw) - {"group", "library", "case"})
+    if unknown:
+        raise CaseError(f"unknown key {', '.join(unknown)}; the file has group, library and [[case]] tables")
+    group, namespace = str(raw.get("group", path.parent.name)), raw.get("library")
+    if not isinstance(namespace, str) or not namespace:
+        raise CaseError('library = "..." is missing: the namespace under torch.ops')
+    tables = raw.get("case", [])
+    cases: list[Case] = []
+    for index, table in enumerate(tables):
+        where = f"case {table.get('id') or table.get('op') or index + 1}"
+        cases += _expand(table, group, namespace, where)
+    seen: set[str] = set()
+    for case in cases:
+        if case.id in seen:
+            raise CaseError(f"two cases are called {case.id}; give one of them another id")
+        seen.add(case.id)
+    return CaseFile(path, group, namespace, tuple(cases))
+
+
+def _expand(table: Mapping[str, Any], group: str, namespace: str, where: str) -> Iterator[Case]:
+    unknown = sorted(set(table) - _CASE_KEYS)
+    if unknown:
+        raise CaseError(f"{where}: unknown key {', '.join(unknown)}")
+    if not isinstance(table.get("op"), str):
+        raise CaseError(f"{where}: op is missing")
+    dtypes = [check_dtype(name, where) for name in table.get("dtypes", [])]
+    for device in _each(table.get("devices", ["cpu"]), DEVICES, f"{where}: devices"):
+        for dtype in dtypes or [""]:
+            for names in table.get("sweep", [{}]):
+                for mode in _each(table.get("modes", ["eager"]), MODES, f"{where}: modes"):
+                    scope = Scope(dtype or _NO_DTYPE, device, names)
+                    parts = [device, *([dtype] if dtype else []), *(f"{k}={v}" for k, v in names.items())]
+                    parts += [mode] if mode != "eager" else []
+                    yield _case(table, group, namespace, scope, mode, "-".join(parts), where)
+
+
+def _case(
+    table: Mapping[str, Any], group: str, namespace: str, scope: Scope, mode: str, label: str, where: str
+) -> Case:
+    message = table.get("message")
+    if message is not None:
+        try:
+            re.compile(message)
+        except re.error as error:
+            raise CaseError(f"{where}: message is not a regular expression: {error}") from error
+    args = tuple(parse_value(raw, scope, f"{where}: args[{i}]") for i, raw in enumerate(table.get("args", [])))
+    kwargs = {name: parse_value(raw, scope, f"{where}: {name}") for name, raw in table.get("kwargs", {}).items()}
+    return Case(
+        id=f"{table.get('id', table['op'])}[{label}]",
+        group=group,
+        namespace=namespace,
+        op=table["op"],
+        overload=str(table.get("overload", "default")),
+        device=scope.device,
+        args=args,
+        kwargs=tuple(sorted(kwargs.items())),
+        compare=tuple(_each(table.get("compare", list(COMPARED)), COMPARED, f"{where}: compare")),
+        seed=int(table.get("seed", 0)),
+        mode=mode,
+        raises=table.get("raises"),
+        message=message,
+        tolerance=_tolerance(table.get("tolerance"), where),
+    )
+
+
+def _tolerance(raw: Mapping[str, Any] | None, where: str) -> Tolerance | None:
+    if raw is None:
+        return None
+    reason = str(raw.get("reason", "")).strip()
+    if not reason:
+        raise CaseError(f"{where}: a tolerance needs a reason")
+    unknown = sorted(set(raw) - {"atol", "rtol", "reason"})
+    if unknown:
+        raise CaseError(f"{where}: unknown {', '.join(unknown)} in the tolerance")
+    return Tolerance(float(raw.get("atol", 0.0)), float(raw.get("rtol", 0.0)), reason)
+
+
+def _each(names: Iterable[Any], allowed: tuple[str, ...], where: str) -> Iterator[str]:
+    for name in names:
+        if name not in allowed:
+            raise CaseError(f"{where} are of {', '.join(allowed)}, not {name!r}")
+        yield str(name)

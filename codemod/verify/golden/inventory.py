@@ -1,0 +1,40 @@
+"""What a loaded library registered, as the dispatcher says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+# Keys that kernels are registered for; per-backend keys of which an extension may have one.
+KEYS = (
+    "CPU", "CUDA", "Meta", "XPU", "MPS", "QuantizedCPU", "QuantizedCUDA", "SparseCPU", "SparseCUDA",
+    "CompositeExplicitAutograd", "CompositeImplicitAutograd", "CompositeExplicitAutogradNonFunctional",
+    "Autograd", "AutogradCPU", "AutogradCUDA", "ADInplaceOrView", "BackendSelect", "Functionalize",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One overload: "ns::name" or "ns::name.overload", its schema, and the keys it has kernels for."""
+
+    name: str
+    schema: str
+    keys: tuple[str, ...]
+
+
+def all_names(torch: Any) -> frozenset[str]:
+    """Every operator the dispatcher knows at this moment."""
+    return frozenset(torch._C._dispatch_get_all_op_names())
+
+
+def read_operators(names: Iterable[str], torch: Any) -> tuple[Operator, ...]:
+    """The operators of `names`, sorted by name."""
+    return tuple(_read(name, torch) for name in sorted(names))
+
+
+def _read(name: str, torch: Any) -> Operator:
+    base, _, overload = name.partition(".")
+    schema = torch._C._get_schema(base, overload)
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    return Operator(name, str(schema), tuple(key for key in KEYS if has_kernel(name, key)))

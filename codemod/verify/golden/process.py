@@ -1,0 +1,172 @@
+"""The parent's side of `worker.py`: one process for each set of libraries, started again where a case kills it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from codemod.model import Refusal
+from codemod.verify.golden.cases import Case
+from codemod.verify.golden.inventory import Operator
+from codemod.verify.golden.outcome import Outcome
+from codemod.verify.golden.worker import LENGTH
+
+START_SECONDS = 120.0
+CASE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A case that gave no outcome: the process died or hung, or the case could not be run. `reason` says which."""
+
+    reason: str
+
+
+class LoadError(Exception):
+    """A library that does not load, with the loader's words."""
+
+
+class Worker:
+    """A process that has loaded `libraries`; use it in a `with` statement.
+
+    Raises LoadError where a library does not load.
+    """
+
+    def __init__(
+        self, libraries: Iterable[Path], *, python: str = sys.executable, seconds: float = CASE_SECONDS
+    ) -> None:
+        self._libraries = [str(library.resolve()) for library in libraries]
+        self._python = python
+        self._seconds = seconds
+        self._process: subprocess.Popen[str] | None = None
+        self._pipe = -1
+        self._errors: Any = None
+        self.torch = ""
+        self.devices: dict[str, str] = {}
+
+    def __enter__(self) -> Worker:
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def run(self, cases: Path, case: Case) -> Outcome | Crash:
+        """Run one case of the file `cases`."""
+        answer = self._ask({"do": "case", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
+        return answer if isinstance(answer, (Outcome, Crash)) else Crash("no outcome")
+
+    def operators(self) -> tuple[Operator, ...]:
+        """What the libraries registered. Raises Refusal where the process cannot say."""
+        answer = self._ask({"do": "operators"}, START_SECONDS)
+        if isinstance(answer, Crash):
+            raise Refusal(f"the operators of {', '.join(self._libraries)} cannot be read: {answer.reason}")
+        operators: tuple[Operator, ...] = answer
+        return operators
+
+    def _start(self) -> None:
+        reader, writer = os.pipe()
+        self._pipe = reader
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        package_root = str(Path(__file__).parents[3])
+        path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+        try:
+            self._process = subprocess.Popen(
+                [self._python, "-m", "codemod.verify.golden.worker", str(writer), *self._libraries],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                pass_fds=[writer],
+                text=True,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        finally:
+            os.close(writer)
+        status, content = self._first_answer()
+        if status != "ready":
+            self._stop()
+            raise LoadError(content)
+        self.torch, self.devices = content["torch"], content["devices"]
+
+    def _first_answer(self) -> tuple[str, Any]:
+        return self._receive(START_SECONDS) or ("failed", self._why())
+
+    def _ask(self, request: dict[str, str], seconds: float) -> Any:
+        if self._process is None:
+            self._start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            answer = self._receive(seconds)
+        except BrokenPipeError:
+            answer = None
+        if answer is None:
+            reason = self._why()
+            self._stop()  # the next request starts a fresh one
+            return Crash(reason)
+        status, content = answer
+        return content if status == "ok" else Crash(content)
+
+    def _receive(self, seconds: float) -> tuple[str, Any] | None:
+        """The next answer, or None where the process died or was silent for too long."""
+        deadline = time.monotonic() + seconds
+        head = self._read(LENGTH.size, deadline)
+        body = None if head is None else self._read(LENGTH.unpack(head)[0], deadline)
+        if body is None:
+            return None
+        answer: tuple[str, Any] = pickle.loads(body)
+        return answer
+
+    def _read(self, count: int, deadline: float) -> bytes | None:
+        data = bytearray()
+        while len(data) < count:
+            ready, _, _ = select.select([self._pipe], [], [], max(0.0, deadline - time.monotonic()))
+            piece = os.read(self._pipe, min(1 << 20, count - len(data))) if ready else b""
+            if not piece:
+                return None
+            data += piece
+        return bytes(data)
+
+    def _why(self) -> str:
+        assert self._process is not None
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return f"no answer within {self._seconds:.0f} s"
+        self._errors.seek(0)
+        said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        last = f": {said[-1]}" if said else ""
+        if code < 0:
+            return f"the process died of {signal.Signals(-code).name}{last}"
+        return f"the process ended with {code}{last}"
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            if process.stdin is not None and not process.stdin.closed:
+                try:
+                    process.stdin.close()
+                    process.wait(timeout=10)
+                except (BrokenPipeError, subprocess.TimeoutExpired):
+                    process.kill()
+            process.wait()
+            self._errors.close()
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1

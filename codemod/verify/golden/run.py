@@ -1,0 +1,170 @@
+"""Call one op as a case says and record what it did. Runs in a process that has loaded one library and no other."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from codemod.verify.golden.cases import Case
+from codemod.verify.golden.inputs import make_arguments
+from codemod.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
+
+
+def run_case(case: Case, torch: Any) -> Outcome:
+    """What the op of `case` does. What the op raises is part of the outcome.
+
+    Raises CaseError for inputs that cannot be made, and LookupError for an op that is not registered.
+    """
+    op = find_op(case, torch)
+    args, kwargs = make_arguments(case, torch)
+    inputs = dict(_named_tensors(args, kwargs))
+    before = {name: tensor_bytes(_whole(tensor, torch), torch) for name, tensor in inputs.items()}
+    digest = _digest(inputs, before)
+    try:
+        result = _call(case.mode, op, args, kwargs, case.device, torch)
+        if case.device != "cpu":
+            torch.cuda.synchronize()
+    except Exception as error:  # whatever the op raises is what we are here to see
+        return Outcome(error=_error(error), inputs=digest)
+    returns = tuple(_returned(value, inputs, torch) for value in _flatten(result))
+    changed = {n: t for n, t in inputs.items() if tensor_bytes(_whole(t, torch), torch) != before[n]}
+    declared = _declared_writes(op, args)
+    return Outcome(
+        returns=returns if "returns" in case.compare else (),
+        mutated=tuple((name, describe(tensor, torch)) for name, tensor in changed.items())
+        if "mutated" in case.compare
+        else (),
+        undeclared=tuple(name for name in changed if name.split(".")[0] not in declared),
+        inputs=digest,
+    )
+
+
+def find_op(case: Case, torch: Any) -> Any:
+    """The overload that `case` calls. Raises LookupError where no library registered it."""
+    try:
+        return getattr(getattr(getattr(torch.ops, case.namespace), case.op), case.overload)
+    except (AttributeError, RuntimeError) as error:
+        raise LookupError(f"{case.namespace}::{case.op}.{case.overload} is not registered by this library") from error
+
+
+def describe(tensor: Any, torch: Any, alias: str | None = None) -> TensorOutcome:
+    """A tensor with its bytes."""
+    return TensorOutcome(
+        str(tensor.dtype).removeprefix("torch."),
+        tuple(tensor.shape),
+        tuple(tensor.stride()),
+        tensor_bytes(tensor, torch),
+        alias,
+    )
+
+
+def tensor_bytes(tensor: Any, torch: Any) -> bytes:
+    """The elements of a tensor, in their order, as bytes."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    if not flat.numel():
+        return b""
+    return bytes(flat.view(torch.uint8).numpy().tobytes())
+
+
+def _call(mode: str, op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
+    return _MODES[mode](op, args, kwargs, device, torch)
+
+
+def _eager(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
+    return op(*args, **kwargs)
+
+
+def _compiled(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
+    """Through functionalisation, which believes the schema; no code generator is needed for that."""
+    torch._dynamo.reset()
+
+    def call(args: list[Any], kwargs: dict[str, Any]) -> Any:
+        return op(*args, **kwargs)
+
+    return torch.compile(call, backend="aot_eager", fullgraph=True)(args, kwargs)
+
+
+def _on_stream(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
+    """On a stream of its own, behind work that takes a while: a launch on the default stream overtakes it."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        storages = [_whole(tensor, torch) for _, tensor in _named_tensors(args, kwargs)]
+        kept = [storage.clone() for storage in storages]
+        for storage in storages:
+            storage.zero_()
+        torch.cuda._sleep(20_000_000)
+        for storage, content in zip(storages, kept, strict=True):
+            storage.copy_(content)
+        result = op(*args, **kwargs)
+    torch.cuda.current_stream().wait_stream(stream)
+    return result
+
+
+def _captured(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
+    """Captured into a CUDA graph and replayed once: the capture runs nothing, a launch outside of it fails."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = op(*args, **kwargs)
+    graph.replay()
+    return result
+
+
+_MODES: dict[str, Callable[..., Any]] = {
+    "eager": _eager,
+    "compile": _compiled,
+    "stream": _on_stream,
+    "graph": _captured,
+}
+
+
+def _error(error: BaseException) -> ErrorOutcome:
+    bases = tuple(base.__name__ for base in type(error).__mro__)
+    return ErrorOutcome(type(error).__name__, bases, str(error).strip())
+
+
+def _named_tensors(args: list[Any], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    places = [(str(index), value) for index, value in enumerate(args)]
+    for name, value in [*places, *kwargs.items()]:
+        items = [(f"{name}.{i}", item) for i, item in enumerate(value)] if isinstance(value, list) else [(name, value)]
+        yield from ((where, item) for where, item in items if hasattr(item, "untyped_storage"))
+
+
+def _flatten(result: Any) -> Iterator[Any]:
+    if isinstance(result, (tuple, list)):
+        for item in result:
+            yield from _flatten(item)
+    elif result is not None:
+        yield result
+
+
+def _returned(value: Any, inputs: dict[str, Any], torch: Any) -> TensorOutcome | str:
+    if not isinstance(value, torch.Tensor):
+        return value.hex() if isinstance(value, float) else repr(value)
+    storage = value.untyped_storage().data_ptr()
+    alias = None
+    if storage:
+        alias = next((name for name, t in inputs.items() if t.untyped_storage().data_ptr() == storage), None)
+    return describe(value, torch, alias)
+
+
+def _whole(tensor: Any, torch: Any) -> Any:
+    """All of a tensor's storage, so that a write between its elements is seen too."""
+    return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
+
+
+def _declared_writes(op: Any, args: list[Any]) -> set[str]:
+    found = set()
+    for index, argument in enumerate(op._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            found |= {argument.name} | ({str(index)} if index < len(args) else set())
+    return found
+
+
+def _digest(inputs: dict[str, Any], data: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in inputs.items():
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:{tensor.stride()}:".encode())
+        digest.update(data[name])
+    return digest.hexdigest()[:16]

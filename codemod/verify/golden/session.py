@@ -1,0 +1,198 @@
+"""Record, check and compare: all cases of a file on a library, a process for each set of libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemod.model import Diagnostic, Refusal, Severity
+from codemod.verify import codes
+from codemod.verify.golden.cases import Case, CaseFile
+from codemod.verify.golden.compare import Comparison, compare
+from codemod.verify.golden.outcome import Outcome
+from codemod.verify.golden.process import Crash, LoadError, Worker
+from codemod.verify.golden.store import GoldenFile, Recorded, read_golden, record, write_golden
+from codemod.verify.result import Step, finding
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The outcomes of cases on one set of libraries. `skipped` counts cases of devices that are not here."""
+
+    torch: str
+    devices: Mapping[str, str]  # device of a case -> name its outputs are recorded under
+    outcomes: Mapping[str, Outcome | Crash]
+    skipped: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """All comparisons of a group on one device."""
+
+    device: str
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[Diagnostic, ...] = ()  # beside those of the comparisons
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Everything found, in the order of the cases."""
+        return (*(item for comparison in self.comparisons for item in comparison.findings), *self.findings)
+
+    @property
+    def same(self) -> int:
+        """How many cases agree."""
+        return sum(comparison.same for comparison in self.comparisons)
+
+
+def run_cases(
+    file: CaseFile, worker: Worker, cases: Iterable[Case] | None = None, progress: Progress | None = None
+) -> Run:
+    """Run the cases of `file` (or `cases` of them) in `worker`; those of a device that is not here are counted."""
+    wanted = tuple(file.cases if cases is None else cases)
+    here = [case for case in wanted if case.device in worker.devices]
+    outcomes: dict[str, Outcome | Crash] = {}
+    for index, case in enumerate(here):
+        outcomes[case.id] = worker.run(file.path, case)
+        if progress is not None:
+            progress(index + 1, len(here))
+    absent = [case.device for case in wanted if case.device not in worker.devices]
+    skipped = {device: absent.count(device) for device in sorted(set(absent))}
+    return Run(worker.torch, worker.devices, outcomes, skipped)
+
+
+def run_on(file: CaseFile, libraries: Iterable[Path], progress: Progress | None = None) -> Run:
+    """Run all cases of `file` in a process that loads `libraries`. Raises Refusal where one does not load."""
+    try:
+        with Worker(libraries) as worker:
+            return run_cases(file, worker, progress=progress)
+    except LoadError as error:
+        raise Refusal(f"the library does not load: {error}") from error
+
+
+def golden_path(file: CaseFile, device: str) -> Path:
+    """Where the outputs of `device` ("cpu", "cuda-sm90") are recorded: beside cases.toml."""
+    return file.path.parent / f"{device}.safetensors"
+
+
+def record_group(
+    file: CaseFile, libraries: Iterable[Path], *, force: bool = False, progress: Progress | None = None
+) -> tuple[Path, ...]:
+    """Run all cases and write a golden file for each device that is here; the paths are returned.
+
+    Nothing is written where a case crashed, an error case does not raise as it says, or a file exists and `force` is
+    not given. Raises Refusal.
+    """
+    if not force:
+        _refuse_existing(file)
+    run = run_on(file, libraries, progress)
+    faults = [item for case in file.cases if case.id in run.outcomes for item in _unfit(case, run.outcomes[case.id])]
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise Refusal(f"nothing recorded: {faults[0].message}{more}", exit_code=1)
+    written = []
+    for device in file.devices:
+        if device in run.devices:
+            path = golden_path(file, run.devices[device])
+            write_golden(path, golden_of(file, run, device), force=force)
+            written.append(path)
+    return tuple(written)
+
+
+def golden_of(file: CaseFile, run: Run, device: str) -> GoldenFile:
+    """The outcomes of one device as a golden file; crashed cases are left out."""
+    found = ((case, run.outcomes.get(case.id)) for case in file.on(device))
+    records = {case.id: record(case, outcome) for case, outcome in found if isinstance(outcome, Outcome)}
+    return GoldenFile(file.group, run.devices[device], run.torch, records)
+
+
+def check_group(file: CaseFile, libraries: Iterable[Path], *, progress: Progress | None = None) -> Step:
+    """The `golden outputs` step of `libraries` against the recorded outputs.
+
+    Raises Refusal for a library that does not load and for a golden file that cannot be trusted.
+    """
+    run = run_on(file, libraries, progress)
+    return golden_step(check_run(file, run), absent_devices(run))
+
+
+def golden_step(checked: Iterable[Checked], notes: tuple[Diagnostic, ...] = (), name: str = "golden outputs") -> Step:
+    """Comparisons of all devices as a step; skipped where nothing was compared and nothing is missing."""
+    checked = tuple(checked)
+    total = sum(len(found.comparisons) for found in checked)
+    diagnostics = (*(item for found in checked for item in found.diagnostics), *notes)
+    if not total and not any(item.severity is Severity.ERROR for item in diagnostics):
+        return Step.skipped(name, "no case could be run on this machine", diagnostics)
+    parts = [f"{found.same} of {len(found.comparisons)} cases equal on {found.device}" for found in checked]
+    figures = {found.device: {"cases": len(found.comparisons), "equal": found.same} for found in checked}
+    return Step.judged(name, "; ".join(parts), diagnostics, figures)
+
+
+def check_run(file: CaseFile, run: Run) -> tuple[Checked, ...]:
+    """Compare `run`, that of the stable library, with the recorded outputs of every device that is here.
+
+    Raises Refusal for a golden file that cannot be trusted.
+    """
+    return tuple(_check_device(file, run, device) for device in file.devices if device in run.devices)
+
+
+def compare_runs(file: CaseFile, legacy: Run, stable: Run) -> tuple[Checked, ...]:
+    """Compare two runs on this machine."""
+    return tuple(
+        Checked(
+            legacy.devices[device],
+            tuple(compare(case, legacy.outcomes[case.id], stable.outcomes[case.id]) for case in file.on(device)),
+        )
+        for device in file.devices
+        if device in legacy.devices and device in stable.devices
+    )
+
+
+def absent_devices(run: Run) -> tuple[Diagnostic, ...]:
+    """A note for each device that cases name and this machine lacks."""
+    return tuple(
+        finding(
+            codes.DEVICE_ABSENT, f"{count} cases for {device} were not run: no such device here", severity=Severity.NOTE
+        )
+        for device, count in run.skipped.items()
+    )
+
+
+def judge(case: Case, recorded: Recorded | None, outcome: Outcome | Crash) -> Comparison:
+    """Compare one outcome with its record; a record that is missing or stale is an error."""
+    if recorded is None:
+        return Comparison(case, (finding(codes.GOLDEN_MISSING, f"{case.id}: nothing is recorded for it"),))
+    if recorded.digest != case.digest:
+        text = f"{case.id}: stale, the case changed since its output was recorded"
+        return Comparison(case, (finding(codes.GOLDEN_STALE, text, help="record again with --force"),))
+    return compare(case, recorded.outcome, outcome)
+
+
+def _check_device(file: CaseFile, run: Run, device: str) -> Checked:
+    name = run.devices[device]
+    path = golden_path(file, name)
+    if not path.exists():
+        text = f"{path.name}: nothing is recorded for {name}"
+        return Checked(name, (), (finding(codes.GOLDEN_MISSING, text, help="torch-stabilize golden record"),))
+    golden = read_golden(path)
+    cases = file.on(device)
+    comparisons = tuple(judge(case, golden.cases.get(case.id), run.outcomes[case.id]) for case in cases)
+    gone = sorted(set(golden.cases) - {case.id for case in cases})
+    stale = tuple(
+        finding(codes.GOLDEN_STALE, f"{name}: recorded, and no longer in cases.toml", severity=Severity.WARNING)
+        for name in gone
+    )
+    return Checked(name, comparisons, stale)
+
+
+def _refuse_existing(file: CaseFile) -> None:
+    """Before minutes of running: a file that could not be written in the end. The GPU's name is not known yet."""
+    path = golden_path(file, "cpu")
+    if "cpu" in file.devices and path.exists():
+        raise Refusal(f"{path} exists and recorded outputs are not overwritten; ask for it with --force", exit_code=2)
+
+
+def _unfit(case: Case, outcome: Outcome | Crash) -> tuple[Diagnostic, ...]:
+    """What speaks against recording an outcome: compared with itself, it must have no error."""
+    return tuple(item for item in compare(case, outcome, outcome).findings if item.severity is Severity.ERROR)

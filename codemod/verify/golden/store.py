@@ -1,0 +1,146 @@
+"""Golden files: outcomes in a safetensors file for each group and device, with what is needed to distrust them.
+
+All of the description is one JSON text in the file's metadata, so that the same outcomes give the same bytes. A
+checksum covers description and tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from codemod.model import Refusal
+from codemod.verify.golden.cases import Case
+from codemod.verify.golden.outcome import Outcome, from_json
+
+FORMAT = "torch-stabilize-golden/1"
+_KEY = "golden"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The outcome of one case, with the digest of the case as it was then."""
+
+    digest: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class GoldenFile:
+    """The recorded outcomes of one group on one device, by case id, and the torch that gave them."""
+
+    group: str
+    device: str  # "cpu" or "cuda-sm90"
+    torch: str
+    cases: Mapping[str, Recorded] = field(repr=False)
+
+
+def record(case: Case, outcome: Outcome) -> Recorded:
+    """`outcome` as the record of `case`."""
+    return Recorded(case.digest, outcome)
+
+
+def write_golden(path: Path, golden: GoldenFile, *, force: bool = False) -> None:
+    """Write `golden` whole or not at all.
+
+    Raises Refusal (exit 2) where the file exists and `force` is not given, and where it cannot be written.
+    """
+    if path.exists() and not force:
+        raise Refusal(f"{path} exists and recorded outputs are not overwritten; ask for it with --force", exit_code=2)
+    data = to_bytes(golden)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as handle:
+            handle.write(data)
+        os.chmod(handle.name, 0o644)
+        os.replace(handle.name, path)
+    except OSError as error:
+        raise Refusal(f"cannot write {path}: {error.strerror}") from error
+
+
+def to_bytes(golden: GoldenFile) -> bytes:
+    """`golden` as a safetensors file."""
+    from safetensors import serialize
+
+    tensors = _all_tensors(golden)
+    description: dict[str, Any] = {
+        "format": FORMAT,
+        "group": golden.group,
+        "device": golden.device,
+        "torch": golden.torch,
+        "cases": {
+            name: {"digest": recorded.digest, "outcome": recorded.outcome.to_json()}
+            for name, recorded in sorted(golden.cases.items())
+        },
+    }
+    description["checksum"] = _checksum(description, tensors)
+    # Bytes as uint8: what they mean is in the description, and no dtype is too new for the file format.
+    stored: dict[str, Any] = {
+        name: {"dtype": "uint8", "shape": [len(data)], "data": data} for name, data in sorted(tensors.items())
+    }
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+    return bytes(serialize(stored, metadata={_KEY: text}))
+
+
+def read_golden(path: Path) -> GoldenFile:
+    """Read a golden file. Raises Refusal where it is missing, truncated, corrupted or something else."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Refusal(f"cannot read {path}: {error.strerror}", exit_code=2) from error
+    return from_bytes(data, str(path))
+
+
+def from_bytes(data: bytes, name: str) -> GoldenFile:
+    """The golden file that `data` is. Raises Refusal with `name` where it is none or was changed."""
+    from safetensors import SafetensorError
+
+    try:
+        tensors = {key: bytes(value["data"]) for key, value in _deserialize(data)}
+        head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        raw = json.loads(head["__metadata__"][_KEY])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise Refusal(f"{name} is not a golden file, or only a part of one: {error}") from error
+    if raw.get("format") != FORMAT:
+        raise Refusal(f"{name} has the format {raw.get('format')!r}; this version reads {FORMAT}")
+    checksum = raw.pop("checksum", None)
+    if checksum != _checksum(raw, tensors):
+        raise Refusal(f"{name} is corrupted: its checksum does not match its content")
+    cases = {
+        case: Recorded(entry["digest"], from_json(entry["outcome"], _of_case(case, tensors)))
+        for case, entry in raw["cases"].items()
+    }
+    return GoldenFile(raw["group"], raw["device"], raw["torch"], cases)
+
+
+def _deserialize(data: bytes) -> Any:
+    import safetensors
+
+    read: Any = safetensors.deserialize
+    return read(data)
+
+
+def _all_tensors(golden: GoldenFile) -> dict[str, bytes]:
+    return {
+        f"{case}/{name}": tensor.data
+        for case, recorded in golden.cases.items()
+        for name, tensor in recorded.outcome.tensors().items()
+    }
+
+
+def _of_case(case: str, tensors: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name[len(case) + 1 :]: data for name, data in tensors.items() if name.startswith(f"{case}/")}
+
+
+def _checksum(description: Mapping[str, Any], tensors: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True, separators=(",", ":")).encode())
+    for name in sorted(tensors):
+        digest.update(f"\n{name}:{len(tensors[name])}:".encode())
+        digest.update(tensors[name])
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+"""A process of its own for libraries that register the same ops as others: loads them, runs cases, sends outcomes.
+
+The parent (`process.py`) starts it with a pipe to write to; requests come on standard input, one JSON line each, and
+answers are pickles with their length in front. What an op prints cannot disturb them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+from codemod.verify.golden.cases import Case, load_cases
+from codemod.verify.golden.inventory import all_names, read_operators
+from codemod.verify.golden.run import run_case
+
+LENGTH = struct.Struct("<Q")
+
+
+def main(arguments: list[str]) -> int:
+    """`PIPE-FD LIBRARY...`: load the libraries, then answer requests until standard input ends."""
+    pipe = int(arguments[0])
+    try:
+        import torch
+
+        present = all_names(torch)
+        for library in arguments[1:]:
+            torch.ops.load_library(library)
+        registered = all_names(torch) - present  # now: torch registers more of its own as it goes
+    except Exception as error:  # a library that does not load is an answer
+        _send(pipe, ("failed", f"{error}".strip()))
+        return 1
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    _send(pipe, ("ready", {"torch": torch.__version__, "devices": _devices(torch)}))
+    files: dict[str, dict[str, Case]] = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = ("ok", _answer(request, files, registered, torch))
+        except Exception as error:  # sent to the parent, which says it with the case's name
+            answer = ("failed", f"{type(error).__name__}: {error}")
+        _send(pipe, answer)
+    return 0
+
+
+def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], registered: frozenset[str], torch: Any) -> Any:
+    if request["do"] == "operators":
+        return read_operators(registered, torch)
+    path = request["cases"]
+    if path not in files:
+        files[path] = {case.id: case for case in load_cases(Path(path)).cases}
+    return run_case(files[path][request["id"]], torch)
+
+
+def _devices(torch: Any) -> dict[str, str]:
+    """The devices here, with the name under which their outputs are recorded."""
+    found = {"cpu": "cpu"}
+    if torch.cuda.is_available():
+        major, minor = torch.cuda.get_device_capability()
+        found["cuda"] = f"cuda-sm{major}{minor}"
+    return found
+
+
+def _send(pipe: int, answer: object) -> None:
+    data = pickle.dumps(answer)
+    view = memoryview(LENGTH.pack(len(data)) + data)
+    while view:
+        view = view[os.write(pipe, view) :]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""Include trees: the stable headers alone for the stable side, what CPU builds of torch lack for the legacy one."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemod.model import Diagnostic, Refusal, Severity
+from codemod.templates import template
+from codemod.verify import codes
+from codemod.verify.result import finding
+
+STABLE_FOLDERS = ("torch/csrc/stable", "torch/headeronly", "torch/csrc/inductor/aoti_torch")
+
+# Headers that torch's own CUDA headers include: which wheel has them. Each has a stand-in under templates/.
+CUDA_LIBRARY_HEADERS = {
+    "cublas_v2.h": "nvidia-cublas",
+    "cublasLt.h": "nvidia-cublas",
+    "cusparse.h": "nvidia-cusparse",
+    "cusolverDn.h": "nvidia-cusolver",
+    "cusolver_common.h": "nvidia-cusolver",
+}
+_CUDA_MACROS = "c10/cuda/impl/cuda_cmake_macros.h"
+_CUDA_MACROS_TEXT = "#pragma once\n#define C10_CUDA_BUILD_SHARED_LIBS\n"
+_NVCC_FOLDER = re.compile(r'(?:-I|-isystem"? +"?)([^"\s]+)')
+
+
+@dataclass(frozen=True)
+class LegacyHeaders:
+    """Include folders for legacy CUDA code, and what had to be said about them."""
+
+    folders: tuple[Path, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def stable_tree(torch_include: Path, folder: Path) -> Path:
+    """Make `folder` an include tree of links to the stable headers of `torch_include`, and nothing else; returns it.
+
+    Raises Refusal where torch is too old to have stable headers, or the folder cannot be written.
+    """
+    for part in STABLE_FOLDERS:
+        source, link = torch_include / part, folder / part
+        if not source.is_dir():
+            raise Refusal(f"this torch has no stable headers: {source} is missing")
+        try:
+            if link.is_symlink() and link.readlink() == source:
+                continue
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(source)
+        except OSError as error:
+            raise Refusal(f"cannot write {link}: {error.strerror}") from error
+    return folder
+
+
+def legacy_cuda_headers(torch_include: Path, nvcc: str, folder: Path, extra: Iterable[Path] = ()) -> LegacyHeaders:
+    """What legacy CUDA code needs beside torch's headers.
+
+    Headers of the CUDA libraries are looked for in `extra`, in the toolkit of `nvcc` and in installed wheels. What is
+    nowhere gets a stand-in in `folder`, and a note that names the wheel. A CPU build of torch also lacks the header
+    that says how its CUDA libraries were built; it is generated.
+    """
+    if not (torch_include / _CUDA_MACROS).exists():
+        write_if_changed(folder / _CUDA_MACROS, _CUDA_MACROS_TEXT)
+    toolkit = nvcc_folders(nvcc)
+    searched = [*extra, *toolkit, *wheel_folders()]
+    found: dict[Path, None] = {}
+    absent: list[str] = []
+    for name in CUDA_LIBRARY_HEADERS:
+        home = next((place for place in searched if (place / name).exists()), None)
+        if home is None:
+            write_if_changed(folder / name, template(f"verify/stand_ins/{name}"))
+            absent.append(name)
+        elif home not in toolkit:
+            found[home] = None
+    diagnostics = (_stand_in_note(absent),) if absent else ()
+    return LegacyHeaders((*found, folder) if folder.is_dir() else tuple(found), diagnostics)
+
+
+def header_folders(nvcc: str, extra: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Folders beyond the toolkit of `nvcc` that have headers of the CUDA libraries: for stable code that calls them."""
+    toolkit = nvcc_folders(nvcc)
+    searched = [*extra, *toolkit, *wheel_folders()]
+    homes = (next((place for place in searched if (place / name).exists()), None) for name in CUDA_LIBRARY_HEADERS)
+    return tuple(dict.fromkeys(home for home in homes if home is not None and home not in toolkit))
+
+
+def nvcc_folders(nvcc: str) -> tuple[Path, ...]:
+    """The include folders that `nvcc` searches by itself."""
+    try:
+        done = subprocess.run(
+            [nvcc, "--dryrun", "-E", "-x", "cu", "/dev/null"], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ()
+    lines = [line for line in done.stderr.splitlines() if "INCLUDES=" in line]
+    return tuple(dict.fromkeys(Path(folder) for line in lines for folder in _NVCC_FOLDER.findall(line)))
+
+
+def wheel_folders() -> tuple[Path, ...]:
+    """The include folders of NVIDIA's wheels: `nvidia/cublas/include`, or `nvidia/cu13/include` for all of CUDA 13."""
+    spec = importlib.util.find_spec("nvidia")
+    roots = [Path(place) for place in (spec.submodule_search_locations or ())] if spec is not None else []
+    return tuple(sorted(folder for root in roots for folder in root.glob("*/include") if folder.is_dir()))
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    """Write `text` unless the file has it, so that what depends on the file is not built again. Raises Refusal."""
+    try:
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refusal(f"cannot write {path}: {error.strerror}") from error
+
+
+def _stand_in_note(absent: list[str]) -> Diagnostic:
+    wheels = sorted({CUDA_LIBRARY_HEADERS[name] for name in absent})
+    return finding(
+        codes.STAND_IN_HEADER,
+        f"stand-ins took the place of {', '.join(absent)}, which are not installed here",
+        severity=Severity.NOTE,
+        help=f"pip install --no-deps {' '.join(wheels)}",
+    )

@@ -1,0 +1,240 @@
+"""The launches of the host code, site by site: kernel, grid, block, shared memory and stream, before and after.
+
+Source is compared, not binaries: a launch that lost its stream computes the same on an idle device.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from codemod.model import Diagnostic, Severity, Span
+from codemod.source.brackets import closing_angle, split_spans
+from codemod.source.document import Document
+from codemod.verify import codes
+from codemod.verify.result import Step, finding
+
+PARAMETERS = ("grid", "block", "shared memory", "stream")
+DEFAULT_STREAM = "the default stream"
+CURRENT_STREAM = "the current stream"
+
+_LAUNCH = re.compile(rb"<<<")
+_CALL = re.compile(rb"\b(cudaLaunch(?:Cooperative)?Kernel\w*|cuLaunchKernel\w*)\s*\(")
+_CONFIGURED = re.compile(rb"\b(\w+)\s*(?:\.|->)\s*(stream|hStream|gridDim|blockDim|dynamicSmemBytes)\s*=(?!=)")
+_NAME_BEFORE = re.compile(rb"(?:[A-Za-z_]\w*(?:\s*::\s*))*[A-Za-z_]\w*\s*$")
+_CURRENT = re.compile(r"current\w*stream", re.I)
+_NO_STREAM = re.compile(r"^(?:0|nullptr|NULL|\{\}|cudaStream_t\(0\)|cudaStreamDefault|cudaStreamLegacy)?$")
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+_BRACKET = re.compile(rb"[()\[\]{}]")
+_CONTINUED = re.compile(rb"\\\r?\n")
+# Spellings that a migration changes and that mean the same: namespaces of torch's types and its methods for pointers.
+_NAMESPACE = re.compile(
+    r"\b(?:::)?(?:torch::(?:headeronly|stable(?:::accelerator)?)|torch|at(?:::cuda)?|c10(?:::cuda)?)::"
+)
+_POINTER = re.compile(r"\b(?:const_|mutable_)?data_ptr\b")
+_OF_TORCH = re.compile(r"(?:\bat|\bc10|\btorch)::|[Pp]rop|->|\.(?:sizes?|numel|element_size|itemsize)\b")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch: grid, block, shared memory and stream as written, and in `meaning` where variables come from."""
+
+    kernel: str
+    parameters: tuple[str, str, str, str]
+    meaning: tuple[str, str, str, str]
+    span: Span
+
+
+def launches_step(pairs: Iterable[tuple[Document, Document]]) -> Step:
+    """The `launches` step over the group's files, legacy and stable; fails where a launch differs in what it does."""
+    diagnostics: list[Diagnostic] = []
+    figures: dict[str, int] = {}
+    for legacy, stable in pairs:
+        before, after = read_launches(legacy), read_launches(stable)
+        if before or after:
+            figures[stable.path] = len(after)
+            diagnostics += compare_launches(before, after, stable.path)
+    if not figures:
+        return Step.skipped("launches", "the group launches no kernel")
+    total = sum(figures.values())
+    return Step.judged("launches", f"{total} launches compared in {len(figures)} files", tuple(diagnostics), figures)
+
+
+def read_launches(document: Document) -> tuple[Launch, ...]:
+    """The launches in a file, macro bodies included, in file order: `<<<>>>` and the launch functions of CUDA."""
+    found = [*_chevrons(document), *_calls(document), *_configured(document)]
+    return tuple(sorted(found, key=lambda launch: launch.span))
+
+
+def compare_launches(before: tuple[Launch, ...], after: tuple[Launch, ...], path: str) -> Iterator[Diagnostic]:
+    """What differs between two sequences of launches."""
+    matcher = SequenceMatcher(None, [x.kernel for x in before], [x.kernel for x in after], autojunk=False)
+    for tag, i, j, k, m in matcher.get_opcodes():
+        if tag == "equal":
+            for old, new in zip(before[i:j], after[k:m], strict=True):
+                yield from _compare(old, new, path)
+            continue
+        for old in before[i:j]:
+            place = after[min(k, len(after) - 1)].span if after else Span(0, 0)
+            yield finding(codes.LAUNCH_DIFFERS, f"the launch of {old.kernel} is gone", path=path, span=place)
+        for new in after[k:m]:
+            yield finding(codes.LAUNCH_DIFFERS, f"the launch of {new.kernel} is new", path=path, span=new.span)
+
+
+def _compare(old: Launch, new: Launch, path: str) -> Iterator[Diagnostic]:
+    for index, name in enumerate(PARAMETERS[:3]):
+        text = f"{new.kernel}: {name} is {new.parameters[index]!r} instead of {old.parameters[index]!r}"
+        if old.parameters[index] != new.parameters[index]:
+            yield finding(codes.LAUNCH_DIFFERS, text, path=path, span=new.span)
+        elif old.meaning[index] != new.meaning[index]:
+            # What a variable is computed from may be spelled anew by the migration; then a person has to look.
+            api = _OF_TORCH.search(old.meaning[index]) or _OF_TORCH.search(new.meaning[index])
+            text = f"{new.kernel}: {name} comes from {new.meaning[index]!r} instead of {old.meaning[index]!r}"
+            severity = Severity.WARNING if api else Severity.ERROR
+            yield finding(codes.LAUNCH_DIFFERS, text, severity=severity, path=path, span=new.span)
+    was, now = old.meaning[3], new.meaning[3]
+    if was != now:
+        code = codes.STREAM_DROPPED if now == DEFAULT_STREAM else codes.LAUNCH_DIFFERS
+        yield finding(code, f"{new.kernel}: runs on {now} instead of {was}", path=path, span=new.span)
+
+
+def _chevrons(document: Document) -> Iterator[Launch]:
+    code = document.code
+    for match in _LAUNCH.finditer(code):
+        end = code.find(b">>>", match.end())
+        if end < 0:
+            continue
+        spans = split_spans(code, match.end(), end)
+        texts = [_text(code[start:stop]) for start, stop in spans]
+        kernel, start = _kernel_before(code, match.start())
+        yield _launch(document, kernel, texts, Span(start, end + 3))
+
+
+def _calls(document: Document) -> Iterator[Launch]:
+    code = document.code
+    for match in _CALL.finditer(code):
+        end = _closing(code, match.end() - 1)
+        if end is None:
+            continue
+        texts = [_text(code[start:stop]) for start, stop in split_spans(code, match.end(), end)]
+        function = match.group(1).decode()
+        if re.fullmatch(r"cudaLaunch(?:Cooperative)?Kernel", function) and len(texts) >= 6:
+            order = [texts[1], texts[2], texts[4], texts[5]]
+            yield _launch(document, f"{function}({texts[0]})", order, Span(match.start(), end + 1))
+        else:  # configured elsewhere: the assignments are launches' parameters of their own
+            yield _launch(
+                document,
+                f"{function}({', '.join(texts[:2])})",
+                ["", "", "", CURRENT_STREAM],
+                Span(match.start(), end + 1),
+            )
+
+
+def _configured(document: Document) -> Iterator[Launch]:
+    """`config.stream = s;`: a parameter of a later cudaLaunchKernelEx."""
+    code = document.code
+    for match in _CONFIGURED.finditer(code):
+        end = code.find(b";", match.end())
+        value = _text(code[match.end() : end if end >= 0 else match.end()])
+        name = f"{match.group(1).decode()}.{match.group(2).decode()}"
+        slot = {"gridDim": 0, "blockDim": 1, "dynamicSmemBytes": 2}.get(match.group(2).decode(), 3)
+        texts = ["", "", "", CURRENT_STREAM]
+        texts[slot] = value
+        yield _launch(document, name, texts, Span(match.start(), max(end, match.end())))
+
+
+def _launch(document: Document, kernel: str, texts: list[str], span: Span) -> Launch:
+    grid, block, shared, stream = (*texts, *[""] * 4)[:4]
+    values = (grid, block, shared or "0", stream)
+    meaning = tuple(_meaning(document, value, span.start) for value in values[:3])
+    return Launch(kernel, values, (*meaning, _stream(document, stream, span.start)), span)  # type: ignore[arg-type]
+
+
+def _stream(document: Document, text: str, place: int) -> str:
+    if text == CURRENT_STREAM:
+        return text
+    for _ in range(3):  # a variable, made from a variable, made from a call
+        if _NO_STREAM.match(text):
+            return DEFAULT_STREAM
+        if _CURRENT.search(text):
+            return CURRENT_STREAM
+        if not _IDENTIFIER.fullmatch(text):
+            break
+        source = _initialiser(document, text, place)
+        if source is None:
+            break
+        text = source
+    return f"the stream {text!r}"
+
+
+def _meaning(document: Document, text: str, place: int) -> str:
+    """`text` with a variable replaced by what it is made from, where that stands above in the same file."""
+    if not _IDENTIFIER.fullmatch(text):
+        return text
+    source = _initialiser(document, text, place)
+    return text if source is None else source
+
+
+def _initialiser(document: Document, name: str, place: int) -> str | None:
+    """What the nearest declaration of `name` above `place` makes it from; None where there is none."""
+    code = document.code
+    declared = re.compile(
+        rb"\b(?:dim3|int\w*|size_t|unsigned|uint\w*|auto|long|cudaStream_t|\w*[Ss]tream\w*)\b[&*\s]*\b"
+        + re.escape(name.encode())
+        + rb"\s*(?P<open>[({=])"
+    )
+    last = None
+    for match in declared.finditer(code, 0, place):
+        last = match
+    if last is None:
+        return None
+    if last.group("open") == b"=":
+        end = code.find(b";", last.end())
+        return _text(code[last.end() : end]) if end >= 0 else None
+    closing = _closing(code, last.start("open"))
+    return None if closing is None else _text(code[last.end() : closing])
+
+
+def _kernel_before(code: bytes, place: int) -> tuple[str, int]:
+    """The kernel named before `<<<`, its template arguments included, and where that starts."""
+    end = place
+    while end > 0 and code[end - 1 : end] in (b" ", b"\t", b"\r", b"\n", b"\\"):
+        end -= 1
+    start = end
+    if code[end - 1 : end] == b">":
+        opening = _opening_angle(code, end - 1)
+        start = opening if opening is not None else end
+    elif code[end - 1 : end] == b")":
+        start = max(code.rfind(b"(", 0, end), 0)
+        return _text(code[start:end]), start
+    match = _NAME_BEFORE.search(code, max(0, start - 200), start)
+    begin = match.start() if match else start
+    return _text(code[begin:end]), begin
+
+
+def _opening_angle(code: bytes, closing: int) -> int | None:
+    """Where the template argument list that ends at `closing` starts."""
+    place = closing
+    while (place := code.rfind(b"<", max(0, closing - 2000), place)) >= 0:
+        if closing_angle(code, place) in (closing, closing + 1):
+            return place
+    return None
+
+
+def _closing(code: bytes, opening: int) -> int | None:
+    """Where the bracket at `opening` closes, in macro bodies too."""
+    depth = 0
+    for match in _BRACKET.finditer(code, opening):
+        depth += 1 if match.group() in b"([{" else -1
+        if depth == 0:
+            return match.start()
+    return None
+
+
+def _text(code: bytes) -> str:
+    """Code without line continuations and space, with the spellings of both APIs made one."""
+    text = _CONTINUED.sub(b" ", code).decode("utf-8", "replace")
+    text = re.sub(r"\s*([^\w\s])\s*", r"\1", " ".join(text.split()))
+    return _POINTER.sub("data_ptr", _NAMESPACE.sub("", text))

@@ -1,0 +1,114 @@
+"""What `verify` found: steps with a status, figures and diagnostics. JSON, table and report read this alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from codemod.model import Diagnostic, Severity, Span
+
+
+class Status(str, Enum):
+    """How a step ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of evidence. `summary` is one line for people; `figures` are the numbers behind it, ready for JSON."""
+
+    name: str
+    status: Status
+    summary: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @classmethod
+    def judged(
+        cls, name: str, summary: str, diagnostics: tuple[Diagnostic, ...], figures: Mapping[str, Any] | None = None
+    ) -> Step:
+        """A step that failed if one of its diagnostics is an error."""
+        failed = any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
+        return cls(name, Status.FAILED if failed else Status.OK, summary, figures or {}, diagnostics)
+
+    @classmethod
+    def skipped(cls, name: str, reason: str, diagnostics: tuple[Diagnostic, ...] = ()) -> Step:
+        """A step that had nothing to work on; `reason` says what it lacked."""
+        return cls(name, Status.SKIPPED, reason, {}, diagnostics)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The evidence for one group."""
+
+    group: str
+    target: str
+    torch: str
+    legacy: str  # where the legacy side came from: a commit or a folder
+    steps: tuple[Step, ...]
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether no step failed. A skipped step is not a failure; it is said."""
+        return all(step.status is not Status.FAILED for step in self.steps)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics of all steps, in their order."""
+        return tuple(diagnostic for step in self.steps for diagnostic in step.diagnostics)
+
+    def to_json(self) -> str:
+        """The verification as JSON, keys sorted, with a line end."""
+        document = {
+            "format": "torch-stabilize-verification/1",
+            "group": self.group,
+            "target": self.target,
+            "torch": self.torch,
+            "legacy": self.legacy,
+            "passed": self.passed,
+            "seconds": round(self.seconds, 1),
+            "steps": [step_json(step) for step in self.steps],
+        }
+        return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def finding(
+    code: str,
+    message: str,
+    *,
+    severity: Severity = Severity.ERROR,
+    path: str = "",
+    span: Span | None = None,
+    help: str = "",
+) -> Diagnostic:
+    """A diagnostic of this room; one that is about no file in particular has an empty path."""
+    return Diagnostic(code, severity, path, span or Span(0, 0), message, help)
+
+
+def step_json(step: Step) -> dict[str, Any]:
+    """One step, ready for JSON."""
+    return {
+        "name": step.name,
+        "status": step.status.value,
+        "summary": step.summary,
+        "figures": dict(step.figures),
+        "diagnostics": [
+            {
+                "code": d.code,
+                "severity": d.severity.value,
+                "path": d.path,
+                "start": d.span.start,
+                "end": d.span.end,
+                "message": d.message,
+                "help": d.help,
+            }
+            for d in step.diagnostics
+        ],
+    }

@@ -1,0 +1,89 @@
+"""The two kinds of side and their flags: legacy sees all of torch, stable sees its stable headers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemod.model import Diagnostic
+from codemod.verify.build import CUDA_SUFFIX, Side
+from codemod.verify.headers import header_folders, legacy_cuda_headers, stable_tree
+from codemod.verify.toolchain import Toolchain, header_version, target_macro
+
+PY_LIMITED_API = "0x030A0000"  # CPython 3.10, the oldest that current torch runs on
+
+
+@dataclass(frozen=True)
+class Library:
+    """One extension library as its build files describe it. Paths are relative to the tree."""
+
+    name: str  # module name, "_C"
+    units: tuple[str, ...]
+    includes: tuple[str, ...] = ()  # folders
+    defines: tuple[str, ...] = ()  # "NAME" or "NAME=value"
+
+
+@dataclass(frozen=True)
+class HeaderOptions:
+    """Where headers come from. `stable` is another torch's include folder for the stable side."""
+
+    extra: tuple[Path, ...] = ()
+    stable: Path | None = None
+
+
+def legacy_side(
+    name: str, tree: Path, library: Library, toolchain: Toolchain, folder: Path, headers: HeaderOptions
+) -> tuple[Side, tuple[Diagnostic, ...]]:
+    """A side that is compiled against all of torch, and notes on headers that are missing here."""
+    include = toolchain.torch.include
+    flags = [*_project(tree, library), *_system(headers.extra)]
+    flags += _system([include, include / "torch/csrc/api/include", toolchain.python_include])
+    cuda: list[str] = ["-DUSE_CUDA"]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    if toolchain.nvcc is not None and _has_cuda(library):
+        found = legacy_cuda_headers(include, toolchain.nvcc, folder / "stand_ins", headers.extra)
+        cuda += _system(found.folders)
+        diagnostics = found.diagnostics
+    link = _link(toolchain, "-ltorch_python")
+    return Side(name, tree, library.name, library.units, tuple(flags), tuple(cuda), link), diagnostics
+
+
+def stable_side(
+    tree: Path, library: Library, toolchain: Toolchain, folder: Path, target: str, headers: HeaderOptions
+) -> Side:
+    """A side that is compiled for `target` against the stable headers alone.
+
+    Raises Refusal for a target that is no version or newer than the headers.
+    """
+    include = headers.stable or toolchain.torch.include
+    macro = target_macro(target, header_version(include))
+    flags = [*_project(tree, library), *_system(headers.extra)]
+    flags += _system([stable_tree(include, folder / "stable_include"), toolchain.python_include])
+    flags += [f"-DTORCH_TARGET_VERSION={macro}", f"-DPy_LIMITED_API={PY_LIMITED_API}", "-DUSE_SABI"]
+    cuda = ["-DUSE_CUDA"]
+    if toolchain.nvcc is not None and _has_cuda(library):
+        cuda += _system(header_folders(toolchain.nvcc, headers.extra))
+    link = _link(toolchain)
+    return Side("stable", tree, library.name, library.units, tuple(flags), tuple(cuda), link)
+
+
+def _has_cuda(library: Library) -> bool:
+    return any(unit.endswith(CUDA_SUFFIX) for unit in library.units)
+
+
+def _project(tree: Path, library: Library) -> list[str]:
+    defines = library.defines
+    if not any(define.split("=")[0] == "TORCH_EXTENSION_NAME" for define in defines):
+        defines = (*defines, f"TORCH_EXTENSION_NAME={library.name}")
+    return [*(f"-I{tree / folder}" for folder in library.includes), *(f"-D{define}" for define in defines)]
+
+
+def _system(folders: Iterable[Path]) -> list[str]:
+    return [word for folder in folders for word in ("-isystem", str(folder))]
+
+
+def _link(toolchain: Toolchain, *more: str) -> tuple[str, ...]:
+    """No run path: a library finds torch's libraries because torch is loaded before it, whichever torch that is."""
+    cuda = ("-ltorch_cuda", "-lc10_cuda") if toolchain.torch.has_cuda else ()
+    return (f"-L{toolchain.torch.libraries}", "-Wl,--no-as-needed", "-ltorch", "-ltorch_cpu", "-lc10", *cuda, *more)

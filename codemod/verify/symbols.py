@@ -1,0 +1,104 @@
+"""What the libraries need of torch: torch-abi-audit on the legacy library before and after, and on the stable one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemod.model import Diagnostic, Refusal, Severity
+from codemod.surface.versions import parse_version
+from codemod.verify import codes
+from codemod.verify.result import Step, finding
+
+NAMED_AT_MOST = 10
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The torch side of a library's undefined symbols. `minimum` is None where it uses no shim."""
+
+    path: Path
+    unstable: tuple[str, ...]
+    shims: int
+    minimum: str | None
+    defining: tuple[str, ...] = ()  # the shims that make it `minimum`
+    unknown: tuple[str, ...] = ()  # shims newer than the audit's tables
+
+    @property
+    def verdict(self) -> str:
+        """STABLE, UNSTABLE or NO-TORCH, in the words of torch-abi-audit."""
+        if self.unstable:
+            return "UNSTABLE"
+        return "STABLE" if self.shims else "NO-TORCH"
+
+
+def audit(library: Path) -> Audit:
+    """Look at the symbols of `library`. Raises Refusal where torch-abi-audit is missing or cannot read the file."""
+    try:
+        from torch_abi_audit import inspect_extension
+    except ImportError as error:
+        raise Refusal("torch-abi-audit is not installed (it needs Python 3.11): pip install torch-abi-audit") from error
+    report = inspect_extension(library)
+    if report.error:
+        raise Refusal(f"torch-abi-audit cannot read {library}: {report.error}")
+    torch = report.torch
+    return Audit(
+        library,
+        tuple(torch.unstable_symbols),
+        torch.stable_shim_count,
+        torch.min_torch_version,
+        tuple(torch.version_defining_symbols),
+        tuple(torch.unknown_shim_symbols),
+    )
+
+
+def symbols_step(target: str, stable: Audit, before: Audit | None = None, remainder: Audit | None = None) -> Step:
+    """The `symbols` step: fails on one unstable symbol in the stable library, or a need for more than `target`.
+
+    `before` and `remainder` are the legacy library before and after the migration; their counts are reported.
+    """
+    diagnostics = list(_judge(stable, target))
+    parts = [f"{stable.path.name} is {stable.verdict}: {len(stable.unstable)} unstable, {stable.shims} shim symbols"]
+    parts.append(f"needs torch {stable.minimum or 'of any version'}, target {target}")
+    if before is not None:
+        after = "" if remainder is None else f" -> {len(remainder.unstable)}"
+        parts.append(f"{before.path.name} unstable {len(before.unstable)}{after}")
+    figures = {
+        name: _figures(report)
+        for name, report in (("stable", stable), ("legacy", before), ("remainder", remainder))
+        if report is not None
+    }
+    return Step.judged("symbols", "; ".join(parts), tuple(diagnostics), figures)
+
+
+def _judge(stable: Audit, target: str) -> list[Diagnostic]:
+    found = [
+        finding(codes.UNSTABLE_SYMBOL, f"{stable.path.name} needs {symbol}")
+        for symbol in stable.unstable[:NAMED_AT_MOST]
+    ]
+    rest = len(stable.unstable) - NAMED_AT_MOST
+    if rest > 0:
+        found.append(finding(codes.UNSTABLE_SYMBOL, f"{rest} more unstable symbols", severity=Severity.NOTE))
+    if stable.minimum is not None and parse_version(stable.minimum) > parse_version(target):
+        needed = ", ".join(stable.defining[:NAMED_AT_MOST])
+        found.append(
+            finding(
+                codes.NEWER_THAN_TARGET,
+                f"{stable.path.name} needs torch {stable.minimum} for {needed}; target {target}",
+            )
+        )
+    if stable.unknown:
+        unknown = ", ".join(stable.unknown[:NAMED_AT_MOST])
+        found.append(
+            finding(codes.UNKNOWN_SYMBOL, f"not in the tables of torch-abi-audit: {unknown}", severity=Severity.WARNING)
+        )
+    return found
+
+
+def _figures(report: Audit) -> dict[str, object]:
+    return {
+        "verdict": report.verdict,
+        "unstable": len(report.unstable),
+        "shims": report.shims,
+        "minimum_torch": report.minimum,
+    }

@@ -1,0 +1,67 @@
+"""A verification as a table for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codemod.model import Diagnostic, Severity
+from codemod.verify.result import Status, Step, Verification
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STATUS_STYLES = {Status.OK: "green", Status.FAILED: "bold red", Status.SKIPPED: "yellow"}
+SEVERITY_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+FINDINGS_PER_STEP = 25
+
+
+def print_verification(verification: Verification, out: Console) -> None:
+    """The table of steps, then what each step found."""
+    title = f"{verification.group}: target torch {verification.target}, built with torch {verification.torch}"
+    out.print(f"{title}, legacy side {verification.legacy}", style="bold")
+    print_steps(verification.steps, out)
+    verdict = "nothing but the ABI changed" if verification.passed else "something differs"
+    skipped = sum(step.status is Status.SKIPPED for step in verification.steps)
+    left_out = f"; {skipped} steps skipped" if skipped else ""
+    out.print(
+        f"{verdict}{left_out} ({verification.seconds:.0f} s)", style="green" if verification.passed else "bold red"
+    )
+
+
+def print_steps(steps: tuple[Step, ...], out: Console) -> None:
+    """One row for each step, then the findings."""
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False, box=None)
+    table.add_column("step", no_wrap=True)
+    table.add_column("result", no_wrap=True)
+    table.add_column("")
+    for step in steps:
+        table.add_row(step.name, f"[{STATUS_STYLES[step.status]}]{step.status.value}[/]", _plain(step.summary))
+    out.print(table)
+    for step in steps:
+        if step.diagnostics:
+            out.print(f"\n{step.name}", style="bold")
+        for diagnostic in step.diagnostics[:FINDINGS_PER_STEP]:
+            _print_finding(diagnostic, out)
+        if len(step.diagnostics) > FINDINGS_PER_STEP:
+            out.print(f"  ... {len(step.diagnostics) - FINDINGS_PER_STEP} more; all of them are in the JSON")
+
+
+def _print_finding(diagnostic: Diagnostic, out: Console) -> None:
+    from rich.text import Text
+
+    place = f"{diagnostic.path}: " if diagnostic.path else ""
+    line = Text("  ")
+    line.append(diagnostic.code, style="cyan")
+    line.append(f" {diagnostic.severity.value}", style=SEVERITY_STYLES[diagnostic.severity])
+    line.append(f" {place}{diagnostic.message}")
+    out.print(line)
+    for extra in diagnostic.help.splitlines():
+        out.print(Text(f"      {extra}", style="dim"))
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
