@@ -24,7 +24,7 @@ def plain_code(document: Document) -> bytes:
         _blank(code, directive.span.start, directive.span.end)
     for conditional in read_conditionals(document):
         arms = [bytes(code[b.body.start : b.body.end]) for b in conditional.branches]
-        if len(arms) > 1 and any(arm.count(b"{") != arm.count(b"}") for arm in arms):
+        if len(arms) > 1 and any(arm.count(b"{") > arm.count(b"}") for arm in arms):
             for branch in conditional.branches[1:]:
                 _blank(code, branch.body.start, branch.body.end)
     return bytes(code)
