@@ -31,13 +31,14 @@ def print_verification(verification: Verification, out: Console) -> None:
 def print_steps(steps: tuple[Step, ...], out: Console) -> None:
     """One row for each step, then the findings."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_edge=False, pad_edge=False, box=None)
     table.add_column("step", no_wrap=True)
     table.add_column("result", no_wrap=True)
     table.add_column("")
     for step in steps:
-        table.add_row(step.name, f"[{STATUS_STYLES[step.status]}]{step.status.value}[/]", _plain(step.summary))
+        table.add_row(step.name, Text(step.status.value, style=STATUS_STYLES[step.status]), Text(step.summary))
     out.print(table)
     for step in steps:
         if step.diagnostics:
@@ -59,9 +60,3 @@ def _print_finding(diagnostic: Diagnostic, out: Console) -> None:
     out.print(line)
     for extra in diagnostic.help.splitlines():
         out.print(Text(f"      {extra}", style="dim"))
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -66,7 +66,8 @@ def write_golden(path: Path, golden: GoldenFile, *, force: bool = False) -> None
 
 def to_bytes(golden: GoldenFile) -> bytes:
     """`golden` as a safetensors file."""
-    from safetensors import serialize
+    import numpy
+    from safetensors.numpy import save
 
     tensors = _all_tensors(golden)
     description: dict[str, Any] = {
@@ -81,11 +82,9 @@ def to_bytes(golden: GoldenFile) -> bytes:
     }
     description["checksum"] = _checksum(description, tensors)
     # Bytes as uint8: what they mean is in the description, and no dtype is too new for the file format.
-    stored: dict[str, Any] = {
-        name: {"dtype": "uint8", "shape": [len(data)], "data": data} for name, data in sorted(tensors.items())
-    }
+    stored = {name: numpy.frombuffer(data, dtype=numpy.uint8) for name, data in sorted(tensors.items())}
     text = json.dumps(description, sort_keys=True, separators=(",", ":"))
-    return bytes(serialize(stored, metadata={_KEY: text}))
+    return bytes(save(stored, metadata={_KEY: text}))
 
 
 def read_golden(path: Path) -> GoldenFile:
@@ -100,9 +99,10 @@ def read_golden(path: Path) -> GoldenFile:
 def from_bytes(data: bytes, name: str) -> GoldenFile:
     """The golden file that `data` is. Raises Refusal with `name` where it is none or was changed."""
     from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     try:
-        tensors = {key: bytes(value["data"]) for key, value in _deserialize(data)}
+        tensors = {key: value.tobytes() for key, value in load(data).items()}
         head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         raw = json.loads(head["__metadata__"][_KEY])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
@@ -117,13 +117,6 @@ def from_bytes(data: bytes, name: str) -> GoldenFile:
         for case, entry in raw["cases"].items()
     }
     return GoldenFile(raw["group"], raw["device"], raw["torch"], cases)
-
-
-def _deserialize(data: bytes) -> Any:
-    import safetensors
-
-    read: Any = safetensors.deserialize
-    return read(data)
 
 
 def _all_tensors(golden: GoldenFile) -> dict[str, bytes]:
