@@ -25,13 +25,10 @@ class Registry:
     snapshot: Snapshot
     layout: Layout
     definitions: Mapping[str, str] = field(default_factory=dict)
-    _documents: dict[str, Document] = field(default_factory=dict, compare=False, repr=False)
 
     def document(self, path: str) -> Document:
         """The file at `path`, parsed once."""
-        if path not in self._documents:
-            self._documents[path] = Document(path, self.snapshot.read(path))
-        return self._documents[path]
+        return self.snapshot.document(path)
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
