@@ -58,13 +58,18 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
                 shared.append(header)
         else:
             private.append(header)
-    return Group(name, members, _moving(private, members), tuple(shared), migrated)
+    return Group(name, members, _moving(units, private, members), tuple(shared), migrated)
 
 
-def _moving(private: list[str], members: tuple[str, ...]) -> tuple[str, ...]:
-    """The headers that live with the units: in the folder of one or below it."""
+def _moving(units: Units, private: list[str], members: tuple[str, ...]) -> tuple[str, ...]:
+    """The private headers that live with the units, in the folder of one or below it, and those that must move.
+
+    A header must move where it holds unstable names, and where it includes one that moves: its path would break.
+    """
     folders = tuple({dirname(member) for member in members})
-    return tuple(sorted(h for h in private if any(dirname(h) == f or h.startswith(f + "/") for f in folders)))
+    moving = {h for h in private if any(dirname(h) == f or h.startswith(f"{f}/") for f in folders)}
+    moving |= {header for header in private if units.is_unstable(header)}
+    return tuple(header for header in private if moving.intersection(units.graph.closure([header])))
 
 
 def _suggested(units: Units) -> list[Cluster]:

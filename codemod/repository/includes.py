@@ -12,7 +12,8 @@ from codemod.model import Span
 from codemod.repository.snapshot import Snapshot
 
 _INCLUDE = re.compile(
-    rb'^[ \t]*#[ \t]*include[ \t]*(?P<spelled>"(?P<quoted>[^"\n]+)"|<(?P<angle>[^>\n]+)>)', re.MULTILINE
+    rb'^(?:\xef\xbb\xbf)?[ \t]*#[ \t]*include[ \t]*(?P<spelled>"(?P<quoted>[^"\n]+)"|<(?P<angle>[^>\n]+)>)',
+    re.MULTILINE,
 )
 
 

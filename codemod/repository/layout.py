@@ -51,13 +51,13 @@ class Layout:
 class Group:
     """What one pull request migrates: units, the headers that move with them, and who else is concerned.
 
-    Headers without unstable names stay where they are and are not listed, nor are the headers that declare ops for
-    the bindings: those are the bindings' business.
+    Headers that stay where they are without any change are not listed, nor are the headers that declare ops for the
+    bindings: those are the bindings' business.
     """
 
     name: str
     units: tuple[str, ...]  # translation units
-    moving_headers: tuple[str, ...] = ()  # headers that only these units (and their moving headers) include
+    moving_headers: tuple[str, ...] = ()  # headers that only these units include, and that go where they go
     shared_headers: tuple[str, ...] = ()  # headers other units include too: must compile in both worlds
     migrated: tuple[str, ...] = ()  # units that were asked for and are stable already: nothing to do for them
 

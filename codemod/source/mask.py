@@ -19,11 +19,17 @@ _TOKEN = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 _INK = re.compile(rb"[^\n\r]")
+_BOM = b"\xef\xbb\xbf"
 _COMMENT_IN_INCLUDE = re.compile(rb"//.*|/\*.*?\*/")
 
 
 def _blank(text: bytes) -> bytes:
     return _INK.sub(b" ", text)
+
+
+def _without_bom(data: bytes) -> bytes:
+    """`data` with its byte order mark blanked: a directive may stand right behind it."""
+    return b"   " + data[3:] if data.startswith(_BOM) else data
 
 
 def mask_comments(data: bytes) -> bytes:
@@ -35,7 +41,7 @@ def mask_comments(data: bytes) -> bytes:
             return _COMMENT_IN_INCLUDE.sub(lambda part: _blank(part.group()), text)
         return _blank(text) if match.lastgroup in ("line", "block") else text
 
-    return _TOKEN.sub(replace, data)
+    return _TOKEN.sub(replace, _without_bom(data))
 
 
 def mask(data: bytes) -> bytes:
@@ -53,4 +59,4 @@ def mask(data: bytes) -> bytes:
             return text
         return text[: first + 1] + _blank(text[first + 1 : last]) + text[last:]
 
-    return _TOKEN.sub(replace, data)
+    return _TOKEN.sub(replace, _without_bom(data))

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codemod.config import Allowed, Config, load_config
+from codemod.model import Refusal
+from codemod.repository.snapshot import Snapshot, open_snapshot
+
+MakeRepository = Callable[..., Snapshot]
+
+
+def refusal(snapshot: Snapshot) -> str:
+    with pytest.raises(Refusal) as caught:
+        load_config(snapshot)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_no_configuration_is_a_configuration(make_repository: MakeRepository) -> None:
+    assert load_config(make_repository({"a.cu": ""})) == Config()
+
+
+def test_every_key_is_read(make_repository: MakeRepository) -> None:
+    text = """
+source_root = "./src/"
+stable_root = "src/stable"
+legacy_library = "_ext"
+stable_library = "_ext_stable"
+legacy_bindings = ["src/bind.cpp"]
+stable_bindings = "src/stable/bind.cpp"
+stable_declarations = "src/stable/ops.h"
+stable_helpers = "src/stable/utils.h"
+stable_dispatch = "src/stable/dispatch.h"
+python_roots = ["ext"]
+target = "2.11"
+exclude = ["src/generated/*"]
+allow = ["src/debug.cu:at::print", "src/old/**"]
+
+[groups]
+norms = ["src/norm_*.cu"]
+"""
+    config = load_config(make_repository({"torch-stabilize.toml": text}))
+    assert config == Config(
+        source="torch-stabilize.toml",
+        source_root="src",
+        stable_root="src/stable",
+        legacy_library="_ext",
+        stable_library="_ext_stable",
+        legacy_bindings=("src/bind.cpp",),
+        stable_bindings="src/stable/bind.cpp",
+        stable_declarations="src/stable/ops.h",
+        stable_helpers="src/stable/utils.h",
+        stable_dispatch="src/stable/dispatch.h",
+        python_roots=("ext",),
+        target="2.11",
+        groups={"norms": ("src/norm_*.cu",)},
+        allow=(Allowed("src/debug.cu", "at::print", 14), Allowed("src/old/**", "", 14)),
+        exclude=("src/generated/*",),
+    )
+
+
+def test_pyproject_is_read_where_there_is_no_file_of_our_own(make_repository: MakeRepository) -> None:
+    files = {"pyproject.toml": '[project]\nname = "x"\n\n[tool.torch-stabilize]\ntarget = "2.10"\n'}
+    assert load_config(make_repository(files)).target == "2.10"
+    own = make_repository({**files, "torch-stabilize.toml": 'target = "2.12"\n'})
+    assert load_config(own).target == "2.12"
+
+
+def test_the_nearest_configuration_counts(make_repository: MakeRepository) -> None:
+    root = make_repository(
+        {"torch-stabilize.toml": 'target = "2.10"\n', "ext/torch-stabilize.toml": 'target = "2.12"\n', "ext/a.cu": ""}
+    ).root
+    assert load_config(open_snapshot(root)).target == "2.10"
+    assert load_config(open_snapshot(root / "ext")).target == "2.12"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('target = "2.11"\nstable_rot = "x"\n', 2, "did you mean `stable_root`?"),
+        ("\nfrobnicate = 1\n", 2, "known keys"),
+        ("target = 2.11\n", 1, "must be a string, not a number"),
+        ('target = "newest"\n', 1, "such as"),
+        ('\n\nexclude = "a"\n', 3, "must be a list of strings, not a string"),
+        ("exclude = [1]\n", 1, "every entry of exclude"),
+        ('source_root = "../elsewhere"\n', 1, "not a path below"),
+        ('source_root = "/usr"\n', 1, "not a path below"),
+        ('legacy_library = "a-b"\n', 1, "name of a module"),
+        ('groups = ["a.cu"]\n', 1, "must be a table"),
+        ('[groups]\nnorms = ["a.cu"]\nempty = []\n', 3, "names no file"),
+        ("allow = true\n", 1, "not true or false"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(make_repository: MakeRepository, text: str, line: int, words: str) -> None:
+    message = refusal(make_repository({"torch-stabilize.toml": text}))
+    assert message.startswith(f"torch-stabilize.toml:{line}: ")
+    assert words in message
+
+
+def test_the_line_is_one_of_our_table(make_repository: MakeRepository) -> None:
+    text = "[tool.other]\ntarget = 1\n\n[tool.torch-stabilize]\nexclude = []\ntarget = 1\n"
+    assert refusal(make_repository({"pyproject.toml": text})).startswith("pyproject.toml:6: ")
+
+
+def test_broken_toml_is_refused(make_repository: MakeRepository) -> None:
+    assert "line 2" in refusal(make_repository({"torch-stabilize.toml": 'target = "2.11"\n= 3\n'}))
+
+
+def test_not_utf_8_is_refused(make_repository: MakeRepository) -> None:
+    assert "not UTF-8" in refusal(make_repository({"torch-stabilize.toml": b'# caf\xe9\ntarget = "2.11"\n'}))
+
+
+def test_a_byte_order_mark_does_not_matter(make_repository: MakeRepository) -> None:
+    assert load_config(make_repository({"torch-stabilize.toml": b'\xef\xbb\xbftarget = "2.11"\n'})).target == "2.11"
+
+
+def test_not_a_repository_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.cu").write_text("int x;")
+    for start in (tmp_path, tmp_path / "a.cu", tmp_path / "missing"):
+        with pytest.raises(Refusal) as caught:
+            open_snapshot(start)
+        assert caught.value.exit_code == 2

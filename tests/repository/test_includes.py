@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.snapshot import Snapshot
+
+MakeRepository = Callable[..., Snapshot]
+
+FILES = {
+    "csrc/a.cu": '#include "b.h"\n  #  include <core/c.h>\n#include <torch/all.h>\n',
+    "csrc/b.h": '#pragma once\n#include "../csrc/core/c.h"\n#include "b.h"\n',
+    "csrc/core/c.h": '#include "d.h"  // beside\n',
+    "csrc/core/d.h": '#include "../b.h"\n',
+    "csrc/d.h": "",
+    "csrc/other.cu": "#include <d.h>\n",
+}
+
+
+@pytest.fixture
+def graph(make_repository: MakeRepository) -> IncludeGraph:
+    snapshot = make_repository(FILES)
+    return IncludeGraph(snapshot, snapshot.files, ("csrc", ""))
+
+
+def test_a_quoted_name_is_looked_up_beside_the_file_first(graph: IncludeGraph) -> None:
+    assert graph.direct("csrc/core/c.h") == ("csrc/core/d.h",)
+    assert graph.direct("csrc/other.cu") == ("csrc/d.h",), "angle brackets look in the roots alone"
+
+
+def test_each_include_says_what_and_where(graph: IncludeGraph) -> None:
+    found = graph.includes("csrc/a.cu")
+    assert [(i.name, i.quoted, i.target) for i in found] == [
+        ("b.h", True, "csrc/b.h"),
+        ("core/c.h", False, "csrc/core/c.h"),
+        ("torch/all.h", False, None),
+    ]
+    data = graph.snapshot.read("csrc/a.cu")
+    assert [data[i.span.start : i.span.end] for i in found] == [b'"b.h"', b"<core/c.h>", b"<torch/all.h>"]
+
+
+def test_reaching_and_being_reached_survive_circles(graph: IncludeGraph) -> None:
+    assert graph.closure(["csrc/a.cu"]) == ("csrc/a.cu", "csrc/b.h", "csrc/core/c.h", "csrc/core/d.h")
+    assert graph.includers("csrc/core/c.h") == ("csrc/a.cu", "csrc/b.h")
+    assert graph.reached_from("csrc/core/d.h") == ("csrc/a.cu", "csrc/b.h", "csrc/core/c.h")
+    assert graph.reached_from("csrc/d.h") == ("csrc/other.cu",)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('/* #include "x.h"\n#include "x.h"\n*/\n#include "y.h"\n', ["y.h"]),
+        ('// #include "x.h"\n#include "y.h"\n', ["y.h"]),
+        ('/**/ int a; // see /*\n#include "y.h"\n', ["y.h"]),
+        ('/*/\n#include "x.h"\n*/\n', []),
+        ('#ifdef A\n#include "x.h"\n#else\n#include "y.h"\n#endif\n', ["x.h", "y.h"]),
+        ('#include "x.h"\r\n#include <y.h>\r\n', ["x.h", "y.h"]),
+        ('const char* s = "\\n#include \\"x.h\\"";\n', []),
+        ('\ufeff#include "x.h"\n', ["x.h"]),
+        ("#include MACRO\n#include_next <x.h>\n", []),
+    ],
+)
+def test_what_counts_as_an_include(make_repository: MakeRepository, text: str, names: list[str]) -> None:
+    snapshot = make_repository({"a.cu": text})
+    assert [i.name for i in IncludeGraph(snapshot, ("a.cu",), ("",)).includes("a.cu")] == names
