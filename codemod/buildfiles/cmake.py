@@ -32,6 +32,7 @@ class CMakeResult:
     diagnostics: tuple[Diagnostic, ...] = ()
     owned: frozenset[str] = frozenset()
     created: frozenset[str] = frozenset()
+    widened: tuple[str, ...] = ()  # devices ("HIP") that the stable target is now built for in addition
 
 
 def plan_cmake(
@@ -71,7 +72,7 @@ def plan_cmake(
     found = frozenset(flow.path for flows in owned.values() for flow in flows)
     listed = frozenset(unit for unit in units if renames[unit] in in_stable)
     edits_made = tuple(edit for text in edits.values() for edit in text.edits())
-    return CMakeResult(edits_made, tuple(run.diagnostics), found | listed, frozenset(run.entered))
+    return CMakeResult(edits_made, tuple(run.diagnostics), found | listed, frozenset(run.entered), tuple(run.widened))
 
 
 def is_stable(project: CMakeProject, layout: Layout, definition: Definition) -> bool:

@@ -29,6 +29,7 @@ class CMakeRun:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     handled: set[tuple[str, Span]] = field(default_factory=set)  # items that need no further renaming
     entered: set[str] = field(default_factory=set)
+    widened: list[str] = field(default_factory=list)  # devices the stable target is now built for in addition
     at_anchor: list[str] = field(default_factory=list)  # goes before the stable target, behind what is placed there
 
     def new_text(self, flow: Flow) -> str:

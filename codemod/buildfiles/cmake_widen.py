@@ -36,6 +36,7 @@ def widen(run: CMakeRun, site: StableSite, flows: Sequence[Flow]) -> StableSite:
         _report_narrow(run, site, frame, flows)
         return site
     name, kept, added = values
+    run.widened.extend(added)
     clause = condition_text([f'{name} STREQUAL "{value}"' for value in [kept]])
     wide = " OR ".join(f'{name} STREQUAL "{value}"' for value in [kept, *added])
     _widen_header(run, site, frame.block, wide, added)

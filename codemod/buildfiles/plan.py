@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codemod.buildfiles.cmake import plan_cmake
+from codemod.buildfiles.setup_py import plan_setup
 from codemod.model import Change, Diagnostic, FileEdit, Move
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
@@ -30,4 +31,11 @@ def plan_build(
     cmake = plan_cmake(snapshot, layout, renames, group.units, created, target)
     edits: list[FileEdit] = list(cmake.edits)
     diagnostics: list[Diagnostic] = list(cmake.diagnostics)
+    for path in layout.setup_files:
+        setup = plan_setup(
+            snapshot, layout, path, renames, group.units, created, target,
+            through_cmake=bool(cmake.owned), widened=cmake.widened,
+        )  # fmt: skip
+        edits.extend(setup.edits)
+        diagnostics.extend(setup.diagnostics)
     return Change(f"build files for {group.name}", tuple(edits), diagnostics=tuple(diagnostics))

@@ -1,0 +1,141 @@
+"""A Python file through LibCST: nodes with their bytes, their statement and the conditions around them.
+
+LibCST is imported by the functions that need it: reading no Python file costs no import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from codemod.model import Refusal, Span
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+_BOM = b"\xef\xbb\xbf"
+NodeType = TypeVar("NodeType", bound="cst.CSTNode")
+
+
+@dataclass(frozen=True)
+class PythonFile:
+    """A parsed file. `data` is the bytes as read; spans count them."""
+
+    path: str
+    data: bytes
+    module: cst.Module
+    _spans: Mapping[cst.CSTNode, Any] = field(repr=False)
+    _parents: Mapping[cst.CSTNode, cst.CSTNode] = field(repr=False)
+    _shift: int = 0
+
+    def span(self, node: cst.CSTNode) -> Span:
+        """The bytes of `node`, without comments and white space around it."""
+        place = self._spans[node]
+        return Span(place.start + self._shift, place.start + place.length + self._shift)
+
+    def text(self, node: cst.CSTNode) -> str:
+        """The text of `node`."""
+        return self.slice(self.span(node))
+
+    def slice(self, span: Span) -> str:
+        """The text of `span`."""
+        return self.data[span.start : span.end].decode("utf-8", "surrogateescape")
+
+    def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """The node around `node`."""
+        return self._parents.get(node)
+
+    def around(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        """`node` and everything around it, inside out."""
+        current: cst.CSTNode | None = node
+        while current is not None:
+            yield current
+            current = self._parents.get(current)
+
+    def enclosing(self, node: cst.CSTNode, kind: type[NodeType] | tuple[type[NodeType], ...]) -> NodeType | None:
+        """The innermost node of `kind` around `node`, itself included."""
+        return next((n for n in self.around(node) if isinstance(n, kind)), None)
+
+    def statement(self, node: cst.CSTNode) -> cst.CSTNode:
+        """The whole statement that `node` stands in."""
+        import libcst as cst
+
+        for candidate in self.around(node):
+            if isinstance(candidate, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+                return candidate
+        return self.module
+
+    def scope(self, node: cst.CSTNode) -> cst.CSTNode:
+        """The function or module that `node` stands in."""
+        import libcst as cst
+
+        above = self.parent(node)
+        while above is not None and not isinstance(above, (cst.FunctionDef, cst.Lambda, cst.Module)):
+            above = self.parent(above)
+        return above or self.module
+
+    def conditions(self, node: cst.CSTNode) -> tuple[str, ...]:
+        """The tests of all `if` statements around `node`, outermost first; `not (...)` for an else arm."""
+        import libcst as cst
+
+        found: list[str] = []
+        below: cst.CSTNode | None = None
+        for current in self.around(node):
+            if isinstance(current, cst.If) and below is not None:
+                test = self.text(current.test)
+                if below is current.body:
+                    found.append(test)
+                elif below is current.orelse:
+                    found.append(f"not ({test})")
+            below = current
+        return tuple(reversed(found))
+
+    def line_start(self, offset: int) -> int:
+        """Where the line of `offset` begins."""
+        return self.data.rfind(b"\n", 0, offset) + 1
+
+    def line_end(self, offset: int) -> int:
+        """Behind the line end of the line of `offset`."""
+        end = self.data.find(b"\n", offset)
+        return len(self.data) if end < 0 else end + 1
+
+    def indent(self, offset: int) -> str:
+        """The white space that the line of `offset` begins with."""
+        line = self.data[self.line_start(offset) : offset]
+        return line[: len(line) - len(line.lstrip())].decode()
+
+    def find(self, kind: type[NodeType]) -> list[NodeType]:
+        """Every node of `kind`, in file order."""
+        found = [node for node in self._spans if isinstance(node, kind)]
+        return sorted(found, key=lambda node: self._spans[node].start)
+
+
+def read_python(path: str, data: bytes) -> PythonFile:
+    """Parse a Python file. Raises Refusal where it has a syntax error."""
+    import libcst as cst
+    from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, ParentNodeProvider
+
+    shift = len(_BOM) if data.startswith(_BOM) else 0
+    try:
+        module = cst.parse_module(data[shift:])
+    except (cst.ParserSyntaxError, UnicodeDecodeError) as error:
+        line = getattr(error, "raw_line", 1)
+        raise Refusal(f"cannot parse {path}: Python syntax error at line {line}") from error
+    wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
+    resolved = wrapper.resolve_many([ByteSpanPositionProvider, ParentNodeProvider])
+    return PythonFile(
+        path, data, wrapper.module, resolved[ByteSpanPositionProvider], resolved[ParentNodeProvider], shift
+    )
+
+
+def dotted_name(node: cst.CSTNode | None) -> str:
+    """`a.b.c` for a name or attribute chain, "" for anything else."""
+    import libcst as cst
+
+    if isinstance(node, cst.Name):
+        return node.value
+    if isinstance(node, cst.Attribute):
+        head = dotted_name(node.value)
+        return f"{head}.{node.attr.value}" if head else ""
+    return ""

@@ -1,0 +1,167 @@
+"""The text of a stable setuptools extension, modelled on the legacy call, and where it goes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from codemod.buildfiles.python_syntax import dotted_name
+from codemod.buildfiles.setup_model import Extension, SetupModel
+from codemod.buildfiles.setup_text import add_after, add_statement
+from codemod.buildfiles.stable_target import short_name, version_macro
+from codemod.model import Severity
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from codemod.buildfiles.setup_py import SetupRun
+
+_RULE = "TSA621"
+_TAG = re.compile(r"cp3(\d+)")
+_REQUIRES = re.compile(r"""requires[-_]python["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
+
+
+def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
+    """The legacy call with the stable library's name and sources, and the macros it needs."""
+    file = run.model.file
+    call = legacy.call
+    arguments: list[str] = []
+    indent = _argument_indent(run, legacy)
+    seen: set[str] = set()
+    for index, argument in enumerate(call.args):
+        keyword = argument.keyword.value if argument.keyword is not None else ("name", "sources")[index:][:1]
+        key = keyword if isinstance(keyword, str) else "".join(keyword)
+        seen.add(key)
+        head = f"{key}=" if argument.keyword is not None else "*" * len(argument.star)
+        value = file.text(argument.value)
+        if key == "name":
+            value = _named(run, legacy, value)
+        elif key == "sources":
+            value = sources.replace("\n", "\n" + indent)
+        elif key == "define_macros":
+            value = _with_macros(run, legacy, argument.value, indent)
+        elif key == "py_limited_api":
+            value = "True"
+        arguments.append(head + value)
+    if "py_limited_api" not in seen:
+        arguments.append("py_limited_api=True")
+    if "define_macros" not in seen:
+        arguments.append(f"define_macros={_macro_list(run, legacy, [], indent)}")
+    _note_wheel_tag(run, legacy)
+    outer = file.indent(file.span(call).start)
+    inner = "".join(f"\n{indent}{argument}," for argument in arguments)
+    return f"{file.text(call.func)}({inner}\n{outer})"
+
+
+def _argument_indent(run: SetupRun, legacy: Extension) -> str:
+    file = run.model.file
+    start = file.span(legacy.call).start
+    return file.indent(start) + "    "
+
+
+def _named(run: SetupRun, legacy: Extension, text: str) -> str:
+    old, new = legacy.name.rpartition(".")[2], short_name(run.layout.stable_library)
+    replaced = re.sub(rf"(?<![\w]){re.escape(old)}(?!\w)", new, text)
+    if replaced != text:
+        return replaced
+    return f'"{legacy.name[: len(legacy.name) - len(old)]}{new}"'
+
+
+def _with_macros(run: SetupRun, legacy: Extension, value: cst.BaseExpression, indent: str) -> str:
+    import libcst as cst
+
+    file = run.model.file
+    if isinstance(value, (cst.List, cst.Tuple)):
+        return _macro_list(run, legacy, [file.text(element.value) for element in value.elements], indent)
+    return _macro_list(run, legacy, [f"*{file.text(value)}"], indent)
+
+
+def _macro_list(run: SetupRun, legacy: Extension, before: list[str], indent: str) -> str:
+    entries = [
+        *before,
+        f'("TORCH_TARGET_VERSION", "{version_macro(run.target)}")',
+        f'("Py_LIMITED_API", "{_limited_api(run.model)}")',
+        *_device_entries(run, legacy),
+    ]
+    return "[" + "".join(f"\n{indent}    {entry}," for entry in entries) + f"\n{indent}]"
+
+
+def _device_entries(run: SetupRun, legacy: Extension) -> list[str]:
+    """USE_CUDA where the class that is called is CUDAExtension, decided where setup.py decides it."""
+    import libcst as cst
+
+    entry = '("USE_CUDA", None)'
+    if legacy.kind == "CUDAExtension":
+        return [entry]
+    texts = []
+    for bound in run.model.bindings(legacy.kind):
+        value = bound.value if isinstance(bound, (cst.Assign, cst.AnnAssign)) else None
+        values = [value.body, value.orelse] if isinstance(value, cst.IfExp) else [value]
+        texts += [dotted_name(item) for item in values]
+    cuda = next((text for text in texts if text.rpartition(".")[2] == "CUDAExtension"), "")
+    if not cuda:
+        return []
+    return [f"*([{entry}] if {run.model.file.text(legacy.call.func)} is {cuda} else [])"]
+
+
+def _limited_api(model: SetupModel) -> str:
+    """The lowest CPython the project supports, as Py_LIMITED_API wants it; 3.10 where nothing says."""
+    text = model.file.slice(model.file.span(model.file.module))
+    tags = [int(tag) for tag in _TAG.findall(text)]
+    pyproject = f"{model.folder}/pyproject.toml" if model.folder else "pyproject.toml"
+    if model.snapshot.exists(pyproject):
+        text += model.snapshot.read(pyproject).decode("utf-8", "replace")
+    requires = [int(minor) for minor in _REQUIRES.findall(text)]
+    minor = min([*tags, *requires], default=10)
+    return f"0x03{minor:02x}0000"
+
+
+def _note_wheel_tag(run: SetupRun, legacy: Extension) -> None:
+    if "py_limited_api" in run.model.file.slice(run.model.file.span(run.model.file.module)).replace(
+        run.model.file.text(legacy.call), ""
+    ):
+        return
+    run.report(
+        "TSA623", Severity.NOTE, legacy.call,
+        "the wheel is still tagged for one Python: other extensions in it may not use the limited API",
+        'Once all do, give setup() options={"bdist_wheel": {"py_limited_api": "cp310"}}.',
+    )  # fmt: skip
+
+
+def place_extension(run: SetupRun, legacy: Extension, text: str) -> None:
+    """Put the new call where the legacy one stands: in its list, behind its append, or beside its variable."""
+    import libcst as cst
+
+    file = run.model.file
+    above = file.parent(legacy.call)
+    if isinstance(above, cst.Element):
+        add_after(file, legacy.call, [text], run.edits, _RULE)
+        return
+    if isinstance(above, cst.Arg):
+        call = file.parent(above)
+        if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value == "append":
+            add_statement(file, call, _dedented(f"{file.text(call.func)}({text})", file, call), run.edits, _RULE)
+            return
+    if isinstance(above, cst.Assign) and len(above.targets) == 1 and isinstance(above.targets[0].target, cst.Name):
+        name = above.targets[0].target.value
+        uses = [n for n in file.find(cst.Name) if n.value == name and isinstance(file.parent(n), cst.Element)]
+        if uses:
+            new = f"stable_{name}"
+            add_statement(file, above, _dedented(f"{new} = {text}", file, above), run.edits, _RULE)
+            for use in uses:
+                add_after(file, use, [new], run.edits, _RULE)
+            return
+    run.report(
+        "TSA622", Severity.ERROR, legacy.call,
+        f"cannot tell where extensions like {legacy.name or 'this one'} are collected",
+        f"Build this extension too:\n{text}",
+    )  # fmt: skip
+
+
+def _dedented(text: str, file: object, node: cst.CSTNode) -> str:
+    """`text`, whose later lines carry the indent of the statement, without that indent."""
+    from codemod.buildfiles.python_syntax import PythonFile
+
+    assert isinstance(file, PythonFile)
+    indent = file.indent(file.span(file.statement(node)).start)
+    return "\n".join(line.removeprefix(indent) for line in text.split("\n"))
