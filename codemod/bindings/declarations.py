@@ -217,7 +217,7 @@ def stable_edits(
         from codemod.templates import render
 
         body = _render(wanted, aliases, style)
-        text = render("bindings/ops.h.jinja", declarations=body, headers=_headers(body))
+        text = render("bindings/ops.h.jinja", declarations=body, headers=standard_headers(body))
         return [], [NewFile(path, encode(text), "bindings/ops.h.jinja")]
     document = registry.document(path)
     there = {f.qualified: len(f.parameters) for f in read_signatures(document)}
@@ -304,10 +304,11 @@ def _close(lines: list[str], conditions: tuple[str, ...], namespace: tuple[str, 
     lines += ["#endif"] * len(conditions)
 
 
-def _headers(body: str) -> list[str]:
-    """The standard headers that a text needs."""
+def standard_headers(body: str) -> list[str]:
+    """The standard headers that a text needs, sorted."""
     wanted = {
         "optional": r"\bstd::(?:optional|nullopt)\b", "string": r"\bstd::string\b", "string_view": r"\bstd::string_view\b",
         "tuple": r"\bstd::tuple\b", "vector": r"\bstd::vector\b", "array": r"\bstd::array\b", "cstdint": r"\bu?int\d+_t\b",
+        "algorithm": r"\bstd::copy\b",
     }  # fmt: skip
     return sorted(name for name, pattern in wanted.items() if re.search(pattern, body))

@@ -1,0 +1,253 @@
+"""What the registrations of a group become: items for the stable file, adapters, and what is to be said about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from codemod.bindings import codes
+from codemod.bindings.argument_names import argument_names
+from codemod.bindings.boxed import Boxed, box
+from codemod.bindings.boxing import Adapter
+from codemod.bindings.check import check_aliases, check_duplicates, check_function, check_schema
+from codemod.bindings.declarations import find_declarations
+from codemod.bindings.fakes import fake_stub
+from codemod.bindings.infer import infer_schema, type_aliases
+from codemod.bindings.items import Item, definition_item, implementation_item, stable_key, widened_arguments
+from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
+from codemod.bindings.registry import Registry
+from codemod.bindings.schema import Schema
+from codemod.bindings.select import Located, Moved, Selection, diagnostic
+from codemod.bindings.text import decode
+from codemod.bindings.writes import Access, Program, accesses, written
+from codemod.codes import Code
+from codemod.model import Diagnostic, Severity, Span
+from codemod.repository.layout import Group
+
+Place = tuple[str, Span]
+
+
+@dataclass
+class Draft:
+    """One run's registrations in stable form. `boxed` and `schemas` go by the place of the statement."""
+
+    registry: Registry
+    group: Group
+    selection: Selection
+    items: list[Item] = field(default_factory=list)
+    adapters: list[Adapter] = field(default_factory=list)
+    boxed: dict[Place, Boxed] = field(default_factory=dict)
+    schemas: dict[Place, Schema] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    _taken: set[str] = field(default_factory=set)
+
+    def add(self, moved: Moved) -> None:
+        """Work out what `moved` becomes."""
+        statement = moved.statement
+        if statement.kind is StatementKind.DEF:
+            self._definition(moved)
+        if statement.function is not None and (moved.functions or moved.in_place):
+            self._implementation(moved)
+
+    # what the group's files say
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The group's units and headers and the headers that declare operators."""
+        paths = (*self.registry.layout.legacy_declarations, *self.group.units, *self.group.moving_headers)
+        return tuple(path for path in paths if self.registry.snapshot.exists(path))
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """The type aliases that signatures may be written with."""
+        return type_aliases([self.registry.document(path) for path in self.files])
+
+    @cached_property
+    def program(self) -> Program:
+        """Where the functions are looked up that a function calls."""
+        paths = dict.fromkeys((*self.files, *self.group.shared_headers))
+        return Program([self.registry.document(p) for p in paths if self.registry.snapshot.exists(p)])
+
+    @cached_property
+    def operators(self) -> dict[tuple[str, str], Operator]:
+        """The legacy operators by namespace and name."""
+        return {(o.namespace, o.full_name): o for o in self.registry.operators if o.side is Side.LEGACY}
+
+    @cached_property
+    def whole(self) -> frozenset[tuple[str, Span]]:
+        """The blocks of which every statement moves."""
+        going = {(moved.statement.path, moved.statement.span) for moved in self.selection.moved}
+        staying = {(s.path, s.block.span) for s in self.registry.statements if (s.path, s.span) not in going}
+        return frozenset((m.statement.path, m.statement.block.span) for m in self.selection.moved) - staying
+
+    # definitions
+
+    def _definition(self, moved: Moved) -> None:
+        statement = moved.statement
+        functions = self._implementers(moved)
+        schema, found = check_schema(statement)
+        self.diagnostics += found
+        if statement.schema is None:
+            schema = self._inferred(statement, functions)
+            if schema is None:
+                return
+            self.schemas[statement.path, statement.span] = schema
+        elif schema is not None:
+            self._check(statement, schema, functions)
+        if statement.tags:
+            self._say(
+                codes.TAGS, statement, f"{statement.full_name} loses its tags {statement.tags}",
+                advice="define them from Python with torch.library.Library.define(..., tags=...)",
+            )  # fmt: skip
+        for kind in widened_arguments(statement):
+            message = f"{statement.full_name}: `{kind}` is now a list, which the stable boxing can pass"
+            self._say(codes.WIDENED_SCHEMA, statement, message, Severity.NOTE)
+        if not moved.in_place:
+            document = self.registry.document(statement.path)
+            inferred = schema if statement.schema is None else None
+            self.items.append(definition_item(document, statement, inferred, whole=self._goes_whole(statement)))
+
+    def _implementers(self, moved: Moved) -> tuple[Located, ...]:
+        """The functions that implement what `moved` defines, its own first."""
+        operator = self.operators.get((moved.statement.namespace, moved.statement.full_name))
+        places = {(s.path, s.span) for s in operator.implementations} if operator else set()
+        found = [*moved.functions]
+        for other in self.selection.moved:
+            if (other.statement.path, other.statement.span) in places:
+                found += other.functions
+        return tuple({(f.path, f.function.span): f for f in found}.values())
+
+    def _inferred(self, statement: Statement, functions: Sequence[Located]) -> Schema | None:
+        """The schema of a `def("name", &fn)`, from the function it registers."""
+        schema, reason = None, "the function it registers was not found"
+        if functions:
+            function = functions[0].function
+            access = self._accesses(functions[0])
+            schema, reason = infer_schema(
+                statement.name, statement.overload, function, self.aliases,
+                written=written(access.items(), function),
+                defaults=self._declared_defaults(functions[0]),
+                python_arguments=statement.arguments
+                or argument_names(self.registry, self.selection, statement, function, self.operators),
+            )  # fmt: skip
+        if schema is None:
+            advice = 'write the schema: m.def("name(Tensor x) -> Tensor")'
+            self._say(codes.NO_SCHEMA, statement, f"{statement.full_name}: {reason}", Severity.ERROR, advice)
+            return None
+        advice = "check its names, its defaults and what it marks as written"
+        self._say(codes.INFERRED_SCHEMA, statement, f"inferred `{schema}`", Severity.WARNING, advice)
+        return schema
+
+    def _accesses(self, located: Located) -> dict[str, Access]:
+        return accesses(self.registry.document(located.path), located.function, self.program)
+
+    def _declared_defaults(self, located: Located) -> dict[str, str]:
+        """Defaults that only the declaration has, by the definition's parameter names."""
+        found: dict[str, str] = {}
+        for declarations in find_declarations(self.registry, [located]).values():
+            for declaration in declarations:
+                pairs = zip(located.function.parameters, declaration.function.parameters, strict=False)
+                found |= {defined.name: declared.default for defined, declared in pairs if declared.default}
+        return found
+
+    def _check(self, statement: Statement, schema: Schema, functions: Sequence[Located]) -> None:
+        """The schema against each function; of several of one name and file, it is enough that one fits."""
+        seen: set[tuple[str, str]] = set()
+        for located in functions:
+            key = (located.path, located.function.qualified)
+            same = [f for f in functions if (f.path, f.function.qualified) == key]
+            complaints = [check_function(statement, schema, f.function, self.aliases) for f in same]
+            if key in seen:
+                continue
+            seen.add(key)
+            if all(complaints):
+                self.diagnostics += complaints[0]
+            elif len(same) == 1:
+                self.diagnostics += check_aliases(statement, schema, located.function, self._accesses(located))
+
+    # implementations
+
+    def _implementation(self, moved: Moved) -> None:
+        statement = moved.statement
+        operator = self.operators.get((statement.namespace, statement.full_name))
+        written_schema = next((d.schema for d in operator.definitions if d.schema), None) if operator else None
+        result = box(moved, self.aliases, self._taken, written_schema)
+        self.boxed[statement.path, statement.span] = result
+        self.diagnostics += result.diagnostics
+        if result.adapter is not None and not moved.in_place:
+            self.adapters.append(result.adapter)
+        self._say_of_key(moved, operator)
+        if not moved.in_place:
+            document = self.registry.document(statement.path)
+            whole = self._goes_whole(statement)
+            self.items.append(implementation_item(document, statement, result.expression, whole=whole))
+
+    def _say_of_key(self, moved: Moved, operator: Operator | None) -> None:
+        statement = moved.statement
+        if stable_key(statement.key) != statement.key:
+            message = f"{statement.full_name} had no dispatch key and gets {stable_key(statement.key)}"
+            self._say(codes.COMPOSITE_KEY, statement, message, Severity.NOTE)
+        if statement.key == "Meta":
+            message = f"{statement.full_name} has a meta kernel in C++; fake tensors want a fake kernel in Python"
+            self._say(codes.META_KERNEL, statement, message, advice=self._stub(moved, operator))
+        if statement.key.startswith("Autograd"):
+            message = f"{statement.full_name} has an autograd kernel in C++, and torch::autograd has no stable form"
+            self._say(codes.NO_STABLE_FORM, statement, message, advice="write torch.library.register_autograd in Python")
+
+    def _stub(self, moved: Moved, operator: Operator | None) -> str:
+        for definition in operator.definitions if operator else ():
+            schema = check_schema(definition)[0] or self.schemas.get((definition.path, definition.span))
+            if schema is not None:
+                body = ""
+                if moved.functions and (span := moved.functions[0].function.body):
+                    body = decode(self.registry.document(moved.functions[0].path).text(span))
+                return fake_stub(moved.statement.namespace, schema, body)
+        return "write torch.library.register_fake in Python"
+
+    def say_of_blocks(self) -> None:
+        """What stands in the blocks of the group's units and can move nowhere, and what pybind leaves behind."""
+        units = {*self.group.units, *self.group.moving_headers}
+        for statement in self.registry.statements:
+            if statement.path not in units or statement.block.side is Side.STABLE:
+                continue
+            if statement.kind in (StatementKind.CLASS, StatementKind.FALLBACK):
+                message = f"{'a class' if statement.kind is StatementKind.CLASS else 'a fallback'} has no stable form"
+                self._say(codes.NO_STABLE_FORM, statement, message, Severity.ERROR, "keep it in a second, legacy library")
+            elif statement.kind is StatementKind.OTHER and not self._is_doc(statement):
+                self._say(codes.UNREAD, statement, "this statement was not understood", Severity.ERROR)
+        modules = {m.statement.path: m.statement for m in self.selection.moved if m.statement.block.kind is BlockKind.PYBIND}
+        for statement in modules.values():
+            namespace = statement.namespace
+            self._say(
+                codes.PYTHON_CALLERS, statement,
+                f"the functions of the module {namespace} are operators now",
+                advice=f"call torch.ops.{namespace}.<name> where Python called {namespace}.<name>",
+            )  # fmt: skip
+        moved = {(m.statement.namespace, m.statement.full_name) for m in self.selection.moved}
+        self.diagnostics += check_duplicates(o for key, o in self.operators.items() if key in moved)
+
+    def _is_doc(self, statement: Statement) -> bool:
+        text = self.registry.document(statement.path).text(statement.span)
+        return bool(re.match(rb"\w+\s*\.\s*doc\s*\(\s*\)\s*=", text))
+
+    # helpers
+
+    def _goes_whole(self, statement: Statement) -> bool:
+        return (statement.path, statement.block.span) in self.whole
+
+    def _say(
+        self, code: Code, statement: Statement, message: str, severity: Severity = Severity.WARNING, advice: str = ""
+    ) -> None:
+        span = statement.first if len(statement.first) and statement.kind is StatementKind.DEF else statement.span
+        self.diagnostics.append(diagnostic(code, statement.path, span, message, severity=severity, advice=advice))
+
+
+def make_draft(registry: Registry, group: Group, selection: Selection) -> Draft:
+    """The registrations of `selection` in stable form."""
+    draft = Draft(registry, group, selection)
+    for moved in selection.moved:
+        draft.add(moved)
+    draft.say_of_blocks()
+    return draft
