@@ -81,7 +81,9 @@ def _wrapper_names(data: bytes, namespace: str, operator: str) -> Iterator[tuple
     for function in ast.walk(module):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        own = {argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)}
+        own = {
+            argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+        }
         for call in ast.walk(function):
             if isinstance(call, ast.Call) and _dotted(call.func).endswith(f"ops.{namespace}.{operator}"):
                 names = tuple(argument.id for argument in call.args if isinstance(argument, ast.Name))

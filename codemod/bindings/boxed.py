@@ -44,14 +44,17 @@ def box(moved: Moved, aliases: Mapping[str, str], taken: set[str], schema: str |
     overloaded = len(names) > 1 and len({len(f.function.parameters) for f in moved.functions}) > 1
     name = _free(f"{located.function.name}_boxed", taken)
     call = f"{reference.name}{reference.template_arguments}"
-    boxing = boxing_for(located.function, aliases, adapter_name=name, call=call, needs_name=overloaded or bool(reference.cast))
+    boxing = boxing_for(
+        located.function, aliases, adapter_name=name, call=call, needs_name=overloaded or bool(reference.cast)
+    )
     return _boxed(statement, reference, located, boxing, taken)
 
 
 def _boxed(statement: Statement, reference: FunctionRef, located: Located, boxing: Boxing, taken: set[str]) -> Boxed:
     notes = [
         diagnostic(
-            codes.UNBOXABLE, statement.path, reference.span, f"{statement.full_name}: {problem}", severity=Severity.ERROR,
+            codes.UNBOXABLE, statement.path, reference.span, f"{statement.full_name}: {problem}",
+            severity=Severity.ERROR,
             advice="change the function's signature to a type that the stable API passes",
         )
         for problem in boxing.problems
@@ -59,7 +62,9 @@ def _boxed(statement: Statement, reference: FunctionRef, located: Located, boxin
     if boxing.adapter is None:
         return Boxed(boxed_expression(reference), None, tuple(notes), located)
     taken.add(boxing.adapter.name)
-    why = f": TORCH_BOX does not take {' and '.join(boxing.reasons)}" if boxing.reasons else ", one of several overloads"
+    why = (
+        f": TORCH_BOX does not take {' and '.join(boxing.reasons)}" if boxing.reasons else ", one of several overloads"
+    )
     notes.append(
         diagnostic(
             codes.ADAPTER, statement.path, reference.span,

@@ -15,10 +15,18 @@ from codemod.bindings.translate import stable_declaration
 from codemod.source.signatures import Function, Parameter
 from codemod.source.types import CppType, parse_type
 
-_NARROW_INT = frozenset(
+_NARROW_INT_LIST = (
     "int long short unsigned size_t ssize_t int32_t uint32_t uint64_t int16_t uint16_t int8_t uint8_t ptrdiff_t "
-    "uintptr_t Py_ssize_t".split()
-) | {"unsigned int", "long long", "unsigned long", "unsigned long long", "long int", "unsigned short"}
+    "uintptr_t Py_ssize_t"
+)
+_NARROW_INT = frozenset(_NARROW_INT_LIST.split()) | {
+    "unsigned int",
+    "long long",
+    "unsigned long",
+    "unsigned long long",
+    "long int",
+    "unsigned short",
+}
 _NO_FORM = {
     "Scalar": "a Scalar cannot pass the stable boxing; give the schema an int or a float",
     "Storage": "a Storage cannot pass the stable boxing",

@@ -82,9 +82,15 @@ def check_aliases(
     for argument, parameter in zip(schema.arguments, function.parameters, strict=False):
         seen = access.get(parameter.name, Access.UNKNOWN)
         if seen is Access.WRITE and not argument.type.aliases:
-            found.append(_alias(statement, f"{function.qualified} writes to `{parameter.name}`, and `{argument}` does not say so"))
+            found.append(
+                _alias(
+                    statement, f"{function.qualified} writes to `{parameter.name}`, and `{argument}` does not say so"
+                )
+            )
         elif seen is Access.READ and argument.type.is_written and argument.type.leaf == "Tensor":
-            found.append(_alias(statement, f"`{argument}` is marked as written, and {function.qualified} only reads it"))
+            found.append(
+                _alias(statement, f"`{argument}` is marked as written, and {function.qualified} only reads it")
+            )
     return found
 
 
@@ -103,10 +109,10 @@ def check_duplicates(operators: Iterable[Operator]) -> list[Diagnostic]:
 def _clashes(statements: tuple[Statement, ...]) -> Iterable[tuple[Statement, Statement]]:
     for place, second in enumerate(statements):
         for first in statements[:place]:
-            if first.key == second.key and not _exclude(first.conditions, second.conditions):
-                # two units that register the same may be alternatives of the build
-                if first.path == second.path:
-                    yield first, second
+            # two units that register the same may be alternatives of the build
+            same = first.key == second.key and first.path == second.path
+            if same and not _exclude(first.conditions, second.conditions):
+                yield first, second
 
 
 def _exclude(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
@@ -169,6 +175,7 @@ def _alias(statement: Statement, message: str) -> Diagnostic:
 
 def _twice(operator: Operator, statement: Statement, message: str) -> Diagnostic:
     return diagnostic(
-        codes.DUPLICATE_OPERATOR, statement.path, statement.span, f"{operator.namespace}::{operator.full_name} {message}",
+        codes.DUPLICATE_OPERATOR, statement.path, statement.span,
+        f"{operator.namespace}::{operator.full_name} {message}",
         severity=Severity.ERROR,
     )  # fmt: skip

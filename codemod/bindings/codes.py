@@ -15,8 +15,8 @@ SPLIT_OPERATOR = Code(
     "TSA502",
     "An operator is implemented in both libraries.",
     "Its definition and the implementations of the migrated units move; an implementation in a unit outside of the "
-    "group stays in the legacy library. Both libraries must be loaded before the operator is used; their order does not "
-    "matter.",
+    "group stays in the legacy library. Both libraries must be loaded before the operator is used; their order does "
+    "not matter.",
 )
 COMPOSITE_KEY = Code(
     "TSA503",

@@ -172,7 +172,9 @@ def wanted_declarations(
             best = matching[0]
             place = (order.get(best.path, len(order)), best.function.span.start)
             text = stable_declaration(best.text)
-            wanted.append((place, _wanted(best.function, best.function.conditions, best.comments, text, (best.path, best.lines))))
+            wanted.append(
+                (place, _wanted(best.function, best.function.conditions, best.comments, text, (best.path, best.lines)))
+            )
         else:
             head = decode(registry.document(found.path).text(function.head))
             place = (len(order) + 1, len(wanted))
@@ -230,7 +232,7 @@ def stable_edits(
 
 def _insert(document: Document, wanted: Sequence[Wanted], aliases: Sequence[str], style: bytes) -> list[Edit]:
     newline = decode(newline_of(document.data))
-    functions = [f for f in read_signatures(document)]
+    functions = list(read_signatures(document))
     places: dict[int, list[Wanted]] = {}
     end = _end_of_declarations(document)
     for item in wanted:
@@ -307,8 +309,13 @@ def _close(lines: list[str], conditions: tuple[str, ...], namespace: tuple[str, 
 def standard_headers(body: str) -> list[str]:
     """The standard headers that a text needs, sorted."""
     wanted = {
-        "optional": r"\bstd::(?:optional|nullopt)\b", "string": r"\bstd::string\b", "string_view": r"\bstd::string_view\b",
-        "tuple": r"\bstd::tuple\b", "vector": r"\bstd::vector\b", "array": r"\bstd::array\b", "cstdint": r"\bu?int\d+_t\b",
         "algorithm": r"\bstd::copy\b",
-    }  # fmt: skip
+        "array": r"\bstd::array\b",
+        "cstdint": r"\bu?int\d+_t\b",
+        "optional": r"\bstd::(?:optional|nullopt)\b",
+        "string": r"\bstd::string\b",
+        "string_view": r"\bstd::string_view\b",
+        "tuple": r"\bstd::tuple\b",
+        "vector": r"\bstd::vector\b",
+    }
     return sorted(name for name, pattern in wanted.items() if re.search(pattern, body))

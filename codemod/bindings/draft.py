@@ -194,7 +194,9 @@ class Draft:
             self._say(codes.META_KERNEL, statement, message, advice=self._stub(moved, operator))
         if statement.key.startswith("Autograd"):
             message = f"{statement.full_name} has an autograd kernel in C++, and torch::autograd has no stable form"
-            self._say(codes.NO_STABLE_FORM, statement, message, advice="write torch.library.register_autograd in Python")
+            self._say(
+                codes.NO_STABLE_FORM, statement, message, advice="write torch.library.register_autograd in Python"
+            )
 
     def _stub(self, moved: Moved, operator: Operator | None) -> str:
         for definition in operator.definitions if operator else ():
@@ -214,10 +216,14 @@ class Draft:
                 continue
             if statement.kind in (StatementKind.CLASS, StatementKind.FALLBACK):
                 message = f"{'a class' if statement.kind is StatementKind.CLASS else 'a fallback'} has no stable form"
-                self._say(codes.NO_STABLE_FORM, statement, message, Severity.ERROR, "keep it in a second, legacy library")
+                self._say(
+                    codes.NO_STABLE_FORM, statement, message, Severity.ERROR, "keep it in a second, legacy library"
+                )
             elif statement.kind is StatementKind.OTHER and not self._is_doc(statement):
                 self._say(codes.UNREAD, statement, "this statement was not understood", Severity.ERROR)
-        modules = {m.statement.path: m.statement for m in self.selection.moved if m.statement.block.kind is BlockKind.PYBIND}
+        modules = {
+            m.statement.path: m.statement for m in self.selection.moved if m.statement.block.kind is BlockKind.PYBIND
+        }
         for statement in modules.values():
             namespace = statement.namespace
             self._say(

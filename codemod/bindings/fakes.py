@@ -26,7 +26,9 @@ def fake_stub(namespace: str, schema: Schema, meta_body: str = "") -> str:
         if argument.keyword_only and "*" not in parameters:
             parameters.append("*")
         parameters.append(_parameter(argument))
-    head = f'@torch.library.register_fake("{namespace}::{schema.name}{"." + schema.overload if schema.overload else ""}")'
+    head = (
+        f'@torch.library.register_fake("{namespace}::{schema.name}{"." + schema.overload if schema.overload else ""}")'
+    )
     returned = _returns(schema)
     body = "\n".join(f"    {line}" for line in _body(schema, meta_body))
     return f"{head}\ndef _({', '.join(parameters)}) -> {returned}:\n{body}\n"

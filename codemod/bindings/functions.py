@@ -20,12 +20,17 @@ _CAST = re.compile(r"(?:static_cast|(?:py|pybind11)::overload_cast|reinterpret_c
 _C_CAST = re.compile(r"\((?P<type>[^()]*\(\s*\*\s*\)\s*\(.*?\))\)\s*(?P<rest>&?[\w:]+)$", re.DOTALL)
 _NAME = re.compile(r"&?\s*(?P<name>(?:::)?[A-Za-z_][\w]*(?:\s*::\s*[A-Za-z_]\w*)*)\s*(?P<arguments><.*>)?$", re.DOTALL)
 _CALLED = re.compile(r"(?<![.\w>])(?P<name>(?:[A-Za-z_]\w*\s*::\s*)*[A-Za-z_]\w*)\s*(?:<[^<>()]*>)?\s*\(")
+_KEY = re.compile(r"(?:(?:torch|c10|at)::)?(?:(?:DispatchKey|DeviceType)::(?P<full>\w+)|k(?P<short>[A-Z]\w*))$")
+
+
+def dispatch_key(text: str) -> str | None:
+    """`torch::kCUDA`, `c10::DispatchKey::CUDA`, `c10::DeviceType::CUDA` as "CUDA"; None for what is no key."""
+    match = _KEY.fullmatch("".join(text.split()))
+    return (match["full"] or match["short"]) if match else None
 
 
 def read_function(document: Document, span: Span) -> tuple[str, FunctionRef]:
     """The dispatch key that `torch::dispatch(key, fn)` carries ("" for none) and the function at `span`."""
-    from codemod.bindings.read import dispatch_key
-
     text = document.uncommented[span.start : span.end].decode("utf-8", "replace").strip()
     written = document.text(span).decode("utf-8", "replace").strip()
     key = ""

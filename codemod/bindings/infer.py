@@ -28,7 +28,9 @@ _WIDER = {
 }  # fmt: skip
 _LISTS = frozenset({"vector", "ArrayRef", "IntArrayRef", "TensorList", "List", "HeaderOnlyArrayRef"})
 _TYPE = {name: Type("base", base) for name, base in (*_BASE.items(), *_WIDER.items())}
-_ALIAS = re.compile(rb"\busing\s+(?P<name>\w+)\s*=\s*(?P<type>[^;]+);|\btypedef\s+(?P<old>[^;{}()]+?)\s+(?P<as>\w+)\s*;")
+_ALIAS = re.compile(
+    rb"\busing\s+(?P<name>\w+)\s*=\s*(?P<type>[^;]+);|\btypedef\s+(?P<old>[^;{}()]+?)\s+(?P<as>\w+)\s*;"
+)
 
 
 def type_aliases(documents: Sequence[Document]) -> dict[str, str]:
@@ -39,7 +41,9 @@ def type_aliases(documents: Sequence[Document]) -> dict[str, str]:
             name, kind = match.group("name") or match.group("as"), match.group("type") or match.group("old")
             found.setdefault(name.decode(), " ".join(kind.decode("utf-8", "replace").split()))
         for directive in read_directives(document):
-            if directive.kind == "define" and (define := re.fullmatch(r"(\w+)\s+((?:\w+::)*\w+_t)", directive.argument)):
+            if directive.kind == "define" and (
+                define := re.fullmatch(r"(\w+)\s+((?:\w+::)*\w+_t)", directive.argument)
+            ):
                 found.setdefault(define[1], define[2])
     return found
 

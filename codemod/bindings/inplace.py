@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from codemod.bindings.boxed import Boxed
 from codemod.bindings.items import definition_item, implementation_item, stable_key
@@ -78,12 +79,6 @@ def _rewrite(
         if found := boxed.get((block.path, statement.span)):
             items.append(implementation_item(document, statement, found.expression, whole=True))
     style = style_for(registry.snapshot, block.path)
-    plain = [_without_outer(item) for item in items]
+    plain = [replace(item, outer=()) for item in items]
     text = "\n\n".join(render_block(group, style) for group in block_order(plain))
     return Edit(block.span, encode(text.replace("\n", decode(newline_of(document.data)))), "TSA500")
-
-
-def _without_outer(item):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    return replace(item, outer=())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codemod.bindings import codes
 from codemod.bindings.infer import stable_schema
@@ -35,7 +35,7 @@ class OpEntry:
     functions: tuple[str, ...]
     file: str
     side: Side
-    span: Span = Span(0, 0)
+    span: Span = field(default_factory=lambda: Span(0, 0))
     build: str = ""
     definitions: int = 1
 

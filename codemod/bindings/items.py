@@ -67,7 +67,9 @@ def definition_item(document: Document, statement: Statement, schema: Schema | N
         literal = schema_literal(schema)
     else:
         literal = decode(document.text(statement.first))
-        literal = re.sub(r"^\s*(?:torch::schema|TORCH_SELECTIVE_SCHEMA)\s*\(\s*(.*\")[^\"]*\)\s*$", r"\1", literal, flags=re.S)
+        literal = re.sub(
+            r"^\s*(?:torch::schema|TORCH_SELECTIVE_SCHEMA)\s*\(\s*(.*\")[^\"]*\)\s*$", r"\1", literal, flags=re.S
+        )
         literal = _widened(re.sub(r'"\s*\w+::', '"', literal, count=1), statement)
         between = decode(document.data[_call_open(document, statement) : statement.first.start])
         literal = (between if "\n" in between and not between.strip() else "") + literal

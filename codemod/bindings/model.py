@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from codemod.model import Span
@@ -92,10 +92,10 @@ class Statement:
     """One `m.def(...)`, `m.impl(...)` or whatever else stands in a block.
 
     `lines` are the whole lines it takes, the comments that belong to it included: those directly above, and those
-    directly below that nothing follows. `comments` and `trailing` are these two, `heading` is
-    what stands above them up to the statement before: comments that are about more than this statement. `schema` is the text after the name
-    ("(Tensor x) -> Tensor") or None where none is written; `first` is the span of the first argument. `conditions`
-    are those of the block and of the statement in it.
+    directly below that nothing follows. `comments` and `trailing` are these two, `heading` is what stands above them up
+    to the statement before: comments that are about more than this statement. `schema` is the text after the name
+    ("(Tensor x) -> Tensor") or None where none is written; `first` is the span of the first argument. `conditions` are
+    those of the block and of the statement in it.
     """
 
     block: Block
@@ -110,7 +110,7 @@ class Statement:
     name: str = ""
     overload: str = ""
     schema: str | None = None
-    first: Span = Span(0, 0)
+    first: Span = field(default_factory=lambda: Span(0, 0))
     tags: str = ""
     key: str = NO_KEY
     function: FunctionRef | None = None

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from codemod.bindings.functions import read_function
+from codemod.bindings.functions import dispatch_key, read_function
 from codemod.bindings.model import Block, BlockKind, Side, Statement, StatementKind
+from codemod.bindings.statements import read_arguments
 from codemod.bindings.text import comments_above, line_end, line_start
 from codemod.model import Span
-from codemod.source.brackets import partners, plain_code, split_spans
+from codemod.source.brackets import closing_angle, partners, plain_code, split_spans
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
 
@@ -46,8 +47,6 @@ def _declaration_start(code: bytes, offset: int) -> int:
 
 
 def _ops(document: Document, block: Block) -> Iterator[Statement]:
-    from codemod.bindings.read import read_arguments
-
     code = plain_code(document)
     pairs = partners(document)
     index = block.body.start
@@ -59,18 +58,20 @@ def _ops(document: Document, block: Block) -> Iterator[Statement]:
         arguments = [Span(*part) for part in split_spans(code, match.end(), closing)]
         span = Span(index + len(match.group()) - len(match.group().lstrip()), closing + 1)
         if arguments:
-            yield _op(document, block, span, arguments, read_arguments)
+            yield _op(document, block, span, arguments)
         index = closing + 1
 
 
-def _op(document: Document, block: Block, span: Span, arguments: list[Span], read_arguments) -> Statement:  # type: ignore[no-untyped-def]
+def _op(document: Document, block: Block, span: Span, arguments: list[Span]) -> Statement:
     first_line = line_start(document.data, span.start)
     common = Statement(
         block=block,
         kind=StatementKind.OTHER,
         span=span,
         lines=Span(first_line, max(span.end, line_end(document.data, span.end - 1))),
-        comments=comments_above(document, first_line, 0) if first_line > block.span.start else Span(first_line, first_line),
+        comments=comments_above(document, first_line, 0)
+        if first_line > block.span.start
+        else Span(first_line, first_line),
         trailing=Span(span.end, span.end),
         heading=Span(first_line, first_line),
         conditions=conditions_at(document, span.start),
@@ -78,15 +79,12 @@ def _op(document: Document, block: Block, span: Span, arguments: list[Span], rea
     options = plain_code(document)[arguments[-1].start : arguments[-1].end]
     if not re.search(rb"\boptions\s*\(\s*\)", options):
         return read_arguments(document, common, "def", arguments)
-    statement: Statement = read_arguments(document, common, "def", arguments[:1])
-    return _with_options(document, statement, arguments[-1], read_arguments)
+    statement = read_arguments(document, common, "def", arguments[:1])
+    return _with_options(document, statement, arguments[-1])
 
 
-def _with_options(document: Document, statement: Statement, options: Span, read_arguments) -> Statement:  # type: ignore[no-untyped-def]
+def _with_options(document: Document, statement: Statement, options: Span) -> Statement:
     """`RegisterOperators::options().schema(...).kernel<decltype(f), &f>(DispatchKey::CPU)`."""
-    from codemod.bindings.read import dispatch_key
-    from codemod.source.brackets import closing_angle
-
     code = plain_code(document)
     pairs = partners(document)
     for match in _KERNEL.finditer(code, options.start, options.end):

@@ -30,7 +30,9 @@ from codemod.repository.snapshot import Snapshot
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
 
-_ENDING = re.compile(r"#[ \t]*define[ \t]+(?P<name>\w+)\s*\(\s*\w+\s*\)(?P<body>(?:\\\r?\n|[^\n])*PyInit_(?:\\\r?\n|[^\n])*)")
+_ENDING = re.compile(
+    r"#[ \t]*define[ \t]+(?P<name>\w+)\s*\(\s*\w+\s*\)(?P<body>(?:\\\r?\n|[^\n])*PyInit_(?:\\\r?\n|[^\n])*)"
+)
 
 
 def plan_bindings(
@@ -68,9 +70,7 @@ def plan_bindings(
     changed, new = _stable_file(registry, draft)
     edits += changed
     created += new
-    return Change(
-        title, tuple(edits), (), tuple(created), (*selection.diagnostics, *draft.diagnostics, *notes)
-    )
+    return Change(title, tuple(edits), (), tuple(created), (*selection.diagnostics, *draft.diagnostics, *notes))
 
 
 def _legacy_removals(registry: Registry, selection: Selection) -> list[FileEdit]:
@@ -82,8 +82,7 @@ def _legacy_removals(registry: Registry, selection: Selection) -> list[FileEdit]
     for path, found in spans.items():
         blocks = [block for block in registry.bindings[path].blocks if block.kind is not BlockKind.PYBIND]
         edits += [
-            FileEdit(path, edit)
-            for edit in removal_edits(registry.document(path), found, codes.MOVED.code, blocks)
+            FileEdit(path, edit) for edit in removal_edits(registry.document(path), found, codes.MOVED.code, blocks)
         ]
     return edits
 
@@ -100,9 +99,7 @@ def _to_declare(
     return list(named.values())
 
 
-def _called_elsewhere(
-    registry: Registry, group: Group, located: Located, declarations: Mapping[str, object]
-) -> bool:
+def _called_elsewhere(registry: Registry, group: Group, located: Located, declarations: Mapping[str, object]) -> bool:
     if located.function.qualified not in declarations:
         return False
     pattern = re.compile(rb"(?<![\w.>])" + re.escape(located.function.name.encode()) + rb"\s*\(")
@@ -126,8 +123,8 @@ def _stable_file(registry: Registry, draft: Draft) -> tuple[list[FileEdit], list
         if adapters:
             first = bindings.blocks[0].span.start if bindings.blocks else len(document.data)
             place = _above_comments(document.data, first)
-            text = encode(f"{adapters}\n\n".replace("\n", decode(newline_of(document.data))))
-            edits.append(Edit(Span(place, place), text, codes.ADAPTER.code))
+            block = encode(f"{adapters}\n\n".replace("\n", decode(newline_of(document.data))))
+            edits.append(Edit(Span(place, place), block, codes.ADAPTER.code))
             edits += _missing_includes(document, adapters)
         return [FileEdit(path, edit) for edit in edits], []
     if not draft.items:
@@ -154,7 +151,9 @@ def _missing_includes(document: Document, text: str) -> list[Edit]:
         return []
     place = includes[-1].span.end if includes else 0
     lines = "".join(f"#include <{name}>\n" for name in missing)
-    return [Edit(Span(place, place), encode(lines.replace("\n", decode(newline_of(document.data)))), codes.ADAPTER.code)]
+    return [
+        Edit(Span(place, place), encode(lines.replace("\n", decode(newline_of(document.data)))), codes.ADAPTER.code)
+    ]
 
 
 def _above_comments(data: bytes, offset: int) -> int:

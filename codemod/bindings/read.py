@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from codemod.bindings.functions import read_function
-from codemod.bindings.model import NO_KEY, Bindings, Block, BlockKind, PythonArgument, Side, Statement, StatementKind
+from codemod.bindings.model import Bindings, Block, BlockKind, Side, Statement, StatementKind
 from codemod.bindings.names import defined_names, resolve_name
 from codemod.bindings.operators import read_register_operators
-from codemod.bindings.text import comments_above, comments_below, line_end, line_start, string_value
+from codemod.bindings.statements import read_arguments
+from codemod.bindings.text import comments_above, comments_below, line_end, line_start
 from codemod.model import Span
 from codemod.source.brackets import partners, plain_code, split_spans
 from codemod.source.conditions import conditions_at
@@ -19,13 +20,12 @@ _BLOCK = re.compile(
     rb"\b(?P<macro>(?P<stable>STABLE_)?TORCH_LIBRARY(?P<kind>_FRAGMENT|_IMPL)?(?:_[A-Z]+)?|PYBIND11_MODULE(?:_[A-Z]+)?)"
     rb"\s*(?=\()"
 )
-_CALL = re.compile(rb"(?P<variable>[A-Za-z_]\w*)\s*(?:\.|->)\s*(?:template\s+)?(?P<method>[A-Za-z_]\w*)\s*(?P<open>[(<])")
+_CALL = re.compile(
+    rb"(?P<variable>[A-Za-z_]\w*)\s*(?:\.|->)\s*(?:template\s+)?(?P<method>[A-Za-z_]\w*)\s*(?P<open>[(<])"
+)
 _COMPOUND = re.compile(rb"(?:if|for|while|do|switch|try)\b|\{")
 _KINDS = {None: BlockKind.LIBRARY, b"_FRAGMENT": BlockKind.FRAGMENT, b"_IMPL": BlockKind.IMPL}
 _HINTS = (b"TORCH_LIBRARY", b"PYBIND11_MODULE", b"RegisterOperators")
-_SCHEMA_WRAPPER = re.compile(r"^(?:torch::schema|TORCH_SELECTIVE_SCHEMA|TORCH_SELECTIVE_NAME)\s*\(", re.DOTALL)
-_NAME = re.compile(r"\s*(?:(?P<namespace>\w+)::)?(?P<name>[\w\-]+)(?:\.(?P<overload>\w+))?\s*(?P<rest>.*)$", re.DOTALL)
-_KEY = re.compile(r"(?:(?:torch|c10|at)::)?(?:(?:DispatchKey|DeviceType)::(?P<full>\w+)|k(?P<short>[A-Z]\w*))$")
 
 
 def has_bindings(data: bytes) -> bool:
@@ -41,7 +41,7 @@ def read_bindings(document: Document, definitions: Mapping[str, str] | None = No
     if not has_bindings(document.data):
         return Bindings(document.path)
     known = {**(definitions or {}), **defined_names(document)}
-    blocks = [block for block in _blocks(document, known)]
+    blocks = list(_blocks(document, known))
     statements = [statement for block in blocks for statement in _statements(document, block)]
     for block, found in read_register_operators(document):
         blocks.append(block)
@@ -56,12 +56,6 @@ def read_bindings(document: Document, definitions: Mapping[str, str] | None = No
 def binding_spans(document: Document) -> tuple[Span, ...]:
     """The spans of the registration blocks of `document`: other rooms leave them alone."""
     return tuple(block.span for block in read_bindings(document).blocks)
-
-
-def dispatch_key(text: str) -> str | None:
-    """`torch::kCUDA`, `c10::DispatchKey::CUDA`, `c10::DeviceType::CUDA` as "CUDA"; None for what is no key."""
-    match = _KEY.fullmatch("".join(text.split()))
-    return (match["full"] or match["short"]) if match else None
 
 
 def _blocks(document: Document, definitions: Mapping[str, str]) -> Iterator[Block]:
@@ -150,72 +144,15 @@ def _read_call(document: Document, block: Block, span: Span, common: Statement) 
     call = _CALL.match(code, span.start, span.end)
     text = code[span.start : span.end]
     if block.kind is BlockKind.PYBIND and re.match(rb"(?:py|pybind11|torch|c10)::(?:class_|enum_|python::)", text):
-        return _with(common, kind=StatementKind.CLASS)
+        return replace(common, kind=StatementKind.CLASS)
     if call is None or call.group("variable").decode() != block.variable:
         return common
     method = call.group("method").decode()
     if method in ("class_", "fallback"):
-        return _with(common, kind=StatementKind(method.rstrip("_")))
+        return replace(common, kind=StatementKind(method.rstrip("_")))
     closing = partners(document).get(call.end() - 1)
     chained = closing is None or code[closing + 1 : span.end].strip() != b";"
     if method not in ("def", "impl") or call.group("open") != b"(" or chained or closing is None:
         return common
     arguments = [Span(*part) for part in split_spans(code, call.end(), closing)]
     return read_arguments(document, common, method, arguments)
-
-
-def read_arguments(document: Document, common: Statement, method: str, arguments: list[Span]) -> Statement:
-    """The statement that `method` with these argument spans is; `common` comes back where they cannot be read."""
-    named = _read_name(document.uncommented[arguments[0].start : arguments[0].end].decode()) if arguments else None
-    if named is None:
-        return common
-    namespace, name, overload, schema = named
-    block = common.block
-    fields: dict[str, object] = {
-        "kind": StatementKind(method), "namespace": namespace or block.namespace, "name": name, "overload": overload,
-        "first": arguments[0], "key": block.key or NO_KEY,
-    }  # fmt: skip
-    if method == "def":
-        fields["schema"] = schema or None
-    python_arguments: list[PythonArgument] = []
-    for span in arguments[1:]:
-        text = document.uncommented[span.start : span.end].decode("utf-8", "replace").strip()
-        if text.startswith("{"):
-            fields["tags"] = text
-        elif (key := dispatch_key(text)) is not None:
-            fields["key"] = key
-        elif argument := _python_argument(text):
-            python_arguments.append(argument)
-        elif (literal := string_value(text)) is not None:
-            fields["doc"] = literal
-        elif "function" not in fields and not re.match(r"(?:py|pybind11)::", text.replace("py::overload_cast", "")):
-            key, function = read_function(document, span)
-            fields["function"] = function
-            if key:
-                fields["key"] = key
-    fields["arguments"] = tuple(python_arguments)
-    return _with(common, **fields)
-
-
-def _read_name(text: str) -> tuple[str, str, str, str] | None:
-    """Namespace, name, overload and the rest of a schema or a name; None where the text is no literal."""
-    text = text.strip()
-    if match := _SCHEMA_WRAPPER.match(text):
-        text = text[match.end() :].rpartition(")")[0]
-        text = re.split(r",(?=[^\"]*$)", text)[0]
-    value = string_value(text)
-    match = _NAME.match(value) if value is not None else None
-    return (match["namespace"] or "", match["name"], match["overload"] or "", match["rest"]) if match else None
-
-
-def _python_argument(text: str) -> PythonArgument | None:
-    match = re.match(r'(?:(?:py|pybind11)::)?arg\(\s*"(?P<name>\w+)"\s*\)(?:\.\w+\(.*?\))?\s*(?:=\s*(?P<default>.+))?$', text, re.DOTALL)
-    if match is None:
-        match = re.match(r'"(?P<name>\w+)"_a\s*(?:=\s*(?P<default>.+))?$', text, re.DOTALL)
-    return PythonArgument(match["name"], " ".join((match["default"] or "").split())) if match else None
-
-
-def _with(statement: Statement, **fields: object) -> Statement:
-    from dataclasses import replace
-
-    return replace(statement, **fields)  # type: ignore[arg-type]

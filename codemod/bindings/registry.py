@@ -89,7 +89,7 @@ class Registry:
 
 
 def implementing_functions(registry: Registry) -> dict[str, tuple[str, ...]]:
-    """The operators that each function implements, by the function's bare name: {"silu_and_mul": ("_C::silu_and_mul",)}.
+    """The operators that each function implements, by the function's bare name: {"relu": ("my_ops::relu",)}.
 
     For a lambda, the functions that it calls count.
     """

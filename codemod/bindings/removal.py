@@ -59,13 +59,12 @@ class _Sheet:
 
     def remove_hollow(self, blocks: list[Block]) -> None:
         """Remove conditionals and blocks that hold nothing any more, inner ones first."""
-        hollow = [(c.span, self._directive_lines(c.span)) for c in read_conditionals(self.document) if not c.is_guard]
-        hollow += [(block.span, None) for block in blocks]
+        conditionals = [c.span for c in read_conditionals(self.document) if not c.is_guard]
+        hollow = [(span, self._directive_lines(span)) for span in conditionals]
+        hollow += [(block.span, self._head_lines(block.span)) for block in blocks]
         for span, frame in sorted(hollow, key=lambda item: len(item[0])):
             lines = self._lines(span)
-            inside = [line for line in lines if line not in (frame or {lines[0], lines[-1]})]
-            block_head = set() if frame is not None else self._head_lines(span)
-            inside = [line for line in inside if line not in block_head]
+            inside = [line for line in lines if line not in frame]
             touched = any(self.removed[line] for line in inside)
             if touched and all(self.removed[line] or self._is_hollow(line) for line in inside):
                 self._remove_with_comments(lines)
@@ -80,7 +79,7 @@ class _Sheet:
 
     def _head_lines(self, span: Span) -> set[int]:
         brace = self.document.code.index(b"{", span.start)
-        return set(self._lines(Span(span.start, brace + 1)))
+        return {*self._lines(Span(span.start, brace + 1)), self._lines(span)[-1]}
 
     def _is_hollow(self, line: int) -> bool:
         return not self._text(line) or is_comment_line(self.document, self.starts[line], self.starts[line + 1])

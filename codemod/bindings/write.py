@@ -79,7 +79,9 @@ def _remaining(item: Item, skip: int) -> tuple[str, ...]:
     return (*item.outer, *item.inner)[skip:] if skip >= 0 else item.inner
 
 
-def insert_items(document: Document, bindings: Bindings, items: Sequence[Item], style: bytes, ending: str) -> tuple[Edit, ...]:
+def insert_items(
+    document: Document, bindings: Bindings, items: Sequence[Item], style: bytes, ending: str
+) -> tuple[Edit, ...]:
     """Edits that put `items` into a stable bindings file: into its blocks where it has the right ones.
 
     `ending` is the macro that ends the file (`REGISTER_EXTENSION`): new blocks stand before it.
@@ -118,9 +120,9 @@ def _home(bindings: Bindings, item: Item) -> Block | None:
     for block in bindings.blocks:
         conditions = tuple(canonical(condition) for condition in block.conditions)
         fits = block.side is Side.STABLE and block.namespace == item.namespace and block.key == item.key
-        if fits and item.conditions[: len(conditions)] == conditions:
-            if best is None or len(block.conditions) > len(best.conditions):
-                best = block
+        deeper = best is None or len(block.conditions) > len(best.conditions)
+        if fits and deeper and item.conditions[: len(conditions)] == conditions:
+            best = block
     return best
 
 

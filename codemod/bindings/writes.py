@@ -15,19 +15,22 @@ from codemod.source.brackets import split_spans
 from codemod.source.document import Document
 from codemod.source.signatures import Function, read_signatures
 
-_READING = frozenset(
+_READING_LIST = (
     "size sizes sym_size sym_sizes stride strides dim ndimension numel dtype scalar_type device is_cuda is_cpu is_meta "
     "defined has_value is_contiguous is_non_overlapping_and_dense element_size itemsize nbytes options get_device "
     "get_device_index const_data_ptr storage_offset layout type is_floating_point is_sparse is_same clone item "
-    "suggest_memory_format numpy_T unsafeGetTensorImpl is_privateuseone".split()
+    "suggest_memory_format numpy_T unsafeGetTensorImpl is_privateuseone"
 )
+_READING = frozenset(_READING_LIST.split())
 _WRITING = frozenset({"resize_", "set_", "set_data"})
 _POINTER = frozenset({"data_ptr", "mutable_data_ptr", "data"})
 _ACCESS = re.compile(
     rb"(?P<deref>\*\s*)?(?<![\w.>])(?P<name>[A-Za-z_]\w*)(?P<value>\s*\.\s*value\s*\(\s*\))?"
     rb"(?:\s*(?:\.|->)\s*(?:template\s+)?(?P<method>[A-Za-z_]\w*)\s*(?P<arguments><[^;{}()]*>)?\s*\(|(?P<subscript>\s*\[))?"
 )
-_CAST_TO_CONST = re.compile(rb"(?:reinterpret_cast|static_cast)\s*<\s*(?:const\b|[\w:<>, ]+\bconst\b)[^()]*>\s*\(\s*(?:\(\s*\w+\s*\*\s*\)\s*)?$")
+_CAST_TO_CONST = re.compile(
+    rb"(?:reinterpret_cast|static_cast)\s*<\s*(?:const\b|[\w:<>, ]+\bconst\b)[^()]*>\s*\(\s*(?:\(\s*\w+\s*\*\s*\)\s*)?$"
+)
 _ASSIGNED_TO_CONST = re.compile(rb"\bconst\b[\w:<>, \t]*\*[\w \t]*=\s*(?:[\w:]+\s*<[^;()]*>\s*\(\s*)*$")
 _DEPTH = 3
 
@@ -104,7 +107,9 @@ def _uses(text: bytes, name: bytes, program: Program, depth: int) -> Iterator[Ac
 def _use(text: bytes, match: re.Match[bytes], program: Program, depth: int) -> Access:
     method = (match.group("method") or b"").decode()
     if method == "value":  # optional: x.value().method(...)
-        inner = re.compile(rb"\s*\)\s*\.\s*(?:template\s+)?(?P<method>\w+)\s*(?P<arguments><[^;{}()]*>)?\s*\(").match(text, match.end())
+        inner = re.compile(rb"\s*\)\s*\.\s*(?:template\s+)?(?P<method>\w+)\s*(?P<arguments><[^;{}()]*>)?\s*\(").match(
+            text, match.end()
+        )
         method = inner.group("method").decode() if inner else ""
     if method in _READING:
         return Access.READ
@@ -115,9 +120,13 @@ def _use(text: bytes, match: re.Match[bytes], program: Program, depth: int) -> A
     if method or match.group("subscript"):
         return Access.UNKNOWN
     before, after = text[max(0, match.start() - 60) : match.start()], text[match.end() : match.end() + 40]
-    if re.match(rb"\s*(?:\)|,)", after) and re.search(rb"\b(?:OptionalCUDAGuard|CUDAGuard|device_of|DeviceGuard)\b[\w\s]*\(\s*(?:\w+\()?\s*$", before):
+    if re.match(rb"\s*(?:\)|,)", after) and re.search(
+        rb"\b(?:OptionalCUDAGuard|CUDAGuard|device_of|DeviceGuard)\b[\w\s]*\(\s*(?:\w+\()?\s*$", before
+    ):
         return Access.READ
-    if re.match(rb"\s*(?:\?(?!:)|&&|\|\||\)\s*(?:\{|return\b|\?|&&|\|\|))", after) and re.search(rb"(?:\(|!|&&|\|\||=)\s*$", before):
+    if re.match(rb"\s*(?:\?(?!:)|&&|\|\||\)\s*(?:\{|return\b|\?|&&|\|\|))", after) and re.search(
+        rb"(?:\(|!|&&|\|\||=)\s*$", before
+    ):
         return Access.READ  # a truth value of an optional
     return Access.UNKNOWN
 
@@ -165,9 +174,9 @@ def _through_pointer(body: bytes, name: bytes, program: Program, depth: int) -> 
         return Access.WRITE
     for match in re.finditer(rb"(?<![\w.])" + quoted + rb"\b", body):
         place = _argument_place(body, match.start())
-        if place is not None and depth + 1 < _DEPTH and re.match(rb"\s*(?:\+[^,;()]*)?[,)]", body[match.end() :]):
-            if _callee_access(program, *place, depth + 1) is Access.WRITE:
-                return Access.WRITE
+        passed = place is not None and re.match(rb"\s*(?:\+[^,;()]*)?[,)]", body[match.end() :])
+        if passed and place and depth + 1 < _DEPTH and _callee_access(program, *place, depth + 1) is Access.WRITE:
+            return Access.WRITE
     return Access.UNKNOWN
 
 

@@ -36,7 +36,7 @@ _SPECIFIER = re.compile(
 )
 _EXPORT_MACRO = re.compile(r"^[A-Z][A-Z0-9_]{2,}(?:\s*\([^()]*\))?\s+(?=[A-Za-z_:])")
 _PARAMETER = re.compile(r"^(?P<type>.*[\s&*>\])])(?P<name>[A-Za-z_]\w*)(?P<array>(?:\s*\[[^\]]*\])*)$", re.DOTALL)
-_TYPE_WORDS = frozenset(
+_TYPE_WORDS = frozenset(  # noqa: SIM905
     "const volatile unsigned signed int long short char bool float double auto void __restrict__ __restrict".split()
 )
 
@@ -90,7 +90,9 @@ class Function:
     def answers_to(self, reference: str) -> bool:
         """Whether `reference`, a name as written somewhere, may mean this function."""
         wanted = reference.strip().removeprefix("::")
-        return self.qualified == wanted or self.qualified.endswith(f"::{wanted}") or wanted.endswith(f"::{self.qualified}")
+        return (
+            self.qualified == wanted or self.qualified.endswith(f"::{wanted}") or wanted.endswith(f"::{self.qualified}")
+        )
 
 
 @functools.lru_cache(maxsize=512)
@@ -162,8 +164,11 @@ def _function(
     begin = _skip_blanks(code, begin, end)
     head_end = _skip_back(code, begin, end)
     after_template = _behind_template(code, begin, head_end)
-    if after_template is None or _TYPE_BODY.match(code[after_template:head_end]) and close is not None and (
-        not code[begin:head_end].endswith(b")")
+    if (
+        after_template is None
+        or _TYPE_BODY.match(code[after_template:head_end])
+        and close is not None
+        and (not code[begin:head_end].endswith(b")"))
     ):
         return None
     if code[after_template:head_end].startswith((b"using ", b"typedef ", b"return ", b"friend ", b"template ")):

@@ -116,7 +116,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{row.verdict:<12} {row.name}")
         for detail in row.details:
             print(f"{'':<14}{detail}")
-    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in dict.fromkeys(r.verdict for r in rows)}
+    counts = {
+        verdict: sum(row.verdict == verdict for row in rows) for verdict in dict.fromkeys(r.verdict for r in rows)
+    }
     print(f"{len(rows)} operators: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
     return 1 if any(row.is_failure for row in rows) else 0
 
