@@ -36,9 +36,10 @@ _SPECIFIER = re.compile(
 )
 _EXPORT_MACRO = re.compile(r"^[A-Z][A-Z0-9_]{2,}(?:\s*\([^()]*\))?\s+(?=[A-Za-z_:])")
 _PARAMETER = re.compile(r"^(?P<type>.*[\s&*>\])])(?P<name>[A-Za-z_]\w*)(?P<array>(?:\s*\[[^\]]*\])*)$", re.DOTALL)
-_TYPE_WORDS = frozenset(  # noqa: SIM905
-    "const volatile unsigned signed int long short char bool float double auto void __restrict__ __restrict".split()
+_TYPE_WORD_LIST = (
+    "const volatile unsigned signed int long short char bool float double auto void __restrict__ __restrict"
 )
+_TYPE_WORDS = frozenset(_TYPE_WORD_LIST.split())
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,10 @@ def _function(
     begin = _skip_blanks(code, begin, end)
     head_end = _skip_back(code, begin, end)
     after_template = _behind_template(code, begin, head_end)
-    if (
-        after_template is None
-        or _TYPE_BODY.match(code[after_template:head_end])
-        and close is not None
-        and (not code[begin:head_end].endswith(b")"))
-    ):
+    if after_template is None:
+        return None
+    is_type = _TYPE_BODY.match(code[after_template:head_end]) and close is not None
+    if is_type and not code[begin:head_end].endswith(b")"):
         return None
     if code[after_template:head_end].startswith((b"using ", b"typedef ", b"return ", b"friend ", b"template ")):
         return None
