@@ -8,6 +8,8 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TREE ?= csrc
+CASE ?= pr06
+REPLAY ?=
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,7 +36,7 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 demo: $(VENV)/.ready
-	$(BIN)/python tests/demo.py build/demo
+	PATH="$(abspath $(BIN)):$$PATH" tests/demo.sh build/demo
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -47,6 +49,16 @@ format: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python tests/bench/bench.py $(TREE)
+
+# Real code against a hand migration of it. REPLAY is a script with the verbs list, prepare and score; it is not part of
+# this repository, as it downloads other people's releases.
+replay: $(VENV)/.ready
+	@test -f "$(REPLAY)" || { echo "make replay REPLAY=path/to/replay.py [CASE=$(CASE)]" >&2; exit 2; }
+	rm -rf build/replay/$(CASE)
+	$(BIN)/python $(REPLAY) prepare $(CASE) build/replay/$(CASE)
+	$(BIN)/python $(REPLAY) list $(CASE) | sed -n 's#^    #csrc/#p' | \
+	  xargs $(BIN)/torch-stabilize -C build/replay/$(CASE) migrate --write || test $$? -eq 123
+	$(BIN)/python $(REPLAY) score $(CASE) build/replay/$(CASE)
 
 docs: $(VENV)/.ready
 	$(BIN)/torch-stabilize explain --all --format md > docs/codes.md

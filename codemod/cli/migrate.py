@@ -64,10 +64,13 @@ def command(
     from codemod.migrate import Options, plan_migration
     from codemod.report.view import Concern, build_report
     from codemod.repository.groups import resolve_group
+    from codemod.source.parsable import refuse_unparsable
 
     with progress("Reading the repository"):
         workspace = open_workspace()
         group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
+        for path in (*group.files, *group.shared_headers):
+            refuse_unparsable(workspace.snapshot.document(path))
     with progress(f"Migrating {group.name}"):
         options = Options(target=target or workspace.config.target or Options.target, in_place=in_place)
         _check_target(options.target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from codemod.codes import Code
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MOST_NAMES = 6
+MOST_FILES = 3
 NO_STABLE_FORM = "no stable form"
 OUTSIDE_OPS = "(macros, helpers, includes)"
 
@@ -52,9 +53,8 @@ def _print_codes(report: ScanReport, codes: Mapping[str, Code], out: Console) ->
 def _print_blockers(blockers: Iterable[Blocker], out: Console) -> None:
     out.print("\nOldest torch that runs the stable form", style="bold")
     for blocker in blockers:
-        names = ", ".join(blocker.names[:MOST_NAMES])
-        more = f" and {len(blocker.names) - MOST_NAMES} more" if len(blocker.names) > MOST_NAMES else ""
-        out.print(f"{blocker.sites:6}  {blocker.target or NO_STABLE_FORM}  {names}{more}")
+        names = _listed(blocker.names, MOST_NAMES)
+        out.print(f"{blocker.sites:6}  {blocker.target or NO_STABLE_FORM}  {names}")
 
 
 def _print_groups(groups: Iterable[GroupRow], out: Console) -> None:
@@ -64,7 +64,12 @@ def _print_groups(groups: Iterable[GroupRow], out: Console) -> None:
     out.print("\nGroups", style="bold")
     for row in rows:
         group = row.group
-        out.print(f"{row.sites:6}  {group.name}  {', '.join(group.files)}")
+        out.print(f"{row.sites:6}  {group.name}  {_listed((*group.units, *group.moving_headers), MOST_FILES)}")
     first = min(rows, key=lambda row: (row.sites, row.group.name))
     out.print("\nNext", style="bold")
     out.print(f"  torch-stabilize migrate {first.group.name}")
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

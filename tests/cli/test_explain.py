@@ -42,7 +42,7 @@ def test_every_page_says_something() -> None:
 def test_a_code_used_twice_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = (Code("TSA001", "One."), Code("TSA001", "Another."))
     monkeypatch.setattr(explain, "_every_code", lambda: iter(twice))
-    with pytest.raises(ValueError, match="TSA001 is used twice: 'One.' and 'Another.'"):
+    with pytest.raises(ValueError, match=r"TSA001 is used twice: 'One\.' and 'Another\.'"):
         explain.all_codes()
 
 

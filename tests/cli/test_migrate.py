@@ -144,11 +144,20 @@ def test_no_repository(run_cli: Run, tmp_path: Path) -> None:
     assert "not a git repository" in ran.err
 
 
-def test_an_unparsable_file_is_refused(run_cli: Run, sample: Path) -> None:
-    (sample / "csrc/activation_kernels.cu").write_bytes(b"torch::Tensor \xff\x00\x01{{{((( ;\n" * 5)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"int a;\nvoid f(torch::Tensor x) {\n", ":2: cannot be parsed: this `{` is never closed"),
+        (b"void f(torch::Tensor x) {}\n}\n", ":2: cannot be parsed: this `}` closes nothing"),
+        (b"torch::Tensor x;\n\n\0\0", ":3: not text: a zero byte"),
+        ("torch::Tensor x;".encode("utf-16"), " is UTF-16; save it as UTF-8"),
+    ],
+)
+def test_an_unparsable_file_is_refused(content: bytes, words: str, run_cli: Run, sample: Path) -> None:
+    (sample / "csrc/activation_kernels.cu").write_bytes(content)
     commit_all(sample, "Break it")
-    line = refused(run_cli, sample, "migrate", "activation", "--write", code=3)
-    assert "csrc/activation_kernels.cu" in line
+    line = refused(run_cli, sample, "migrate", "csrc/activation_kernels.cu", "--write", code=3)
+    assert f"csrc/activation_kernels.cu{words}" in line
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""How far `scan` and `migrate` are from the floor, which is reading and parsing the bytes.
+
+    bench.py [TREE] [--group GROUP] [--repeat N]
+
+Each figure is the CPU time of a process of its own, the best of N runs, all in this one run: a bare tree-sitter parse
+of the same files beside the command. What Python needs to start and to import is printed and taken off both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CPP = (".cpp", ".cc", ".cxx", ".c++")
+CUDA_AND_HEADERS = (".cu", ".cuh", ".h", ".hpp", ".hh", ".hxx", ".inc", ".inl")
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-c", "from codemod.cli.main import main; main()"]
+IMPORTS = "import tree_sitter, tree_sitter_cpp, tree_sitter_cuda"
+# Imports of everything a verb needs; what is left of its time is work.
+VERB_IMPORTS = {
+    "scan": "import codemod.cli.workspace, codemod.scan, codemod.explain, codemod.report.scan_terminal, "
+    "codemod.repository.groups; codemod.explain.all_codes()",
+    "migrate": "import codemod.cli.workspace, codemod.migrate, codemod.explain, codemod.report.terminal, "
+    "codemod.repository.groups; codemod.explain.all_codes()",
+}
+PARSE = f"""
+{IMPORTS}, sys
+from tree_sitter import Language, Parser
+cpp, cuda = (Parser(Language(g.language())) for g in (tree_sitter_cpp, tree_sitter_cuda))
+for path in sys.stdin.read().split("\\0"):
+    with open(path, "rb") as file:
+        (cpp if path.endswith({CPP!r}) else cuda).parse(file.read())
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took."""
+
+    seconds: float
+    megabytes: float
+
+
+def measure(command: Sequence[str], cwd: Path, repeat: int, given: str = "") -> Cost:
+    """The least CPU time, user and system, and the peak memory of `command`. Exit code 1 (findings) is fine."""
+    costs = []
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    for _ in range(repeat):
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(given.encode())
+        process.stdin.close()
+        error = process.stderr.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in (0, 1):
+            raise SystemExit(f"{' '.join(command)} failed:\n{error}")
+        costs.append(Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
+    return Cost(min(cost.seconds for cost in costs), max(cost.megabytes for cost in costs))
+
+
+def sources(tree: Path) -> list[str]:
+    """The C++ and CUDA files git knows in `tree`."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=tree,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return sorted(name for name in listed.stdout.split("\0") if name.endswith((*CPP, *CUDA_AND_HEADERS)))
+
+
+def output_of(arguments: Sequence[str], tree: Path) -> dict[str, object]:
+    """The JSON that the tool prints."""
+    done = subprocess.run(
+        [*COMMAND, *arguments, "--json"],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode not in (0, 1):
+        raise SystemExit(done.stderr)
+    document: dict[str, object] = json.loads(done.stdout)
+    return document
+
+
+def largest_group(tree: Path) -> str:
+    """The suggested group with the most sites."""
+    groups = output_of(["scan"], tree)["groups"]
+    assert isinstance(groups, list)
+    if not groups:
+        raise SystemExit(f"no group to migrate in {tree}")
+    return str(max(groups, key=lambda group: group["sites"])["name"])
+
+
+def group_files(tree: Path, group: str) -> list[str]:
+    """The C++ and CUDA files that a migration of `group` changes."""
+    files = output_of(["migrate", group], tree)["files"]
+    assert isinstance(files, list)
+    top = subprocess.run(
+        ["git", "rev-parse", "--show-toplevel"], cwd=tree, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    old = [row["old"] for row in files if row["old"]]
+    return [os.path.join(top, name) for name in old if name.endswith((*CPP, *CUDA_AND_HEADERS))]
+
+
+def compare(name: str, arguments: Sequence[str], files: Sequence[str], tree: Path, repeat: int) -> None:
+    """Print one command beside the parse of its files."""
+    size = sum((tree / file).stat().st_size for file in files)
+    parse = measure([sys.executable, "-c", PARSE], tree, repeat, "\0".join(files))
+    command = measure([*COMMAND, *arguments], tree, repeat)
+    parse_start = measure([sys.executable, "-c", IMPORTS], tree, repeat).seconds
+    start = measure([sys.executable, "-c", VERB_IMPORTS[arguments[0]]], tree, repeat).seconds
+    floor, work = max(parse.seconds - parse_start, 1e-3), max(command.seconds - start, 1e-3)
+    print(f"{name}: {len(files)} files, {size / 1e6:.2f} MB")
+    print(f"  bare parse   {floor:7.3f} s CPU   (process {parse.seconds:.3f} s, {parse.megabytes:.0f} MB peak)")
+    print(f"  {arguments[0]:12} {work:7.3f} s CPU   (process {command.seconds:.3f} s, {command.megabytes:.0f} MB peak)")
+    print(f"  ratio        {work / floor:7.2f}            (processes {command.seconds / parse.seconds:.2f})")
+
+
+def main() -> None:
+    """Print both comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tree", type=Path, nargs="?", default=REPOSITORY / "csrc")
+    parser.add_argument("--group", help="group to migrate; the one with the most sites where it is left out")
+    parser.add_argument("--repeat", type=int, default=3)
+    options = parser.parse_args()
+    tree = options.tree.resolve()
+    compare("scan", ["scan"], sources(tree), tree, options.repeat)
+    group = options.group or largest_group(tree)
+    compare(f"migrate {group}", ["migrate", group], group_files(tree, group), tree, options.repeat)
+
+
+if __name__ == "__main__":
+    main()
