@@ -33,6 +33,7 @@ class CMakeResult:
     owned: frozenset[str] = frozenset()
     created: frozenset[str] = frozenset()
     widened: tuple[str, ...] = ()  # devices ("HIP") that the stable target is now built for in addition
+    has_stable: bool = False  # a stable target was there before
 
 
 def plan_cmake(
@@ -72,7 +73,9 @@ def plan_cmake(
     found = frozenset(flow.path for flows in owned.values() for flow in flows)
     listed = frozenset(unit for unit in units if renames[unit] in in_stable)
     edits_made = tuple(edit for text in edits.values() for edit in text.edits())
-    return CMakeResult(edits_made, tuple(run.diagnostics), found | listed, frozenset(run.entered), tuple(run.widened))
+    return CMakeResult(
+        edits_made, tuple(run.diagnostics), found | listed, frozenset(run.entered), tuple(run.widened), bool(stable)
+    )
 
 
 def is_stable(project: CMakeProject, layout: Layout, definition: Definition) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from codemod.buildfiles.cmake import plan_cmake
+from codemod.buildfiles.python_sites import legacy_modules, plan_imports
 from codemod.buildfiles.setup_py import plan_setup
 from codemod.model import Change, Diagnostic, FileEdit, Move
 from codemod.repository.layout import Group, Layout
@@ -19,11 +20,13 @@ def plan_build(
     *,
     target: str,
     created: Sequence[str] = (),
+    pybind: Mapping[str, str] | None = None,
 ) -> Change:
     """Everything outside of the C++ sources that a group's migration changes.
 
     `moves` maps legacy paths to new ones for units and headers; it is empty for a migration in place. `created` are
-    new units of the stable target, such as its bindings. Offsets are those of the files as read. Raises Refusal for a
+    new units of the stable target, such as its bindings; `pybind` maps functions that Python called through the legacy
+    module to their operators ("fwd": "namespace::fwd"). Offsets are those of the files as read. Raises Refusal for a
     build file that cannot be parsed.
     """
     renames = {move.old: move.new for move in moves}
@@ -31,11 +34,21 @@ def plan_build(
     cmake = plan_cmake(snapshot, layout, renames, group.units, created, target)
     edits: list[FileEdit] = list(cmake.edits)
     diagnostics: list[Diagnostic] = list(cmake.diagnostics)
-    for path in layout.setup_files:
-        setup = plan_setup(
+    setups = [
+        plan_setup(
             snapshot, layout, path, renames, group.units, created, target,
             through_cmake=bool(cmake.owned), widened=cmake.widened,
-        )  # fmt: skip
+        )
+        for path in layout.setup_files
+    ]  # fmt: skip
+    for setup in setups:
         edits.extend(setup.edits)
         diagnostics.extend(setup.diagnostics)
+    modules = legacy_modules(layout, [name for setup in setups for name in setup.names])
+    exists = cmake.has_stable or any(setup.has_stable for setup in setups)
+    imports, listed = plan_imports(
+        snapshot, layout, modules, is_new=not exists, widened=cmake.widened, units=group.units, functions=pybind or {}
+    )
+    edits.extend(imports)
+    diagnostics.extend(listed)
     return Change(f"build files for {group.name}", tuple(edits), diagnostics=tuple(diagnostics))

@@ -34,6 +34,8 @@ class SetupResult:
     diagnostics: tuple[Diagnostic, ...] = ()
     owned: frozenset[str] = frozenset()
     created: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()  # of all extension modules
+    has_stable: bool = False  # a stable extension was there before
 
 
 @dataclass
@@ -115,8 +117,11 @@ def plan_setup(
     if through_cmake:
         add_cmake_extensions(run, extensions, units, widened)
     listed = {unit for unit in units if renames[unit] in in_stable}
+    names = frozenset(extension.name for extension in extensions)
+    library = short_name(layout.stable_library)
+    has_stable = bool(stable) or any(name.rpartition(".")[2] == library for name in names)
     return SetupResult(
-        run.edits.edits(), tuple(run.diagnostics), frozenset(owned | listed), frozenset(entered)
+        run.edits.edits(), tuple(run.diagnostics), frozenset(owned | listed), frozenset(entered), names, has_stable
     )
 
 
