@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,7 @@ class BuiltSide:
     units: tuple[BuiltUnit, ...]
     library: Path | None
     link_log: str = ""
+    audited: Path | None = None  # the library to look at symbols in: with the CUDA objects too, linked or not
 
     @property
     def failed(self) -> tuple[BuiltUnit, ...]:
@@ -111,20 +112,22 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
     lines = [*_rules(toolchain, options), ""]
     for side in sides:
         linked: list[str] = []
+        objects: list[str] = []
         for unit in _wanted(side, toolchain):
             target = object_path(folder, side, unit)
+            place = str(side.reused.get(unit, target))
+            objects.append(place)
+            if _is_linked(unit, toolchain):
+                linked.append(place)
             if unit in side.reused:
-                linked.append(str(side.reused[unit]))
                 continue
             rule = "cuda" if unit.endswith(CUDA_SUFFIX) else "host"
             flags = (*side.flags, *side.cuda_flags) if rule == "cuda" else side.flags
             lines.append(f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}")
             lines.append(f"  flags = {_shell(flags)}")
             lines.append(f"  prefix = {_shell([f'-fmacro-prefix-map={side.tree}/='])}")
-            if rule == "host" or toolchain.torch.has_cuda:
-                linked.append(str(target))
-        if linked:
-            lines.append(f"build {_escape(library_path(folder, side))}: link {' '.join(map(_escape, linked))}")
+        for library, parts in _libraries(folder, side, linked, objects):
+            lines.append(f"build {_escape(library)}: link {' '.join(map(_escape, parts))}")
             lines.append(f"  flags = {_shell(side.link_flags)}")
         lines.append("")
     return "\n".join(lines)
@@ -140,17 +143,20 @@ def library_path(folder: Path, side: Side) -> Path:
     return folder / side.name / f"{side.library}.abi3.so"
 
 
-def dependencies(built: BuiltUnit, tree: Path) -> tuple[str, ...]:
-    """The files of `tree` that the unit was compiled from, itself included, relative; empty if that is not known."""
-    try:
-        text = Path(f"{built.object}.d").read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ()
-    prefix = f"{tree}/"
-    names = text.partition(":")[2].replace("\\\n", " ").split()
-    return tuple(
-        dict.fromkeys(os.path.normpath(n)[len(prefix) :] for n in names if os.path.normpath(n).startswith(prefix))
-    )
+def audit_path(folder: Path, side: Side) -> Path:
+    """A library of all objects, CUDA too: it cannot be loaded without CUDA, but its symbols can be looked at."""
+    return folder / side.name / "audit" / f"{side.library}.abi3.so"
+
+
+def _libraries(folder: Path, side: Side, linked: list[str], objects: list[str]) -> Iterator[tuple[Path, list[str]]]:
+    if linked:
+        yield library_path(folder, side), linked
+    if objects and objects != linked:
+        yield audit_path(folder, side), objects
+
+
+def _is_linked(unit: str, toolchain: Toolchain) -> bool:
+    return toolchain.torch.has_cuda or not unit.endswith(CUDA_SUFFIX)
 
 
 def _wanted(side: Side, toolchain: Toolchain) -> tuple[str, ...]:
@@ -217,10 +223,20 @@ def _collect(side: Side, toolchain: Toolchain, folder: Path) -> BuiltSide:
         units.append(
             BuiltUnit(unit, target, target.exists(), _text(Path(f"{target}.log")), ptx if ptx.exists() else None)
         )
-    library = library_path(folder, side)
-    complete = all(unit.compiled for unit in units if toolchain.torch.has_cuda or not unit.path.endswith(CUDA_SUFFIX))
-    linked = library.exists() and complete
-    return BuiltSide(side, tuple(units), library if linked else None, _text(Path(f"{library}.log")) if complete else "")
+    library, audit = library_path(folder, side), audit_path(folder, side)
+    linkable = [unit for unit in units if _is_linked(unit.path, toolchain)]
+    complete = bool(linkable) and all(unit.compiled for unit in linkable)
+    linked = complete and library.exists()
+    whole = all(unit.compiled for unit in units)
+    if len(linkable) == len(units):
+        audit = library
+    return BuiltSide(
+        side,
+        tuple(units),
+        library if linked else None,
+        _text(Path(f"{library}.log")) if complete else "",
+        audit if whole and audit.exists() else None,
+    )
 
 
 def _text(path: Path) -> str:

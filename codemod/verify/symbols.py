@@ -17,7 +17,7 @@ NAMED_AT_MOST = 10
 class Audit:
     """The torch side of a library's undefined symbols. `minimum` is None where it uses no shim."""
 
-    path: Path
+    name: str
     unstable: tuple[str, ...]
     shims: int
     minimum: str | None
@@ -32,8 +32,11 @@ class Audit:
         return "STABLE" if self.shims else "NO-TORCH"
 
 
-def audit(library: Path) -> Audit:
-    """Look at the symbols of `library`. Raises Refusal where torch-abi-audit is missing or cannot read the file."""
+def audit(library: Path, name: str = "") -> Audit:
+    """Look at the symbols of `library`, called `name` in reports.
+
+    Raises Refusal where torch-abi-audit is missing or cannot read the file.
+    """
     try:
         from torch_abi_audit import inspect_extension
     except ImportError as error:
@@ -43,7 +46,7 @@ def audit(library: Path) -> Audit:
         raise Refusal(f"torch-abi-audit cannot read {library}: {report.error}")
     torch = report.torch
     return Audit(
-        library,
+        name or library.name,
         tuple(torch.unstable_symbols),
         torch.stable_shim_count,
         torch.min_torch_version,
@@ -58,11 +61,11 @@ def symbols_step(target: str, stable: Audit, before: Audit | None = None, remain
     `before` and `remainder` are the legacy library before and after the migration; their counts are reported.
     """
     diagnostics = list(_judge(stable, target))
-    parts = [f"{stable.path.name} is {stable.verdict}: {len(stable.unstable)} unstable, {stable.shims} shim symbols"]
+    parts = [f"{stable.name} is {stable.verdict}: {len(stable.unstable)} unstable, {stable.shims} shim symbols"]
     parts.append(f"needs torch {stable.minimum or 'of any version'}, target {target}")
     if before is not None:
         after = "" if remainder is None else f" -> {len(remainder.unstable)}"
-        parts.append(f"{before.path.name} unstable {len(before.unstable)}{after}")
+        parts.append(f"{before.name} unstable {len(before.unstable)}{after}")
     figures = {
         name: _figures(report)
         for name, report in (("stable", stable), ("legacy", before), ("remainder", remainder))
@@ -73,8 +76,7 @@ def symbols_step(target: str, stable: Audit, before: Audit | None = None, remain
 
 def _judge(stable: Audit, target: str) -> list[Diagnostic]:
     found = [
-        finding(codes.UNSTABLE_SYMBOL, f"{stable.path.name} needs {symbol}")
-        for symbol in stable.unstable[:NAMED_AT_MOST]
+        finding(codes.UNSTABLE_SYMBOL, f"{stable.name} needs {symbol}") for symbol in stable.unstable[:NAMED_AT_MOST]
     ]
     rest = len(stable.unstable) - NAMED_AT_MOST
     if rest > 0:
@@ -84,7 +86,7 @@ def _judge(stable: Audit, target: str) -> list[Diagnostic]:
         found.append(
             finding(
                 codes.NEWER_THAN_TARGET,
-                f"{stable.path.name} needs torch {stable.minimum} for {needed}; target {target}",
+                f"{stable.name} needs torch {stable.minimum} for {needed}; target {target}",
             )
         )
     if stable.unknown:

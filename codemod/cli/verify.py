@@ -1,0 +1,88 @@
+"""`torch-stabilize verify`: the evidence that nothing but the ABI changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("names", metavar="GROUP|FILE...", nargs=-1, required=True)
+@click.option(
+    "--legacy",
+    metavar="REVISION|DIR",
+    help="The tree before the migration.  [default: the last commit in which the group is legacy]",
+)
+@click.option("--target", metavar="VERSION", help="Oldest torch that has to run the binary, like 2.11.")
+@click.option("--build-dir", metavar="DIR", type=FOLDER, help="Where to build.  [default: build/torch-stabilize]")
+@click.option("--golden", metavar="DIR", type=FOLDER, help="The folder with GROUP/cases.toml.  [default: golden]")
+@click.option("--include", metavar="DIR", multiple=True, type=FOLDER, help="Another include folder, for both sides.")
+@click.option("--define", metavar="NAME[=VALUE]", multiple=True, help="Another definition, for both sides.")
+@click.option(
+    "--torch-headers", metavar="DIR", type=FOLDER, help="Stable headers of another torch than the installed one."
+)
+@click.option("--cuda-arch", metavar="ARCH", default="90a", show_default=True, help="GPU architecture to compile for.")
+@click.option(
+    "--std", "standard", metavar="STD", default="c++20", show_default=True, help="C++ standard of both sides."
+)
+@click.option("-j", "--jobs", type=int, default=0, help="Parallel compilations.  [default: one per processor]")
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Write the result as JSON; - prints it.",
+)
+def command(
+    names: tuple[str, ...],
+    legacy: str | None,
+    target: str | None,
+    build_dir: Path | None,
+    golden: Path | None,
+    include: tuple[Path, ...],
+    define: tuple[str, ...],
+    torch_headers: Path | None,
+    cuda_arch: str,
+    standard: str,
+    jobs: int,
+    json_file: Path | None,
+) -> int:
+    """Prove a migrated group: compile, symbols, device code, launches, operators, golden outputs.
+
+    The stable side is the work tree, the legacy side the tree before the migration. Exit code 1 says that something
+    differs.
+    """
+    from codemod.cli.workspace import write_report_file
+    from codemod.report.terminal import console
+    from codemod.repository.snapshot import open_snapshot
+    from codemod.verify.build import BuildOptions
+    from codemod.verify.group import Request, verify_group
+    from codemod.verify.progress import counting
+    from codemod.verify.sides import HeaderOptions
+    from codemod.verify.table import print_verification
+
+    request = Request(
+        names,
+        target,
+        legacy,
+        build_dir,
+        golden,
+        HeaderOptions(tuple(folder.resolve() for folder in include), torch_headers),
+        BuildOptions(jobs, standard, cuda_arch),
+        define,
+    )
+    with counting("Verifying") as progress:
+        verification = verify_group(open_snapshot(Path()), request, progress=progress)
+    if json_file is not None and str(json_file) == "-":
+        click.echo(verification.to_json(), nl=False)
+        return 0 if verification.passed else 1
+    if json_file is not None:
+        write_report_file(json_file, verification.to_json())
+    print_verification(verification, console())
+    return 0 if verification.passed else 1
+
+
+verify_command = command

@@ -1,0 +1,80 @@
+"""The `compile` step: what did not compile or link, at the place and with the rule to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from codemod.model import Diagnostic, Plan, Severity
+from codemod.verify import codes
+from codemod.verify.build import CUDA_SUFFIX, BuiltSide
+from codemod.verify.errors import edited_lines, error_diagnostics
+from codemod.verify.result import Step, finding
+from codemod.verify.setup import LEGACY, REMAINDER, STABLE
+from codemod.verify.toolchain import Toolchain
+
+_CODES = {
+    LEGACY: codes.LEGACY_DOES_NOT_COMPILE,
+    REMAINDER: codes.REMAINDER_DOES_NOT_COMPILE,
+    STABLE: codes.STABLE_DOES_NOT_COMPILE,
+}
+_HELP = {
+    LEGACY: "the tree before the migration does not build here",
+    REMAINDER: "this unit stayed legacy and compiled before the migration",
+    STABLE: "only torch's stable headers are reachable",
+}
+
+
+def compile_step(
+    built: Mapping[str, BuiltSide],
+    notes: tuple[Diagnostic, ...],
+    tools: Toolchain,
+    units: Iterable[tuple[str, str]],
+    plan: Plan | None = None,
+) -> Step:
+    """Every failed unit and library of the sides, and units that were left out; `units` are the group's."""
+    rules = edited_lines(plan) if plan is not None else None
+    found: list[Diagnostic] = []
+    for name, side in built.items():
+        for unit in side.failed:
+            found += error_diagnostics(
+                _CODES[name],
+                unit.path,
+                unit.log,
+                side.side.tree,
+                rules=rules if name != LEGACY else None,
+                help=_HELP[name],
+            )
+        if side.link_log and side.library is None:
+            found.append(finding(codes.DOES_NOT_LINK, f"{side.side.library} ({name}): {_last_lines(side.link_log)}"))
+    found += _left_out(built, tools, units)
+    compiled = {name: sum(unit.compiled for unit in side.units) for name, side in built.items()}
+    counts = ", ".join(f"{compiled[name]} of {len(side.units)} {name}" for name, side in built.items())
+    figures = {
+        name: {"units": len(side.units), "compiled": compiled[name], "linked": side.library is not None}
+        for name, side in built.items()
+    }
+    launcher = "" if tools.launcher is None else f", through {tools.launcher.rpartition('/')[2]}"
+    return Step.judged("compile", f"units compiled: {counts}{launcher}", (*found, *notes), figures)
+
+
+def _left_out(
+    built: Mapping[str, BuiltSide], tools: Toolchain, units: Iterable[tuple[str, str]]
+) -> Iterable[Diagnostic]:
+    for old, new in units:
+        for path, side in ((old, built[LEGACY]), (new, built[STABLE])):
+            if side.unit(path) is not None:
+                continue
+            if path.endswith(CUDA_SUFFIX) and tools.nvcc is None:
+                text, severity = "not compiled: nvcc is not installed here", Severity.NOTE
+            elif path in side.side.units:
+                text, severity = "not compiled", Severity.WARNING
+            else:
+                text, severity = (
+                    f"not compiled: not a source of {side.side.library} in a build possible here",
+                    Severity.WARNING,
+                )
+            yield finding(codes.NOT_COMPILED, text, severity=severity, path=path)
+
+
+def _last_lines(log: str) -> str:
+    return " | ".join(line for line in log.splitlines() if line.strip())[-1000:]

@@ -1,0 +1,112 @@
+"""`verify`: both sides of a group built and compared, step by step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codemod.model import Plan
+from codemod.repository.snapshot import Snapshot
+from codemod.verify.build import CUDA_SUFFIX, BuildOptions, BuiltSide, build
+from codemod.verify.compilation import compile_step
+from codemod.verify.device_code import UnitPair, device_code_step
+from codemod.verify.golden.cases import CASES_FILE, CaseFile, load_cases, load_group
+from codemod.verify.headers import write_if_changed
+from codemod.verify.launches import launches_step
+from codemod.verify.loaded import loaded_steps
+from codemod.verify.result import Step, Verification
+from codemod.verify.setup import LEGACY, REMAINDER, STABLE, Setup
+from codemod.verify.sides import HeaderOptions
+from codemod.verify.symbols import Audit, audit, symbols_step
+from codemod.verify.toolchain import Toolchain, find_toolchain
+from codemod.verify.trees import Tree, forget_trees, legacy_tree, read_tree
+
+BUILD_DIR = "build/torch-stabilize"
+DEFAULT_TARGET = "2.11"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to verify and how. `legacy` is a revision or a folder; None looks for the last commit before."""
+
+    names: tuple[str, ...]
+    target: str | None = None
+    legacy: str | None = None
+    build_dir: Path | None = None
+    golden: Path | None = None  # the folder with <group>/cases.toml; None looks in the project and its repository
+    headers: HeaderOptions = field(default_factory=HeaderOptions)
+    options: BuildOptions = field(default_factory=BuildOptions)
+    defines: tuple[str, ...] = ()
+    plan: Plan | None = None  # of the migration, so that compiler errors name the rule
+
+
+def verify_group(
+    snapshot: Snapshot,
+    request: Request,
+    toolchain: Toolchain | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Build the legacy and the stable side of a group and compare them.
+
+    The stable side is the work tree of `snapshot`; nothing is written outside of the build directory. Raises Refusal
+    for what cannot be done at all: an unknown group or revision, a group that is not migrated, no compiler, no torch.
+    """
+    begun = time.monotonic()
+    tools = toolchain or find_toolchain()
+    work = read_tree(snapshot, "the work tree")
+    folder = (request.build_dir or snapshot.root / work.layout.project_root / BUILD_DIR).resolve()
+    write_if_changed(folder / ".gitignore", "*\n")
+    legacy, group = legacy_tree(work, request.names, request.legacy, folder)
+    forget_trees(folder, legacy.label)
+    target = request.target or work.config.target or DEFAULT_TARGET
+    setup = Setup(legacy, work, group, target, folder, tools, request.headers, request.defines)
+    sides, notes = setup.sides()
+    built = {side.side.name: side for side in build(sides, tools, folder, request.options, progress=progress)}
+    cases = find_cases(work, group.name, request.golden)
+    steps = (
+        compile_step(built, notes, tools, setup.units, request.plan),
+        _symbols(built, target),
+        _device_code(setup, built),
+        launches_step(setup.documents()),
+        *loaded_steps(built, cases, progress),
+    )
+    return Verification(group.name, target, tools.torch.version, legacy.label, steps, time.monotonic() - begun)
+
+
+def find_cases(work: Tree, group: str, folder: Path | None) -> CaseFile | None:
+    """The golden cases of `group`: in `folder`, which must have them, or in the project's or repository's golden/."""
+    if folder is not None:
+        return load_group(folder, group)
+    root = work.snapshot.root
+    for place in dict.fromkeys((root / work.layout.project_root, root)):
+        path = place / "golden" / group / CASES_FILE
+        if path.is_file():
+            return load_cases(path)
+    return None
+
+
+def _symbols(built: Mapping[str, BuiltSide], target: str) -> Step:
+    stable = _audit(built[STABLE])
+    if stable is None:
+        return Step.skipped("symbols", "the stable library could not be built")
+    remainder = built.get(REMAINDER)
+    return symbols_step(target, stable, _audit(built[LEGACY]), None if remainder is None else _audit(remainder))
+
+
+def _audit(side: BuiltSide) -> Audit | None:
+    return None if side.audited is None else audit(side.audited, side.side.library)
+
+
+def _device_code(setup: Setup, built: Mapping[str, BuiltSide]) -> Step:
+    pairs, missing = [], []
+    for old, new in setup.units:
+        if not old.endswith(CUDA_SUFFIX):
+            continue
+        legacy, stable = built[LEGACY].unit(old), built[STABLE].unit(new)
+        if legacy is None or stable is None or legacy.ptx is None or stable.ptx is None:
+            missing.append(new)
+        else:
+            pairs.append(UnitPair(legacy, stable))
+    return device_code_step(pairs, missing)

@@ -1,0 +1,84 @@
+"""What the libraries do once they are loaded: the operators they register, and the golden outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from codemod.model import Diagnostic, Refusal, Severity
+from codemod.verify import codes
+from codemod.verify.build import BuiltSide
+from codemod.verify.golden.cases import CaseFile
+from codemod.verify.golden.process import LoadError, Worker
+from codemod.verify.golden.session import Progress, Run, absent_devices, check_run, compare_runs, golden_step, run_cases
+from codemod.verify.operators import operators_step
+from codemod.verify.result import Step, finding
+from codemod.verify.setup import LEGACY, REMAINDER, STABLE
+
+OPERATORS, GOLDENS = "operators", "golden outputs"
+
+
+def loaded_steps(
+    built: Mapping[str, BuiltSide], cases: CaseFile | None, progress: Progress | None = None
+) -> tuple[Step, Step]:
+    """The `operators` and `golden outputs` steps; what remained legacy is loaded beside the stable library."""
+    after = [built[name] for name in (REMAINDER, STABLE) if name in built]
+    unlinked = [side.side.library for side in (built[LEGACY], *after) if side.library is None]
+    if unlinked:
+        reason = f"{', '.join(unlinked)} could not be built"
+        return Step.skipped(OPERATORS, reason), Step.skipped(GOLDENS, reason)
+    with ExitStack() as stack:
+        legacy_library = built[LEGACY].library
+        assert legacy_library is not None
+        try:
+            legacy = stack.enter_context(Worker([legacy_library]))
+        except LoadError as error:
+            return _unloadable(str(error))
+        try:
+            stable = stack.enter_context(Worker([side.library for side in after if side.library is not None]))
+        except LoadError as error:
+            fault = finding(codes.DOES_NOT_LOAD, f"after the migration: {error}")
+            return Step.judged(OPERATORS, "the libraries do not load", (fault,)), Step.skipped(
+                GOLDENS, "no library to run"
+            )
+        return operators_step(legacy.operators(), stable.operators()), _goldens(cases, legacy, stable, progress)
+
+
+def _unloadable(error: str) -> tuple[Step, Step]:
+    """A project without a CPU build cannot be loaded here, before or after; that is no fault of the migration."""
+    note = finding(codes.NOT_COMPILED, f"the legacy library does not load here: {error}", severity=Severity.WARNING)
+    reason = "the legacy library does not load on this machine"
+    return Step.skipped(OPERATORS, reason, (note,)), Step.skipped(GOLDENS, reason)
+
+
+def _goldens(cases: CaseFile | None, legacy: Worker, stable: Worker, progress: Progress | None) -> Step:
+    if cases is None:
+        return Step.skipped(GOLDENS, "the group has no cases.toml")
+    before = run_cases(cases, legacy, progress=progress)
+    after = run_cases(cases, stable, progress=progress)
+    recorded = _recorded(cases, before)
+    return golden_step(compare_runs(cases, before, after), (*recorded, *absent_devices(before)), GOLDENS)
+
+
+def _recorded(cases: CaseFile, before: Run) -> tuple[Diagnostic, ...]:
+    """What the recorded outputs say of the legacy library here: other machines give other last bits."""
+    try:
+        checked = check_run(cases, before)
+    except Refusal as refusal:
+        return (finding(codes.GOLDEN_REFUSED, str(refusal)),)
+    found: list[Diagnostic] = []
+    for device in checked:
+        faults = [item for item in device.diagnostics if item.severity is Severity.ERROR]
+        missing = [item for item in faults if item.code == codes.GOLDEN_MISSING]
+        stale = [item for item in faults if item.code == codes.GOLDEN_STALE]
+        if missing:
+            text = f"{len(missing)} cases have no recorded output on {device.device}"
+            found.append(
+                finding(codes.GOLDEN_MISSING, text, severity=Severity.NOTE, help="torch-stabilize golden record")
+            )
+        found += stale
+        others = len(faults) - len(missing) - len(stale)
+        if others:
+            text = f"{others} recorded outputs differ from the legacy library here, on {device.device}"
+            found.append(finding(codes.OTHER_MACHINE, text, severity=Severity.WARNING))
+    return tuple(found)

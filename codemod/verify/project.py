@@ -1,0 +1,77 @@
+"""What the build files say of the libraries, as what has to be compiled here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from codemod.repository.targets import Target, read_targets
+from codemod.repository.units import Units
+from codemod.verify.build import CUDA_SUFFIX
+from codemod.verify.sides import Library
+from codemod.verify.trees import Tree
+
+_OF_GPU = re.compile(r"CUDA|GPU|NVCC|HIP|ROCM|MUSA|XPU", re.I)
+_OF_OTHER_GPU = re.compile(r"HIP|ROCM|MUSA|XPU|METAL|MPS", re.I)
+_NEGATED = re.compile(r"^\s*(?:NOT\b|not\b|!)")
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """The two libraries of a tree; None where a tree has no such library."""
+
+    legacy: Library | None
+    stable: Library | None
+
+
+def read_libraries(
+    tree: Tree, units: Iterable[str], *, with_cuda: bool, defines: tuple[str, ...] = (), legacy: str | None = None
+) -> Libraries:
+    """The library that owns the legacy `units` of a group, or is called `legacy`, and the stable one.
+
+    `with_cuda` says that sources of GPU builds can be linked; otherwise, only CUDA sources stay, to be compiled.
+    Projects whose build files compute their sources get every unit of the folder.
+    """
+    layout = tree.layout
+    targets = read_targets(tree.snapshot, layout)
+    wanted = set(units)
+    owners = [target for target in targets if not target.is_stable and wanted & {s.path for s in target.sources}]
+    name = legacy or (owners[0].name.rpartition(".")[2] if owners else layout.legacy_library)
+    everything = Units(tree.snapshot, tree.layout, tree.config)
+    before = _sources(targets, name, False, with_cuda) or everything.legacy
+    stable = _sources(targets, layout.stable_library, True, with_cuda)
+    stable = stable or tuple(unit for unit in everything.all if layout.is_stable(unit))
+    # A source belongs to one library; what stands in both build files' targets was moved in one of them alone.
+    present = tree.snapshot.exists
+    return Libraries(
+        _library(tree, name, [unit for unit in before if present(unit) and unit not in stable], defines),
+        _library(tree, layout.stable_library, [unit for unit in stable if present(unit)], defines),
+    )
+
+
+def _library(tree: Tree, name: str, units: Iterable[str], defines: tuple[str, ...]) -> Library | None:
+    units = tuple(units)
+    folders = dict.fromkeys(folder or "." for folder in tree.layout.include_roots)
+    return Library(name, units, tuple(folders), defines) if units else None
+
+
+def _sources(targets: Iterable[Target], name: str, stable: bool, with_cuda: bool) -> tuple[str, ...]:
+    """The sources of the first build system that names the library with its sources spelled out."""
+    for target in targets:
+        same = target.name.rpartition(".")[2] == name or (stable and target.is_stable)
+        if same and target.is_stable == stable and not target.is_computed and target.sources:
+            return tuple(
+                dict.fromkeys(
+                    source.path for source in target.sources if _wanted(source.path, source.conditions, with_cuda)
+                )
+            )
+    return ()
+
+
+def _wanted(path: str, conditions: tuple[str, ...], with_cuda: bool) -> bool:
+    """Whether a source is part of the build this machine can do: CUDA where it can be compiled, never another GPU's."""
+    positive = [condition for condition in conditions if not _NEGATED.match(condition)]
+    if any(_OF_OTHER_GPU.search(condition) and not re.search("CUDA", condition, re.I) for condition in positive):
+        return False
+    return path.endswith(CUDA_SUFFIX) or with_cuda or not any(_OF_GPU.search(condition) for condition in positive)

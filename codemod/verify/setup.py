@@ -1,0 +1,120 @@
+"""What a verification builds: the sides of a group's migration, as far as this machine can compile them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from codemod.model import Diagnostic, Refusal
+from codemod.repository.detect import include_graph
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.layout import Group
+from codemod.source.document import Document
+from codemod.verify.build import CUDA_SUFFIX, Side, object_path
+from codemod.verify.project import Libraries, read_libraries
+from codemod.verify.sides import HeaderOptions, Library, legacy_side, stable_side
+from codemod.verify.toolchain import Toolchain
+from codemod.verify.trees import Tree, landed
+
+LEGACY, REMAINDER, STABLE = "legacy", "remainder", "stable"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The trees before (`legacy`) and after (`work`) the migration of `group`, and how to build them."""
+
+    legacy: Tree
+    work: Tree
+    group: Group
+    target: str
+    folder: Path
+    tools: Toolchain
+    headers: HeaderOptions
+    defines: tuple[str, ...] = ()
+
+    @cached_property
+    def units(self) -> tuple[tuple[str, str], ...]:
+        """The group's units, before and after. Raises Refusal where one has no place after the migration."""
+        return tuple((unit, self._landed(unit)) for unit in self.group.units)
+
+    def documents(self) -> Iterator[tuple[Document, Document]]:
+        """The group's files, before and after; a header that is gone is left out."""
+        find = landed(self.legacy, self.work)
+        for path in self.group.files:
+            place = find(path)
+            if place is not None:
+                yield self.legacy.snapshot.document(path), self.work.snapshot.document(place)
+
+    def sides(self) -> tuple[tuple[Side, ...], tuple[Diagnostic, ...]]:
+        """The sides to build, and notes on what is missing here.
+
+        Host units are all built, for they make the library; CUDA units that are not linked are built where they are of
+        the group or see a file that changed. Raises Refusal for a tree that builds no such library.
+        """
+        before, after = self.libraries
+        if before.legacy is None:
+            raise Refusal(f"{self.legacy.label} builds no legacy library", exit_code=2)
+        if after.stable is None:
+            raise Refusal(f"the work tree builds no {self.work.layout.stable_library}; migrate first", exit_code=2)
+        old, new = {unit for unit, _ in self.units}, {unit for _, unit in self.units}
+        affected = {unit for unit in (after.legacy.units if after.legacy else ()) if self.is_affected(unit)}
+        tree = self.legacy.snapshot.root
+        legacy, notes = self._legacy(LEGACY, tree, self._narrowed(before.legacy, old | affected))
+        stable = stable_side(
+            self.work.snapshot.root,
+            self._narrowed(after.stable, new),
+            self.tools,
+            self.folder,
+            self.target,
+            self.headers,
+        )
+        if after.legacy is None:
+            return (legacy, stable), notes
+        left, _ = self._legacy(REMAINDER, self.work.snapshot.root, self._narrowed(after.legacy, affected))
+        same = [unit for unit in left.units if unit in legacy.units and unit not in affected]
+        reused = {unit: object_path(self.folder, legacy, unit) for unit in same}
+        return (legacy, replace(left, reused=reused), stable), notes
+
+    @cached_property
+    def libraries(self) -> tuple[Libraries, Libraries]:
+        """The libraries before and after."""
+        with_cuda = self.tools.torch.has_cuda
+        before = read_libraries(self.legacy, self.group.units, with_cuda=with_cuda, defines=self.defines)
+        name = before.legacy.name if before.legacy is not None else None
+        return before, read_libraries(self.work, (), with_cuda=with_cuda, defines=self.defines, legacy=name)
+
+    def is_affected(self, unit: str) -> bool:
+        """Whether the unit, or a header it sees, is not what it was before the migration."""
+        if not self.legacy.snapshot.exists(unit) or not self.work.snapshot.exists(unit):
+            return True
+        before, after = self._graphs
+        seen, sees = before.closure([unit]), after.closure([unit])
+        if set(seen) != set(sees):
+            return True
+        return any(self.legacy.snapshot.read(path) != self.work.snapshot.read(path) for path in (unit, *seen))
+
+    @cached_property
+    def _graphs(self) -> tuple[IncludeGraph, IncludeGraph]:
+        before, after = self.legacy, self.work
+        return (
+            include_graph(before.snapshot, before.layout, before.config),
+            include_graph(after.snapshot, after.layout, after.config),
+        )
+
+    def _legacy(self, name: str, tree: Path, library: Library) -> tuple[Side, tuple[Diagnostic, ...]]:
+        return legacy_side(name, tree, library, self.tools, self.folder, self.headers)
+
+    def _narrowed(self, library: Library, cuda: set[str]) -> Library:
+        """`library` with the CUDA units of `cuda` alone, unless they are all linked here."""
+        if self.tools.torch.has_cuda:
+            return library
+        units = tuple(unit for unit in library.units if not unit.endswith(CUDA_SUFFIX) or unit in cuda)
+        return replace(library, units=units)
+
+    def _landed(self, unit: str) -> str:
+        place = landed(self.legacy, self.work)(unit)
+        if place is None:
+            raise Refusal(f"{unit} is in {self.legacy.label} and has no place in the work tree", exit_code=2)
+        return place

@@ -1,0 +1,145 @@
+"""The tree of the legacy side: a commit laid out in the build directory, or a folder somebody names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from codemod.config import Config, load_config
+from codemod.model import Refusal
+from codemod.repository import git
+from codemod.repository.detect import detect_layout
+from codemod.repository.groups import resolve_group
+from codemod.repository.layout import Group, Layout
+from codemod.repository.snapshot import Snapshot
+
+SEARCHED_COMMITS = 60
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree as a verification sees it. `label` says where it came from: a commit or a folder."""
+
+    label: str
+    snapshot: Snapshot
+    config: Config
+    layout: Layout
+
+
+def read_tree(snapshot: Snapshot, label: str) -> Tree:
+    """The tree of `snapshot`, with its settings and layout. Raises Refusal."""
+    config = load_config(snapshot)
+    return Tree(label, snapshot, config, detect_layout(snapshot, config))
+
+
+def folder_tree(folder: Path, start: str) -> Tree:
+    """The tree in `folder`, which need not be a repository."""
+    root = folder.resolve()
+    files = sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(root).parts
+    )
+    return read_tree(Snapshot(root, tuple(files), start=start), str(folder))
+
+
+def legacy_tree(work: Tree, names: tuple[str, ...], wanted: str | None, build_dir: Path) -> tuple[Tree, Group]:
+    """The tree before the migration of the group `names`, and the group in it.
+
+    `wanted` is a folder or a revision; without it, the last commit in which the group is legacy, looked for from the
+    last commit back. Raises Refusal where there is none.
+    """
+    start = work.snapshot.start
+    if wanted is not None and Path(wanted).is_dir():
+        tree = folder_tree(Path(wanted), start)
+        return tree, _resolve(tree, names)
+    root = work.snapshot.root
+    if wanted is not None:
+        tree = commit_tree(root, _commit(root, wanted), build_dir, start)
+        return tree, _resolve(tree, names)
+    last_refusal: Refusal | None = None
+    for commit in _candidates(root, work.layout):
+        tree = commit_tree(root, commit, build_dir, start)
+        try:
+            group = resolve_group(tree.snapshot, tree.layout, tree.config, names)
+        except Refusal as refusal:
+            last_refusal = last_refusal or refusal
+            continue
+        if group.units and any(not work.snapshot.exists(path) for path in group.units):
+            return tree, group
+    if last_refusal is not None:
+        raise last_refusal
+    raise Refusal(f"{', '.join(names)} is not migrated: its units are where they were in every commit", exit_code=2)
+
+
+def commit_tree(root: Path, commit: str, build_dir: Path, start: str) -> Tree:
+    """Lay `commit` out in `build_dir`, unless it is there, and read it. Others that were laid out before are removed.
+
+    Neither the index nor the list of work trees of the repository is touched.
+    """
+    home = build_dir / "trees"
+    place = home / commit[:12]
+    done = home / f"{commit[:12]}.done"
+    if not done.exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "GIT_INDEX_FILE": str(home / "index")}
+        for arguments in (["read-tree", commit], ["checkout-index", "--all", "--force", f"--prefix={place}/"]):
+            ran = subprocess.run(["git", *arguments], cwd=root, env=environment, capture_output=True, check=False)
+            if ran.returncode:
+                words = ran.stderr.decode("utf-8", "replace").strip()
+                raise Refusal(f"cannot lay out {commit[:12]}: {words}")
+        done.touch()
+    listed = git.run(root, "ls-tree", "-r", "-z", "--name-only", commit).output
+    files = sorted(os.fsdecode(name) for name in listed.split(b"\0") if name)
+    present = tuple(name for name in files if (place / name).is_file())
+    return read_tree(Snapshot(place.resolve(), present, start=start), commit[:12])
+
+
+def forget_trees(build_dir: Path, keep: str) -> None:
+    """Remove the commits laid out before, but `keep`."""
+    for path in (build_dir / "trees").glob("*"):
+        if path.is_dir() and path.name != keep:
+            shutil.rmtree(path, ignore_errors=True)
+            path.with_name(f"{path.name}.done").unlink(missing_ok=True)
+
+
+def landed(legacy: Tree, work: Tree) -> Callable[[str], str | None]:
+    """Where a file of the legacy tree is after the migration: at its landing place, or where it was; else None."""
+
+    def find(path: str) -> str | None:
+        for place in (work.layout.landing(path), legacy.layout.landing(path), path):
+            if work.snapshot.exists(place):
+                return place
+        return None
+
+    return find
+
+
+def _resolve(tree: Tree, names: tuple[str, ...]) -> Group:
+    group = resolve_group(tree.snapshot, tree.layout, tree.config, names)
+    if not group.units:
+        raise Refusal(f"{', '.join(names)} is stable already in {tree.label}; name an older --legacy", exit_code=2)
+    return group
+
+
+def _candidates(root: Path, layout: Layout) -> Iterator[str]:
+    """The last commit, then the commits before each change of the stable folder, newest first."""
+    yield git.head(root)
+    folder = layout.stable_root or "."
+    shown = git.run(root, "log", "--format=%H", f"--max-count={SEARCHED_COMMITS}", "--", folder)
+    for commit in shown.output.decode().split():
+        parent = git.run(root, "rev-parse", "--verify", "-q", f"{commit}^")
+        if parent.ok:
+            yield parent.output.decode().strip()
+
+
+def _commit(root: Path, revision: str) -> str:
+    answer = git.run(root, "rev-parse", "--verify", "-q", f"{revision}^{{commit}}")
+    if not answer.ok:
+        raise Refusal(f"neither a folder nor a revision: {revision}", exit_code=2)
+    return answer.output.decode().strip()
