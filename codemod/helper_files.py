@@ -93,7 +93,9 @@ def _dispatch(
         needs.append("torch/headeronly/core/Dispatch_v2.h")
     if snapshot.exists(path):
         return extended(snapshot, path, needs, text)
-    return NewFile(path, render("stable_dispatch.h.j2", includes=needs, macros=text.rstrip()).encode(), "stable_dispatch.h.j2")
+    return NewFile(
+        path, render("stable_dispatch.h.j2", includes=needs, macros=text.rstrip()).encode(), "stable_dispatch.h.j2"
+    )
 
 
 def _aten(snapshot: Snapshot, layout: Layout, ops: Sequence[str]) -> tuple[FileEdit, ...] | NewFile | None:
@@ -125,7 +127,9 @@ def extended(snapshot: Snapshot, path: str, includes: Sequence[str], code: str) 
     guard = re.search(rb"\n#endif[^\n]*\s*\Z", data) if b"#pragma once" not in data else None
     place = guard.start() + 1 if guard else len(data)
     start = b"" if data[:place].endswith(b"\n") else b"\n"
-    edits.append(FileEdit(path, Edit(Span(place, place), start + b"\n" + code.encode() + (b"\n" if guard else b""), RULE)))
+    edits.append(
+        FileEdit(path, Edit(Span(place, place), start + b"\n" + code.encode() + (b"\n" if guard else b""), RULE))
+    )
     return tuple(edits)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,19 @@ class GroupProject:
         """The context of one of the group's files."""
         return Context(self.project, self.documents[path])
 
+    def idle_headers(self, path: str, words: frozenset[str]) -> frozenset[str]:
+        """Headers of macros that `path` includes but, with only `words` left in it, uses no more."""
+        found = set()
+        for header in self.graph.direct(path):
+            document = self.documents.get(header)
+            if document is None or header in self.replaced or not is_macro_header(document):
+                continue
+            had = {macro.name for macro in document.macros}
+            used_before = any(re.search(rb"\b" + name.encode() + rb"\b", self.documents[path].code) for name in had)
+            if used_before and not had & words:
+                found.add(header)
+        return frozenset(found)
+
 
 def make_project(
     snapshot: Snapshot, layout: Layout, group: Group, target: str, config: Config | None = None, headers: str = ""
@@ -56,17 +70,39 @@ def make_project(
     surface = load_surface()
     finder = TypeFinder(tuple(documents[path] for path in sorted(documents)), known_returns())
     functions = _functions(documents.values())
-    project = Project(surface, target, finder.documents, finder, functions, {}, find_helpers(stable), switches(stable, surface), headers)
-    replaced = tuple(p for p in group.shared_headers if is_macro_header(documents[p]) and not layout.is_stable(p))
+    project = Project(
+        surface,
+        target,
+        finder.documents,
+        finder,
+        functions,
+        {},
+        find_helpers(stable),
+        switches(stable, surface),
+        frozenset(macro.name for document in (*finder.documents, *stable) for macro in document.macros),
+        frozenset((*group.files, *group.migrated)),
+        headers,
+    )
+    replaced = tuple(
+        p for p in group.shared_headers if is_macro_header(documents[p], surface=surface) and not layout.is_stable(p)
+    )
 
     def rewrite(document: Document) -> Sequence[Edit]:
         return rewrite_document(Context(project, document)).edits
 
     translation = translate([documents[p] for p in replaced], stable, surface, layout.stable_dispatch, rewrite)
-    check = find_dual_check(_top_headers(snapshot, layout)) or (DEFAULT_CHECK, f"{layout.source_root}/torch_utils.h".lstrip("/"))
+    check = find_dual_check(_top_headers(snapshot, layout)) or (
+        DEFAULT_CHECK,
+        f"{layout.source_root}/torch_utils.h".lstrip("/"),
+    )
     return GroupProject(
-        replace(project, dispatch=translation.macros), graph, documents, frozenset(replaced),
-        tuple(p for p in group.shared_headers if p not in replaced), translation, check,
+        replace(project, dispatch=translation.macros),
+        graph,
+        documents,
+        frozenset(replaced),
+        tuple(p for p in group.shared_headers if p not in replaced),
+        translation,
+        check,
     )
 
 

@@ -49,8 +49,13 @@ class Relocation:
         """Whether a header cannot be included in stable code as it is."""
         return holds_unstable_names(Document(path, self.snapshot.read(path)))
 
-    def respeller(self, path: str, uses_dispatch: bool) -> Callable[[str, str, bool], str | None]:
-        """How the includes of `path` are spelled after the run: None to leave a line, "" to drop it."""
+    def respeller(
+        self, path: str, uses_dispatch: bool, idle: frozenset[str] = frozenset()
+    ) -> Callable[[str, str, bool], str | None]:
+        """How the includes of `path` are spelled after the run: None to leave a line, "" to drop it.
+
+        `idle` are headers that the rewritten file has no use for.
+        """
         new_path = self.new_path(path)
         stays_legacy = new_path == path and not self.layout.is_stable(path)
 
@@ -58,6 +63,8 @@ class Relocation:
             target = self.graph.resolve(path, name, quoted=quoted)
             if target is None:
                 return None
+            if target in idle:
+                return ""
             wanted = self.new_path(target)
             if not stays_legacy and target in self.replaced:
                 if not uses_dispatch:

@@ -24,6 +24,7 @@ from codemod.surface.table import load_surface
 
 _TENSOR = re.compile(rb"\bTensor\b(?:\s*>)?(?:\s*const\b)?[\s&*]*\b([A-Za-z_]\w*)\b")
 _RECEIVER = re.compile(rb"([A-Za-z_]\w*)\s*(?:\.\s*value\s*\(\s*\)\s*)?(?:\.|->)\s*(?:template\s+)?\Z")
+_DEFINED = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:TORCH|AT|C10|CAFFE2)_\w+)", re.MULTILINE)
 _WORTH_A_LOOK = re.compile(rb"\b(?:at|c10|torch|caffe2)\b|\b(?:ATen|AT_|C10_|TORCH_|PYBIND11_)|\bCUDA_KERNEL_LOOP")
 
 
@@ -54,23 +55,25 @@ class Scan:
 def scan_tree(snapshot: Snapshot, layout: Layout, config: Config | None = None) -> Scan:
     """The sites of every C++ and CUDA file of the extension."""
     graph = include_graph(snapshot, layout, config or Config())
-    return Scan(tuple(site for path in graph.files for site in scan_file(path, snapshot.read(path))))
+    known = frozenset(name.decode() for path in graph.files for name in _DEFINED.findall(snapshot.read(path)))
+    return Scan(tuple(site for path in graph.files for site in scan_file(path, snapshot.read(path), known)))
 
 
-def scan_file(path: str, data: bytes) -> tuple[FoundSite, ...]:
-    """The sites of one file."""
+def scan_file(path: str, data: bytes, known: frozenset[str] = frozenset()) -> tuple[FoundSite, ...]:
+    """The sites of one file; `known` are macros that the project defines elsewhere."""
     if not _WORTH_A_LOOK.search(data) and b"Tensor" not in data:
         return ()
-    return tuple(_Scanner(Document(path, data)).sites())
+    return tuple(_Scanner(Document(path, data), known).sites())
 
 
 @dataclass(frozen=True)
 class _Scanner:
     document: Document
+    known: frozenset[str] = frozenset()
 
     def sites(self) -> Iterator[FoundSite]:
         surface = load_surface()
-        for site in find_sites(self.document, surface):
+        for site in find_sites(self.document, surface, (), self.known):
             if site.entry is not None and site.entry.form == "same":
                 continue
             if site.kind is SiteKind.BARE or (site.kind is SiteKind.METHOD and not self._is_tensors(site)):

@@ -14,8 +14,12 @@ from codemod.source.document import Fragment
 from codemod.source.scopes import argument_spans
 
 _OPERATORS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
-_PRINTERS = {"IntArrayRef": "sizes_to_string", "Device": "device_to_string", "DeviceType": "device_type_to_string",
-             "Layout": "layout_to_string"}
+_PRINTERS = {
+    "IntArrayRef": "sizes_to_string",
+    "Device": "device_to_string",
+    "DeviceType": "device_type_to_string",
+    "Layout": "layout_to_string",
+}
 _HELPER_OF = {"device_type_to_string": "device_to_string"}
 _NO_MESSAGE_PREFIX = ("TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ASSERTM", "TORCH_INTERNAL_ASSERT_DEBUG_ONLY")
 
@@ -26,8 +30,10 @@ _NO_MESSAGE_PREFIX = ("TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ASSERTM", "TORCH
     text="The header-only check throws std::runtime_error, which reaches Python as RuntimeError like before. It prints what\n"
     "has an operator<<: sizes, devices and layouts go through a small helper.",
     examples=(
-        Example('void f(const at::Tensor& x) { TORCH_CHECK(x.dim() == 2, "rank ", x.dim()); }',
-                'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "rank ", x.dim()); }'),
+        Example(
+            'void f(const at::Tensor& x) { TORCH_CHECK(x.dim() == 2, "rank ", x.dim()); }',
+            'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "rank ", x.dim()); }',
+        ),
     ),
 )
 def check(site: Site, context: Context) -> Outcome | None:
@@ -84,10 +90,14 @@ def printable(site: Site, context: Context, start: int) -> tuple[Rewrite, ...]:
     "values to the message where they matter.",
     confidence=Confidence.REVIEW,
     examples=(
-        Example("void f(int64_t a, int64_t b) { TORCH_CHECK_EQ(a, b); }",
-                "void f(int64_t a, int64_t b) { STD_TORCH_CHECK(a == b); }"),
-        Example("void f(int a, int b) { TORCH_CHECK_LE(a & 1, b); }",
-                "void f(int a, int b) { STD_TORCH_CHECK((a & 1) <= b); }"),
+        Example(
+            "void f(int64_t a, int64_t b) { TORCH_CHECK_EQ(a, b); }",
+            "void f(int64_t a, int64_t b) { STD_TORCH_CHECK(a == b); }",
+        ),
+        Example(
+            "void f(int a, int b) { TORCH_CHECK_LE(a & 1, b); }",
+            "void f(int a, int b) { STD_TORCH_CHECK((a & 1) <= b); }",
+        ),
     ),
 )
 def comparison(site: Site, context: Context) -> Outcome | None:
@@ -100,8 +110,12 @@ def comparison(site: Site, context: Context) -> Outcome | None:
     if arguments is None or whole is None or len(arguments) < 2 or sign is None:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     left, right, *message = arguments
-    parts: list[Part] = [b"STD_TORCH_CHECK(", *_operand(left, context, site), f" {sign} ".encode(),
-                         *_operand(right, context, site)]
+    parts: list[Part] = [
+        b"STD_TORCH_CHECK(",
+        *_operand(left, context, site),
+        f" {sign} ".encode(),
+        *_operand(right, context, site),
+    ]
     for span in message:
         parts += [b", ", span]
     return context.rewrite(whole, (*parts, b")"), entry.rule, entry=entry, also=_semicolon(whole, context))
@@ -139,7 +153,10 @@ def _semicolon(whole: Span, context: Context) -> tuple[Rewrite, ...]:
     "std::out_of_range by hand where callers catch them.",
     confidence=Confidence.REVIEW,
     examples=(
-        Example('void f(int n) { AT_ERROR("no kernel for ", n); }', 'void f(int n) { STD_TORCH_CHECK(false, "no kernel for ", n); }'),
+        Example(
+            'void f(int n) { AT_ERROR("no kernel for ", n); }',
+            'void f(int n) { STD_TORCH_CHECK(false, "no kernel for ", n); }',
+        ),
         Example("void f(int n) { TORCH_INTERNAL_ASSERT(n > 0); }", "void f(int n) { STD_TORCH_CHECK(n > 0); }"),
     ),
 )
@@ -175,11 +192,47 @@ def _error(site: Site, context: Context, arguments: tuple[Span, ...], extra: dic
     return context.rewrite(head, (b"STD_TORCH_CHECK(false" + comma,), "TSA203", also=printers, **extra)
 
 
-@rule("TSA204", "Warnings go through the C shim.", confidence=Confidence.REVIEW, text=(
-    "AOTI_TORCH_WARN shows its arguments as they are written, so a helper puts the message together first."
-), examples=(
-    Example('void f(int n) { TORCH_WARN("slow path for ", n); }', 'void f(int n) { STD_TORCH_WARN("slow path for ", n); }'),
-))
+@rule(
+    "TSA206",
+    "A project's CUDA_CHECK gives way to STD_CUDA_CHECK.",
+    text="Only where the macro comes from a header that stays behind and compares with cudaSuccess. Most such macros print and\n"
+    "exit; STD_CUDA_CHECK throws, hence the review. A macro that moves with the group is kept.",
+    confidence=Confidence.REVIEW,
+    examples=(
+        Example(
+            "#define CUDA_CHECK(e) do { if ((e) != cudaSuccess) abort(); } while (0)\nvoid f() { CUDA_CHECK(cudaGetLastError()); }",
+            "#define CUDA_CHECK(e) do { if ((e) != cudaSuccess) abort(); } while (0)\nvoid f() { CUDA_CHECK(cudaGetLastError()); }",
+            "the macro moves with the file",
+        ),
+    ),
+)
+def project_cuda_check(site: Site, context: Context) -> Outcome | None:
+    """`CUDA_CHECK(call)` of a header that legacy units keep."""
+    entry = site.entry
+    assert entry is not None
+    for document in context.project.documents:
+        for macro in document.macros:
+            if macro.name != site.name:
+                continue
+            body = document.code[macro.body.start : macro.body.end]
+            if document.path in context.project.moving or b"cudaSuccess" not in body:
+                return None
+            return context.replace(site, entry.stable, entry.rule, entry=entry)
+    return None
+
+
+@rule(
+    "TSA204",
+    "Warnings go through the C shim.",
+    confidence=Confidence.REVIEW,
+    text=("AOTI_TORCH_WARN shows its arguments as they are written, so a helper puts the message together first."),
+    examples=(
+        Example(
+            'void f(int n) { TORCH_WARN("slow path for ", n); }',
+            'void f(int n) { STD_TORCH_WARN("slow path for ", n); }',
+        ),
+    ),
+)
 def warning(site: Site, context: Context) -> Outcome | None:
     """TORCH_WARN, TORCH_WARN_ONCE."""
     entry = site.entry

@@ -87,6 +87,8 @@ class Project:
     dispatch: Mapping[str, DispatchMacro] = field(default_factory=dict)
     helpers: StableHelpers = field(default_factory=StableHelpers)
     switches: Mapping[frozenset[str], DispatchMacro] = field(default_factory=dict)  # the stable ones it has, by dtypes
+    macros: frozenset[str] = frozenset()  # every macro the group's files can see
+    moving: frozenset[str] = frozenset()  # files that get a new place
     headers: str = ""  # torch version of the headers in use; empty: the target's
 
 

@@ -26,12 +26,16 @@ _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::Device
     text="The guard keeps its place, its name and its scope. A guard that may stay empty is conditioned on is_cuda() where the\n"
     "code can run without a GPU.",
     examples=(
-        Example("void f(const at::Tensor& x) { const at::cuda::OptionalCUDAGuard guard(device_of(x)); }",
-                "void f(const torch::stable::Tensor& x) { const torch::stable::accelerator::DeviceGuard "
-                "guard(x.get_device_index()); }"),
-        Example("void f(const at::Tensor& x) { at::cuda::CUDAGuard guard{(char)x.get_device()}; }",
-                "void f(const torch::stable::Tensor& x) { torch::stable::accelerator::DeviceGuard "
-                "guard{x.get_device_index()}; }"),
+        Example(
+            "void f(const at::Tensor& x) { const at::cuda::OptionalCUDAGuard guard(device_of(x)); }",
+            "void f(const torch::stable::Tensor& x) { const torch::stable::accelerator::DeviceGuard "
+            "guard(x.get_device_index()); }",
+        ),
+        Example(
+            "void f(const at::Tensor& x) { at::cuda::CUDAGuard guard{(char)x.get_device()}; }",
+            "void f(const torch::stable::Tensor& x) { torch::stable::accelerator::DeviceGuard "
+            "guard{x.get_device_index()}; }",
+        ),
     ),
 )
 def guard(site: Site, context: Context) -> Outcome | None:
@@ -58,7 +62,9 @@ def _device_of(site: Site, context: Context) -> Outcome:
         walk = walk.parent
     if walk is not None and walk.type == "declaration" and "Guard" in text_of(walk.child_by_field_name("type") or walk):
         return Allowed("taken apart by the guard around it")
-    return context.diagnose(site, "TSA401", "device_of() is used outside of a guard", "use x.device() under x.is_cuda()")
+    return context.diagnose(
+        site, "TSA401", "device_of() is used outside of a guard", "use x.device() under x.is_cuda()"
+    )
 
 
 def _guard_argument(site: Site, context: Context) -> Node | None:
@@ -118,7 +124,9 @@ def device_index(node: Node, fragment: Fragment, context: Context) -> tuple[Part
         if node.type == "conditional_expression":
             return (b"(", span, b").index()")
         return (span, b".index()")
-    if kind.name in ("int64_t", "int", "int32_t", "char", "int8_t", "DeviceIndex", "long", "auto") or re.fullmatch(r"[\w.\->]+", text):
+    if kind.name in ("int64_t", "int", "int32_t", "char", "int8_t", "DeviceIndex", "long", "auto") or re.fullmatch(
+        r"[\w.\->]+", text
+    ):
         cast = node.child_by_field_name("value") if node.type == "cast_expression" else None
         return device_index(cast, fragment, context) if cast is not None else (span,)
     return None
@@ -169,10 +177,14 @@ def _receiver_of(node: Node) -> Node | None:
     text="A stream helper of the repository is used where there is one; otherwise one is generated. The device that was asked\n"
     "for is kept; without one it is the current device, as before.",
     examples=(
-        Example("void f() { cudaStream_t s = at::cuda::getCurrentCUDAStream(); }",
-                "void f() { cudaStream_t s = get_current_cuda_stream(); }"),
-        Example("void f() { auto s = at::cuda::getCurrentCUDAStream().stream(); }",
-                "void f() { auto s = get_current_cuda_stream(); }"),
+        Example(
+            "void f() { cudaStream_t s = at::cuda::getCurrentCUDAStream(); }",
+            "void f() { cudaStream_t s = get_current_cuda_stream(); }",
+        ),
+        Example(
+            "void f() { auto s = at::cuda::getCurrentCUDAStream().stream(); }",
+            "void f() { auto s = get_current_cuda_stream(); }",
+        ),
     ),
 )
 def stream(site: Site, context: Context) -> Outcome | None:
@@ -188,11 +200,14 @@ def stream(site: Site, context: Context) -> Outcome | None:
     fragment = context.fragment(site)
     if node is None:
         return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
-    role = {"get_current_cuda_stream": "get_current_cuda_stream", "torch_get_cuda_stream_from_pool": "get_cuda_stream_from_pool"}.get(
-        entry.stable
-    )
+    role = {
+        "get_current_cuda_stream": "get_current_cuda_stream",
+        "torch_get_cuda_stream_from_pool": "get_cuda_stream_from_pool",
+    }.get(entry.stable)
     if role is None:
-        return context.diagnose(site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}")
+        return context.diagnose(
+            site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}"
+        )
     arguments = node.child_by_field_name("arguments")
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
     inside: list[Part] = []
@@ -222,12 +237,20 @@ def _through_stream(node: Node) -> Node:
     return outer if receiver_type_parts(parent)[1] == "stream" and outer.type == "call_expression" else node
 
 
-@rule("TSA403", "Device properties are asked for once per device and kept.", text=(
-    "There is no shim for cudaDeviceProp; cudaGetDeviceProperties is slow. The helper asks once per device, also when several\n"
-    "threads come first."
-), examples=(
-    Example("int f() { return at::cuda::getCurrentDeviceProperties()->major; }", "int f() { return get_device_prop()->major; }"),
-))
+@rule(
+    "TSA403",
+    "Device properties are asked for once per device and kept.",
+    text=(
+        "There is no shim for cudaDeviceProp; cudaGetDeviceProperties is slow. The helper asks once per device, also when several\n"
+        "threads come first."
+    ),
+    examples=(
+        Example(
+            "int f() { return at::cuda::getCurrentDeviceProperties()->major; }",
+            "int f() { return get_device_prop()->major; }",
+        ),
+    ),
+)
 def properties(site: Site, context: Context) -> Outcome | None:
     """Properties, counts and the current device."""
     entry = site.entry
@@ -245,7 +268,9 @@ def properties(site: Site, context: Context) -> Outcome | None:
         return context.rewrite(context.fragment(site).span(node), (text,), entry.rule, helpers=("get_device_prop",))
     if last in ("set_device", "SetDevice"):
         return _checked(site, context, node, b"cudaSetDevice")
-    return context.diagnose(site, entry.rule, f"{site.name} has no stable form", f"use {entry.stable} of the CUDA runtime")
+    return context.diagnose(
+        site, entry.rule, f"{site.name} has no stable form", f"use {entry.stable} of the CUDA runtime"
+    )
 
 
 def _checked(site: Site, context: Context, node: Node | None, name: bytes) -> Outcome:
@@ -258,9 +283,17 @@ def _checked(site: Site, context: Context, node: Node | None, name: bytes) -> Ou
     return context.rewrite(fragment.span(node), parts, "TSA403", includes=("torch/csrc/stable/macros.h",))
 
 
-@rule("TSA404", "The cuBLAS handle comes from the C shim.", since="2.10", examples=(
-    Example("auto f() { return at::cuda::getCurrentCUDABlasHandle(); }", "auto f() { return get_current_cuda_blas_handle(); }"),
-))
+@rule(
+    "TSA404",
+    "The cuBLAS handle comes from the C shim.",
+    since="2.10",
+    examples=(
+        Example(
+            "auto f() { return at::cuda::getCurrentCUDABlasHandle(); }",
+            "auto f() { return get_current_cuda_blas_handle(); }",
+        ),
+    ),
+)
 def handles(site: Site, context: Context) -> Outcome | None:
     """`at::cuda::getCurrentCUDABlasHandle()`."""
     entry = site.entry
@@ -269,7 +302,9 @@ def handles(site: Site, context: Context) -> Outcome | None:
     return context.replace(site, name, entry.rule, helpers=("get_current_cuda_blas_handle",))
 
 
-@rule("TSA405", "Raw memory of the caching allocator comes from the C shim.", since="2.10", confidence=Confidence.REVIEW)
+@rule(
+    "TSA405", "Raw memory of the caching allocator comes from the C shim.", since="2.10", confidence=Confidence.REVIEW
+)
 def allocator(site: Site, context: Context) -> Outcome | None:
     """raw_alloc and raw_delete."""
     entry = site.entry

@@ -38,9 +38,11 @@ def type_lists(dtypes: str) -> tuple[str, ...]:
     "AT_DISPATCH_* over a family of dtypes becomes THO_DISPATCH_V2 over the same dtypes.",
     text="The set of dtypes is the same before and after, and is compared at every site.",
     examples=(
-        Example('void f(const at::Tensor& x) { AT_DISPATCH_FLOATING_TYPES_AND_HALF(x.scalar_type(), "f", [&] { g<scalar_t>(); }); }',
-                'void f(const torch::stable::Tensor& x) { THO_DISPATCH_V2(x.scalar_type(), "f", AT_WRAP(([&] { g<scalar_t>(); })), '
-                "AT_EXPAND(AT_FLOATING_TYPES), torch::headeronly::ScalarType::Half); }"),
+        Example(
+            'void f(const at::Tensor& x) { AT_DISPATCH_FLOATING_TYPES_AND_HALF(x.scalar_type(), "f", [&] { g<scalar_t>(); }); }',
+            'void f(const torch::stable::Tensor& x) { THO_DISPATCH_V2(x.scalar_type(), "f", AT_WRAP(([&] { g<scalar_t>(); })), '
+            "AT_EXPAND(AT_FLOATING_TYPES), torch::headeronly::ScalarType::Half); }",
+        ),
     ),
 )
 def families(site: Site, context: Context) -> Outcome | None:
@@ -113,10 +115,16 @@ def project_macro(site: Site, context: Context) -> Outcome | None:
     return context.replace(site, macro.stable, "TSA303", helpers=(f"dispatch:{site.name}",))
 
 
-@rule("TSA301", "The building blocks of dispatch get their header-only name.", examples=(
-    Example("#define CASES(...) AT_DISPATCH_CASE(at::ScalarType::Half, __VA_ARGS__)",
-            "#define CASES(...) THO_DISPATCH_CASE(torch::headeronly::ScalarType::Half, __VA_ARGS__)"),
-))
+@rule(
+    "TSA301",
+    "The building blocks of dispatch get their header-only name.",
+    examples=(
+        Example(
+            "#define CASES(...) AT_DISPATCH_CASE(at::ScalarType::Half, __VA_ARGS__)",
+            "#define CASES(...) THO_DISPATCH_CASE(torch::headeronly::ScalarType::Half, __VA_ARGS__)",
+        ),
+    ),
+)
 def building_block(site: Site, context: Context) -> Outcome | None:
     """AT_DISPATCH_SWITCH, AT_DISPATCH_CASE, AT_DISPATCH_V2."""
     entry = site.entry

@@ -44,10 +44,19 @@ class Definition:
         return re.sub(r"\\\r?\n|\s+", "", self.text.partition(self.name)[2])
 
 
-def is_macro_header(document: Document) -> bool:
-    """Whether a header defines macros and nothing else."""
+def is_macro_header(document: Document, *, surface: Surface | None = None) -> bool:
+    """Whether a header defines macros and nothing else; with `surface`, macros that dispatch over dtypes."""
     rest = re.sub(rb"^[ \t]*#(?:\\\r?\n|[^\n])*", b"", document.code, flags=re.MULTILINE)
-    return not rest.replace(b"\xef\xbb\xbf", b"").strip() and bool(document.macros)
+    if rest.replace(b"\xef\xbb\xbf", b"").strip() or not document.macros:
+        return False
+    if surface is None:
+        return True
+    words = {
+        w
+        for m in document.macros
+        for w in _WORD.findall(document.code[m.body.start : m.body.end].decode("utf-8", "replace"))
+    }
+    return any(entry.kind == "dispatch" for word in words if (entry := surface.macro(word)) is not None)
 
 
 def read_definitions(document: Document, edits: Sequence[Edit] = ()) -> tuple[Definition, ...]:
@@ -68,7 +77,9 @@ def _text(document: Document, macro: Macro, edits: Sequence[Edit]) -> str:
     return re.sub(r"^\s*#\s*define", "#define", text)
 
 
-def dtypes_of(name: str, definitions: Mapping[str, Sequence[Definition]], surface: Surface, depth: int = 0) -> frozenset[str]:
+def dtypes_of(
+    name: str, definitions: Mapping[str, Sequence[Definition]], surface: Surface, depth: int = 0
+) -> frozenset[str]:
     """The dtypes a macro dispatches over, through the macros it uses; the condition of a definition is part of a dtype."""
     found: set[str] = set()
     if depth > 12:

@@ -13,7 +13,6 @@ from codemod.surface.schemas import Op, choose
 from codemod.surface.table import Entry, TableError
 
 
-
 def choose_overload(arguments: tuple[Node, ...], receiver: bool, context: Context, site: Site) -> Op | None:
     """The overload these arguments mean, or None where none can be called through the dispatcher."""
     fragment = context.fragment(site)
@@ -40,7 +39,9 @@ def wrapper_call(site: Site, context: Context, entry: Entry, call: MethodCall) -
     """`x.cumsum(0)` -> `stable_aten::cumsum(x, 0)`."""
     op = choose_overload(call.arguments, True, context, site)
     if op is None:
-        return context.diagnose(site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", entry.note)
+        return context.diagnose(
+            site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", entry.note
+        )
     inside: list[Part] = list(call.receiver_parts())
     for argument in call.arguments:
         inside += [b", ", call.fragment.span(argument)]
@@ -51,7 +52,9 @@ def wrapper_function(site: Site, context: Context, entry: Entry, given: list[Nod
     """`torch::cumsum(x, 0)` -> `stable_aten::cumsum(x, 0)`."""
     op = choose_overload(tuple(given), False, context, site)
     if op is None:
-        return context.diagnose(site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", entry.note)
+        return context.diagnose(
+            site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", entry.note
+        )
     return _wrapped(context, None, site, op, ())
 
 

@@ -10,6 +10,7 @@ from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
 from codemod.rules.rewrite import Rewrite, flatten, nest
+from codemod.rules.shared import ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
 
 
@@ -23,7 +24,7 @@ class Rewritten:
     helpers: frozenset[str]
     sites: SiteCount
     include_sites: tuple[Site, ...]
-    reviewed: tuple[Rewrite, ...] = ()
+    switches: bool = False  # whether both worlds stand side by side in it
 
 
 def rewrite_document(
@@ -31,13 +32,15 @@ def rewrite_document(
     skip: Sequence[Span] = (),
     only: Span | None = None,
     judge: Callable[[Site, Outcome], Outcome] | None = None,
+    around: Callable[[Sequence[Rewrite]], Sequence[Rewrite]] | None = None,
 ) -> Rewritten:
     """Rewrite a document, or the part of it in `only`. Sites within `skip` belong to somebody else (the bindings).
 
-    `judge` may replace an outcome: how a header that stays in both worlds refuses what only one of them has.
+    `judge` may replace an outcome, and `around` add rewrites that hold others: how a header of both worlds switches
+    between them.
     """
     document = context.document
-    sites = [*find_sites(document, context.surface, context.project.dispatch.keys())]
+    sites = [*find_sites(document, context.surface, context.project.dispatch.keys(), context.project.macros)]
     sites += operator_sites(document, context.project.finder)
     wanted = [site for site in sites if _wanted(site, skip, only)]
     outcomes = [(site, _outcome(site, context)) for site in wanted]
@@ -45,6 +48,8 @@ def rewrite_document(
         outcomes = [(site, judge(site, outcome) if outcome is not None else None) for site, outcome in outcomes]
     made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]
     everything = [r for _, rewrite in made for r in (rewrite, *rewrite.also)]
+    if around is not None:
+        everything += around(everything)
     nested = nest(everything)
     kept = _without_orphans(nested.kept, [rewrite for _, rewrite in made])
     bodies = [macro.body for macro in document.macros]
@@ -57,6 +62,7 @@ def rewrite_document(
         frozenset(name for rewrite in kept for name in rewrite.helpers),
         count,
         tuple(site for site in wanted if site.kind is SiteKind.INCLUDE),
+        any(rewrite.rule == ONE_WORLD for rewrite in kept),
     )
 
 

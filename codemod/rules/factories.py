@@ -28,11 +28,15 @@ _TAKES_OPTIONS = frozenset({
     "Factories take dtype, layout and device one by one.",
     text="`TensorOptions` is followed to where it was made, through variables, and taken apart at the factory.",
     examples=(
-        Example("at::Tensor f(at::Tensor x) { return torch::empty({2, 3}, torch::dtype(torch::kInt32).device(x.device())); }",
-                "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::empty({2, 3}, "
-                "torch::headeronly::ScalarType::Int, std::nullopt, x.device()); }"),
-        Example("at::Tensor f(at::Tensor x) { return torch::zeros({4}, x.options()); }",
-                "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::new_zeros(x, {4}); }"),
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::empty({2, 3}, torch::dtype(torch::kInt32).device(x.device())); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::empty({2, 3}, "
+            "torch::headeronly::ScalarType::Int, std::nullopt, x.device()); }",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::zeros({4}, x.options()); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::new_zeros(x, {4}); }",
+        ),
     ),
 )
 def factories(site: Site, context: Context) -> Outcome | None:
@@ -70,7 +74,11 @@ def _options(given: list[Node], place: int, fragment: Fragment, context: Context
 
 def _tail(options: Options, *, always_dtype: bytes = b"") -> tuple[Part, ...]:
     """`, dtype, layout, device` with trailing defaults left out."""
-    dtype = options.dtype_parts() if (options.dtype or options.like) else ((always_dtype,) if always_dtype else (b"std::nullopt",))
+    dtype = (
+        options.dtype_parts()
+        if (options.dtype or options.like)
+        else ((always_dtype,) if always_dtype else (b"std::nullopt",))
+    )
     parts: list[tuple[Part, ...]] = [dtype, options.layout_parts(), options.device_parts()]
     if options.pinned:
         parts.append(options.pinned)
@@ -162,15 +170,29 @@ def _from_blob(name: str, node: Node, given: list[Node], fragment: Fragment, con
     else:
         helpers = ("contiguous_strides",)
         steps = (context.project.helpers.name("contiguous_strides").encode() + b"(", sizes, b")")
-    parts: tuple[Part, ...] = (b"torch::stable::from_blob(", fragment.span(given[0]), b", ", sizes, b", ", *steps, b", ",
-                               *device, b", ", *options.dtype_parts())
+    parts: tuple[Part, ...] = (
+        b"torch::stable::from_blob(",
+        fragment.span(given[0]),
+        b", ",
+        sizes,
+        b", ",
+        *steps,
+        b", ",
+        *device,
+        b", ",
+        *options.dtype_parts(),
+    )
     if deleter is not None:
         parts = (*parts, b", ", fragment.span(deleter))
     return ((*parts, b")"), helpers)
 
 
 def _is_list(node: Node, fragment: Fragment, context: Context) -> bool:
-    return node.type == "initializer_list" or context.type_of(node, fragment).name in ("IntArrayRef", "vector", "ArrayRef")
+    return node.type == "initializer_list" or context.type_of(node, fragment).name in (
+        "IntArrayRef",
+        "vector",
+        "ArrayRef",
+    )
 
 
 def _is_callable(node: Node) -> bool:
@@ -218,10 +240,16 @@ def _new(site: Site, context: Context) -> Outcome | None:
     return context.rewrite(call.span, parts, entry.rule, entry=entry)
 
 
-@rule("TSA119", "torch::nn::functional::pad becomes torch::stable::pad.", examples=(
-    Example("at::Tensor f(at::Tensor x) { return torch::nn::functional::pad(x, torch::nn::functional::PadFuncOptions({0, 1})); }",
-            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::pad(x, {0, 1}); }"),
-))
+@rule(
+    "TSA119",
+    "torch::nn::functional::pad becomes torch::stable::pad.",
+    examples=(
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::nn::functional::pad(x, torch::nn::functional::PadFuncOptions({0, 1})); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::pad(x, {0, 1}); }",
+        ),
+    ),
+)
 def functional_pad(site: Site, context: Context) -> Outcome | None:
     """`pad(x, PadFuncOptions({...}).mode(...))`: constant padding, with a value or without."""
     entry = site.entry
@@ -231,7 +259,11 @@ def functional_pad(site: Site, context: Context) -> Outcome | None:
     node = context.call(site)
     arguments = node.child_by_field_name("arguments") if node is not None else None
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
-    made = re.fullmatch(r"(?s)(?:\w+::)*PadFuncOptions\s*\(\s*(\{.*\})\s*\)", text_of(given[1])) if len(given) == 2 else None
+    made = (
+        re.fullmatch(r"(?s)(?:\w+::)*PadFuncOptions\s*\(\s*(\{.*\})\s*\)", text_of(given[1]))
+        if len(given) == 2
+        else None
+    )
     if node is None or made is None:
         return context.diagnose(site, entry.rule, "only constant padding by zero has a stable form", entry.note)
     fragment = context.fragment(site)
@@ -245,10 +277,12 @@ def functional_pad(site: Site, context: Context) -> Outcome | None:
     "TSA121",
     "TensorOptions is taken apart where it is used; the variable that held it goes.",
     examples=(
-        Example("at::Tensor f(at::Tensor a) {\n  auto options = torch::TensorOptions().dtype(a.dtype()).device(a.device());\n"
-                "  return torch::empty({8}, options);\n}",
-                "torch::stable::Tensor f(torch::stable::Tensor a) {\n"
-                "  return torch::stable::empty({8}, a.scalar_type(), std::nullopt, a.device());\n}"),
+        Example(
+            "at::Tensor f(at::Tensor a) {\n  auto options = torch::TensorOptions().dtype(a.dtype()).device(a.device());\n"
+            "  return torch::empty({8}, options);\n}",
+            "torch::stable::Tensor f(torch::stable::Tensor a) {\n"
+            "  return torch::stable::empty({8}, a.scalar_type(), std::nullopt, a.device());\n}",
+        ),
     ),
 )
 def options_expression(site: Site, context: Context) -> Outcome | None:
@@ -288,7 +322,16 @@ def _in_chain(node: Node) -> bool:
         return node.type == "argument_list" and call is not None and call.type == "init_declarator"
     callee = call.child_by_field_name("function")
     last = re.split(r"::|\.|->", text_of(callee))[-1].strip() if callee is not None else ""
-    return last in ("TensorOptions", "dtype", "device", "layout", "requires_grad", "pinned_memory", "memory_format", "device_index")
+    return last in (
+        "TensorOptions",
+        "dtype",
+        "device",
+        "layout",
+        "requires_grad",
+        "pinned_memory",
+        "memory_format",
+        "device_index",
+    )
 
 
 def _variable_of(statement: Node) -> str | None:

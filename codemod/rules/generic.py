@@ -24,17 +24,23 @@ page(
     "dtype constants become enumerators of torch::headeronly::ScalarType.",
     "The short constants (`torch::kFloat`) exist in no version of the stable headers.",
     (
-        Example("bool b = t.scalar_type() == torch::kHalf;",
-                "bool b = t.scalar_type() == torch::headeronly::ScalarType::Half;"),
+        Example(
+            "bool b = t.scalar_type() == torch::kHalf;",
+            "bool b = t.scalar_type() == torch::headeronly::ScalarType::Half;",
+        ),
     ),
 )
 page("TSA103", "Devices, layouts and memory formats get their stable name.")
 page("TSA104", "Free helpers of at:: and c10:: get their stable name.")
 page("TSA190", "What only libtorch itself can do has no stable form.")
 page("TSA131", "The dispatcher cannot take this op's arguments.")
-page("TSA205", "CUDA status checks become STD_CUDA_CHECK and STD_CUDA_KERNEL_LAUNCH_CHECK.", examples=(
-    Example("void f() { C10_CUDA_CHECK(cudaGetLastError()); }", "void f() { STD_CUDA_CHECK(cudaGetLastError()); }"),
-))
+page(
+    "TSA205",
+    "CUDA status checks become STD_CUDA_CHECK and STD_CUDA_KERNEL_LAUNCH_CHECK.",
+    examples=(
+        Example("void f() { C10_CUDA_CHECK(cudaGetLastError()); }", "void f() { STD_CUDA_CHECK(cudaGetLastError()); }"),
+    ),
+)
 page("TSA407", "Device code that leans on ATen's headers.")
 page("TSA490", "CUDA helpers of libtorch without a stable form.")
 page("TSA501", "Registrations are moved by the bindings, not rewritten in place.")
@@ -51,7 +57,9 @@ def by_table(site: Site, context: Context) -> Outcome | None:
     """What the tables say of a site: its rule's own handler, or the handler for the entry's form."""
     entry = site.entry
     if entry is None:
-        return context.diagnose(site, "TSA900", f"no rule knows {site.name}", "rewrite it by hand, and report it please")
+        return context.diagnose(
+            site, "TSA900", f"no rule knows {site.name}", "rewrite it by hand, and report it please"
+        )
     handler = HANDLERS.get(entry.rule)
     if handler is not None and entry.form != "none":
         return handler(site, context)
@@ -88,7 +96,10 @@ def no_stable_form(site: Site, context: Context, entry: Entry) -> Diagnostic:
 def too_new(site: Site, context: Context, entry: Entry) -> Diagnostic:
     """The stable form exists, but not at this target."""
     return context.diagnose(
-        site, FLOOR, f"{entry.stable or site.name} needs target {entry.target}", f"run with --target {entry.target} or later",
+        site,
+        FLOOR,
+        f"{entry.stable or site.name} needs target {entry.target}",
+        f"run with --target {entry.target} or later",
         Severity.ERROR,
     )
 

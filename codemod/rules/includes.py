@@ -26,8 +26,11 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - the same parser under its old name
     import tomli as tomllib
 
-REPLACED = page("TSA001", "Includes of torch give way to the headers that the new names need.",
-                "Headers that used to come in through torch's umbrella headers are included where their names are used.")
+REPLACED = page(
+    "TSA001",
+    "Includes of torch give way to the headers that the new names need.",
+    "Headers that used to come in through torch's umbrella headers are included where their names are used.",
+)
 NO_HEADER = page("TSA003", "This header of torch has no stable counterpart.")
 MOVED = page("TSA004", "Quoted includes are spelled for the new place of the file.")
 
@@ -74,12 +77,14 @@ def write_includes(
     new_path: str,
     respell: Callable[[str, str, bool], str | None],
     provided: frozenset[str] = frozenset(),
+    both_worlds: bool = False,
 ) -> tuple[tuple[Edit, ...], tuple[Diagnostic, ...]]:
     """The edits of the include block of `document`, which lands at `new_path`.
 
     `sites` are its includes of torch. `respell(name, path, quoted)` gives the new text between the quotes for one of the
     repository's own headers, None to leave the line, "" to drop it. `provided` are headers that the own headers of the
-    wish already include.
+    wish already include. With `both_worlds` the includes of torch stay for the legacy build, and the new ones are for the
+    stable build alone.
     """
     edits: list[Edit] = []
     diagnostics: list[Diagnostic] = []
@@ -97,8 +102,16 @@ def write_includes(
             if site.entry is not None and site.entry.form == "same":
                 continue
             if site.entry is not None and site.entry.form == "none":
-                diagnostics.append(Diagnostic(NO_HEADER, Severity.ERROR, document.path, span,
-                                              f"<{name}> has no stable counterpart", site.entry.note))
+                diagnostics.append(
+                    Diagnostic(
+                        NO_HEADER,
+                        Severity.ERROR,
+                        document.path,
+                        span,
+                        f"<{name}> has no stable counterpart",
+                        site.entry.note,
+                    )
+                )
             gone.append(line)
             continue
         spelled = respell(name, document.path, line.group("path").startswith(b'"'))
@@ -111,14 +124,11 @@ def write_includes(
         kept_own.add(spelled)
         edits.append(Edit(span, b'"' + spelled.encode() + b'"', MOVED))
     own = sorted(spell_relative(new_path, path) for path in wish.own)
-    new_own = [name for name in own if name not in kept_own and not _already(name, present, new_path)]
+    new_own = [name for name in own if name not in kept_own]
     new_system = _needed(wanted, present - {g.group("path")[1:-1].decode("utf-8", "replace") for g in gone}, provided)
-    edits += _place(document, gone, lines, new_own, new_system)
+    place = _place_beside if both_worlds else _place
+    edits += place(document, gone, lines, new_own, new_system)
     return tuple(edits), tuple(diagnostics)
-
-
-def _already(name: str, present: set[str], new_path: str) -> bool:
-    return name in present
 
 
 def spell_relative(from_path: str, to_path: str) -> str:
@@ -140,8 +150,11 @@ def _whole_line(document: Document, line: re.Match[bytes]) -> Span:
 
 
 def _place(
-    document: Document, gone: Sequence[re.Match[bytes]], lines: Sequence[re.Match[bytes]],
-    own: Sequence[str], system: Sequence[str],
+    document: Document,
+    gone: Sequence[re.Match[bytes]],
+    lines: Sequence[re.Match[bytes]],
+    own: Sequence[str],
+    system: Sequence[str],
 ) -> list[Edit]:
     ending = b"\r\n" if b"\r\n" in document.data[:4096] else b"\n"
     text = b"".join(b'#include "' + n.encode() + b'"' + ending for n in own)
@@ -157,6 +170,37 @@ def _place(
     edits += [Edit(block, b"", REPLACED) for block in blocks]
     if anchor is None and text:
         edits.append(Edit(_insertion_place(document, lines), text, REPLACED))
+    return edits
+
+
+def _place_beside(
+    document: Document,
+    gone: Sequence[re.Match[bytes]],
+    lines: Sequence[re.Match[bytes]],
+    own: Sequence[str],
+    system: Sequence[str],
+) -> list[Edit]:
+    """The include lines for a header of both worlds: the legacy ones stay in the `#else` branch."""
+    new = b"".join(b'  #include "' + n.encode() + b'"\n' for n in own)
+    new += b"".join(b"  #include <" + n.encode() + b">\n" for n in system)
+    runs: list[list[Span]] = []
+    for span in (_whole_line(document, line) for line in gone):
+        if runs and not document.data[runs[-1][-1].end : span.start].strip():
+            runs[-1].append(span)
+        else:
+            runs.append([span])
+    if not runs:
+        place = _insertion_place(document, lines)
+        return [Edit(place, b"#ifdef TORCH_TARGET_VERSION\n" + new + b"#endif\n", REPLACED)] if new else []
+    edits = []
+    for number, run in enumerate(runs):
+        whole = Span(run[0].start, run[-1].end)
+        old = b"".join(b"  " + document.text(span).lstrip() for span in run)
+        if number == 0 and new:
+            text = b"#ifdef TORCH_TARGET_VERSION\n" + new + b"#else\n" + old + b"#endif\n"
+        else:
+            text = b"#ifndef TORCH_TARGET_VERSION\n" + old + b"#endif\n"
+        edits.append(Edit(whole, text, REPLACED))
     return edits
 
 

@@ -23,8 +23,11 @@ UNMISTAKABLE = frozenset({
     "copy_", "narrow", "masked_fill_", "masked_fill", "index_select", "toType",
 })  # fmt: skip
 
-page("TSA130", "What only the dispatcher has is called through a typed wrapper in stable_aten.h.",
-     "The wrapper is generated from the op's schema: every argument with its default and its exact type.")
+page(
+    "TSA130",
+    "What only the dispatcher has is called through a typed wrapper in stable_aten.h.",
+    "The wrapper is generated from the op's schema: every argument with its default and its exact type.",
+)
 
 
 class MethodCall:
@@ -109,11 +112,16 @@ def is_tensor_method(site: Site, context: Context) -> bool:
     text="Chains nest: each call keeps its receiver, rewritten in turn. What the stable header cannot take (another number\n"
     "of arguments, a header too old) goes through the dispatcher.",
     examples=(
-        Example("torch::Tensor f(torch::Tensor x) { return x.contiguous().view({-1, 8}); }",
-                "torch::stable::Tensor f(torch::stable::Tensor x) { return "
-                "torch::stable::view(torch::stable::contiguous(x), {-1, 8}); }"),
-        Example("#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
-                "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }", "not a tensor"),
+        Example(
+            "torch::Tensor f(torch::Tensor x) { return x.contiguous().view({-1, 8}); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return "
+            "torch::stable::view(torch::stable::contiguous(x), {-1, 8}); }",
+        ),
+        Example(
+            "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
+            "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
+            "not a tensor",
+        ),
     ),
 )
 def methods_to_functions(site: Site, context: Context) -> Outcome | None:
@@ -159,7 +167,9 @@ def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | Non
     arguments = node.child_by_field_name("arguments") if node is not None else None
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
     fragment = context.fragment(site)
-    fits = _arity_fits(entry, len(given)) and context.surface.available(entry, context.project.target, context.project.headers)
+    fits = _arity_fits(entry, len(given)) and context.surface.available(
+        entry, context.project.target, context.project.headers
+    )
     usable = entry if fits else context.surface.fallback(entry)
     if usable is None:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form with these arguments", entry.note)
@@ -228,9 +238,10 @@ def _is_mutable_lvalue(context: Context, call: MethodCall) -> bool:
     "dtype() becomes scalar_type(): the stable surface has no TypeMeta.",
     text="A dtype that is printed reads `Float` where it read `float`.",
     examples=(
-        Example("bool f(const at::Tensor& x) { return x.dtype() == at::kInt; }",
-                "bool f(const torch::stable::Tensor& x) { return x.scalar_type() == "
-                "torch::headeronly::ScalarType::Int; }"),
+        Example(
+            "bool f(const at::Tensor& x) { return x.dtype() == at::kInt; }",
+            "bool f(const torch::stable::Tensor& x) { return x.scalar_type() == torch::headeronly::ScalarType::Int; }",
+        ),
     ),
 )
 def dtype(site: Site, context: Context) -> Outcome | None:
@@ -274,9 +285,11 @@ def _called_on(node: Node) -> tuple[str, Node] | None:
     "TSA116",
     "Questions about the device are asked of device().type().",
     examples=(
-        Example("bool f(const at::Tensor& x) { return x.is_meta(); }",
-                "bool f(const torch::stable::Tensor& x) { return x.device().type() == "
-                "torch::headeronly::DeviceType::Meta; }"),
+        Example(
+            "bool f(const at::Tensor& x) { return x.is_meta(); }",
+            "bool f(const torch::stable::Tensor& x) { return x.device().type() == "
+            "torch::headeronly::DeviceType::Meta; }",
+        ),
     ),
 )
 def predicates(site: Site, context: Context) -> Outcome | None:
@@ -310,19 +323,32 @@ def _expression_of(context: Context, call: MethodCall, text: str, entry: Entry) 
 def _binds_tighter(node: Node) -> bool:
     """Whether an operator or a member access around the call would tear a binary expression apart."""
     parent = node.parent
-    if parent is None or parent.type not in ("unary_expression", "binary_expression", "field_expression", "cast_expression"):
+    if parent is None or parent.type not in (
+        "unary_expression",
+        "binary_expression",
+        "field_expression",
+        "cast_expression",
+    ):
         return False
     operator = parent.child_by_field_name("operator")
     return parent.type != "binary_expression" or operator is None or text_of(operator) not in ("&&", "||")
 
 
-@rule("TSA110", "Tensor methods that exist under another name are renamed.", examples=(
-    Example("int64_t f(const at::Tensor& x) { return 2 * x.nbytes(); }",
-            "int64_t f(const torch::stable::Tensor& x) { return 2 * (x.numel() * x.element_size()); }"),
-    Example("int f(const at::Tensor& x) { return x.get_device(); }",
+@rule(
+    "TSA110",
+    "Tensor methods that exist under another name are renamed.",
+    examples=(
+        Example(
+            "int64_t f(const at::Tensor& x) { return 2 * x.nbytes(); }",
+            "int64_t f(const torch::stable::Tensor& x) { return 2 * (x.numel() * x.element_size()); }",
+        ),
+        Example(
+            "int f(const at::Tensor& x) { return x.get_device(); }",
             "int f(const torch::stable::Tensor& x) { return x.get_device_index(); }",
-            "the stable get_device() is one byte wide"),
-))
+            "the stable get_device() is one byte wide",
+        ),
+    ),
+)
 def renamed_methods(site: Site, context: Context) -> Outcome | None:
     """`x.get_device()`, `x.nbytes()`."""
     entry = site.entry
@@ -337,11 +363,17 @@ def renamed_methods(site: Site, context: Context) -> Outcome | None:
     return _expression_of(context, call, entry.stable, entry)
 
 
-@rule("TSA118", "to(), cpu() and cuda() become torch::stable::to with its arguments in the stable order.", examples=(
-    Example("at::Tensor f(at::Tensor x) { return x.to(at::kHalf); }",
+@rule(
+    "TSA118",
+    "to(), cpu() and cuda() become torch::stable::to with its arguments in the stable order.",
+    examples=(
+        Example(
+            "at::Tensor f(at::Tensor x) { return x.to(at::kHalf); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::to(x, "
-            "torch::headeronly::ScalarType::Half); }"),
-))
+            "torch::headeronly::ScalarType::Half); }",
+        ),
+    ),
+)
 def conversions(site: Site, context: Context) -> Outcome | None:
     """`x.to(dtype)`, `x.to(device)`, `x.to(device, dtype)`, `x.to(other)`, `x.cpu()`, `x.cuda()`."""
     entry = site.entry
@@ -380,7 +412,9 @@ def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tup
             return (b", ", spans[0])
         return (b", ", spans[0], b", std::nullopt, std::nullopt, std::nullopt", *rest)
     if kinds[0] in ("Device", "DeviceType"):
-        device_span: tuple[Part, ...] = (spans[0],) if kinds[0] == "Device" else (b"torch::stable::Device(", spans[0], b")")
+        device_span: tuple[Part, ...] = (
+            (spans[0],) if kinds[0] == "Device" else (b"torch::stable::Device(", spans[0], b")")
+        )
         if len(spans) > 1 and kinds[1] == "ScalarType":
             more: list[Part] = [part for span in spans[2:] for part in (b", ", span)]
             pin: tuple[Part, ...] = (b", std::nullopt",) if more else ()
@@ -397,16 +431,28 @@ def item(site: Site, context: Context) -> Outcome | None:
     call = MethodCall(site, context)
     wanted = call.template_text() if call.is_complete else ""
     if not wanted:
-        return context.diagnose(site, "TSA113", "item() without a type gives a Scalar, which has no stable form",
-                                "write item<T>() with the type that is meant")
+        return context.diagnose(
+            site,
+            "TSA113",
+            "item() without a type gives a Scalar, which has no stable form",
+            "write item<T>() with the type that is meant",
+        )
     name = context.project.helpers.name("item")
-    return context.rewrite(call.span, (f"{name}<{wanted}>(".encode(), *call.receiver_parts(), b")"), "TSA113", helpers=("item",))
+    return context.rewrite(
+        call.span, (f"{name}<{wanted}>(".encode(), *call.receiver_parts(), b")"), "TSA113", helpers=("item",)
+    )
 
 
-@rule("TSA115", "Sizes of storages and elements come from the tensor or from the C shim.", examples=(
-    Example("int f(const at::Tensor& x) { return at::elementSize(x.scalar_type()); }",
-            "int f(const torch::stable::Tensor& x) { return x.element_size(); }"),
-))
+@rule(
+    "TSA115",
+    "Sizes of storages and elements come from the tensor or from the C shim.",
+    examples=(
+        Example(
+            "int f(const at::Tensor& x) { return at::elementSize(x.scalar_type()); }",
+            "int f(const torch::stable::Tensor& x) { return x.element_size(); }",
+        ),
+    ),
+)
 def sizes(site: Site, context: Context) -> Outcome | None:
     """`elementSize(dtype)`, `x.storage().nbytes()`."""
     entry = site.entry
@@ -454,14 +500,19 @@ def _storage(site: Site, context: Context, entry: Entry) -> Outcome | None:
         return context.diagnose(site, entry.rule, "storage() has no stable form", entry.note)
     name = context.project.helpers.name("storage_nbytes")
     return context.rewrite(
-        call.fragment.span(outer[1]), (f"{name}(".encode(), *call.receiver_parts(), b")"), entry.rule,
+        call.fragment.span(outer[1]),
+        (f"{name}(".encode(), *call.receiver_parts(), b")"),
+        entry.rule,
         helpers=("storage_nbytes",),
     )
 
 
-@rule("TSA114", "Accessors are built from the pointer, the sizes and the strides.", confidence=Confidence.REVIEW, text=(
-    "The header-only accessor borrows the sizes and strides of the tensor and checks neither dtype nor rank."
-))
+@rule(
+    "TSA114",
+    "Accessors are built from the pointer, the sizes and the strides.",
+    confidence=Confidence.REVIEW,
+    text=("The header-only accessor borrows the sizes and strides of the tensor and checks neither dtype nor rank."),
+)
 def accessors(site: Site, context: Context) -> Outcome | None:
     """`x.accessor<float, 2>()`, `x.packed_accessor32<float, 2, Traits>()` and their types."""
     entry = site.entry
@@ -485,8 +536,10 @@ def accessors(site: Site, context: Context) -> Outcome | None:
     receiver = call.receiver_parts()
     member = b".mutable_data_ptr<" + dtype_text.encode() + b">(), "
     return context.rewrite(
-        call.span, (name.encode(), *receiver, member, *receiver, b".sizes().data(), ", *receiver, b".strides().data())"),
-        entry.rule, entry=entry,
+        call.span,
+        (name.encode(), *receiver, member, *receiver, b".sizes().data(), ", *receiver, b".strides().data())"),
+        entry.rule,
+        entry=entry,
     )
 
 

@@ -154,7 +154,12 @@ def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> N
     for assignment in assignments(name, declared.start, node.start_byte, fragment):
         holder = enclosing_block(assignment)
         right = assignment.child_by_field_name("right")
-        reaches = holder is not None and block is not None and holder.start_byte <= block.start_byte and block.end_byte <= holder.end_byte
+        reaches = (
+            holder is not None
+            and block is not None
+            and holder.start_byte <= block.start_byte
+            and block.end_byte <= holder.end_byte
+        )
         if not reaches or right is None:
             return None
         value = right

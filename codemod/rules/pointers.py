@@ -26,11 +26,16 @@ _CASTS = ("static_cast", "reinterpret_cast", "const_cast")
     "be seen what happens to the pointer it is mutable, as it was. A pointer without a type keeps data_ptr().",
     since="2.10",
     examples=(
-        Example("void k(const float* in, float* out);\nvoid f(at::Tensor& a, at::Tensor& b) { k(a.data_ptr<float>(), b.data_ptr<float>()); }",
-                "void k(const float* in, float* out);\nvoid f(torch::stable::Tensor& a, torch::stable::Tensor& b) "
-                "{ k(a.const_data_ptr<float>(), b.mutable_data_ptr<float>()); }"),
-        Example("#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
-                "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }", "not a tensor"),
+        Example(
+            "void k(const float* in, float* out);\nvoid f(at::Tensor& a, at::Tensor& b) { k(a.data_ptr<float>(), b.data_ptr<float>()); }",
+            "void k(const float* in, float* out);\nvoid f(torch::stable::Tensor& a, torch::stable::Tensor& b) "
+            "{ k(a.const_data_ptr<float>(), b.mutable_data_ptr<float>()); }",
+        ),
+        Example(
+            "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
+            "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
+            "not a tensor",
+        ),
     ),
 )
 def data_pointer(site: Site, context: Context) -> Outcome | None:
@@ -48,7 +53,9 @@ def data_pointer(site: Site, context: Context) -> Outcome | None:
         bare = re.sub(r"\s*\bconst\b\s*", "", wanted)
         opening = context.document.code.find(b"<", site.span.end)
         closing = context.document.code.find(b">", opening)
-        return context.rewrite(Span(site.span.start, closing + 1), (f"const_data_ptr<{bare}>".encode(),), entry.rule, entry=entry)
+        return context.rewrite(
+            Span(site.span.start, closing + 1), (f"const_data_ptr<{bare}>".encode(),), entry.rule, entry=entry
+        )
     constant = call.node is not None and is_read_only(call.node, call.fragment, context)
     name = "const_data_ptr" if constant else "mutable_data_ptr"
     return context.replace(site, name, entry.rule, entry=entry)
@@ -97,7 +104,11 @@ def _is_only_read(node: Node, fragment: Fragment, context: Context, depth: int) 
         return is_read_only(parent, fragment, context, depth + 1)
     if parent.type == "argument_list":
         callee = _callee_of(parent)
-        return callee.startswith(("std::min", "std::max", "static_cast", "int", "float")) or "Check" in callee or "CHECK" in callee
+        return (
+            callee.startswith(("std::min", "std::max", "static_cast", "int", "float"))
+            or "Check" in callee
+            or "CHECK" in callee
+        )
     return parent.type not in ("reference_declarator", "field_expression")
 
 
@@ -156,7 +167,11 @@ def parameter_is_const(name: str, place: int, count: int, node: Node, fragment: 
 def _lambda_parameter_is_const(node: Node, place: int) -> bool:
     declarator = node.child_by_field_name("declarator")
     parameters = declarator.child_by_field_name("parameters") if declarator is not None else None
-    given = [c for c in parameters.named_children if c.type.endswith("parameter_declaration")] if parameters is not None else []
+    given = (
+        [c for c in parameters.named_children if c.type.endswith("parameter_declaration")]
+        if parameters is not None
+        else []
+    )
     return place < len(given) and _is_const_pointer(text_of(given[place]))
 
 

@@ -38,7 +38,7 @@ class Rewrite:
     includes: tuple[str, ...] = ()
     helpers: tuple[str, ...] = ()
     also: tuple[Rewrite, ...] = ()
-    message: str = ""
+    one_world: bool = False  # right in the stable build alone: a header of both worlds has to switch
 
     @property
     def holes(self) -> tuple[Span, ...]:

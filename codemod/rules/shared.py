@@ -7,25 +7,32 @@ the legacy build and STD_TORCH_CHECK in the stable one. What exists in one world
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from codemod.model import Diagnostic, Severity, Span
+from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Outcome, Site, SiteKind
 from codemod.rules.registry import page
-from codemod.rules.rewrite import Rewrite
+from codemod.rules.rewrite import Copy, Rewrite
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
 
 ONE_WORLD = page(
     "TSA005",
-    "A header that legacy units still include uses what only one world has.",
-    "Migrate the other units that include it in the same run, split the header, or switch on TORCH_TARGET_VERSION by hand.",
+    "A header that legacy units still include switches on TORCH_TARGET_VERSION where only one world has a name.",
+    "The statement is written twice, stable and as it was. Migrating the other units that include the header in the same run\n"
+    "spares that.",
 )
 DUAL_CHECK = page(
     "TSA006",
     "Checks in a header of both worlds go through a macro that switches on TORCH_TARGET_VERSION.",
 )
 _CHECKS = frozenset({"TORCH_CHECK", "TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ERROR"})
+_SWITCHABLE = frozenset({
+    "declaration", "expression_statement", "return_statement", "if_statement", "for_statement", "while_statement",
+    "function_definition", "field_declaration", "using_declaration", "alias_declaration", "type_definition",
+    "switch_statement", "case_statement",
+})  # fmt: skip
 DEFAULT_CHECK = "TORCH_UTILS_CHECK"
 
 
@@ -48,7 +55,7 @@ def find_dual_check(documents: Iterable[Document]) -> tuple[str, str] | None:
 def _is_light(document: Document) -> bool:
     """Whether a header includes torch and the standard library alone: a check must not bring CUTLASS along."""
     names = re.findall(rb'^[ \t]*#[ \t]*include[ \t]*([<"][^>"\n]+)', document.uncommented, re.MULTILINE)
-    return all(re.match(rb'<(?:torch/|ATen/|c10/|[a-z_]+$)', name) for name in names)
+    return all(re.match(rb"<(?:torch/|ATen/|c10/|[a-z_]+$)", name) for name in names)
 
 
 def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outcome]:
@@ -68,11 +75,7 @@ def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outc
             return outcome
         if site.kind is SiteKind.MACRO and outcome.rule == "TSA303":
             return outcome
-        return Diagnostic(
-            ONE_WORLD, Severity.ERROR, document.path, site.span,
-            f"{site.name} stands in a header that legacy units include too",
-            "migrate those units in the same run, or switch on TORCH_TARGET_VERSION by hand",
-        )
+        return replace(outcome, one_world=True)
 
     return judge
 
@@ -82,4 +85,63 @@ def _check(site: Site, outcome: Rewrite, check: str) -> Outcome:
     return Rewrite(outcome.span, parts, DUAL_CHECK, outcome.confidence, (), ("dual_check",), outcome.also)
 
 
-__all__ = ["DEFAULT_CHECK", "Span", "dual_judge", "find_dual_check"]
+def switched(document: Document, rewrites: Sequence[Rewrite]) -> tuple[Rewrite, ...]:
+    """Rewrites that put both worlds side by side, for the statements that hold a rewrite of one world.
+
+    The stable text stands under `#ifdef TORCH_TARGET_VERSION`, the text as it was in the `#else` branch.
+    """
+    regions: list[Span] = []
+    for rewrite in rewrites:
+        if rewrite.one_world:
+            regions.append(_region(document, rewrite.span))
+    found = []
+    for region in _joined(regions):
+        inside = [rewrite for rewrite in rewrites if region.contains(rewrite.span)]
+        found.append(
+            Rewrite(
+                region,
+                (b"#ifdef TORCH_TARGET_VERSION\n", Copy(region), b"#else\n", document.text(region), b"#endif\n"),
+                ONE_WORLD,
+                Confidence.REVIEW,
+                tuple(name for rewrite in inside for name in rewrite.includes),
+                tuple(name for rewrite in inside for name in rewrite.helpers),
+            )
+        )
+    return tuple(found)
+
+
+def _region(document: Document, span: Span) -> Span:
+    """The whole lines of the statement, declaration, function head or macro that `span` lies in."""
+    fragment = document.fragment_at(span.start)
+    if fragment.macro is not None:
+        return _lines(document, fragment.macro.span)
+    node = fragment.node_at(span)
+    found = span
+    while node is not None:
+        if node.type in _SWITCHABLE:
+            found = fragment.span(node)
+            break
+        node = node.parent
+    if node is not None and node.parent is not None and node.parent.type == "template_declaration":
+        found = fragment.span(node.parent)
+    return _lines(document, found)
+
+
+def _lines(document: Document, span: Span) -> Span:
+    start = document.data.rfind(b"\n", 0, span.start) + 1
+    end = document.data.find(b"\n", max(span.start, span.end - 1))
+    return Span(start, len(document.data) if end < 0 else end + 1)
+
+
+def _joined(regions: Iterable[Span]) -> list[Span]:
+    """Regions that touch, as one."""
+    found: list[Span] = []
+    for region in sorted(regions):
+        if found and region.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, region.end))
+        else:
+            found.append(region)
+    return found
+
+
+__all__ = ["DEFAULT_CHECK", "dual_judge", "find_dual_check", "switched"]

@@ -35,12 +35,17 @@ _USING = re.compile(rb"\busing\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 LEGACY_ONLY = re.compile(r"^#(?:ifndef\s+TORCH_TARGET_VERSION|if\s+!\s*defined\s*\(?\s*TORCH_TARGET_VERSION\s*\)?)$")
 
 
-def find_sites(document: Document, surface: Surface, macros: Container[str] = ()) -> tuple[Site, ...]:
-    """The sites of `document` in file order; `macros` are the project's own macros that stand for unstable ones.
+def find_sites(
+    document: Document, surface: Surface, macros: Container[str] = (), known: Container[str] = ()
+) -> tuple[Site, ...]:
+    """The sites of `document` in file order.
+
+    `macros` are the project's own macros that stand for unstable ones, `known` all macros it defines: a name like
+    TORCH_UTILS_CHECK is no site where the project defines it.
 
     Method calls are candidates only: whether the receiver is a tensor is decided by the rules.
     """
-    found = [*_names(document, surface), *_macros(document, surface, macros), *_includes(document, surface)]
+    found = [*_names(document, surface), *_macros(document, surface, macros, known), *_includes(document, surface)]
     found += [*_methods(document, surface), *_bare(document, surface), *_used_names(document, surface)]
     unique = {site.span: site for site in sorted(found, key=lambda s: (s.span, s.kind))}
     return tuple(unique[span] for span in sorted(unique))
@@ -81,7 +86,9 @@ def _span_of(match: re.Match[bytes], prefix: str, name: str) -> Span:
     return Span(*match.span())
 
 
-def _macros(document: Document, surface: Surface, project: Container[str]) -> Iterator[Site]:
+def _macros(
+    document: Document, surface: Surface, project: Container[str], known_macros: Container[str]
+) -> Iterator[Site]:
     defined = {macro.name for macro in document.macros}
     for match in _MACRO.finditer(document.code):
         name = match.group().decode()
@@ -89,7 +96,9 @@ def _macros(document: Document, surface: Surface, project: Container[str]) -> It
             continue  # registrations belong to the bindings
         entry = surface.macro(name)
         known = entry is not None and entry.form != "same"
-        strange = entry is None and name.startswith(_UNSTABLE_PREFIX) and name not in defined
+        strange = (
+            entry is None and name.startswith(_UNSTABLE_PREFIX) and name not in defined and name not in known_macros
+        )
         if not (known or name in project or strange or entry is not None):
             continue
         if _is_directive_name(document.code, match.start()):

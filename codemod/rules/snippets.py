@@ -36,7 +36,7 @@ def rewrite_text(text: bytes, path: str = "text.cu", target: str = DEFAULT_TARGE
     for function in read_signatures(document):
         functions[function.name] = (*functions.get(function.name, ()), function)
     finder = TypeFinder((document,), known_returns())
-    project = Project(load_surface(), target, (document,), finder, functions)  # type: ignore[arg-type]
+    project = Project(load_surface(), target, (document,), finder, functions, moving=frozenset((path,)))  # type: ignore[arg-type]
     return apply(text, rewrite_document(Context(project, document)).edits)
 
 

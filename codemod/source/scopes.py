@@ -193,9 +193,7 @@ class TypeFinder:
             return local if not local.is_known else UNKNOWN
         return UNKNOWN
 
-    def _method_call(
-        self, node: Node, callee: Node, fragment: Fragment, document: Document, depth: int
-    ) -> CppType:
+    def _method_call(self, node: Node, callee: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         receiver, method = receiver_type_parts(callee)
         if receiver is None:
             return UNKNOWN

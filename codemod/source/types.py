@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_WORDS_AWAY = re.compile(r"\b(?:const|constexpr|static|inline|typename|volatile|mutable|extern|struct|class|thread_local|__restrict__|__restrict|__device__|__host__|__shared__|__constant__)\b")
+_WORDS_AWAY = re.compile(
+    r"\b(?:const|constexpr|static|inline|typename|volatile|mutable|extern|struct|class|thread_local|__restrict__|__restrict|__device__|__host__|__shared__|__constant__)\b"
+)
 _KNOWN = {
     "Tensor": "Tensor", "TensorBase": "Tensor", "optional": "optional", "OptionalRef": "optional",
     "TensorOptions": "TensorOptions", "ScalarType": "ScalarType", "Dtype": "ScalarType", "TypeMeta": "ScalarType",

@@ -1,0 +1,126 @@
+"""The files of a group, rewritten by the rules, with their include lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from codemod.bindings.read import binding_spans
+from codemod.helper_files import headers_of
+from codemod.model import Change, Diagnostic, Edit, FileEdit
+from codemod.project import GroupProject
+from codemod.relocate import Relocation
+from codemod.repository.layout import Layout
+from codemod.repository.snapshot import Snapshot
+from codemod.rules.engine import Rewritten, rewrite_document
+from codemod.rules.includes import IncludeWish, needed_by_names, with_implied, write_includes
+from codemod.rules.shared import dual_judge, switched
+from codemod.source.edits import OverlapError, apply
+from codemod.source.mask import mask
+
+_SYSTEM_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>", re.MULTILINE)
+_CLOSED = re.compile(r"torch/(?!csrc/stable|headeronly)|ATen/|c10/")
+
+
+def rewrite_files(made: GroupProject, files: Iterable[str]) -> dict[str, Rewritten]:
+    """What the rules make of the group's files and of the headers it shares, by path."""
+    rewritten = {path: _rewrite(made, path) for path in files}
+    return rewritten | {path: _rewrite_shared(made, path) for path in made.shared}
+
+
+def _rewrite(made: GroupProject, path: str) -> Rewritten:
+    context = made.context(path)
+    return _placed(rewrite_document(context, binding_spans(context.document)), path)
+
+
+def _rewrite_shared(made: GroupProject, path: str) -> Rewritten:
+    context = made.context(path)
+    document = context.document
+    judge = dual_judge(document, made.check[0])
+    both = partial(switched, document)
+    return _placed(rewrite_document(context, binding_spans(document), judge=judge, around=both), path)
+
+
+def _placed(one: Rewritten, path: str) -> Rewritten:
+    return replace(one, diagnostics=tuple(replace(d, path=path) for d in one.diagnostics))
+
+
+def kernel_change(
+    snapshot: Snapshot,
+    layout: Layout,
+    made: GroupProject,
+    rewritten: Mapping[str, Rewritten],
+    place: Relocation,
+    bindings: Change,
+) -> Change:
+    """The edits of the group's files: what the rules made of them, and their include lines.
+
+    `bindings` is looked at for registrations that were edited in place: what they need is included too.
+    """
+    edits: list[FileEdit] = []
+    diagnostics: list[Diagnostic] = []
+    for path, one in rewritten.items():
+        registered = tuple(f.edit for f in bindings.edits if f.path == path)
+        include_edits, found = _includes(snapshot, layout, made, one, path, place, registered)
+        edits += [FileEdit(path, edit) for edit in (*one.edits, *include_edits)]
+        diagnostics += (*one.diagnostics, *found)
+    return Change("Rewrite the kernels", tuple(edits), (), (), tuple(diagnostics))
+
+
+def _includes(
+    snapshot: Snapshot,
+    layout: Layout,
+    made: GroupProject,
+    one: Rewritten,
+    path: str,
+    place: Relocation,
+    registered: Sequence[Edit],
+) -> tuple[tuple[Edit, ...], tuple[Diagnostic, ...]]:
+    document = made.documents[path]
+    is_shared = path in made.shared
+    if is_shared and not (one.includes or one.helpers or one.include_sites):
+        return (), ()
+    own = headers_of(one.helpers, made, layout) - {path}
+    both_worlds = is_shared and (one.switches or not own)
+    after = _after(document.data, (*one.edits, *registered))
+    wish = IncludeWish(_system_headers(one, document.code, after, registered, is_shared and not both_worlds), own)
+    uses_dispatch = any(role.startswith(("dispatch:", "switch:")) for role in one.helpers)
+    words = frozenset(word.decode() for word in re.findall(rb"[A-Za-z_]\w*", mask(after)))
+    respell = place.respeller(path, uses_dispatch, made.idle_headers(path, words))
+    provided = _provided(snapshot, made, path, own)
+    return write_includes(document, one.include_sites, wish, place.new_path(path), respell, provided, both_worlds)
+
+
+def _system_headers(
+    one: Rewritten, code: bytes, after: bytes, registered: Sequence[Edit], header_only: bool
+) -> frozenset[str]:
+    """The headers of torch and of the standard library that a file needs."""
+    wanted = set(one.includes) | needed_by_names(code)
+    if any(b"STABLE_TORCH_LIBRARY" in edit.replacement for edit in registered):
+        wanted.add("torch/csrc/stable/library.h")
+    if b"std::vector<int64_t>" in after and b"std::vector<int64_t>" not in code:
+        wanted.add("vector")
+    if header_only:
+        wanted = {name for name in wanted if not name.startswith("torch/csrc/")}
+    return frozenset(wanted)
+
+
+def _after(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """The bytes once `edits` are done; as they are where the edits collide, which the plan reports."""
+    try:
+        return apply(data, edits)
+    except OverlapError:
+        return data
+
+
+def _provided(snapshot: Snapshot, made: GroupProject, path: str, own: Iterable[str]) -> frozenset[str]:
+    """System headers that come in through the repository's own: those of `own`, and those `path` includes already."""
+    stays = {p for p in made.graph.closure(made.graph.direct(path)) if p not in made.replaced}
+    found: set[str] = set()
+    for header in {*own, *stays}:
+        text = snapshot.read(header) if snapshot.exists(header) else b""
+        names = {m.group(1).decode("utf-8", "replace") for m in _SYSTEM_INCLUDE.finditer(text)}
+        found |= names if header in own else {n for n in names if not _CLOSED.match(n)}
+    return with_implied(found)
