@@ -10,7 +10,7 @@ from codemod.config import Allowed, Config
 from codemod.model import Confidence
 from codemod.report.places import Place
 from codemod.report.view import Concern, Finding
-from codemod.repository.detect import matches
+from codemod.repository.sources import matches
 from codemod.scan import FoundSite, Scan
 
 STALE_ENTRY = "TSA791"

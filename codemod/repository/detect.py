@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 from posixpath import basename, dirname
 
@@ -14,41 +13,24 @@ from codemod.model import Refusal
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout, Library
 from codemod.repository.modules import Module, cmake_modules, module_of, setup_modules
-from codemod.repository.registrations import Registrations, declares, read_registrations
+from codemod.repository.registrations import Registrations, declares, defines, read_registrations
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.sources import (
+    BESIDE_FOLDERS,
+    FOREIGN_FOLDERS,
+    above,
+    common_folder,
+    join,
+    project_of,
+    source_files,
+)
 from codemod.repository.unstable import holds_unstable_names
-from codemod.source.document import HEADER_SUFFIXES, SOURCE_SUFFIXES, UNIT_SUFFIXES
+from codemod.source.document import HEADER_SUFFIXES, UNIT_SUFFIXES
 
 STABLE_FOLDER = "libtorch_stable"
 STABLE_SUFFIX = "_stable_libtorch"
-_FOREIGN = frozenset({"third_party", "3rdparty", "thirdparty", "external", "extern", "vendor", "deps", "build", "dist"})
-BESIDE_FOLDERS = frozenset(
-    {"test", "tests", "testing", "benchmark", "benchmarks", "example", "examples", "docs", "golden"}
-)
 _TOOLS = frozenset({"tools", "scripts", "cmake", "ci", "build_tools", "_build", "docker"})
 _BUILD_HELPER = re.compile(rb"\b\w*Extension\s*\(")
-
-
-def source_files(snapshot: Snapshot, config: Config, suffixes: tuple[str, ...] = SOURCE_SUFFIXES) -> tuple[str, ...]:
-    """The repository's own C++ and CUDA files: not those of vendored projects, build folders and excluded globs."""
-    return tuple(
-        path
-        for path in snapshot.below("", suffixes)
-        if not _FOREIGN.intersection(path.split("/")[:-1])
-        and not any(matches(path, pattern) for pattern in config.exclude)
-    )
-
-
-def matches(path: str, pattern: str) -> bool:
-    """Whether `path` is `pattern`, lies below it, or matches it as a glob (`*` crosses folders)."""
-    return path == pattern or path.startswith(pattern + "/") or fnmatchcase(path, pattern)
-
-
-def include_graph(snapshot: Snapshot, layout: Layout, config: Config) -> IncludeGraph:
-    """The include graph of the extension `layout` describes."""
-    prefix = f"{layout.project_root}/" if layout.project_root else ""
-    files = tuple(path for path in source_files(snapshot, config) if path.startswith(prefix))
-    return IncludeGraph(snapshot, files, layout.include_roots)
 
 
 def detect_layout(snapshot: Snapshot, config: Config) -> Layout:
@@ -114,13 +96,14 @@ class _Detector:
         return tuple(sorted(known, key=self._rank))
 
     def _rank(self, file: Registrations) -> tuple[object, ...]:
-        """Best first: outside of tests, defining, with an accelerator, high up, with many ops."""
+        """Best first: outside of tests, defining, with an accelerator, of the outermost project, high up, large."""
         folders = file.path.split("/")[:-1]
         return (
             file.path not in self.config.legacy_bindings,
             bool(BESIDE_FOLDERS.intersection(folders)),
             not file.defines,
             file.is_cpu_only,
+            self._project_of(file.path).count("/") + bool(self._project_of(file.path)),
             len(folders),
             -len(file.ops),
             file.path,
@@ -142,7 +125,9 @@ class _Detector:
         return tuple(
             file
             for file in self.registrations
-            if file.path.startswith(prefix) and bool(BESIDE_FOLDERS.intersection(file.path.split("/"))) <= beside
+            if file.path.startswith(prefix)
+            and self._project_of(file.path) == self.project_root
+            and bool(BESIDE_FOLDERS.intersection(file.path.split("/"))) <= beside
         )
 
     @cached_property
@@ -161,13 +146,7 @@ class _Detector:
     # -- folders -------------------------------------------------------------------------------------------------
 
     def _project_of(self, path: str) -> str:
-        """The nearest folder above `path` with a setup file, else the highest with a CMakeLists.txt, else the root."""
-        folders = _above(path)
-        for folder in folders:
-            if any(self.snapshot.exists(_join(folder, name)) for name in ("setup.py", "pyproject.toml", "setup.cfg")):
-                return folder
-        cmake = [folder for folder in folders if self.snapshot.exists(_join(folder, "CMakeLists.txt"))]
-        return cmake[-1] if cmake else ""
+        return project_of(self.snapshot, path)
 
     @cached_property
     def project_root(self) -> str:
@@ -181,26 +160,30 @@ class _Detector:
         if self.config.source_root is not None:
             return self.config.source_root
         if self.main is None or self.main.stable:
-            return self._common_folder()
+            return self._folder_of_units()
         folder = dirname(self.main.path)
         while folder not in ("", self.project_root):
             parent = dirname(folder)
-            if parent == self.project_root or parent == "" or self.snapshot.exists(_join(parent, "__init__.py")):
+            if parent == self.project_root or parent == "" or self.snapshot.exists(join(parent, "__init__.py")):
                 break
             folder = parent
-        return folder
+        return common_folder([folder, *map(dirname, self._sources_of_main())])
 
-    def _common_folder(self) -> str:
+    def _sources_of_main(self) -> list[str]:
+        """The units that the main bindings' module names with their whole path: a project may keep them apart."""
+        assert self.main is not None
+        main = self.main.path
+        module = max(self.modules, key=lambda module: module.names(main), default=None)
+        if module is None or not module.names(main):
+            return []
+        depth = len(dirname(module.path).split("/")) if dirname(module.path) else 0
+        return [path for path in self.units if module.names(path) == len(path.split("/")) - depth]
+
+    def _folder_of_units(self) -> str:
         """Where there are no legacy bindings: the deepest folder that holds every unit of torch's C++ API."""
         units = [path for path in self.units if not BESIDE_FOLDERS.intersection(path.split("/"))] or list(self.units)
         torch_units = [path for path in units if holds_unstable_names(self.snapshot.document(path))] or units
-        folders = [dirname(path).split("/") if dirname(path) else [] for path in torch_units]
-        common: list[str] = []
-        for parts in zip(*folders, strict=False):
-            if len(set(parts)) > 1 or parts[0] == STABLE_FOLDER:
-                break
-            common.append(parts[0])
-        return "/".join(common)
+        return common_folder([dirname(path).partition(STABLE_FOLDER)[0].rstrip("/") for path in torch_units])
 
     @cached_property
     def stable(self) -> Registrations | None:
@@ -211,13 +194,13 @@ class _Detector:
     def stable_root(self) -> str:
         if self.config.stable_root is not None:
             return self.config.stable_root
-        default = _join(self.source_root, STABLE_FOLDER)
+        default = join(self.source_root, STABLE_FOLDER)
         if self.stable is None or self.snapshot.below(default):
             return default
         folder = dirname(self.stable.path)
-        legacy = any(file.path.startswith(folder + "/") or not folder for file in self.central if not file.stable)
-        # A project that migrates in place has both kinds side by side: that folder says nothing about a file.
-        return default if legacy or folder == self.source_root else folder
+        # A project that migrates in place has both kinds side by side: then no folder says anything about a file.
+        separate = all(file.path.startswith(f"{folder}/") is file.stable for file in self.central)
+        return folder if folder and separate and folder != self.source_root else default
 
     @cached_property
     def include_roots(self) -> tuple[str, ...]:
@@ -245,7 +228,7 @@ class _Detector:
     @cached_property
     def setup_texts(self) -> dict[str, str]:
         """setup.py, and the helpers it names that make extension objects."""
-        setup = _join(self.project_root, "setup.py")
+        setup = join(self.project_root, "setup.py")
         texts = {setup: self._text(setup)} if self.snapshot.exists(setup) else {}
         named = texts.get(setup, "")
         for path in self._project_files((".py",)):
@@ -260,7 +243,7 @@ class _Detector:
         return self.snapshot.read(path).decode("utf-8", "surrogateescape")
 
     def _project_files(self, endings: tuple[str, ...]) -> list[str]:
-        skipped = _FOREIGN | BESIDE_FOLDERS
+        skipped = FOREIGN_FOLDERS | BESIDE_FOLDERS
         below = self.snapshot.below(self.project_root, endings)
         prefix = f"{self.project_root}/" if self.project_root else ""
         return [path for path in below if not skipped.intersection(path.removeprefix(prefix).split("/")[:-1])]
@@ -320,9 +303,10 @@ class _Detector:
     def stable_bindings(self) -> str:
         if self.config.stable_bindings is not None:
             return self.config.stable_bindings
-        if self.stable is not None and self.stable.defines:
-            return self.stable.path
-        return _join(self.stable_root, "torch_bindings.cpp")
+        found = self.stable
+        if found is not None and found.defines and not defines(self.snapshot.document(found.path), found.functions):
+            return found.path
+        return join(self.stable_root, "torch_bindings.cpp")  # also where kernels register themselves so far
 
     def _legacy_declarations(self) -> tuple[str, ...]:
         graph = IncludeGraph(self.snapshot, (), self.include_roots)
@@ -342,13 +326,13 @@ class _Detector:
                 inside = header.startswith(self.stable_root + "/")
                 if inside and declares(self.snapshot.document(header), self.stable.functions):
                     return header
-        return _join(self.stable_root, "ops.h")
+        return join(self.stable_root, "ops.h")
 
     def _stable_header(self, marks: re.Pattern[bytes], default: str) -> str:
         """The highest header of the stable folder that holds `marks`, or where one is to be made."""
         headers = self.snapshot.below(self.stable_root, (*HEADER_SUFFIXES, ".cuh"))
         fitting = [path for path in headers if marks.search(self.snapshot.read(path))]
-        return min(fitting, key=lambda path: (path.count("/"), path), default=_join(self.stable_root, default))
+        return min(fitting, key=lambda path: (path.count("/"), path), default=join(self.stable_root, default))
 
     def _python_roots(self) -> tuple[str, ...]:
         """The top-level packages that name the extension; where none does, every package."""
@@ -360,7 +344,7 @@ class _Detector:
             folder = self._package_root(path)
             if folder is None or folder in naming:
                 continue
-            if self.snapshot.exists(_join(folder, "__init__.py")):
+            if self.snapshot.exists(join(folder, "__init__.py")):
                 packages.add(folder)
             if imports.search(self.snapshot.read(path)):
                 naming.add(folder)
@@ -368,7 +352,7 @@ class _Detector:
 
     def _package_root(self, path: str) -> str | None:
         """The highest package above `path`: `src/` and its like are no packages."""
-        folders = [folder for folder in reversed(_above(path)) if folder.startswith(self.project_root)]
+        folders = [folder for folder in reversed(above(path)) if folder.startswith(self.project_root)]
         below = [folder for folder in folders if folder != self.project_root]
         if not below or below[0] == self.source_root or basename(below[0]) in _TOOLS:
             return None
@@ -386,16 +370,6 @@ class _Detector:
 
 _STREAM = re.compile(rb"\baoti_torch_get_current_cuda_stream\b|\bgetCurrentStream\b")
 _DISPATCH = re.compile(rb"^[ \t]*#[ \t]*define\b[^\n]*(?:\\\n[^\n]*)*\bTHO_DISPATCH_", re.MULTILINE)
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
-
-
-def _above(path: str) -> list[str]:
-    """The folders above `path`, nearest first, the root ("") last."""
-    parts = path.split("/")[:-1]
-    return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
 
 
 def _nearest(files: Iterable[Registrations], start: str, project_of: Callable[[str], str]) -> list[Registrations]:

@@ -10,9 +10,9 @@ from posixpath import basename, dirname, normpath
 from codemod.config import Config
 from codemod.model import Refusal
 from codemod.repository.clusters import Cluster, clusters, group_key
-from codemod.repository.detect import matches
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.sources import matches
 from codemod.repository.units import Units
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 

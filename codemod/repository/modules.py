@@ -6,6 +6,7 @@ A quick reading that knows variables and nothing else; which unit belongs to whi
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,9 +18,7 @@ _CMAKE_TARGET = re.compile(
     re.I,
 )
 _CMAKE_VARIABLE = re.compile(r"\$\{(\w+)\}")
-_SETUP_EXTENSION = re.compile(
-    r"\b\w*Extension\(\s*(?:\n\s*)?(?:name\s*=\s*)?f?(?P<quote>[\"'])(?P<name>[\w.{}]+)(?P=quote)(?P<rest>(?:[^()]|\((?:[^()]|\([^()]*\))*\))*)"
-)
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def cmake_modules(path: str, text: str) -> tuple[Module, ...]:
             _CMAKE_TARGET.fullmatch(name) or (name == "add_library" and re.match(r"(MODULE|SHARED)\b", rest))
         ):
             module = _expand(words[0], variables).strip('"')
-            if re.fullmatch(r"[A-Za-z_]\w*", module):
+            if _IDENTIFIER.fullmatch(module):
                 found.append(Module(module, _expand(rest, variables), path))
     return tuple(found)
 
@@ -69,13 +68,64 @@ def _expand(text: str, variables: dict[str, str]) -> str:
 
 
 def setup_modules(path: str, text: str) -> tuple[Module, ...]:
-    """The extension modules that the setup file at `path` makes with a literal name, in order."""
+    """The extension modules that the setup file at `path` makes under a name it spells out, in order.
+
+    Names and sources may stand in variables; a name that is put together at run time is not known.
+    """
+    try:
+        parsed = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return ()
+    variables = _assigned(parsed)
     found = []
-    for match in _SETUP_EXTENSION.finditer(text):
-        name = match.group("name").rpartition(".")[2]
-        if re.fullmatch(r"[A-Za-z_]\w*", name):
-            found.append(Module(name, match.group("rest"), path))
-    return tuple(found)
+    for call in ast.walk(parsed):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("Extension"):
+            named = [keyword.value for keyword in call.keywords if keyword.arg == "name"]
+            name = _literal([*named, *call.args][0], variables) if named or call.args else None
+            module = (name or "").rpartition(".")[2]
+            if _IDENTIFIER.fullmatch(module):
+                found.append((call.lineno, call.col_offset, Module(module, _spelled_out(call, variables), path)))
+    return tuple(module for _, _, module in sorted(found, key=lambda item: item[:2]))
+
+
+def _assigned(parsed: ast.Module) -> dict[str, list[ast.expr]]:
+    """Every value a plain variable is given anywhere in the file."""
+    values: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(parsed):
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value is not None:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    values.setdefault(target.id, []).append(node.value)
+    return values
+
+
+def _literal(value: ast.expr, variables: dict[str, list[ast.expr]], depth: int = 0) -> str | None:
+    """The text `value` is known to be, or None."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return value.value
+    if isinstance(value, ast.Name) and len(variables.get(value.id, ())) == 1 and depth < 8:
+        return _literal(variables[value.id][0], variables, depth + 1)
+    parts: list[str | None] = [None]
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+        parts = [_literal(side, variables, depth) for side in (value.left, value.right)]
+    elif isinstance(value, ast.JoinedStr):
+        parts = [_literal(p.value if isinstance(p, ast.FormattedValue) else p, variables, depth) for p in value.values]
+    return None if None in parts else "".join(part or "" for part in parts)
+
+
+def _spelled_out(call: ast.Call, variables: dict[str, list[ast.expr]]) -> str:
+    """The text of `call`, followed by the values of the variables it uses and of those these use."""
+    texts: list[str] = []
+    waiting: list[ast.AST] = [call]
+    seen: set[str] = set()
+    while waiting:
+        node = waiting.pop()
+        texts.append(ast.unparse(node))
+        for name in ast.walk(node):
+            if isinstance(name, ast.Name) and name.id not in seen:
+                seen.add(name.id)
+                waiting += variables.get(name.id, ())
+    return "\n".join(texts)
 
 
 def module_of(source: str, modules: Iterable[Module]) -> str | None:

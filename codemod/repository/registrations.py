@@ -17,14 +17,16 @@ _BLOCK = re.compile(
     re.MULTILINE,
 )
 _STATEMENT = re.compile(
-    rb"""\b(?P<verb>def|impl)\s*\(\s*(?:TORCH_SELECTIVE_NAME\()?
+    rb"""\b(?P<verb>def|impl|(?<=\.)op)\s*\(\s*(?:TORCH_SELECTIVE_NAME\()?
          "(?P<op>[\w:]+)(?:\\.|[^"\\])*"       # the name, and a schema behind it
-         (?P<rest>(?:"(?:\\.|[^"\\])*"|[^";])*)""",
+         (?P<rest>(?:"(?:\\.|[^"\\])*"|(?!\.op\b)[^";])*)""",
     re.VERBOSE,
 )
 _STRING = re.compile(rb'"(?:\\.|[^"\\\n])*"')
 _FUNCTION = re.compile(rb"(?:&\s*|TORCH_FN\(\s*|TORCH_BOX\(\s*&?\s*)([A-Za-z_][\w:]*)")
 _BARE_FUNCTION = re.compile(rb",\s*(?!(?:torch|at|c10)::)([A-Za-z_][\w:]*)\s*(?=[),])")
+_LAMBDA = re.compile(rb"\[[&=\w, ]*\]\s*[({]")
+_REGISTRY = re.compile(rb"\b(?:torch|c10)::RegisterOperators\b")  # what was used before TORCH_LIBRARY
 _KEY = re.compile(rb"\b(?:torch::k|c10::k|at::k|DispatchKey::)(\w+)")
 _MODULE_NAME = re.compile(rb"\b(?:REGISTER_EXTENSION\s*\(\s*|PyInit_)(\w+)")
 GPU_KEYS = frozenset({"CUDA", "HIP", "XPU", "MPS", "PrivateUse1"})
@@ -44,7 +46,8 @@ class Registrations:
     ops: frozenset[str]  # ops it defines or implements
     functions: frozenset[str]  # C++ functions it binds, without namespaces
     keys: frozenset[str]  # dispatch keys it names
-    implements: tuple[tuple[str, str], ...]  # (op, function), in order
+    implements: tuple[tuple[str, str], ...]  # (op, function), in order; "" where no function is named
+    has_lambdas: bool  # some op is implemented on the spot
 
     @property
     def is_cpu_only(self) -> bool:
@@ -54,11 +57,12 @@ class Registrations:
 
 def read_registrations(document: Document) -> Registrations | None:
     """What a file binds, or None where it holds no registration block."""
-    if b"TORCH_LIBRARY" not in document.data and b"PYBIND11_MODULE" not in document.data:
+    if not any(mark in document.data for mark in (b"TORCH_LIBRARY", b"PYBIND11_MODULE", b"RegisterOperators")):
         return None
     text = document.uncommented
     blocks = list(_BLOCK.finditer(text))
-    if not blocks:
+    by_registry = _REGISTRY.search(document.code) is not None
+    if not blocks and not by_registry:
         return None
     libraries: list[str] = []
     keys = {match.group(1).decode() for match in _KEY.finditer(text)}
@@ -70,32 +74,34 @@ def read_registrations(document: Document) -> Registrations | None:
             modules.append(arguments[0])
         elif b"_IMPL" in match.group("rest") and len(arguments) > 1:
             keys.add(arguments[-2])
-    pairs = tuple(_implementations(text))
+    statements = list(_STATEMENT.finditer(text))
+    pairs = tuple((_op(match), _function(match)) for match in statements)
+    if by_registry:
+        libraries += [
+            match.group("op").decode().partition("::")[0] for match in statements if match.group("verb") == b"op"
+        ]
     kinds = [match.group("rest") or b"" for match in blocks]
     return Registrations(
         document.path,
         stable=any(match.group("stable") for match in blocks),
-        defines=any(b"_IMPL" not in kind for kind in kinds),
+        defines=by_registry or any(b"_IMPL" not in kind for kind in kinds),
         libraries=tuple(dict.fromkeys(libraries)),
         modules=tuple(dict.fromkeys(modules)),
         exclusive=any(b"_IMPL" not in kind and b"_FRAGMENT" not in kind for kind in kinds),
-        defined=frozenset(_op(match) for match in _STATEMENT.finditer(text) if match.group("verb") == b"def"),
+        defined=frozenset(_op(match) for match in statements if match.group("verb") != b"impl"),
         ops=frozenset(op for op, _ in pairs),
         functions=frozenset(function for _, function in pairs if function),
         keys=frozenset(keys),
         implements=pairs,
+        has_lambdas=any(_LAMBDA.search(match.group("rest")) for match in statements),
     )
 
 
-def _implementations(text: bytes) -> list[tuple[str, str]]:
-    """(op, function) of every `def` and `impl`; the function is "" where the statement binds none."""
-    pairs = []
-    for match in _STATEMENT.finditer(text):
-        rest = _STRING.sub(b"", match.group("rest"))
-        function = _FUNCTION.search(rest) or _BARE_FUNCTION.search(rest)
-        name = function.group(1).decode().rpartition("::")[2] if function else ""
-        pairs.append((_op(match), name))
-    return pairs
+def _function(match: re.Match[bytes]) -> str:
+    """The function a `def`, `impl` or `op` binds, without namespaces; "" where it names none."""
+    rest = _STRING.sub(b"", match.group("rest"))
+    function = None if _LAMBDA.search(rest) else _FUNCTION.search(rest) or _BARE_FUNCTION.search(rest)
+    return function.group(1).decode().rpartition("::")[2] if function else ""
 
 
 def _op(match: re.Match[bytes]) -> str:

@@ -7,11 +7,11 @@ from functools import cached_property
 from posixpath import dirname
 
 from codemod.config import Config
-from codemod.repository.detect import BESIDE_FOLDERS, include_graph
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout
 from codemod.repository.registrations import Registrations, defines, read_registrations
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.sources import BESIDE_FOLDERS, include_graph
 from codemod.repository.unstable import holds_unstable_names
 from codemod.source.document import UNIT_SUFFIXES
 
@@ -65,7 +65,7 @@ class Units:
     def is_only_bindings(self, path: str) -> bool:
         """Whether `path` registers ops and implements none: it stays, and its registrations move one by one."""
         found = self.bindings.get(path)
-        if found is None or not found.defines:
+        if found is None or not found.defines or found.has_lambdas:
             return False
         return not defines(self.snapshot.document(path), found.functions)
 

@@ -46,6 +46,7 @@ def test_a_library_with_schemas() -> None:
         ('STABLE_TORCH_LIBRARY_IMPL(_C, CPU, m) { m.impl("f", TORCH_BOX(&impl_f)); }', {"impl_f"}),
         ('TORCH_LIBRARY_IMPL(_C, CPU, m) { m.impl(TORCH_SELECTIVE_NAME("_C::f"), impl_f); }', {"impl_f"}),
         ('TORCH_LIBRARY(_C, m) { m.def("f", [](at::Tensor x) { return x; }); }', set()),
+        ('static auto r = torch::RegisterOperators().op("ns::f", &impl_f);', {"impl_f"}),
     ],
 )
 def test_the_ways_to_bind_a_function(text: str, functions: set[str]) -> None:
@@ -116,15 +117,23 @@ def test_modules_of_cmake() -> None:
 
 def test_modules_of_setup() -> None:
     text = """
-    ext = [CUDAExtension(name="pkg.sub._C", sources=["a.cu"]), CppExtension(
-        'other', ["b.cpp"])]
-    class CMakeExtension(Extension):
-        def __init__(self, name): pass
-    ext.append(CMakeExtension(name=NAME))
-    """
+PACKAGE = "pkg"
+NAME = f"{PACKAGE}." + "_fast"
+class CMakeExtension(Extension):
+    def __init__(self, name):
+        super().__init__(name, sources=[])
+def extensions():
+    sources = ["b.cpp"]
+    sources += ["late.cpp"]
+    Chosen = CppExtension
+    return [CUDAExtension(name="pkg.sub._C", sources=["a.cu"]), cpp.CppExtension(
+        'other', sources), CMakeExtension(NAME), CMakeExtension(name=f"_{suffix}")]
+"""
     modules = setup_modules("setup.py", text)
-    assert [module.name for module in modules] == ["_C", "other"]
+    assert [module.name for module in modules] == ["_C", "other", "_fast"]
     assert module_of("csrc/b.cpp", modules) == "other"
+    assert module_of("csrc/late.cpp", modules) == "other"
+    assert setup_modules("setup.py", "print 'python 2'") == ()
 
 
 @pytest.mark.parametrize(
