@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from codemod.config import Config
 from codemod.model import Edit
-from codemod.repository.detect import include_graph
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.sources import include_graph
 from codemod.rules.context import Context, Project
 from codemod.rules.dispatch_macros import Translation, is_macro_header, switches, translate
 from codemod.rules.engine import rewrite_document

@@ -12,9 +12,9 @@ from functools import cached_property
 
 from codemod.config import Config
 from codemod.model import Span
-from codemod.repository.detect import include_graph
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.sources import include_graph
 from codemod.rules.context import Site, SiteKind
 from codemod.rules.methods import UNMISTAKABLE
 from codemod.rules.sites import find_sites, in_legacy_branch

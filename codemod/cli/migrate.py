@@ -125,7 +125,7 @@ def _print(report: Report, *, as_json: bool) -> None:
     if sys.stdout.isatty():
         print_diff(diff, console())
     else:
-        click.get_binary_stream("stdout").write(diff.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write(diff.encode("utf-8", "surrogateescape"))
     print_report(report, console(stderr=True))
 
 

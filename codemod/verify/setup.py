@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from codemod.model import Diagnostic, Refusal
-from codemod.repository.detect import include_graph
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group
+from codemod.repository.sources import include_graph
 from codemod.source.document import Document
 from codemod.verify.build import CUDA_SUFFIX, Side, object_path
 from codemod.verify.project import Libraries, read_libraries
