@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import io
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from codemod.cli import main
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "csrc"
@@ -57,19 +59,19 @@ def sample(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run_cli() -> Run:
-    """Run `torch-stabilize ARGUMENTS` as a process of its own, in the folder `cwd`."""
+def run_cli(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `torch-stabilize ARGUMENTS` in the folder `cwd`, within this process: what it imported is kept."""
 
     def run(*arguments: str, cwd: Path) -> Ran:
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        done = subprocess.run(
-            [sys.executable, "-c", "from codemod.cli.main import main; main()", *arguments],
-            cwd=cwd,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = main.run(arguments)
+        texts = []
+        for stream in (out, err):
+            stream.flush()
+            texts.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]
+        return Ran(code, *texts)
 
     return run
