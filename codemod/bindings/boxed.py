@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codemod.bindings import codes
 from codemod.bindings.boxing import Adapter, Boxing, boxing_for
@@ -40,6 +40,8 @@ def box(moved: Moved, aliases: Mapping[str, str], taken: set[str], schema: str |
     located = _overload(reference, moved.functions, statement, schema)
     if located is None:
         return Boxed(boxed_expression(reference))
+    if not moved.in_place:  # at file scope, where no namespace is open
+        reference = replace(reference, name=located.function.qualified)
     names = {f.function.head for f in moved.functions if f.function.qualified == located.function.qualified}
     overloaded = len(names) > 1 and len({len(f.function.parameters) for f in moved.functions}) > 1
     name = _free(f"{located.function.name}_boxed", taken)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from codemod.bindings.check import check_aliases, check_duplicates, check_functi
 from codemod.bindings.declarations import find_declarations
 from codemod.bindings.fakes import fake_stub
 from codemod.bindings.infer import infer_schema, type_aliases
+from codemod.bindings.inplace import is_module_doc
 from codemod.bindings.items import Item, definition_item, implementation_item, stable_key, widened_arguments
 from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.registry import Registry
@@ -219,7 +219,9 @@ class Draft:
                 self._say(
                     codes.NO_STABLE_FORM, statement, message, Severity.ERROR, "keep it in a second, legacy library"
                 )
-            elif statement.kind is StatementKind.OTHER and not self._is_doc(statement):
+            elif statement.kind is StatementKind.OTHER and not is_module_doc(
+                self.registry.document(statement.path), statement
+            ):
                 self._say(codes.UNREAD, statement, "this statement was not understood", Severity.ERROR)
         modules = {
             m.statement.path: m.statement for m in self.selection.moved if m.statement.block.kind is BlockKind.PYBIND
@@ -233,10 +235,6 @@ class Draft:
             )  # fmt: skip
         moved = {(m.statement.namespace, m.statement.full_name) for m in self.selection.moved}
         self.diagnostics += check_duplicates(o for key, o in self.operators.items() if key in moved)
-
-    def _is_doc(self, statement: Statement) -> bool:
-        text = self.registry.document(statement.path).text(statement.span)
-        return bool(re.match(rb"\w+\s*\.\s*doc\s*\(\s*\)\s*=", text))
 
     # helpers
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from codemod.bindings import codes
 from codemod.bindings.boxed import Boxed
 from codemod.bindings.items import definition_item, implementation_item, stable_key
-from codemod.bindings.model import Block, BlockKind, StatementKind
+from codemod.bindings.model import Block, BlockKind, Statement, StatementKind
 from codemod.bindings.registry import Registry
 from codemod.bindings.schema import Schema
 from codemod.bindings.select import Moved, Selection
-from codemod.bindings.style import style_for
+from codemod.bindings.style import formatted, style_for
 from codemod.bindings.text import decode, encode, newline_of
 from codemod.bindings.write import block_order, render_block
 from codemod.model import Edit, FileEdit, Span
@@ -42,12 +44,29 @@ def in_place_edits(
             found = _edit_impl(document, block, members, boxed)
         else:
             found = [_rewrite(registry, document, block, members, boxed, schemas)]
-        adapters = [b.adapter.text for m in members if (b := boxed.get((path, m.statement.span))) and b.adapter]
         edits += [FileEdit(path, edit) for edit in found]
+        adapters = [b.adapter.text for m in members if (b := boxed.get((path, m.statement.span))) and b.adapter]
         if adapters:
-            text = encode("\n\n".join(adapters) + "\n\n")
-            edits.append(FileEdit(path, Edit(Span(block.span.start, block.span.start), text, "TSA511")))
-    return edits
+            text = formatted("\n\n".join(adapters) + "\n", style_for(registry.snapshot, path)) + "\n"
+            place = Span(block.span.start, block.span.start)
+            edits.append(FileEdit(path, Edit(place, _encoded(document, text), codes.ADAPTER.code)))
+    return [*edits, *_module_names(registry, {path for path, _ in blocks})]
+
+
+def _module_names(registry: Registry, paths: set[str]) -> list[FileEdit]:
+    """`PyInit_<legacy library>` that a unit spells out is that of the stable library from now on."""
+    layout = registry.layout
+    pattern = re.compile(rb"\bPyInit_" + re.escape(layout.legacy_library.encode()) + rb"\b")
+    name = f"PyInit_{layout.stable_library}".encode()
+    return [
+        FileEdit(path, Edit(Span(*match.span()), name, codes.MOVED.code))
+        for path in sorted(paths)
+        for match in pattern.finditer(registry.document(path).code)
+    ]
+
+
+def _encoded(document: Document, text: str) -> bytes:
+    return encode(text.replace("\n", decode(newline_of(document.data))))
 
 
 def _edit_impl(
@@ -55,11 +74,11 @@ def _edit_impl(
 ) -> list[Edit]:
     brace = document.code.rindex(b")", block.span.start, document.code.index(b"{", block.span.start)) + 1
     head = f"STABLE_TORCH_LIBRARY_IMPL({block.namespace}, {stable_key(block.key)}, {block.variable})"
-    edits = [Edit(Span(block.span.start, brace), head.encode(), "TSA500")]
+    edits = [Edit(Span(block.span.start, brace), head.encode(), codes.MOVED.code)]
     for moved in members:
         function = moved.statement.function
         if function is not None and (found := boxed.get((block.path, moved.statement.span))):
-            edits.append(Edit(function.span, f"TORCH_BOX({found.expression})".encode(), "TSA500"))
+            edits.append(Edit(function.span, f"TORCH_BOX({found.expression})".encode(), codes.MOVED.code))
     return edits
 
 
@@ -80,5 +99,31 @@ def _rewrite(
             items.append(implementation_item(document, statement, found.expression, whole=True))
     style = style_for(registry.snapshot, block.path)
     plain = [replace(item, outer=()) for item in items]
-    text = "\n\n".join(render_block(group, style) for group in block_order(plain))
-    return Edit(block.span, encode(text.replace("\n", decode(newline_of(document.data)))), "TSA500")
+    texts = [render_block(group, style) for group in block_order(plain)]
+    if leftover := _leftover(registry, document, block, members):
+        texts.append(leftover)
+    if block.kind is BlockKind.PYBIND and not registry.snapshot.exists(registry.layout.stable_bindings):
+        from codemod.templates import render
+
+        texts.insert(0, "#include <Python.h>")
+        texts.append(render("bindings/module.cpp.jinja", library=registry.layout.stable_library).rstrip())
+    return Edit(block.span, _encoded(document, "\n\n".join(texts)), codes.MOVED.code)
+
+
+def _leftover(registry: Registry, document: Document, block: Block, members: list[Moved]) -> str:
+    """What no stable block can hold stays in a block of its own, for somebody to look at."""
+    moved = {m.statement.span for m in members}
+    statements = [
+        s for s in registry.bindings[block.path].statements
+        if s.block == block and s.span not in moved and not is_module_doc(document, s)
+    ]  # fmt: skip
+    if not statements:
+        return ""
+    lines = "".join(decode(document.text(statement.lines)) for statement in statements).rstrip("\n")
+    head = decode(document.data[block.span.start : block.body.start])
+    return f"{head}\n{lines}\n}}"
+
+
+def is_module_doc(document: Document, statement: Statement) -> bool:
+    """`m.doc() = "..."`, which says nothing that the stable library could say."""
+    return bool(re.match(rb"\w+\s*\.\s*doc\s*\(\s*\)\s*=", document.text(statement.span)))

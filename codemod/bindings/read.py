@@ -9,6 +9,7 @@ from dataclasses import replace
 from codemod.bindings.model import Bindings, Block, BlockKind, Side, Statement, StatementKind
 from codemod.bindings.names import defined_names, resolve_name
 from codemod.bindings.operators import read_register_operators
+from codemod.bindings.overloads import told_apart
 from codemod.bindings.statements import read_arguments
 from codemod.bindings.text import comments_above, comments_below, line_end, line_start
 from codemod.model import Span
@@ -43,6 +44,7 @@ def read_bindings(document: Document, definitions: Mapping[str, str] | None = No
     known = {**(definitions or {}), **defined_names(document)}
     blocks = list(_blocks(document, known))
     statements = [statement for block in blocks for statement in _statements(document, block)]
+    statements = told_apart(statements)
     for block, found in read_register_operators(document):
         blocks.append(block)
         statements += found

@@ -1,0 +1,106 @@
+"""The file of the stable bindings: the one there is gets new registrations, or a new one is made from a template."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+
+from codemod.bindings import codes
+from codemod.bindings.boxing import Adapter
+from codemod.bindings.declarations import standard_headers
+from codemod.bindings.items import Item
+from codemod.bindings.model import Bindings
+from codemod.bindings.registry import Registry
+from codemod.bindings.style import formatted, style_for
+from codemod.bindings.text import decode, encode, line_start, newline_of
+from codemod.bindings.write import block_order, insert_items, render_block
+from codemod.model import Edit, FileEdit, NewFile, Span
+from codemod.repository.layout import Layout
+from codemod.source.conditions import read_directives
+from codemod.source.document import Document
+
+_ENDING = re.compile(
+    r"#[ \t]*define[ \t]+(?P<name>\w+)\s*\(\s*\w+\s*\)(?P<body>(?:\\\r?\n|[^\n])*PyInit_(?:\\\r?\n|[^\n])*)"
+)
+
+
+def stable_file(
+    registry: Registry, items: Sequence[Item], found: Sequence[Adapter]
+) -> tuple[list[FileEdit], list[NewFile]]:
+    """Put `items` and the adapters into the stable bindings file, or make one."""
+    layout, snapshot = registry.layout, registry.snapshot
+    path = layout.stable_bindings
+    style = style_for(snapshot, path)
+    adapters = formatted("\n\n".join(a.text for a in found) + "\n", style).rstrip() if found else ""
+    if snapshot.exists(path):
+        document = registry.document(path)
+        bindings = registry.bindings.get(path, Bindings(path))
+        ending = _ending(registry)[0]
+        edits = [*insert_items(document, bindings, items, style, ending)]
+        if adapters:
+            first = bindings.blocks[0].span.start if bindings.blocks else len(document.data)
+            place = _above_comments(document.data, first)
+            block = encode(f"{adapters}\n\n".replace("\n", decode(newline_of(document.data))))
+            edits.append(Edit(Span(place, place), block, codes.ADAPTER.code))
+            edits += _missing_includes(document, adapters)
+        return [FileEdit(path, edit) for edit in edits], []
+    if not items:
+        return [], []
+    from codemod.templates import render
+
+    macro, header = _ending(registry)
+    blocks = "\n\n".join(render_block(items, style) for items in block_order(items))
+    includes = [f'"{posixpath.basename(layout.stable_declarations)}"', *([header] if header else [])]
+    text = render(
+        "bindings/torch_bindings.cpp.jinja",
+        includes=includes, registration=macro, library=layout.stable_library, adapters=adapters, blocks=blocks,
+        headers=standard_headers(adapters),
+    )  # fmt: skip
+    return [], [NewFile(path, encode(text), "bindings/torch_bindings.cpp.jinja")]
+
+
+def _missing_includes(document: Document, text: str) -> list[Edit]:
+    """The standard headers that generated text needs and the file does not include, behind its last include."""
+    includes = [directive for directive in read_directives(document) if directive.kind == "include"]
+    there = {directive.argument.strip('<>"') for directive in includes}
+    # the library's own header brings these along
+    missing = [name for name in standard_headers(text) if name not in there and name in ("algorithm", "array")]
+    if not missing:
+        return []
+    place = includes[-1].span.end if includes else 0
+    lines = "".join(f"#include <{name}>\n" for name in missing)
+    return [
+        Edit(Span(place, place), encode(lines.replace("\n", decode(newline_of(document.data)))), codes.ADAPTER.code)
+    ]
+
+
+def _above_comments(data: bytes, offset: int) -> int:
+    place = line_start(data, offset)
+    while place:
+        above = line_start(data, place - 1)
+        if not data[above:place].lstrip().startswith((b"//", b"#if")):
+            break
+        place = above
+    return place
+
+
+def _ending(registry: Registry) -> tuple[str, str]:
+    """The macro that makes the library importable and the include of its header, where the repository has one."""
+    layout = registry.layout
+    for path in registry.sources:
+        if not path.endswith((".h", ".hpp")) or b"PyInit_" not in registry.snapshot.read(path):
+            continue
+        text = decode(registry.document(path).data)
+        match = _ENDING.search(text)
+        if match and not re.search(r'#\s*include\s*[<"](?:torch|ATen|c10)/(?!headeronly|csrc/stable)', text):
+            return match["name"], _include_of(layout, path)
+    return "", ""
+
+
+def _include_of(layout: Layout, header: str) -> str:
+    """How the stable bindings file includes `header`."""
+    for root in layout.include_roots:
+        if not root or header.startswith(root + "/"):
+            return f'"{header[len(root) + 1 :] if root else header}"'
+    return f'"{posixpath.relpath(header, posixpath.dirname(layout.stable_bindings))}"'
