@@ -8,7 +8,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from posixpath import basename, dirname, splitext
 
-from codemod.repository.registrations import defines
+from codemod.repository.registrations import Registrations, defines
 from codemod.repository.units import Units
 
 # What a file's name says of its role, not of its subject.
@@ -124,33 +124,52 @@ def _same_header(units: Units, members: list[str]) -> list[list[str]]:
 
 def _same_op(units: Units, members: list[str]) -> list[list[str]]:
     """Units that implement one op for different dispatch keys."""
-    implementations: dict[str, set[str]] = {}
+    implementations: dict[object, set[str]] = {}
     for file in units.bindings.values():
+        library = _library(units, file)
         for op, function in file.implements:
             if function:
-                implementations.setdefault(op, set()).add(function)
+                implementations.setdefault((library, op), set()).add(function)
     several = [functions for functions in implementations.values() if len(functions) > 1]
     definers = _definers(units, members, frozenset().union(*several))
     found = [sorted({path for name in functions for path in definers.get(name, ())}) for functions in several]
     return [part for paths in found if paths for part in _by_domain(units, paths)]
 
 
+def _library(units: Units, file: Registrations) -> object:
+    """What tells the library of `file` from others: its name, unless several files open a library of that name."""
+
+    def named(other: Registrations) -> tuple[str, tuple[str, ...]]:
+        return units.domain(other.path), other.libraries[:1]
+
+    alike = [other for other in units.bindings.values() if other.exclusive and named(other) == named(file)]
+    return file.path if file.exclusive and len(alike) > 1 else named(file)
+
+
 def _calls(units: Units, members: list[str]) -> list[list[str]]:
-    """A unit that declares a function itself, and the unit that defines it."""
+    """A unit that declares a function itself, and the unit that defines it, or whose own header does."""
     declared: dict[str, set[str]] = {}
     for path in members:
         for match in _PROTOTYPE.finditer(units.snapshot.document(path).code):
             declared.setdefault(match.group("name").decode(), set()).add(path)
-    definers = _definers(units, members, frozenset(declared))
-    found = [sorted({*paths, *definers[name]}) for name, paths in declared.items() if name in definers]
-    return [part for paths in found for part in _by_domain(units, paths)]
+    definers = _definers(units, members, frozenset(declared), with_headers=True)
+    return [
+        part
+        for name, paths in declared.items()
+        if name in definers
+        for part in _by_domain(units, {*paths, *definers[name]})
+    ]
 
 
-def _definers(units: Units, members: list[str], functions: frozenset[str]) -> dict[str, list[str]]:
+def _definers(
+    units: Units, members: list[str], functions: frozenset[str], *, with_headers: bool = False
+) -> dict[str, list[str]]:
+    """The units that define each of `functions`, in themselves or, `with_headers`, in a header they include."""
     found: dict[str, list[str]] = {}
     for path in members if functions else ():
-        for name in defines(units.snapshot.document(path), functions):
-            found.setdefault(name, []).append(path)
+        for file in (path, *(units.graph.direct(path) if with_headers else ())):
+            for name in defines(units.snapshot.document(file), functions):
+                found.setdefault(name, []).append(path)
     return found
 
 
@@ -167,6 +186,8 @@ def _named(units: Units, sets: list[tuple[str, ...]]) -> list[Cluster]:
         folder = _subject_folder(units, paths[0])
         # Of several with one name, the one directly below the source root keeps it.
         chosen = f"{folder}/{name}" if counts[name] > 1 and folder else name
+        if chosen in used:
+            chosen = next((key for key in map(group_key, paths) if key not in used), chosen)
         while chosen in used:
             chosen += "_2"
         used.add(chosen)
