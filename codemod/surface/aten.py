@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
+from codemod.surface.numbers import STORED, TWINS, emulated, emulation, is_supported
 from codemod.surface.schemas import Argument, Op, cpp_arguments, find_op, op_names, overloads
 from codemod.surface.table import Entry, TableError
 
@@ -25,7 +26,7 @@ _PARAMETERS = {
     "int": "int64_t",
     "int?": "std::optional<int64_t>",
     "int[]": "torch::headeronly::IntHeaderOnlyArrayRef",
-    "int[]?": "const std::optional<std::vector<int64_t>>&",
+    "int[]?": "const OptionalInts&",
     "float": "double",
     "float?": "std::optional<double>",
     "float[]": "const std::vector<double>&",
@@ -44,6 +45,8 @@ _PARAMETERS = {
     "MemoryFormat": "torch::headeronly::MemoryFormat",
     "MemoryFormat?": "std::optional<torch::headeronly::MemoryFormat>",
     "Tensor[]?": "const std::optional<std::vector<torch::stable::Tensor>>&",
+    "Scalar": "Scalar",
+    "Scalar?": "std::optional<Scalar>",
 }
 _RESULTS = {
     "Tensor": "torch::stable::Tensor",
@@ -64,15 +67,19 @@ _RESERVED = frozenset(
 def wrapper(op: str, overload: str = "") -> str:
     """A typed C++ function that calls `aten::op.overload` through the dispatcher, defaults filled in.
 
-    Raises TableError for an op torch does not have, and for one the dispatcher cannot be handed.
+    Numbers are handed over as tensors where the op has such a form; that form, and what else the text calls, is named
+    by `needs`. Raises TableError for an op torch does not have, and for one the dispatcher cannot be handed.
     """
     found = find_op(op, overload)
+    if found.qualified in emulated():
+        return emulation(found.qualified)
     if found.obstacles:
         raise TableError(f"aten::{found.qualified} cannot be called: no stable form for {', '.join(found.obstacles)}")
     parameters = _parameters(found)
     signature = f"inline {_result_type(found)} {found.cpp_name}("
     indented = ",\n    ".join(parameters)
-    body = "\n".join(f"  {line}" for line in _body(found))
+    lines = _body_with_numbers(found) if found.qualified in TWINS else _body(found)
+    body = "\n".join(f"  {line}" for line in lines)
     return f"// aten::{found.qualified}\n{signature}\n    {indented}) {{\n{body}\n}}\n"
 
 
@@ -80,9 +87,36 @@ def render_header(ops: Iterable[str]) -> bytes:
     """The whole of `stable_aten.h` for these ops ("cumsum", "slice.Tensor"), sorted, each once. Raises TableError."""
     from codemod.templates import render
 
-    wanted = sorted({*ops})
-    wrappers = [wrapper(*_parts(name)) for name in wanted]
+    wrappers = [_text(name) for name in _with_needs(sorted({*ops}))]
     return render("stable_aten.h.j2", namespace=NAMESPACE, wrappers=wrappers).encode()
+
+
+def needs(qualified: str) -> tuple[str, ...]:
+    """The other wrappers that the wrapper of "mul.Scalar" calls, and the classes it takes, "Scalar"."""
+    if qualified in emulated():
+        return emulated()[qualified]
+    kinds = {argument.type for argument in find_op(*_parts(qualified)).arguments}
+    classes = ("OptionalInts",) if "int[]?" in kinds else ()
+    return (*classes, "Scalar", TWINS[qualified]) if qualified in TWINS else classes
+
+
+def _with_needs(wanted: Iterable[str]) -> list[str]:
+    """`wanted` and all it needs, what is called before what calls it."""
+    ordered: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in ordered:
+            for other in needs(name):
+                visit(other)
+            ordered[name] = None
+
+    for name in wanted:
+        visit(name)
+    return list(ordered)
+
+
+def _text(name: str) -> str:
+    return emulation(name) if name in emulated() else wrapper(*_parts(name))
 
 
 def _parts(qualified: str) -> tuple[str, str]:
@@ -159,10 +193,36 @@ def _body(op: Op) -> list[str]:
     return [*stack, *call, f"return {{\n      {given}}};"]
 
 
+def _body_with_numbers(op: Op) -> list[str]:
+    """The same op with tensors of no dimensions for its numbers."""
+    twin = find_op(*_parts(TWINS[op.qualified]))
+    receiver = "self" if op.name in STORED else "tensor"
+    given = [_beside(argument, receiver) for argument in cpp_arguments(op)]
+    separator = ", " if sum(map(len, given)) < 50 else ",\n" + " " * 9
+    call = f"return {twin.cpp_name}({separator.join(given)});"
+    if op.name in STORED:
+        return [call]
+    opening, closing = "beside_numbers(self, [&](const torch::stable::Tensor& tensor) {", "});"
+    if op.name.endswith("_"):
+        return [opening, f"  {call}", closing, "return self;"]
+    return [f"return {opening}", f"  {call}", closing]
+
+
+def _beside(argument: Argument, receiver: str) -> str:
+    if argument.name == "self":
+        return receiver
+    if argument.type == "Scalar":
+        return f"{argument.name}.beside({receiver})"
+    if argument.type == "Scalar?":
+        return f"beside({receiver}, {argument.name})"
+    return _safe(argument.name)
+
+
 def _value(argument: Argument) -> str:
     if argument.type == "Generator?":
         return "torch::stable::detail::from(std::nullopt)"
-    return f"torch::stable::detail::from({_safe(argument.name)})"
+    given = f"{_safe(argument.name)}.values()" if argument.type == "int[]?" else _safe(argument.name)
+    return f"torch::stable::detail::from({given})"
 
 
 @functools.cache
@@ -177,7 +237,7 @@ def derived_entry(kind: str, spelling: str) -> Entry | None:
     if not found:
         return None
     callable_ = [op for op in found if not op.obstacles]
-    op = min(callable_ or found, key=lambda op: (len(op.arguments), len(op.overload)))
+    op = min(callable_ or found, key=lambda op: (is_supported(op.qualified), len(op.arguments), len(op.overload)))
     return _entry(kind, name, op, bool(callable_))
 
 

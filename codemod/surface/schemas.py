@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from codemod.surface.numbers import is_supported
 from codemod.surface.table import TableError
 
 TABLE = Path(__file__).with_name("tables") / "aten.json"
@@ -67,7 +68,12 @@ class Op:
 
     @property
     def obstacles(self) -> tuple[str, ...]:
-        """The arguments and results that keep it from being called, as "Scalar alpha"; empty where it can be."""
+        """The arguments and results that keep it from being called, as "Scalar alpha"; empty where it can be.
+
+        A number is no obstacle where `numbers.py` knows another way.
+        """
+        if is_supported(self.qualified):
+            return ()
         found = [f"{a.type} {a.name}" for a in self.arguments if not _passable(a)]
         return (*found, *(f"result {kind}" for kind in self.returns if not _marshalled(kind)))
 

@@ -1,0 +1,73 @@
+// A number beside a tensor, where at:: takes a Scalar.
+class Scalar {
+ public:
+  template <typename T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>
+  Scalar(T value)
+      : kind_(std::is_same_v<T, bool>          ? Kind::boolean
+              : std::is_floating_point_v<T> ? Kind::floating
+                                            : Kind::integral),
+        floating_(static_cast<double>(value)),
+        integral_(static_cast<int64_t>(value)) {}
+
+  double to_double() const { return floating_; }
+  bool is_floating() const { return kind_ == Kind::floating; }
+  bool is_one() const { return floating_ == 1.0; }
+  Scalar operator-() const {
+    return kind_ == Kind::floating ? Scalar(-floating_) : Scalar(-integral_);
+  }
+
+  // A tensor of no dimensions that counts in type promotion as a number does
+  // beside a tensor that has some.
+  torch::stable::Tensor beside(const torch::stable::Tensor& tensor) const {
+    AtenTensorHandle handle = nullptr;
+    if (kind_ == Kind::boolean) {
+      TORCH_ERROR_CODE_CHECK(
+          aoti_torch_scalar_to_tensor_bool(integral_ != 0, &handle));
+    } else if (kind_ == Kind::integral) {
+      TORCH_ERROR_CODE_CHECK(
+          aoti_torch_scalar_to_tensor_int64(integral_, &handle));
+    } else if (is_integral(tensor.scalar_type())) {
+      // beside integers a number is of the default dtype
+      TORCH_ERROR_CODE_CHECK(aoti_torch_scalar_to_tensor_float32(
+          static_cast<float>(floating_), &handle));
+    } else {
+      TORCH_ERROR_CODE_CHECK(
+          aoti_torch_scalar_to_tensor_float64(floating_, &handle));
+    }
+    return torch::stable::Tensor(handle);
+  }
+
+  static bool is_integral(torch::headeronly::ScalarType dtype) {
+    using torch::headeronly::ScalarType;
+    return dtype == ScalarType::Byte || dtype == ScalarType::Char ||
+           dtype == ScalarType::Short || dtype == ScalarType::Int ||
+           dtype == ScalarType::Long || dtype == ScalarType::UInt16 ||
+           dtype == ScalarType::UInt32 || dtype == ScalarType::UInt64 ||
+           dtype == ScalarType::Bool;
+  }
+
+ private:
+  enum class Kind { boolean, integral, floating };
+  Kind kind_;
+  double floating_;
+  int64_t integral_;
+};
+
+inline std::optional<torch::stable::Tensor> beside(
+    const torch::stable::Tensor& tensor, const std::optional<Scalar>& number) {
+  if (!number) {
+    return std::nullopt;
+  }
+  return number->beside(tensor);
+}
+
+// Beside a tensor of no dimensions a number must not decide the dtype: lend
+// the tensor a dimension for the while.
+template <typename F>
+torch::stable::Tensor beside_numbers(const torch::stable::Tensor& self,
+                                     const F& call) {
+  if (self.dim() > 0) {
+    return call(self);
+  }
+  return torch::stable::squeeze(call(torch::stable::unsqueeze(self, 0)), 0);
+}

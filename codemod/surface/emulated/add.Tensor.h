@@ -1,0 +1,29 @@
+// aten::add.Tensor, whose alpha the dispatcher cannot be handed. Subtracting
+// -alpha times `other` runs the same kernel, but takes no integers: those are
+// summed exactly by aten::sum.
+inline torch::stable::Tensor add(const torch::stable::Tensor& self,
+                                 const torch::stable::Tensor& other,
+                                 Scalar alpha = 1) {
+  using torch::headeronly::ScalarType;
+  ScalarType dtype = result_type(self, other);
+  auto number = [dtype](const torch::stable::Tensor& term) {
+    bool is_bool = term.scalar_type() == ScalarType::Bool;
+    return is_bool ? torch::stable::to(term, dtype) : term;
+  };
+  if (!Scalar::is_integral(dtype)) {
+    return torch::stable::subtract(number(self), number(other),
+                                   -alpha.to_double());
+  }
+  STD_TORCH_CHECK(!alpha.is_floating(),
+                  "For integral input tensors, argument alpha must not be a "
+                  "floating point number.");
+  if (dtype == ScalarType::Bool && alpha.is_one()) {
+    return logical_or(self, other);
+  }
+  torch::stable::Tensor second = torch::stable::to(other, dtype);
+  std::vector<torch::stable::Tensor> terms =
+      broadcast_tensors({torch::stable::to(self, dtype),
+                         alpha.is_one() ? second : mul(second, alpha)});
+  return torch::stable::sum(stack(terms, 0), std::vector<int64_t>{0}, false,
+                            dtype);
+}

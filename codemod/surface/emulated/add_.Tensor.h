@@ -1,0 +1,6 @@
+// aten::add_.Tensor
+inline torch::stable::Tensor add_(const torch::stable::Tensor& self,
+                                  const torch::stable::Tensor& other,
+                                  Scalar alpha = 1) {
+  return assign(self, add(self, other, alpha));
+}

@@ -1,0 +1,9 @@
+// aten::mul_.Scalar, which puts the number first: that decides how it is
+// rounded for narrow dtypes.
+inline torch::stable::Tensor mul_(const torch::stable::Tensor& self,
+                                  Scalar other) {
+  beside_numbers(self, [&](const torch::stable::Tensor& tensor) {
+    return mul_out(tensor, other.beside(tensor), tensor);
+  });
+  return self;
+}

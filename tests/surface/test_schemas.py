@@ -1,0 +1,96 @@
+"""Schemas as the dispatcher prints them, and the overload that arguments mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from codemod.surface.schemas import Argument, choose, find_op, overloads, parse_signature
+from codemod.surface.table import TableError
+
+
+def test_arguments_keep_name_type_default_and_place() -> None:
+    arguments, returns = parse_signature(
+        "(Tensor(a!) self, SymInt[2] stride=[1, 1], str? mode=None, *, Generator? generator=None) -> Tensor(a!)"
+    )
+    assert arguments == (
+        Argument("self", "Tensor", None, is_written=True),
+        Argument("stride", "int[]", "[1, 1]", length=2),
+        Argument("mode", "str?", "None"),
+        Argument("generator", "Generator?", "None", keyword_only=True),
+    )
+    assert returns == ("Tensor",)
+
+
+@pytest.mark.parametrize(
+    ("signature", "returns"),
+    [
+        ("(Tensor self) -> ()", ()),
+        ("(Tensor self) -> (Tensor values, Tensor indices)", ("Tensor", "Tensor")),
+        ("(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]", ("Tensor[]",)),
+        ("(Tensor self) -> SymInt", ("int",)),
+        ("() -> bool", ("bool",)),
+    ],
+)
+def test_results(signature: str, returns: tuple[str, ...]) -> None:
+    assert parse_signature(signature)[1] == returns
+
+
+def test_commas_and_brackets_in_strings_do_not_count() -> None:
+    arguments, _ = parse_signature(r'(str a="x, (", str b="\"\'\\") -> Tensor')
+    assert [argument.name for argument in arguments] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "signature", ["", "Tensor self", "(Tensor self)", "(Tensor self -> Tensor", "(Tensor) -> Tensor"]
+)
+def test_what_is_no_schema_is_refused(signature: str) -> None:
+    with pytest.raises(TableError):
+        parse_signature(signature)
+
+
+def test_every_schema_of_the_table_parses() -> None:
+    from codemod.surface.schemas import op_names
+
+    count = sum(len(overloads(name)) for name in op_names())
+    assert count > 1500
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "method", "qualified"),
+    [
+        ("expand", ["Tensor", "list"], True, "expand"),
+        ("max", ["Tensor"], True, "max"),
+        ("max", ["Tensor", "int64_t"], True, "max.dim"),
+        ("max", ["Tensor", "Tensor"], True, "max.other"),
+        ("split", ["Tensor", "int64_t"], True, "split.Tensor"),
+        ("split", ["Tensor", "IntArrayRef", "int64_t"], True, "split.sizes"),
+        ("mean", ["Tensor", "list"], True, "mean.dim"),
+        ("mean", ["Tensor", "int64_t"], True, "mean.dim"),  # int[1] takes one int
+        ("mul", ["Tensor", "Tensor"], True, "mul.Tensor"),
+        ("mul", ["Tensor", "double"], True, "mul.Scalar"),
+        ("clamp", ["Tensor", "int64_t", "double"], False, "clamp"),
+        ("where", ["Tensor", "Tensor", "Tensor"], False, "where.self"),
+        ("cumsum_out", ["Tensor", "Tensor", "int64_t"], False, "cumsum.out"),
+        ("zeros", ["list", "ScalarType"], False, "zeros"),
+        ("topk", ["Tensor", ""], True, "topk"),  # an unknown type fits
+    ],
+)
+def test_the_overload_that_arguments_mean(name: str, given: list[str], method: bool, qualified: str) -> None:
+    op = choose(name, given, method=method)
+    assert op is not None
+    assert op.qualified == qualified
+
+
+def test_arguments_that_fit_nothing_choose_nothing() -> None:
+    assert choose("expand", ["Tensor"]) is None  # the sizes are missing
+    assert choose("expand", ["Tensor", "string"]) is None
+    assert choose("no_such_op", ["Tensor"]) is None
+
+
+def test_obstacles_name_what_the_dispatcher_cannot_take() -> None:
+    assert find_op("expand").obstacles == ()
+    assert find_op("uniform_").obstacles == ()  # its generator is optional
+    assert find_op("mul", "Scalar").obstacles == ()  # handed over as a tensor
+    assert find_op("addmm").obstacles == ("Scalar beta", "Scalar alpha")
+    assert find_op("record_stream").obstacles == ("Stream s",)
+    assert find_op("quantized_lstm", "input").obstacles != ()
