@@ -18,6 +18,7 @@ _CMAKE_TARGET = re.compile(
     re.I,
 )
 _CMAKE_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_WITHIN_PATH = re.compile(r"[\w./-]")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -33,11 +34,21 @@ class Module:
         """How many components of the path `source` the module's sources spell out, counted from its end; 0 for none."""
         parts = source.split("/")
         for start in range(len(parts)):
-            spelled = re.escape("/".join(parts[start:]))
-            # Nothing but a variable may stand before it: "moe/ops.cpp" does not name "ops.cpp".
-            if re.search(rf"(?:(?<![\w./-])|(?<=\}}/)|(?<=\./)){spelled}(?![\w-])", self.sources):
+            if self._spells("/".join(parts[start:])):
                 return len(parts) - start
         return 0
+
+    def _spells(self, path: str) -> bool:
+        """Whether `path` stands in the sources by itself: "moe/ops.cpp" does not spell "ops.cpp"."""
+        place = self.sources.find(path)
+        while place >= 0:
+            before, behind = self.sources[max(0, place - 2) : place], self.sources[place + len(path) :][:1]
+            # A variable or a dot for a folder may stand before it.
+            starts = before in ("}/", "./") or not _WITHIN_PATH.fullmatch(before[-1:])
+            if starts and not (behind.isalnum() or behind in ("_", "-")):
+                return True
+            place = self.sources.find(path, place + 1)
+        return False
 
 
 def cmake_modules(path: str, text: str) -> tuple[Module, ...]:

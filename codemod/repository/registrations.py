@@ -61,7 +61,7 @@ def read_registrations(document: Document) -> Registrations | None:
         return None
     text = document.uncommented
     blocks = list(_BLOCK.finditer(text))
-    by_registry = _REGISTRY.search(document.code) is not None
+    by_registry = b"RegisterOperators" in document.data and _REGISTRY.search(document.code) is not None
     if not blocks and not by_registry:
         return None
     libraries: list[str] = []
