@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from codemod.bindings import codes
-from codemod.bindings.boxing import Adapter, Boxing, boxing_for
+from codemod.bindings.boxing import Adapter, Boxing, boxing_for, listed
 from codemod.bindings.items import boxed_expression
 from codemod.bindings.model import FunctionRef, Statement
 from codemod.bindings.schema import SchemaError, parse_schema
@@ -15,6 +15,8 @@ from codemod.bindings.select import Located, Moved, diagnostic
 from codemod.bindings.translate import stable_declaration
 from codemod.model import Diagnostic, Severity
 from codemod.source.brackets import closing_angle
+from codemod.source.document import Document
+from codemod.source.signatures import Function, read_signatures
 from codemod.source.types import split_arguments
 
 _LAMBDA = re.compile(r"\[(?P<captures>[^\]]*)\]\s*(?P<rest>.*)$", re.DOTALL)
@@ -37,7 +39,7 @@ def box(moved: Moved, aliases: Mapping[str, str], taken: set[str], schema: str |
     assert reference is not None
     if reference.is_lambda:
         return _lambda(statement, reference, taken, schema)
-    located = _overload(reference, moved.functions, statement, schema)
+    located = pick_overload(reference, moved.functions, statement, schema)
     if located is None:
         return Boxed(boxed_expression(reference))
     if not moved.in_place:  # at file scope, where no namespace is open
@@ -64,9 +66,7 @@ def _boxed(statement: Statement, reference: FunctionRef, located: Located, boxin
     if boxing.adapter is None:
         return Boxed(boxed_expression(reference), None, tuple(notes), located)
     taken.add(boxing.adapter.name)
-    why = (
-        f": TORCH_BOX does not take {' and '.join(boxing.reasons)}" if boxing.reasons else ", one of several overloads"
-    )
+    why = f": TORCH_BOX does not take {listed(boxing.reasons)}" if boxing.reasons else ", one of several overloads"
     notes.append(
         diagnostic(
             codes.ADAPTER, statement.path, reference.span,
@@ -83,7 +83,7 @@ def _free(name: str, taken: set[str]) -> str:
     return candidate
 
 
-def _overload(
+def pick_overload(
     reference: FunctionRef, functions: Sequence[Located], statement: Statement, schema: str | None
 ) -> Located | None:
     """The definition that is meant: the one with the parameters of the cast, or with as many as the schema has."""
@@ -132,6 +132,19 @@ def _lambda(statement: Statement, reference: FunctionRef, taken: set[str], schem
         severity=severity, advice=f"its body still uses {unstable[0]}" if unstable else "",
     )  # fmt: skip
     return Boxed(f"&{name}", Adapter(name, f"{head} {body}"), (note,))
+
+
+def lambda_signature(text: str, callees: Sequence[Located]) -> Function | None:
+    """A lambda's parameters and return type as those of a function; its return type may be that of what it calls."""
+    match = _LAMBDA.match(text)
+    if match is None:
+        return None
+    parameters, returns, body = _lambda_parts(match["rest"])
+    if not returns:
+        called = re.fullmatch(r"\{\s*return\s+([\w:]+)\s*\(.*\)\s*;\s*\}", body, re.DOTALL)
+        known = [f.function.return_type for f in callees if called and f.function.answers_to(called[1])]
+        returns = known[0] if known else "auto" if re.search(r"\breturn\b\s*[^;\s]", body) else "void"
+    return next(iter(read_signatures(Document("lambda.h", f"{returns} f({parameters});".encode()))), None)
 
 
 def _lambda_parts(text: str) -> tuple[str, str, str]:

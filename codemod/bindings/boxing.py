@@ -7,7 +7,7 @@ know it copies the wrong bytes, so such a function is registered through an adap
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from codemod.bindings.infer import read_type, unaliased
@@ -102,7 +102,12 @@ def boxing_for(
 def _why(reasons: list[str]) -> str:
     if not reasons:
         return "// Picks one overload: TORCH_BOX takes no overload set."
-    return f"// TORCH_BOX cannot pass {' and '.join(reasons).replace('`', '')}."
+    return f"// TORCH_BOX cannot pass {listed(reasons).replace('`', '')}."
+
+
+def listed(parts: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _adapter(function: Function, passed: list[Passed], returned: Passed, name: str, call: str) -> Adapter:

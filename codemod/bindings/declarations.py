@@ -31,14 +31,17 @@ class Declaration:
     text: str
 
 
-def find_declarations(registry: Registry, located: Iterable[Located]) -> dict[str, list[Declaration]]:
-    """The legacy declarations of each function, by qualified name, in the order of the layout's headers."""
+def find_declarations(registry: Registry, located: Iterable[Located], group: Group) -> dict[str, list[Declaration]]:
+    """The legacy declarations of each function, by qualified name, in the order of the layout's headers.
+
+    What a unit of the group declares for itself stays there and is none.
+    """
     layout = registry.layout
     paths = [*layout.legacy_declarations, *(p for p in layout.legacy_bindings if p not in layout.other_builds)]
     functions = {found.function.qualified: found.function for found in located}
     result: dict[str, list[Declaration]] = {}
     for path in dict.fromkeys(paths):
-        if not registry.snapshot.exists(path):
+        if not registry.snapshot.exists(path) or path in group.units:
             continue
         document = registry.document(path)
         for declared in read_signatures(document):

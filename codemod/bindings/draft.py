@@ -8,7 +8,7 @@ from functools import cached_property
 
 from codemod.bindings import codes
 from codemod.bindings.argument_names import argument_names
-from codemod.bindings.boxed import Boxed, box
+from codemod.bindings.boxed import Boxed, box, lambda_signature, pick_overload
 from codemod.bindings.boxing import Adapter
 from codemod.bindings.check import check_aliases, check_duplicates, check_function, check_schema
 from codemod.bindings.declarations import find_declarations
@@ -122,13 +122,14 @@ class Draft:
     def _inferred(self, statement: Statement, functions: Sequence[Located]) -> Schema | None:
         """The schema of a `def("name", &fn)`, from the function it registers."""
         schema, reason = None, "the function it registers was not found"
-        if functions:
-            function = functions[0].function
-            access = self._accesses(functions[0])
+        located = self._registered(statement, functions)
+        if located is not None:
+            function = located.function
+            access = self._accesses(located)
             schema, reason = infer_schema(
                 statement.name, statement.overload, function, self.aliases,
                 written=written(access.items(), function),
-                defaults=self._declared_defaults(functions[0]),
+                defaults=self._declared_defaults(located),
                 python_arguments=statement.arguments
                 or argument_names(self.registry, self.selection, statement, function, self.operators),
             )  # fmt: skip
@@ -140,13 +141,23 @@ class Draft:
         self._say(codes.INFERRED_SCHEMA, statement, f"inferred `{schema}`", Severity.WARNING, advice)
         return schema
 
+    def _registered(self, statement: Statement, functions: Sequence[Located]) -> Located | None:
+        """The one function that a statement without a schema registers."""
+        reference = statement.function
+        if reference is not None and reference.is_lambda:
+            function = lambda_signature(reference.text, functions)
+            return Located(statement.path, function) if function else None
+        if reference is not None and functions:
+            return pick_overload(reference, functions, statement, None)
+        return functions[0] if functions else None
+
     def _accesses(self, located: Located) -> dict[str, Access]:
         return accesses(self.registry.document(located.path), located.function, self.program)
 
     def _declared_defaults(self, located: Located) -> dict[str, str]:
         """Defaults that only the declaration has, by the definition's parameter names."""
         found: dict[str, str] = {}
-        for declarations in find_declarations(self.registry, [located]).values():
+        for declarations in find_declarations(self.registry, [located], self.group).values():
             for declaration in declarations:
                 pairs = zip(located.function.parameters, declaration.function.parameters, strict=False)
                 found |= {defined.name: declared.default for defined, declared in pairs if declared.default}

@@ -49,7 +49,7 @@ def plan_bindings(
     created: list[NewFile] = []
     edits += _legacy_removals(registry, selection)
     edits += in_place_edits(registry, selection, draft.boxed, draft.schemas)
-    declarations = find_declarations(registry, selection.functions)
+    declarations = find_declarations(registry, selection.functions, group)
     gone, notes = legacy_edits(registry, group, selection, declarations)
     edits += gone
     wanted = wanted_declarations(registry, _to_declare(registry, group, selection, declarations), declarations)

@@ -10,6 +10,7 @@ from codemod.source import formatting
 
 _PLAIN = b"{BasedOnStyle: Google, ColumnLimit: 80, DerivePointerAlignment: false, PointerAlignment: Left}\n"
 _MARK = "//!"
+_MARK_LINE = re.compile(rf"^[ \t]*{_MARK}\n", re.MULTILINE)
 
 
 def style_for(snapshot: Snapshot, path: str) -> bytes:
@@ -23,11 +24,25 @@ def formatted(text: str, style: bytes, *, head: str = "") -> str:
 
     Raises Refusal where clang-format is missing.
     """
-    framed = f"{head}\n{_MARK}\n{text}\n{_MARK}\n}}\n" if head else text
-    done = formatting.format_changed("bindings.cpp", b"", framed.encode("utf-8", "surrogateescape"), style)
-    result = done.decode("utf-8", "surrogateescape")
     if not head:
-        return result
-    # the marks keep a short body from being joined to its head
-    _, body, _ = re.split(rf"^[ \t]*{_MARK}\n", result, flags=re.MULTILINE)
+        return _run(text, style)
+    _, body, _ = _MARK_LINE.split(_run(_framed(head, text), style))
     return body.rstrip("\n")
+
+
+def formatted_block(head: str, body: str, style: bytes) -> str:
+    """`head`, which opens a brace, with `body` on lines of its own and the closing brace, formatted.
+
+    Raises Refusal where clang-format is missing.
+    """
+    return "".join(_MARK_LINE.split(_run(_framed(head, body), style))).rstrip("\n")
+
+
+def _framed(head: str, body: str) -> str:
+    """A block with marks that keep a short body from being joined to its head."""
+    return f"{head}\n{_MARK}\n{body}\n{_MARK}\n}}\n"
+
+
+def _run(text: str, style: bytes) -> str:
+    done = formatting.format_changed("bindings.cpp", b"", text.encode("utf-8", "surrogateescape"), style)
+    return done.decode("utf-8", "surrogateescape")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from codemod.bindings.items import COMPOSITE, Item
 from codemod.bindings.model import Bindings, Block, Side
-from codemod.bindings.style import formatted
+from codemod.bindings.style import formatted, formatted_block
 from codemod.bindings.text import decode, encode, line_end, line_start, newline_of
 from codemod.model import Edit, Span
 from codemod.source.conditions import canonical, read_conditionals
@@ -42,7 +42,7 @@ def render_block(items: Sequence[Item], style: bytes, macro: str = "") -> str:
         macro = "STABLE_TORCH_LIBRARY_IMPL" if first.key else "STABLE_TORCH_LIBRARY_FRAGMENT"
     arguments = [first.namespace, *([first.key] if first.key else []), first.variable]
     body = "\n".join(render_items(items, first.variable))
-    text = formatted(f"{macro}({', '.join(arguments)}) {{\n{body}\n}}\n", style).rstrip("\n")
+    text = formatted_block(f"{macro}({', '.join(arguments)}) {{", body, style)
     return _wrapped(text, first.outer)
 
 
