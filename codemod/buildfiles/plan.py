@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from codemod.buildfiles.cmake import plan_cmake
+from codemod.buildfiles.generators import plan_generators
+from codemod.buildfiles.mentions import plan_mentions
 from codemod.buildfiles.python_sites import legacy_modules, plan_imports
 from codemod.buildfiles.setup_py import plan_setup
 from codemod.model import Change, Diagnostic, FileEdit, Move
@@ -49,6 +51,23 @@ def plan_build(
     imports, listed = plan_imports(
         snapshot, layout, modules, is_new=not exists, widened=cmake.widened, units=group.units, functions=pybind or {}
     )
-    edits.extend(imports)
-    diagnostics.extend(listed)
+    named, stale = plan_mentions(snapshot, layout, renames)
+    generated, unread = plan_generators(snapshot, layout, group.units, target)
+    edits.extend((*imports, *_apart(named, imports, edits), *_apart(generated, named, edits)))
+    diagnostics.extend((*listed, *stale, *unread))
     return Change(f"build files for {group.name}", tuple(edits), diagnostics=tuple(diagnostics))
+
+
+def _apart(found: Sequence[FileEdit], *others: Sequence[FileEdit]) -> list[FileEdit]:
+    """Those edits that touch no byte that another room edits: the other room knew more about it."""
+    taken = [edit for room in others for edit in room]
+    return [
+        edit
+        for edit in found
+        if not any(
+            edit.path == other.path
+            and edit.edit.span.start < other.edit.span.end
+            and other.edit.span.start < edit.edit.span.end
+            for other in taken
+        )
+    ]

@@ -85,9 +85,20 @@ def legacy_modules(layout: Layout, named: Iterable[str]) -> frozenset[str]:
     return frozenset(found or {short})
 
 
-def python_files(snapshot: Snapshot, layout: Layout, word: str) -> list[str]:
-    """The project's Python files that mention `word`, build scripts left out."""
-    pattern = re.compile(rb"(?<!\w)" + re.escape(word.encode()) + rb"(?!\w)")
+def python_files(snapshot: Snapshot, layout: Layout, library: Library) -> list[str]:
+    """The project's Python files that import the library or name its file, build scripts left out.
+
+    Parsing is slow, and most files that mention the name mean the operators: `torch.ops._C` is no reason.
+    """
+    word = rf"(?<![\w.]){re.escape(library.legacy)}(?!\w)"
+    modules = "|".join(re.escape(module) for module in sorted(library.modules))
+    pattern = re.compile(
+        rf"^[ \t]*(?:from|import)\b[^\n]*(?:{word}|(?<!torch)\.{re.escape(library.legacy)}(?!\w))"
+        rf"|^[ \t]*from\s[^\n]*\bimport\s*\([^)]*{word}"
+        rf"|[\"'](?:{modules}|\.{re.escape(library.legacy)})[\"']"
+        rf"|[\"'/]{re.escape(library.legacy)}(?:(?:\.abi3)?\.(?:so|pyd|dylib)|[^\"'\n]*\*)".encode(),
+        re.MULTILINE,
+    )
     paths = snapshot.below(layout.project_root, (".py",))
     return [path for path in paths if path not in layout.setup_files and pattern.search(snapshot.read(path))]
 
@@ -112,7 +123,7 @@ def plan_imports(
     library = Library(short_name(layout.legacy_library), short_name(layout.stable_library), modules)
     edits: list[FileEdit] = []
     diagnostics: list[Diagnostic] = []
-    for path in python_files(snapshot, layout, library.legacy):
+    for path in python_files(snapshot, layout, library):
         try:
             file = read_python(path, snapshot.read(path))
         except Refusal as refusal:

@@ -114,7 +114,7 @@ class PythonFile:
 def read_python(path: str, data: bytes) -> PythonFile:
     """Parse a Python file. Raises Refusal where it has a syntax error."""
     import libcst as cst
-    from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, ParentNodeProvider
+    from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
     shift = len(_BOM) if data.startswith(_BOM) else 0
     try:
@@ -123,10 +123,25 @@ def read_python(path: str, data: bytes) -> PythonFile:
         line = getattr(error, "raw_line", 1)
         raise Refusal(f"cannot parse {path}: Python syntax error at line {line}") from error
     wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
-    resolved = wrapper.resolve_many([ByteSpanPositionProvider, ParentNodeProvider])
-    return PythonFile(
-        path, data, wrapper.module, resolved[ByteSpanPositionProvider], resolved[ParentNodeProvider], shift
-    )
+    spans = wrapper.resolve(ByteSpanPositionProvider)
+    return PythonFile(path, data, wrapper.module, spans, _parents(wrapper.module), shift)
+
+
+def _parents(module: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
+    """The node around each node. LibCST's own provider rebuilds the tree for it, which takes most of a run."""
+    import libcst as cst
+
+    found: dict[cst.CSTNode, cst.CSTNode] = {}
+    stack: list[cst.CSTNode] = [module]
+    while stack:
+        node = stack.pop()
+        for name in node.__dataclass_fields__:
+            value = getattr(node, name)
+            for child in value if isinstance(value, (tuple, list)) else (value,):
+                if isinstance(child, cst.CSTNode):
+                    found[child] = node
+                    stack.append(child)
+    return found
 
 
 def dotted_name(node: cst.CSTNode | None) -> str:

@@ -1,0 +1,149 @@
+"""Other places that name a moved file: package data, CODEOWNERS, hooks, CI filters, docs.
+
+A plain path is edited. A path in a regular expression, and a pattern that caught the old place and does not catch the new
+one, are listed: what they should say is a decision.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+
+from codemod.buildfiles.text_edits import TextEdits
+from codemod.model import Diagnostic, FileEdit, Severity, Span
+from codemod.repository.layout import Layout
+from codemod.repository.snapshot import Snapshot
+from codemod.source.document import SOURCE_SUFFIXES
+
+_EDITED = "TSA650"
+_LISTED = "TSA651"
+_TEXT_SUFFIXES = (
+    ".txt", ".md", ".rst", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".json", ".in", ".py", ".sh", ".mk", ".j2",
+    ".jinja", ".bzl", ".bazel",
+)  # fmt: skip
+_TEXT_NAMES = ("CODEOWNERS", "MANIFEST.in", "Makefile", "Dockerfile", ".clang-format-ignore", ".gitattributes", "BUILD")
+_LARGEST = 1_000_000
+_PATTERN = re.compile(r"[\w./*?\[\]{}-]*[*?][\w./*?\[\]{}-]*")
+
+
+def plan_mentions(
+    snapshot: Snapshot, layout: Layout, renames: Mapping[str, str]
+) -> tuple[tuple[FileEdit, ...], tuple[Diagnostic, ...]]:
+    """Edits and diagnostics for every text file that names a moved file or a pattern that caught it."""
+    moved = {old: new for old, new in renames.items() if old != new}
+    edits: list[FileEdit] = []
+    diagnostics: list[Diagnostic] = []
+    if not moved:
+        return (), ()
+    handled = {*layout.cmake_files, *layout.setup_files}
+    needles = [PurePosixPath(old).name.encode() for old in moved]
+    folders = sorted({f"{PurePosixPath(old).parent}/".encode() for old in moved})
+    for path in snapshot.files:
+        if path in handled or path in moved or not _is_text(path):
+            continue
+        data = snapshot.read(path)
+        if len(data) > _LARGEST or b"\0" in data[:1024]:
+            continue
+        if any(needle in data for needle in needles):
+            found = TextEdits(path, data)
+            diagnostics.extend(_plain(found, layout, moved))
+            edits.extend(found.edits())
+        if _has_patterns(path) and any(folder.split(b"/")[0] in data for folder in folders):
+            diagnostics.extend(_patterns(path, data, moved))
+    diagnostics.extend(_in_sources(snapshot, layout, moved))
+    return tuple(edits), tuple(diagnostics)
+
+
+def _is_text(path: str) -> bool:
+    name = PurePosixPath(path).name
+    if ".egg-info/" in path or name.endswith((".lock", "-lock.json")):  # written by tools
+        return False
+    return path.endswith(_TEXT_SUFFIXES) or name in _TEXT_NAMES or name.startswith(("Dockerfile", "requirements"))
+
+
+def _plain(found: TextEdits, layout: Layout, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Replace whole paths; the same path with escaped dots, or as a part of a longer one, is listed."""
+    for old, new in moved.items():
+        for written, wanted in _spellings(found.path, layout, old, new):
+            whole = re.compile(rb"(?<![\w./\\*-])((?:\./|/)?)" + re.escape(written.encode()) + rb"(?![\w/\\*-]|\.\w)")
+            for match in whole.finditer(found.data):
+                start = match.start() + len(match.group(1))
+                found.replace(Span(start, match.end()), wanted, _EDITED)
+            escaped = re.escape(written).replace(r"\-", "-").encode()
+            if escaped == written.encode():
+                continue
+            for match in re.finditer(re.escape(escaped), found.data):
+                yield Diagnostic(
+                    _LISTED, Severity.WARNING, found.path, Span(*match.span()),
+                    f"a regular expression names {old}, which is {new} now", "Change the expression by hand.",
+                )  # fmt: skip
+
+
+def _spellings(path: str, layout: Layout, old: str, new: str) -> list[tuple[str, str]]:
+    """The path from the repository's root, and from the extension's folder for files within it."""
+    pairs = [(old, new)]
+    root = f"{layout.project_root}/" if layout.project_root else ""
+    if root and path.startswith(root) and old.startswith(root) and new.startswith(root):
+        pairs.append((old.removeprefix(root), new.removeprefix(root)))
+    return pairs
+
+
+def _has_patterns(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return name in _TEXT_NAMES or path.endswith((".yaml", ".yml", ".toml", ".cfg")) or name.startswith(".")
+
+
+def _patterns(path: str, data: bytes, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Globs and folder patterns that caught the old place and miss the new one."""
+    text = data.decode("utf-8", "replace")
+    for match in _PATTERN.finditer(text):
+        pattern = match.group().lstrip("/")
+        if "/" not in pattern:
+            continue
+        lost = [old for old, new in moved.items() if _glob(pattern, old) and not _glob(pattern, new)]
+        if lost:
+            start = len(text[: match.start()].encode())
+            yield Diagnostic(
+                _LISTED, Severity.NOTE, path, Span(start, start + len(match.group().encode())),
+                f'the pattern "{match.group()}" caught {", ".join(lost)} and does not catch its new place',
+                "Add a pattern for the new folder if the rule is meant for these files.",
+            )  # fmt: skip
+    if PurePosixPath(path).name == "CODEOWNERS":
+        yield from _owners(path, text, moved)
+
+
+def _owners(path: str, text: str, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """CODEOWNERS: a folder owns everything below it."""
+    offset = 0
+    for line in text.splitlines(keepends=True):
+        words = line.split()
+        folder = words[0].strip("/") if words and not words[0].startswith("#") else ""
+        lost = [o for o, n in moved.items() if folder and "*" not in folder and o.startswith(f"{folder}/")
+                and not n.startswith(f"{folder}/")]  # fmt: skip
+        if lost:
+            yield Diagnostic(
+                _LISTED, Severity.NOTE, path, Span(offset, offset + len(line.rstrip().encode())),
+                f"{', '.join(lost)} had its owners from {words[0]}", "Name the owners of the new folder.",
+            )  # fmt: skip
+        offset += len(line.encode())
+
+
+def _glob(pattern: str, path: str) -> bool:
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.fullmatch("".join(known.get(part, re.escape(part)) for part in parts), path) is not None
+
+
+def _in_sources(snapshot: Snapshot, layout: Layout, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Comments in C++ and CUDA files that name a moved file by its path."""
+    for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
+        data = snapshot.read(path)
+        for old, new in moved.items():
+            for written, _ in _spellings(path, layout, old, new):
+                for match in re.finditer(rb"(?<![\w./])" + re.escape(written.encode()) + rb"(?![\w])", data):
+                    line = data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()]
+                    if b"#include" not in line.replace(b" ", b""):
+                        yield Diagnostic(
+                            _LISTED, Severity.NOTE, path, Span(*match.span()), f"this names {old}, which is {new} now"
+                        )
