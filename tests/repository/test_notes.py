@@ -1,21 +1,12 @@
 from __future__ import annotations
 
+from codemod.model import Severity
 from codemod.repository.codes import CODES
 from codemod.repository.layout import Group
 from codemod.repository.notes import notes_on
 
-GROUP = Group("norm", ("csrc/norm.cu",), (), ("csrc/used.h", "csrc/untouched.h"), ("csrc/libtorch_stable/old.cu",))
 
-
-def test_headers_that_stay_and_change_are_named() -> None:
-    found = notes_on(GROUP, {"csrc/used.h", "csrc/norm.cu"})
-    assert [(note.code, note.path) for note in found] == [
-        ("TSA701", "csrc/used.h"),
-        ("TSA702", "csrc/libtorch_stable/old.cu"),
-    ]
-
-
-def test_every_note_has_a_page() -> None:
-    codes = [code.code for code in CODES]
-    assert len(codes) == len(set(codes))
-    assert {note.code for note in notes_on(GROUP, GROUP.shared_headers)} <= set(codes)
+def test_what_has_migrated_already_is_noted() -> None:
+    (note,) = notes_on(Group("norm", ("csrc/norm.cu",), migrated=("csrc/libtorch_stable/old.cu",)))
+    assert (note.path, note.severity) == ("csrc/libtorch_stable/old.cu", Severity.NOTE)
+    assert note.code in {code.code for code in CODES}
