@@ -199,10 +199,10 @@ def _body_with_numbers(op: Op) -> list[str]:
     receiver = "self" if op.name in STORED else "tensor"
     given = [_beside(argument, receiver) for argument in cpp_arguments(op)]
     separator = ", " if sum(map(len, given)) < 50 else ",\n" + " " * 9
-    call = f"return {twin.cpp_name}({separator.join(given)});"
+    call = f"return {NAMESPACE}::{twin.cpp_name}({separator.join(given)});"
     if op.name in STORED:
         return [call]
-    opening, closing = "beside_numbers(self, [&](const torch::stable::Tensor& tensor) {", "});"
+    opening, closing = f"{NAMESPACE}::beside_numbers(self, [&](const torch::stable::Tensor& tensor) {{", "});"
     if op.name.endswith("_"):
         return [opening, f"  {call}", closing, "return self;"]
     return [f"return {opening}", f"  {call}", closing]
@@ -214,7 +214,7 @@ def _beside(argument: Argument, receiver: str) -> str:
     if argument.type == "Scalar":
         return f"{argument.name}.beside({receiver})"
     if argument.type == "Scalar?":
-        return f"beside({receiver}, {argument.name})"
+        return f"{NAMESPACE}::beside({receiver}, {argument.name})"
     return _safe(argument.name)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from codemod.surface.aten import derived_entries, render_header, wrapper
+from codemod.surface.headers import target_macro
 from codemod.surface.numbers import TWINS
 from codemod.surface.table import TableError
 
@@ -94,6 +97,34 @@ def test_every_method_and_function_that_claims_a_wrapper_has_one() -> None:
         wrapper(name, overload)
 
 
+@pytest.mark.compile
+def test_functions_that_torch_adds_later_do_not_get_in_the_way(
+    stable_tree: Path, compiler: str, tmp_path: Path
+) -> None:
+    """Calls between wrappers name their namespace: a torch::stable::mul of tomorrow would be found by its argument."""
+    header = render_header([*BY_NUMBER, *BY_TENSOR]).decode()
+    direct = re.findall(r"^// aten::\S+\n(inline [^{]+\)) \{\n  std::array", header, re.MULTILINE)
+    assert len(direct) > 30
+    declared = "".join(f"{signature};\n" for signature in direct if "torch::stable::Tensor " in signature)
+    declared = re.sub(r"^inline (.* )(sort|bitwise_\w+|floor_divide)\((.|\n)*?;\n", "", declared, flags=re.MULTILINE)
+    (tmp_path / "stable_aten.h").write_text(header)
+    unit = tmp_path / "later.cpp"
+    unit.write_text(
+        "#include <torch/csrc/stable/ops.h>\n#include <tuple>\n"
+        f"namespace torch::stable {{\n{declared}}}\n"
+        '#include "stable_aten.h"\n'
+    )
+    command = [
+        compiler,
+        "-std=c++17",
+        "-fsyntax-only",
+        f"-DTORCH_TARGET_VERSION={target_macro('2.10')}",
+        f"-I{stable_tree}",
+    ]
+    done = subprocess.run([*command, str(unit)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @dataclass(frozen=True)
 class Case:
     """A C++ expression of the tensors x, y (3 by 4) and index, and the same in Python; `t` is torch."""
@@ -168,6 +199,7 @@ def ops(stable_tree: Path, torch_include: Path, compiler: str, tmp_path_factory:
             )
             for kind in kinds
         ]
+    torch.set_num_threads(1)
     functions.append(Function("add_alpha(Tensor x, Tensor y) -> Tensor", "return stable_aten::add(x, y, 3);"))
     torch.ops.load_library(build(functions, [header], stable_tree, torch_include.parent / "lib", folder))
     return getattr(torch.ops, NAMESPACE)

@@ -5,7 +5,7 @@ inline torch::stable::Tensor add(const torch::stable::Tensor& self,
                                  const torch::stable::Tensor& other,
                                  Scalar alpha = 1) {
   using torch::headeronly::ScalarType;
-  ScalarType dtype = result_type(self, other);
+  ScalarType dtype = stable_aten::result_type(self, other);
   auto number = [dtype](const torch::stable::Tensor& term) {
     bool is_bool = term.scalar_type() == ScalarType::Bool;
     return is_bool ? torch::stable::to(term, dtype) : term;
@@ -18,12 +18,13 @@ inline torch::stable::Tensor add(const torch::stable::Tensor& self,
                   "For integral input tensors, argument alpha must not be a "
                   "floating point number.");
   if (dtype == ScalarType::Bool && alpha.is_one()) {
-    return logical_or(self, other);
+    return stable_aten::logical_or(self, other);
   }
   torch::stable::Tensor second = torch::stable::to(other, dtype);
   std::vector<torch::stable::Tensor> terms =
-      broadcast_tensors({torch::stable::to(self, dtype),
-                         alpha.is_one() ? second : mul(second, alpha)});
-  return torch::stable::sum(stack(terms, 0), std::vector<int64_t>{0}, false,
+      stable_aten::broadcast_tensors(
+          {torch::stable::to(self, dtype),
+           alpha.is_one() ? second : stable_aten::mul(second, alpha)});
+  return torch::stable::sum(stable_aten::stack(terms, 0), std::vector<int64_t>{0}, false,
                             dtype);
 }

@@ -2,5 +2,6 @@
 inline torch::stable::Tensor add_(const torch::stable::Tensor& self,
                                   const torch::stable::Tensor& other,
                                   Scalar alpha = 1) {
-  return assign(self, add(self, other, alpha));
+  return stable_aten::assign(self,
+                             stable_aten::add(self, other, alpha));
 }

@@ -1,7 +1,7 @@
 // aten::sub.Scalar
 inline torch::stable::Tensor sub(const torch::stable::Tensor& self,
                                  Scalar other, Scalar alpha = 1) {
-  return beside_numbers(self, [&](const torch::stable::Tensor& tensor) {
-    return sub(tensor, other.beside(tensor), alpha);
+  return stable_aten::beside_numbers(self, [&](const torch::stable::Tensor& tensor) {
+    return stable_aten::sub(tensor, other.beside(tensor), alpha);
   });
 }

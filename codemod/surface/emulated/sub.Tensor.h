@@ -6,5 +6,5 @@ inline torch::stable::Tensor sub(const torch::stable::Tensor& self,
       self.scalar_type() != torch::headeronly::ScalarType::Bool &&
           other.scalar_type() != torch::headeronly::ScalarType::Bool,
       "Subtraction with a bool tensor is not supported");
-  return add(self, other, -alpha);
+  return stable_aten::add(self, other, -alpha);
 }
