@@ -155,7 +155,7 @@ def _from_blob(name: str, node: Node, given: list[Node], fragment: Fragment, con
         return None
     rest = given[2:]
     strides = rest.pop(0) if rest and _is_list(rest[0], fragment, context) else None
-    deleter = rest.pop(0) if rest and _is_callable(rest[0]) else None
+    deleter = rest.pop(0) if rest and _is_callable(rest[0], fragment, context) else None
     options = read_options(rest[0], fragment, context, fragment.span(node)) if rest else Options()
     if options is None or len(rest) > 1 or not (options.dtype or options.like):
         return None
@@ -195,7 +195,10 @@ def _is_list(node: Node, fragment: Fragment, context: Context) -> bool:
     )
 
 
-def _is_callable(node: Node) -> bool:
+def _is_callable(node: Node, fragment: Fragment, context: Context) -> bool:
+    if node.type == "identifier":
+        value = context.project.finder.value_of(text_of(node), node, fragment)
+        return value is not None and value.type == "lambda_expression"
     return node.type == "lambda_expression"
 
 

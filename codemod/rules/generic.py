@@ -25,8 +25,8 @@ page(
     "The short constants (`torch::kFloat`) exist in no version of the stable headers.",
     (
         Example(
-            "bool b = t.scalar_type() == torch::kHalf;",
-            "bool b = t.scalar_type() == torch::headeronly::ScalarType::Half;",
+            "bool f(const at::Tensor& t) { return t.scalar_type() == torch::kHalf; }",
+            "bool f(const torch::stable::Tensor& t) { return t.scalar_type() == torch::headeronly::ScalarType::Half; }",
         ),
     ),
 )

@@ -1,0 +1,35 @@
+"""Rewrite a piece of source in a test, as `migrate` would rewrite a file that holds nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codemod.rules.context import Context, Project
+from codemod.rules.engine import Rewritten, rewrite_document
+from codemod.rules.snippets import known_returns
+from codemod.source.document import Document
+from codemod.source.edits import apply
+from codemod.source.scopes import TypeFinder
+from codemod.source.signatures import Function, read_signatures
+from codemod.surface.table import load_surface
+
+
+def rewrite(
+    text: str, path: str = "kernel.cu", target: str = "2.11", others: Sequence[str] = ()
+) -> tuple[str, Rewritten]:
+    """The rewritten text, and what the rules said; `others` are headers that the text can see."""
+    document = Document(path, text.encode())
+    documents = (document, *(Document(f"other{i}.h", other.encode()) for i, other in enumerate(others)))
+    functions: dict[str, tuple[Function, ...]] = {}
+    for one in documents:
+        for function in read_signatures(one):
+            functions[function.name] = (*functions.get(function.name, ()), function)
+    finder = TypeFinder(documents, known_returns())
+    project = Project(load_surface(), target, documents, finder, functions, moving=frozenset((path,)))
+    found = rewrite_document(Context(project, document))
+    return apply(document.data, found.edits).decode(), found
+
+
+def rewritten(text: str, **options: object) -> str:
+    """The rewritten text alone."""
+    return rewrite(text, **options)[0]  # type: ignore[arg-type]

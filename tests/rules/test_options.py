@@ -1,0 +1,82 @@
+"""TensorOptions: followed from where it is made to where it is used, and gone afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules.rewriting import rewrite, rewritten
+
+HEAD = "void f(at::Tensor a, at::Tensor b) {\n"
+AFTER = "void f(torch::stable::Tensor a, torch::stable::Tensor b) {\n"
+EMPTY = "torch::stable::empty"
+INT = "torch::headeronly::ScalarType::Int"
+
+CASES = {
+    "a variable": (
+        "  auto o = torch::TensorOptions().dtype(a.dtype()).device(a.device());\n  auto x = torch::empty({2}, o);\n",
+        f"  auto x = {EMPTY}({{2}}, a.scalar_type(), std::nullopt, a.device());\n",
+    ),
+    "a variable that is used twice": (
+        "  auto o = a.options().dtype(torch::kInt32);\n  auto x = torch::empty({2}, o);\n  auto y = torch::empty({3}, o);\n",
+        f"  auto x = {EMPTY}({{2}}, {INT}, std::nullopt, a.device());\n  auto y = {EMPTY}({{3}}, {INT}, std::nullopt, a.device());\n",
+    ),
+    "a variable that is set anew": (
+        "  auto o = torch::TensorOptions().dtype(a.dtype()).device(b.device());\n  auto x = torch::empty({2}, o);\n"
+        "  o = torch::TensorOptions().dtype(torch::kInt32).device(b.device());\n  auto y = torch::empty({3}, o);\n",
+        f"  auto x = {EMPTY}({{2}}, a.scalar_type(), std::nullopt, b.device());\n"
+        f"  auto y = {EMPTY}({{3}}, {INT}, std::nullopt, b.device());\n",
+    ),
+    "in place, begun by a dtype": (
+        "  auto x = torch::empty({2}, torch::dtype(torch::kInt32).device(a.device()));\n",
+        f"  auto x = {EMPTY}({{2}}, {INT}, std::nullopt, a.device());\n",
+    ),
+    "a tensor's options": (
+        "  auto x = torch::empty({2}, a.options());\n",
+        "  auto x = torch::stable::new_empty(a, {2});\n",
+    ),
+    "a tensor's options with another dtype": (
+        "  auto x = torch::empty({2}, a.options().dtype(torch::kInt));\n",
+        f"  auto x = {EMPTY}({{2}}, {INT}, std::nullopt, a.device());\n",
+    ),
+    "a device by type": (
+        "  auto x = torch::empty({2}, torch::TensorOptions().dtype(torch::kInt).device(torch::kCPU));\n",
+        f"  auto x = {EMPTY}({{2}}, {INT}, std::nullopt, torch::stable::Device(torch::headeronly::kCPU));\n",
+    ),
+    "a lone dtype": ("  auto x = torch::empty({2}, torch::kInt);\n", f"  auto x = {EMPTY}({{2}}, {INT});\n"),
+    "zeros of a tensor's dtype and device": (
+        "  auto o = torch::TensorOptions().dtype(a.dtype()).device(a.device());\n  auto x = torch::zeros({2}, o);\n",
+        "  auto x = torch::stable::new_zeros(a, {2});\n",
+    ),
+    "zeros without a dtype are float": (
+        "  auto x = torch::zeros({2}, torch::device(a.device()));\n",
+        "  auto x = torch::stable::full({2}, 0, torch::headeronly::ScalarType::Float, std::nullopt, a.device());\n",
+    ),
+    "full of an integer is long": (
+        "  auto x = torch::full({2}, 7);\n",
+        "  auto x = torch::stable::full({2}, 7, torch::headeronly::ScalarType::Long);\n",
+    ),
+    "a method of the tensor": (
+        "  auto x = a.new_empty({2}, a.options().dtype(torch::kInt));\n",
+        f"  auto x = torch::stable::new_empty(a, {{2}}, {INT}, std::nullopt, a.device());\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_before_becomes_after(name: str) -> None:
+    before, after = CASES[name]
+    assert rewritten(HEAD + before + "}\n") == AFTER + after + "}\n"
+
+
+def test_options_that_leave_the_function_are_a_diagnostic() -> None:
+    after, found = rewrite(HEAD + "  auto o = torch::TensorOptions().dtype(a.dtype());\n  use(o);\n}\n")
+    assert [d.code for d in found.diagnostics] == ["TSA121"]
+    assert "TensorOptions()" in after
+
+
+def test_an_assignment_that_may_not_have_run_is_not_followed() -> None:
+    text = HEAD + (
+        "  auto o = torch::TensorOptions().dtype(a.dtype());\n  if (a.numel()) { o = o.dtype(torch::kInt); }\n"
+        "  auto x = torch::empty({2}, o);\n}\n"
+    )
+    assert rewrite(text)[1].diagnostics

@@ -1,0 +1,89 @@
+"""Receivers: what is a tensor's method and what only looks like one, and how calls nest."""
+
+from __future__ import annotations
+
+import pytest
+
+from codemod.model import Severity
+from tests.rules.rewriting import rewrite, rewritten
+
+CASES = {
+    "a chain of calls": (
+        "at::Tensor f(at::Tensor x, int64_t d) { return x.contiguous().view({-1, d}).to(at::kFloat); }",
+        "torch::stable::Tensor f(torch::stable::Tensor x, int64_t d) { return torch::stable::to(torch::stable::view("
+        "torch::stable::contiguous(x), {-1, d}), torch::headeronly::ScalarType::Float); }",
+    ),
+    "auto from a factory": (
+        "void f(at::Tensor x) { auto y = torch::empty_like(x); y.zero_(); }",
+        "void f(torch::stable::Tensor x) { auto y = torch::stable::empty_like(x); torch::stable::zero_(y); }",
+    ),
+    "an optional, by value()": (
+        "bool f(const c10::optional<at::Tensor>& b) { return b.value().dtype() == at::kInt; }",
+        "bool f(const std::optional<torch::stable::Tensor>& b) { return b.value().scalar_type() == "
+        "torch::headeronly::ScalarType::Int; }",
+    ),
+    "an optional, by ->": (
+        "at::Tensor f(std::optional<at::Tensor> b) { return b->contiguous(); }",
+        "torch::stable::Tensor f(std::optional<torch::stable::Tensor> b) { return torch::stable::contiguous(*b); }",
+    ),
+    "elements of a vector": (
+        "void f(std::vector<at::Tensor> xs) { for (auto& x : xs) { auto y = x.contiguous(); } }",
+        "void f(std::vector<torch::stable::Tensor> xs) { for (auto& x : xs) { auto y = torch::stable::contiguous(x); } }",
+    ),
+    "a member of a struct": (
+        "struct P { at::Tensor w; int n; };\nint64_t f(P p) { return p.w.contiguous().size(0); }",
+        "struct P { torch::stable::Tensor w; int n; };\nint64_t f(P p) { return torch::stable::contiguous(p.w).size(0); }",
+    ),
+    "a parameter of a lambda": (
+        "auto f = [](const at::Tensor& x) { return x.contiguous(); };",
+        "auto f = [](const torch::stable::Tensor& x) { return torch::stable::contiguous(x); };",
+    ),
+    "the result of a function of the group": (
+        "at::Tensor g();\nint64_t f() { return g().contiguous().numel(); }",
+        "torch::stable::Tensor g();\nint64_t f() { return torch::stable::contiguous(g()).numel(); }",
+    ),
+    "a name that a using brought in": (
+        "using torch::Tensor;\nvoid f(Tensor x) { auto y = x.contiguous(); }",
+        "using torch::stable::Tensor;\nvoid f(Tensor x) { auto y = torch::stable::contiguous(x); }",
+    ),
+    "a string": ("int f(std::string s) { return s.size(); }",) * 2,
+    "a vector": ("void f(std::vector<int> v) { v.resize(3); int n = v.data()[0]; }",) * 2,
+    "a class of the project": ("struct V { int view(int); };\nint f(V v) { return v.view(3); }",) * 2,
+    "a pointer that is indexed": ("float f(const float* x) { return x[0] + x[1]; }",) * 2,
+    "dimensions never dangle": (
+        "at::Tensor f(at::Tensor x) { return x.sum(0); }",
+        "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::sum(x, std::vector<int64_t>{0}); }",
+    ),
+    "indexing": (
+        "void f(at::Tensor b, int i) { auto y = b[i][1]; }",
+        "void f(torch::stable::Tensor b, int i) { auto y = torch::stable::select(torch::stable::select(b, 0, i), 0, 1); }",
+    ),
+    "one value of an indexed tensor": (
+        "int64_t f(const at::Tensor& b, int i) { return b[i][0].item<int64_t>(); }",
+        "int64_t f(const torch::stable::Tensor& b, int i) { return "
+        "item<int64_t>(torch::stable::select(torch::stable::select(b, 0, i), 0, 0)); }",
+    ),
+    "an op that only the dispatcher has": (
+        "at::Tensor f(at::Tensor x) { return torch::cumsum(x, 0); }",
+        "torch::stable::Tensor f(torch::stable::Tensor x) { return stable_aten::cumsum(x, 0); }",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_before_becomes_after(name: str) -> None:
+    before, after = CASES[name]
+    assert rewritten(before) == after
+
+
+def test_what_cannot_be_called_is_a_diagnostic() -> None:
+    after, found = rewrite("at::Tensor f(at::Tensor x) { return torch::addmm(x, x, x); }")
+    assert [(d.code, d.severity) for d in found.diagnostics] == [("TSA131", Severity.ERROR)]
+    assert "torch::addmm" in after
+
+
+def test_an_api_above_the_target_is_a_diagnostic_that_names_the_way_out() -> None:
+    text = "void f(at::Tensor& x) { cublasHandle_t h = at::cuda::getCurrentCUDABlasHandle(); C10_CUDA_CHECK(g()); }"
+    _, old = rewrite(text, target="2.9")
+    assert any("needs target 2.10" in diagnostic.message for diagnostic in old.diagnostics)
+    assert not rewrite(text, target="2.10")[1].diagnostics
