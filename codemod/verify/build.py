@@ -35,6 +35,7 @@ class Side:
     cuda_flags: tuple[str, ...] = ()
     link_flags: tuple[str, ...] = ()
     reused: dict[str, Path] = field(default_factory=dict)  # units whose object another side has already
+    host_only: frozenset[str] = frozenset()  # CUDA units of which nobody wants the device code
 
     @property
     def host_units(self) -> tuple[str, ...]:
@@ -83,7 +84,7 @@ class BuildOptions:
     """How to build: parallel jobs, language standard, the GPU architecture CUDA units are compiled for."""
 
     jobs: int = 0  # 0: one per processor
-    standard: str = "c++17"
+    standard: str = "c++20"
     cuda_arch: str = "90a"
     optimise: str = "-O2"
 
@@ -121,8 +122,8 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
                 linked.append(place)
             if unit in side.reused:
                 continue
-            rule = "cuda" if unit.endswith(CUDA_SUFFIX) else "host"
-            flags = (*side.flags, *side.cuda_flags) if rule == "cuda" else side.flags
+            rule = _rule(unit, side, toolchain)
+            flags = side.flags if rule == "host" else (*side.flags, *side.cuda_flags)
             lines.append(f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}")
             lines.append(f"  flags = {_shell(flags)}")
             lines.append(f"  prefix = {_shell([f'-fmacro-prefix-map={side.tree}/='])}")
@@ -155,6 +156,12 @@ def _libraries(folder: Path, side: Side, linked: list[str], objects: list[str]) 
         yield audit_path(folder, side), objects
 
 
+def _rule(unit: str, side: Side, toolchain: Toolchain) -> str:
+    if not unit.endswith(CUDA_SUFFIX):
+        return "host"
+    return "cuda_host" if unit in side.host_only and not _is_linked(unit, toolchain) else "cuda"
+
+
 def _is_linked(unit: str, toolchain: Toolchain) -> bool:
     return toolchain.torch.has_cuda or not unit.endswith(CUDA_SUFFIX)
 
@@ -179,15 +186,21 @@ def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
     ]
     if toolchain.nvcc is not None:
         arch = options.cuda_arch
-        # --keep leaves the PTX that went into the object; the other intermediates are large and go.
-        rules += [
-            "rule cuda",
-            f"  command = rm -rf $out.keep && mkdir -p $out.keep && {{ {shlex.quote(toolchain.nvcc)} {common} -w"
-            f" -ccbin {shlex.quote(toolchain.cxx)}"
+        nvcc = (
+            f"{shlex.quote(toolchain.nvcc)} {common} -w -ccbin {shlex.quote(toolchain.cxx)}"
             f" --expt-relaxed-constexpr --expt-extended-lambda -gencode arch=compute_{arch},code=sm_{arch}"
-            " -Xcompiler -fPIC,-w,$prefix -Xptxas -v --keep --keep-dir $out.keep $flags"
-            " -MMD -MF $out.d -c $in -o $out && mv $out.keep/*.ptx $out.ptx; }"
+            " -Xcompiler -fPIC,-w,$prefix $flags -MMD -MF $out.d -c $in -o $out"
+        )
+        rules += [
+            # --keep leaves the PTX that went into the object; the other intermediates are large and go.
+            "rule cuda",
+            "  command = rm -rf $out.keep && mkdir -p $out.keep &&"
+            f" {{ {nvcc} -Xptxas -v --keep --keep-dir $out.keep && mv $out.keep/*.ptx $out.ptx; }}"
             " > $out.log 2>&1; status=$$?; rm -rf $out.keep; [ $$status = 0 ] || { rm -f $out; exit 1; }",
+            "  depfile = $out.d",
+            # Host code in full, device code through the front end alone: the same errors in half the time.
+            "rule cuda_host",
+            f"  command = {nvcc} --fdevice-syntax-only {guard}",
             "  depfile = $out.d",
         ]
     return rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 
 from codemod.model import Diagnostic, Refusal, Severity
 from codemod.verify import codes
@@ -72,10 +73,8 @@ def _recorded(cases: CaseFile, before: Run) -> tuple[Diagnostic, ...]:
         missing = [item for item in faults if item.code == codes.GOLDEN_MISSING]
         stale = [item for item in faults if item.code == codes.GOLDEN_STALE]
         if missing:
-            text = f"{len(missing)} cases have no recorded output on {device.device}"
-            found.append(
-                finding(codes.GOLDEN_MISSING, text, severity=Severity.NOTE, help="torch-stabilize golden record")
-            )
+            more = f" (and {len(missing) - 1} more cases)" if len(missing) > 1 else ""
+            found.append(replace(missing[0], severity=Severity.NOTE, message=missing[0].message + more))
         found += stale
         others = len(faults) - len(missing) - len(stale)
         if others:

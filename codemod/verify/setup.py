@@ -70,12 +70,14 @@ class Setup:
             self.target,
             self.headers,
         )
+        legacy = replace(legacy, host_only=frozenset(affected - old))
         if after.legacy is None:
             return (legacy, stable), notes
         left, _ = self._legacy(REMAINDER, self.work.snapshot.root, self._narrowed(after.legacy, affected))
         same = [unit for unit in left.units if unit in legacy.units and unit not in affected]
         reused = {unit: object_path(self.folder, legacy, unit) for unit in same}
-        return (legacy, replace(left, reused=reused), stable), notes
+        left = replace(left, reused=reused, host_only=frozenset(affected))
+        return (legacy, left, stable), notes
 
     @cached_property
     def libraries(self) -> tuple[Libraries, Libraries]:

@@ -29,17 +29,15 @@ def print_verification(verification: Verification, out: Console) -> None:
 
 
 def print_steps(steps: tuple[Step, ...], out: Console) -> None:
-    """One row for each step, then the findings."""
-    from rich.table import Table
+    """One line for each step, then the findings. No column is broken: the lines go through `grep`."""
     from rich.text import Text
 
-    table = Table(show_edge=False, pad_edge=False, box=None)
-    table.add_column("step", no_wrap=True)
-    table.add_column("result", no_wrap=True)
-    table.add_column("")
+    width = max(len(step.name) for step in steps)
     for step in steps:
-        table.add_row(step.name, Text(step.status.value, style=STATUS_STYLES[step.status]), Text(step.summary))
-    out.print(table)
+        row = Text(f"{step.name:{width}}  ")
+        row.append(f"{step.status.value:7}", style=STATUS_STYLES[step.status])
+        row.append(f"  {step.summary}")
+        out.print(row)
     for step in steps:
         if step.diagnostics:
             out.print(f"\n{step.name}", style="bold")

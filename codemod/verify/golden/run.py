@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from codemod.verify.golden.cases import Case
 from codemod.verify.golden.inputs import make_arguments
 from codemod.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
+
+# Checks put a place in front of what they say: "[F1121 11:33:27.203403509 a.h:14] " in TORCH_CHECK_EQ,
+# "function, a.h:14, " in STD_TORCH_CHECK. It is not part of the text that is compared, and holds the time.
+_PLACE = re.compile(r"^(?:\[[A-Z]\d{4} [\d:.]+ [^\]]*\] *|[^\n]{1,200}?, [^\s,]+:\d+,\s*)")
 
 
 def run_case(case: Case, torch: Any) -> Outcome:
@@ -121,7 +126,7 @@ _MODES: dict[str, Callable[..., Any]] = {
 
 def _error(error: BaseException) -> ErrorOutcome:
     bases = tuple(base.__name__ for base in type(error).__mro__)
-    return ErrorOutcome(type(error).__name__, bases, str(error).strip())
+    return ErrorOutcome(type(error).__name__, bases, _PLACE.sub("", str(error).strip()))
 
 
 def _named_tensors(args: list[Any], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codemod.model import Diagnostic, Refusal, Severity
@@ -117,11 +117,23 @@ def check_group(file: CaseFile, libraries: Iterable[Path], *, progress: Progress
     return golden_step(check_run(file, run), absent_devices(run))
 
 
+def collapse(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """`findings` with warnings that say the same of several cases told once; errors stay as they are."""
+    told: dict[tuple[str, str], list[Diagnostic]] = {}
+    for index, item in enumerate(findings):
+        says = str(index) if item.severity is Severity.ERROR else item.message.partition(": ")[2]
+        told.setdefault((item.code, says), []).append(item)
+    return tuple(
+        replace(same[0], message=f"{same[0].message} (and {len(same) - 1} more cases)") if len(same) > 1 else same[0]
+        for same in told.values()
+    )
+
+
 def golden_step(checked: Iterable[Checked], notes: tuple[Diagnostic, ...] = (), name: str = "golden outputs") -> Step:
     """Comparisons of all devices as a step; skipped where nothing was compared and nothing is missing."""
     checked = tuple(checked)
     total = sum(len(found.comparisons) for found in checked)
-    diagnostics = (*(item for found in checked for item in found.diagnostics), *notes)
+    diagnostics = (*collapse(item for found in checked for item in found.diagnostics), *notes)
     if not total and not any(item.severity is Severity.ERROR for item in diagnostics):
         return Step.skipped(name, "no case could be run on this machine", diagnostics)
     parts = [f"{found.same} of {len(found.comparisons)} cases equal on {found.device}" for found in checked]
