@@ -118,7 +118,12 @@ def find_op(name: str, overload: str = "") -> Op:
 
 @functools.cache
 def overloads(cpp_name: str) -> tuple[Op, ...]:
-    """Every overload of what C++ calls `cpp_name` ("sum", "sum_out"), named dimensions left out; empty if unknown."""
+    """Every overload of what C++ calls `cpp_name` ("sum", "sum_out"), named dimensions left out; empty if unknown.
+
+    The stable surface has no SymInt: "expand_symint" is "expand".
+    """
+    if cpp_name.endswith("_symint"):
+        return overloads(cpp_name.removesuffix("_symint"))
     base, is_out = (cpp_name[:-4], True) if cpp_name.endswith("_out") else (cpp_name, False)
     if cpp_name in _rows():
         base, is_out = cpp_name, False

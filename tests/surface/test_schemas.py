@@ -73,6 +73,7 @@ def test_every_schema_of_the_table_parses() -> None:
         ("cumsum_out", ["Tensor", "Tensor", "int64_t"], False, "cumsum.out"),
         ("zeros", ["list", "ScalarType"], False, "zeros"),
         ("topk", ["Tensor", ""], True, "topk"),  # an unknown type fits
+        ("expand_symint", ["Tensor", "list"], True, "expand"),
     ],
 )
 def test_the_overload_that_arguments_mean(name: str, given: list[str], method: bool, qualified: str) -> None:
