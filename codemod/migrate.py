@@ -37,7 +37,10 @@ from codemod.source.formatting import format_changed, style_for
 
 @dataclass(frozen=True)
 class Options:
-    """How a group is migrated. `target` is the oldest torch that must run the result, `headers` builds it (target if empty)."""
+    """How a group is migrated: `target` is the oldest torch that must run the result, `headers` the one that builds it.
+
+    Without `headers` nothing is used that the headers of the target lack.
+    """
 
     target: str = DEFAULT_TARGET
     in_place: bool = False

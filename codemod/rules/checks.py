@@ -170,7 +170,7 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     if arguments is None:
         return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
     confidence = Confidence(entry.confidence)
-    extra = {"includes": (entry.include,), "confidence": confidence}
+    extra: dict[str, object] = {"includes": (entry.include,), "confidence": confidence}
     if site.name in ("AT_ERROR", "C10_THROW_ERROR"):
         return _error(site, context, arguments, extra)
     if site.name in ("TORCH_CHECK_ARG", "TORCH_CHECK_WITH"):

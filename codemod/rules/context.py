@@ -1,4 +1,4 @@
-"""What a rule may look at besides its site: the document, types, the surface, the project's own macros and functions."""
+"""What a rule may look at besides its site: the document, types, the surface, the project's macros and functions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A project's dispatch macros: which stable macro stands for which legacy one, and the text of those that are missing.
 
-A macro is translated by rewriting its definition. An existing stable macro counts as the translation when its definition
-is the same, or when it has the name the convention gives and covers the same dtypes.
+A macro is translated by rewriting its definition. An existing stable macro counts as the translation when its
+definition is the same, or when it has the name the convention gives and covers the same dtypes.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _text(document: Document, macro: Macro, edits: Sequence[Edit]) -> str:
 def dtypes_of(
     name: str, definitions: Mapping[str, Sequence[Definition]], surface: Surface, depth: int = 0
 ) -> frozenset[str]:
-    """The dtypes a macro dispatches over, through the macros it uses; the condition of a definition is part of a dtype."""
+    """The dtypes a macro dispatches over, through the macros it uses, each with the conditions it stands under."""
     found: set[str] = set()
     if depth > 12:
         return frozenset()

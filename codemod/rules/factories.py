@@ -69,7 +69,7 @@ Made = tuple[tuple[Part, ...], tuple[str, ...]]
 def _options(given: list[Node], place: int, fragment: Fragment, context: Context, node: Node) -> Options | None:
     if len(given) <= place:
         return Options()
-    return read_options(given[place], fragment, context, fragment.span(node)) if len(given) == place + 1 else None
+    return read_options(given[place], fragment, context) if len(given) == place + 1 else None
 
 
 def _tail(options: Options, *, always_dtype: bytes = b"") -> tuple[Part, ...]:
@@ -156,7 +156,7 @@ def _from_blob(name: str, node: Node, given: list[Node], fragment: Fragment, con
     rest = given[2:]
     strides = rest.pop(0) if rest and _is_list(rest[0], fragment, context) else None
     deleter = rest.pop(0) if rest and _is_callable(rest[0], fragment, context) else None
-    options = read_options(rest[0], fragment, context, fragment.span(node)) if rest else Options()
+    options = read_options(rest[0], fragment, context) if rest else Options()
     if options is None or len(rest) > 1 or not (options.dtype or options.like):
         return None
     device: tuple[Part, ...] = options.device_parts()

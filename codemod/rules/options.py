@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from tree_sitter import Node
 
-from codemod.model import Span
 from codemod.rules.context import Context
 from codemod.rules.rewrite import Copy, Part
 from codemod.source.declarations import text_of
@@ -49,99 +48,102 @@ class Options:
         return bool(self.like) and not (self.dtype or self.device or self.layout or self.pinned)
 
 
-def read_options(node: Node, fragment: Fragment, context: Context, near: Span | None = None) -> Options | None:
+def read_options(node: Node, fragment: Fragment, context: Context) -> Options | None:
     """What the expression `node` sets, or None where it cannot be followed.
 
-    `near` is the span that will hold the result: source outside of it is copied, inside of it kept.
+    The parts are copies of the source: an options expression often stands somewhere else than its use.
     """
-    near = near or fragment.span(node)
-
-    def part(value: Node) -> Part:
-        span = fragment.span(value)
-        return span if near.contains(span) and inside_call(value) else Copy(span)
-
-    def inside_call(value: Node) -> bool:
-        return False  # a kept span would have to stay in file order; a copy never does harm
-
-    if node.type == "identifier":
-        return _variable(node, fragment, context, near)
-    if node.type == "initializer_list" and node.named_child_count == 0:
-        return Options()
-    if node.type == "call_expression":
-        callee = node.child_by_field_name("function")
-        arguments = _arguments(node)
-        if callee is not None and callee.type == "field_expression":
-            return _chained(node, callee, arguments, fragment, context, near, part)
-        name = text_of(callee).rpartition("::")[2] if callee is not None else ""
-        if name in _STARTS and callee is not None and "::" in text_of(callee):
-            if name == "TensorOptions":
-                return _implicit(arguments[0], fragment, context, part) if arguments else Options()
-            return _set(Options(), name, arguments, fragment, context, part)
-    return _implicit(node, fragment, context, part)
+    return _Reader(fragment, context).read(node)
 
 
-def _arguments(node: Node) -> list[Node]:
+@dataclass(frozen=True)
+class _Reader:
+    """Reads options expressions of one fragment."""
+
+    fragment: Fragment
+    context: Context
+
+    def read(self, node: Node) -> Options | None:
+        if node.type == "identifier":
+            return self._variable(node)
+        if node.type == "initializer_list" and node.named_child_count == 0:
+            return Options()
+        if node.type == "call_expression":
+            callee = node.child_by_field_name("function")
+            if callee is not None and callee.type == "field_expression":
+                return self._chained(node, callee)
+            text = text_of(callee) if callee is not None else ""
+            name = text.rpartition("::")[2]
+            if name in _STARTS and "::" in text:
+                return self._started(name, arguments_of(node))
+        return self._implicit(node)
+
+    def _part(self, node: Node) -> Part:
+        return Copy(self.fragment.span(node))
+
+    def _started(self, name: str, arguments: list[Node]) -> Options | None:
+        """`torch::TensorOptions()`, `torch::TensorOptions(dtype)`, `torch::dtype(...)`, `torch::device(...)`."""
+        if name == "TensorOptions":
+            return self._implicit(arguments[0]) if arguments else Options()
+        return self._set(Options(), name, arguments)
+
+    def _chained(self, node: Node, callee: Node) -> Options | None:
+        """`x.options()`, `x.device()`, `OPTIONS.dtype(...)`."""
+        receiver, method = receiver_type_parts(callee)
+        arguments = arguments_of(node)
+        if receiver is None:
+            return None
+        if method == "options" and not arguments:
+            arrow = any(child.type == "->" for child in callee.children)
+            return Options(like=(b"(*", self._part(receiver), b")") if arrow else (self._part(receiver),))
+        if method in ("scalar_type", "device", "dtype") and not arguments:
+            return self._implicit(node)
+        base = self.read(receiver)
+        return self._set(base, method, arguments) if base is not None else None
+
+    def _set(self, base: Options, name: str, arguments: list[Node]) -> Options | None:
+        """`base` with one more property set."""
+        if not arguments:
+            return None
+        value = self._part(arguments[0])
+        if name == "dtype":
+            return replace(base, dtype=(value,))
+        if name == "device":
+            return replace(base, device=self._device(arguments))
+        if name == "device_index":
+            return replace(base, device=(b"torch::stable::Device(torch::headeronly::kCUDA, ", value, b")"))
+        if name == "layout":
+            return replace(base, layout=(value,))
+        if name == "pinned_memory":
+            return replace(base, pinned=(value,))
+        return base if name == "requires_grad" and text_of(arguments[0]) == "false" else None
+
+    def _device(self, arguments: list[Node]) -> tuple[Part, ...]:
+        """A device from the arguments of `.device(...)`: a Device stays, a type or a string is made one."""
+        kind = self.context.type_of(arguments[0], self.fragment)
+        if len(arguments) == 1 and kind.name == "Device" and "::k" not in text_of(arguments[0]):
+            return (self._part(arguments[0]),)
+        more = [piece for argument in arguments[1:] for piece in (b", ", self._part(argument))]
+        return (b"torch::stable::Device(", self._part(arguments[0]), *more, b")")
+
+    def _implicit(self, node: Node) -> Options | None:
+        """A dtype or a device where options are taken."""
+        kind = self.context.type_of(node, self.fragment)
+        if kind.name == "ScalarType":
+            return Options(dtype=(self._part(node),))
+        if kind.name in ("Device", "DeviceType"):
+            return Options(device=self._device([node]))
+        return None
+
+    def _variable(self, node: Node) -> Options | None:
+        value = last_value(text_of(node), node, self.fragment, self.context)
+        return self._implicit(node) if value is None or value == node else self.read(value)
+
+
+def arguments_of(node: Node) -> list[Node]:
+    """The arguments of a call, comments left out."""
     arguments = node.child_by_field_name("arguments")
     return [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
-
-
-def _chained(node, callee, arguments, fragment, context, near, part):  # type: ignore[no-untyped-def]
-    receiver, method = receiver_type_parts(callee)
-    if receiver is None:
-        return None
-    if method == "options" and not arguments:
-        arrow = any(child.type == "->" for child in callee.children)
-        return Options(like=((b"(*", part(receiver), b")") if arrow else (part(receiver),)))
-    if method in ("scalar_type", "device", "dtype") and not arguments:
-        return _implicit(node, fragment, context, part)
-    base = read_options(receiver, fragment, context, near)
-    return _set(base, method, arguments, fragment, context, part) if base is not None else None
-
-
-def _set(base, name, arguments, fragment, context, part):  # type: ignore[no-untyped-def]
-    if not arguments:
-        return None
-    value = arguments[0]
-    if name == "dtype":
-        return replace(base, dtype=(part(value),))
-    if name == "device":
-        return replace(base, device=device_parts(arguments, fragment, context, part))
-    if name == "device_index":
-        return replace(base, device=(b"torch::stable::Device(torch::headeronly::kCUDA, ", part(value), b")"))
-    if name == "layout":
-        return replace(base, layout=(part(value),))
-    if name == "pinned_memory":
-        return replace(base, pinned=(part(value),))
-    if name == "memory_format" or (name == "requires_grad" and text_of(value) == "false"):
-        return base if name == "requires_grad" else None
-    return None
-
-
-def device_parts(arguments, fragment, context, part):  # type: ignore[no-untyped-def]
-    """A device from the arguments of `.device(...)`: a Device stays, a type or a string is made one."""
-    kind = context.type_of(arguments[0], fragment)
-    if len(arguments) == 1 and (kind.name == "Device" and "::k" not in text_of(arguments[0])):
-        return (part(arguments[0]),)
-    more = [piece for argument in arguments[1:] for piece in (b", ", part(argument))]
-    return (b"torch::stable::Device(", part(arguments[0]), *more, b")")
-
-
-def _implicit(node, fragment, context, part):  # type: ignore[no-untyped-def]
-    """A dtype or a device where options are taken."""
-    kind = context.type_of(node, fragment)
-    if kind.name == "ScalarType":
-        return Options(dtype=(part(node),))
-    if kind.name in ("Device", "DeviceType"):
-        return Options(device=device_parts([node], fragment, context, part))
-    return None
-
-
-def _variable(node: Node, fragment: Fragment, context: Context, near: Span) -> Options | None:
-    name = text_of(node)
-    value = last_value(name, node, fragment, context)
-    if value is None or value == node:
-        return _implicit(node, fragment, context, lambda n: Copy(fragment.span(n)))
-    return read_options(value, fragment, context, near)
 
 
 def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> Node | None:

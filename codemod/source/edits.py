@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from codemod.model import Edit
 
@@ -27,7 +28,7 @@ def settle(edits: Iterable[Edit]) -> tuple[Edit, ...]:
     """
     unique = {(edit.span, edit.replacement): edit for edit in sorted(edits)}
     ordered = sorted(unique.values(), key=lambda edit: (edit.span.start, edit.span.end))
-    for first, second in zip(ordered, ordered[1:], strict=False):
+    for first, second in pairwise(ordered):
         same_place = first.span == second.span
         if same_place or second.span.start < first.span.end:
             raise OverlapError(first, second)
