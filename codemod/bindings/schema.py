@@ -113,11 +113,11 @@ class Schema:
         if self.variadic_arguments:
             parts.append("...")
         returns = [str(value) for value in self.returns] + ["..."] * self.variadic_returns
-        single = len(returns) == 1 and not self.variadic_returns
         if self.variadic_returns and not self.returns:
             return f"({', '.join(parts)}) -> ..."
-        tail = returns[0] if single else f"({', '.join(returns)})"
-        return f"({', '.join(parts)}) -> {tail}"
+        # one value stands alone, unless it would read like several
+        alone = len(returns) == 1 and not returns[0].startswith("(")
+        return f"({', '.join(parts)}) -> {returns[0] if alone else '(' + ', '.join(returns) + ')'}"
 
 
 def parse_schema(text: str) -> Schema:
