@@ -13,12 +13,20 @@ PY_LIMITED_API_TAG = "cp310"
 sources = [
     "csrc/torch_bindings.cpp",
     "csrc/cpu/activation.cpp",
+    "csrc/cpu/allspark.cpp",
+    "csrc/cpu/awq.cpp",
+    "csrc/cpu/dsv3_fused_a_gemm.cpp",
+    "csrc/cpu/hadamard.cpp",
     "csrc/cpu/layernorm.cpp",
 ]
 
 cuda_sources = [
     "csrc/activation_kernels.cu",
+    "csrc/dsv3_fused_a_gemm_kernels.cu",
     "csrc/layernorm_kernels.cu",
+    "csrc/quantization/allspark/allspark_kernels.cu",
+    "csrc/quantization/awq/awq_kernels.cu",
+    "csrc/quantization/hadamard/hadamard_kernels.cu",
 ]
 
 extra_compile_args = {"cxx": ["-O3"], "nvcc": ["-O3"]}

@@ -12,6 +12,14 @@
               #a " and " #b " must have the same dtype, got ", \
               (a).scalar_type(), " and ", (b).scalar_type())
 
+#define CHECK_DTYPE(x, dtype)                                           \
+  TORCH_CHECK((x).scalar_type() == (dtype), #x " must have the dtype ", \
+              (dtype), ", got ", (x).scalar_type())
+
+#define CHECK_DIM(x, count)                                    \
+  TORCH_CHECK((x).dim() == (count), #x " must have ", (count), \
+              " dimensions, got ", (x).dim())
+
 #define CHECK_CONTIGUOUS(x) \
   TORCH_CHECK((x).is_contiguous(), #x " must be contiguous")
 

@@ -2,6 +2,8 @@
 
 #include <torch/types.h>
 
+#include <optional>
+
 // Activations. The gated ones read [..., 2 * d] and write [..., d].
 void silu_and_mul(torch::Tensor& out, const torch::Tensor& input);
 
@@ -55,3 +57,46 @@ void rms_norm_cpu(torch::Tensor& out, const torch::Tensor& input,
 
 void fused_add_rms_norm_cpu(torch::Tensor& input, torch::Tensor& residual,
                             const torch::Tensor& weight, double epsilon);
+
+// AWQ
+torch::Tensor awq_dequantize(const torch::Tensor& kernel,
+                             const torch::Tensor& scaling_factors,
+                             const torch::Tensor& zeros, int64_t split_k_iters,
+                             int64_t thx, int64_t thy);
+
+torch::Tensor awq_gemm(const torch::Tensor& in_feats,
+                       const torch::Tensor& kernel,
+                       const torch::Tensor& scaling_factors,
+                       const torch::Tensor& zeros, int64_t split_k_iters);
+
+torch::Tensor awq_dequantize_cpu(const torch::Tensor& kernel,
+                                 const torch::Tensor& scaling_factors,
+                                 const torch::Tensor& zeros,
+                                 int64_t split_k_iters, int64_t thx,
+                                 int64_t thy);
+
+torch::Tensor awq_gemm_cpu(const torch::Tensor& in_feats,
+                           const torch::Tensor& kernel,
+                           const torch::Tensor& scaling_factors,
+                           const torch::Tensor& zeros, int64_t split_k_iters);
+
+// AllSpark
+void rearrange_kn_weight_as_n32k16_order_cpu(
+    const torch::Tensor& b_qweight, const torch::Tensor& b_scales,
+    const std::optional<torch::Tensor>& b_zeros, bool has_zp,
+    torch::Tensor& b_qweight_reorder, torch::Tensor& b_scales_reorder,
+    const std::optional<torch::Tensor>& b_zeros_reorder, int64_t K, int64_t N,
+    int64_t N_32align);
+
+torch::Tensor allspark_w8a16_gemm_cpu(
+    const torch::Tensor& a, const torch::Tensor& b_qweight,
+    const torch::Tensor& b_scales, const std::optional<torch::Tensor>& b_qzeros,
+    int64_t n, int64_t group_size, int64_t sm_count, int64_t sm_version,
+    int64_t CUBLAS_M_THRESHOLD, bool has_zp, bool n32k16_reorder);
+
+// Hadamard transform
+torch::Tensor hadacore_transform_cpu(torch::Tensor& x, bool inplace);
+
+// DeepSeek V3
+void dsv3_fused_a_gemm_cpu(torch::Tensor& output, const torch::Tensor& mat_a,
+                           const torch::Tensor& mat_b);

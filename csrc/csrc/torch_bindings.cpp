@@ -77,6 +77,57 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
   ops.impl("rms_norm", torch::kCUDA, &rms_norm);
   ops.impl("fused_add_rms_norm", torch::kCUDA, &fused_add_rms_norm);
 #endif
+
+  // AWQ
+  //
+  // Unpacks 4-bit weights.
+  ops.def(
+      "awq_dequantize(Tensor _kernel, Tensor _scaling_factors, "
+      "Tensor _zeros, SymInt split_k_iters, int thx, int thy) -> Tensor");
+  ops.impl("awq_dequantize", torch::kCPU, &awq_dequantize_cpu);
+
+  // Multiplies with 4-bit weights.
+  ops.def(
+      "awq_gemm(Tensor _in_feats, Tensor _kernel, Tensor _scaling_factors, "
+      "Tensor _zeros, SymInt split_k_iters) -> Tensor");
+  ops.impl("awq_gemm", torch::kCPU, &awq_gemm_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("awq_dequantize", torch::kCUDA, &awq_dequantize);
+  ops.impl("awq_gemm", torch::kCUDA, &awq_gemm);
+#endif
+
+  // AllSpark
+  //
+  // Brings 8-bit weights into the order that the multiplication reads them in.
+  ops.def(
+      "rearrange_kn_weight_as_n32k16_order(Tensor b_qweight, Tensor b_scales, "
+      "Tensor? b_zeros, bool has_zp, Tensor! b_qweight_reorder, "
+      "Tensor! b_scales_reorder, Tensor!? b_zeros_reorder, int K, int N, "
+      "int N_32align) -> ()");
+  ops.impl("rearrange_kn_weight_as_n32k16_order", torch::kCPU,
+           &rearrange_kn_weight_as_n32k16_order_cpu);
+  // The CUDA kernel is registered in its source, which not every build has.
+
+  // Multiplies 16-bit activations with 8-bit weights.
+  ops.def(
+      "allspark_w8a16_gemm(Tensor a, Tensor b_qweight, Tensor b_scales, "
+      "Tensor? b_qzeros, SymInt n, SymInt group_size, SymInt sm_count, "
+      "SymInt sm_version, SymInt CUBLAS_M_THRESHOLD, bool has_zp, "
+      "bool n32k16_reorder) -> Tensor");
+  ops.impl("allspark_w8a16_gemm", torch::kCPU, &allspark_w8a16_gemm_cpu);
+  // The CUDA kernel is registered in its source, which not every build has.
+
+  // Hadamard transform of the last dimension.
+  ops.def("hadacore_transform(Tensor! x, bool inplace) -> Tensor");
+  ops.impl("hadacore_transform", torch::kCPU, &hadacore_transform_cpu);
+  // The CUDA kernel is registered in its source, which not every build has.
+
+  // The first projection of DeepSeek V3 for 1 to 16 tokens, in bfloat16.
+  ops.def(
+      "dsv3_fused_a_gemm(Tensor! output, Tensor mat_a, Tensor mat_b) -> ()");
+  ops.impl("dsv3_fused_a_gemm", torch::kCPU, &dsv3_fused_a_gemm_cpu);
+  // The CUDA kernel is registered in its source, which not every build has.
 }
 
 REGISTER_EXTENSION(TORCH_EXTENSION_NAME)

@@ -49,3 +49,55 @@ def rms_norm(out: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, epsilon: 
 
 def fused_add_rms_norm(x: torch.Tensor, residual: torch.Tensor, weight: torch.Tensor, epsilon: float) -> None:
     torch.ops._C.fused_add_rms_norm(x, residual, weight, epsilon)
+
+
+# awq
+def awq_dequantize(weight: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor) -> torch.Tensor:
+    return torch.ops._C.awq_dequantize(weight, scales, zeros, 1, 0, 0)
+
+
+def awq_gemm(
+    x: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor, split_k_iters: int = 8
+) -> torch.Tensor:
+    return torch.ops._C.awq_gemm(x, weight, scales, zeros, split_k_iters)
+
+
+# allspark
+def allspark_repack_weight(
+    weight: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """The weight, its scales and its zero points in the order that allspark_w8a16_gemm takes them in."""
+    rows, columns = weight.shape
+    padded = -(-columns // 32) * 32
+    weight_out = weight.new_empty(padded, rows)
+    scales_out = scales.new_empty(1, padded)
+    zeros_out = None if zeros is None else zeros.new_empty(1, padded)
+    torch.ops._C.rearrange_kn_weight_as_n32k16_order(
+        weight, scales, zeros, zeros is not None, weight_out, scales_out, zeros_out, rows, columns, padded
+    )
+    return weight_out, scales_out, zeros_out
+
+
+def allspark_w8a16_gemm(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    scales: torch.Tensor,
+    zeros: torch.Tensor | None,
+    columns: int,
+    sm_count: int,
+    sm_version: int,
+    cublas_m_threshold: int = 1024,
+) -> torch.Tensor:
+    return torch.ops._C.allspark_w8a16_gemm(
+        x, weight, scales, zeros, columns, -1, sm_count, sm_version, cublas_m_threshold, zeros is not None, True
+    )
+
+
+# hadamard
+def hadacore_transform(x: torch.Tensor, inplace: bool = True) -> torch.Tensor:
+    return torch.ops._C.hadacore_transform(x, inplace)
+
+
+# dsv3_fused_a_gemm
+def dsv3_fused_a_gemm(output: torch.Tensor, mat_a: torch.Tensor, mat_b: torch.Tensor) -> None:
+    torch.ops._C.dsv3_fused_a_gemm(output, mat_a, mat_b)

@@ -15,11 +15,17 @@ from tests.sample.building import SAMPLE, sample_files
 
 UNITS = sorted(str(path) for path in sample_files() if path.suffix in (".cpp", ".cu"))
 _UNIT_NAME = re.compile(r'"(csrc/[^"]+\.(?:cpp|cu))"')
+# The lists of sources: units are also named where single ones get flags of their own.
+_LISTS = {
+    "setup.py": re.compile(r"^\w*sources = \[(.*?)\]", re.MULTILINE | re.DOTALL),
+    "CMakeLists.txt": re.compile(r"(?:set\(|list\(APPEND )SAMPLEX_EXT_SRC(.*?)\)", re.DOTALL),
+}
 
 
-@pytest.mark.parametrize("build_file", ["setup.py", "CMakeLists.txt"])
+@pytest.mark.parametrize("build_file", sorted(_LISTS))
 def test_every_unit_is_listed_once(build_file: str) -> None:
-    assert sorted(_UNIT_NAME.findall((SAMPLE / build_file).read_text())) == UNITS
+    lists = "".join(_LISTS[build_file].findall((SAMPLE / build_file).read_text()))
+    assert sorted(_UNIT_NAME.findall(lists)) == UNITS
 
 
 @pytest.mark.compile

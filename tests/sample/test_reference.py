@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 from codemod.verify.golden.cases import Case, find_case_files, load_cases  # noqa: E402
 from codemod.verify.golden.inputs import make_arguments  # noqa: E402
 from codemod.verify.golden.run import find_op  # noqa: E402
-from tests.sample import references  # noqa: E402, F401
 from tests.sample.building import ROOT  # noqa: E402
+from tests.sample.references import load_references  # noqa: E402
 from tests.sample.references.registry import REFERENCES  # noqa: E402
 
 pytestmark = [
@@ -23,6 +23,8 @@ pytestmark = [
     pytest.mark.xdist_group("sample"),
     pytest.mark.usefixtures("samplex"),
 ]
+
+load_references()
 
 CASES = [
     case for path in find_case_files(ROOT / "golden") for case in load_cases(path).on("cpu") if case.mode == "eager"
