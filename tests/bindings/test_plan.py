@@ -1,0 +1,538 @@
+"""Registrations and declarations before and after: what a maintainer would have written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from codemod.repository.layout import Library
+from tests.bindings.trees import BINDINGS, LAYOUT, OPS, STABLE_BINDINGS, STABLE_OPS, dedented, migrate
+
+UNIT = "csrc/norm.cu"
+REGISTRATION = """
+    #pragma once
+    #include <Python.h>
+    #define REGISTER_EXTENSION(NAME) \\
+      PyMODINIT_FUNC PyInit_##NAME() { return nullptr; }
+"""
+TREE = {
+    UNIT: """
+        #include "ops.h"
+        void norm(torch::Tensor& out, const torch::Tensor& x, double eps) {}
+        void norm_half(torch::Tensor& out, const torch::Tensor& x) {}
+        int64_t block_size(int64_t kind) { return kind; }
+    """,
+    "csrc/rest.cu": "void rest(torch::Tensor& out) {}\n",
+    OPS: """
+        #pragma once
+        #include <torch/all.h>
+
+        // Normalises rows.
+        void norm(torch::Tensor& out, const torch::Tensor& x, double eps = 1e-5);
+
+        void rest(torch::Tensor& out);
+
+        #ifndef USE_ROCM
+        void norm_half(torch::Tensor& out, const torch::Tensor& x);
+        #endif
+
+        int64_t block_size(int64_t kind);
+    """,
+    "csrc/core/registration.h": REGISTRATION,
+    BINDINGS: """
+        #include "core/registration.h"
+        #include "ops.h"
+
+        TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
+          // Normalises rows.
+          ops.def(
+              "norm(Tensor! out, Tensor x, "
+              "float eps=1e-5) -> ()");
+          ops.impl("norm", torch::kCUDA, &norm);
+
+          // Everything else.
+          ops.def("rest(Tensor! out) -> ()");
+          ops.impl("rest", torch::kCUDA, &rest);
+
+        #ifndef USE_ROCM
+          ops.def("norm_half(Tensor! out, Tensor x) -> ()");
+          ops.impl("norm_half", torch::kCUDA, &norm_half);
+        #endif
+
+          ops.def("block_size", &block_size);
+        }
+
+        REGISTER_EXTENSION(TORCH_EXTENSION_NAME)
+    """,
+}
+
+
+def test_a_new_stable_file() -> None:
+    made = migrate(TREE, [UNIT])
+    assert made.text(STABLE_BINDINGS) == dedented(
+        """
+        #include "ops.h"
+        #include "core/registration.h"
+
+        #include <torch/csrc/stable/library.h>
+
+        STABLE_TORCH_LIBRARY_FRAGMENT(_C, ops) {
+          // Normalises rows.
+          ops.def(
+              "norm(Tensor! out, Tensor x, "
+              "float eps=1e-5) -> ()");
+
+        #ifndef USE_ROCM
+          ops.def("norm_half(Tensor! out, Tensor x) -> ()");
+        #endif
+
+          ops.def("block_size(int kind) -> int");
+        }
+
+        STABLE_TORCH_LIBRARY_IMPL(_C, CUDA, ops) {
+          ops.impl("norm", TORCH_BOX(&norm));
+
+        #ifndef USE_ROCM
+          ops.impl("norm_half", TORCH_BOX(&norm_half));
+        #endif
+        }
+
+        STABLE_TORCH_LIBRARY_IMPL(_C, CompositeExplicitAutograd, ops) {
+          ops.impl("block_size", TORCH_BOX(&block_size));
+        }
+
+        REGISTER_EXTENSION(_C_stable_libtorch)
+        """
+    )
+    assert made.lost == ()
+
+
+def test_the_legacy_file_is_tidy() -> None:
+    made = migrate(TREE, [UNIT])
+    assert made.text(BINDINGS) == dedented(
+        """
+        #include "core/registration.h"
+        #include "ops.h"
+
+        TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
+          // Everything else.
+          ops.def("rest(Tensor! out) -> ()");
+          ops.impl("rest", torch::kCUDA, &rest);
+        }
+
+        REGISTER_EXTENSION(TORCH_EXTENSION_NAME)
+        """
+    )
+
+
+def test_declarations_move_with_their_comments_conditions_and_defaults() -> None:
+    made = migrate(TREE, [UNIT])
+    assert made.text(STABLE_OPS) == dedented(
+        """
+        #pragma once
+
+        #include <torch/csrc/stable/library.h>
+        #include <torch/csrc/stable/tensor.h>
+
+        #include <cstdint>
+
+        // Normalises rows.
+        void norm(torch::stable::Tensor& out, const torch::stable::Tensor& x,
+                  double eps = 1e-5);
+
+        #ifndef USE_ROCM
+        void norm_half(torch::stable::Tensor& out, const torch::stable::Tensor& x);
+        #endif
+
+        int64_t block_size(int64_t kind);
+        """
+    )
+    assert made.text(OPS) == dedented(
+        """
+        #pragma once
+        #include <torch/all.h>
+
+        void rest(torch::Tensor& out);
+        """
+    )
+
+
+def test_what_the_run_says() -> None:
+    made = migrate(TREE, [UNIT])
+    assert made.messages("TSA504") == ["inferred `block_size(int kind) -> int`"]
+    assert made.codes == {"TSA503", "TSA504"}
+
+
+def test_a_second_run_does_nothing() -> None:
+    made = migrate(TREE, [UNIT])
+    unit = made.after.read(UNIT).replace(b"torch::Tensor", b"torch::stable::Tensor")
+    landed = made.after.with_overlay({"csrc/libtorch_stable/norm.cu": unit, UNIT: b""})
+    again = migrate(landed, ["csrc/libtorch_stable/norm.cu"])
+    assert again.change.edits == ()
+    assert again.change.created == ()
+
+
+EXISTING = {
+    **TREE,
+    STABLE_BINDINGS: """
+        #include "ops.h"
+
+        #include <torch/csrc/stable/library.h>
+
+        // What has moved so far.
+        STABLE_TORCH_LIBRARY_FRAGMENT(_C, m) {
+        #ifndef USE_ROCM
+          m.def("first() -> int");
+        #endif
+
+          m.def("second() -> int");
+        }
+
+        STABLE_TORCH_LIBRARY_IMPL(_C, CompositeExplicitAutograd, m) {
+        #ifndef USE_ROCM
+          m.impl("first", TORCH_BOX(&first));
+        #endif
+          m.impl("second", TORCH_BOX(&second));
+        }
+
+        REGISTER_EXTENSION(_C_stable_libtorch)
+    """,
+    STABLE_OPS: """
+        #ifndef STABLE_OPS_H
+        #define STABLE_OPS_H
+        #include <torch/csrc/stable/tensor.h>
+
+        #ifndef USE_ROCM
+        int64_t first();
+        #endif
+        int64_t second();
+
+        #endif  // STABLE_OPS_H
+    """,
+}
+
+
+def test_an_existing_file_keeps_its_layout() -> None:
+    made = migrate(EXISTING, [UNIT])
+    assert made.text(STABLE_BINDINGS) == dedented(
+        """
+        #include "ops.h"
+
+        #include <torch/csrc/stable/library.h>
+
+        // What has moved so far.
+        STABLE_TORCH_LIBRARY_FRAGMENT(_C, m) {
+        #ifndef USE_ROCM
+          m.def("first() -> int");
+
+          m.def("norm_half(Tensor! out, Tensor x) -> ()");
+        #endif
+
+          m.def("second() -> int");
+
+          // Normalises rows.
+          m.def(
+              "norm(Tensor! out, Tensor x, "
+              "float eps=1e-5) -> ()");
+
+          m.def("block_size(int kind) -> int");
+        }
+
+        STABLE_TORCH_LIBRARY_IMPL(_C, CUDA, ops) {
+          ops.impl("norm", TORCH_BOX(&norm));
+
+        #ifndef USE_ROCM
+          ops.impl("norm_half", TORCH_BOX(&norm_half));
+        #endif
+        }
+
+        STABLE_TORCH_LIBRARY_IMPL(_C, CompositeExplicitAutograd, m) {
+        #ifndef USE_ROCM
+          m.impl("first", TORCH_BOX(&first));
+        #endif
+          m.impl("second", TORCH_BOX(&second));
+
+          m.impl("block_size", TORCH_BOX(&block_size));
+        }
+
+        REGISTER_EXTENSION(_C_stable_libtorch)
+        """
+    )
+    assert made.text(STABLE_OPS) == dedented(
+        """
+        #ifndef STABLE_OPS_H
+        #define STABLE_OPS_H
+        #include <torch/csrc/stable/tensor.h>
+
+        #ifndef USE_ROCM
+        int64_t first();
+
+        void norm_half(torch::stable::Tensor& out, const torch::stable::Tensor& x);
+        #endif
+        int64_t second();
+
+        // Normalises rows.
+        void norm(torch::stable::Tensor& out, const torch::stable::Tensor& x,
+                  double eps = 1e-5);
+
+        int64_t block_size(int64_t kind);
+
+        #endif  // STABLE_OPS_H
+        """
+    )
+
+
+def test_line_ends_stay() -> None:
+    data = {path: dedented(text).replace("\n", "\r\n") for path, text in EXISTING.items()}
+    made = migrate(data, [UNIT])
+    for path in (BINDINGS, STABLE_BINDINGS, OPS, STABLE_OPS):
+        text = made.after.read(path)
+        assert text.count(b"\n") == text.count(b"\r\n"), path
+
+
+def test_units_that_register_themselves_are_edited_in_place() -> None:
+    files = {
+        "csrc/gemm.cu": """
+            #include "core/registration.h"
+            void gemm(torch::Tensor& out) {}
+            int64_t workspace() { return 0; }
+
+            TORCH_LIBRARY_IMPL_EXPAND(TORCH_EXTENSION_NAME, CUDA, m) {
+              // Needs SM90.
+              m.impl("gemm", &gemm);
+            }
+
+            TORCH_LIBRARY_IMPL_EXPAND(TORCH_EXTENSION_NAME, CatchAll, m) {
+              m.impl("workspace", &workspace);
+            }
+        """,
+        OPS: "#pragma once\nvoid gemm(torch::Tensor& out);\n",
+        BINDINGS: """
+            TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, m) {
+              m.def("gemm(Tensor! out) -> ()");
+              // conditionally compiled: its implementation is in its source file
+
+              m.def("workspace() -> int");
+            }
+        """,
+    }
+    made = migrate(files, ["csrc/gemm.cu"])
+    assert dedented(
+        """
+        STABLE_TORCH_LIBRARY_IMPL(_C, CUDA, m) {
+          // Needs SM90.
+          m.impl("gemm", TORCH_BOX(&gemm));
+        }
+
+        STABLE_TORCH_LIBRARY_IMPL(_C, CompositeExplicitAutograd, m) {
+          m.impl("workspace", TORCH_BOX(&workspace));
+        }
+        """
+    ) in made.text("csrc/gemm.cu")
+    assert dedented(
+        """
+        STABLE_TORCH_LIBRARY_FRAGMENT(_C, m) {
+          m.def("gemm(Tensor! out) -> ()");
+          // conditionally compiled: its implementation is in its source file
+
+          m.def("workspace() -> int");
+        }
+        """
+    ) in made.text(STABLE_BINDINGS)
+    assert "TORCH_LIBRARY" not in made.text(BINDINGS)
+    assert not made.after.exists(STABLE_OPS)  # nobody needs a declaration
+    assert "gemm" not in made.text(OPS)
+    assert made.lost == ()
+
+
+def test_namespaces_of_their_own_are_kept() -> None:
+    files = {
+        UNIT: "namespace cache { void copy(torch::Tensor& out) {} }\n",
+        OPS: "#pragma once\nnamespace cache {\nvoid copy(torch::Tensor& out);\n}\n",
+        BINDINGS: """
+            TORCH_LIBRARY_EXPAND(CONCAT(TORCH_EXTENSION_NAME, _cache), cache_ops) {
+              // Cache operators
+
+              // Copies.
+              cache_ops.def("copy(Tensor! out) -> ()");
+              cache_ops.impl("copy", torch::kCPU, &cache::copy);
+            }
+        """,
+    }
+    made = migrate(files, [UNIT])
+    assert dedented(
+        """
+        STABLE_TORCH_LIBRARY_FRAGMENT(_C_cache, cache_ops) {
+          // Cache operators
+
+          // Copies.
+          cache_ops.def("copy(Tensor! out) -> ()");
+        }
+
+        STABLE_TORCH_LIBRARY_IMPL(_C_cache, CPU, cache_ops) {
+          cache_ops.impl("copy", TORCH_BOX(&cache::copy));
+        }
+        """
+    ) in made.text(STABLE_BINDINGS)
+    assert "namespace cache {" in made.text(STABLE_OPS)
+    assert made.text(BINDINGS).strip() == ""
+
+
+def test_a_name_inside_a_namespace_is_written_out() -> None:
+    files = {
+        UNIT: "namespace inner { void f(torch::Tensor& out) {} }\n",
+        BINDINGS: """
+            namespace inner {
+            TORCH_LIBRARY(my, m) {
+              m.def("f(Tensor! out) -> ()");
+              m.impl("f", torch::kCPU, &f);
+            }
+            }
+        """,
+    }
+    assert "TORCH_BOX(&inner::f)" in migrate(files, [UNIT]).text(STABLE_BINDINGS)
+
+
+def test_an_implementation_in_another_unit_stays() -> None:
+    files = {
+        "csrc/gpu.cu": "void f_gpu(torch::Tensor& out) {}\n",
+        "csrc/cpu.cpp": "void f_cpu(torch::Tensor& out) {}\n",
+        OPS: "#pragma once\nvoid f_gpu(torch::Tensor& out);\nvoid f_cpu(torch::Tensor& out);\n",
+        BINDINGS: """
+            TORCH_LIBRARY(my, m) {
+              m.def("f(Tensor! out) -> ()");
+              m.impl("f", torch::kCUDA, &f_gpu);
+              m.impl("f", torch::kCPU, &f_cpu);
+            }
+        """,
+    }
+    made = migrate(files, ["csrc/gpu.cu"])
+    assert made.text(BINDINGS) == dedented(
+        """
+        TORCH_LIBRARY(my, m) {
+          m.impl("f", torch::kCPU, &f_cpu);
+        }
+        """
+    )
+    assert made.text(OPS) == "#pragma once\nvoid f_cpu(torch::Tensor& out);\n"
+    assert made.codes == {"TSA502"}
+    assert made.lost == ()
+    rest = migrate(made.after, ["csrc/cpu.cpp"])
+    assert 'm.impl("f", TORCH_BOX(&f_cpu));' in rest.text(STABLE_BINDINGS)
+    assert "TORCH_LIBRARY" not in rest.text(BINDINGS)
+    assert rest.lost == ()
+
+
+def test_an_alternative_build_keeps_its_bindings_and_declarations() -> None:
+    layout = replace(LAYOUT, other_builds=("csrc/cpu/torch_bindings.cpp",))
+    files = {
+        UNIT: "void f(torch::Tensor& out) {}\nvoid g(torch::Tensor& out) {}\n",
+        "csrc/cpu/f.cpp": "void f(torch::Tensor& out) {}\n",
+        "csrc/cpu/torch_bindings.cpp": """
+            #include "ops.h"
+            TORCH_LIBRARY(_C, m) {
+              m.def("f(Tensor! out) -> ()");
+              m.impl("f", torch::kCPU, &f);
+            }
+        """,
+        OPS: "#pragma once\nvoid f(torch::Tensor& out);\nvoid g(torch::Tensor& out);\n",
+        BINDINGS: """
+            #include "ops.h"
+            TORCH_LIBRARY(_C, m) {
+              m.def("f(Tensor! out) -> ()");
+              m.impl("f", torch::kCUDA, &f);
+              m.def("g(Tensor! out) -> ()");
+              m.impl("g", torch::kCUDA, &g);
+            }
+        """,
+    }
+    made = migrate(files, [UNIT], layout)
+    assert made.text(OPS) == "#pragma once\nvoid f(torch::Tensor& out);\n"
+    assert made.text("csrc/cpu/torch_bindings.cpp") == dedented(files["csrc/cpu/torch_bindings.cpp"])
+    assert made.text(BINDINGS) == '#include "ops.h"\n'
+    assert made.codes == set()
+    assert made.lost == ()
+
+
+def test_every_library_has_its_namespace() -> None:
+    layout = replace(
+        LAYOUT,
+        legacy_bindings=(BINDINGS, "csrc/moe/torch_bindings.cpp"),
+        libraries=(Library("_C", (BINDINGS,)), Library("_moe_C", ("csrc/moe/torch_bindings.cpp",))),
+    )
+    files = {
+        "csrc/moe/topk.cu": "void topk(torch::Tensor& out) {}\n",
+        BINDINGS: 'TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, m) {\n  m.def("f() -> ()");\n}\n',
+        "csrc/moe/torch_bindings.cpp": """
+            TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, m) {
+              m.def("topk(Tensor! out) -> ()");
+              m.impl("topk", torch::kCUDA, &topk);
+            }
+        """,
+    }
+    made = migrate(files, ["csrc/moe/topk.cu"], layout)
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(_moe_C, m)" in made.text(STABLE_BINDINGS)
+    assert made.lost == ()
+
+
+def test_a_function_that_legacy_code_still_calls_is_reported() -> None:
+    files = {**TREE, "csrc/rest.cu": '#include "ops.h"\nvoid rest(torch::Tensor& out) { norm(out, out, 1); }\n'}
+    made = migrate(files, [UNIT])
+    assert made.messages("TSA518") == ["norm is used here, and its definition moves to the stable library"]
+    assert "void norm(torch::Tensor& out" in made.text(OPS)
+
+
+def test_type_aliases_come_along() -> None:
+    files = {
+        UNIT: "ptr_t make(int64_t n) { return n; }\nvoid drop(ptr_t p) {}\n",
+        OPS: "#pragma once\nusing ptr_t = int64_t;\nptr_t make(int64_t n);\nvoid drop(ptr_t p);\n",
+        BINDINGS: 'TORCH_LIBRARY(my, m) {\n  m.def("make", &make);\n  m.def("drop", &drop);\n}\n',
+    }
+    made = migrate(files, [UNIT])
+    assert "using ptr_t = int64_t;\nptr_t make(int64_t n);\nvoid drop(ptr_t p);\n" in made.text(STABLE_OPS)
+    assert 'm.def("make(int n) -> int");' in made.text(STABLE_BINDINGS)
+    assert 'm.def("drop(int p) -> ()");' in made.text(STABLE_BINDINGS)
+
+
+def test_a_missing_declaration_is_made_from_the_definition() -> None:
+    files = {**TREE, OPS: "#pragma once\n#include <torch/all.h>\nvoid rest(torch::Tensor& out);\n"}
+    made = migrate(files, [UNIT])
+    assert "void norm(torch::stable::Tensor& out, const torch::stable::Tensor& x,\n          double eps);" in made.text(STABLE_OPS)
+
+
+def test_argument_names_are_the_ones_the_project_uses() -> None:
+    files = {
+        UNIT: "void f(int64_t handle, const std::vector<int64_t>& raw) {}\nvoid g(int64_t buffer) {}\nvoid h(int64_t handle) {}\n",
+        BINDINGS: """
+            TORCH_LIBRARY(my, m) {
+              m.def("h(int fa) -> ()", &h);
+              m.def("f", &f);
+              m.def("g", &g);
+            }
+        """,
+        "python/ops.py": "import torch\ndef g(ptr):\n    return torch.ops.my.g(ptr)\n",
+    }  # fmt: skip
+    made = migrate(files, [UNIT])
+    assert made.messages("TSA504") == ["inferred `f(int fa, int[] raw) -> ()`", "inferred `g(int ptr) -> ()`"]
+
+
+def test_a_python_module() -> None:
+    files = {
+        "csrc/ext.cpp": """
+            #include <torch/extension.h>
+            at::Tensor twice(const at::Tensor& x) { return x; }
+
+            PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+              m.doc() = "what it is";
+              // Twice as much.
+              m.def("twice", &twice, "Twice as much", py::arg("x"));
+              py::class_<Foo>(m, "Foo");
+            }
+        """
+    }
+    layout = replace(LAYOUT, legacy_bindings=("csrc/ext.cpp",), libraries=(Library("_C", ("csrc/ext.cpp",)),))
+    made = migrate(files, ["csrc/ext.cpp"], layout)
+    text = made.text("csrc/ext.cpp")
+    assert '  // Twice as much.\n  m.def("twice(Tensor x) -> Tensor");\n' in text
+    assert "PyInit__C_stable_libtorch()" in text
+    assert 'py::class_<Foo>(m, "Foo");' in text  # not understood, not lost
+    assert made.codes == {"TSA503", "TSA504", "TSA515", "TSA521"}
