@@ -205,6 +205,15 @@ def ops(stable_tree: Path, torch_include: Path, compiler: str, tmp_path_factory:
     return getattr(torch.ops, NAMESPACE)
 
 
+@pytest.fixture(scope="module", params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    import torch
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    return str(request.param)
+
+
 def base(op: str) -> str:
     return op.partition(".")[0]
 
@@ -223,24 +232,24 @@ def same(torch: Any, ours: Any, theirs: Any) -> bool:
 
 
 class TestAgainstTorch:
-    """Run on the CPU, against the torch that is installed."""
+    """Run against the torch that is installed, on the CPU and on a GPU where there is one."""
 
     pytestmark = needs_torch
 
     @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-    def test_a_wrapper_computes_what_torch_computes(self, ops: Any, case: Case) -> None:
+    def test_a_wrapper_computes_what_torch_computes(self, ops: Any, device: str, case: Case) -> None:
         import torch
 
         torch.manual_seed(0)
-        x, y, index = torch.randn(3, 4), torch.randn(3, 4), torch.tensor([2, 0])
+        x, y, index = (t.to(device) for t in (torch.randn(3, 4), torch.randn(3, 4), torch.tensor([2, 0])))
         ours = getattr(ops, f"case_{case.name}")(x, y.clone(), index)
         theirs = case.python(torch, x, y.clone(), index)
         expected = [theirs] if isinstance(theirs, torch.Tensor) else list(theirs)
         assert len(ours) == len(expected)
-        assert all(same(torch, a, b) for a, b in zip(ours, expected, strict=True))
+        assert all(same(torch, a, b.to(a.device)) for a, b in zip(ours, expected, strict=True))
 
     @pytest.mark.parametrize("op", BY_NUMBER)
-    def test_a_number_counts_as_it_does_in_torch(self, ops: Any, op: str) -> None:
+    def test_a_number_counts_as_it_does_in_torch(self, ops: Any, device: str, op: str) -> None:
         import torch
 
         overload = op.partition(".")[2] or "default"
@@ -249,25 +258,25 @@ class TestAgainstTorch:
         # libtorch clamps bools between tensors, but not between numbers
         dtypes = [dtype for dtype in DTYPES if not (op.startswith("clamp") and dtype == "bool")]
         for dtype, shape, (value, kind) in itertools.product(dtypes, ((5,), ()), values):
-            x = sample(torch, dtype, shape)
+            x = sample(torch, dtype, shape).to(device)
             function = getattr(ops, f"{named(op)}_{kind}")
             compare(torch, function, reference, x, value)
 
     @pytest.mark.parametrize("op", BY_TENSOR)
-    def test_sums_are_those_of_torch(self, ops: Any, op: str) -> None:
+    def test_sums_are_those_of_torch(self, ops: Any, device: str, op: str) -> None:
         import torch
 
         reference = getattr(torch.ops.aten, base(op)).Tensor
         shapes = (((5,), (5,)), ((2, 1), (3,)), ((3,), ()), ((), ()))
         for left, right, (one, other) in itertools.product(DTYPES, DTYPES, shapes):
-            x, y = sample(torch, left, one), sample(torch, right, other)
+            x, y = sample(torch, left, one).to(device), sample(torch, right, other).to(device)
             compare(torch, getattr(ops, f"{named(op)}_tensor"), reference, x, y)
 
     @pytest.mark.parametrize("dtype", ["float16", "float32", "int32", "int64"])
-    def test_alpha_scales_the_second_term(self, ops: Any, dtype: str) -> None:
+    def test_alpha_scales_the_second_term(self, ops: Any, device: str, dtype: str) -> None:
         import torch
 
-        x, y = sample(torch, dtype, (5,)), sample(torch, dtype, (5,)) * 2
+        x, y = sample(torch, dtype, (5,)).to(device), sample(torch, dtype, (5,)).to(device) * 2
         assert same(torch, ops.add_alpha(x, y), torch.add(x, y, alpha=3))
 
 
