@@ -83,7 +83,8 @@ def _includes(
     if is_shared and not (one.includes or one.helpers or one.include_sites):
         return (), ()
     own = headers_of(one.helpers, made, layout) - {path}
-    both_worlds = is_shared and (one.switches or not own)
+    umbrella = any(site.entry is not None and site.entry.form == "drop" for site in one.include_sites)
+    both_worlds = is_shared and (one.switches or (umbrella and not own))
     after = _after(document.data, (*one.edits, *registered))
     wish = IncludeWish(_system_headers(one, document.code, after, registered, is_shared and not both_worlds), own)
     uses_dispatch = any(role.startswith(("dispatch:", "switch:")) for role in one.helpers)

@@ -62,6 +62,12 @@ def _device_of(site: Site, context: Context) -> Outcome:
         walk = walk.parent
     if walk is not None and walk.type == "declaration" and "Guard" in text_of(walk.child_by_field_name("type") or walk):
         return Allowed("taken apart by the guard around it")
+    fragment = context.fragment(site)
+    compared = node is not None and node.parent is not None and node.parent.type == "binary_expression"
+    arguments = node.child_by_field_name("arguments") if node is not None else None
+    if node is not None and compared and arguments is not None and arguments.named_child_count == 1:
+        parts = (fragment.span(arguments.named_children[0]), b".device()")
+        return context.rewrite(fragment.span(node), parts, "TSA401", confidence=Confidence.REVIEW)
     return context.diagnose(
         site, "TSA401", "device_of() is used outside of a guard", "use x.device() under x.is_cuda()"
     )

@@ -135,6 +135,10 @@ def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context:
         return None
     tensor = fragment.span(given[0])
     place = 2 if name == "full_like" else 1
+    if len(given) == place + 2 and text_of(given[-1]).rpartition("::")[2] in ("Contiguous", "Preserve"):
+        if name == "empty_like" and text_of(given[-1]).endswith("Contiguous") and text_of(given[1]) == "{}":
+            return ((b"torch::stable::new_empty(", tensor, b", ", Copy(tensor), b".sizes())"), ())
+        given = given[:-1] if text_of(given[-1]).endswith("Preserve") else given
     options = _options(given, place, fragment, context, node)
     if options is None:
         return None
@@ -143,7 +147,7 @@ def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context:
         return ((b"torch::stable::empty_like(", tensor, b")"), ())
     if name in ("empty_like", "zeros_like"):
         function = b"torch::stable::new_empty(" if name == "empty_like" else b"torch::stable::new_zeros("
-        return ((function, tensor, b", ", tensor, b".sizes()", *_tail(options), b")"), ())
+        return ((function, tensor, b", ", Copy(tensor), b".sizes()", *_tail(options), b")"), ())
     if changed:
         return None
     value: Part = fragment.span(given[1]) if name == "full_like" else b"1"

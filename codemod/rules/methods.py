@@ -221,9 +221,7 @@ def _fits(context: Context, call: MethodCall, entry: Entry) -> bool:
         kind = context.type_of(call.arguments[0], call.fragment)
         if kind.name == "ScalarType":
             return False
-    if entry.mutates and not _is_mutable_lvalue(context, call):
-        return False
-    return True
+    return not entry.mutates or _is_mutable_lvalue(context, call)
 
 
 def _is_mutable_lvalue(context: Context, call: MethodCall) -> bool:
@@ -308,7 +306,8 @@ def predicates(site: Site, context: Context) -> Outcome | None:
 
 def _expression_of(context: Context, call: MethodCall, text: str, entry: Entry) -> Outcome:
     """The call replaced by an expression of the receiver, which `{t}` stands for in `text`."""
-    assert call.node is not None and call.receiver is not None
+    assert call.node is not None
+    assert call.receiver is not None
     receiver = call.fragment.span(call.receiver)
     sign = b"->" if call.through_pointer else b"."
     pieces = text.replace("{t}.", "{t}").split("{t}")

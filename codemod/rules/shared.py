@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from codemod.model import Confidence, Span
-from codemod.rules.context import Allowed, Outcome, Site, SiteKind
+from codemod.rules.context import Outcome, Site, SiteKind
 from codemod.rules.registry import page
 from codemod.rules.rewrite import Copy, Rewrite
 from codemod.source.conditions import conditions_at
@@ -69,7 +69,9 @@ def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outc
             return _check(site, outcome, check)
         if entry is not None and entry.stable.startswith("torch::headeronly::") and site.kind is SiteKind.NAME:
             if entry.kind == "type" and not site.name.startswith("torch::"):
-                return Allowed("the same type in both worlds")
+                return Rewrite(
+                    outcome.span, (outcome.span,), outcome.rule, includes=outcome.includes
+                )  # it only needs its header
             return outcome
         if entry is not None and entry.stable.startswith("std::"):
             return outcome
