@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import basename, dirname
 
@@ -12,12 +12,11 @@ from codemod.config import Config
 from codemod.model import Refusal
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout, Library
-from codemod.repository.modules import Module, cmake_modules, module_of, setup_modules
+from codemod.repository.modules import TOOL_FOLDERS, BuildFiles, module_of
 from codemod.repository.registrations import Registrations, declares, defines, read_registrations
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import (
     BESIDE_FOLDERS,
-    FOREIGN_FOLDERS,
     above,
     common_folder,
     join,
@@ -29,8 +28,6 @@ from codemod.source.document import HEADER_SUFFIXES, UNIT_SUFFIXES
 
 STABLE_FOLDER = "libtorch_stable"
 STABLE_SUFFIX = "_stable_libtorch"
-_TOOLS = frozenset({"tools", "scripts", "cmake", "ci", "build_tools", "_build", "docker"})
-_BUILD_HELPER = re.compile(rb"\b\w*Extension\s*\(")
 
 
 def detect_layout(snapshot: Snapshot, config: Config) -> Layout:
@@ -59,12 +56,12 @@ class _Detector:
             stable_library=self.stable_library,
             legacy_bindings=tuple(found.path for found in self.legacy),
             stable_bindings=self.stable_bindings,
-            legacy_declarations=self._legacy_declarations(),
+            legacy_declarations=self._declared_by(file for file in self.legacy if file.defines),
             stable_declarations=self._stable_declarations(),
             stable_helpers=self.config.stable_helpers or self._stable_header(_STREAM, "torch_utils.h"),
             stable_dispatch=self.config.stable_dispatch or self._stable_header(_DISPATCH, "dispatch_utils.h"),
-            cmake_files=tuple(sorted(self.cmake_texts)),
-            setup_files=tuple(sorted(self.setup_texts)),
+            cmake_files=tuple(sorted(self.build.cmake)),
+            setup_files=tuple(sorted(self.build.setup)),
             python_roots=self.config.python_roots or self._python_roots(),
             project_root=self.project_root,
             include_roots=self.include_roots,
@@ -149,6 +146,10 @@ class _Detector:
         return project_of(self.snapshot, path)
 
     @cached_property
+    def build(self) -> BuildFiles:
+        return BuildFiles(self.snapshot, self.project_root)
+
+    @cached_property
     def project_root(self) -> str:
         if self.main is not None:
             return self._project_of(self.main.path)
@@ -173,11 +174,10 @@ class _Detector:
         """The units that the main bindings' module names with their whole path: a project may keep them apart."""
         assert self.main is not None
         main = self.main.path
-        module = max(self.modules, key=lambda module: module.names(main), default=None)
+        module = max(self.build.modules, key=lambda module: module.names(main), default=None)
         if module is None or not module.names(main):
             return []
-        depth = len(dirname(module.path).split("/")) if dirname(module.path) else 0
-        return [path for path in self.units if module.names(path) == len(path.split("/")) - depth]
+        return [path for path in self.units if module.owns(path)]
 
     def _folder_of_units(self) -> str:
         """Where there are no legacy bindings: the deepest folder that holds every unit of torch's C++ API."""
@@ -187,17 +187,28 @@ class _Detector:
 
     @cached_property
     def stable(self) -> Registrations | None:
-        """The main bindings file of the stable build, where there is one."""
-        return next((file for file in self.central if file.stable), None)
+        """The main library's bindings in the stable build, where there are any."""
+        return self._stable_of(self.legacy_library, is_main=True)
+
+    def _stable_of(self, library: str, *, is_main: bool) -> Registrations | None:
+        """The first stable bindings whose module is called after `library`; the main one also takes other names."""
+        others = {self._module_name(file) for file in self.legacy if file.defines} - {library}
+        for file in (file for file in self.central if file.stable):
+            name = self._module_name(file) or ""
+            own_name = not name.endswith(STABLE_SUFFIX) and name not in others
+            if name == library + STABLE_SUFFIX or (is_main and own_name):
+                return file
+        return None
 
     @cached_property
     def stable_root(self) -> str:
         if self.config.stable_root is not None:
             return self.config.stable_root
         default = join(self.source_root, STABLE_FOLDER)
-        if self.stable is None or self.snapshot.below(default):
+        first = next((file for file in self.central if file.stable), None)
+        if first is None or self.snapshot.below(default):
             return default
-        folder = dirname(self.stable.path)
+        folder = dirname(first.path)
         # A project that migrates in place has both kinds side by side: then no folder says anything about a file.
         separate = all(file.path.startswith(f"{folder}/") is file.stable for file in self.central)
         return folder if folder and separate and folder != self.source_root else default
@@ -215,54 +226,9 @@ class _Detector:
 
     # -- libraries -----------------------------------------------------------------------------------------------
 
-    @cached_property
-    def cmake_texts(self) -> dict[str, str]:
-        """The project's CMake files that name a source or define a module."""
-        texts = {}
-        for path in self._project_files(("CMakeLists.txt", ".cmake")):
-            text = self._text(path)
-            if re.search(r"\.(?:cu|cpp|cc|cxx)\b", text) or cmake_modules(path, text):
-                texts[path] = text
-        return texts
-
-    @cached_property
-    def setup_texts(self) -> dict[str, str]:
-        """setup.py, and the helpers it names that make extension objects."""
-        setup = join(self.project_root, "setup.py")
-        texts = {setup: self._text(setup)} if self.snapshot.exists(setup) else {}
-        named = texts.get(setup, "")
-        for path in self._project_files((".py",)):
-            folders = path.removeprefix(self.project_root).strip("/").split("/")[:-1]
-            near = not folders or (len(folders) == 1 and folders[0] in _TOOLS)
-            is_named = near and re.search(rf"\b{re.escape(basename(path)[:-3])}\b", named)
-            if path != setup and is_named and _BUILD_HELPER.search(self.snapshot.read(path)):
-                texts[path] = self._text(path)
-        return texts
-
-    def _text(self, path: str) -> str:
-        return self.snapshot.read(path).decode("utf-8", "surrogateescape")
-
-    def _project_files(self, endings: tuple[str, ...]) -> list[str]:
-        skipped = FOREIGN_FOLDERS | BESIDE_FOLDERS
-        below = self.snapshot.below(self.project_root, endings)
-        prefix = f"{self.project_root}/" if self.project_root else ""
-        return [path for path in below if not skipped.intersection(path.removeprefix(prefix).split("/")[:-1])]
-
-    @cached_property
-    def modules(self) -> tuple[Module, ...]:
-        """The modules the build files make: CMake's with their sources first, then setup.py's.
-
-        CMakeLists.txt counts before the files it includes: those hold the alternative builds.
-        """
-        cmake = sorted(self.cmake_texts, key=lambda path: (basename(path) != "CMakeLists.txt", path.count("/"), path))
-        return (
-            *(module for path in cmake for module in cmake_modules(path, self.cmake_texts[path])),
-            *(module for path, text in self.setup_texts.items() for module in setup_modules(path, text)),
-        )
-
     def _module_name(self, file: Registrations) -> str | None:
         """The module `file` is built into: as the build files say, else as the file itself does."""
-        if (named := module_of(file.path, self.modules)) is not None:
+        if (named := module_of(file.path, self.build.modules)) is not None:
             return named
         literal = [name for name in (*file.modules, *file.libraries) if name.isidentifier()]
         return next((name for name in literal if name not in ("TORCH_EXTENSION_NAME", "NAME")), None)
@@ -274,28 +240,61 @@ class _Detector:
         legacy = next((file for file in self.legacy if file.defines), None)
         if legacy is not None and (named := self._module_name(legacy)) is not None:
             return named
-        others = [module.name for module in self.modules if module.name != self._existing_stable_library]
-        return others[0] if others else "_C"
-
-    @cached_property
-    def _existing_stable_library(self) -> str | None:
-        if self.stable is not None and (named := self._module_name(self.stable)) is not None:
-            exported = [name for name in self.stable.modules if name.isidentifier()]
-            return named if module_of(self.stable.path, self.modules) else next(iter(exported), None)
-        return next((module.name for module in self.modules if "stable" in module.name), None)
+        names = [module.name for module in self.build.modules] + [self._module_name(f) or "" for f in self.central]
+        known = (name.removesuffix(STABLE_SUFFIX) for name in names if name)
+        return next((name for name in known if "stable" not in name), "_C")
 
     @cached_property
     def stable_library(self) -> str:
-        existing = self._existing_stable_library
-        return self.config.stable_library or existing or self.legacy_library + STABLE_SUFFIX
+        if self.config.stable_library is not None:
+            return self.config.stable_library
+        # Nothing but a build file or an export tells a module's name from the namespace of its ops.
+        found = self.stable
+        if found and (named := module_of(found.path, self.build.modules) or next(iter(found.modules), None)):
+            return named
+        named_stable = [module.name for module in self.build.modules if "stable" in module.name]
+        own = self.legacy_library + STABLE_SUFFIX
+        return next((name for name in named_stable if name == own or not name.endswith(STABLE_SUFFIX)), own)
 
     def _libraries(self) -> tuple[Library, ...]:
-        bindings: dict[str, list[str]] = {self.legacy_library: []}
+        """Every legacy module with its bindings, sources and stable counterpart, the main one first."""
+        bindings: dict[str, list[Registrations]] = {self.legacy_library: []}
         for file in self.legacy:
             if file.defines:
-                name = self._module_name(file) or self.legacy_library
-                bindings.setdefault(name, []).append(file.path)
-        return tuple(Library(name, tuple(paths)) for name, paths in bindings.items())
+                bindings.setdefault(self._module_name(file) or self.legacy_library, []).append(file)
+        several = len(bindings) > 1
+        return tuple(self._library(name, files, several=several) for name, files in bindings.items())
+
+    def _library(self, name: str, files: list[Registrations], *, several: bool) -> Library:
+        modules = [module for module in self.build.modules if module.name == name]
+        library = Library(
+            name,
+            tuple(file.path for file in files),
+            # Whose a source is matters only where there are several to choose from.
+            tuple(path for path in self.units if any(module.owns(path) for module in modules)) if several else (),
+            self.stable_library,
+            self.stable_bindings,
+            self._stable_declarations(),
+        )
+        return library if name == self.legacy_library else self._other_library(library, files)
+
+    def _other_library(self, library: Library, files: list[Registrations]) -> Library:
+        """A library beside the main one: its stable bindings and declarations land where its legacy ones come from."""
+        first = self._landing(files[0].path)
+        if defines(self.snapshot.document(files[0].path), files[0].functions):
+            # A file with kernels of its own moves to that very place and takes its registrations along.
+            first = join(dirname(first), f"{library.name.strip('_')}_bindings.cpp")
+        existing = self._stable_of(library.name, is_main=False)
+        declarations = [self._landing(header) for header in self._declared_by(files)]
+        return replace(
+            library,
+            stable_name=(self._module_name(existing) if existing else None) or library.name + STABLE_SUFFIX,
+            stable_bindings=existing.path if existing and existing.defines else first,
+            stable_declarations=declarations[0] if declarations else join(dirname(first), "ops.h"),
+        )
+
+    def _landing(self, path: str) -> str:
+        return join(self.stable_root, path.removeprefix(f"{self.source_root}/" if self.source_root else ""))
 
     # -- bindings and headers ------------------------------------------------------------------------------------
 
@@ -308,10 +307,11 @@ class _Detector:
             return found.path
         return join(self.stable_root, "torch_bindings.cpp")  # also where kernels register themselves so far
 
-    def _legacy_declarations(self) -> tuple[str, ...]:
+    def _declared_by(self, files: Iterable[Registrations]) -> tuple[str, ...]:
+        """The headers that `files` include themselves and that declare functions they bind."""
         graph = IncludeGraph(self.snapshot, (), self.include_roots)
         found: list[str] = []
-        for file in (file for file in self.legacy if file.defines):
+        for file in files:
             for header in graph.direct(file.path):
                 if header not in found and declares(self.snapshot.document(header), file.functions):
                     found.append(header)
@@ -340,7 +340,7 @@ class _Detector:
         naming: set[str] = set()
         library = re.escape(self.legacy_library).encode()
         imports = re.compile(rb"\bimport\b[^\n]*\b" + library + rb"\b|[.\"']" + library + rb"\b")
-        for path in self._project_files((".py",)):
+        for path in self.build.files((".py",)):
             folder = self._package_root(path)
             if folder is None or folder in naming:
                 continue
@@ -354,7 +354,7 @@ class _Detector:
         """The highest package above `path`: `src/` and its like are no packages."""
         folders = [folder for folder in reversed(above(path)) if folder.startswith(self.project_root)]
         below = [folder for folder in folders if folder != self.project_root]
-        if not below or below[0] == self.source_root or basename(below[0]) in _TOOLS:
+        if not below or below[0] == self.source_root or basename(below[0]) in TOOL_FOLDERS:
             return None
         if basename(below[0]) in ("src", "python") and len(below) > 1:
             return below[1]
@@ -362,8 +362,8 @@ class _Detector:
 
     def _loose_modules(self) -> tuple[str, ...]:
         """A project without packages: its own folder, where modules beside setup.py import the extension."""
-        for path in self._project_files((".py",)):
-            if dirname(path) == self.project_root and path not in self.setup_texts:
+        for path in self.build.files((".py",)):
+            if dirname(path) == self.project_root and path not in self.build.setup:
                 return (self.project_root,)
         return ()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from posixpath import dirname
 
 
 @dataclass(frozen=True)
@@ -11,6 +13,10 @@ class Library:
 
     name: str  # "_C", "_moe_C"
     bindings: tuple[str, ...]  # the files that define its ops
+    units: tuple[str, ...] = ()  # sources that build files name for it; not filled in where there is one library
+    stable_name: str = ""  # the module its ops migrate to: "_moe_C_stable_libtorch"
+    stable_bindings: str = ""
+    stable_declarations: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,44 @@ class Layout:
             return path
         prefix = f"{self.source_root}/" if self.source_root else ""
         return f"{self.stable_root}/{path.removeprefix(prefix)}"
+
+    def origin(self, path: str) -> str:
+        """Where the file that lies at `path` now came from: the opposite of `landing`."""
+        if not self.is_stable(path):
+            return path
+        below = path.removeprefix(self.stable_root + "/")
+        return f"{self.source_root}/{below}" if self.source_root else below
+
+    def library_of(self, unit: str) -> Library | None:
+        """The legacy library `unit` belongs or belonged to; None where that is not known or there are several."""
+        origin = self.origin(unit)
+        owners = [library for library in self.libraries if origin in library.units or origin in library.bindings]
+        if owners:
+            return owners[0] if len(owners) == 1 else None
+        # What no build file names belongs to the bindings nearest above it.
+        homes: dict[str, list[Library]] = {}
+        for library in self.libraries:
+            for path in library.bindings:
+                homes.setdefault(dirname(path), []).append(library)
+        folder = dirname(origin)
+        while folder and folder not in homes:
+            folder = dirname(folder)
+        found = homes.get(folder, [])
+        return found[0] if len(found) == 1 else None
+
+    def for_units(self, units: Iterable[str]) -> Layout:
+        """This layout with the library that owns all of `units` as the one that migrates; as it is where none does."""
+        owners = {self.library_of(unit) for unit in units}
+        owner = owners.pop() if len(owners) == 1 else None
+        if owner is None or owner.name == self.legacy_library or not owner.stable_name:
+            return self
+        return replace(
+            self,
+            legacy_library=owner.name,
+            stable_library=owner.stable_name,
+            stable_bindings=owner.stable_bindings,
+            stable_declarations=owner.stable_declarations,
+        )
 
     def is_stable(self, path: str) -> bool:
         """Whether `path` lies in the folder of migrated files."""

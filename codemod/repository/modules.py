@@ -1,4 +1,4 @@
-"""The names of the extension modules a repository builds, from its CMake and setup files.
+"""The extension modules a repository builds, from its CMake and setup files.
 
 A quick reading that knows variables and nothing else; which unit belongs to which target, with conditions, is
 `targets.py`.
@@ -10,7 +10,14 @@ import ast
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from posixpath import basename
 
+from codemod.repository.snapshot import Snapshot
+from codemod.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, join
+
+TOOL_FOLDERS = frozenset({"tools", "scripts", "cmake", "ci", "build_tools", "_build", "docker"})
+_BUILD_HELPER = re.compile(rb"\b\w*Extension\s*\(")
 _CMAKE_COMMENT = re.compile(r"#\[\[.*?\]\]|#[^\n]*", re.DOTALL)
 _CMAKE_COMMAND = re.compile(r"\b(?P<name>\w+)[ \t]*\((?P<arguments>(?:\"(?:\\.|[^\"\\])*\"|\([^()]*\)|[^()\"])*)\)")
 _CMAKE_TARGET = re.compile(
@@ -49,6 +56,65 @@ class Module:
                 return True
             place = self.sources.find(path, place + 1)
         return False
+
+    def owns(self, source: str) -> bool:
+        """Whether the sources spell out `source` with its whole path from the build file's folder."""
+        depth = self.path.count("/")
+        return 0 < len(source.split("/")) - depth == self.names(source)
+
+
+@dataclass(frozen=True)
+class BuildFiles:
+    """The build files of the project at `root`, those of tests, examples and vendored projects left out."""
+
+    snapshot: Snapshot
+    root: str
+
+    @cached_property
+    def cmake(self) -> dict[str, str]:
+        """The CMake files that name a source or define a module, by path."""
+        texts = {}
+        for path in self.files(("CMakeLists.txt", ".cmake")):
+            text = self._text(path)
+            if re.search(r"\.(?:cu|cpp|cc|cxx)\b", text) or cmake_modules(path, text):
+                texts[path] = text
+        return texts
+
+    @cached_property
+    def setup(self) -> dict[str, str]:
+        """setup.py, and the helpers it names that make extension objects, by path."""
+        setup = join(self.root, "setup.py")
+        texts = {setup: self._text(setup)} if self.snapshot.exists(setup) else {}
+        named = texts.get(setup, "")
+        for path in self.files((".py",)):
+            folders = path.removeprefix(self.root).strip("/").split("/")[:-1]
+            near = not folders or (len(folders) == 1 and folders[0] in TOOL_FOLDERS)
+            is_named = near and re.search(rf"\b{re.escape(basename(path)[:-3])}\b", named)
+            if path != setup and is_named and _BUILD_HELPER.search(self.snapshot.read(path)):
+                texts[path] = self._text(path)
+        return texts
+
+    @cached_property
+    def modules(self) -> tuple[Module, ...]:
+        """The modules they make, CMake's first.
+
+        CMakeLists.txt counts before the files it includes: those hold the alternative builds.
+        """
+        cmake = sorted(self.cmake, key=lambda path: (basename(path) != "CMakeLists.txt", path.count("/"), path))
+        return (
+            *(module for path in cmake for module in cmake_modules(path, self.cmake[path])),
+            *(module for path, text in self.setup.items() for module in setup_modules(path, text)),
+        )
+
+    def files(self, endings: tuple[str, ...]) -> list[str]:
+        """The project's own files that end in one of `endings`."""
+        skipped = FOREIGN_FOLDERS | BESIDE_FOLDERS
+        prefix = f"{self.root}/" if self.root else ""
+        below = self.snapshot.below(self.root, endings)
+        return [path for path in below if not skipped.intersection(path.removeprefix(prefix).split("/")[:-1])]
+
+    def _text(self, path: str) -> str:
+        return self.snapshot.read(path).decode("utf-8", "surrogateescape")
 
 
 def cmake_modules(path: str, text: str) -> tuple[Module, ...]:

@@ -37,7 +37,15 @@ def test_an_extension_with_csrc(extension: Snapshot) -> None:
         python_roots=("pkg",),
         project_root="",
         include_roots=("csrc", "csrc/libtorch_stable", ""),
-        libraries=(Library("_C", ("csrc/bindings.cpp",)),),
+        libraries=(
+            Library(
+                "_C",
+                ("csrc/bindings.cpp",),
+                stable_name="_C_stable_libtorch",
+                stable_bindings="csrc/libtorch_stable/torch_bindings.cpp",
+                stable_declarations="csrc/libtorch_stable/ops.h",
+            ),
+        ),
     )
 
 
@@ -115,12 +123,74 @@ def test_several_libraries_are_named_by_their_targets(make_repository: MakeRepos
             }
         )
     )
-    assert layout.libraries == (
-        Library("_core", ("csrc/bindings.cpp",)),
-        Library("_moe", ("csrc/moe/bindings.cpp",)),
-    )
+    assert [(library.name, library.bindings) for library in layout.libraries] == [
+        ("_core", ("csrc/bindings.cpp",)),
+        ("_moe", ("csrc/moe/bindings.cpp",)),
+    ]
     assert layout.legacy_bindings == ("csrc/bindings.cpp", "csrc/moe/bindings.cpp", "csrc/ops/a.cu")
     assert layout.cmake_files == ("CMakeLists.txt",)
+
+
+TWO_LIBRARIES: Files = {
+    "CMakeLists.txt": (
+        'define_extension_target(_core SOURCES "csrc/bindings.cpp" "csrc/scale.cu" "csrc/moe/early.cu")\n'
+        'define_extension_target(_moe SOURCES "csrc/moe/bindings.cpp" "csrc/moe/route.cu")\n'
+    ),
+    "csrc/bindings.cpp": library("TORCH_EXTENSION_NAME", "scale"),
+    "csrc/scale.cu": "void scale(at::Tensor x) {}\n",
+    "csrc/moe/bindings.cpp": '#include "moe_ops.h"\n' + library("TORCH_EXTENSION_NAME", "route"),
+    "csrc/moe/moe_ops.h": "void route(at::Tensor x);\n",
+    "csrc/moe/route.cu": "void route(at::Tensor x) {}\n",
+    "csrc/moe/early.cu": "void early(at::Tensor x) {}\n",
+    "csrc/moe/unlisted.cu": "void more(at::Tensor x) {}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("units", "library"),
+    [
+        (["csrc/scale.cu"], "_core"),
+        (["csrc/moe/route.cu"], "_moe"),
+        (["csrc/libtorch_stable/moe/route.cu"], "_moe"),
+        (["csrc/moe/early.cu"], "_core"),  # the build file knows better than the folder
+        (["csrc/moe/unlisted.cu"], "_moe"),
+        (["csrc/scale.cu", "csrc/moe/route.cu"], "_core"),  # of both: the main one
+        ([], "_core"),
+    ],
+)
+def test_a_group_migrates_the_library_its_units_belong_to(
+    make_repository: MakeRepository, units: list[str], library: str
+) -> None:
+    layout = layout_of(make_repository(TWO_LIBRARIES)).for_units(units)
+    assert layout.legacy_library == library
+    assert layout.stable_library == f"{library}_stable_libtorch"
+    assert (layout.stable_bindings, layout.stable_declarations) == {
+        "_core": ("csrc/libtorch_stable/torch_bindings.cpp", "csrc/libtorch_stable/ops.h"),
+        "_moe": ("csrc/libtorch_stable/moe/bindings.cpp", "csrc/libtorch_stable/moe/moe_ops.h"),
+    }[library]
+
+
+def test_modules_side_by_side_stay_apart(make_repository: MakeRepository) -> None:
+    """Each with a file of its own: what migrates of one is neither imported nor registered by another."""
+    files: Files = {
+        "setup.py": "ext = [CppExtension('one', ['csrc/one.cpp']), CppExtension('two', ['csrc/two.cpp'])]\n",
+        "csrc/one.cpp": PYBIND,
+        "csrc/two.cpp": PYBIND.replace("relu", "gelu"),
+    }
+    layout = layout_of(make_repository(files))
+    second = layout.for_units(["csrc/two.cpp"])
+    assert (layout.legacy_library, second.legacy_library) == ("one", "two")
+    assert (layout.stable_library, second.stable_library) == ("one_stable_libtorch", "two_stable_libtorch")
+    assert second.stable_bindings == "csrc/libtorch_stable/two_bindings.cpp"
+    moved = {
+        "csrc/libtorch_stable/two_bindings.cpp": (
+            "STABLE_TORCH_LIBRARY(two, m) {}\nPyMODINIT_FUNC PyInit_two_stable_libtorch();\n"
+        )
+    }
+    later = layout_of(make_repository({**files, **moved}))
+    assert later.stable_library == "one_stable_libtorch"
+    assert later.stable_bindings == "csrc/libtorch_stable/torch_bindings.cpp"
+    assert later.for_units(["csrc/two.cpp"]).stable_bindings == "csrc/libtorch_stable/two_bindings.cpp"
 
 
 @pytest.mark.parametrize("op", ["scale", "only_on_cpu"])
