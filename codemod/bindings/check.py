@@ -94,6 +94,24 @@ def check_aliases(
     return found
 
 
+def check_returns(
+    statement: Statement, schema: Schema, function: Function, returned: Iterable[str]
+) -> list[Diagnostic]:
+    """Whether a schema says so where the function may return one of its arguments: compiled code relies on it."""
+    names = [parameter.name for parameter in function.parameters]
+    if any(value.type.aliases for value in schema.returns) or not schema.returns:
+        return []
+    return [
+        _alias(
+            statement,
+            f"{function.qualified} may return `{name}`, and its schema returns a tensor of its own",
+            "return a new tensor or nothing: a result that is an argument is wrong under torch.compile",
+        )
+        for name in returned
+        if name in names
+    ]
+
+
 def check_duplicates(operators: Iterable[Operator]) -> list[Diagnostic]:
     """Operators that are defined twice, or implemented twice for a key, in one build and under one condition."""
     found = []
@@ -169,8 +187,9 @@ def _mismatch(statement: Statement, message: str) -> Diagnostic:
     )  # fmt: skip
 
 
-def _alias(statement: Statement, message: str) -> Diagnostic:
-    return diagnostic(codes.WRONG_ALIAS, statement.path, statement.first, f"{statement.full_name}: {message}")
+def _alias(statement: Statement, message: str, advice: str = "") -> Diagnostic:
+    text = f"{statement.full_name}: {message}"
+    return diagnostic(codes.WRONG_ALIAS, statement.path, statement.first, text, advice=advice)
 
 
 def _twice(operator: Operator, statement: Statement, message: str) -> Diagnostic:

@@ -10,7 +10,7 @@ from codemod.bindings import codes
 from codemod.bindings.argument_names import argument_names
 from codemod.bindings.boxed import Boxed, box, lambda_signature, pick_overload
 from codemod.bindings.boxing import Adapter
-from codemod.bindings.check import check_aliases, check_duplicates, check_function, check_schema
+from codemod.bindings.check import check_aliases, check_duplicates, check_function, check_returns, check_schema
 from codemod.bindings.declarations import find_declarations
 from codemod.bindings.fakes import fake_stub
 from codemod.bindings.infer import infer_schema, type_aliases
@@ -21,7 +21,7 @@ from codemod.bindings.registry import Registry
 from codemod.bindings.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
 from codemod.bindings.text import decode
-from codemod.bindings.writes import Access, Program, accesses, written
+from codemod.bindings.writes import Access, Program, accesses, returned_parameters, written
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group
@@ -176,7 +176,10 @@ class Draft:
             if all(complaints):
                 self.diagnostics += complaints[0]
             elif len(same) == 1:
-                self.diagnostics += check_aliases(statement, schema, located.function, self._accesses(located))
+                function = located.function
+                self.diagnostics += check_aliases(statement, schema, function, self._accesses(located))
+                returned = returned_parameters(self.registry.document(located.path), function)
+                self.diagnostics += check_returns(statement, schema, function, returned)
 
     # implementations
 

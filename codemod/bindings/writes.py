@@ -14,6 +14,7 @@ from functools import cached_property
 from codemod.source.brackets import split_spans
 from codemod.source.document import Document
 from codemod.source.signatures import Function, read_signatures
+from codemod.source.types import parse_type
 
 _READING_LIST = (
     "size sizes sym_size sym_sizes stride strides dim ndimension numel dtype scalar_type device is_cuda is_cpu is_meta "
@@ -206,6 +207,32 @@ def _argument_place(text: bytes, offset: int) -> tuple[str, int] | None:
         return None
     parts = split_spans(text, index + 1, offset)
     return called.group("name").decode(), max(0, len(parts) - 1) if parts and text[index + 1 : offset].strip() else 0
+
+
+def returned_parameters(document: Document, function: Function) -> tuple[str, ...]:
+    """The tensor parameters that `function` may return: `return x;`, also through a local or as a view of it."""
+    if function.body is None:
+        return ()
+    text = document.code[function.body.start : function.body.end]
+    return tuple(
+        parameter.name
+        for parameter in function.parameters
+        if parameter.name
+        and parse_type(parameter.type_text).is_tensor
+        and _is_returned(text, parameter.name.encode(), 0)
+    )
+
+
+def _is_returned(text: bytes, name: bytes, depth: int) -> bool:
+    quoted = re.escape(name)
+    view = rb"(?:\s*\.\s*(?:view|reshape|view_as|flatten|squeeze|unsqueeze|transpose|t)\s*\([^;]*\))?"
+    if re.search(rb"\breturn\s+(?:std::move\(\s*)?" + quoted + view + rb"\s*\)?\s*;", text):
+        return True
+    local = rb"\b(?P<local>[A-Za-z_]\w*)\s*=\s*(?:[^;?]*\?\s*(?:[^;:]*:\s*)?)?" + quoted + view + rb"\s*(?::[^;]*)?;"
+    return depth < 2 and any(
+        match.group("local") != name and _is_returned(text, match.group("local"), depth + 1)
+        for match in re.finditer(local, text)
+    )
 
 
 def written(found: Iterable[tuple[str, Access]], function: Function) -> frozenset[str]:
