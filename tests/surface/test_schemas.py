@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from codemod.surface.schemas import Argument, choose, find_op, overloads, parse_signature
+from codemod.surface.headers import installed_version
+from codemod.surface.schemas import TABLE, Argument, choose, find_op, op_names, overloads, parse_signature
 from codemod.surface.table import TableError
 
 
@@ -49,8 +53,6 @@ def test_what_is_no_schema_is_refused(signature: str) -> None:
 
 
 def test_every_schema_of_the_table_parses() -> None:
-    from codemod.surface.schemas import op_names
-
     count = sum(len(overloads(name)) for name in op_names())
     assert count > 1500
 
@@ -95,3 +97,17 @@ def test_obstacles_name_what_the_dispatcher_cannot_take() -> None:
     assert find_op("addmm").obstacles == ("Scalar beta", "Scalar alpha")
     assert find_op("record_stream").obstacles == ("Stream s",)
     assert find_op("quantized_lstm", "input").obstacles != ()
+
+
+@pytest.mark.torch
+def test_the_table_is_what_this_torch_says(torch_include: Path) -> None:
+    """Where this fails, run `python -m codemod.surface.generate_aten` and read the diff."""
+    from codemod.surface.generate_aten import read_schemas
+
+    table = json.loads(TABLE.read_text(encoding="utf-8"))
+    if not installed_version(torch_include).startswith(table["torch"]):
+        pytest.skip(f"the table is of torch {table['torch']}")
+    ours: dict[str, dict[str, str]] = {}
+    for op, overload, _, signature in table["ops"]:
+        ours.setdefault(op, {})[overload] = signature
+    assert ours == read_schemas()
