@@ -71,7 +71,7 @@ def run_cli(monkeypatch: pytest.MonkeyPatch) -> Run:
         texts = []
         for stream in (out, err):
             stream.flush()
-            texts.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]
+            texts.append(stream.buffer.getvalue().decode())
         return Ran(code, *texts)
 
     return run
