@@ -12,11 +12,12 @@ from codemod.buildfiles.cmake_flow import CMakeProject, Definition, Flow, read_p
 from codemod.buildfiles.cmake_lists import add_items, reindent
 from codemod.buildfiles.cmake_logic import implies, residual
 from codemod.buildfiles.cmake_run import HEADERS, CMakeRun
-from codemod.buildfiles.cmake_settings import ensure_settings
+from codemod.buildfiles.cmake_settings import ensure_settings, settings_of
 from codemod.buildfiles.cmake_site import StableSite, end_of_block, find_site, last_source, list_helper
 from codemod.buildfiles.cmake_syntax import Command
 from codemod.buildfiles.cmake_text import call, wrap
 from codemod.buildfiles.cmake_widen import widen
+from codemod.buildfiles.codes import HEADER_LISTED, NOT_FOUND, SOURCE_MOVED, TARGET_WIDENED, TWO_TARGETS
 from codemod.buildfiles.stable_target import short_name
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Severity, Span
@@ -69,6 +70,7 @@ def plan_cmake(
             fresh = [path for path in created if path not in in_stable]
             _fill(run, site, flows, fresh)
             run.entered.update(fresh)
+    _report_headers(run, owned)
     _rename_rest(run)
     found = frozenset(flow.path for flows in owned.values() for flow in flows)
     listed = frozenset(unit for unit in units if renames[unit] in in_stable)
@@ -82,13 +84,8 @@ def is_stable(project: CMakeProject, layout: Layout, definition: Definition) -> 
     """Whether a target is built for the stable ABI: by its name, or because TORCH_TARGET_VERSION is defined for it."""
     if definition.name == short_name(layout.stable_library):
         return True
-    file = project.files[definition.command.path]
-    for command in file.commands:
-        if command.name in ("target_compile_definitions", "target_compile_options") and command.arguments:
-            if project.expand(command.first, file.path) == definition.name:
-                if any("TORCH_TARGET_VERSION" in argument.text for argument in command.arguments):
-                    return True
-    return any("TORCH_TARGET_VERSION" in argument.text for argument in definition.command.arguments)
+    commands = (definition.command, *settings_of(project, definition))
+    return any("TORCH_TARGET_VERSION" in argument.text for command in commands for argument in command.arguments)
 
 
 def _owners(run: CMakeRun, legacy: Sequence[Definition], in_stable: set[str]) -> dict[Definition, list[Flow]]:
@@ -112,14 +109,14 @@ def _owners(run: CMakeRun, legacy: Sequence[Definition], in_stable: set[str]) ->
                 owned.setdefault(definition, []).extend(flows)
             else:
                 run.report(
-                    "TSA604", Severity.WARNING, definition.command.path, flows[0].item.span,
-                    f"{unit} is a source of {definition.name} too, which stays as it is and now compiles the new file",
+                    TWO_TARGETS, Severity.WARNING, definition.command.path, flows[0].item.span,
+                    f"{unit} is a source of {definition.name} too, which now compiles the new file",
                     "Give each source one target, or link what both need into one library.",
                 )  # fmt: skip
         if unit in in_stable:
             run.report(
-                "TSA604", Severity.NOTE, entries[0][0].command.path, entries[0][1][0].item.span,
-                f"{unit} was a source of {name} and of {short_name(run.layout.stable_library)}; the stable one keeps it",
+                TWO_TARGETS, Severity.NOTE, entries[0][0].command.path, entries[0][1][0].item.span,
+                f"{unit} was in {name} and in {short_name(run.layout.stable_library)}; the stable one keeps it",
             )  # fmt: skip
     for flows in owned.values():
         flows.sort(key=lambda flow: (flow.steps[0].path, flow.item.span))
@@ -140,7 +137,7 @@ def _partner(
 def _cannot_read(run: CMakeRun, partner: Definition, flows: Sequence[Flow]) -> None:
     lines = "\n".join(f'  "{run.new_text(flow)}"' for flow in flows)
     run.report(
-        "TSA607", Severity.ERROR, partner.command.path, partner.command.span,
+        NOT_FOUND, Severity.ERROR, partner.command.path, partner.command.span,
         f"the sources of {partner.name} are computed in a way that cannot be followed: nothing was moved",
         f"Take these sources out of {flows[0].definition.name} and give {partner.name}:\n{lines}",
     )  # fmt: skip
@@ -157,7 +154,7 @@ def _fill(run: CMakeRun, site: StableSite, flows: list[Flow], created: Sequence[
         folder = posixpath.dirname(run.layout.stable_bindings)
         sources = [p for p in created if p.startswith(folder)] or list(created)
         texts = [_write_path(run, site, path) for path in sources]
-        add_items(site.file, site.start, texts, last_source(site.start), run.edits[site.file.path], "TSA601")
+        add_items(site.file, site.start, texts, last_source(site.start), run.edits[site.file.path], SOURCE_MOVED)
     placed: dict[Command, list[str]] = {}
     for flow in finals:
         text = run.new_text(flow)
@@ -170,13 +167,13 @@ def _fill(run: CMakeRun, site: StableSite, flows: list[Flow], created: Sequence[
         else:
             additions.setdefault(residual(conditions, site.conditions, domains), []).append(text)
     for command, texts in placed.items():
-        add_items(site.file, command, texts, last_source(command), run.edits[site.file.path], "TSA601")
+        add_items(site.file, command, texts, last_source(command), run.edits[site.file.path], SOURCE_MOVED)
     for conditions, texts in additions.items():
         _new_block(run, site, conditions, texts)
     for carried in carriers:
         _move_carrier(run, site, carried)
     for text in run.at_anchor:
-        run.edits[site.file.path].insert(site.anchor, text, "TSA603")
+        run.edits[site.file.path].insert(site.anchor, text, TARGET_WIDENED)
     run.at_anchor.clear()
     leave(run, finals)
     ensure_settings(run, site, flows)
@@ -223,7 +220,7 @@ def _new_block(run: CMakeRun, site: StableSite, conditions: Sequence[str], texts
     else:
         body = call("target_sources", [site.definition.name, "PRIVATE"], quoted, indent)
         end = file.line_end(site.definition.command.span.end)
-    run.edits[file.path].insert(end, "\n" + wrap(conditions, body, indent), "TSA601")
+    run.edits[file.path].insert(end, "\n" + wrap(conditions, body, indent), SOURCE_MOVED)
 
 
 def _helper_start(site: StableSite) -> int:
@@ -249,22 +246,35 @@ def _place(run: CMakeRun, site: StableSite, taken: Carried) -> None:
     edits = run.edits[file.path]
     indent = file.indent(site.start.span.start)
     conditions = taken.conditions
+    text = reindent(taken.text, taken.indent, indent)
     if site.opened is not None:
         narrow = site.conditions_all()
         conditions = residual(conditions, narrow, run.project.domains)
         if implies(taken.conditions, narrow, run.project.domains):
-            edits.insert(site.anchor, wrap(conditions, reindent(taken.text, taken.indent, indent), indent) + "\n", "TSA601")
+            edits.insert(site.anchor, wrap(conditions, text, indent) + "\n", SOURCE_MOVED)
         else:
-            run.at_anchor.append(wrap(taken.conditions, reindent(taken.text, taken.indent, indent), indent) + "\n")
+            run.at_anchor.append(wrap(taken.conditions, text, indent) + "\n")
         return
     block = site.block_for(conditions) if conditions else None
     if block is not None:
         at, inner = end_of_block(file, block)
-        edits.insert(at, "\n" + reindent(taken.text, taken.indent, inner), "TSA601")
+        edits.insert(at, "\n" + reindent(taken.text, taken.indent, inner), SOURCE_MOVED)
         return
     at = site.anchor if site.variable else file.line_end(site.definition.command.span.end)
-    text = wrap(conditions, reindent(taken.text, taken.indent, indent), indent)
-    edits.insert(at, text + "\n" if site.variable else "\n" + text, "TSA601")
+    text = wrap(conditions, text, indent)
+    edits.insert(at, text + "\n" if site.variable else "\n" + text, SOURCE_MOVED)
+
+
+def _report_headers(run: CMakeRun, owned: Mapping[Definition, list[Flow]]) -> None:
+    """Headers in the lists of the targets concerned: CMake does not need them, and they have moved or will."""
+    for definition in owned:
+        for flow in run.project.flows(definition):
+            if flow.path.endswith(HEADERS) and not flow.glob:
+                run.report(
+                    HEADER_LISTED, Severity.NOTE, flow.steps[0].path, flow.item.span,
+                    f"{flow.path} is a header in the sources of {definition.name}",
+                    "Take headers out of source lists: they are found through what includes them.",
+                )  # fmt: skip
 
 
 def _rename_rest(run: CMakeRun) -> None:
@@ -272,4 +282,4 @@ def _rename_rest(run: CMakeRun) -> None:
     for file in run.project.files.values():
         for span, text in run.moved_items(file, Span(0, len(file.data))).items():
             if (file.path, span) not in run.handled:
-                run.edits[file.path].replace(span, text, "TSA601")
+                run.edits[file.path].replace(span, text, SOURCE_MOVED)

@@ -11,7 +11,9 @@ from codemod.buildfiles.cmake_lists import lines_of, with_comment
 from codemod.buildfiles.cmake_syntax import Block, CMakeFile, Command, Frame
 from codemod.model import Span
 
-_HARMLESS = frozenset(("set", "list", "message", "unset", "set_source_files_properties", "set_property", "string", "math"))
+_HARMLESS = frozenset(
+    ("set", "list", "message", "unset", "set_source_files_properties", "set_property", "string", "math")
+)
 _WORD = re.compile(r"[A-Za-z_]\w*\Z")
 
 
@@ -135,9 +137,13 @@ def _is_awaited(project: CMakeProject, file: CMakeFile, inside: Sequence[Command
         if command.name != "set" or name is None:
             continue
         for reader in file.commands:
-            if region.end <= reader.span.start < until and any(f"${{{name}}}" in a.text for a in reader.arguments):
-                if any(writer == command for writer, _ in project.writers(name, reader)):
-                    return True
+            between = region.end <= reader.span.start < until
+            if (
+                between
+                and any(f"${{{name}}}" in a.text for a in reader.arguments)
+                and any(writer == command for writer, _ in project.writers(name, reader))
+            ):
+                return True
     return False
 
 

@@ -6,18 +6,22 @@ moves whole where it serves nobody else; else the stable side gets a block of it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codemod.buildfiles.cmake_blocks import find_region, is_rewritten
-from codemod.buildfiles.cmake_flow import Flow, written_list
+from codemod.buildfiles.cmake_flow import Flow, glob_matches, written_list
 from codemod.buildfiles.cmake_lists import lines_of, remove_items, with_comment, without_gap
 from codemod.buildfiles.cmake_logic import residual
 from codemod.buildfiles.cmake_run import HEADERS, CMakeRun
 from codemod.buildfiles.cmake_site import reads
 from codemod.buildfiles.cmake_syntax import CMakeFile, Command, Frame
 from codemod.buildfiles.cmake_text import call, rendered, wrap
+from codemod.buildfiles.codes import CONDITION_LOST, DEFINITION, NO_SOURCE_LEFT, SOURCE_MOVED, STALE_COMMENT
 from codemod.model import Severity, Span
+
+_MACRO = re.compile(r"-D([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,22 @@ def is_whole(run: CMakeRun, flows: Sequence[Flow]) -> bool:
 def redirect(run: CMakeRun, variable: str, flows: Sequence[Flow]) -> None:
     """The block already stands where the stable list is built: it only joins the other list."""
     edits = run.edits[flows[0].steps[0].path]
+    _report_comment(run, flows)
     for span, text in _replacements(run, f"list(APPEND {variable}", flows).items():
-        edits.replace(span, text, "TSA601")
+        edits.replace(span, text, SOURCE_MOVED)
+
+
+def _report_comment(run: CMakeRun, flows: Sequence[Flow]) -> None:
+    """A comment above the list that speaks of the legacy target may have stopped being true."""
+    first = flows[0].steps[0]
+    file = run.project.files[first.path]
+    comment = Span(with_comment(file, first.span).start, file.line_start(first.span.start))
+    if re.search(rf"(?<!\w){re.escape(flows[0].definition.name)}(?!\w)", file.text(comment)):
+        run.report(
+            STALE_COMMENT, Severity.NOTE, file.path, comment,
+            f"this comment speaks of {flows[0].definition.name}, which these sources have left",
+            "Remove it or rewrite it.",
+        )  # fmt: skip
 
 
 def _replacements(run: CMakeRun, joins: str, flows: Sequence[Flow]) -> dict[Span, str]:
@@ -94,10 +112,30 @@ def take_over(
     own = next((f.conditions for f in flows[0].steps[0].frames if f.block == region.block), ())
     if not region.prepared and is_rewritten(file, own, region.span.end, until):
         _warn_condition(run, flows)
-    run.edits[file.path].delete(without_gap(file, region.span), "TSA601")
+    _report_flags(run, flows, region.span)
+    run.edits[file.path].delete(without_gap(file, region.span), SOURCE_MOVED)
     run.handled.update((file.path, span) for span in replacements)
     text = rendered(file, region.span, replacements)
     return Carried(text, file.indent(region.block.span.start), residual(outer, known, run.project.domains))
+
+
+def _report_flags(run: CMakeRun, flows: Sequence[Flow], span: Span) -> None:
+    """A macro that a moved block gave both targets no longer reaches the legacy one: does anything there test it?"""
+    file = run.project.files[flows[0].steps[0].path]
+    rest = [f.path for f in run.project.flows(flows[0].definition) if f.path not in run.units]
+    snapshot = run.project.snapshot
+    for command in file.commands:
+        if not span.contains(command.span) or command.name not in ("list", "set", "target_compile_definitions"):
+            continue
+        for macro in _MACRO.findall(file.text(command.span)):
+            word = re.compile(rb"(?<!\w)" + macro.encode() + rb"(?!\w)")
+            users = sorted({path for path in rest if snapshot.exists(path) and word.search(snapshot.read(path))})
+            if users:
+                run.report(
+                    DEFINITION, Severity.WARNING, file.path, command.span,
+                    f"{macro} no longer reaches {flows[0].definition.name}, where {', '.join(users)} tests it",
+                    "Define it for both targets if the code that stays still needs it.",
+                )  # fmt: skip
 
 
 def _split(run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], until: int) -> Carried:
@@ -117,7 +155,7 @@ def _split(run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], u
     conditions = residual(flows[0].conditions, known, run.project.domains)
     if whole:
         for command in (*treated, *(flow.steps[0] for flow in flows), flows[0].steps[1]):
-            run.edits[file.path].delete(without_gap(file, with_comment(file, command.span)), "TSA601")
+            run.edits[file.path].delete(without_gap(file, with_comment(file, command.span)), SOURCE_MOVED)
         run.handled.update((file.path, flow.item.span) for flow in flows)
     else:
         leave(run, flows)
@@ -137,7 +175,7 @@ def _treats(run: CMakeRun, command: Command, flow: Flow) -> bool:
 
 def _warn_condition(run: CMakeRun, flows: Sequence[Flow]) -> None:
     run.report(
-        "TSA608", Severity.WARNING, flows[0].steps[0].path, flows[0].item.span,
+        CONDITION_LOST, Severity.WARNING, flows[0].steps[0].path, flows[0].item.span,
         "the condition of this source depends on a variable that gets another value before the stable list is built",
         "Check that the condition still means the same at its new place.",
     )  # fmt: skip
@@ -147,7 +185,9 @@ def leave(run: CMakeRun, flows: Sequence[Flow]) -> None:
     """Take sources out of the legacy lists."""
     by_command: dict[Command, list[Flow]] = {}
     for flow in flows:
-        if (flow.steps[0].path, flow.item.span) not in run.handled:
+        if flow.glob:
+            _leave_glob(run, flow)
+        elif (flow.steps[0].path, flow.item.span) not in run.handled:
             by_command.setdefault(flow.steps[0], []).append(flow)
     for command, leaving in by_command.items():
         file = run.project.files[command.path]
@@ -156,10 +196,32 @@ def leave(run: CMakeRun, flows: Sequence[Flow]) -> None:
         start = 2 if command.name in ("list", "target_sources") else 1
         rest = [item for argument in command.arguments[start:] for item in argument.items if item.span not in spans]
         if not rest and command.name in ("list", "target_sources"):
-            run.edits[file.path].delete(_emptied(file, command), "TSA601")
+            run.edits[file.path].delete(_emptied(file, command), SOURCE_MOVED)
         else:
-            remove_items(file, command, spans, run.edits[file.path], "TSA601")
+            remove_items(file, command, spans, run.edits[file.path], SOURCE_MOVED)
     _report_empty(run, flows)
+
+
+def _leave_glob(run: CMakeRun, flow: Flow) -> None:
+    """A pattern finds the file no more once it has moved; where it would, a filter takes the new place out."""
+    glob = flow.steps[0]
+    file = run.project.files[glob.path]
+    new = run.renames[flow.path]
+    pattern = run.project.resolve(flow.item.text, glob.path)
+    recursive = glob.first.upper() == "GLOB_RECURSE"
+    if pattern is None or not glob_matches(pattern, new, recursive=recursive):
+        return
+    stable = run.layout.stable_root.rpartition("/")[2]
+    if new.startswith(f"{run.layout.stable_root}/"):
+        expression = f"/{stable}/"
+    else:
+        name = re.escape(new.removeprefix(run.project.source_dir(glob.path)).lstrip("/"))
+        expression = f"/{name}$".replace("\\", "\\\\")
+    text = f'{file.indent(glob.span.start)}list(FILTER {glob.arguments[1].text} EXCLUDE REGEX "{expression}")\n'
+    at = file.line_end(glob.span.end)
+    if (file.path, Span(at, at), text) not in run.filters:
+        run.filters.add((file.path, Span(at, at), text))
+        run.edits[file.path].insert(at, text, SOURCE_MOVED)
 
 
 def _emptied(file: CMakeFile, command: Command) -> Span:
@@ -178,9 +240,7 @@ def _report_empty(run: CMakeRun, flows: Sequence[Flow]) -> None:
         left = [f for f in run.project.flows(definition) if f.path not in run.units and not f.path.endswith(HEADERS)]
         if not left:
             run.report(
-                "TSA606", Severity.ERROR, definition.command.path, definition.command.span,
+                NO_SOURCE_LEFT, Severity.ERROR, definition.command.path, definition.command.span,
                 f"{definition.name} has no source left",
                 "Remove the target and what installs or imports it, or keep one source in it.",
             )  # fmt: skip
-
-

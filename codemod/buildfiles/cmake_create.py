@@ -16,10 +16,9 @@ from codemod.buildfiles.cmake_settings import device_settings, macros_of
 from codemod.buildfiles.cmake_site import list_helper, reads
 from codemod.buildfiles.cmake_syntax import CMakeFile, Command
 from codemod.buildfiles.cmake_text import call, rendered, wrap
+from codemod.buildfiles.codes import TARGET_CREATED
 from codemod.buildfiles.stable_target import stable_list_name, version_macro
 from codemod.model import Severity, Span
-
-_RULE = "TSA602"
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,11 @@ def create_target(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow]) ->
     ]
     at = max(file.line_end(command.span.end) for command in (legacy.command, *_enclosing_ends(file, legacy, own)))
     text = "\n" + "\n".join(part for part in parts if part)
-    run.edits[file.path].insert(at, text, _RULE)
+    run.edits[file.path].insert(at, text, TARGET_CREATED)
     for command in elsewhere:
         _repeat(run, file, command, rename, legacy.name, wanted.name)
     run.report(
-        "TSA602", Severity.NOTE, file.path, legacy.command.span,
+        TARGET_CREATED, Severity.NOTE, file.path, legacy.command.span,
         f"{wanted.name} is defined beside {legacy.name}, with the same flags and libraries",
     )  # fmt: skip
 
@@ -71,9 +70,9 @@ def related_commands(project: CMakeProject, definition: Definition) -> list[Comm
         if command.span.start <= definition.command.span.start or command.function is not None:
             continue
         names = [project.expand(argument.text, file.path) for argument in command.arguments]
-        if definition.name in names and command.name not in ("target_sources", "set", "list", "message"):
-            if command.name not in project.definers:
-                found.append(command)
+        left_out = ("target_sources", "set", "list", "message", *project.definers)
+        if definition.name in names and command.name not in left_out:
+            found.append(command)
     return found
 
 
@@ -146,7 +145,7 @@ def _version_check(run: CMakeRun, wanted: StableTarget, indent: str) -> str:
     )
     if not finds_torch:
         run.report(
-            "TSA602", Severity.WARNING, wanted.legacy.command.path, wanted.legacy.command.span,
+            TARGET_CREATED, Severity.WARNING, wanted.legacy.command.path, wanted.legacy.command.span,
             "torch is not found with find_package(Torch): no check of its version was written",
             f"Stop the configuration with an error where torch is older than {run.target}.",
         )  # fmt: skip
@@ -249,7 +248,7 @@ def _with_limited_api(run: CMakeRun, legacy: Command, text: str, indent: str) ->
             gap = "\n" + indent + "  " if "\n" in text else " "
             return f"{text[: at.start()]}{gap}USE_SABI 3{text[at.start() :]}"
     run.report(
-        "TSA602", Severity.NOTE, legacy.path, legacy.span,
+        TARGET_CREATED, Severity.NOTE, legacy.path, legacy.span,
         "the project does not build for Python's limited API: the new library is tied to one Python version",
         "Find Python with Development.SABIModule and give the new target USE_SABI 3 to serve every Python.",
     )  # fmt: skip
@@ -272,11 +271,11 @@ def _repeat(run: CMakeRun, file: CMakeFile, command: Command, rename: _Renamer, 
     """A call far from the definition: the new target is named in it, or it is repeated behind itself."""
     if command.name == "install" and command.first == "TARGETS":
         argument = next(a for a in command.arguments if run.project.expand(a.text, file.path) == old)
-        run.edits[file.path].insert(argument.span.end, f" {new}", _RULE)
+        run.edits[file.path].insert(argument.span.end, f" {new}", TARGET_CREATED)
         return
     indent = file.indent(command.span.start)
     text = rendered(file, command.span, {a.span: rename(file.text(a.span)) for a in command.arguments})
-    run.edits[file.path].insert(file.line_end(command.span.end), f"{indent}{text}\n", _RULE)
+    run.edits[file.path].insert(file.line_end(command.span.end), f"{indent}{text}\n", TARGET_CREATED)
 
 
 def _settings(run: CMakeRun, wanted: StableTarget, known: Sequence[str], indent: str) -> str:

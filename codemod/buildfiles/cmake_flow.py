@@ -7,6 +7,7 @@ not reach the other arms.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,9 @@ _DEFINERS = frozenset(
     ("add_library", "add_executable", "python_add_library", "pybind11_add_module", "nanobind_add_module",
      "cuda_add_library", "hip_add_library")
 )  # fmt: skip
-_DEFINER_NAME = re.compile(r"(add|define|build).*(extension|module|library|target)|(extension|module|library).*(add|define)")
+_DEFINER_NAME = re.compile(
+    r"(add|define|build).*(extension|module|library|target)|(extension|module|library).*(add|define)"
+)
 _SOURCE_KEYWORDS = frozenset(("SOURCES", "SOURCE", "SRCS"))
 _KEYWORD = re.compile(r"[A-Z][A-Z_0-9]+\Z")
 _VARIABLE = re.compile(r"\$\{([\w./+-]+)\}")
@@ -252,14 +255,30 @@ class CMakeProject:
         self, writer: Command, steps: tuple[Command, ...], variables: tuple[str, ...], definition: Definition
     ) -> Iterator[Flow]:
         recursive = writer.first.upper() == "GLOB_RECURSE"
+        filters = self._filters(writer, variables[0], steps[1])
         for argument in writer.arguments[2:]:
             if argument.text in _GLOB_OPTIONS:
                 continue
             pattern = self.resolve(argument.text, writer.path)
             for path in self.snapshot.files if pattern else ():
+                if any(expression.search(path) for expression in filters):
+                    continue
                 if pattern and glob_matches(pattern, path, recursive=recursive):
                     item = Item(argument.span, argument.text, argument.quoted)
                     yield Flow(path, item, steps, variables, definition, glob=True)
+
+    def _filters(self, writer: Command, name: str, reader: Command) -> list[re.Pattern[str]]:
+        """What `list(FILTER name EXCLUDE REGEX ...)` takes out of a glob before it is read."""
+        found = []
+        for command in self.files[writer.path].commands:
+            words = [argument.text for argument in command.arguments]
+            behind = writer.span.start < command.span.start and (
+                reader.path != writer.path or command.span.start < reader.span.start
+            )
+            if behind and command.name == "list" and words[:4] == ["FILTER", name, "EXCLUDE", "REGEX"] and words[4:]:
+                with contextlib.suppress(re.error):
+                    found.append(re.compile(words[4].replace("\\\\", "\\")))
+        return found
 
     def writers(self, name: str, reader: Command) -> Iterator[tuple[Command, tuple[Item, ...]]]:
         """The commands that give the list `name` elements that `reader` can see, last first."""
@@ -335,7 +354,8 @@ def glob_matches(pattern: str, path: str, *, recursive: bool) -> bool:
 def _glob_expression(pattern: str) -> str:
     parts = re.split(r"(\*\*|\*|\?|\[[^\]]*\])", pattern)
     known = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(known.get(part, part if part.startswith("[") and len(part) > 1 else re.escape(part)) for part in parts)
+    sets = {part: part for part in parts if part.startswith("[") and len(part) > 1}
+    return "".join({**known, **sets}.get(part, re.escape(part)) for part in parts)
 
 
 def read_project(snapshot: Snapshot, paths: tuple[str, ...]) -> CMakeProject:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 Domains = Mapping[str, tuple[str, ...]]
 _MOST_ATOMS = 12  # 4096 assignments; beyond it two conditions are compared as text
-_BINARY = frozenset(["STREQUAL", "EQUAL", "LESS", "GREATER", "MATCHES", "IN_LIST", "STRLESS", "STRGREATER", "LESS_EQUAL", "GREATER_EQUAL"])
-_UNARY = frozenset(["DEFINED", "TARGET", "EXISTS", "COMMAND", "POLICY", "TEST", "IS_DIRECTORY", "IS_ABSOLUTE"])
+_BINARY = frozenset(
+    ("STREQUAL", "EQUAL", "LESS", "GREATER", "LESS_EQUAL", "GREATER_EQUAL", "MATCHES", "IN_LIST", "STRLESS")
+)
+_UNARY = frozenset(("DEFINED", "TARGET", "EXISTS", "COMMAND", "POLICY", "TEST", "IS_DIRECTORY", "IS_ABSOLUTE"))
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def is_equality(condition: str) -> tuple[str, str] | None:
 
 
 def _relevant(given: list[_Expression], asked: frozenset[str]) -> list[_Expression]:
-    """Those of `given` that share a comparison or a compared variable with what is asked, directly or through others."""
+    """Those of `given` that share a comparison or its variable with what is asked, directly or through others."""
     linked = set(asked) | {f"={name}" for name in _compared(asked)}
     chosen: list[_Expression] = []
     rest = list(given)

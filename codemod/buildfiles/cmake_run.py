@@ -29,12 +29,15 @@ class CMakeRun:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     handled: set[tuple[str, Span]] = field(default_factory=set)  # items that need no further renaming
     entered: set[str] = field(default_factory=set)
+    filters: set[tuple[str, Span, str]] = field(default_factory=set)  # lines that keep a glob off moved files
     widened: list[str] = field(default_factory=list)  # devices the stable target is now built for in addition
     at_anchor: list[str] = field(default_factory=list)  # goes before the stable target, behind what is placed there
 
     def new_text(self, flow: Flow) -> str:
         """How the stable side writes the source of `flow`."""
         path = flow.steps[0].path
+        if flow.glob:
+            return posixpath.relpath(self.renames[flow.path], self.project.source_dir(path) or ".")
         return self.project.rewrite_path(flow.item.text, flow.path, self.renames[flow.path], path)
 
     def report(self, code: str, severity: Severity, path: str, span: Span, message: str, help: str = "") -> None:

@@ -12,6 +12,7 @@ from codemod.buildfiles.cmake_run import CMakeRun
 from codemod.buildfiles.cmake_site import StableSite
 from codemod.buildfiles.cmake_syntax import CMakeFile, Command
 from codemod.buildfiles.cmake_text import wrap
+from codemod.buildfiles.codes import DEFINITION, VERSION_RAISED
 from codemod.buildfiles.stable_target import version_macro, version_of_macro, version_tuple
 from codemod.model import Severity, Span
 
@@ -95,7 +96,7 @@ def ensure_settings(run: CMakeRun, site: StableSite, flows: Sequence[Flow]) -> N
     lines.extend(_wanted_macros(run, site, flows, macros, indent))
     if lines:
         at = file.line_end(_last_setting(run.project, site.definition).end)
-        run.edits[file.path].insert(at, "\n" + "".join(lines), "TSA610")
+        run.edits[file.path].insert(at, "\n" + "".join(lines), DEFINITION)
 
 
 def _last_setting(project: CMakeProject, definition: Definition) -> Span:
@@ -144,10 +145,10 @@ def _raise_version(run: CMakeRun, site: StableSite, macros: dict[str, Command]) 
         if re.search(r"0x[0-9a-fA-F]*[A-F]", text):
             value = "0x" + value[2:-3].upper() + "ULL"
         quote = '"' if site.file.data[span.start : span.start + 1] == b'"' else ""
-        run.edits[site.file.path].replace(span, f"{quote}{_HEX.sub(value, text)}{quote}", "TSA609")
+        run.edits[site.file.path].replace(span, f"{quote}{_HEX.sub(value, text)}{quote}", VERSION_RAISED)
         _update_comment(run, site.file, command, version)
         run.report(
-            "TSA609", Severity.NOTE, site.file.path, span,
+            VERSION_RAISED, Severity.NOTE, site.file.path, span,
             f"{site.definition.name} now needs torch {run.target}; it needed {version[0]}.{version[1]}",
         )  # fmt: skip
 
@@ -159,4 +160,4 @@ def _update_comment(run: CMakeRun, file: CMakeFile, command: Command, version: t
     for match in old.finditer(file.text(comment)):
         start = comment.start + len(file.text(comment)[: match.start()].encode())
         span = Span(start, start + len(match.group().encode()))
-        run.edits[file.path].replace(span, ".".join(run.target.split(".")[:2]), "TSA609")
+        run.edits[file.path].replace(span, ".".join(run.target.split(".")[:2]), VERSION_RAISED)

@@ -125,9 +125,9 @@ def find_site(project: CMakeProject, definition: Definition) -> StableSite | Non
 def list_helper(file: CMakeFile, variable: str, start: Command, end: Command) -> Command | None:
     """The first call between `start` and `end` that does something to all sources of the list (flags, properties)."""
     for command in file.commands:
-        if start.span.start < command.span.start < end.span.start and reads(command, variable):
-            if command.name not in _PLAIN:
-                return command
+        between = start.span.start < command.span.start < end.span.start
+        if between and reads(command, variable) and command.name not in _PLAIN:
+            return command
     return None
 
 

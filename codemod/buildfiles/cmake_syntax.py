@@ -25,7 +25,9 @@ _BLOCKS = {
     "block_def": "block",
 }
 _ITEM = re.compile(rb"(?:\\.|\$<[^<>]*>|\$\{[^{}]*\}|[^;\\])+", re.DOTALL)
-_OPERATORS = frozenset(["AND", "OR", "NOT", "STREQUAL", "EQUAL", "LESS", "GREATER", "MATCHES", "DEFINED", "IN_LIST", "TARGET", "EXISTS"])
+_OPERATORS = frozenset(
+    ("AND", "OR", "NOT", "STREQUAL", "EQUAL", "LESS", "GREATER", "MATCHES", "DEFINED", "IN_LIST", "TARGET", "EXISTS")
+)
 
 
 @functools.cache

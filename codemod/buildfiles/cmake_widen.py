@@ -18,18 +18,16 @@ from codemod.buildfiles.cmake_run import CMakeRun
 from codemod.buildfiles.cmake_site import StableSite, last_source
 from codemod.buildfiles.cmake_syntax import Block, Command, Frame
 from codemod.buildfiles.cmake_text import call, condition_text, wrap
+from codemod.buildfiles.codes import CONDITION_LOST, TARGET_WIDENED
 from codemod.model import Confidence, Severity, Span
 
-_RULE = "TSA603"
 _MACROS = {"CUDA": "USE_CUDA", "HIP": "USE_ROCM", "ROCM": "USE_ROCM"}
 
 
 def widen(run: CMakeRun, site: StableSite, flows: Sequence[Flow]) -> StableSite:
-    """The stable side as it will be, with the edits that make it so; unchanged, with a diagnostic, where undecidable."""
+    """The stable side as it will be, with the edits for it; unchanged, with a diagnostic, where that is undecidable."""
     domains = run.project.domains
-    frame = next(
-        f for f in site.frames if not all(implies(flow.conditions, f.conditions, domains) for flow in flows)
-    )
+    frame = next(f for f in site.frames if not all(implies(flow.conditions, f.conditions, domains) for flow in flows))
     values = _values(run, frame, flows)
     same_frames = site.frames == site.definition.command.frames and site.frames[-1] == frame
     if values is None or not same_frames or len(frame.block.branches) != 1:
@@ -54,19 +52,20 @@ def _values(run: CMakeRun, frame: Frame, flows: Sequence[Flow]) -> tuple[str, st
     if comparison is None or comparison[0] not in run.project.domains:
         return None
     name, kept = comparison
-    added = [
-        value
-        for value in run.project.domains[name]
-        if value != kept
-        and any(not implies(flow.conditions, [f'NOT ( {name} STREQUAL "{value}" )'], run.project.domains) for flow in flows)
-    ]
+    domains = run.project.domains
+
+    def is_needed(value: str) -> bool:
+        excluded = [f'NOT ( {name} STREQUAL "{value}" )']
+        return any(not implies(flow.conditions, excluded, domains) for flow in flows)
+
+    added = [value for value in domains[name] if value != kept and is_needed(value)]
     return name, kept, added
 
 
 def _report_narrow(run: CMakeRun, site: StableSite, frame: Frame, flows: Sequence[Flow]) -> None:
     lost = [flow.path for flow in flows if not implies(flow.conditions, frame.conditions, run.project.domains)]
     run.report(
-        "TSA608", Severity.ERROR, site.file.path, frame.block.branches[frame.arm].header,
+        CONDITION_LOST, Severity.ERROR, site.file.path, frame.block.branches[frame.arm].header,
         f"{site.definition.name} is built only if({condition_text(frame.conditions)}), these sources were built "
         f"elsewhere too: {', '.join(lost)}",
         f"Define {site.definition.name} wherever {flows[0].definition.name} is, and put what is special to "
@@ -78,15 +77,15 @@ def _widen_header(run: CMakeRun, site: StableSite, block: Block, wide: str, adde
     header = block.branches[0].header
     text = site.file.text(header)
     edits = run.edits[site.file.path]
-    edits.replace(header, f"{text[: text.index('(') + 1]}{wide})", _RULE, Confidence.REVIEW)
+    edits.replace(header, f"{text[: text.index('(') + 1]}{wide})", TARGET_WIDENED, Confidence.REVIEW)
     comment = Span(with_comment(site.file, lines_of(site.file, header)).start, site.file.line_start(header.start))
     said = site.file.text(comment).strip()
     asked_for = any(f'STREQUAL "{value}"' in said for value in added)
     if asked_for:  # the comment says what has just been done
-        edits.delete(comment, _RULE)
+        edits.delete(comment, TARGET_WIDENED)
     note = " A comment there said: " + " ".join(re.sub(r"^\s*#\s?", "", said, flags=re.M).split()) if asked_for else ""
     run.report(
-        "TSA603", Severity.WARNING, site.file.path, header,
+        TARGET_WIDENED, Severity.WARNING, site.file.path, header,
         f"{site.definition.name} is now built for {', '.join(added)} too, as its new sources were.{note}",
         "Check that its registrations that need the narrower build are inside a preprocessor condition.",
     )  # fmt: skip
@@ -104,15 +103,15 @@ def _narrow_list(run: CMakeRun, site: StableSite, frame: Frame) -> None:
                 leaving.append(item)
     if not leaving:
         return
-    remove_items(file, site.start, [item.span for item in leaving], edits, _RULE)
+    remove_items(file, site.start, [item.span for item in leaving], edits, TARGET_WIDENED)
     narrow = [c for c in site.list_commands() if c != site.start and _narrow(run, site, c, frame)]
     texts = [item.text for item in leaving]
     if narrow:
-        add_items(file, narrow[0], texts, last_source(narrow[0]), edits, _RULE)
+        add_items(file, narrow[0], texts, last_source(narrow[0]), edits, TARGET_WIDENED)
         return
     indent = file.indent(site.start.span.start)
     body = call("list", ["APPEND", site.variable], [f'"{text}"' for text in texts], indent)
-    edits.insert(file.line_end(site.start.span.end), "\n" + wrap(frame.conditions, body, indent), _RULE)
+    edits.insert(file.line_end(site.start.span.end), "\n" + wrap(frame.conditions, body, indent), TARGET_WIDENED)
 
 
 def _narrow(run: CMakeRun, site: StableSite, command: Command, frame: Frame) -> bool:
@@ -145,10 +144,10 @@ def _open_zone(run: CMakeRun, site: StableSite, frame: Frame, clause: str) -> No
     if len(leading) == len(siblings):
         return
     if leading:
-        edits.delete(lines_of(file, leading[-1].closing), _RULE)
+        edits.delete(lines_of(file, leading[-1].closing), TARGET_WIDENED)
     else:
         start = file.line_end(site.start.span.end)
-        edits.insert(start, f"\n{file.indent(site.start.span.start)}if({clause})\n", _RULE, Confidence.REVIEW)
+        edits.insert(start, f"\n{file.indent(site.start.span.start)}if({clause})\n", TARGET_WIDENED, Confidence.REVIEW)
     indent = file.indent(site.start.span.start)
     run.at_anchor.append(f"{indent}# if {clause}\n{indent}endif()\n\n")
 
@@ -170,4 +169,4 @@ def _device_macros(run: CMakeRun, site: StableSite, name: str, kept: str, added:
             if other:
                 body = text.replace(macro or "", other)
                 arms += f'{indent}elseif({name} STREQUAL "{value}")\n{indent}  {body}\n'
-        run.edits[file.path].replace(command.span, f"{arms}{indent}endif()", _RULE, Confidence.REVIEW)
+        run.edits[file.path].replace(command.span, f"{arms}{indent}endif()", TARGET_WIDENED, Confidence.REVIEW)

@@ -1,7 +1,7 @@
 """Scripts that write kernels: their templates are code too.
 
-A plain string that holds C++ is migrated by the rules that migrate files. Text that is put together from pieces, or that
-no rule can read on its own, is listed.
+A plain string that holds C++ is migrated by the rules that migrate files. Text that is put together from pieces, or
+that no rule can read on its own, is listed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from codemod.buildfiles.codes import GENERATOR_LISTED, GENERATOR_MIGRATED
 from codemod.buildfiles.python_syntax import PythonFile, read_python
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Confidence, Diagnostic, FileEdit, Refusal, Severity, Span
@@ -19,8 +20,6 @@ from codemod.repository.snapshot import Snapshot
 if TYPE_CHECKING:
     import libcst as cst
 
-_EDITED = "TSA660"
-_LISTED = "TSA661"
 _UNSTABLE = re.compile(
     rb"\b(?:torch::Tensor|at::(?!Tag)\w+|c10::\w+|TORCH_CHECK\w*|TORCH_LIBRARY\w*|AT_DISPATCH\w+|getCurrentCUDAStream)\b"
     rb"|#\s*include\s*[<\"](?:torch/(?!csrc/stable|headeronly)|ATen/|c10/)"
@@ -67,7 +66,7 @@ def _first(data: bytes, start: int, end: int) -> Span:
 
 def _listed(path: str, span: Span, what: str) -> Diagnostic:
     return Diagnostic(
-        _LISTED, Severity.ERROR, path, span, f"{what} writes code with unstable names",
+        GENERATOR_LISTED, Severity.ERROR, path, span, f"{what} writes code with unstable names",
         "Migrate the text by hand, generate the files, and run the migration on what is left in them.",
     )  # fmt: skip
 
@@ -113,7 +112,7 @@ def _template(found: TextEdits, file: PythonFile, node: cst.SimpleString, target
         return [_listed(found.path, _first(found.data, span.start, span.end), "a template string")]
     assert text.endswith(node.quote)
     if migrated != raw:
-        found.replace(body, migrated, _EDITED, Confidence.REVIEW)
+        found.replace(body, migrated, GENERATOR_MIGRATED, Confidence.REVIEW)
     return []
 
 

@@ -1,7 +1,7 @@
 """Other places that name a moved file: package data, CODEOWNERS, hooks, CI filters, docs.
 
-A plain path is edited. A path in a regular expression, and a pattern that caught the old place and does not catch the new
-one, are listed: what they should say is a decision.
+A plain path is edited. A path in a regular expression, and a pattern that caught the old place and does not catch the
+new one, are listed: what they should say is a decision.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
+from codemod.buildfiles.codes import PATH_NAMED, PATTERN_NAMED
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Severity, Span
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import SOURCE_SUFFIXES
 
-_EDITED = "TSA650"
-_LISTED = "TSA651"
 _TEXT_SUFFIXES = (
     ".txt", ".md", ".rst", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".json", ".in", ".py", ".sh", ".mk", ".j2",
     ".jinja", ".bzl", ".bazel",
@@ -69,13 +68,13 @@ def _plain(found: TextEdits, layout: Layout, moved: Mapping[str, str]) -> Iterat
             whole = re.compile(rb"(?<![\w./\\*-])((?:\./|/)?)" + re.escape(written.encode()) + rb"(?![\w/\\*-]|\.\w)")
             for match in whole.finditer(found.data):
                 start = match.start() + len(match.group(1))
-                found.replace(Span(start, match.end()), wanted, _EDITED)
+                found.replace(Span(start, match.end()), wanted, PATH_NAMED)
             escaped = re.escape(written).replace(r"\-", "-").encode()
             if escaped == written.encode():
                 continue
             for match in re.finditer(re.escape(escaped), found.data):
                 yield Diagnostic(
-                    _LISTED, Severity.WARNING, found.path, Span(*match.span()),
+                    PATTERN_NAMED, Severity.WARNING, found.path, Span(*match.span()),
                     f"a regular expression names {old}, which is {new} now", "Change the expression by hand.",
                 )  # fmt: skip
 
@@ -105,7 +104,7 @@ def _patterns(path: str, data: bytes, moved: Mapping[str, str]) -> Iterator[Diag
         if lost:
             start = len(text[: match.start()].encode())
             yield Diagnostic(
-                _LISTED, Severity.NOTE, path, Span(start, start + len(match.group().encode())),
+                PATTERN_NAMED, Severity.NOTE, path, Span(start, start + len(match.group().encode())),
                 f'the pattern "{match.group()}" caught {", ".join(lost)} and does not catch its new place',
                 "Add a pattern for the new folder if the rule is meant for these files.",
             )  # fmt: skip
@@ -123,7 +122,7 @@ def _owners(path: str, text: str, moved: Mapping[str, str]) -> Iterator[Diagnost
                 and not n.startswith(f"{folder}/")]  # fmt: skip
         if lost:
             yield Diagnostic(
-                _LISTED, Severity.NOTE, path, Span(offset, offset + len(line.rstrip().encode())),
+                PATTERN_NAMED, Severity.NOTE, path, Span(offset, offset + len(line.rstrip().encode())),
                 f"{', '.join(lost)} had its owners from {words[0]}", "Name the owners of the new folder.",
             )  # fmt: skip
         offset += len(line.encode())
@@ -145,5 +144,6 @@ def _in_sources(snapshot: Snapshot, layout: Layout, moved: Mapping[str, str]) ->
                     line = data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()]
                     if b"#include" not in line.replace(b" ", b""):
                         yield Diagnostic(
-                            _LISTED, Severity.NOTE, path, Span(*match.span()), f"this names {old}, which is {new} now"
-                        )
+                            PATTERN_NAMED, Severity.NOTE, path, Span(*match.span()),
+                            f"this names {old}, which is {new} now",
+                        )  # fmt: skip

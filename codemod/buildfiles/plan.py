@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from codemod.buildfiles.cmake import plan_cmake
+from codemod.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from codemod.buildfiles.generators import plan_generators
 from codemod.buildfiles.mentions import plan_mentions
 from codemod.buildfiles.python_sites import legacy_modules, plan_imports
 from codemod.buildfiles.setup_py import plan_setup
-from codemod.model import Change, Diagnostic, FileEdit, Move
+from codemod.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
 
@@ -46,6 +47,8 @@ def plan_build(
     for setup in setups:
         edits.extend(setup.edits)
         diagnostics.extend(setup.diagnostics)
+    owned = cmake.owned.union(*(setup.owned for setup in setups))
+    diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics))
     modules = legacy_modules(layout, [name for setup in setups for name in setup.names])
     exists = cmake.has_stable or any(setup.has_stable for setup in setups)
     imports, listed = plan_imports(
@@ -71,3 +74,26 @@ def _apart(found: Sequence[FileEdit], *others: Sequence[FileEdit]) -> list[FileE
             for other in taken
         )
     ]
+
+
+def _unowned(
+    snapshot: Snapshot,
+    layout: Layout,
+    group: Group,
+    renames: Mapping[str, str],
+    owned: frozenset[str],
+    said: Sequence[Diagnostic],
+) -> list[Diagnostic]:
+    """Units that no build file names: what a person has to add, once."""
+    missing = [unit for unit in group.units if unit not in owned]
+    build_files = (*layout.cmake_files, *layout.setup_files)
+    if not missing or not build_files or any(d.code == COMPUTED_SOURCES for d in said):
+        return []
+    lines = "\n".join(f"  {renames[unit]}" for unit in missing)
+    return [
+        Diagnostic(
+            NOT_FOUND, Severity.ERROR, build_files[0], Span(0, 0),
+            f"no build file names {', '.join(missing)}: which target builds it cannot be told",
+            f"Take it out of the target that builds it, and add to {layout.stable_library}:\n{lines}",
+        )
+    ]  # fmt: skip

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from codemod.buildfiles.codes import CALL_UNDECIDED, FUNCTION_CALLED
 from codemod.buildfiles.python_sites import Sites
 from codemod.buildfiles.python_syntax import dotted_name
 from codemod.model import Severity, Span
 
 if TYPE_CHECKING:
     import libcst as cst
-
-_RULE = "TSA640"
-_UNDECIDED = "TSA641"
 
 
 def rewrite_calls(sites: Sites, functions: Mapping[str, str]) -> None:
@@ -64,13 +62,13 @@ def _aliases(sites: Sites) -> tuple[list[tuple[str, cst.CSTNode]], list[tuple[st
 
 
 def _alias(alias: cst.ImportAlias) -> str:
-    return dotted_name(alias.asname.name) if alias.asname is not None else ""  # type: ignore[arg-type]
+    return dotted_name(alias.asname.name) if alias.asname is not None else ""
 
 
 def _undecided(sites: Sites, node: cst.CSTNode, why: str) -> None:
     sites.report(
         Severity.WARNING, node, f"{why}: whether it calls a function that is an operator now cannot be told",
-        "Call torch.ops.<namespace>.<name> for the operators of this group.", _UNDECIDED,
+        "Call torch.ops.<namespace>.<name> for the operators of this group.", CALL_UNDECIDED,
     )  # fmt: skip
 
 
@@ -91,7 +89,7 @@ def _through_module(sites: Sites, name: str, node: cst.CSTNode, functions: Mappi
         if _is_store(sites, attribute):
             _undecided(sites, attribute, f"{dotted} is given a value")
             continue
-        sites.edits.replace(sites.file.span(attribute), _operator(functions[function]), _RULE)
+        sites.edits.replace(sites.file.span(attribute), _operator(functions[function]), FUNCTION_CALLED)
         changed = True
     for use in sites.file.find(cst.Name):
         if use.value != name or _in_import(sites, use) or _is_shadowed(sites, name, use):
@@ -152,10 +150,8 @@ def _assigned_in(sites: Sites, name: str, scope: cst.FunctionDef) -> bool:
     for target in sites.file.find(cst.AssignTarget):
         if dotted_name(target.target) == name and sites.file.scope(target) is scope:
             return True
-    for loop in (*sites.file.find(cst.For), *sites.file.find(cst.CompFor)):
-        if dotted_name(loop.target) == name and sites.file.scope(loop) is scope:
-            return True
-    return False
+    loops: list[cst.For | cst.CompFor] = [*sites.file.find(cst.For), *sites.file.find(cst.CompFor)]
+    return any(dotted_name(loop.target) == name and sites.file.scope(loop) is scope for loop in loops)
 
 
 def _direct(sites: Sites, name: str, operator: str, node: cst.ImportFrom) -> bool:
@@ -169,7 +165,7 @@ def _direct(sites: Sites, name: str, operator: str, node: cst.ImportFrom) -> boo
             continue
         if (isinstance(above, cst.Attribute) and above.attr is use) or _is_keyword(above, use):
             continue
-        sites.edits.replace(sites.file.span(use), _operator(operator), _RULE)
+        sites.edits.replace(sites.file.span(use), _operator(operator), FUNCTION_CALLED)
         changed = True
     return changed and _drop_name(sites, name, node)
 
@@ -181,7 +177,7 @@ def _drop_name(sites: Sites, name: str, node: cst.ImportFrom) -> bool:
     if len(aliases) == 1:
         # the library itself must still be loaded: that is what the import now says
         module = sites.absolute(node)
-        sites.edits.replace(sites.file.span(node), f"import {module}  # noqa: F401", _RULE)
+        sites.edits.replace(sites.file.span(node), f"import {module}  # noqa: F401", FUNCTION_CALLED)
         return True
     for alias in gone:
         span = sites.file.span(alias)
@@ -190,10 +186,10 @@ def _drop_name(sites: Sites, name: str, node: cst.ImportFrom) -> bool:
             end = sites.file.data.index(b",", span.end) + 1
             while sites.file.data[end : end + 1] in (b" ", b"\t"):
                 end += 1
-            sites.edits.delete(Span(span.start, end), _RULE)
+            sites.edits.delete(Span(span.start, end), FUNCTION_CALLED)
         else:
             previous = aliases[aliases.index(alias) - 1]
-            sites.edits.delete(Span(sites.file.span(previous).end, span.end), _RULE)
+            sites.edits.delete(Span(sites.file.span(previous).end, span.end), FUNCTION_CALLED)
     return True
 
 
@@ -215,12 +211,10 @@ def _import_torch(sites: Sites) -> None:
         None,
     )
     if first is not None:
-        sites.edits.insert(sites.file.line_start(sites.file.span(first).start), "import torch\n", _RULE)
+        sites.edits.insert(sites.file.line_start(sites.file.span(first).start), "import torch\n", FUNCTION_CALLED)
 
 
 def _is_future(node: cst.Import | cst.ImportFrom) -> bool:
     import libcst as cst
 
     return isinstance(node, cst.ImportFrom) and dotted_name(node.module) == "__future__"
-
-

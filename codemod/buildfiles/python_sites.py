@@ -1,8 +1,8 @@
 """Python code that loads the legacy library: it loads the stable one beside it.
 
-`import pkg._C`, `from . import _C`, `importlib.import_module("pkg._C")` and `torch.ops.load_library(".../_C.so")` get a
-twin behind them; a `try` or `with` around nothing but the import is repeated whole, so that one missing library does not
-hide the other. Probes and patterns that nobody can decide on are listed.
+`import pkg._C`, `from . import _C`, `importlib.import_module("pkg._C")` and `torch.ops.load_library(".../_C.so")` get
+a twin behind them; a `try` or `with` around nothing but the import is repeated whole, so that one missing library does
+not hide the other. Probes and patterns that nobody can decide on are listed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from codemod.buildfiles.codes import LIBRARY_LOADED, LIBRARY_PROBED
 from codemod.buildfiles.python_syntax import PythonFile, dotted_name, read_python
 from codemod.buildfiles.setup_text import add_statement
 from codemod.buildfiles.stable_target import short_name
@@ -24,8 +25,6 @@ from codemod.repository.snapshot import Snapshot
 if TYPE_CHECKING:
     import libcst as cst
 
-_RULE = "TSA630"
-_LISTED = "TSA631"
 _LOADERS = ("load_library", "CDLL", "LoadLibrary", "load_dynamic")
 _IMPORTERS = ("import_module", "__import__")
 _DEVICE_WORDS = {"HIP": ("hip", "rocm"), "ROCM": ("hip", "rocm"), "CUDA": ("cuda",), "CPU": ("cpu",)}
@@ -43,7 +42,8 @@ class Library:
         """`text` with the legacy library's name replaced, where it is not that of an op namespace."""
         packages = "|".join(sorted({re.escape(m.rpartition(".")[0] + ".") for m in self.modules if "." in m}))
         head = rf"(?:(?<![\w.])(?:{packages})|(?<![\w.])|(?<=/)|(?<=from \.)|(?<=from \.\.))"
-        return re.sub(rf"({head}){re.escape(self.legacy)}(?=[\s\"'.,:;)\]=*]|$)(?!\.[a-z_]+\()", rf"\1{self.stable}", text)
+        behind = r"(?=[\s\"'.,:;)\]=*]|$)(?!\.[a-z_]+\()"
+        return re.sub(rf"({head}){re.escape(self.legacy)}{behind}", rf"\1{self.stable}", text)
 
 
 @dataclass
@@ -56,7 +56,9 @@ class Sites:
     edits: TextEdits
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
-    def report(self, severity: Severity, node: cst.CSTNode, message: str, help: str = "", code: str = _LISTED) -> None:
+    def report(
+        self, severity: Severity, node: cst.CSTNode, message: str, help: str = "", code: str = LIBRARY_PROBED
+    ) -> None:
         """Add a diagnostic at `node`."""
         self.diagnostics.append(Diagnostic(code, severity, self.file.path, self.file.span(node), message, help))
 
@@ -128,7 +130,7 @@ def plan_imports(
             file = read_python(path, snapshot.read(path))
         except Refusal as refusal:
             message = f"{refusal}: its imports of {library.legacy} were not looked at"
-            diagnostics.append(Diagnostic(_LISTED, Severity.WARNING, path, Span(0, 0), message))
+            diagnostics.append(Diagnostic(LIBRARY_PROBED, Severity.WARNING, path, Span(0, 0), message))
             continue
         sites = Sites(file, library, _package(layout, path), TextEdits(path, file.data))
         _plan_file(sites, is_new, widened, units)
@@ -177,9 +179,9 @@ def load_sites(sites: Sites) -> list[cst.CSTNode]:
             found.append(imported_from)
     for call in sites.file.find(cst.Call):
         name = dotted_name(call.func).rpartition(".")[2]
-        if name in _IMPORTERS and call.args and _string(call.args[0].value) in _spellings(sites):
-            found.append(call)
-        elif name in _LOADERS and any(_names_library(text, sites.library.legacy) for text in _strings(sites, call)):
+        imports = name in _IMPORTERS and call.args and _string(call.args[0].value) in _spellings(sites)
+        loads = name in _LOADERS and any(_names_library(text, sites.library.legacy) for text in _strings(sites, call))
+        if imports or loads:
             found.append(call)
     return sorted(found, key=lambda node: sites.file.span(node))
 
@@ -269,11 +271,11 @@ def _add_twin(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> None:
     if alone and isinstance(body, (cst.Try, cst.With)) and around is body.body and _can_repeat(body):
         text = _repeated(sites, node, statement, body)
         if sites.library.stable in text:
-            add_statement(file, body, _spaced(file, body, text), sites.edits, _RULE)
+            add_statement(file, body, _spaced(file, body, text), sites.edits, LIBRARY_LOADED)
             return
     text = _twin(sites, node, statement)
     if text:
-        add_statement(file, statement, text, sites.edits, _RULE)
+        add_statement(file, statement, text, sites.edits, LIBRARY_LOADED)
     else:
         sites.report(
             Severity.ERROR, node, f"{sites.library.stable} has to be loaded here too",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from codemod.buildfiles.codes import CMAKE_EXTENSION, COMPUTED_SOURCES, CONDITION_LOST, TARGET_WIDENED
 from codemod.buildfiles.python_syntax import dotted_name
 from codemod.buildfiles.setup_model import Extension
 from codemod.buildfiles.setup_text import add_after, add_statement
@@ -15,11 +16,12 @@ from codemod.model import Confidence, Severity, Span
 if TYPE_CHECKING:
     from codemod.buildfiles.setup_py import SetupRun
 
-_RULE = "TSA624"
 _DEVICES = {"CUDA": ("cuda",), "HIP": ("hip", "rocm"), "ROCM": ("rocm", "hip")}
 
 
-def add_cmake_extensions(run: SetupRun, extensions: Sequence[Extension], units: Sequence[str], widened: Sequence[str]) -> None:
+def add_cmake_extensions(
+    run: SetupRun, extensions: Sequence[Extension], units: Sequence[str], widened: Sequence[str]
+) -> None:
     """Name the stable library beside the legacy one.
 
     `widened` are the values ("HIP") for which CMake now builds a stable target that it did not build before.
@@ -46,16 +48,17 @@ def _repeat(run: SetupRun, extension: Extension, old: str, new: str) -> None:
     text = re.sub(rf"(?<![\w]){re.escape(old)}(?=[\"'])", new, file.text(extension.call))
     above = file.parent(extension.call)
     if isinstance(above, cst.Element):
-        add_after(file, extension.call, [text], run.edits, _RULE)
+        add_after(file, extension.call, [text], run.edits, CMAKE_EXTENSION)
         return
     statement = file.statement(extension.call)
     if isinstance(statement, cst.SimpleStatementLine) and isinstance(above, cst.Arg) and new in text:
         whole = file.text(statement).replace(file.text(extension.call), text)
-        add_statement(file, extension.call, whole, run.edits, _RULE)
+        add_statement(file, extension.call, whole, run.edits, CMAKE_EXTENSION)
         return
     run.report(
-        "TSA622", Severity.ERROR, extension.call, f"cannot tell where {extension.name} is collected", f"Add {text} there."
-    )
+        COMPUTED_SOURCES, Severity.ERROR, extension.call,
+        f"cannot tell where {extension.name} is collected", f"Add {text} there.",
+    )  # fmt: skip
 
 
 def _widen(run: SetupRun, stable: Extension, value: str) -> None:
@@ -71,13 +74,13 @@ def _widen(run: SetupRun, stable: Extension, value: str) -> None:
                 break
             if value.lower() not in file.text(node.test).lower() and other not in file.text(node.test):
                 span = file.span(node.test)
-                run.edits.replace(span, f"{file.text(node.test)} or {other}", "TSA603", Confidence.REVIEW)
+                run.edits.replace(span, f"{file.text(node.test)} or {other}", TARGET_WIDENED, Confidence.REVIEW)
                 _drop_comment(run, node, other)
             return
         below = node
     if any("cuda" in condition.lower() for condition in stable.conditions):
         run.report(
-            "TSA608", Severity.ERROR, stable.call, f"{stable.name} is not asked for when building for {value}",
+            CONDITION_LOST, Severity.ERROR, stable.call, f"{stable.name} is not asked for when building for {value}",
             f"CMake now builds it for {value} too: widen the condition around this line.",
         )  # fmt: skip
 
@@ -109,4 +112,4 @@ def _drop_comment(run: SetupRun, node: object, other: str) -> None:
     while start > 0 and file.data[file.line_start(start - 1) : start].strip().startswith(b"#"):
         start = file.line_start(start - 1)
     if other in file.slice(Span(start, end)):
-        run.edits.delete(Span(start, end), "TSA603")
+        run.edits.delete(Span(start, end), TARGET_WIDENED)

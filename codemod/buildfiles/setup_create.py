@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from codemod.buildfiles.python_syntax import dotted_name
+from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, WHEEL_TAG
+from codemod.buildfiles.python_syntax import PythonFile, dotted_name
 from codemod.buildfiles.setup_model import Extension, SetupModel
 from codemod.buildfiles.setup_text import add_after, add_statement
 from codemod.buildfiles.stable_target import short_name, version_macro
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from codemod.buildfiles.setup_py import SetupRun
 
-_RULE = "TSA621"
 _TAG = re.compile(r"cp3(\d+)")
 _REQUIRES = re.compile(r"""requires[-_]python["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
 
@@ -122,7 +122,7 @@ def _note_wheel_tag(run: SetupRun, legacy: Extension) -> None:
     ):
         return
     run.report(
-        "TSA623", Severity.NOTE, legacy.call,
+        WHEEL_TAG, Severity.NOTE, legacy.call,
         "the wheel is still tagged for one Python: other extensions in it may not use the limited API",
         'Once all do, give setup() options={"bdist_wheel": {"py_limited_api": "cp310"}}.',
     )  # fmt: skip
@@ -135,33 +135,31 @@ def place_extension(run: SetupRun, legacy: Extension, text: str) -> None:
     file = run.model.file
     above = file.parent(legacy.call)
     if isinstance(above, cst.Element):
-        add_after(file, legacy.call, [text], run.edits, _RULE)
+        add_after(file, legacy.call, [text], run.edits, EXTENSION_CREATED)
         return
     if isinstance(above, cst.Arg):
         call = file.parent(above)
         if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value == "append":
-            add_statement(file, call, _dedented(f"{file.text(call.func)}({text})", file, call), run.edits, _RULE)
+            statement = _dedented(f"{file.text(call.func)}({text})", file, call)
+            add_statement(file, call, statement, run.edits, EXTENSION_CREATED)
             return
     if isinstance(above, cst.Assign) and len(above.targets) == 1 and isinstance(above.targets[0].target, cst.Name):
         name = above.targets[0].target.value
         uses = [n for n in file.find(cst.Name) if n.value == name and isinstance(file.parent(n), cst.Element)]
         if uses:
             new = f"stable_{name}"
-            add_statement(file, above, _dedented(f"{new} = {text}", file, above), run.edits, _RULE)
+            add_statement(file, above, _dedented(f"{new} = {text}", file, above), run.edits, EXTENSION_CREATED)
             for use in uses:
-                add_after(file, use, [new], run.edits, _RULE)
+                add_after(file, use, [new], run.edits, EXTENSION_CREATED)
             return
     run.report(
-        "TSA622", Severity.ERROR, legacy.call,
+        COMPUTED_SOURCES, Severity.ERROR, legacy.call,
         f"cannot tell where extensions like {legacy.name or 'this one'} are collected",
         f"Build this extension too:\n{text}",
     )  # fmt: skip
 
 
-def _dedented(text: str, file: object, node: cst.CSTNode) -> str:
+def _dedented(text: str, file: PythonFile, node: cst.CSTNode) -> str:
     """`text`, whose later lines carry the indent of the statement, without that indent."""
-    from codemod.buildfiles.python_syntax import PythonFile
-
-    assert isinstance(file, PythonFile)
     indent = file.indent(file.span(file.statement(node)).start)
     return "\n".join(line.removeprefix(indent) for line in text.split("\n"))

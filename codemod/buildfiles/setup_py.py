@@ -6,10 +6,11 @@ takes in `stable_cuda_sources` on the next line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, NO_SOURCE_LEFT, SETUP_SOURCE_MOVED
 from codemod.buildfiles.setup_cmake import add_cmake_extensions
 from codemod.buildfiles.setup_create import extension_text, place_extension
 from codemod.buildfiles.setup_model import Element, Extension, SetupModel, is_stable_extension, read_setup
@@ -22,8 +23,6 @@ from codemod.repository.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import libcst as cst
-
-_RULE = "TSA620"
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class SetupRun:
     renames: Mapping[str, str]
     target: str
     edits: TextEdits
+    through_cmake: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def report(self, code: str, severity: Severity, node: cst.CSTNode | None, message: str, help: str = "") -> None:
@@ -91,7 +91,7 @@ def plan_setup(
     Raises Refusal for a syntax error.
     """
     model = read_setup(snapshot, path)
-    run = SetupRun(model, layout, renames, target, TextEdits(path, model.file.data))
+    run = SetupRun(model, layout, renames, target, TextEdits(path, model.file.data), through_cmake)
     extensions = model.extensions()
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
     owned: set[str] = set()
@@ -111,9 +111,10 @@ def plan_setup(
         _remove(run, moving)
         if not extension.computed and len(moving) == len(extension.elements):
             run.report(
-                "TSA606", Severity.ERROR, extension.call, f"{extension.name} has no source left",
+                NO_SOURCE_LEFT, Severity.ERROR, extension.call, f"{extension.name} has no source left",
                 "Remove the extension and what imports it, or keep one source in it.",
             )  # fmt: skip
+    _report_computed(run, [e for e in extensions if e not in stable], units, owned | in_stable, created)
     if through_cmake:
         add_cmake_extensions(run, extensions, units, widened)
     listed = {unit for unit in units if renames[unit] in in_stable}
@@ -123,6 +124,24 @@ def plan_setup(
     return SetupResult(
         run.edits.edits(), tuple(run.diagnostics), frozenset(owned | listed), frozenset(entered), names, has_stable
     )
+
+
+def _report_computed(
+    run: SetupRun, legacy: Sequence[Extension], units: Sequence[str], known: Iterable[str], created: Sequence[str]
+) -> None:
+    """Units that no list names, where an extension computes its list: the lines that somebody has to add."""
+    missing = [unit for unit in units if unit not in known and run.renames[unit] not in known]
+    computed = [extension for extension in legacy if extension.computed]
+    if not missing or len(computed) != 1 or run.through_cmake:
+        return
+    prefix = f"{run.model.folder}/" if run.model.folder else ""
+    names = [f'"{path.removeprefix(prefix)}"' for path in (*created, *(run.renames[unit] for unit in missing))]
+    text = extension_text(run, computed[0], literal_list(names, spread=True))
+    run.report(
+        COMPUTED_SOURCES, Severity.ERROR, computed[0].call,
+        f"the sources of {computed[0].name or 'this extension'} are computed: {', '.join(missing)} may be among them",
+        f"Make sure that they are no more, and build this extension beside it:\n{text}",
+    )  # fmt: skip
 
 
 def _remove(run: SetupRun, moving: Sequence[Element]) -> None:
@@ -135,7 +154,7 @@ def _remove(run: SetupRun, moving: Sequence[Element]) -> None:
     file = run.model.file
     for holder, elements in by_list.items():
         if isinstance(holder, (cst.List, cst.Tuple, cst.Set)) and not _is_whole_statement(run, holder, elements):
-            remove_elements(file, holder, [element.node for element in elements], run.edits, _RULE)
+            remove_elements(file, holder, [element.node for element in elements], run.edits, SETUP_SOURCE_MOVED)
 
 
 def _is_whole_statement(run: SetupRun, holder: cst.CSTNode, elements: Sequence[Element]) -> bool:
@@ -153,7 +172,6 @@ def _is_whole_statement(run: SetupRun, holder: cst.CSTNode, elements: Sequence[E
 
 def _create(run: SetupRun, legacy: Extension, moving: Sequence[Element], created: Sequence[str]) -> None:
     """Write the stable extension beside the legacy one, its lists beside the legacy lists."""
-    import libcst as cst
 
     mirrored = _mirrored(legacy, moving)
     top = _top_names(legacy.sources)
@@ -175,10 +193,9 @@ def _create(run: SetupRun, legacy: Extension, moving: Sequence[Element], created
     text = extension_text(run, legacy, " + ".join(parts))
     place_extension(run, legacy, text)
     run.report(
-        "TSA621", Severity.NOTE, legacy.call,
+        EXTENSION_CREATED, Severity.NOTE, legacy.call,
         f"{short_name(run.layout.stable_library)} is built beside {legacy.name} with the same arguments",
     )  # fmt: skip
-    assert isinstance(legacy.call, cst.Call)
 
 
 def _list_names(extension: Extension) -> set[str]:
@@ -242,7 +259,7 @@ def _mirror(
             text = file.text(statement)
             old = file.text(here[0].node)
             moved = text.replace(old, run.new_literal(here[0])).replace(name, names[name], 1)
-            run.edits.replace(file.span(statement), moved, _RULE)
+            run.edits.replace(file.span(statement), moved, SETUP_SOURCE_MOVED)
             continue
         whole = bool(here) and _is_whole_statement(run, here[0].list_node, here)
         head = f"{names[name]} {'=' if defines else '+='} "
@@ -255,9 +272,9 @@ def _mirror(
         text = head + " + ".join(parts)
         if whole:
             line = file.span(statement)
-            run.edits.replace(line, text.replace("\n", "\n" + file.indent(line.start)), _RULE)
+            run.edits.replace(line, text.replace("\n", "\n" + file.indent(line.start)), SETUP_SOURCE_MOVED)
         else:
-            add_statement(file, statement, text, run.edits, _RULE)
+            add_statement(file, statement, text, run.edits, SETUP_SOURCE_MOVED)
 
 
 def _fill(run: SetupRun, stable: Extension, moving: Sequence[Element], created: Sequence[str]) -> None:
@@ -274,7 +291,7 @@ def _fill(run: SetupRun, stable: Extension, moving: Sequence[Element], created: 
             continue
         _new_statement(run, stable, text, conditions, moving)
     for node, texts in places.items():
-        add_after(run.model.file, node, texts, run.edits, _RULE)
+        add_after(run.model.file, node, texts, run.edits, SETUP_SOURCE_MOVED)
 
 
 def _new_statement(
@@ -291,11 +308,11 @@ def _new_statement(
         start = file.span(statement).start
         defined = min((file.span(b).start for b in run.model.bindings(top[0])), default=call_start)
         if set(file.conditions(element.list_node)) == set(conditions) and defined < start < call_start:
-            add_statement(file, element.list_node, f"{top[0]} += [{text}]", run.edits, _RULE)
+            add_statement(file, element.list_node, f"{top[0]} += [{text}]", run.edits, SETUP_SOURCE_MOVED)
             return
     condition = " and ".join(f"({c})" if " or " in c else c for c in conditions) or "True"
     run.report(
-        "TSA622", Severity.ERROR, stable.call,
+        COMPUTED_SOURCES, Severity.ERROR, stable.call,
         f"{text} cannot be added to {stable.name} where it is built: it needs the condition {condition}",
         f"Before the extension is made:\n  if {condition}:\n      sources += [{text}]",
     )  # fmt: skip

@@ -1,0 +1,111 @@
+"""Compare the build files of a planned migration with those of a hand migration, source by source.
+
+    compare_build.py LEGACY HAND [SOURCE...]
+
+LEGACY and HAND are work trees of the same project before the migration and after maintainers did it by hand. For every
+SOURCE (paths in LEGACY; by default all that the hand migration put into the stable target) it says whether the plan puts
+it into the stable target too, and under the same condition. Exits with 1 where one is not in the right place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+
+from codemod.buildfiles.cmake_flow import read_project
+from codemod.buildfiles.cmake_logic import equal
+from codemod.buildfiles.plan import plan_build
+from codemod.config import load_config
+from codemod.model import Move
+from codemod.repository.detect import detect_layout
+from codemod.repository.layout import Group, Layout
+from codemod.repository.snapshot import Snapshot, open_snapshot
+from codemod.repository.targets import Target, TargetSource, read_targets
+from codemod.source.edits import apply
+
+Owned = list[tuple[Target, TargetSource]]
+
+
+def open_tree(folder: Path) -> Snapshot:
+    """The tree as a snapshot; a folder that is no git work tree is read as it is."""
+    inside = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=folder, capture_output=True, text=True)
+    if inside.returncode == 0 and Path(inside.stdout.strip()) == folder.resolve():
+        return open_snapshot(folder)
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return Snapshot(folder, tuple(files))
+
+
+def owners(targets: tuple[Target, ...], source: str, *, stable: bool) -> Owned:
+    """The targets that have `source`, by path or, in the stable ones, by the end of its path."""
+    name = PurePosixPath(source).name
+    found = [
+        (target, entry)
+        for target in targets
+        for entry in target.sources
+        if target.is_stable == stable and (entry.path == source or (stable and PurePosixPath(entry.path).name == name))
+    ]
+    parts = set(PurePosixPath(source).parts)
+    best = max((len(parts & set(PurePosixPath(e.path).parts)) for _, e in found), default=0)
+    return [pair for pair in found if len(parts & set(PurePosixPath(pair[1].path).parts)) == best]
+
+
+def planned(snapshot: Snapshot, layout: Layout, sources: list[str], target: str) -> Snapshot:
+    """The tree after the plan, as far as build files go."""
+    moves = [Move(source, layout.landing(source)) for source in sources]
+    change = plan_build(snapshot, layout, Group("compared", tuple(sources)), moves, target=target)
+    paths = sorted({edit.path for edit in change.edits})
+    after = {p: apply(snapshot.read(p), [e.edit for e in change.edits if e.path == p]) for p in paths}
+    moved = {move.new: snapshot.read(move.old) for move in moves}
+    return snapshot.with_overlay({**after, **moved})
+
+
+def conditions(owned: Owned) -> list[tuple[str, ...]]:
+    """The conditions of every occurrence."""
+    return [entry.conditions for _, entry in owned]
+
+
+def main() -> int:
+    """Print the table; 1 where a source is not where the maintainers put it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("legacy", type=Path)
+    parser.add_argument("hand", type=Path)
+    parser.add_argument("sources", nargs="*")
+    parser.add_argument("--target", default="2.10")
+    arguments = parser.parse_args()
+    snapshot, hand = open_tree(arguments.legacy), open_tree(arguments.hand)
+    layout = detect_layout(snapshot, load_config(snapshot))
+    hand_targets = read_targets(hand, layout)
+    before = read_targets(snapshot, layout)
+    sources = arguments.sources or [
+        entry.path
+        for target in before
+        if not target.is_stable
+        for entry in target.sources
+        if owners(hand_targets, entry.path, stable=True) and not owners(hand_targets, entry.path, stable=False)
+    ]
+    mine = planned(snapshot, layout, list(dict.fromkeys(sources)), arguments.target)
+    my_targets = read_targets(mine, layout)
+    domains = read_project(mine, layout.cmake_files).domains
+    wrong = 0
+    for source in dict.fromkeys(sources):
+        ours, theirs = (owners(t, source, stable=True) for t in (my_targets, hand_targets))
+        left = owners(my_targets, source, stable=False)
+        lost = not theirs and not owners(hand_targets, source, stable=False)
+        theirs = owners(before, source, stable=False) if lost else theirs
+        same = len(ours) > 0 and all(any(equal(a, b, domains) for b in conditions(theirs)) for a in conditions(ours))
+        placed = bool(ours) and not left
+        wrong += not (placed and same)
+        verdict = "same" if placed and same else "other condition" if placed else "NOT IN THE STABLE TARGET"
+        print(f"{verdict:24} {source}{'  (in no target of the hand migration: compared with before)' if lost else ''}")
+        if not same:
+            print(f"    ours  {sorted(set(conditions(ours)))}\n    theirs {sorted(set(conditions(theirs)))}")
+    print(
+        f"=> {len(dict.fromkeys(sources)) - wrong} of {len(dict.fromkeys(sources))} in the right list, same condition"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
