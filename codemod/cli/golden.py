@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -54,8 +55,9 @@ def record(group: str, libraries: tuple[Path, ...], folder: Path, force: bool) -
 @click.argument("group")
 @_LIBRARY
 @_GOLDEN
+@click.option("--python", metavar="FILE", help="Interpreter whose torch loads the library.  [default: this one]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(group: str, libraries: tuple[Path, ...], folder: Path, as_json: bool) -> int:
+def check(group: str, libraries: tuple[Path, ...], folder: Path, python: str | None, as_json: bool) -> int:
     """Run the cases of GROUP on the stable library and compare, bit for bit, with what is recorded."""
     from codemod.report.terminal import console
     from codemod.verify.golden.cases import load_group
@@ -66,7 +68,7 @@ def check(group: str, libraries: tuple[Path, ...], folder: Path, as_json: bool) 
 
     file = load_group(folder, group)
     with counting("Running cases") as progress:
-        step = check_group(file, libraries, progress=progress)
+        step = check_group(file, libraries, python=python or sys.executable, progress=progress)
     if as_json:
         click.echo(json.dumps(step_json(step), indent=2, sort_keys=True))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codemod.codes import Code
+from codemod.model import Confidence
 
 STABLE_DOES_NOT_COMPILE = "TSA801"
 LEGACY_DOES_NOT_COMPILE = "TSA802"
@@ -35,8 +36,14 @@ OTHER_MACHINE = "TSA839"
 INPUTS_DIFFER = "TSA840"
 DEVICE_ABSENT = "TSA841"
 
+
+def _finding(code: str, title: str, text: str) -> Code:
+    """Every finding here is for a person to act on: verify changes nothing."""
+    return Code(code, title, text, Confidence.MANUAL)
+
+
 CODES: tuple[Code, ...] = (
-    Code(
+    _finding(
         STABLE_DOES_NOT_COMPILE,
         "A migrated unit does not compile with only torch's stable headers on the include path.",
         "The stable side is compiled with an include tree that holds torch/csrc/stable, torch/headeronly and"
@@ -44,24 +51,24 @@ CODES: tuple[Code, ...] = (
         " is not found is an unstable one. The message is the compiler's; where the plan of the migration is at hand,"
         " the rule that edited the line is named. Fix the line, or report the rule.",
     ),
-    Code(
+    _finding(
         LEGACY_DOES_NOT_COMPILE,
         "A unit of the legacy side, as it was before the migration, does not compile.",
         "Nothing can be compared with a side that does not build. Usual causes: headers that the build takes from"
         " elsewhere (name their folder with --include), or a commit that never built with this torch.",
     ),
-    Code(
+    _finding(
         REMAINDER_DOES_NOT_COMPILE,
         "A unit that stayed legacy no longer compiles after the migration.",
         "Units left behind lose includes that used to come in through a moved header, or still name a declaration that"
         " moved. Add the include or keep the declaration; both builds must work after every group.",
     ),
-    Code(
+    _finding(
         NOT_COMPILED,
         "Units were not compiled because a tool or a header is missing here.",
         "The message names what was not found. The result holds for the units that were compiled and for no other.",
     ),
-    Code(
+    _finding(
         STAND_IN_HEADER,
         "A CUDA library header is missing here and a stand-in that declares its handles took its place.",
         "Torch's CUDA headers include those of cuBLAS, cuSPARSE and cuSOLVER but need only their handle and status"
@@ -69,143 +76,143 @@ CODES: tuple[Code, ...] = (
         " a generated header declares those types. A unit that calls the library itself needs the real header: install"
         " the wheel with `pip install --no-deps`.",
     ),
-    Code(
+    _finding(
         DOES_NOT_LINK,
         "A library could not be linked.",
         "The message is the linker's. A symbol defined twice usually means that a source is in both targets.",
     ),
-    Code(
+    _finding(
         UNSTABLE_SYMBOL,
         "The stable library refers to a symbol of the unstable C++ API.",
         "torch-abi-audit finds undefined symbols of at::, c10:: or torch:: outside torch::stable and torch::headeronly."
         " One is enough to tie the binary to a single torch release. Usual source: a unit compiled with the full"
         " include tree, or a declaration written out by hand.",
     ),
-    Code(
+    _finding(
         NEWER_THAN_TARGET,
         "The stable library needs a newer torch than the target.",
         "Each symbol of the C shim belongs to a torch release. Raise the target, or replace the call that needs it.",
     ),
-    Code(
+    _finding(
         UNKNOWN_SYMBOL,
         "The stable library refers to a shim symbol that torch-abi-audit does not know.",
         "Its tables are older than the headers, so that the minimum torch is only a lower bound. Update"
         " torch-abi-audit.",
     ),
-    Code(
+    _finding(
         DOES_NOT_LOAD,
         "A library does not load into a Python process with torch.",
         "An undefined symbol is one whose definition is in a unit that is not part of the target: usually a helper that"
         " stayed on the other side, or a kernel registered in a build that does not have it.",
     ),
-    Code(
+    _finding(
         OPERATOR_LOST,
         "An operator that the legacy library registered is registered by neither library after the migration.",
         "The two libraries together must register what the legacy one did, under the same names and overloads.",
     ),
-    Code(
+    _finding(
         SCHEMA_DIFFERS,
         "The schema of an operator is not what it was.",
         "Both texts are what the dispatcher says, with defaults and aliasing. Callers, torch.compile and saved programs"
         " depend on names, types, order, defaults and aliasing of the arguments.",
     ),
-    Code(
+    _finding(
         KEYS_DIFFER,
         "An operator has kernels for other dispatch keys than before.",
         "A kernel that moved from CompositeExplicitAutograd to CPU, say, is no longer found for other devices.",
     ),
-    Code(
+    _finding(
         DEVICE_CODE_DIFFERS,
         "The device code of a kernel changed.",
         "The PTX of every kernel is compared between the legacy and the stable build, with names replaced that differ"
         " by build only. A migration to the stable ABI touches host code alone; a difference means that a constant, a"
         " type or a template argument changed.",
     ),
-    Code(
+    _finding(
         KERNEL_LOST,
         "A kernel is in the device code of one side only.",
         "Kernels are instantiated by host code: one that is new or gone means that a dispatch covers other types.",
     ),
-    Code(
+    _finding(
         RESOURCES_DIFFER,
         "A kernel uses other registers, shared memory or stack than before.",
         "Reported by ptxas for the architecture that was compiled for.",
     ),
-    Code(
+    _finding(
         LAUNCH_DIFFERS,
         "The host code launches kernels in another sequence or with other parameters.",
         "Compared are the kernel, grid, block, shared memory and stream expressions of each launch, in source order,"
         " after the rewrites that a migration makes (names of types, calls that became functions).",
     ),
-    Code(
+    _finding(
         STREAM_DROPPED,
         "A launch lost its stream and now runs on the default stream.",
         "The result is right on an idle device and wrong under torch.cuda.stream or CUDA graphs. Pass the current"
         " stream.",
     ),
-    Code(
+    _finding(
         OUTPUT_DIFFERS,
         "An operator's result is not bit for bit what the legacy library gave.",
         "Returns and mutated arguments are compared with their dtype, shape and strides; NaN payloads and the sign of"
         " zero count. A case may ask for a tolerance, with a reason.",
     ),
-    Code(
+    _finding(
         ERROR_DIFFERS,
         "A case raises in one library and not in the other, or an exception of another kind.",
         "An error case names the type it must raise; a widened dispatch shows as a case that no longer raises.",
     ),
-    Code(
+    _finding(
         ERROR_TEXT_DIFFERS,
         "An error has another type or text than before.",
         "Callers may match on it. TORCH_CHECK_EQ prints both values and STD_TORCH_CHECK does not; dispatch macros of"
         " the stable API raise RuntimeError where the legacy ones raise NotImplementedError, which derives from it.",
     ),
-    Code(
+    _finding(
         GOLDEN_STALE,
         "A recorded output belongs to another version of its case.",
         "The case in cases.toml changed since it was recorded. Record again with `torch-stabilize golden record"
         " --force` on the legacy build.",
     ),
-    Code(
+    _finding(
         GOLDEN_MISSING,
         "A case has no recorded output.",
         "Record it on the legacy build with `torch-stabilize golden record`.",
     ),
-    Code(
+    _finding(
         GOLDEN_REFUSED,
         "A golden file cannot be trusted: truncated, corrupted, or not one.",
         "The checksum over cases and tensors does not match, or the file cannot be read. Take it from version control"
         " again, or record it anew.",
     ),
-    Code(
+    _finding(
         CASE_CRASHED,
         "The process that ran a case died or hung.",
         "The case is named with the signal; the other cases ran in a process of their own.",
     ),
-    Code(
+    _finding(
         WITHIN_TOLERANCE,
         "A result differs, within the tolerance that its case asks for.",
         "The greatest difference is reported with the reason the case gives.",
     ),
-    Code(
+    _finding(
         UNDECLARED_WRITE,
         "An operator wrote to an argument that its schema does not mark as mutated.",
         "functionalisation and torch.compile believe the schema: an undeclared write gives wrong results under compile."
         " Mark the argument with `!`.",
     ),
-    Code(
+    _finding(
         OTHER_MACHINE,
         "The recorded outputs differ from what the legacy library gives on this machine.",
         "Legacy and stable agree here; the file was recorded on another processor, torch or GPU, where the last bits of"
         " transcendental functions may differ.",
     ),
-    Code(
+    _finding(
         INPUTS_DIFFER,
         "The inputs of a case are not those that its output was recorded with.",
         "Inputs come from torch's random generator with the seed of the case; another torch drew other numbers. Record"
         " again with this torch.",
     ),
-    Code(
+    _finding(
         DEVICE_ABSENT,
         "Cases were not run because their device is not here.",
         "Run them on a machine that has it.",

@@ -19,7 +19,7 @@ from codemod.verify.loaded import loaded_steps
 from codemod.verify.result import Step, Verification
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE, Setup
 from codemod.verify.sides import HeaderOptions
-from codemod.verify.symbols import Audit, audit, symbols_step
+from codemod.verify.symbols import AuditMissing, audit, symbols_step
 from codemod.verify.toolchain import Toolchain, find_toolchain
 from codemod.verify.trees import Tree, forget_trees, legacy_tree, read_tree
 
@@ -88,15 +88,13 @@ def find_cases(work: Tree, group: str, folder: Path | None) -> CaseFile | None:
 
 
 def _symbols(built: Mapping[str, BuiltSide], target: str) -> Step:
-    stable = _audit(built[STABLE])
-    if stable is None:
+    try:
+        audits = {name: audit(side.audited, side.side.library) for name, side in built.items() if side.audited}
+    except AuditMissing as error:
+        return Step.skipped("symbols", str(error))
+    if STABLE not in audits:
         return Step.skipped("symbols", "the stable library could not be built")
-    remainder = built.get(REMAINDER)
-    return symbols_step(target, stable, _audit(built[LEGACY]), None if remainder is None else _audit(remainder))
-
-
-def _audit(side: BuiltSide) -> Audit | None:
-    return None if side.audited is None else audit(side.audited, side.side.library)
+    return symbols_step(target, audits[STABLE], audits.get(LEGACY), audits.get(REMAINDER))
 
 
 def _device_code(setup: Setup, built: Mapping[str, BuiltSide]) -> Step:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from codemod.bindings.read import read_bindings
 from codemod.repository.targets import Target, read_targets
 from codemod.repository.units import Units
 from codemod.verify.build import CUDA_SUFFIX
@@ -14,6 +15,7 @@ from codemod.verify.trees import Tree
 
 _OF_GPU = re.compile(r"CUDA|GPU|NVCC|HIP|ROCM|MUSA|XPU", re.I)
 _OF_OTHER_GPU = re.compile(r"HIP|ROCM|MUSA|XPU|METAL|MPS", re.I)
+_DEFINED = re.compile(r"#(?:ifdef|if defined)[\s(]+(?P<name>\w+)\s*\)?")
 _NEGATED = re.compile(r"^\s*(?:NOT\b|not\b|!)")
 
 
@@ -34,6 +36,8 @@ def read_libraries(
     Projects whose build files compute their sources get every unit of the folder.
     """
     layout = tree.layout
+    if with_cuda:
+        defines = (*defines, *(name for name in gpu_macros(tree) if name not in defines))
     targets = read_targets(tree.snapshot, layout)
     wanted = set(units)
     owners = [target for target in targets if not target.is_stable and wanted & {s.path for s in target.sources}]
@@ -48,6 +52,18 @@ def read_libraries(
         _library(tree, name, [unit for unit in before if present(unit) and unit not in stable], defines),
         _library(tree, layout.stable_library, [unit for unit in stable if present(unit)], defines),
     )
+
+
+def gpu_macros(tree: Tree) -> tuple[str, ...]:
+    """Macros under which the bindings register CUDA kernels: a CUDA build defines them, whatever they are called."""
+    found: dict[str, None] = {}
+    for path in (*tree.layout.legacy_bindings, tree.layout.stable_bindings):
+        if not tree.snapshot.exists(path):
+            continue
+        for statement in read_bindings(tree.snapshot.document(path)).statements:
+            matches = map(_DEFINED.fullmatch, statement.conditions if statement.key == "CUDA" else ())
+            found |= {match["name"]: None for match in matches if match is not None}
+    return tuple(name for name in found if not _OF_OTHER_GPU.search(name))
 
 
 def _library(tree: Tree, name: str, units: Iterable[str], defines: tuple[str, ...]) -> Library | None:

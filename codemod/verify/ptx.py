@@ -17,7 +17,7 @@ _VARIABLE = re.compile(
     r"^\s*(?:\.(?:visible|weak|extern)\s+)*\.(?:const|global)\s[^\n;]*?(?P<name>[\w$]+)(?:\[\d*\])*\s*=\s*[^;]*;", re.M
 )
 _NAME = re.compile(r"[A-Za-z_$][\w$]*")
-_LINE_INFORMATION = re.compile(r"^\s*(?:\.loc\b|\.file\b|//).*$", re.M)
+_LINE_INFORMATION = re.compile(r"^\s*(?:\.loc|\.file)\b.*$|[ \t]*//.*$", re.M)
 _TEXT_LITERAL = re.compile(r"^\$str\w*$|^__unnamed_\d+$|_ZZ.*__PRETTY_FUNCTION__|^__PRETTY_FUNCTION__")
 
 _COMPILING = re.compile(r"Compiling entry function '(?P<name>[^']+)'")

@@ -13,6 +13,10 @@ from codemod.verify.result import Step, finding
 NAMED_AT_MOST = 10
 
 
+class AuditMissing(Exception):
+    """torch-abi-audit is not installed."""
+
+
 @dataclass(frozen=True)
 class Audit:
     """The torch side of a library's undefined symbols. `minimum` is None where it uses no shim."""
@@ -35,12 +39,14 @@ class Audit:
 def audit(library: Path, name: str = "") -> Audit:
     """Look at the symbols of `library`, called `name` in reports.
 
-    Raises Refusal where torch-abi-audit is missing or cannot read the file.
+    Raises AuditMissing where torch-abi-audit is not installed, and Refusal where it cannot read the file.
     """
     try:
         from torch_abi_audit import inspect_extension
     except ImportError as error:
-        raise Refusal("torch-abi-audit is not installed (it needs Python 3.11): pip install torch-abi-audit") from error
+        raise AuditMissing(
+            "torch-abi-audit is not installed (it needs Python 3.11): pip install torch-abi-audit"
+        ) from error
     report = inspect_extension(library)
     if report.error:
         raise Refusal(f"torch-abi-audit cannot read {library}: {report.error}")

@@ -41,6 +41,8 @@ class LoadError(Exception):
 class Worker:
     """A process that has loaded `libraries`; use it in a `with` statement.
 
+    `python` is the interpreter, whose torch may be another than the one here; it needs torch and numpy alone.
+
     Raises LoadError where a library does not load.
     """
 
@@ -53,6 +55,7 @@ class Worker:
         self._process: subprocess.Popen[str] | None = None
         self._pipe = -1
         self._errors: Any = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.torch = ""
         self.devices: dict[str, str] = {}
 
@@ -64,6 +67,8 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def run(self, cases: Path, case: Case) -> Outcome | Crash:
         """Run one case of the file `cases`."""
@@ -82,8 +87,7 @@ class Worker:
         reader, writer = os.pipe()
         self._pipe = reader
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        package_root = str(Path(__file__).parents[3])
-        path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+        path = os.pathsep.join(filter(None, [self._package_folder(), os.environ.get("PYTHONPATH")]))
         try:
             self._process = subprocess.Popen(
                 [self._python, "-m", "codemod.verify.golden.worker", str(writer), *self._libraries],
@@ -101,6 +105,14 @@ class Worker:
             self._stop()
             raise LoadError(content)
         self.torch, self.devices = content["torch"], content["devices"]
+
+    def _package_folder(self) -> str:
+        """A folder that holds this package alone: another interpreter must not see the packages beside it."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory()
+            package = Path(__file__).parents[2]
+            (Path(self._folder.name) / package.name).symlink_to(package)
+        return self._folder.name
 
     def _first_answer(self) -> tuple[str, Any]:
         return self._receive(START_SECONDS) or ("failed", self._why())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,10 +64,12 @@ def run_cases(
     return Run(worker.torch, worker.devices, outcomes, skipped)
 
 
-def run_on(file: CaseFile, libraries: Iterable[Path], progress: Progress | None = None) -> Run:
+def run_on(
+    file: CaseFile, libraries: Iterable[Path], progress: Progress | None = None, python: str = sys.executable
+) -> Run:
     """Run all cases of `file` in a process that loads `libraries`. Raises Refusal where one does not load."""
     try:
-        with Worker(libraries) as worker:
+        with Worker(libraries, python=python) as worker:
             return run_cases(file, worker, progress=progress)
     except LoadError as error:
         raise Refusal(f"the library does not load: {error}") from error
@@ -108,12 +111,14 @@ def golden_of(file: CaseFile, run: Run, device: str) -> GoldenFile:
     return GoldenFile(file.group, run.devices[device], run.torch, records)
 
 
-def check_group(file: CaseFile, libraries: Iterable[Path], *, progress: Progress | None = None) -> Step:
-    """The `golden outputs` step of `libraries` against the recorded outputs.
+def check_group(
+    file: CaseFile, libraries: Iterable[Path], *, python: str = sys.executable, progress: Progress | None = None
+) -> Step:
+    """The `golden outputs` step of `libraries` against the recorded outputs, in the interpreter `python`.
 
     Raises Refusal for a library that does not load and for a golden file that cannot be trusted.
     """
-    run = run_on(file, libraries, progress)
+    run = run_on(file, libraries, progress, python)
     return golden_step(check_run(file, run), absent_devices(run))
 
 

@@ -1,0 +1,53 @@
+"""The generated ninja file, without building anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from codemod.verify.build import BuildOptions, Side, ninja_file
+from codemod.verify.toolchain import Toolchain, TorchInstall
+
+FOLDER = Path("/build dir")
+TOOLS = Toolchain(
+    "/bin/c++", "/bin/ninja", TorchInstall("2.13.0", Path("/t/include"), Path("/t/lib")), Path("/py"), "/bin/nvcc"
+)
+SIDE = Side("legacy", Path("/tree"), "_C", ("csrc/a.cpp", "csrc/b.cu"), ("-DX=1 2",), ("-DUSE_CUDA",), ("-ltorch",))
+
+
+def text_of(side: Side, tools: Toolchain = TOOLS) -> str:
+    return ninja_file([side], tools, FOLDER, BuildOptions())
+
+
+def test_host_units_are_linked_and_cuda_units_are_for_the_audit() -> None:
+    text = text_of(SIDE)
+    assert "build /build$ dir/legacy/csrc/a.cpp.o: host /tree/csrc/a.cpp\n  flags = '-DX=1 2'\n" in text
+    assert "build /build$ dir/legacy/csrc/b.cu.o: cuda /tree/csrc/b.cu\n  flags = '-DX=1 2' -DUSE_CUDA\n" in text
+    assert "build /build$ dir/legacy/_C.abi3.so: link /build$ dir/legacy/csrc/a.cpp.o\n" in text
+    both = "/build$ dir/legacy/csrc/a.cpp.o /build$ dir/legacy/csrc/b.cu.o"
+    assert f"build /build$ dir/legacy/audit/_C.abi3.so: link {both}\n" in text
+
+
+def test_without_nvcc_cuda_units_are_left_out() -> None:
+    text = text_of(SIDE, replace(TOOLS, nvcc=None))
+    assert "b.cu" not in text
+    assert "rule cuda" not in text
+
+
+def test_a_launcher_stands_before_the_compiler() -> None:
+    assert "command = /bin/ccache /bin/c++ " in text_of(SIDE, replace(TOOLS, launcher="/bin/ccache"))
+
+
+def test_an_object_of_another_side_is_linked_and_not_built() -> None:
+    text = text_of(replace(SIDE, reused={"csrc/a.cpp": Path("/other/a.o")}))
+    assert "build /build$ dir/legacy/_C.abi3.so: link /other/a.o\n" in text
+    assert "host /tree/csrc/a.cpp" not in text
+
+
+def test_units_nobody_compares_get_host_code_alone() -> None:
+    text = text_of(replace(SIDE, host_only=frozenset({"csrc/b.cu"})))
+    assert "legacy/csrc/b.cu.o: cuda_host " in text
+
+
+def test_the_same_sides_give_the_same_file() -> None:
+    assert text_of(SIDE) == text_of(SIDE)

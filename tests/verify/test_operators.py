@@ -1,0 +1,36 @@
+"""Operators before and after, as the dispatcher says them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from codemod.verify import codes
+from codemod.verify.golden.inventory import Operator
+from codemod.verify.operators import operators_step
+from codemod.verify.result import Status
+
+GATE = Operator("_C::gate", "_C::gate(Tensor($0! -> ) out, Tensor input) -> ()", ("CPU", "CUDA"))
+NORM = Operator("_C::norm", "_C::norm(Tensor x, float eps=1e-06) -> Tensor", ("CPU",))
+
+
+def test_two_libraries_together_may_register_what_one_did() -> None:
+    step = operators_step([GATE, NORM], [NORM, GATE])
+    assert step.status is Status.OK
+    assert step.diagnostics == ()
+
+
+def test_what_differs_is_named() -> None:
+    swapped = replace(GATE, schema="_C::gate(Tensor input, Tensor($0! -> ) out) -> ()")
+    rekeyed = replace(NORM, keys=("CompositeExplicitAutograd",))
+    step = operators_step([GATE, NORM], [swapped, rekeyed])
+    assert step.status is Status.FAILED
+    assert [d.code for d in step.diagnostics] == [codes.SCHEMA_DIFFERS, codes.KEYS_DIFFER]
+    assert swapped.schema in step.diagnostics[0].message
+    assert "had for CPU" in step.diagnostics[1].message
+
+
+def test_an_operator_lost_or_new() -> None:
+    lost, new = operators_step([GATE], [NORM]).diagnostics
+    assert (lost.code, new.code) == (codes.OPERATOR_LOST, codes.OPERATOR_LOST)
+    assert lost.message == "_C::gate is registered by no library any more"
+    assert new.message == "_C::norm is new"

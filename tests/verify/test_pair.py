@@ -1,0 +1,146 @@
+"""`verify` on a small pair of extensions, compiled: it passes, and every kind of planted defect is caught by name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from codemod.model import Refusal, Severity
+from codemod.verify import codes
+from codemod.verify.result import Status, Verification
+
+from .conftest import PairRepository, step
+
+HOST = "csrc/libtorch_stable/scale.cpp"
+CUDA = "csrc/libtorch_stable/scale_kernels.cu"
+HAS_NVCC = shutil.which("nvcc") is not None
+
+pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.xdist_group("verify-pair")]
+needs_nvcc = pytest.mark.skipif(not HAS_NVCC, reason="nvcc is not installed")
+
+# defect -> file, what stands there, what is planted, the code that catches it, words of the message
+DEFECTS = {
+    "a dispatch widened to another dtype": (
+        HOST,
+        "      }));",
+        "      })\n      THO_DISPATCH_CASE(torch::headeronly::ScalarType::Double, [&] {}));",
+        codes.ERROR_DIFFERS,
+        "scale-other-dtype[cpu-float64]: the stable library raises nothing",
+    ),
+    "arguments of a schema swapped": (
+        HOST,
+        'm.def("join(Tensor a, Tensor b, int times=1)',
+        'm.def("join(Tensor b, Tensor a, int times=1)',
+        codes.SCHEMA_DIFFERS,
+        "scaling::join(Tensor b, Tensor a, int times=1)",
+    ),
+    "an input written to, its const cast away": (
+        HOST,
+        "        to[i] = from[i] * static_cast<float>(factor);",
+        "        to[i] = const_cast<float*>(from)[i] *= static_cast<float>(factor);",
+        codes.UNDECLARED_WRITE,
+        "scale[cpu-float32-m=7-d=33]: writes to argument 1",
+    ),
+    "a result off by a rounding": (
+        HOST,
+        "a.const_data_ptr<float>()[i] + b.const_data_ptr<float>()[i] * times;",
+        "(a.const_data_ptr<float>()[i] + b.const_data_ptr<float>()[i] * times) * 1.0000001f;",
+        codes.OUTPUT_DIFFERS,
+        "join[cpu-float32]: return 0 differs in",
+    ),
+    "a constant of a kernel changed": (
+        CUDA,
+        "out[i] = 1.5f;",
+        "out[i] = 1.25f;",
+        codes.DEVICE_CODE_DIFFERS,
+        "the device code of clear_kernel(float*, long) differs",
+    ),
+    "a stream dropped": (
+        CUDA,
+        "<<<1, 128, 0, stream>>>",
+        "<<<1, 128>>>",
+        codes.STREAM_DROPPED,
+        "clear_kernel: runs on the default stream instead of the current stream",
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def defective(pair: PairRepository, verified: Verification) -> Iterator[Verification]:
+    """The pair with all defects that compile planted at once: none may hide another."""
+    for path, old, new, _, _ in DEFECTS.values():
+        pair.plant(path, old, new)
+    yield pair.verify()
+    pair.restore()
+
+
+def test_nothing_but_the_abi_changed(verified: Verification) -> None:
+    assert [item for item in verified.diagnostics if item.severity is Severity.ERROR] == []
+    assert verified.passed
+    statuses = {found.name: found.status for found in verified.steps}
+    expected = dict.fromkeys(["compile", "symbols", "launches", "operators", "golden outputs"], Status.OK)
+    assert statuses == {**expected, "device code": Status.OK if HAS_NVCC else Status.SKIPPED}
+
+
+def test_symbols_are_counted_before_and_after(verified: Verification) -> None:
+    figures = step(verified, "symbols").figures
+    assert figures["stable"]["verdict"] == "STABLE"
+    assert figures["stable"]["unstable"] == 0
+    assert figures["stable"]["minimum_torch"] == "2.11.0"
+    assert figures["legacy"]["verdict"] == "UNSTABLE"
+    assert figures["legacy"]["unstable"] > 10
+
+
+def test_the_json_says_what_the_table_says(verified: Verification) -> None:
+    document = json.loads(verified.to_json())
+    assert document["passed"] is True
+    assert document["group"] == "scale"
+    assert [found["name"] for found in document["steps"]] == [found.name for found in verified.steps]
+    assert document["steps"][-1]["figures"] == {"cpu": {"cases": 10, "equal": 10}}
+
+
+@needs_nvcc
+def test_every_kernel_is_compared(verified: Verification) -> None:
+    figures = step(verified, "device code").figures
+    assert figures == {CUDA: {"kernels": 2, "identical": 2, "differences": {}}}
+
+
+def test_a_second_run_builds_nothing(pair: PairRepository, verified: Verification) -> None:
+    objects = {path: path.stat().st_mtime_ns for path in pair.root.glob("build/**/*.o")}
+    assert objects
+    begun = time.monotonic()
+    assert pair.verify().passed
+    assert time.monotonic() - begun < 60
+    assert {path: path.stat().st_mtime_ns for path in pair.root.glob("build/**/*.o")} == objects
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_planted_defect_is_caught_by_name(defective: Verification, defect: str) -> None:
+    path, _, _, code, words = DEFECTS[defect]
+    if path == CUDA and code != codes.STREAM_DROPPED and not HAS_NVCC:
+        pytest.skip("nvcc is not installed")
+    assert not defective.passed
+    caught = [item.message for item in defective.diagnostics if item.code == code and item.severity is Severity.ERROR]
+    assert any(words in message for message in caught), caught
+
+
+def test_an_unstable_include_does_not_compile(pair: PairRepository, defective: Verification) -> None:
+    pair.restore()
+    pair.plant(HOST, "#include <tuple>", "#include <ATen/ATen.h>\n#include <tuple>")
+    verification = pair.verify()
+    pair.restore()
+    compiled = step(verification, "compile")
+    assert compiled.status is Status.FAILED
+    (error,) = (item for item in compiled.diagnostics if item.severity is Severity.ERROR)
+    assert (error.code, error.path) == (codes.STABLE_DOES_NOT_COMPILE, HOST)
+    assert "ATen/ATen.h" in error.message
+    assert step(verification, "golden outputs").status is Status.SKIPPED
+
+
+def test_what_cannot_be_verified_is_refused(pair: PairRepository) -> None:
+    with pytest.raises(Refusal, match="neither a folder nor a revision"):
+        pair.verify(legacy="no-such-branch")

@@ -1,0 +1,72 @@
+"""Headers, targets and tools: what is found, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codemod.model import Refusal
+from codemod.verify.headers import STABLE_FOLDERS, legacy_cuda_headers, stable_tree
+from codemod.verify.toolchain import find_toolchain, find_torch, header_version, target_macro
+
+pytestmark = pytest.mark.torch
+
+
+def test_the_stable_tree_holds_the_stable_headers_alone(tmp_path: Path) -> None:
+    include = find_torch().include
+    tree = stable_tree(include, tmp_path / "only")
+    assert sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_symlink()) == sorted(
+        STABLE_FOLDERS
+    )
+    assert (tree / "torch/csrc/stable/tensor.h").is_file()
+    assert not (tree / "torch/all.h").exists()
+    assert not (tree / "ATen").exists()
+    before = {path: path.lstat().st_mtime_ns for path in tree.rglob("*")}
+    stable_tree(include, tree)
+    assert {path: path.lstat().st_mtime_ns for path in tree.rglob("*")} == before
+
+
+def test_headers_without_a_stable_part_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="no stable headers"):
+        stable_tree(tmp_path, tmp_path / "only")
+    with pytest.raises(Refusal, match="no torch headers"):
+        header_version(tmp_path)
+
+
+def test_targets() -> None:
+    assert target_macro("2.11", (2, 13)) == "0x020b000000000000ULL"
+    assert target_macro("2.9", (2, 13)) == "0x0209000000000000ULL"
+    with pytest.raises(Refusal, match=r"newer than the headers, which are those of torch 2\.13"):
+        target_macro("2.14", (2, 13))
+    with pytest.raises(Refusal, match="not a torch version"):
+        target_macro("latest", (2, 13))
+
+
+def test_a_missing_compiler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(Refusal, match="no C\\+\\+ compiler found") as refusal:
+        find_toolchain()
+    assert "\n" not in str(refusal.value)
+
+
+def test_missing_cuda_library_headers_get_stand_ins_and_a_note(tmp_path: Path) -> None:
+    include = tmp_path / "torch"
+    include.mkdir()
+    found = legacy_cuda_headers(include, "/nowhere/nvcc", tmp_path / "stand_ins")
+    assert "C10_CUDA_BUILD_SHARED_LIBS" in (tmp_path / "stand_ins/c10/cuda/impl/cuda_cmake_macros.h").read_text()
+    for note in found.diagnostics:
+        for name in ("cublas_v2.h", "cusparse.h"):
+            assert (name in note.message) == (tmp_path / "stand_ins" / name).exists()
+
+
+def test_real_headers_win_over_stand_ins(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    for name in ("cublas_v2.h", "cublasLt.h", "cusparse.h", "cusolverDn.h", "cusolver_common.h"):
+        (real / name).touch()
+    found = legacy_cuda_headers(tmp_path, "/nowhere/nvcc", tmp_path / "stand_ins", [real])
+    assert found.folders[0] == real
+    assert found.diagnostics == ()
+    assert not (tmp_path / "stand_ins/cusparse.h").exists()
