@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 import subprocess
 import tempfile
 from fnmatch import fnmatchcase
 from pathlib import Path
-from posixpath import basename, dirname, relpath
+from posixpath import basename, relpath
 
 from codemod.diff import changed_ranges, split_lines
 from codemod.model import Refusal
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.sources import above, join
 
 STYLE_FILES = (".clang-format", "_clang-format")
 IGNORE_FILE = ".clang-format-ignore"
 _MOST_PASSES = 4
+_OTHER_LANGUAGE = "not support"  # "Configuration file(s) do(es) not support C++": a style for other languages alone
+_INHERITS = re.compile(rb"^\s*BasedOnStyle\s*:\s*['\"]?InheritParentConfig\b", re.MULTILINE)
 
 
 def style_for(snapshot: Snapshot, path: str) -> bytes | None:
-    """The text of the .clang-format that governs `path`; None where there is none or the file is to be ignored."""
-    folder = dirname(path)
-    while True:
-        prefix = f"{folder}/" if folder else ""
-        if snapshot.exists(prefix + IGNORE_FILE) and _is_ignored(snapshot.read(prefix + IGNORE_FILE), folder, path):
+    """The text of the .clang-format that governs `path`, with what it inherits from the folders above.
+
+    None where there is none or a .clang-format-ignore names the file.
+    """
+    texts: list[bytes] = []
+    for folder in above(path):
+        ignore = join(folder, IGNORE_FILE)
+        if not texts and snapshot.exists(ignore) and _is_ignored(snapshot.read(ignore), folder, path):
             return None
-        for name in STYLE_FILES:
-            if snapshot.exists(prefix + name):
-                return snapshot.read(prefix + name)
-        if not folder:
-            return None
-        folder = dirname(folder)
+        found = next((join(folder, name) for name in STYLE_FILES if snapshot.exists(join(folder, name))), None)
+        if found is not None:
+            texts.insert(0, snapshot.read(found))
+            if not _INHERITS.search(texts[0]):
+                break
+    if len(texts) > 1:
+        return _run("its style", b"", tuple(texts), "--dump-config")
+    return texts[0] if texts else None
 
 
 def format_changed(path: str, before: bytes, after: bytes, style: bytes | None) -> bytes:
@@ -63,21 +72,31 @@ def _changed_lines(before: list[bytes], after: list[bytes]) -> list[tuple[int, i
 def _format_lines(path: str, data: bytes, lines: list[tuple[int, int]], style: bytes) -> bytes:
     if not lines:
         return data
-    with tempfile.TemporaryDirectory(prefix="torch-stabilize-") as folder:
-        style_file = Path(folder) / STYLE_FILES[0]
-        style_file.write_bytes(style)
+    return _run(path, data, (style,), *(f"--lines={start}:{end}" for start, end in lines))
+
+
+def _run(path: str, data: bytes, styles: tuple[bytes, ...], *options: str) -> bytes:
+    """What clang-format makes of `data` under `styles`, each in a folder below the one before."""
+    with tempfile.TemporaryDirectory(prefix="torch-stabilize-") as root:
+        folder = Path(root)
+        for text in styles:
+            folder = folder / "in"
+            folder.mkdir()
+            (folder / STYLE_FILES[0]).write_bytes(text)
         command = [
             _executable(),
-            f"--style=file:{style_file}",
+            "--style=file",
             "--Wno-error=unknown",  # an option newer than this clang-format is no reason to stop
-            f"--assume-filename={Path(folder) / basename(path)}",
-            *(f"--lines={start}:{end}" for start, end in lines),
+            f"--assume-filename={folder / basename(path)}",
+            *options,
         ]
         done = subprocess.run(command, input=data, capture_output=True, check=False)
-    if done.returncode != 0:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise Refusal(f"clang-format cannot format {path}: {words[0] if words else 'it failed'}")
-    return done.stdout
+    if done.returncode == 0:
+        return done.stdout
+    words = done.stderr.decode("utf-8", "replace").strip()
+    if _OTHER_LANGUAGE in words:
+        return data
+    raise Refusal(f"clang-format cannot format {path}: {words.splitlines()[0] if words else 'it failed'}")
 
 
 @functools.cache

@@ -101,6 +101,22 @@ def test_the_nearest_style_counts(make_repository: MakeRepository) -> None:
     assert style_for(snapshot, "deep/er/c.cu") == b"BasedOnStyle: LLVM\n"
 
 
+def test_a_style_may_inherit_from_the_folder_above(make_repository: MakeRepository) -> None:
+    inner = b"BasedOnStyle: InheritParentConfig\nIndentWidth: 6\n"
+    snapshot = make_repository({".clang-format": STYLE, "deep/er/.clang-format": inner, "a.cu": ""})
+    style = style_for(snapshot, "deep/er/b.cu")
+    assert style is not None
+    assert b"IndentWidth:     6" in style
+    assert b"ColumnLimit:     60" in style
+    after = b"void f() {\n  " + b"g(aaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbb, cccccccccc);\n}\n"
+    wrapped = b"void f() {\n      g(aaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbb,\n        cccccccccc);\n}\n"
+    assert format_changed("deep/er/b.cu", b"", after, style) == wrapped
+
+
+def test_a_style_for_other_languages_is_none_for_this_one() -> None:
+    assert format_changed("a.cu", b"", b"int   a;\n", b"Language: JavaScript\n") == b"int   a;\n"
+
+
 def test_no_style_and_ignored_files(make_repository: MakeRepository) -> None:
     assert style_for(make_repository({"a.cu": ""}), "a.cu") is None
     snapshot = make_repository(
