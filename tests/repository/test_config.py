@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from codemod.config import Allowed, Config, load_config
+from codemod.config import KEYS, Allowed, Config, load_config
 from codemod.model import Refusal
 from codemod.repository.snapshot import Snapshot, open_snapshot
 
@@ -124,3 +124,11 @@ def test_not_a_repository_is_refused(tmp_path: Path) -> None:
         with pytest.raises(Refusal) as caught:
             open_snapshot(start)
         assert caught.value.exit_code == 2
+
+
+def test_every_key_is_documented_and_the_example_is_valid(make_repository: MakeRepository) -> None:
+    page = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
+    documented = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(documented) == sorted(KEYS)
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    assert load_config(make_repository({"torch-stabilize.toml": example})).groups.keys() == {"norms"}
