@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from codemod.diff import changed_ranges, split_lines
 from codemod.model import Edit, FileChange, Plan
+from codemod.source.edits import apply
 
 Read = Callable[[str], bytes]
 
@@ -41,6 +43,14 @@ def offset_after(offset: int, edits: Iterable[Edit]) -> int:
     return moved
 
 
+def line_after(line: int, before: list[bytes], after: list[bytes]) -> int:
+    """The line of `after` that line `line` of `before` became: for a changed one, where the change starts."""
+    for kind, old_start, old_end, new_start, _ in changed_ranges(before, after):
+        if old_start < line <= old_end:
+            return line - old_start + new_start if kind == "equal" else new_start + 1
+    return max(1, min(line, len(after)))
+
+
 class Places:
     """Places in the files of one plan. `read` gives the bytes of files the plan does not change."""
 
@@ -65,6 +75,11 @@ class Places:
         change = self._changes.get(path)
         if change is None:
             return self.before(path, offset)
-        if change.new_path is None or change.after is None:
-            return Place(path)
-        return place_in(change.new_path, change.after, offset_after(offset, change.edits))
+        if change.new_path is None or change.after is None or change.before is None:
+            return Place(change.new_path or path)
+        edited = apply(change.before, change.edits)
+        place = place_in(change.new_path, edited, offset_after(offset, change.edits))
+        if edited == change.after:
+            return place
+        line = line_after(place.line, split_lines(edited), split_lines(change.after))
+        return replace(place, line=line) if line == place.line else replace(place, line=line, column=1)

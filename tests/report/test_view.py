@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codemod.model import Edit, Plan, SiteCount, Span
-from codemod.report.places import Place, offset_after, place_in
+from codemod.report.places import Place, line_after, offset_after, place_in
 from codemod.report.view import Concern, Stage, build_report, changed_lines
 from codemod.source.edits import apply
 from tests.report.made_up import CODES, made_up_plan, made_up_report, read
@@ -38,6 +38,11 @@ def test_a_written_report_points_into_the_migrated_tree() -> None:
     shown, written = made_up_report(), made_up_report(Stage.WRITTEN)
     assert str(shown.place(shown.findings[1])) == "csrc/norm.cu:3:5"
     assert str(written.place(written.findings[1])) == "csrc/stable/norm.cu:4:5"
+
+
+def test_places_follow_what_formatting_moved() -> None:
+    before, after = [b"a\n", b"b, c\n", b"d\n"], [b"a\n", b"b,\n", b"c\n", b"d\n"]
+    assert [line_after(line, before, after) for line in (1, 2, 3)] == [1, 2, 4]
 
 
 def test_figures() -> None:
