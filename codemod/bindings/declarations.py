@@ -158,6 +158,7 @@ class Wanted:
     comments: tuple[str, ...]
     text: str
     name: str
+    arity: int
     source: tuple[str, Span]  # the lines it comes from
 
 
@@ -170,7 +171,8 @@ def wanted_declarations(
     for found in located:
         function = found.function
         known = declarations.get(function.qualified, [])
-        matching = [d for d in known if len(d.function.parameters) == len(function.parameters)] or known
+        same_types = [d for d in known if d.function.parameter_types == function.parameter_types]
+        matching = same_types or [d for d in known if len(d.function.parameters) == len(function.parameters)]
         if matching:
             best = matching[0]
             place = (order.get(best.path, len(order)), best.function.span.start)
@@ -189,7 +191,15 @@ def wanted_declarations(
 def _wanted(
     function: Function, conditions: tuple[str, ...], comments: tuple[str, ...], text: str, source: tuple[str, Span]
 ) -> Wanted:
-    return Wanted(tuple(filter(None, function.namespace)), conditions, comments, text, function.qualified, source)
+    return Wanted(
+        tuple(filter(None, function.namespace)),
+        conditions,
+        comments,
+        text,
+        function.qualified,
+        len(function.parameters),
+        source,
+    )
 
 
 def _declaration_of(head: str) -> str:
@@ -225,8 +235,8 @@ def stable_edits(
         text = render("bindings/ops.h.jinja", declarations=body, headers=standard_headers(body))
         return [], [NewFile(path, encode(text), "bindings/ops.h.jinja")]
     document = registry.document(path)
-    there = {f.qualified: len(f.parameters) for f in read_signatures(document)}
-    missing = [item for item in wanted if item.name not in there]
+    there = {(f.qualified, len(f.parameters)) for f in read_signatures(document)}
+    missing = [item for item in wanted if (item.name, item.arity) not in there]
     aliases = [line for line in aliases if line.encode() not in document.data]
     if not missing:
         return [], []

@@ -82,11 +82,11 @@ def _to_declare(
     registry: Registry, group: Group, selection: Selection, declarations: Mapping[str, object]
 ) -> list[Located]:
     """Functions that the stable bindings file names, or that another moved unit calls through the header."""
-    named: dict[tuple[str, str], Located] = {}
+    named: dict[tuple[str, tuple[str, ...]], Located] = {}
     for moved in selection.moved:
         for located in moved.functions:
             if not moved.in_place or _called_elsewhere(registry, group, located, declarations):
-                named.setdefault((located.function.qualified, located.path), located)
+                named.setdefault((located.function.qualified, located.function.parameter_types), located)
     return list(named.values())
 
 

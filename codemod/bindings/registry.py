@@ -52,6 +52,9 @@ class Registry:
         for path in paths:
             if path in homes or self.layout.is_stable(path):
                 continue
+            if (owner := self.layout.library_of(path)) is not None:
+                found[path] = self._read(path, owner.name)
+                continue
             candidates = [owners[s.full_name] for s in found[path].statements if s.full_name in owners]
             if candidates and self.layout.legacy_library not in (common := set.intersection(*candidates)) and common:
                 found[path] = self._read(path, min(common))

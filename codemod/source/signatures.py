@@ -88,6 +88,11 @@ class Function:
         """The name with its namespaces: `vllm::detail::f`."""
         return "::".join((*filter(None, self.namespace), self.name))
 
+    @property
+    def parameter_types(self) -> tuple[str, ...]:
+        """The types of the parameters without blanks: what tells overloads apart."""
+        return tuple("".join(parameter.type_text.split()) for parameter in self.parameters)
+
     def answers_to(self, reference: str) -> bool:
         """Whether `reference`, a name as written somewhere, may mean this function."""
         wanted = reference.strip().removeprefix("::")
