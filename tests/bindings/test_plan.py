@@ -496,7 +496,9 @@ def test_type_aliases_come_along() -> None:
 def test_a_missing_declaration_is_made_from_the_definition() -> None:
     files = {**TREE, OPS: "#pragma once\n#include <torch/all.h>\nvoid rest(torch::Tensor& out);\n"}
     made = migrate(files, [UNIT])
-    assert "void norm(torch::stable::Tensor& out, const torch::stable::Tensor& x,\n          double eps);" in made.text(STABLE_OPS)
+    assert "void norm(torch::stable::Tensor& out, const torch::stable::Tensor& x,\n          double eps);" in made.text(
+        STABLE_OPS
+    )
 
 
 def test_argument_names_are_the_ones_the_project_uses() -> None:

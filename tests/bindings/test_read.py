@@ -42,7 +42,9 @@ def test_blocks(head: str, kind: BlockKind, namespace: str, key: str, side: Side
 
 
 def test_a_define_of_the_file_wins() -> None:
-    (found,) = read("#define TORCH_EXTENSION_NAME _other\nTORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, m) {\n  m.def(\"f() -> ()\");\n}\n")
+    (found,) = read(
+        '#define TORCH_EXTENSION_NAME _other\nTORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, m) {\n  m.def("f() -> ()");\n}\n'
+    )
     assert found.namespace == "_other"
 
 
@@ -160,7 +162,12 @@ def test_conditions_and_comments_belong_to_a_statement() -> None:
     assert document.text(f.comments) == b"  // About f.\n"
     assert document.text(f.trailing) == b"  // Registered elsewhere.\n"
     assert b"About everything" in document.text(f.heading)
-    assert [s.conditions for s in (f, g, h, i)] == [(), ("#ifndef USE_ROCM",), ("#ifndef USE_ROCM",), ("#ifdef USE_ROCM",)]
+    assert [s.conditions for s in (f, g, h, i)] == [
+        (),
+        ("#ifndef USE_ROCM",),
+        ("#ifndef USE_ROCM",),
+        ("#ifdef USE_ROCM",),
+    ]
     assert document.text(g.trailing) == b""
     assert document.text(h.comments) == b"  // About h.\n"
 

@@ -12,7 +12,9 @@ NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True).filter(lambda name
 ALIASES = st.sampled_from(["", "", "", "!", "a!", "a", "a -> *", "a! -> a|b"])
 BASES = st.builds(
     lambda name, alias: Type("base", name, alias=alias if name == "Tensor" else ""),
-    st.sampled_from(["Tensor", "int", "float", "bool", "str", "SymInt", "ScalarType", "Device", "__torch__.torch.classes.ns.C"]),
+    st.sampled_from(
+        ["Tensor", "int", "float", "bool", "str", "SymInt", "ScalarType", "Device", "__torch__.torch.classes.ns.C"]
+    ),
     ALIASES,
 )
 TYPES = st.recursive(
@@ -24,7 +26,9 @@ TYPES = st.recursive(
     ),
     max_leaves=4,
 )
-DEFAULTS = st.sampled_from(["", "", "None", "True", "3", "-1", "1e-05", "2.5", '"a b"', "[]", "[1, 2]", "contiguous_format"])
+DEFAULTS = st.sampled_from(
+    ["", "", "None", "True", "3", "-1", "1e-05", "2.5", '"a b"', "[]", "[1, 2]", "contiguous_format"]
+)
 
 
 @st.composite

@@ -1,0 +1,147 @@
+"""Schemas that do not fit their functions are found, and those that do are left in peace."""
+
+from __future__ import annotations
+
+import pytest
+
+from codemod.bindings.writes import Access, Program, accesses, returned_parameters
+from codemod.source.document import Document
+from codemod.source.signatures import read_signatures
+from tests.bindings.trees import BINDINGS, migrate
+
+UNIT = "csrc/f.cu"
+
+
+def complaints(schema: str, function: str) -> list[tuple[str, str]]:
+    """What migrating one op says about its schema."""
+    files = {
+        UNIT: function,
+        BINDINGS: f'TORCH_LIBRARY(my, m) {{\n  m.def("{schema}");\n  m.impl("f", torch::kCUDA, &f);\n}}\n',
+    }
+    checks = {"TSA506", "TSA507", "TSA508", "TSA509", "TSA510"}
+    return [(d.code, d.message) for d in migrate(files, [UNIT]).diagnostics if d.code in checks]
+
+
+@pytest.mark.parametrize(
+    ("schema", "signature"),
+    [
+        ("f(Tensor! out, Tensor x) -> ()", "void f(at::Tensor& out, const at::Tensor& x)"),
+        ("f(SymInt n, int[] sizes, SymInt[] more) -> int", "int64_t f(int64_t n, at::IntArrayRef sizes, std::vector<int64_t> more)"),
+        ("f(Tensor? x, str s, str? t) -> Tensor", "at::Tensor f(const std::optional<at::Tensor>& x, std::string s, std::optional<std::string> t)"),
+        ("f(Tensor? x) -> Tensor", "at::Tensor f(const at::Tensor& x)"),
+        ("f(Tensor[] xs, Tensor(a!)[] ys) -> Tensor[]", "std::vector<at::Tensor> f(at::TensorList xs, const std::vector<at::Tensor>& ys)"),
+        ("f(Tensor x) -> (Tensor, int)", "std::tuple<at::Tensor, int64_t> f(at::Tensor x)"),
+        ("f(ScalarType? dtype, Device d) -> ()", "void f(std::optional<at::ScalarType> dtype, at::Device d)"),
+        ("f((int, int)? shape=None) -> ()", "void f(std::optional<std::tuple<int64_t, int64_t>> shape)"),
+        ("f(int kind) -> ()", "void f(my::KindId const& kind)"),
+    ],
+)  # fmt: skip
+def test_what_fits(schema: str, signature: str) -> None:
+    assert complaints(schema, f"{signature} {{ return g(); }}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "function", "code", "words"),
+    [
+        ("f(Tensor x -> ()", "void f(at::Tensor x) {}", "TSA506", "expected ','"),
+        ("f(Tensor x) -> ()", "void f(at::Tensor x, int64_t n) {}", "TSA507", "has 1 arguments and f takes 2"),
+        ("f(Tensor x, int n) -> ()", "void f(at::Tensor x, double n) {}", "TSA507", "has `int n` where f takes `double`"),
+        ("f(Tensor x) -> Tensor", "void f(at::Tensor x) {}", "TSA507", "returns 1 values and f 0"),
+        ("f(Tensor q, Tensor q) -> ()", "void f(at::Tensor q, at::Tensor k) {}", "TSA508", "2 arguments called q"),
+        ("f(int!? n) -> ()", "void f(std::optional<int64_t> n) {}", "TSA509", "only tensors can be"),
+        ("f(Tensor x) -> ()", "void f(at::Tensor& x) { x.zero_(); }", "TSA509", "writes to `x`"),
+        ("f(Tensor! x) -> int", "int64_t f(const at::Tensor& x) { return x.size(0); }", "TSA509", "only reads it"),
+        ("f(Tensor! x) -> Tensor", "at::Tensor f(at::Tensor& x) { g(x); return x; }", "TSA509", "may return `x`"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit(schema: str, function: str, code: str, words: str) -> None:
+    found = complaints(schema, function + "\n")
+    assert [c for c, _ in found] == [code]
+    assert words in found[0][1]
+
+
+def test_one_of_several_functions_has_to_fit() -> None:
+    function = "#ifdef OLD\nvoid f(at::Tensor x) {}\n#else\nvoid f(at::Tensor x, int64_t n) {}\n#endif\n"
+    assert complaints("f(Tensor x, int n) -> ()", function) == []
+
+
+def test_an_operator_that_is_defined_twice() -> None:
+    twice = 'm.def("f(Tensor x) -> ()");'
+    body = f'{{\n  {twice}\n  {twice}\n  m.impl("f", torch::kCUDA, &f);\n}}\n'
+    made = migrate({UNIT: "void f(at::Tensor x) {}\n", BINDINGS: f"TORCH_LIBRARY(my, m) {body}"}, [UNIT])
+    assert "TSA510" in made.codes
+    apart = f'{{\n#ifdef A\n  {twice}\n#else\n  {twice}\n#endif\n  m.impl("f", torch::kCUDA, &f);\n}}\n'
+    made = migrate({UNIT: "void f(at::Tensor x) {}\n", BINDINGS: f"TORCH_LIBRARY(my, m) {apart}"}, [UNIT])
+    assert "TSA510" not in made.codes
+    assert made.lost == ()
+
+
+def access(body: str, more: str = "") -> Access:
+    document = Document("a.cu", f"{more}\nvoid f(at::Tensor& x) {{ {body} }}\n".encode())
+    function = next(f for f in read_signatures(document) if f.name == "f")
+    return accesses(document, function, Program([document]))["x"]
+
+
+READING_KERNEL = "__global__ void k(const float* a, float* b) { b[0] = a[0]; }"
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "expected"),
+    [
+        ("int64_t n = x.size(0) * x.numel();", "", Access.READ),
+        ("x.copy_(y);", "", Access.WRITE),
+        ("k<<<1, 1>>>(x.data_ptr<float>(), y);", READING_KERNEL, Access.READ),
+        ("k<<<1, 1>>>(y, x.data_ptr<float>());", READING_KERNEL, Access.WRITE),
+        ("k<<<1, 1>>>(y, reinterpret_cast<float*>(x.data_ptr()));", READING_KERNEL, Access.WRITE),
+        ("launch(x.data_ptr<float>());", "void launch(float* p) { k(nullptr, p); }\n" + READING_KERNEL, Access.WRITE),
+        ("const float* p = x.data_ptr<float>();", "", Access.READ),
+        ("float* p = x.data_ptr<float>();", "", Access.UNKNOWN),
+        ("auto p = x.const_data_ptr<float>();", "", Access.READ),
+        ("g(x);", "", Access.UNKNOWN),
+        ("LAUNCH()", "#define LAUNCH() k<<<1, 1>>>(y, x.data_ptr<float>())\n" + READING_KERNEL, Access.WRITE),
+        ("", "", Access.UNKNOWN),
+    ],
+)
+def test_reads_and_writes(body: str, more: str, expected: Access) -> None:
+    assert access(body, more) is expected
+
+
+@pytest.mark.parametrize(
+    ("body", "returned"),
+    [
+        ("return x;", ("x",)),
+        ("return x.view({-1});", ("x",)),
+        ("at::Tensor out = inplace ? x : at::empty_like(x); g(out); return out.reshape(s);", ("x",)),
+        ("return at::empty_like(x);", ()),
+        ("return x.clone();", ()),
+        ("auto y = x.contiguous(); return g(y);", ()),
+    ],
+)
+def test_returned_arguments(body: str, returned: tuple[str, ...]) -> None:
+    document = Document("a.cu", f"at::Tensor f(at::Tensor& x) {{ {body} }}\n".encode())
+    assert returned_parameters(document, read_signatures(document)[0]) == returned
+
+
+def test_an_inferred_schema_says_what_is_written() -> None:
+    files = {
+        UNIT: "void f(at::Tensor& out, at::Tensor& x, const at::Tensor& y) { out.copy_(y); g(x.size(0)); }\n",
+        BINDINGS: 'TORCH_LIBRARY(my, m) {\n  m.def("f", &f);\n}\n',
+    }
+    assert migrate(files, [UNIT]).messages("TSA504") == ["inferred `f(Tensor! out, Tensor x, Tensor y) -> ()`"]
+
+
+@pytest.mark.parametrize(
+    ("signature", "problem"),
+    [
+        ("void f(at::Scalar s)", "a Scalar cannot pass the stable boxing"),
+        ("void f(float* p)", "a pointer"),
+        ("std::vector<bool> f(at::Tensor x)", "std::vector<bool> cannot be returned"),
+    ],
+)
+def test_what_cannot_be_boxed(signature: str, problem: str) -> None:
+    files = {
+        UNIT: f"{signature} {{}}\n",
+        BINDINGS: 'TORCH_LIBRARY(my, m) {\n  m.def("f(Tensor x) -> ()");\n  m.impl("f", torch::kCUDA, &f);\n}\n',
+    }
+    (message,) = migrate(files, [UNIT]).messages("TSA512")
+    assert problem in message
