@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from posixpath import dirname, normpath
 
 from codemod.bindings.read import read_bindings
+from codemod.repository.sources import include_graph
 from codemod.repository.targets import Target, read_targets
 from codemod.repository.units import Units
 from codemod.verify.build import CUDA_SUFFIX
@@ -28,7 +30,13 @@ class Libraries:
 
 
 def read_libraries(
-    tree: Tree, units: Iterable[str], *, with_cuda: bool, defines: tuple[str, ...] = (), legacy: str | None = None
+    tree: Tree,
+    units: Iterable[str],
+    *,
+    with_cuda: bool,
+    includes: tuple[str, ...],
+    defines: tuple[str, ...] = (),
+    legacy: str | None = None,
 ) -> Libraries:
     """The library that owns the legacy `units` of a group, or is called `legacy`, and the stable one.
 
@@ -49,8 +57,8 @@ def read_libraries(
     # A source belongs to one library; what stands in both build files' targets was moved in one of them alone.
     present = tree.snapshot.exists
     return Libraries(
-        _library(tree, name, [unit for unit in before if present(unit) and unit not in stable], defines),
-        _library(tree, layout.stable_library, [unit for unit in stable if present(unit)], defines),
+        _library(name, [unit for unit in before if present(unit) and unit not in stable], includes, defines),
+        _library(layout.stable_library, [unit for unit in stable if present(unit)], includes, defines),
     )
 
 
@@ -66,10 +74,27 @@ def gpu_macros(tree: Tree) -> tuple[str, ...]:
     return tuple(name for name in found if not _OF_OTHER_GPU.search(name))
 
 
-def _library(tree: Tree, name: str, units: Iterable[str], defines: tuple[str, ...]) -> Library | None:
+def include_folders(tree: Tree) -> tuple[str, ...]:
+    """The folders of `tree` that its build must search: those a file is included from that stands elsewhere.
+
+    No folder more, or an include that the project's own build does not find would be found here.
+    """
+    graph = include_graph(tree.snapshot, tree.layout, tree.config)
+    needed: set[str] = set()
+    for path in graph.closure(Units(tree.snapshot, tree.layout, tree.config).all):
+        for include in graph.includes(path):
+            beside = normpath(f"{dirname(path)}/{include.name}")
+            if include.target is not None and not (include.quoted and include.target == beside):
+                root = (
+                    r for r in tree.layout.include_roots if normpath(f"{r or '.'}/{include.name}") == include.target
+                )
+                needed.add(next(root, ""))
+    return tuple(root or "." for root in tree.layout.include_roots if root in needed)
+
+
+def _library(name: str, units: Iterable[str], includes: tuple[str, ...], defines: tuple[str, ...]) -> Library | None:
     units = tuple(units)
-    folders = dict.fromkeys(folder or "." for folder in tree.layout.include_roots)
-    return Library(name, units, tuple(folders), defines) if units else None
+    return Library(name, units, includes, defines) if units else None
 
 
 def _sources(targets: Iterable[Target], name: str, stable: bool, with_cuda: bool) -> tuple[str, ...]:

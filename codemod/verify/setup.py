@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from codemod.model import Diagnostic, Refusal
 from codemod.repository.includes import IncludeGraph
@@ -13,7 +14,7 @@ from codemod.repository.layout import Group
 from codemod.repository.sources import include_graph
 from codemod.source.document import Document
 from codemod.verify.build import CUDA_SUFFIX, Side, object_path
-from codemod.verify.project import Libraries, read_libraries
+from codemod.verify.project import Libraries, include_folders, read_libraries
 from codemod.verify.sides import HeaderOptions, Library, legacy_side, stable_side
 from codemod.verify.toolchain import Toolchain
 from codemod.verify.trees import Tree, landed
@@ -83,9 +84,11 @@ class Setup:
     def libraries(self) -> tuple[Libraries, Libraries]:
         """The libraries before and after."""
         with_cuda = self.tools.torch.has_cuda
-        before = read_libraries(self.legacy, self.group.units, with_cuda=with_cuda, defines=self.defines)
+        includes = include_folders(self.legacy)
+        options: dict[str, Any] = {"with_cuda": with_cuda, "includes": includes, "defines": self.defines}
+        before = read_libraries(self.legacy, self.group.units, **options)
         name = before.legacy.name if before.legacy is not None else None
-        return before, read_libraries(self.work, (), with_cuda=with_cuda, defines=self.defines, legacy=name)
+        return before, read_libraries(self.work, (), **options, legacy=name)
 
     def is_affected(self, unit: str) -> bool:
         """Whether the unit, or a header it sees, is not what it was before the migration."""
