@@ -33,11 +33,10 @@ def edit(text: bytes, replacement: bytes, rule: str, confidence: Confidence = Co
 
 def made_up_plan() -> Plan:
     edits = (
+        Edit(Span(0, 0), b"#pragma once\n", "TSA101"),
         edit(b"torch::Tensor", b"torch::stable::Tensor", "TSA101"),
         edit(b"TORCH_CHECK", b"STD_TORCH_CHECK", "TSA201", Confidence.REVIEW),
     )
-    opening = Edit(Span(0, 0), b"#pragma once\n", "TSA101")
-    edits = (opening, *edits)
     return Plan(
         group="norm",
         target="2.11",
