@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from codemod.buildfiles.cmake_carriers import Carried, is_whole, leave, redirect, sorted_by_form, take_over
 from codemod.buildfiles.cmake_create import StableTarget, create_target
-from codemod.buildfiles.cmake_flow import CMakeProject, Definition, Flow, read_project, written_list
+from codemod.buildfiles.cmake_flow import CMakeProject, Definition, Flow, read_project
 from codemod.buildfiles.cmake_lists import add_items, reindent
 from codemod.buildfiles.cmake_logic import implies, residual
 from codemod.buildfiles.cmake_run import HEADERS, CMakeRun
 from codemod.buildfiles.cmake_settings import ensure_settings, settings_of
-from codemod.buildfiles.cmake_site import StableSite, end_of_block, find_site, last_source, list_helper
+from codemod.buildfiles.cmake_site import StableSite, end_of_block, find_site, is_before_helper, last_source
 from codemod.buildfiles.cmake_syntax import Command
 from codemod.buildfiles.cmake_text import call, wrap
 from codemod.buildfiles.cmake_widen import widen
@@ -93,7 +93,7 @@ def _owners(run: CMakeRun, legacy: Sequence[Definition], in_stable: set[str]) ->
     members: dict[str, list[tuple[Definition, list[Flow]]]] = {}
     for definition in legacy:
         for flow in run.project.flows(definition):
-            if flow.path not in run.units:
+            if flow.path not in run.units or (flow.path in in_stable and run.renames[flow.path] == flow.path):
                 continue
             entries = members.setdefault(flow.path, [])
             if not entries or entries[-1][0] != definition:
@@ -149,7 +149,7 @@ def _fill(run: CMakeRun, site: StableSite, flows: list[Flow], created: Sequence[
     if not all(implies(flow.conditions, site.conditions, domains) for flow in flows):
         site = widen(run, site, flows)
     finals, carriers = sorted_by_form(flows)
-    additions: dict[tuple[str, ...], list[str]] = {}
+    additions: dict[tuple[tuple[str, ...], bool], list[str]] = {}
     if created:
         folder = posixpath.dirname(run.layout.stable_bindings)
         sources = [p for p in created if p.startswith(folder)] or list(created)
@@ -161,15 +161,16 @@ def _fill(run: CMakeRun, site: StableSite, flows: list[Flow], created: Sequence[
         if flow.path.endswith(HEADERS) or run.renames[flow.path] in _present(run, site):
             continue
         conditions = (*site.conditions, *residual(flow.conditions, site.conditions, domains))
-        command = site.list_for(conditions, before_helpers=_is_before_helper(run, flow))
+        before = is_before_helper(run.project, flow, flow.steps[0])
+        command = site.list_for(conditions, before_helpers=before)
         if command is not None:
             placed.setdefault(command, []).append(text)
         else:
-            additions.setdefault(residual(conditions, site.conditions, domains), []).append(text)
+            additions.setdefault((residual(conditions, site.conditions, domains), before), []).append(text)
     for command, texts in placed.items():
         add_items(site.file, command, texts, last_source(command), run.edits[site.file.path], SOURCE_MOVED)
-    for conditions, texts in additions.items():
-        _new_block(run, site, conditions, texts)
+    for (conditions, before), texts in additions.items():
+        _new_block(run, site, conditions, texts, before)
     for carried in carriers:
         _move_carrier(run, site, carried)
     for text in run.at_anchor:
@@ -193,27 +194,20 @@ def _present(run: CMakeRun, site: StableSite) -> frozenset[str]:
     return frozenset(flow.path for flow in run.project.flows(site.definition))
 
 
-def _is_before_helper(run: CMakeRun, flow: Flow) -> bool:
-    """Whether the calls that treat all sources of the legacy list (flags per architecture) saw this one."""
-    if not flow.variables:
-        return True
-    file = run.project.files[flow.steps[0].path]
-    definition = flow.definition.command
-    if definition.path != file.path:
-        return True
-    start = next((c for c in file.commands if written_list(c) == flow.variables[-1]), flow.steps[0])
-    helper = list_helper(file, flow.variables[-1], start, definition)
-    return helper is None or flow.steps[0].span.start < helper.span.start
-
-
-def _new_block(run: CMakeRun, site: StableSite, conditions: Sequence[str], texts: Sequence[str]) -> None:
+def _new_block(
+    run: CMakeRun, site: StableSite, conditions: Sequence[str], texts: Sequence[str], before_helpers: bool
+) -> None:
     """Sources under a condition that the stable side does not have yet."""
     file = site.file
     indent = file.indent(site.start.span.start)
     quoted = [f'"{text}"' for text in texts]
     if site.variable:
         body = call("list", ["APPEND", site.variable], quoted, indent)
-        lists = [command for command in site.list_commands() if command.span.start < _helper_start(site)]
+        if not before_helpers:
+            run.edits[file.path].insert(site.anchor, wrap(conditions, body, indent) + "\n", SOURCE_MOVED)
+            return
+        limit = site.helper.span.start if site.helper else site.definition.command.span.start
+        lists = [command for command in site.list_commands() if command.span.start < limit]
         last = max(lists, key=lambda command: command.span.start)
         deeper = last.frames[len(site.frames) :]
         end = file.line_end((deeper[0].block.span if deeper else last.span).end)
@@ -221,11 +215,6 @@ def _new_block(run: CMakeRun, site: StableSite, conditions: Sequence[str], texts
         body = call("target_sources", [site.definition.name, "PRIVATE"], quoted, indent)
         end = file.line_end(site.definition.command.span.end)
     run.edits[file.path].insert(end, "\n" + wrap(conditions, body, indent), SOURCE_MOVED)
-
-
-def _helper_start(site: StableSite) -> int:
-    helper = list_helper(site.file, site.variable, site.start, site.definition.command)
-    return helper.span.start if helper else site.definition.command.span.start
 
 
 def _move_carrier(run: CMakeRun, site: StableSite, flows: list[Flow]) -> None:
@@ -236,17 +225,21 @@ def _move_carrier(run: CMakeRun, site: StableSite, flows: list[Flow]) -> None:
         redirect(run, site.variable, flows)
         return
     joins = f"list(APPEND {site.variable}" if site.variable else f"target_sources({site.definition.name} PRIVATE"
-    taken = take_over(run, flows, joins, site.conditions, site.frames, site.anchor)
-    _place(run, site, taken)
+    before = is_before_helper(run.project, flows[0], join)
+    taken = take_over(run, flows, joins, site.conditions, site.frames, site.place(before_helpers=before))
+    _place(run, site, taken, before and site.helper is not None)
 
 
-def _place(run: CMakeRun, site: StableSite, taken: Carried) -> None:
+def _place(run: CMakeRun, site: StableSite, taken: Carried, before_helpers: bool) -> None:
     """Put a block where those of the stable target go, inside a block of the same condition if there is one."""
     file = site.file
     edits = run.edits[file.path]
     indent = file.indent(site.start.span.start)
     conditions = taken.conditions
     text = reindent(taken.text, taken.indent, indent)
+    if site.opened is not None and before_helpers:
+        edits.insert(site.place(before_helpers=True), wrap(conditions, text, indent) + "\n", SOURCE_MOVED)
+        return
     if site.opened is not None:
         narrow = site.conditions_all()
         conditions = residual(conditions, narrow, run.project.domains)
@@ -255,12 +248,12 @@ def _place(run: CMakeRun, site: StableSite, taken: Carried) -> None:
         else:
             run.at_anchor.append(wrap(taken.conditions, text, indent) + "\n")
         return
-    block = site.block_for(conditions) if conditions else None
+    block = site.block_for(conditions, before_helpers=before_helpers) if conditions else None
     if block is not None:
         at, inner = end_of_block(file, block)
         edits.insert(at, "\n" + reindent(taken.text, taken.indent, inner), SOURCE_MOVED)
         return
-    at = site.anchor if site.variable else file.line_end(site.definition.command.span.end)
+    at = site.place(before_helpers=before_helpers) if site.variable else file.line_end(site.definition.command.span.end)
     text = wrap(conditions, text, indent)
     edits.insert(at, text + "\n" if site.variable else "\n" + text, SOURCE_MOVED)
 

@@ -13,7 +13,7 @@ from codemod.buildfiles.cmake_lists import reindent, with_comment
 from codemod.buildfiles.cmake_logic import residual
 from codemod.buildfiles.cmake_run import HEADERS, CMakeRun
 from codemod.buildfiles.cmake_settings import device_settings, macros_of
-from codemod.buildfiles.cmake_site import list_helper, reads
+from codemod.buildfiles.cmake_site import is_before_helper, list_helper, reads
 from codemod.buildfiles.cmake_syntax import CMakeFile, Command
 from codemod.buildfiles.cmake_text import call, rendered, wrap
 from codemod.buildfiles.codes import TARGET_CREATED
@@ -45,8 +45,9 @@ def create_target(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow]) ->
         f"{indent}# serves every torch from {run.target} on\n{indent}#\n",
         _version_check(run, wanted, indent),
         _lists(run, wanted, flows, list_name, known, indent),
+        *_carriers(run, flows, list_name, legacy, indent, before=True),
         _helpers(run, wanted, flows, list_name, indent),
-        *_carriers(run, flows, list_name, legacy, indent),
+        *_carriers(run, flows, list_name, legacy, indent, before=False),
         _definition(run, wanted, list_name, rename),
         *(_copied(file, command, rename, known, indent, project) for command in own),
         _settings(run, wanted, known, indent),
@@ -195,11 +196,15 @@ def _helpers(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow], name: s
     return text
 
 
-def _carriers(run: CMakeRun, flows: Sequence[Flow], name: str, legacy: Definition, indent: str) -> list[str]:
+def _carriers(
+    run: CMakeRun, flows: Sequence[Flow], name: str, legacy: Definition, indent: str, *, before: bool
+) -> list[str]:
     """Blocks that belong to moving sources alone, taken over whole; other carried sources in a block of their own."""
     texts = []
     command = legacy.command
     for group in sorted_by_form(flows)[1]:
+        if is_before_helper(run.project, group[0], group[0].steps[1]) != before:
+            continue
         until = command.span.start
         taken = take_over(run, group, f"list(APPEND {name}", command.conditions, command.frames, until)
         texts.append(wrap(taken.conditions, reindent(taken.text, taken.indent, indent), indent))

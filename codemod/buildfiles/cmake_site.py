@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codemod.buildfiles.cmake_flow import CMakeProject, Definition, is_around, written_list
+from codemod.buildfiles.cmake_flow import CMakeProject, Definition, Flow, is_around, written_list
 from codemod.buildfiles.cmake_logic import equal
 from codemod.buildfiles.cmake_syntax import Argument, Block, CMakeFile, Command, Frame
+from codemod.model import Span
 from codemod.source.document import SOURCE_SUFFIXES
 
 _VARIABLE = re.compile(r"\$\{([\w./+-]+)\}")
@@ -54,6 +55,20 @@ class StableSite:
         """Where blocks that belong to the target go: before the call that defines it and what introduces that call."""
         return lead_in(self.file, self.definition.command)
 
+    def place(self, *, before_helpers: bool) -> int:
+        """Where a new block goes: before the calls that treat the whole list, or `anchor`."""
+        helper = self.helper
+        if not before_helpers or helper is None:
+            return self.anchor
+        deeper = helper.frames[len(self.frames) :]
+        start = deeper[0].block.span.start if deeper else helper.span.start
+        return lead_in(self.file, Command(self.file.path, helper.name, Span(start, helper.span.end), (), self.frames))
+
+    @property
+    def helper(self) -> Command | None:
+        """The first call that treats every source of the list."""
+        return list_helper(self.file, self.variable, self.start, self.definition.command)
+
     def in_zone(self, command: Command) -> bool:
         """Whether `command` stands between the beginning of the list and the target."""
         return (
@@ -74,20 +89,22 @@ class StableSite:
 
     def list_for(self, conditions: Sequence[str], *, before_helpers: bool) -> Command | None:
         """The last list command that runs exactly when `conditions` hold, before or behind the helpers of the list."""
-        helper = list_helper(self.file, self.variable, self.start, self.definition.command)
+        helper = self.helper
         for command in reversed(self.list_commands()):
             before = helper is None or command.span.start < helper.span.start
             if before == before_helpers and equal(self.conditions_of(command), conditions, self.project.domains):
                 return command
         return None
 
-    def block_for(self, conditions: Sequence[str]) -> Block | None:
-        """The last plain `if` beside the target that runs exactly when `conditions` hold."""
+    def block_for(self, conditions: Sequence[str], *, before_helpers: bool) -> Block | None:
+        """The last plain `if` beside the target, on that side of the helpers, that runs exactly when `conditions` hold."""
         found = None
+        limit = self.place(before_helpers=before_helpers)
+        floor = self.helper.span.end if self.helper and not before_helpers else self.start.span.end
         for block in self.file.blocks:
             if block.kind != "if" or len(block.branches) != 1:
                 continue
-            if not self.start.span.end < block.span.start < block.span.end <= self.anchor:
+            if not (block.span.start > self.start.span.end and floor < block.span.end <= limit):
                 continue
             inside = [command for command in self.file.commands if block.span.contains(command.span)]
             if not inside or inside[0].frames[: len(self.frames)] != self.frames:
@@ -129,6 +146,19 @@ def list_helper(file: CMakeFile, variable: str, start: Command, end: Command) ->
         if between and reads(command, variable) and command.name not in _PLAIN:
             return command
     return None
+
+
+def is_before_helper(project: CMakeProject, flow: Flow, step: Command) -> bool:
+    """Whether the calls that treat all sources of the legacy list saw `flow`, which enters it through `step`."""
+    if not flow.variables:
+        return True
+    file = project.files[step.path]
+    definition = flow.definition.command
+    if definition.path != file.path:
+        return True
+    start = next((c for c in file.commands if written_list(c) == flow.variables[-1]), step)
+    helper = list_helper(file, flow.variables[-1], start, definition)
+    return helper is None or step.span.start < helper.span.start
 
 
 def reads(command: Command, variable: str) -> bool:

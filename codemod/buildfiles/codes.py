@@ -39,7 +39,8 @@ CODES: tuple[Code, ...] = (
         "instead.",
         examples=(
             Example(
-                'set(EXT_SRC\n  "csrc/bindings.cpp"\n  "csrc/norm.cu")\nset(STABLE_EXT_SRC\n  "csrc/stable/bindings.cpp")',
+                'set(EXT_SRC\n  "csrc/bindings.cpp"\n  "csrc/norm.cu")\n'
+                'set(STABLE_EXT_SRC\n  "csrc/stable/bindings.cpp")',
                 'set(EXT_SRC\n  "csrc/bindings.cpp")\n'
                 'set(STABLE_EXT_SRC\n  "csrc/stable/bindings.cpp"\n  "csrc/stable/norm.cu")',
             ),
