@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def verify_group(
     setup = Setup(legacy, work, group, target, folder, tools, request.headers, request.defines)
     sides, notes = setup.sides()
     built = {side.side.name: side for side in build(sides, tools, folder, request.options, progress=progress)}
-    cases = find_cases(work, group.name, request.golden)
+    cases = find_cases(work, (*request.names, group.name), request.golden)
     steps = (
         compile_step(built, notes, tools, setup.units, request.plan),
         _symbols(built, target),
@@ -75,16 +75,19 @@ def verify_group(
     return Verification(group.name, target, tools.torch.version, legacy.label, steps, time.monotonic() - begun)
 
 
-def find_cases(work: Tree, group: str, folder: Path | None) -> CaseFile | None:
-    """The golden cases of `group`: in `folder`, which must have them, or in the project's or repository's golden/."""
-    if folder is not None:
-        return load_group(folder, group)
+def find_cases(work: Tree, groups: Iterable[str], folder: Path | None) -> tuple[CaseFile, ...]:
+    """The golden cases of `groups`: in `folder`, where one must have some, or in the project's or repository's golden/.
+
+    Raises Refusal for cases that cannot be read, and for a `folder` without any.
+    """
+    names = tuple(dict.fromkeys(groups))
     root = work.snapshot.root
-    for place in dict.fromkeys((root / work.layout.project_root, root)):
-        path = place / "golden" / group / CASES_FILE
-        if path.is_file():
-            return load_cases(path)
-    return None
+    for place in [folder] if folder is not None else dict.fromkeys((root / work.layout.project_root, root)):
+        home = place if folder is not None else place / "golden"
+        found = tuple(load_cases(home / name / CASES_FILE) for name in names if (home / name / CASES_FILE).is_file())
+        if found:
+            return found
+    return (load_group(folder, names[0]),) if folder is not None else ()
 
 
 def _symbols(built: Mapping[str, BuiltSide], target: str) -> Step:

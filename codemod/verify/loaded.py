@@ -11,7 +11,16 @@ from codemod.verify import codes
 from codemod.verify.build import BuiltSide
 from codemod.verify.golden.cases import CaseFile
 from codemod.verify.golden.process import LoadError, Worker
-from codemod.verify.golden.session import Progress, Run, absent_devices, check_run, compare_runs, golden_step, run_cases
+from codemod.verify.golden.session import (
+    Checked,
+    Progress,
+    Run,
+    absent_devices,
+    check_run,
+    compare_runs,
+    golden_step,
+    run_cases,
+)
 from codemod.verify.operators import operators_step
 from codemod.verify.result import Step, finding
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE
@@ -20,7 +29,7 @@ OPERATORS, GOLDENS = "operators", "golden outputs"
 
 
 def loaded_steps(
-    built: Mapping[str, BuiltSide], cases: CaseFile | None, progress: Progress | None = None
+    built: Mapping[str, BuiltSide], cases: tuple[CaseFile, ...], progress: Progress | None = None
 ) -> tuple[Step, Step]:
     """The `operators` and `golden outputs` steps; what remained legacy is loaded beside the stable library."""
     after = [built[name] for name in (REMAINDER, STABLE) if name in built]
@@ -52,13 +61,17 @@ def _unloadable(error: str) -> tuple[Step, Step]:
     return Step.skipped(OPERATORS, reason, (note,)), Step.skipped(GOLDENS, reason)
 
 
-def _goldens(cases: CaseFile | None, legacy: Worker, stable: Worker, progress: Progress | None) -> Step:
-    if cases is None:
+def _goldens(files: tuple[CaseFile, ...], legacy: Worker, stable: Worker, progress: Progress | None) -> Step:
+    if not files:
         return Step.skipped(GOLDENS, "the group has no cases.toml")
-    before = run_cases(cases, legacy, progress=progress)
-    after = run_cases(cases, stable, progress=progress)
-    recorded = _recorded(cases, before)
-    return golden_step(compare_runs(cases, before, after), (*recorded, *absent_devices(before)), GOLDENS)
+    checked: list[Checked] = []
+    notes: list[Diagnostic] = []
+    for cases in files:
+        before = run_cases(cases, legacy, progress=progress)
+        after = run_cases(cases, stable, progress=progress)
+        checked += compare_runs(cases, before, after)
+        notes += [*_recorded(cases, before), *absent_devices(before)]
+    return golden_step(checked, tuple(notes), GOLDENS)
 
 
 def _recorded(cases: CaseFile, before: Run) -> tuple[Diagnostic, ...]:

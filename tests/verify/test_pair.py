@@ -40,8 +40,8 @@ DEFECTS = {
     ),
     "an input written to, its const cast away": (
         HOST,
-        "        to[i] = from[i] * static_cast<float>(factor);",
-        "        to[i] = const_cast<float*>(from)[i] *= static_cast<float>(factor);",
+        "to[i] = from[i] * static_cast<float>(factor);",
+        "to[i] = const_cast<float*>(from)[i] *= static_cast<float>(factor);",
         codes.UNDECLARED_WRITE,
         "scale[cpu-float32-m=7-d=33]: writes to argument 1",
     ),
@@ -100,7 +100,7 @@ def test_the_json_says_what_the_table_says(verified: Verification) -> None:
     assert document["passed"] is True
     assert document["group"] == "scale"
     assert [found["name"] for found in document["steps"]] == [found.name for found in verified.steps]
-    assert document["steps"][-1]["figures"] == {"cpu": {"cases": 10, "equal": 10}}
+    assert document["steps"][-1]["figures"] == {"scale": {"cpu": {"cases": 10, "equal": 10}}}
 
 
 @needs_nvcc

@@ -33,6 +33,7 @@ class Run:
 class Checked:
     """All comparisons of a group on one device."""
 
+    group: str
     device: str
     comparisons: tuple[Comparison, ...]
     findings: tuple[Diagnostic, ...] = ()  # beside those of the comparisons
@@ -141,8 +142,15 @@ def golden_step(checked: Iterable[Checked], notes: tuple[Diagnostic, ...] = (), 
     diagnostics = (*collapse(item for found in checked for item in found.diagnostics), *notes)
     if not total and not any(item.severity is Severity.ERROR for item in diagnostics):
         return Step.skipped(name, "no case could be run on this machine", diagnostics)
-    parts = [f"{found.same} of {len(found.comparisons)} cases equal on {found.device}" for found in checked]
-    figures = {found.device: {"cases": len(found.comparisons), "equal": found.same} for found in checked}
+    devices = dict.fromkeys(found.device for found in checked)
+    parts = []
+    for device in devices:
+        here = [found for found in checked if found.device == device]
+        same, cases = sum(found.same for found in here), sum(len(found.comparisons) for found in here)
+        parts.append(f"{same} of {cases} cases equal on {device}")
+    figures: dict[str, dict[str, dict[str, int]]] = {}
+    for found in checked:
+        figures.setdefault(found.group, {})[found.device] = {"cases": len(found.comparisons), "equal": found.same}
     return Step.judged(name, "; ".join(parts), diagnostics, figures)
 
 
@@ -158,6 +166,7 @@ def compare_runs(file: CaseFile, legacy: Run, stable: Run) -> tuple[Checked, ...
     """Compare two runs on this machine."""
     return tuple(
         Checked(
+            file.group,
             legacy.devices[device],
             tuple(compare(case, legacy.outcomes[case.id], stable.outcomes[case.id]) for case in file.on(device)),
         )
@@ -190,8 +199,10 @@ def _check_device(file: CaseFile, run: Run, device: str) -> Checked:
     name = run.devices[device]
     path = golden_path(file, name)
     if not path.exists():
-        text = f"{path.name}: nothing is recorded for {name}"
-        return Checked(name, (), (finding(codes.GOLDEN_MISSING, text, help="torch-stabilize golden record"),))
+        text = f"{file.group}: nothing is recorded for {name}"
+        return Checked(
+            file.group, name, (), (finding(codes.GOLDEN_MISSING, text, help="torch-stabilize golden record"),)
+        )
     golden = read_golden(path)
     cases = file.on(device)
     comparisons = tuple(judge(case, golden.cases.get(case.id), run.outcomes[case.id]) for case in cases)
@@ -200,7 +211,7 @@ def _check_device(file: CaseFile, run: Run, device: str) -> Checked:
         finding(codes.GOLDEN_STALE, f"{name}: recorded, and no longer in cases.toml", severity=Severity.WARNING)
         for name in gone
     )
-    return Checked(name, comparisons, stale)
+    return Checked(file.group, name, comparisons, stale)
 
 
 def _refuse_existing(file: CaseFile) -> None:
