@@ -98,6 +98,17 @@ def test_the_order_of_the_plan_does_not_matter() -> None:
     assert render_diff(Plan("x", "2.11", files)) == render_diff(Plan("x", "2.11", files[::-1]))
 
 
+@pytest.mark.parametrize(("apart", "hunks"), [(6, 1), (7, 2)])
+def test_changes_far_apart_are_hunks_of_their_own(apart: int, hunks: int) -> None:
+    before = [b"%d\n" % number for number in range(30)]
+    after = before[:]
+    after[5] = after[6 + apart] = b"changed\n"
+    plan = Plan("x", "2.11", (FileChange("a b.h", "a b.h", b"".join(before), b"".join(after)),))
+    patch = render_diff(plan)
+    assert patch.count("\n@@ ") == hunks
+    assert "--- a/a b.h\t\n" in patch, "a name with a space ends in a tab, or patch takes the rest for a date"
+
+
 LINES = st.lists(st.sampled_from([b"a\n", b"b\n", b"\n", b"c\r\n", b"\xe9\n"]), max_size=12).map(b"".join)
 
 
