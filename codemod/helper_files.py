@@ -10,11 +10,11 @@ from codemod.project import GroupProject
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.rules.dispatch_macros import render_definitions
-from codemod.rules.includes import spell_relative, with_implied
+from codemod.rules.includes import HELPERS, spell_relative, with_implied
 from codemod.surface.snippet import all_snippets
 from codemod.templates import render
 
-RULE = "TSA007"
+RULE = HELPERS
 _OPS = re.compile(rb"^// aten::([\w.]+)", re.MULTILINE)
 
 

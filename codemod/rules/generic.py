@@ -32,8 +32,15 @@ page(
 )
 page("TSA103", "Devices, layouts and memory formats get their stable name.")
 page("TSA104", "Free helpers of at:: and c10:: get their stable name.")
-page("TSA190", "What only libtorch itself can do has no stable form.")
-page("TSA131", "The dispatcher cannot take this op's arguments.")
+page("TSA190", "What only libtorch itself can do has no stable form.", confidence=Confidence.MANUAL)
+page("TSA131", "The dispatcher cannot take this op's arguments.", confidence=Confidence.MANUAL)
+page(
+    "TSA132",
+    "Indexing helpers become select, narrow or a call through the dispatcher.",
+    "torch::indexing has no stable form. Say with torch::stable::select and narrow which part is meant, or call slice and\n"
+    "index through the dispatcher.",
+    confidence=Confidence.MANUAL,
+)
 page(
     "TSA205",
     "CUDA status checks become STD_CUDA_CHECK and STD_CUDA_KERNEL_LAUNCH_CHECK.",
@@ -41,15 +48,22 @@ page(
         Example("void f() { C10_CUDA_CHECK(cudaGetLastError()); }", "void f() { STD_CUDA_CHECK(cudaGetLastError()); }"),
     ),
 )
-page("TSA407", "Device code that leans on ATen's headers.")
-page("TSA490", "CUDA helpers of libtorch without a stable form.")
+page("TSA407", "Device code that leans on ATen's headers.", confidence=Confidence.MANUAL)
+page("TSA490", "CUDA helpers of libtorch without a stable form.", confidence=Confidence.MANUAL)
 page("TSA501", "Registrations are moved by the bindings, not rewritten in place.")
 page("TSA002", "Header-only macros keep their name; only their include changes.")
-page("TSA900", "No rule knows this name.")
+page(
+    "TSA900",
+    "No rule knows this name.",
+    "It looks like a name of the unstable API, and no table has it. Write it another way, or put it on the allow-list\n"
+    "if it is harmless.",
+    confidence=Confidence.MANUAL,
+)
 FLOOR = page(
     "TSA901",
     "The stable form of this API is newer than the target.",
     "Raise the target with --target, or take the way out that the message names.",
+    confidence=Confidence.MANUAL,
 )
 
 

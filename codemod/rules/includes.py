@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from posixpath import dirname, relpath
 
-from codemod.model import Diagnostic, Edit, Severity, Span
+from codemod.model import Confidence, Diagnostic, Edit, Severity, Span
 from codemod.rules.context import Site
 from codemod.rules.registry import page
 from codemod.rules.sites import in_legacy_branch
@@ -31,8 +31,14 @@ REPLACED = page(
     "Includes of torch give way to the headers that the new names need.",
     "Headers that used to come in through torch's umbrella headers are included where their names are used.",
 )
-NO_HEADER = page("TSA003", "This header of torch has no stable counterpart.")
+NO_HEADER = page("TSA003", "This header of torch has no stable counterpart.", confidence=Confidence.MANUAL)
 MOVED = page("TSA004", "Quoted includes are spelled for the new place of the file.")
+HELPERS = page(
+    "TSA007",
+    "A header of helpers that the repository has gets what the migrated code needs.",
+    "The stable headers have no device properties, no typed stream and no checks for status codes: small helpers stand in for\n"
+    "them. They are added to the repository's own header where there is one, and to a new one where there is none.",
+)
 
 _LINE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])[^\n]*\n?", re.MULTILINE)
 

@@ -38,9 +38,15 @@ def rule(
     return declare
 
 
-def page(code: str, title: str, text: str = "", examples: tuple[Example, ...] = ()) -> str:
+def page(
+    code: str,
+    title: str,
+    text: str = "",
+    examples: tuple[Example, ...] = (),
+    confidence: Confidence = Confidence.SAFE,
+) -> str:
     """Declare a code that has a page but no handler of its own; returns the code."""
     if code in RULES:
         raise ValueError(f"{code} is declared twice")
-    RULES[code] = Code(code, title, text, Confidence.MANUAL, "", examples)
+    RULES[code] = Code(code, title, text, confidence, "", examples)
     return code
