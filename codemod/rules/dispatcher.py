@@ -17,12 +17,12 @@ def choose_overload(arguments: tuple[Node, ...], receiver: bool, context: Contex
     """The overload these arguments mean, or None where none can be called through the dispatcher."""
     fragment = context.fragment(site)
     given = ["Tensor"] if receiver else []
-    given += [_kind(argument, context.type_of(argument, fragment)) for argument in arguments]
+    given += [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in arguments]
     op = choose(site.name.rpartition("::")[2], given, method=receiver)
     return op if op is not None and not op.obstacles else None
 
 
-def _kind(node: Node, kind: CppType) -> str:
+def kind_in_schemas(node: Node, kind: CppType) -> str:
     """A type in the words of the schemas."""
     if node.type == "initializer_list":
         return "list"

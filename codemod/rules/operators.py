@@ -9,6 +9,7 @@ from tree_sitter import Node
 
 from codemod.codes import Example
 from codemod.model import Confidence, Span
+from codemod.rules.arithmetic import binary, element_owner, unary
 from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part
@@ -17,21 +18,14 @@ from codemod.source.document import Document, Fragment
 from codemod.source.scopes import TypeFinder
 
 _TENSOR_NAME = re.compile(rb"\bTensor\b(?:\s*const\b)?[\s&*>]*\b([A-Za-z_]\w*)\b|\bauto\b[\s&*]*([A-Za-z_]\w*)\s*=")
-_AFTER = re.compile(rb"\s*(?:\)\s*)?(?:\[|[-+*/%](?!=)|==|!=|<=?|>=?|&(?!&)|\|(?!\|))")
-_BEFORE = re.compile(rb"(?:[-+*/%]|==|!=|<|>)\s*(?:\(\s*)?$")
-_ATEN = {
-    "*": "mul",
-    "/": "div",
-    "==": "eq",
-    "!=": "ne",
-    "<": "lt",
-    "<=": "le",
-    ">": "gt",
-    ">=": "ge",
-    "&": "bitwise_and",
-    "|": "bitwise_or",
-    "%": "remainder",
-}
+# What may stand behind or before the name of a tensor that is an operand, or the receiver or argument of one.
+_AFTER = re.compile(rb"\s*(?:\)\s*)*(?:\[|\.|->|[-+*/%^]|[=!<>]=?|&(?!&)|\|(?!\|))")
+_BEFORE = re.compile(rb"(?:[-+*/%^~&|=]|[!<>]=?)\s*(?:\(\s*)?$")
+_ASSIGNMENTS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^="})
+# Through these an expression goes on: `x` of `x.exp() + 1`, of `at::exp(x) + 1`, of `(x) + 1`, of `*x + 1`.
+_GOES_ON = frozenset({
+    "parenthesized_expression", "field_expression", "call_expression", "argument_list", "pointer_expression",
+})  # fmt: skip
 
 
 def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
@@ -114,32 +108,62 @@ def _operator_of(node: Node) -> str:
 
 
 def _climb(node: Node | None, fragment: Fragment, document: Document, finder: TypeFinder) -> Iterator[Node]:
-    if node is None or node.type != "identifier" or not finder.type_of(node, fragment, document).is_tensor:
+    """The operators that the tensor `node`, or what is made of it, is an operand of, the inner ones first."""
+    if node is None or node.type != "identifier":
         return
     current = node
     while current.parent is not None:
         parent = current.parent
         if parent.type == "subscript_expression" and parent.child_by_field_name("argument") == current:
-            yield parent
-        elif parent.type == "binary_expression":
-            if _operator_of(parent) in ("<<", ">>", "&&", "||"):
+            if finder.type_of(current, fragment, document).is_tensor:
+                yield parent
+        elif parent.type in ("binary_expression", "unary_expression"):
+            if not finder.type_of(current, fragment, document).is_tensor:
+                return
+            if _operator_of(parent) in ("<<", ">>", "&&", "||", "!"):
                 return
             yield parent
-        elif parent.type != "parenthesized_expression":
+        elif parent.type == "assignment_expression":
+            if _writes(parent, current, fragment, document, finder):
+                yield parent
+            return
+        elif parent.type not in _GOES_ON:
             return
         current = parent
+
+
+def _writes(node: Node, left: Node, fragment: Fragment, document: Document, finder: TypeFinder) -> bool:
+    """Whether an assignment changes the elements of a tensor: `x += y`, `x[i] = y`."""
+    sign = _operator_of(node)
+    if node.child_by_field_name("left") != left or sign not in _ASSIGNMENTS:
+        return False
+    owner: Node | None = left
+    if sign == "=":
+        owner = element_owner(left)
+    return owner is not None and finder.type_of(owner, fragment, document).is_tensor
 
 
 @rule(
     "TSA140",
     "Operators on tensors become calls.",
-    text="Indexing is select. Products, quotients and comparisons go through the dispatcher. Sums and differences become\n"
-    "torch::stable::subtract, which refuses integral tensors: a golden output should cover them.",
+    text="Indexing is select, and an assignment to an element is copy_ or fill_. Arithmetic and comparison, with tensors or\n"
+    "numbers, go through the dispatcher with the results they had. Sums and differences of tensors that are sure to be\n"
+    "floating become torch::stable::subtract, which refuses integers.",
     confidence=Confidence.REVIEW,
     examples=(
         Example(
             "at::Tensor f(at::Tensor x, int i) { return x[i]; }",
             "torch::stable::Tensor f(torch::stable::Tensor x, int i) { return torch::stable::select(x, 0, i); }",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { return -x + y.exp() * 2; }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) { return "
+            "stable_aten::add(stable_aten::neg(x), stable_aten::mul(stable_aten::exp(y), 2)); }",
+        ),
+        Example(
+            "void f(at::Tensor x, at::Tensor y) { x += y; x[0] = 1; }",
+            "void f(torch::stable::Tensor x, torch::stable::Tensor y) { stable_aten::add_(x, y); "
+            "torch::stable::fill_(torch::stable::select(x, 0, 0), 1); }",
         ),
         Example("float f(float* x, int i) { return x[i]; }", "float f(float* x, int i) { return x[i]; }", "a pointer"),
     ),
@@ -165,7 +189,9 @@ def operators(site: Site, context: Context) -> Outcome | None:
         return None
     if node.type == "subscript_expression":
         return _subscript(node, fragment, context)
-    return _binary(site, node, fragment, context)
+    if node.type == "unary_expression":
+        return unary(site, node, fragment, context)
+    return binary(site, node, fragment, context)
 
 
 def _subscript(node: Node, fragment: Fragment, context: Context) -> Outcome | None:
@@ -175,40 +201,3 @@ def _subscript(node: Node, fragment: Fragment, context: Context) -> Outcome | No
         return None
     parts: tuple[Part, ...] = (b"torch::stable::select(", fragment.span(base), b", 0, ", fragment.span(index), b")")
     return context.rewrite(fragment.span(node), parts, "TSA140", includes=("torch/csrc/stable/ops.h",))
-
-
-def _binary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outcome | None:
-    left, right = (node.child_by_field_name(side) for side in ("left", "right"))
-    if left is None or right is None:
-        return None
-    both = context.type_of(left, fragment).is_tensor and context.type_of(right, fragment).is_tensor
-    if not both:
-        return context.diagnose(
-            site,
-            "TSA140",
-            f"`{site.name}` of a tensor and a number has no stable form",
-            "make the number a tensor with torch::stable::full({}, value, dtype, std::nullopt, device)",
-        )
-    spans = (fragment.span(left), fragment.span(right))
-    if site.name in ("+", "-"):
-        alpha = b", -1" if site.name == "+" else b""
-        parts: tuple[Part, ...] = (b"torch::stable::subtract(", spans[0], b", ", spans[1], alpha + b")")
-        return context.rewrite(
-            fragment.span(node), parts, "TSA140", includes=("torch/csrc/stable/ops.h",), confidence=Confidence.REVIEW
-        )
-    name = _ATEN.get(site.name)
-    if name is None:
-        return context.diagnose(
-            site, "TSA140", f"`{site.name}` of two tensors has no stable form", "call the op by its name"
-        )
-    overload = {
-        "mul": "mul.Tensor",
-        "div": "div.Tensor",
-        "bitwise_and": "bitwise_and.Tensor",
-        "bitwise_or": "bitwise_or.Tensor",
-        "remainder": "remainder.Tensor",
-    }.get(name, f"{name}.Tensor")
-    parts = (f"stable_aten::{name}(".encode(), spans[0], b", ", spans[1], b")")
-    return context.rewrite(
-        fragment.span(node), parts, "TSA140", helpers=(f"aten:{overload}",), confidence=Confidence.REVIEW
-    )

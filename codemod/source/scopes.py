@@ -283,6 +283,16 @@ class TypeFinder:
             return CppType("bool")
         return next((kind for kind in kinds if kind.is_known), UNKNOWN) if sign in _ARITHMETIC else UNKNOWN
 
+    def _unary_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        argument = node.child_by_field_name("argument")
+        if text_of(node).startswith("!"):
+            return CppType("bool")
+        return self.type_of(argument, fragment, document, depth) if argument is not None else UNKNOWN
+
+    def _update_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        argument = node.child_by_field_name("argument")
+        return self.type_of(argument, fragment, document, depth) if argument is not None else UNKNOWN
+
     def _assignment_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         left = node.child_by_field_name("left")
         return self.type_of(left, fragment, document, depth) if left is not None else UNKNOWN

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from codemod.rules import RULES
+from codemod.surface.aten import render_header
 from codemod.surface.snippet import all_snippets
 from tests.rules.rewriting import rewrite, rewritten
 
@@ -58,13 +59,14 @@ def translation_unit(cuda: bool) -> str:
             continue
         _, found = rewrite(example.before)
         includes |= found.includes
-        helpers |= {name for name in found.helpers if name in all_snippets()}
+        helpers |= found.helpers
         bodies.append((f"{code.lower()}_{number}", example.after))
-    snippets = [all_snippets()[name] for name in sorted(helpers)]
+    snippets = [all_snippets()[name] for name in sorted(helpers & all_snippets().keys())]
     snippets = [snippet for snippet in snippets if cuda or not snippet.needs_cuda]
     includes |= {name for snippet in snippets for name in snippet.includes}
     lines = [f"#include <{name}>" for name in sorted(includes)]
-    lines += [snippet.code for snippet in snippets] + [_STAGE]
+    wrappers = render_header(name.partition(":")[2] for name in helpers if name.startswith("aten:")).decode()
+    lines += [*wrappers.splitlines(), *(snippet.code for snippet in snippets), _STAGE]
     for name, body in bodies:
         own = [line for line in body.splitlines() if line.startswith("#include")]
         rest = [line for line in body.splitlines() if not line.startswith("#include")]

@@ -1,0 +1,54 @@
+"""Operators on tensors: the op each stands for, the number on either side, what is written into an element."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules.rewriting import rewrite, rewritten
+
+ATEN = "stable_aten::"
+SELECT = "torch::stable::select"
+CASES = {
+    "a sum of tensors, which may be integers": ("auto c = a + b;", f"auto c = {ATEN}add(a, b);"),
+    "a sum of tensors that are floating": (
+        "auto c = a.to(at::kFloat) - b.to(at::kFloat);",
+        "auto c = torch::stable::subtract(torch::stable::to(a, torch::headeronly::ScalarType::Float), "
+        "torch::stable::to(b, torch::headeronly::ScalarType::Float));",
+    ),
+    "a number on the right": ("auto c = a * 2 + 0.5;", f"auto c = {ATEN}add({ATEN}mul(a, 2), 0.5);"),
+    "a number on the left": ("auto c = n < a;", f"auto c = {ATEN}gt(a, n);"),
+    "a number less a tensor": (
+        "auto c = 1 - a;",
+        f"auto c = {ATEN}sub_(torch::stable::fill_(torch::stable::empty_like(a), 1), a);",
+    ),
+    "parentheses": ("auto c = (a + b) * n;", f"auto c = {ATEN}mul({ATEN}add(a, b), n);"),
+    "a sign": ("auto c = -a;", f"auto c = {ATEN}neg(a);"),
+    "masks": (
+        "auto c = (a > 0) & ~(b <= n);",
+        f"auto c = {ATEN}bitwise_and({ATEN}gt(a, 0), {ATEN}bitwise_not({ATEN}le(b, n)));",
+    ),
+    "results of calls": ("auto c = at::exp(a) / b.exp();", f"auto c = {ATEN}div({ATEN}exp(a), {ATEN}exp(b));"),
+    "in place": ("a += b; a *= n;", f"{ATEN}add_(a, b); {ATEN}mul_(a, n);"),
+    "an element, read": ("auto c = a[0][n];", f"auto c = {SELECT}({SELECT}(a, 0, 0), 0, n);"),
+    "an element, written": ("a[0] = b;", f"{ATEN}copy_({SELECT}(a, 0, 0), b);"),
+    "an element, filled": ("a[0][1] = 2;", f"torch::stable::fill_({SELECT}({SELECT}(a, 0, 0), 0, 1), 2);"),
+    "a view, written": ("a.select(1, n) = b;", f"{ATEN}copy_({SELECT}(a, 1, n), b);"),
+    "a variable, assigned": ("a = b;", "a = b;"),
+    "a tensor of a vector, assigned": ("v[0] = b;", "v[0] = b;"),
+    "a tensor of a vector, computed with": ("auto c = v[0] * v[1];", f"auto c = {ATEN}mul(v[0], v[1]);"),
+    "sizes are numbers": ("auto c = a.size(0) * b.size(1);", "auto c = a.size(0) * b.size(1);"),
+    "pointers are not tensors": ("*a.data_ptr<float>() = 3;", "*a.mutable_data_ptr<float>() = 3;"),
+    "conditions": ("if (a.numel() == 0 || !b.defined()) {}", "if (a.numel() == 0 || !b.defined()) {}"),
+}
+HEAD = "void f({0} a, {0} b, std::vector<{0}> v, int64_t n) {{ {1} }}\n"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_before_becomes_after(name: str) -> None:
+    before, after = CASES[name]
+    assert rewritten(HEAD.format("at::Tensor", before)) == HEAD.format("torch::stable::Tensor", after)
+
+
+@pytest.mark.parametrize("statement", ["auto c = a * unknown();", "auto c = 2 / (a + b).exp();"])
+def test_what_cannot_be_told_is_a_diagnostic(statement: str) -> None:
+    assert "TSA140" in [d.code for d in rewrite(HEAD.format("at::Tensor", statement))[1].diagnostics]
