@@ -25,27 +25,19 @@ _PROGRESS = re.compile(r"^\[(\d+)/(\d+)\]")
 
 @dataclass(frozen=True)
 class Side:
-    """One library to build: which units of which tree, and with what flags beside those every side gets."""
+    """One library to build: which units of which tree, and with which flags beside those that every side gets."""
 
     name: str  # "legacy", "remainder" or "stable": a folder of the build directory
     tree: Path
     library: str  # module name, "_C"
     units: tuple[str, ...]
-    flags: tuple[str, ...]  # includes and definitions for both compilers
-    cuda_flags: tuple[str, ...] = ()
+    flags: tuple[str, ...]  # includes and definitions for the host compiler
+    cuda_flags: tuple[str, ...] = ()  # those for nvcc
     link_flags: tuple[str, ...] = ()
+    gpu: frozenset[str] = frozenset()  # host units of GPU builds: compiled, not linked
+    gpu_flags: tuple[str, ...] = ()  # those for them
     reused: dict[str, Path] = field(default_factory=dict)  # units whose object another side has already
     host_only: frozenset[str] = frozenset()  # CUDA units of which nobody wants the device code
-
-    @property
-    def host_units(self) -> tuple[str, ...]:
-        """Units of the host compiler."""
-        return tuple(unit for unit in self.units if not unit.endswith(CUDA_SUFFIX))
-
-    @property
-    def cuda_units(self) -> tuple[str, ...]:
-        """Units of nvcc."""
-        return tuple(unit for unit in self.units if unit.endswith(CUDA_SUFFIX))
 
 
 @dataclass(frozen=True)
@@ -118,12 +110,12 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
             target = object_path(folder, side, unit)
             place = str(side.reused.get(unit, target))
             objects.append(place)
-            if _is_linked(unit, toolchain):
+            if _is_linked(unit, side, toolchain):
                 linked.append(place)
             if unit in side.reused:
                 continue
             rule = _rule(unit, side, toolchain)
-            flags = side.flags if rule == "host" else (*side.flags, *side.cuda_flags)
+            flags = side.gpu_flags if unit in side.gpu else side.flags if rule == "host" else side.cuda_flags
             lines.append(f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}")
             lines.append(f"  flags = {_shell(flags)}")
             lines.append(f"  prefix = {_shell([f'-fmacro-prefix-map={side.tree}/='])}")
@@ -159,15 +151,17 @@ def _libraries(folder: Path, side: Side, linked: list[str], objects: list[str]) 
 def _rule(unit: str, side: Side, toolchain: Toolchain) -> str:
     if not unit.endswith(CUDA_SUFFIX):
         return "host"
-    return "cuda_host" if unit in side.host_only and not _is_linked(unit, toolchain) else "cuda"
+    return "cuda_host" if unit in side.host_only and not _is_linked(unit, side, toolchain) else "cuda"
 
 
-def _is_linked(unit: str, toolchain: Toolchain) -> bool:
-    return toolchain.torch.has_cuda or not unit.endswith(CUDA_SUFFIX)
+def _is_linked(unit: str, side: Side, toolchain: Toolchain) -> bool:
+    return toolchain.torch.has_cuda or not (unit.endswith(CUDA_SUFFIX) or unit in side.gpu)
 
 
 def _wanted(side: Side, toolchain: Toolchain) -> tuple[str, ...]:
-    return side.units if toolchain.nvcc is not None else side.host_units
+    if toolchain.nvcc is not None:
+        return side.units
+    return tuple(unit for unit in side.units if not unit.endswith(CUDA_SUFFIX) and unit not in side.gpu)
 
 
 def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
@@ -182,7 +176,7 @@ def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
         f" -MMD -MF $out.d -c $in -o $out {guard}",
         "  depfile = $out.d",
         "rule link",
-        f"  command = {shlex.quote(toolchain.cxx)} -shared $in -o $out $flags {guard}",
+        f"  command = {_linker(toolchain)} -shared $in -o $out $flags {guard}",
     ]
     if toolchain.nvcc is not None:
         arch = options.cuda_arch
@@ -204,6 +198,13 @@ def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
             "  depfile = $out.d",
         ]
     return rules
+
+
+def _linker(toolchain: Toolchain) -> str:
+    """nvcc where CUDA is linked: it knows where the runtime is, and torch has loaded the shared one."""
+    if toolchain.torch.has_cuda and toolchain.nvcc is not None:
+        return f"{shlex.quote(toolchain.nvcc)} -cudart shared -ccbin {shlex.quote(toolchain.cxx)}"
+    return shlex.quote(toolchain.cxx)
 
 
 def _run_ninja(ninja: str, folder: Path, jobs: int, progress: Callable[[int, int], None] | None) -> None:
@@ -237,7 +238,7 @@ def _collect(side: Side, toolchain: Toolchain, folder: Path) -> BuiltSide:
             BuiltUnit(unit, target, target.exists(), _text(Path(f"{target}.log")), ptx if ptx.exists() else None)
         )
     library, audit = library_path(folder, side), audit_path(folder, side)
-    linkable = [unit for unit in units if _is_linked(unit.path, toolchain)]
+    linkable = [unit for unit in units if _is_linked(unit.path, side, toolchain)]
     complete = bool(linkable) and all(unit.compiled for unit in linkable)
     linked = complete and library.exists()
     whole = all(unit.compiled for unit in units)

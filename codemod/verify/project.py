@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from posixpath import dirname, normpath
 
@@ -16,6 +16,7 @@ from codemod.verify.sides import Library
 from codemod.verify.trees import Tree
 
 _OF_GPU = re.compile(r"CUDA|GPU|NVCC|HIP|ROCM|MUSA|XPU", re.I)
+_OF_CUDA = re.compile(r"CUDA", re.I)
 _OF_OTHER_GPU = re.compile(r"HIP|ROCM|MUSA|XPU|METAL|MPS", re.I)
 _DEFINED = re.compile(r"#(?:ifdef|if defined)[\s(]+(?P<name>\w+)\s*\)?")
 _NEGATED = re.compile(r"^\s*(?:NOT\b|not\b|!)")
@@ -40,7 +41,7 @@ def read_libraries(
 ) -> Libraries:
     """The library that owns the legacy `units` of a group, or is called `legacy`, and the stable one.
 
-    `with_cuda` says that sources of GPU builds can be linked; otherwise, only CUDA sources stay, to be compiled.
+    `with_cuda` says that a GPU build can be linked here; otherwise sources of GPU builds are told apart from others.
     Projects whose build files compute their sources get every unit of the folder.
     """
     layout = tree.layout
@@ -51,14 +52,19 @@ def read_libraries(
     owners = [target for target in targets if not target.is_stable and wanted & {s.path for s in target.sources}]
     name = legacy or (owners[0].name.rpartition(".")[2] if owners else layout.legacy_library)
     everything = Units(tree.snapshot, tree.layout, tree.config)
-    before = _sources(targets, name, False, with_cuda) or everything.legacy
-    stable = _sources(targets, layout.stable_library, True, with_cuda)
-    stable = stable or tuple(unit for unit in everything.all if layout.is_stable(unit))
-    # A source belongs to one library; what stands in both build files' targets was moved in one of them alone.
-    present = tree.snapshot.exists
+    before = _sources(targets, name, stable=False) or dict.fromkeys(everything.legacy, False)
+    stable = _sources(targets, layout.stable_library, stable=True)
+    stable = stable or {unit: False for unit in everything.all if layout.is_stable(unit)}
+
+    def library(name: str, sources: Mapping[str, bool]) -> Library | None:
+        units = tuple(unit for unit in sources if tree.snapshot.exists(unit))
+        gpu = frozenset(unit for unit in units if sources[unit] and not unit.endswith(CUDA_SUFFIX))
+        return Library(name, units, includes, defines, frozenset() if with_cuda else gpu) if units else None
+
+    # A source belongs to one library: what both targets name was moved in one build system alone.
     return Libraries(
-        _library(name, [unit for unit in before if present(unit) and unit not in stable], includes, defines),
-        _library(layout.stable_library, [unit for unit in stable if present(unit)], includes, defines),
+        library(name, {unit: gpu for unit, gpu in before.items() if unit not in stable}),
+        library(layout.stable_library, stable),
     )
 
 
@@ -92,27 +98,21 @@ def include_folders(tree: Tree) -> tuple[str, ...]:
     return tuple(root or "." for root in tree.layout.include_roots if root in needed)
 
 
-def _library(name: str, units: Iterable[str], includes: tuple[str, ...], defines: tuple[str, ...]) -> Library | None:
-    units = tuple(units)
-    return Library(name, units, includes, defines) if units else None
+def _sources(targets: Iterable[Target], name: str, *, stable: bool) -> dict[str, bool]:
+    """The sources of the first build system that spells out those of the library, and whether only GPU builds have it.
 
-
-def _sources(targets: Iterable[Target], name: str, stable: bool, with_cuda: bool) -> tuple[str, ...]:
-    """The sources of the first build system that names the library with its sources spelled out."""
+    Sources of a build for another GPU than NVIDIA's are left out.
+    """
     for target in targets:
         same = target.name.rpartition(".")[2] == name or (stable and target.is_stable)
         if same and target.is_stable == stable and not target.is_computed and target.sources:
-            return tuple(
-                dict.fromkeys(
-                    source.path for source in target.sources if _wanted(source.path, source.conditions, with_cuda)
-                )
-            )
-    return ()
-
-
-def _wanted(path: str, conditions: tuple[str, ...], with_cuda: bool) -> bool:
-    """Whether a source is part of the build this machine can do: CUDA where it can be compiled, never another GPU's."""
-    positive = [condition for condition in conditions if not _NEGATED.match(condition)]
-    if any(_OF_OTHER_GPU.search(condition) and not re.search("CUDA", condition, re.I) for condition in positive):
-        return False
-    return path.endswith(CUDA_SUFFIX) or with_cuda or not any(_OF_GPU.search(condition) for condition in positive)
+            positive = {
+                source.path: [text for text in source.conditions if not _NEGATED.match(text)]
+                for source in target.sources
+            }
+            return {
+                path: any(_OF_GPU.search(text) for text in conditions)
+                for path, conditions in positive.items()
+                if not any(_OF_OTHER_GPU.search(text) and not _OF_CUDA.search(text) for text in conditions)
+            }
+    return {}

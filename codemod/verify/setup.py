@@ -60,6 +60,7 @@ class Setup:
         if after.stable is None:
             raise Refusal(f"the work tree builds no {self.work.layout.stable_library}; migrate first", exit_code=2)
         old, new = {unit for unit, _ in self.units}, {unit for _, unit in self.units}
+        new.add(self.work.layout.stable_bindings)
         affected = {unit for unit in (after.legacy.units if after.legacy else ()) if self.is_affected(unit)}
         tree = self.legacy.snapshot.root
         legacy, notes = self._legacy(LEGACY, tree, self._narrowed(before.legacy, old | affected))
@@ -112,11 +113,11 @@ class Setup:
         return legacy_side(name, tree, library, self.tools, self.folder, self.headers)
 
     def _narrowed(self, library: Library, cuda: set[str]) -> Library:
-        """`library` with the CUDA units of `cuda` alone, unless they are all linked here."""
+        """`library` with those units of GPU builds that are in `cuda`, unless they are all linked here."""
         if self.tools.torch.has_cuda:
             return library
-        units = tuple(unit for unit in library.units if not unit.endswith(CUDA_SUFFIX) or unit in cuda)
-        return replace(library, units=units)
+        gpu = {unit for unit in library.units if unit.endswith(CUDA_SUFFIX)} | library.gpu
+        return replace(library, units=tuple(unit for unit in library.units if unit not in gpu or unit in cuda))
 
     def _landed(self, unit: str) -> str:
         place = landed(self.legacy, self.work)(unit)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from codemod.model import Diagnostic
 from codemod.verify.build import CUDA_SUFFIX, Side
-from codemod.verify.headers import header_folders, legacy_cuda_headers, stable_tree
+from codemod.verify.headers import header_folders, legacy_cuda_headers, nvcc_folders, stable_tree
 from codemod.verify.toolchain import Toolchain, header_version, target_macro
 
 PY_LIMITED_API = "0x030A0000"  # CPython 3.10, the oldest that current torch runs on
@@ -22,6 +22,7 @@ class Library:
     units: tuple[str, ...]
     includes: tuple[str, ...] = ()  # folders
     defines: tuple[str, ...] = ()  # "NAME" or "NAME=value"
+    gpu: frozenset[str] = frozenset()  # host units that only a GPU build has, and that cannot be linked here
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ def legacy_side(
         found = legacy_cuda_headers(include, toolchain.nvcc, folder / "stand_ins", headers.extra)
         cuda += _system(found.folders)
         diagnostics = found.diagnostics
-    link = _link(toolchain, "-ltorch_python")
-    return Side(name, tree, library.name, library.units, tuple(flags), tuple(cuda), link), diagnostics
+    return _side(name, tree, library, flags, cuda, toolchain, "-ltorch_python"), diagnostics
 
 
 def stable_side(
@@ -60,16 +60,34 @@ def stable_side(
     macro = target_macro(target, header_version(include))
     flags = [*_project(tree, library), *_system(headers.extra)]
     flags += _system([stable_tree(include, folder / "stable_include"), toolchain.python_include])
-    flags += [f"-DTORCH_TARGET_VERSION={macro}", f"-DPy_LIMITED_API={PY_LIMITED_API}", "-DUSE_SABI"]
+    flags += [f"-DTORCH_TARGET_VERSION={macro}", f"-DPy_LIMITED_API={PY_LIMITED_API}"]
     cuda = ["-DUSE_CUDA"]
     if toolchain.nvcc is not None and _has_cuda(library):
         cuda += _system(header_folders(toolchain.nvcc, headers.extra))
-    link = _link(toolchain)
-    return Side("stable", tree, library.name, library.units, tuple(flags), tuple(cuda), link)
+    return _side("stable", tree, library, flags, cuda, toolchain)
+
+
+def _side(
+    name: str, tree: Path, library: Library, flags: list[str], cuda: list[str], toolchain: Toolchain, *link: str
+) -> Side:
+    """Host units see the toolkit's headers where they are part of a CUDA build; nvcc sees them anyway."""
+    gpu = [*cuda, *_system(nvcc_folders(toolchain.nvcc))] if toolchain.nvcc is not None and _has_cuda(library) else []
+    host = [*flags, *gpu] if toolchain.torch.has_cuda else flags
+    return Side(
+        name,
+        tree,
+        library.name,
+        library.units,
+        tuple(host),
+        (*flags, *cuda),
+        _link(toolchain, *link),
+        gpu=library.gpu,
+        gpu_flags=(*flags, *gpu),
+    )
 
 
 def _has_cuda(library: Library) -> bool:
-    return any(unit.endswith(CUDA_SUFFIX) for unit in library.units)
+    return bool(library.gpu) or any(unit.endswith(CUDA_SUFFIX) for unit in library.units)
 
 
 def _project(tree: Path, library: Library) -> list[str]:
@@ -86,4 +104,13 @@ def _system(folders: Iterable[Path]) -> list[str]:
 def _link(toolchain: Toolchain, *more: str) -> tuple[str, ...]:
     """No run path: a library finds torch's libraries because torch is loaded before it, whichever torch that is."""
     cuda = ("-ltorch_cuda", "-lc10_cuda") if toolchain.torch.has_cuda else ()
-    return (f"-L{toolchain.torch.libraries}", "-Wl,--no-as-needed", "-ltorch", "-ltorch_cpu", "-lc10", *cuda, *more)
+    return (
+        f"-L{toolchain.torch.libraries}",
+        "-Xlinker",
+        "--no-as-needed",
+        "-ltorch",
+        "-ltorch_cpu",
+        "-lc10",
+        *cuda,
+        *more,
+    )
