@@ -36,10 +36,14 @@ class Relocation:
             return True
         return self.snapshot.exists(path) and all(move.old != path for move in self.moves)
 
-    def resolve_after(self, path: str, name: str, quoted: bool) -> str | None:
-        """What `#include "name"` in the file that will be `path` will mean."""
+    def resolve_after(self, path: str, name: str, quoted: bool, was_beside: bool = False) -> str | None:
+        """What `#include "name"` in the file that will be `path` will mean.
+
+        What used to lie beside its includer (`was_beside`) is looked for there alone: that the build searches a folder
+        is known only of includes that needed it.
+        """
         places = [dirname(path)] if quoted else []
-        for folder in (*places, *self.graph.roots):
+        for folder in (*places, *(() if was_beside else self.graph.roots)):
             candidate = normpath(f"{folder}/{name}") if folder else normpath(name)
             if candidate != path and self.exists_after(candidate):
                 return candidate
@@ -74,7 +78,8 @@ class Relocation:
                 if not self.exists_after(self.layout.stable_declarations):
                     return ""
                 wanted = self.layout.stable_declarations
-            if self.resolve_after(new_path, name, quoted) == wanted:
+            was_beside = quoted and self.graph.is_beside(path, name)
+            if self.resolve_after(new_path, name, quoted, was_beside) == wanted:
                 return None
             return spell_relative(new_path, wanted)
 

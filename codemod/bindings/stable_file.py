@@ -16,7 +16,7 @@ from codemod.bindings.style import formatted, style_for
 from codemod.bindings.text import decode, encode, line_start, newline_of
 from codemod.bindings.write import block_order, insert_items, render_block
 from codemod.model import Edit, FileEdit, NewFile, Span
-from codemod.repository.layout import Layout
+from codemod.repository.includes import IncludeGraph
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
 
@@ -87,20 +87,20 @@ def _above_comments(data: bytes, offset: int) -> int:
 
 def _ending(registry: Registry) -> tuple[str, str]:
     """The macro that makes the library importable and the include of its header, where the repository has one."""
-    layout = registry.layout
     for path in registry.sources:
         if not path.endswith((".h", ".hpp")) or b"PyInit_" not in registry.snapshot.read(path):
             continue
         text = decode(registry.document(path).data)
         match = _ENDING.search(text)
         if match and not re.search(r'#\s*include\s*[<"](?:torch|ATen|c10)/(?!headeronly|csrc/stable)', text):
-            return match["name"], _include_of(layout, path)
+            return match["name"], _include_of(registry, path)
     return "", ""
 
 
-def _include_of(layout: Layout, header: str) -> str:
-    """How the stable bindings file includes `header`."""
-    for root in layout.include_roots:
+def _include_of(registry: Registry, header: str) -> str:
+    """How the stable bindings file includes `header`: below a folder the build is known to search, else relative."""
+    layout = registry.layout
+    for root in IncludeGraph(registry.snapshot, registry.sources, layout.include_roots).searched:
         if not root or header.startswith(root + "/"):
             return f'"{header[len(root) + 1 :] if root else header}"'
     return f'"{posixpath.relpath(header, posixpath.dirname(layout.stable_bindings))}"'

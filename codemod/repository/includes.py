@@ -55,10 +55,25 @@ class IncludeGraph:
         """The file of the repository that `#include` of `name` in `path` means, or None."""
         places = [dirname(path)] if quoted else []
         for folder in [*places, *self.roots]:
-            candidate = normpath(f"{folder}/{name}") if folder else normpath(name)
+            candidate = _joined(folder, name)
             if candidate != path and self.snapshot.exists(candidate):
                 return candidate
         return None
+
+    @cached_property
+    def searched(self) -> tuple[str, ...]:
+        """Those of `roots` that the build must search: some file includes through them what is not beside it."""
+        needed: set[str] = set()
+        for include in (include for path in self.files for include in self.includes(path)):
+            if include.target is None or (include.quoted and self.is_beside(include.path, include.name)):
+                continue
+            needed.add(next(root for root in self.roots if _joined(root, include.name) == include.target))
+        return tuple(root for root in self.roots if root in needed)
+
+    def is_beside(self, path: str, name: str) -> bool:
+        """Whether `#include "name"` finds its file from the place of `path` alone."""
+        found = _joined(dirname(path), name)
+        return found != path and self.snapshot.exists(found)
 
     def direct(self, path: str) -> tuple[str, ...]:
         """The files of the repository that `path` includes itself, each once, in order."""
@@ -83,6 +98,10 @@ class IncludeGraph:
             for target in self.direct(path):
                 found.setdefault(target, []).append(path)
         return {target: tuple(sorted(paths)) for target, paths in found.items()}
+
+
+def _joined(folder: str, name: str) -> str:
+    return normpath(f"{folder}/{name}") if folder else normpath(name)
 
 
 def _may_be_commented(text: bytes, place: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def test_a_second_run_changes_nothing(run_cli: Run, sample: Path) -> None:
     ran = run_cli("migrate", "activation", cwd=sample)
     assert ran.out == ""
     assert "nothing to change" in ran.err
+
+
+def test_migrated_files_find_their_headers_beside_themselves(run_cli: Run, sample: Path) -> None:
+    """The sample's setup.py searches no folder: what an include means must not depend on one."""
+    run_cli("migrate", "activation", "--write", cwd=sample)
+    sources = [path for path in (sample / "csrc").rglob("*") if path.suffix in (".h", ".cuh", ".cu", ".cpp")]
+    quoted = [
+        (path, name) for path in sources for name in re.findall(r'^#include "(.+)"', path.read_text(), re.MULTILINE)
+    ]
+    assert any("libtorch_stable" in path.parts for path, _ in quoted)
+    assert [(str(path), name) for path, name in quoted if not (path.parent / name).is_file()] == []
 
 
 def test_commit_makes_a_move_and_an_edit(run_cli: Run, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
