@@ -32,8 +32,11 @@ class Boxed:
     function: Located | None = None
 
 
-def box(moved: Moved, aliases: Mapping[str, str], taken: set[str], schema: str | None) -> Boxed:
-    """How the function of `moved` is boxed. `taken` are names of adapters that are used up; the new one is added."""
+def box(moved: Moved, aliases: Mapping[str, str], taken: set[str], schema: str | None, target: str) -> Boxed:
+    """How the function of `moved` is boxed for torch `target`.
+
+    `taken` are names of adapters that are used up; the new one is added. `schema` is the operator's, if one is written.
+    """
     statement = moved.statement
     reference = statement.function
     assert reference is not None
@@ -49,8 +52,9 @@ def box(moved: Moved, aliases: Mapping[str, str], taken: set[str], schema: str |
     name = _free(f"{located.function.name}_boxed", taken)
     call = f"{reference.name}{reference.template_arguments}"
     boxing = boxing_for(
-        located.function, aliases, adapter_name=name, call=call, needs_name=overloaded or bool(reference.cast)
-    )
+        located.function, aliases, target=target, adapter_name=name, call=call,
+        needs_name=overloaded or bool(reference.cast),
+    )  # fmt: skip
     return _boxed(statement, reference, located, boxing, taken)
 
 
@@ -70,7 +74,7 @@ def _boxed(statement: Statement, reference: FunctionRef, located: Located, boxin
     notes.append(
         diagnostic(
             codes.ADAPTER, statement.path, reference.span,
-            f"{statement.full_name} is registered through {boxing.adapter.name}{why}", severity=Severity.NOTE,
+            f"{statement.full_name} is registered through {boxing.adapter.name}{why}",
         )
     )  # fmt: skip
     return Boxed(f"&{boxing.adapter.name}", boxing.adapter, tuple(notes), located)

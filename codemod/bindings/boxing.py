@@ -14,6 +14,7 @@ from codemod.bindings.infer import read_type, unaliased
 from codemod.bindings.translate import stable_declaration
 from codemod.source.signatures import Function, Parameter
 from codemod.source.types import CppType, parse_type
+from codemod.surface.versions import parse_version
 
 _NARROW_INT_LIST = (
     "int long short unsigned size_t ssize_t int32_t uint32_t uint64_t int16_t uint16_t int8_t uint8_t ptrdiff_t "
@@ -26,6 +27,12 @@ _NARROW_INT = frozenset(_NARROW_INT_LIST.split()) | {
     "unsigned long long",
     "long int",
     "unsigned short",
+}
+# Parameter types that the boxing learnt later than 2.9, by the torch that did, newest first.
+_FLOORS = {
+    "2.13": frozenset({"Generator"}),
+    "2.10": frozenset({"string", "string_view", "vector", "Device", "Layout", "MemoryFormat", "IntArrayRef"})
+    | {"ArrayRef", "HeaderOnlyArrayRef", "IntHeaderOnlyArrayRef", "TensorList"},
 }
 _NO_FORM = {
     "Scalar": "a Scalar cannot pass the stable boxing; give the schema an int or a float",
@@ -67,11 +74,17 @@ class Boxing:
 
 
 def boxing_for(
-    function: Function, aliases: Mapping[str, str], *, adapter_name: str, call: str, needs_name: bool = False
+    function: Function,
+    aliases: Mapping[str, str],
+    *,
+    target: str,
+    adapter_name: str,
+    call: str,
+    needs_name: bool = False,
 ) -> Boxing:
     """Whether `function` can be boxed as it is; `needs_name` asks for an adapter in any case (one of an overload set).
 
-    `call` is how the function is named in the adapter.
+    `target` is the oldest torch that has to run it, `call` is how the function is named in the adapter.
     """
     passed: list[Passed] = []
     problems: list[str] = []
@@ -86,6 +99,8 @@ def boxing_for(
             continue
         if how.type_text != parameter.type_text:
             reasons.append(f"`{parameter.type_text} {parameter.name}`")
+        if floor := _floor(how.type_text, aliases, target):
+            problems.append(f"parameter `{parameter.name}`: `{how.type_text}` can be passed from torch {floor} on")
         passed.append(how)
     returned = _returned(function.return_type, aliases)
     if isinstance(returned, str):
@@ -156,6 +171,13 @@ def _parameter(parameter: Parameter, aliases: Mapping[str, str], function: str) 
     if kind.name == "tuple":
         return _tuple(parameter, written, kind, function)
     return Passed(parameter.type_text, name)
+
+
+def _floor(text: str, aliases: Mapping[str, str], target: str) -> str:
+    """The oldest torch whose boxing takes a parameter type, "" where the target has it."""
+    words = set(re.findall(r"\w+", unaliased(text, aliases)))
+    floor = next((floor for floor, names in _FLOORS.items() if words & names), "")
+    return floor if floor and parse_version(target) < parse_version(floor) else ""
 
 
 def _is_narrow(kind: CppType) -> bool:

@@ -36,6 +36,7 @@ class Draft:
     registry: Registry
     group: Group
     selection: Selection
+    target: str
     items: list[Item] = field(default_factory=list)
     adapters: list[Adapter] = field(default_factory=list)
     boxed: dict[Place, Boxed] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class Draft:
             )  # fmt: skip
         for kind in widened_arguments(statement):
             message = f"{statement.full_name}: `{kind}` is now a list, which the stable boxing can pass"
-            self._say(codes.WIDENED_SCHEMA, statement, message, Severity.NOTE)
+            self._say(codes.WIDENED_SCHEMA, statement, message)
         if not moved.in_place:
             document = self.registry.document(statement.path)
             inferred = schema if statement.schema is None else None
@@ -187,7 +188,7 @@ class Draft:
         statement = moved.statement
         operator = self.operators.get((statement.namespace, statement.full_name))
         written_schema = next((d.schema for d in operator.definitions if d.schema), None) if operator else None
-        result = box(moved, self.aliases, self._taken, written_schema)
+        result = box(moved, self.aliases, self._taken, written_schema, self.target)
         self.boxed[statement.path, statement.span] = result
         self.diagnostics += result.diagnostics
         if result.adapter is not None and not moved.in_place:
@@ -262,9 +263,9 @@ class Draft:
         self.diagnostics.append(diagnostic(code, statement.path, span, message, severity=severity, advice=advice))
 
 
-def make_draft(registry: Registry, group: Group, selection: Selection) -> Draft:
-    """The registrations of `selection` in stable form."""
-    draft = Draft(registry, group, selection)
+def make_draft(registry: Registry, group: Group, selection: Selection, target: str) -> Draft:
+    """The registrations of `selection` in stable form, for torch `target` and newer."""
+    draft = Draft(registry, group, selection, target)
     for moved in selection.moved:
         draft.add(moved)
     draft.say_of_blocks()

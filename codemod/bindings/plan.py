@@ -44,7 +44,7 @@ def plan_bindings(
     title = f"Register {group.name} with the stable library"
     if not selection.moved:
         return Change(title, diagnostics=selection.diagnostics)
-    draft = make_draft(registry, group, selection)
+    draft = make_draft(registry, group, selection, target)
     edits: list[FileEdit] = []
     created: list[NewFile] = []
     edits += _legacy_removals(registry, selection)

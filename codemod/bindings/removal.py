@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from codemod.bindings.model import Block
@@ -49,9 +50,9 @@ class _Sheet:
         return self.document.data[self.starts[line] : self.starts[line + 1]].strip()
 
     def _lines(self, span: Span) -> range:
-        first = next((i for i in range(self.count) if self.starts[i + 1] > span.start), self.count)
-        last = next((i for i in range(first, self.count) if self.starts[i + 1] >= span.end), self.count - 1)
-        return range(first, last + 1)
+        first = bisect_right(self.starts, span.start) - 1
+        last = bisect_left(self.starts, max(span.end, span.start + 1)) - 1
+        return range(first, min(last, self.count - 1) + 1)
 
     def remove(self, span: Span) -> None:
         for line in self._lines(span):

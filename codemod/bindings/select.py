@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ def select(registry: Registry, group: Group) -> Selection:
     for operator in registry.operators:
         if operator.side is Side.STABLE or _is_other_build(registry, operator):
             continue
-        ours = [(s, _meant(s, definitions)) for s in operator.implementations]
+        ours = [(s, _meant(s, definitions) or _by_macro(registry, s, files)) for s in operator.implementations]
         ours = [(s, functions) for s, functions in ours if functions or s.path in files]
         if not ours and not any(d.path in files for d in operator.definitions):
             continue
@@ -106,6 +107,21 @@ def _meant(statement: Statement, definitions: dict[str, list[Located]]) -> tuple
     ]
     same_file = tuple(located for located in found if located.path == statement.path)
     return same_file or tuple(located for located in found if not located.function.is_local)
+
+
+def _by_macro(registry: Registry, statement: Statement, files: tuple[str, ...]) -> tuple[Located, ...]:
+    """A function that a macro of a unit defines: `DEFINE_ACTIVATION(relu, ...)`, declared in a header."""
+    reference = statement.function
+    if reference is None or not reference.is_plain or statement.path in files:
+        return ()
+    bare = reference.name.rpartition("::")[2]
+    call = re.compile(rb"^[A-Z][A-Z0-9_]*\s*\([^;{}]*\b" + re.escape(bare.encode()) + rb"\b[^;{}]*\)", re.MULTILINE)
+    units = [p for p in files if bare.encode() in registry.snapshot.read(p) and call.search(registry.document(p).code)]
+    headers = [path for path in registry.layout.legacy_declarations if registry.snapshot.exists(path)]
+    if len(units) != 1:
+        return ()
+    found = [f for path in headers for f in read_signatures(registry.document(path)) if f.answers_to(reference.name)]
+    return tuple(Located(units[0], function) for function in found[:1])
 
 
 def _is_other_build(registry: Registry, operator: Operator) -> bool:

@@ -71,7 +71,7 @@ def test_a_new_stable_file() -> None:
     assert made.text(STABLE_BINDINGS) == dedented(
         """
         #include "ops.h"
-        #include "core/registration.h"
+        #include "../core/registration.h"
 
         #include <torch/csrc/stable/library.h>
 
@@ -538,3 +538,31 @@ def test_a_python_module() -> None:
     assert "PyInit__C_stable_libtorch()" in text
     assert 'py::class_<Foo>(m, "Foo");' in text  # not understood, not lost
     assert made.codes == {"TSA503", "TSA504", "TSA515", "TSA521"}
+
+
+def test_functions_that_a_macro_defines() -> None:
+    files = {
+        UNIT: "#define DEFINE(NAME, OP) void NAME(torch::Tensor& out) { run(out, OP{}); }\nDEFINE(relu, Relu)\n",
+        OPS: "#pragma once\nvoid relu(torch::Tensor& out);\n",
+        BINDINGS: """
+            TORCH_LIBRARY(my, m) {
+              m.def("relu(Tensor! out) -> ()");
+              m.impl("relu", torch::kCUDA, &relu);
+            }
+        """,
+    }
+    made = migrate(files, [UNIT])
+    assert 'm.impl("relu", TORCH_BOX(&relu));' in made.text(STABLE_BINDINGS)
+    assert "void relu(torch::stable::Tensor& out);" in made.text(STABLE_OPS)
+    assert made.lost == ()
+
+
+def test_what_an_old_target_cannot_box() -> None:
+    files = {
+        UNIT: "void f(std::string name) {}\n",
+        BINDINGS: 'TORCH_LIBRARY(my, m) {\n  m.def("f(str name) -> ()", &f);\n}\n',
+    }
+    assert migrate(files, [UNIT], target="2.9").messages("TSA512") == [
+        "f: parameter `name`: `std::string` can be passed from torch 2.10 on"
+    ]
+    assert "TSA512" not in migrate(files, [UNIT], target="2.10").codes

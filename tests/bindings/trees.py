@@ -74,10 +74,12 @@ def tree(files: Mapping[str, str]) -> Snapshot:
     return Snapshot(Path("/nowhere"), tuple(sorted(data)), overlay=data)
 
 
-def migrate(files: Mapping[str, str] | Snapshot, units: Sequence[str], layout: Layout = LAYOUT) -> Migrated:
+def migrate(
+    files: Mapping[str, str] | Snapshot, units: Sequence[str], layout: Layout = LAYOUT, target: str = "2.11"
+) -> Migrated:
     """Plan the bindings of `units` and apply the plan to the tree in memory."""
     before = files if isinstance(files, Snapshot) else tree(files)
-    change = plan_bindings(before, layout, Group("group", tuple(units)), target="2.11")
+    change = plan_bindings(before, layout, Group("group", tuple(units)), target=target)
     edits: dict[str, list[Edit]] = {}
     for edit in change.edits:
         edits.setdefault(edit.path, []).append(edit.edit)
