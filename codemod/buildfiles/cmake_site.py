@@ -97,7 +97,7 @@ class StableSite:
         return None
 
     def block_for(self, conditions: Sequence[str], *, before_helpers: bool) -> Block | None:
-        """The last plain `if` beside the target, on that side of the helpers, that runs exactly when `conditions` hold."""
+        """The last plain `if` on that side of the helpers that runs exactly when `conditions` hold."""
         found = None
         limit = self.place(before_helpers=before_helpers)
         floor = self.helper.span.end if self.helper and not before_helpers else self.start.span.end

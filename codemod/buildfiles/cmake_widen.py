@@ -38,8 +38,7 @@ def widen(run: CMakeRun, site: StableSite, flows: Sequence[Flow]) -> StableSite:
     clause = condition_text([f'{name} STREQUAL "{value}"' for value in [kept]])
     wide = " OR ".join(f'{name} STREQUAL "{value}"' for value in [kept, *added])
     _widen_header(run, site, frame.block, wide, added)
-    _narrow_list(run, site, frame)
-    _open_zone(run, site, frame, clause)
+    _open_zone(run, site, frame, clause, _narrow_list(run, site, frame))
     _device_macros(run, site, name, kept, added)
     return replace(site, opened=frame.block)
 
@@ -91,8 +90,11 @@ def _widen_header(run: CMakeRun, site: StableSite, block: Block, wide: str, adde
     )  # fmt: skip
 
 
-def _narrow_list(run: CMakeRun, site: StableSite, frame: Frame) -> None:
-    """What the list began with keeps the narrow condition, all but the bindings."""
+def _narrow_list(run: CMakeRun, site: StableSite, frame: Frame) -> str:
+    """What the list began with keeps the narrow condition, all but the bindings.
+
+    It joins a list of that condition; where there is none, the call that adds it is returned.
+    """
     file = site.file
     edits = run.edits[file.path]
     leaving = []
@@ -102,16 +104,15 @@ def _narrow_list(run: CMakeRun, site: StableSite, frame: Frame) -> None:
             if resolved != run.layout.stable_bindings and last_source(site.start) is not None:
                 leaving.append(item)
     if not leaving:
-        return
+        return ""
     remove_items(file, site.start, [item.span for item in leaving], edits, TARGET_WIDENED)
     narrow = [c for c in site.list_commands() if c != site.start and _narrow(run, site, c, frame)]
     texts = [item.text for item in leaving]
     if narrow:
         add_items(file, narrow[0], texts, last_source(narrow[0]), edits, TARGET_WIDENED)
-        return
+        return ""
     indent = file.indent(site.start.span.start)
-    body = call("list", ["APPEND", site.variable], [f'"{text}"' for text in texts], indent)
-    edits.insert(file.line_end(site.start.span.end), "\n" + wrap(frame.conditions, body, indent), TARGET_WIDENED)
+    return call("list", ["APPEND", site.variable], [f'"{text}"' for text in texts], indent)
 
 
 def _narrow(run: CMakeRun, site: StableSite, command: Command, frame: Frame) -> bool:
@@ -119,8 +120,8 @@ def _narrow(run: CMakeRun, site: StableSite, command: Command, frame: Frame) -> 
     return bool(deeper) and equal([*frame.conditions, *deeper], frame.conditions, run.project.domains)
 
 
-def _open_zone(run: CMakeRun, site: StableSite, frame: Frame, clause: str) -> None:
-    """Everything between the list and the target moves into an `if` of the narrow condition.
+def _open_zone(run: CMakeRun, site: StableSite, frame: Frame, clause: str, narrow: str) -> None:
+    """Everything between the list and the target moves into an `if` of the narrow condition, `narrow` first.
 
     Where such a block already follows the list, its `endif()` moves down; else an `if` is written in front.
     """
@@ -141,14 +142,17 @@ def _open_zone(run: CMakeRun, site: StableSite, frame: Frame, clause: str) -> No
         if block is None or not same or not equal([block.branches[0].condition], frame.conditions, run.project.domains):
             break
         leading.append(block)
+    indent = file.indent(site.start.span.start)
+    start = file.line_end(site.start.span.end)
+    if narrow and (leading or not siblings):
+        edits.insert(start, "\n" + wrap(frame.conditions, narrow, indent), TARGET_WIDENED)
     if len(leading) == len(siblings):
         return
     if leading:
         edits.delete(lines_of(file, leading[-1].closing), TARGET_WIDENED)
     else:
-        start = file.line_end(site.start.span.end)
-        edits.insert(start, f"\n{file.indent(site.start.span.start)}if({clause})\n", TARGET_WIDENED, Confidence.REVIEW)
-    indent = file.indent(site.start.span.start)
+        inner = "".join(f"  {line}" for line in narrow.splitlines(keepends=True))
+        edits.insert(start, f"\n{indent}if({clause})\n{inner}", TARGET_WIDENED, Confidence.REVIEW)
     run.at_anchor.append(f"{indent}# if {clause}\n{indent}endif()\n\n")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
 _UNSTABLE = re.compile(
-    rb"\b(?:torch::Tensor|at::(?!Tag)\w+|c10::\w+|TORCH_CHECK\w*|TORCH_LIBRARY\w*|AT_DISPATCH\w+|getCurrentCUDAStream)\b"
+    rb"\b(?:torch::Tensor\b|at::|c10::|TORCH_CHECK\w*|TORCH_LIBRARY\w*|AT_DISPATCH\w+|getCurrentCUDAStream\b)"
     rb"|#\s*include\s*[<\"](?:torch/(?!csrc/stable|headeronly)|ATen/|c10/)"
 )
 _TEMPLATES = (".jinja", ".j2", ".tmpl", ".in", ".mako")

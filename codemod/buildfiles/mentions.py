@@ -36,7 +36,8 @@ def plan_mentions(
     if not moved:
         return (), ()
     handled = {*layout.cmake_files, *layout.setup_files}
-    needles = [PurePosixPath(old).name.encode() for old in moved]
+    names = [PurePosixPath(old).name for old in moved]
+    needles = [form.encode() for name in names for form in (name, re.escape(name).replace(r"\-", "-"))]
     folders = sorted({f"{PurePosixPath(old).parent}/".encode() for old in moved})
     for path in snapshot.files:
         if path in handled or path in moved or not _is_text(path):

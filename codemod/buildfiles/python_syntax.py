@@ -30,9 +30,13 @@ class PythonFile:
     _shift: int = 0
 
     def span(self, node: cst.CSTNode) -> Span:
-        """The bytes of `node`, without comments and white space around it."""
+        """The bytes of `node` with its parentheses, without comments and white space around it."""
         place = self._spans[node]
-        return Span(place.start + self._shift, place.start + place.length + self._shift)
+        start, end = place.start + self._shift, place.start + place.length + self._shift
+        for _ in getattr(node, "lpar", ()):  # LibCST leaves them out
+            start = self.data.rindex(b"(", 0, start)
+            end = self.data.index(b")", end) + 1
+        return Span(start, end)
 
     def text(self, node: cst.CSTNode) -> str:
         """The text of `node`."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from codemod.buildfiles.setup_py import SetupRun
 
 _TAG = re.compile(r"cp3(\d+)")
-_REQUIRES = re.compile(r"""requires[-_]python["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
+_REQUIRES = re.compile(r"""(?:requires[-_]python|python_requires)["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
 
 
 def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
@@ -113,7 +113,7 @@ def _limited_api(model: SetupModel) -> str:
         text += model.snapshot.read(pyproject).decode("utf-8", "replace")
     requires = [int(minor) for minor in _REQUIRES.findall(text)]
     minor = min([*tags, *requires], default=10)
-    return f"0x03{minor:02x}0000"
+    return f"0x03{minor:02X}0000"  # as torch spells it, which may define it too
 
 
 def _note_wheel_tag(run: SetupRun, legacy: Extension) -> None:

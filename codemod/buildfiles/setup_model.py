@@ -7,6 +7,7 @@ a comprehension or a call is computed, and nothing is guessed about it.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -285,3 +286,10 @@ def is_stable_extension(model: SetupModel, layout: Layout, extension: Extension)
 def line_of(model: SetupModel, span: Span) -> int:
     """The line of a span, from 1."""
     return model.file.data.count(b"\n", 0, span.start) + 1
+
+
+def macros_of(model: SetupModel, extension: Extension) -> tuple[str, ...]:
+    """The preprocessor macros that the call defines by name: `define_macros` entries and `-D` flags."""
+    text = model.file.text(extension.call)
+    found = re.findall(r"""[\[,]\s*\(\s*["'](\w+)["']\s*,|["']-D(\w+)""", text)
+    return tuple(dict.fromkeys(first or second for first, second in found))

@@ -34,9 +34,7 @@ def version_tuple(target: str) -> tuple[int, int, int]:
 def stable_list_name(name: str) -> str:
     """A name for the stable side's list: VENDOR_EXT_SRC becomes VENDOR_STABLE_EXT_SRC, sources stable_sources."""
     words = name.split("_")
-    index = next((i for i, word in enumerate(words) if i and word.upper() in _BEFORE), None)
-    if index is None:
-        index = 0 if words[0].upper() in _BEFORE or len(words) == 1 else len(words) - 1
+    index = next((i for i, word in enumerate(words) if word.upper() in _BEFORE), len(words) - 1)
     return "_".join([*words[:index], "stable" if name.islower() else "STABLE", *words[index:]])
 
 

@@ -44,7 +44,37 @@ class Target:
 
 def read_targets(snapshot: Snapshot, layout: Layout) -> tuple[Target, ...]:
     """Every target that the layout's build files define. Raises Refusal for a file with a syntax error."""
-    return tuple(_cmake_targets(snapshot, layout))
+    return (*_cmake_targets(snapshot, layout), *_extensions(snapshot, layout))
+
+
+def _extensions(snapshot: Snapshot, layout: Layout) -> list[Target]:
+    from codemod.buildfiles.setup_model import is_stable_extension, line_of, macros_of, read_setup
+
+    targets = []
+    for path in layout.setup_files:
+        model = read_setup(snapshot, path)
+        for extension in model.extensions():
+            if extension.sources is None:  # a CMakeExtension: CMake knows its sources
+                continue
+            sources = tuple(
+                TargetSource(e.path, e.name, e.conditions, path, line_of(model, model.file.span(e.node)))
+                for e in extension.elements
+            )
+            targets.append(
+                Target(
+                    extension.name,
+                    "setuptools",
+                    path,
+                    line_of(model, model.file.span(extension.call)),
+                    tuple(dict.fromkeys(source.holder for source in sources if source.holder)),
+                    sources,
+                    macros_of(model, extension),
+                    extension.conditions,
+                    is_stable_extension(model, layout, extension),
+                    bool(extension.computed),
+                )
+            )
+    return targets
 
 
 def _cmake_targets(snapshot: Snapshot, layout: Layout) -> list[Target]:

@@ -49,12 +49,14 @@ set(EXT_SRC
   "csrc/act.cu")
 """
     after = moved(before, "csrc/norm.cu")
-    assert after == """
+    assert (
+        after
+        == """
 set(EXT_SRC
   "csrc/bindings.cpp"
   "csrc/act.cu")
-""" + TARGETS.replace(
-        '"csrc/stable/bindings.cpp")', '"csrc/stable/bindings.cpp"\n  "csrc/stable/norm.cu")'
+"""
+        + TARGETS.replace('"csrc/stable/bindings.cpp")', '"csrc/stable/bindings.cpp"\n  "csrc/stable/norm.cu")')
     )
 
 
@@ -368,7 +370,9 @@ def test_a_source_in_two_targets_is_reported() -> None:
 
 def test_a_header_in_a_list_is_reported_and_does_not_enter_the_stable_list() -> None:
     lists = "set(EXT_SRC csrc/b.cpp csrc/x.cu csrc/x.h)\n"
-    planned = plan({"CMakeLists.txt": HEAD + lists + TARGETS, "macros.cmake": MACRO}, ["csrc/x.cu"], headers=["csrc/x.h"])
+    planned = plan(
+        {"CMakeLists.txt": HEAD + lists + TARGETS, "macros.cmake": MACRO}, ["csrc/x.cu"], headers=["csrc/x.h"]
+    )
     assert [planned.place(d) for d in planned.diagnostics("TSA605")] == ["csrc/x.h"]
     assert '"csrc/stable/x.cu"' in planned.text("CMakeLists.txt")
 
@@ -383,7 +387,9 @@ def test_a_target_without_sources_is_reported() -> None:
 
 
 def test_a_unit_that_nobody_names_is_reported_with_the_lines_to_add() -> None:
-    planned = plan({"CMakeLists.txt": HEAD + "set(EXT_SRC csrc/b.cpp)\n" + TARGETS, "macros.cmake": MACRO}, ["csrc/x.cu"])
+    planned = plan(
+        {"CMakeLists.txt": HEAD + "set(EXT_SRC csrc/b.cpp)\n" + TARGETS, "macros.cmake": MACRO}, ["csrc/x.cu"]
+    )
     (found,) = planned.diagnostics("TSA607")
     assert "csrc/x.cu" in found.message
     assert "csrc/stable/x.cu" in found.help

@@ -61,7 +61,9 @@ class Planned:
 
 def snapshot_of(files: Mapping[str, str | bytes]) -> Snapshot:
     """A tree that is nowhere on disk. Texts may be indented as a whole."""
-    data = {path: text if isinstance(text, bytes) else dedent(text).lstrip("\n").encode() for path, text in files.items()}
+    data = {
+        path: text if isinstance(text, bytes) else dedent(text).lstrip("\n").encode() for path, text in files.items()
+    }
     return Snapshot(Path("."), tuple(sorted(data)), data)
 
 

@@ -1,0 +1,196 @@
+"""Python loads the stable library beside the legacy one, and calls pybind functions as operators."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from codemod.model import Severity
+from tests.buildfiles.trees import Planned, plan
+
+SETUP = 'ext_modules = [CppExtension("pkg._C", ["csrc/bindings.cpp", "csrc/norm.cpp"])]\n'
+
+
+def planned(text: str, path: str = "pkg/__init__.py", **more: object) -> Planned:
+    return plan({"setup.py": SETUP, path: dedent(text)}, ["csrc/norm.cpp"], **more)  # type: ignore[arg-type]
+
+
+def site(text: str, path: str = "pkg/__init__.py", **more: object) -> str:
+    after = planned(text, path, **more).text(path)
+    compile(after, path, "exec")
+    return after
+
+
+@pytest.mark.parametrize(
+    ("before", "twin"),
+    [
+        ("import pkg._C", "import pkg._C_stable  # noqa: F401"),
+        ("import pkg._C  # noqa: F401  # ops", "import pkg._C_stable  # noqa: F401  # ops"),
+        ("import pkg._C as ext", "import pkg._C_stable  # noqa: F401"),
+        ("from pkg import _C", "from pkg import _C_stable  # noqa: F401"),
+        ("from . import _C", "from . import _C_stable  # noqa: F401"),
+        ("from . import _C, other", "from . import _C_stable  # noqa: F401"),
+        ("from pkg._C import fwd", "from pkg import _C_stable  # noqa: F401"),
+        ("from ._C import fwd", "from . import _C_stable  # noqa: F401"),
+        ('importlib.import_module("pkg._C")', 'importlib.import_module("pkg._C_stable")'),
+        (
+            'torch.ops.load_library(os.path.join(HERE, "_C.so"))',
+            'torch.ops.load_library(os.path.join(HERE, "_C_stable.so"))',
+        ),
+        ('torch.ops.load_library("lib/_C.abi3.so")', 'torch.ops.load_library("lib/_C_stable.abi3.so")'),
+    ],
+)
+def test_a_load_gets_a_twin(before: str, twin: str) -> None:
+    assert site(f"{before}\nx = 1\n") == f"{before}\n{twin}\nx = 1\n"
+
+
+def test_a_relative_import_from_below() -> None:
+    after = site("from ..  import _C\n", "pkg/sub/ops.py")
+    assert after == "from ..  import _C\nfrom .. import _C_stable  # noqa: F401\n"
+
+
+def test_a_path_in_a_variable() -> None:
+    before = 'def load():\n    path = HERE / "_C.so"\n    torch.ops.load_library(path)\n'
+    assert site(before) == before + '    torch.ops.load_library(HERE / "_C_stable.so")\n'
+
+
+def test_a_try_around_the_import_alone_is_repeated() -> None:
+    """One missing library must not hide the other."""
+    before = dedent("""\
+        try:
+            import pkg._C  # noqa: F401
+        except ImportError as error:
+            logger.warning("Failed to import pkg._C: %r", error)
+
+        import os
+        """)
+    twin = dedent("""\
+
+        try:
+            import pkg._C_stable  # noqa: F401
+        except ImportError as error:
+            logger.warning("Failed to import pkg._C_stable: %r", error)
+        """)
+    assert site(before) == before.replace("\nimport os", twin + "\nimport os")
+
+
+def test_a_handler_that_sets_the_module_to_none_is_not_repeated() -> None:
+    before = "try:\n    from . import _C as ext\nexcept ImportError:\n    ext = None\n"
+    assert site(before) == before + "try:\n    from . import _C_stable  # noqa: F401\nexcept ImportError:\n    pass\n"
+
+
+def test_a_try_that_does_more_takes_the_import_in() -> None:
+    before = "try:\n    import pkg._C\n    HAVE = True\nexcept ImportError:\n    HAVE = False\n"
+    after = site(before)
+    assert after == before.replace("pkg._C\n", "pkg._C\n    import pkg._C_stable  # noqa: F401\n")
+
+
+def test_suppressed_errors() -> None:
+    before = "with suppress(ImportError):\n    import pkg._C\n"
+    assert site(before) == before + "with suppress(ImportError):\n    import pkg._C_stable\n"
+
+
+def test_each_function_loads_for_itself_and_once() -> None:
+    before = "def a():\n    import pkg._C\n    from pkg import _C\n\ndef b():\n    import pkg._C\n"
+    after = site(before)
+    assert after.count("import pkg._C_stable  # noqa: F401\n") == 2
+    assert after.count("_C_stable") == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "torch.ops._C.norm(x)\n",
+        "import torch._C\n",
+        "from torch import _C\n",
+        "import pkg._C_other\n",
+        '_C = TypeVar("_C")\n',
+    ],
+)
+def test_what_only_looks_like_it_is_left_alone(text: str) -> None:
+    assert site(text) == text
+
+
+def test_where_the_library_exists_its_imports_do_too() -> None:
+    setup = SETUP.replace("])]", ']), CppExtension("pkg._C_stable", ["csrc/stable/bindings.cpp"])]')
+    text = "import pkg._C\n"
+    done = plan({"setup.py": setup, "pkg/a.py": text}, ["csrc/norm.cpp"])
+    assert done.text("pkg/a.py") == text
+
+
+def test_a_cpu_site_is_left_alone_by_a_group_of_cuda_units() -> None:
+    setup = 'ext_modules = [CUDAExtension("pkg._C", ["csrc/bindings.cpp", "csrc/norm.cu"])]\n'
+    done = plan({"setup.py": setup, "pkg/cpu.py": "import pkg._C\n", "pkg/gpu.py": "import pkg._C\n"}, ["csrc/norm.cu"])
+    assert "_C_stable" not in done.text("pkg/cpu.py")
+    assert "_C_stable" in done.text("pkg/gpu.py")
+    assert [d.path for d in done.diagnostics("TSA631")] == ["pkg/cpu.py"]
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ('if find_spec("pkg._C") is None:\n    pass\n', Severity.NOTE),
+        ('files = HERE.glob("_C*.so")\n', Severity.ERROR),
+        ('NAMES = ["_C.abi3.so"]\n', Severity.WARNING),
+    ],
+)
+def test_probes_and_patterns_are_listed(text: str, severity: Severity) -> None:
+    done = planned(text)
+    assert done.text("pkg/__init__.py") == text
+    assert [d.severity for d in done.diagnostics("TSA631")] == [severity]
+
+
+def test_a_file_that_cannot_be_parsed_is_listed() -> None:
+    done = planned("import pkg._C\nprint 'python 2'\n")
+    (found,) = done.diagnostics("TSA631")
+    assert "cannot parse" in found.message
+
+
+# pybind11
+
+FUNCTIONS = {"fwd": "pkg::fwd", "bwd": "pkg::bwd"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ext.fwd(q, k, causal=True)", "torch.ops.pkg.fwd(q, k, causal=True)"),
+        ("y = ext.fwd(\n        q,\n    )", "y = torch.ops.pkg.fwd(\n        q,\n    )"),
+        ("return ext.bwd", "return torch.ops.pkg.bwd"),
+        ("ext.other(q)", "ext.other(q)"),
+        ("self.ext.fwd(q)", "self.ext.fwd(q)"),
+        ("other.fwd(q)", "other.fwd(q)"),
+    ],
+)
+def test_calls_through_the_module(before: str, after: str) -> None:
+    text = f"import torch\nfrom pkg import _C as ext\n\ndef f(q):\n    {before}\n"
+    assert site(text, pybind=FUNCTIONS).endswith(f"def f(q):\n    {after}\n")
+
+
+def test_calls_of_imported_functions() -> None:
+    text = "import torch\nfrom pkg._C import fwd, keep\n\nfwd(1, b=2)\nkeep(1)\nx.fwd(1)\n"
+    assert site(text, pybind=FUNCTIONS) == (
+        "import torch\nfrom pkg._C import keep\nfrom pkg import _C_stable  # noqa: F401\n\n"
+        "torch.ops.pkg.fwd(1, b=2)\nkeep(1)\nx.fwd(1)\n"
+    )
+
+
+def test_torch_is_imported_where_it_was_not() -> None:
+    text = '"""Doc."""\nfrom __future__ import annotations\nimport pkg._C\n\npkg._C.fwd(1)\n'
+    after = site(text, pybind=FUNCTIONS)
+    assert "from __future__ import annotations\nimport torch\nimport pkg._C\n" in after
+    assert "torch.ops.pkg.fwd(1)" in after
+
+
+@pytest.mark.parametrize("body", ["def f(ext):\n    ext.fwd(1)\n", "def f():\n    ext = make()\n    ext.fwd(1)\n"])
+def test_a_name_that_means_something_else_is_left_alone(body: str) -> None:
+    text = f"import torch\nfrom pkg import _C as ext\n\n{body}"
+    assert body in site(text, pybind=FUNCTIONS)
+
+
+@pytest.mark.parametrize("use", ['getattr(ext, "fwd")(1)', "run(ext)", "TABLE = {1: ext}"])
+def test_a_module_that_is_passed_on_is_listed(use: str) -> None:
+    done = planned(f"from pkg import _C as ext\n{use}\n", pybind=FUNCTIONS)
+    (found,) = done.diagnostics("TSA641")
+    assert done.place(found) == "ext"
