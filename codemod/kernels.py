@@ -98,7 +98,8 @@ def _system_headers(
     one: Rewritten, code: bytes, after: bytes, registered: Sequence[Edit], header_only: bool
 ) -> frozenset[str]:
     """The headers of torch and of the standard library that a file needs."""
-    wanted = set(one.includes) | needed_by_names(code)
+    loses = any(site.entry is None or site.entry.form != "same" for site in one.include_sites)
+    wanted = set(one.includes) | (needed_by_names(code) if loses else set())
     if any(b"STABLE_TORCH_LIBRARY" in edit.replacement for edit in registered):
         wanted.add("torch/csrc/stable/library.h")
     if b"std::vector<int64_t>" in after and b"std::vector<int64_t>" not in code:
