@@ -70,8 +70,8 @@ class Units:
         return not defines(self.snapshot.document(path), found.functions)
 
     def is_of_other_build(self, path: str) -> bool:
-        """Whether `path` belongs to an alternative build, with bindings of its own."""
-        return self.domain(path) in {dirname(bindings) for bindings in self.layout.other_builds}
+        """Whether `path` belongs to an alternative build: its bindings, and what lies in a folder of their own."""
+        return path in self.layout.other_builds or self.domain(path) in self._other_folders
 
     def domain(self, path: str) -> str:
         """The folder of the bindings nearest above `path`: units of different libraries never form one group."""
@@ -80,6 +80,14 @@ class Units:
         while folder and folder not in folders:
             folder = dirname(folder)
         return folder
+
+    @cached_property
+    def _other_folders(self) -> frozenset[str]:
+        """The folders of alternative builds; one that holds sources of the main build too says nothing."""
+        layout = self.layout
+        main = {dirname(path) for library in layout.libraries for path in library.bindings} | {layout.source_root}
+        folders = {dirname(path) for path in layout.other_builds}
+        return frozenset(f for f in folders if f and not any(m == f or m.startswith(f"{f}/") for m in main))
 
     @cached_property
     def _bindings_folders(self) -> frozenset[str]:

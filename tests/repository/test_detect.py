@@ -11,6 +11,7 @@ from codemod.model import Refusal
 from codemod.repository.detect import detect_layout
 from codemod.repository.layout import Layout, Library
 from codemod.repository.snapshot import Snapshot, open_snapshot
+from codemod.repository.sources import include_graph
 
 MakeRepository = Callable[..., Snapshot]
 Files = dict[str, "str | bytes"]
@@ -328,3 +329,34 @@ def test_sources_without_registrations_still_have_a_layout(make_repository: Make
     layout = layout_of(make_repository({"src/deep/a.cu": "at::Tensor f();", "src/deep/b.cu": "at::Tensor g();"}))
     assert layout.source_root == "src/deep"
     assert layout.legacy_bindings == ()
+
+
+def test_a_project_of_its_own_below_the_sources_is_left_out(make_repository: MakeRepository) -> None:
+    """csrc/extra has a setup.py: it is built by itself, and no group of the outer project touches it."""
+    files = {
+        "setup.py": "CUDAExtension('outer', ['csrc/main/bind.cpp'])\n",
+        "csrc/main/bind.cpp": library("outer", "scale"),
+        "csrc/extra/setup.py": "CUDAExtension('inner', ['bind.cpp', 'norm.cu'])\n",
+        "csrc/extra/bind.cpp": library("inner", "norm"),
+        "csrc/extra/norm.cu": "void norm(at::Tensor x) {}\n",
+    }
+    snapshot = make_repository(files)
+    layout = layout_of(snapshot)
+    assert layout.legacy_bindings == ("csrc/main/bind.cpp",)
+    assert "csrc/extra/norm.cu" not in include_graph(snapshot, layout, load_config(snapshot)).files
+    inner = open_snapshot(snapshot.root / "csrc/extra")
+    assert layout_of(inner).legacy_bindings == ("csrc/extra/bind.cpp",)
+
+
+def test_the_main_library_is_the_one_for_the_accelerator(make_repository: MakeRepository) -> None:
+    """Even where the CPU build's bindings stand first and higher up."""
+    layout = layout_of(
+        make_repository(
+            {
+                "csrc/a_cpu.cpp": library("TORCH_EXTENSION_NAME", "scale", "more", key="CPU"),
+                "csrc/cuda/z.cpp": library("TORCH_EXTENSION_NAME", "scale"),
+            }
+        )
+    )
+    assert layout.legacy_bindings == ("csrc/cuda/z.cpp",)
+    assert layout.other_builds == ("csrc/a_cpu.cpp",)

@@ -270,6 +270,19 @@ def test_another_build_is_not_pulled_in(make_repository: MakeRepository) -> None
         resolve(snapshot, "csrc/cpu/norm.cpp")
 
 
+def test_bindings_of_another_build_beside_the_kernels_claim_only_themselves(make_repository: MakeRepository) -> None:
+    snapshot = make_repository(
+        {
+            "csrc/bind_cpu.cpp": library(("norm", "CPU", "norm")),
+            "csrc/bind_cuda.cpp": library(("norm", "CUDA", "norm")),
+            "csrc/norm_kernels.cu": unit("norm"),
+        }
+    )
+    assert suggested(snapshot) == {"norm": ("csrc/norm_kernels.cu",)}
+    with pytest.raises(Refusal, match="another build"):
+        resolve(snapshot, "csrc/bind_cpu.cpp")
+
+
 def test_bindings_that_implement_ops_are_a_unit(make_repository: MakeRepository) -> None:
     snapshot = make_repository({"ext.cpp": unit("f") + library(("f", "CPU", "f")), "ext_cuda.cu": unit("g")})
     assert resolve(snapshot, "ext").units == ("ext.cpp", "ext_cuda.cu")
