@@ -33,7 +33,8 @@ class PythonFile:
         """The bytes of `node` with its parentheses, without comments and white space around it."""
         place = self._spans[node]
         start, end = place.start + self._shift, place.start + place.length + self._shift
-        for _ in getattr(node, "lpar", ()):  # LibCST leaves them out
+        parentheses = getattr(node, "lpar", ())  # LibCST leaves those of expressions out
+        for _ in parentheses if isinstance(parentheses, (tuple, list)) else ():
             start = self.data.rindex(b"(", 0, start)
             end = self.data.index(b")", end) + 1
         return Span(start, end)
