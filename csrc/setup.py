@@ -18,6 +18,7 @@ sources = [
     "csrc/cpu/dsv3_fused_a_gemm.cpp",
     "csrc/cpu/hadamard.cpp",
     "csrc/cpu/layernorm.cpp",
+    "csrc/cpu/w8a8.cpp",
 ]
 
 cuda_sources = [
@@ -27,6 +28,8 @@ cuda_sources = [
     "csrc/quantization/allspark/allspark_kernels.cu",
     "csrc/quantization/awq/awq_kernels.cu",
     "csrc/quantization/hadamard/hadamard_kernels.cu",
+    "csrc/quantization/w8a8/fp8_quant_kernels.cu",
+    "csrc/quantization/w8a8/int8_quant_kernels.cu",
 ]
 
 extra_compile_args = {"cxx": ["-O3"], "nvcc": ["-O3"]}

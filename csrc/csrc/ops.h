@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <optional>
+#include <vector>
 
 // Activations. The gated ones read [..., 2 * d] and write [..., d].
 void silu_and_mul(torch::Tensor& out, const torch::Tensor& input);
@@ -100,3 +101,45 @@ torch::Tensor hadacore_transform_cpu(torch::Tensor& x, bool inplace);
 // DeepSeek V3
 void dsv3_fused_a_gemm_cpu(torch::Tensor& output, const torch::Tensor& mat_a,
                            const torch::Tensor& mat_b);
+
+// Quantisation of activations to 8 bits
+void static_scaled_int8_quant(torch::Tensor& out, const torch::Tensor& input,
+                              const torch::Tensor& scale,
+                              const std::optional<torch::Tensor>& azp);
+
+void dynamic_scaled_int8_quant(torch::Tensor& out, const torch::Tensor& input,
+                               torch::Tensor& scales,
+                               const std::optional<torch::Tensor>& azp);
+
+void static_scaled_fp8_quant(
+    torch::Tensor& out, const torch::Tensor& input, const torch::Tensor& scale,
+    const std::optional<std::vector<int64_t>>& group_shape);
+
+void dynamic_scaled_fp8_quant(torch::Tensor& out, const torch::Tensor& input,
+                              torch::Tensor& scale);
+
+void dynamic_per_token_scaled_fp8_quant(
+    torch::Tensor& out, const torch::Tensor& input, torch::Tensor& scales,
+    const std::optional<torch::Tensor>& scale_ub);
+
+void static_scaled_int8_quant_cpu(torch::Tensor& out,
+                                  const torch::Tensor& input,
+                                  const torch::Tensor& scale,
+                                  const std::optional<torch::Tensor>& azp);
+
+void dynamic_scaled_int8_quant_cpu(torch::Tensor& out,
+                                   const torch::Tensor& input,
+                                   torch::Tensor& scales,
+                                   const std::optional<torch::Tensor>& azp);
+
+void static_scaled_fp8_quant_cpu(
+    torch::Tensor& out, const torch::Tensor& input, const torch::Tensor& scale,
+    const std::optional<std::vector<int64_t>>& group_shape);
+
+void dynamic_scaled_fp8_quant_cpu(torch::Tensor& out,
+                                  const torch::Tensor& input,
+                                  torch::Tensor& scale);
+
+void dynamic_per_token_scaled_fp8_quant_cpu(
+    torch::Tensor& out, const torch::Tensor& input, torch::Tensor& scales,
+    const std::optional<torch::Tensor>& scale_ub);

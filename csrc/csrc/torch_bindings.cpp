@@ -128,6 +128,55 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
       "dsv3_fused_a_gemm(Tensor! output, Tensor mat_a, Tensor mat_b) -> ()");
   ops.impl("dsv3_fused_a_gemm", torch::kCPU, &dsv3_fused_a_gemm_cpu);
   // The CUDA kernel is registered in its source, which not every build has.
+
+  // Quantisation of activations to 8 bits
+  //
+  // int8 with a given scale and, optionally, a zero point.
+  ops.def(
+      "static_scaled_int8_quant(Tensor! result, Tensor input, Tensor scale, "
+      "Tensor? azp) -> ()");
+  ops.impl("static_scaled_int8_quant", torch::kCPU,
+           &static_scaled_int8_quant_cpu);
+
+  // int8 with a scale for each token that the kernel computes; with a zero
+  // point each where azp is given.
+  ops.def(
+      "dynamic_scaled_int8_quant(Tensor! result, Tensor input, "
+      "Tensor! scale, Tensor!? azp) -> ()");
+  ops.impl("dynamic_scaled_int8_quant", torch::kCPU,
+           &dynamic_scaled_int8_quant_cpu);
+
+  // fp8 with given scales: one, or one for each group of rows and columns.
+  ops.def(
+      "static_scaled_fp8_quant(Tensor! result, Tensor input, Tensor scale, "
+      "int[]? group_shape=None) -> ()");
+  ops.impl("static_scaled_fp8_quant", torch::kCPU,
+           &static_scaled_fp8_quant_cpu);
+
+  // fp8 with one scale that the kernel computes.
+  ops.def(
+      "dynamic_scaled_fp8_quant(Tensor! result, Tensor input, "
+      "Tensor! scale) -> ()");
+  ops.impl("dynamic_scaled_fp8_quant", torch::kCPU,
+           &dynamic_scaled_fp8_quant_cpu);
+
+  // fp8 with a scale for each token that the kernel computes; scale_ub bounds
+  // the magnitudes that are represented.
+  ops.def(
+      "dynamic_per_token_scaled_fp8_quant(Tensor! result, Tensor input, "
+      "Tensor! scale, Tensor? scale_ub) -> ()");
+  ops.impl("dynamic_per_token_scaled_fp8_quant", torch::kCPU,
+           &dynamic_per_token_scaled_fp8_quant_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("static_scaled_int8_quant", torch::kCUDA, &static_scaled_int8_quant);
+  ops.impl("dynamic_scaled_int8_quant", torch::kCUDA,
+           &dynamic_scaled_int8_quant);
+  ops.impl("static_scaled_fp8_quant", torch::kCUDA, &static_scaled_fp8_quant);
+  ops.impl("dynamic_scaled_fp8_quant", torch::kCUDA, &dynamic_scaled_fp8_quant);
+  ops.impl("dynamic_per_token_scaled_fp8_quant", torch::kCUDA,
+           &dynamic_per_token_scaled_fp8_quant);
+#endif
 }
 
 REGISTER_EXTENSION(TORCH_EXTENSION_NAME)

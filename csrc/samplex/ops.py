@@ -101,3 +101,32 @@ def hadacore_transform(x: torch.Tensor, inplace: bool = True) -> torch.Tensor:
 # dsv3_fused_a_gemm
 def dsv3_fused_a_gemm(output: torch.Tensor, mat_a: torch.Tensor, mat_b: torch.Tensor) -> None:
     torch.ops._C.dsv3_fused_a_gemm(output, mat_a, mat_b)
+
+
+# w8a8
+def static_scaled_int8_quant(
+    out: torch.Tensor, x: torch.Tensor, scale: torch.Tensor, azp: torch.Tensor | None = None
+) -> None:
+    torch.ops._C.static_scaled_int8_quant(out, x, scale, azp)
+
+
+def dynamic_scaled_int8_quant(
+    out: torch.Tensor, x: torch.Tensor, scales: torch.Tensor, azp: torch.Tensor | None = None
+) -> None:
+    torch.ops._C.dynamic_scaled_int8_quant(out, x, scales, azp)
+
+
+def static_scaled_fp8_quant(
+    out: torch.Tensor, x: torch.Tensor, scale: torch.Tensor, group_shape: tuple[int, int] | None = None
+) -> None:
+    torch.ops._C.static_scaled_fp8_quant(out, x, scale, group_shape)
+
+
+def dynamic_scaled_fp8_quant(out: torch.Tensor, x: torch.Tensor, scale: torch.Tensor) -> None:
+    torch.ops._C.dynamic_scaled_fp8_quant(out, x, scale)
+
+
+def dynamic_per_token_scaled_fp8_quant(
+    out: torch.Tensor, x: torch.Tensor, scales: torch.Tensor, scale_ub: torch.Tensor | None = None
+) -> None:
+    torch.ops._C.dynamic_per_token_scaled_fp8_quant(out, x, scales, scale_ub)
