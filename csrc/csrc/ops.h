@@ -143,3 +143,19 @@ void dynamic_scaled_fp8_quant_cpu(torch::Tensor& out,
 void dynamic_per_token_scaled_fp8_quant_cpu(
     torch::Tensor& out, const torch::Tensor& input, torch::Tensor& scales,
     const std::optional<torch::Tensor>& scale_ub);
+
+// GPTQ
+torch::Tensor gptq_gemm(torch::Tensor a, torch::Tensor b_q_weight,
+                        torch::Tensor b_gptq_qzeros,
+                        torch::Tensor b_gptq_scales, torch::Tensor b_g_idx,
+                        bool use_exllama, bool use_v2_format, int64_t bit);
+
+void gptq_shuffle(torch::Tensor q_weight, torch::Tensor q_perm, int64_t bit);
+
+torch::Tensor gptq_gemm_cpu(torch::Tensor a, torch::Tensor b_q_weight,
+                            torch::Tensor b_gptq_qzeros,
+                            torch::Tensor b_gptq_scales, torch::Tensor b_g_idx,
+                            bool use_exllama, bool use_v2_format, int64_t bit);
+
+void gptq_shuffle_cpu(torch::Tensor q_weight, torch::Tensor q_perm,
+                      int64_t bit);

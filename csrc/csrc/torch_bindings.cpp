@@ -177,6 +177,24 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
   ops.impl("dynamic_per_token_scaled_fp8_quant", torch::kCUDA,
            &dynamic_per_token_scaled_fp8_quant);
 #endif
+
+  // GPTQ
+  //
+  // Multiplies with weights of 2, 3, 4 or 8 bits.
+  ops.def(
+      "gptq_gemm(Tensor a, Tensor b_q_weight, Tensor b_gptq_qzeros, "
+      "Tensor b_gptq_scales, Tensor b_g_idx, bool use_exllama, "
+      "bool use_v2_format, int bit) -> Tensor");
+  ops.impl("gptq_gemm", torch::kCPU, &gptq_gemm_cpu);
+
+  // Sorts the input channels of a weight, in place.
+  ops.def("gptq_shuffle(Tensor! q_weight, Tensor q_perm, int bit) -> ()");
+  ops.impl("gptq_shuffle", torch::kCPU, &gptq_shuffle_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("gptq_gemm", torch::kCUDA, &gptq_gemm);
+  ops.impl("gptq_shuffle", torch::kCUDA, &gptq_shuffle);
+#endif
 }
 
 REGISTER_EXTENSION(TORCH_EXTENSION_NAME)

@@ -130,3 +130,21 @@ def dynamic_per_token_scaled_fp8_quant(
     out: torch.Tensor, x: torch.Tensor, scales: torch.Tensor, scale_ub: torch.Tensor | None = None
 ) -> None:
     torch.ops._C.dynamic_per_token_scaled_fp8_quant(out, x, scales, scale_ub)
+
+
+# gptq
+def gptq_gemm(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    zeros: torch.Tensor,
+    scales: torch.Tensor,
+    index: torch.Tensor,
+    bits: int,
+    use_exllama: bool = False,
+    use_v2_format: bool = False,
+) -> torch.Tensor:
+    return torch.ops._C.gptq_gemm(x, weight, zeros, scales, index, use_exllama, use_v2_format, bits)
+
+
+def gptq_shuffle(weight: torch.Tensor, order: torch.Tensor, bits: int) -> None:
+    torch.ops._C.gptq_shuffle(weight, order, bits)
