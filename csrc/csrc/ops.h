@@ -159,3 +159,20 @@ torch::Tensor gptq_gemm_cpu(torch::Tensor a, torch::Tensor b_q_weight,
 
 void gptq_shuffle_cpu(torch::Tensor q_weight, torch::Tensor q_perm,
                       int64_t bit);
+
+// GGUF
+torch::Tensor ggml_dequantize(torch::Tensor W, int64_t type, int64_t m,
+                              int64_t n,
+                              const std::optional<at::ScalarType>& dtype);
+
+torch::Tensor ggml_mul_mat_vec_a8(torch::Tensor W, torch::Tensor X,
+                                  int64_t type, int64_t row);
+
+torch::Tensor ggml_dequantize_cpu(torch::Tensor W, int64_t type, int64_t m,
+                                  int64_t n,
+                                  const std::optional<at::ScalarType>& dtype);
+
+torch::Tensor ggml_mul_mat_vec_a8_cpu(torch::Tensor W, torch::Tensor X,
+                                      int64_t type, int64_t row);
+
+int64_t ggml_moe_get_block_size(int64_t type);

@@ -195,6 +195,29 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
   ops.impl("gptq_gemm", torch::kCUDA, &gptq_gemm);
   ops.impl("gptq_shuffle", torch::kCUDA, &gptq_shuffle);
 #endif
+
+  // GGUF
+  //
+  // Unpacks weights in one of the block formats; float16 unless asked for
+  // another dtype.
+  ops.def(
+      "ggml_dequantize(Tensor W, int type, SymInt m, SymInt n, "
+      "ScalarType? dtype) -> Tensor");
+  ops.impl("ggml_dequantize", torch::kCPU, &ggml_dequantize_cpu);
+
+  // Multiplies packed weights with activations that are rounded to 8 bits.
+  ops.def(
+      "ggml_mul_mat_vec_a8(Tensor W, Tensor X, int type, SymInt row) "
+      "-> Tensor");
+  ops.impl("ggml_mul_mat_vec_a8", torch::kCPU, &ggml_mul_mat_vec_a8_cpu);
+
+  // Weights in one block of a format; the schema is that of the function.
+  ops.def("ggml_moe_get_block_size", &ggml_moe_get_block_size);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("ggml_dequantize", torch::kCUDA, &ggml_dequantize);
+  ops.impl("ggml_mul_mat_vec_a8", torch::kCUDA, &ggml_mul_mat_vec_a8);
+#endif
 }
 
 REGISTER_EXTENSION(TORCH_EXTENSION_NAME)

@@ -148,3 +148,18 @@ def gptq_gemm(
 
 def gptq_shuffle(weight: torch.Tensor, order: torch.Tensor, bits: int) -> None:
     torch.ops._C.gptq_shuffle(weight, order, bits)
+
+
+# gguf
+def ggml_dequantize(
+    weight: torch.Tensor, kind: int, rows: int, columns: int, dtype: torch.dtype | None = None
+) -> torch.Tensor:
+    return torch.ops._C.ggml_dequantize(weight, kind, rows, columns, dtype)
+
+
+def ggml_mul_mat_vec_a8(weight: torch.Tensor, x: torch.Tensor, kind: int, rows: int) -> torch.Tensor:
+    return torch.ops._C.ggml_mul_mat_vec_a8(weight, x, kind, rows)
+
+
+def ggml_moe_get_block_size(kind: int) -> int:
+    return torch.ops._C.ggml_moe_get_block_size(kind)
