@@ -20,11 +20,13 @@ sources = [
     "csrc/cpu/gptq.cpp",
     "csrc/cpu/hadamard.cpp",
     "csrc/cpu/layernorm.cpp",
+    "csrc/cpu/merge_attn_states.cpp",
     "csrc/cpu/w8a8.cpp",
 ]
 
 cuda_sources = [
     "csrc/activation_kernels.cu",
+    "csrc/attention/merge_attn_states_kernels.cu",
     "csrc/dsv3_fused_a_gemm_kernels.cu",
     "csrc/layernorm_kernels.cu",
     "csrc/quantization/allspark/allspark_kernels.cu",

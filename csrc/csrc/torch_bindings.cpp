@@ -218,6 +218,26 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
   ops.impl("ggml_dequantize", torch::kCUDA, &ggml_dequantize);
   ops.impl("ggml_mul_mat_vec_a8", torch::kCUDA, &ggml_mul_mat_vec_a8);
 #endif
+
+  // Attention
+  //
+  // Merges the results of attention over two parts of a sequence, with the
+  // weights that their log-sum-exps say.
+  ops.def(
+      "merge_attn_states("
+      "    Tensor! output,"
+      "    Tensor!? output_lse,"
+      "    Tensor prefix_output,"
+      "    Tensor prefix_lse,"
+      "    Tensor suffix_output,"
+      "    Tensor suffix_lse,"
+      "    int!? prefill_tokens_with_context,"
+      "    Tensor? output_scale=None) -> ()");
+  ops.impl("merge_attn_states", torch::kCPU, &merge_attn_states_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("merge_attn_states", torch::kCUDA, &merge_attn_states);
+#endif
 }
 
 REGISTER_EXTENSION(TORCH_EXTENSION_NAME)

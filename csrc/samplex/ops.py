@@ -163,3 +163,26 @@ def ggml_mul_mat_vec_a8(weight: torch.Tensor, x: torch.Tensor, kind: int, rows: 
 
 def ggml_moe_get_block_size(kind: int) -> int:
     return torch.ops._C.ggml_moe_get_block_size(kind)
+
+
+# attention
+def merge_attn_states(
+    output: torch.Tensor,
+    prefix_output: torch.Tensor,
+    prefix_lse: torch.Tensor,
+    suffix_output: torch.Tensor,
+    suffix_lse: torch.Tensor,
+    output_lse: torch.Tensor | None = None,
+    prefill_tokens_with_context: int | None = None,
+    output_scale: torch.Tensor | None = None,
+) -> None:
+    torch.ops._C.merge_attn_states(
+        output,
+        output_lse,
+        prefix_output,
+        prefix_lse,
+        suffix_output,
+        suffix_lse,
+        prefill_tokens_with_context,
+        output_scale,
+    )
