@@ -34,8 +34,8 @@ cuda_sources = [
     "csrc/quantization/gguf/gguf_kernels.cu",
     "csrc/quantization/gptq/gptq_kernels.cu",
     "csrc/quantization/hadamard/hadamard_kernels.cu",
-    "csrc/quantization/w8a8/fp8_quant_kernels.cu",
-    "csrc/quantization/w8a8/int8_quant_kernels.cu",
+    "csrc/quantization/w8a8/w8a8_fp8_kernels.cu",
+    "csrc/quantization/w8a8/w8a8_int8_kernels.cu",
 ]
 
 extra_compile_args = {"cxx": ["-O3"], "nvcc": ["-O3"]}
