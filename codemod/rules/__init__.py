@@ -9,6 +9,7 @@ from codemod.rules import (
     dispatch,
     factories,
     generic,
+    indexing,
     methods,
     operators,
     pointers,
@@ -17,6 +18,6 @@ from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
 
 __all__ = [
-    "RULES", "checks", "device", "dispatch", "factories", "generic", "methods", "operators", "pointers",
+    "RULES", "checks", "device", "dispatch", "factories", "generic", "indexing", "methods", "operators", "pointers",
     "rewrite_declaration", "rewrite_text",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ class SiteKind(str, Enum):
     METHOD = "method"  # .view(, ->data_ptr<T>(
     INCLUDE = "include"
     BARE = "bare"  # an unqualified name found by argument-dependent lookup: device_of(x), toString(dtype)
+    USING = "using"  # using namespace at;
     OPERATOR = "operator"  # t[i], a + b on tensors
 
 
@@ -157,5 +158,7 @@ class Context:
             assert isinstance(entry, Entry)
             more.setdefault("includes", (entry.include,) if entry.include else ())
             more.setdefault("confidence", Confidence(entry.confidence))
+            if entry.helper:
+                more.setdefault("helpers", (entry.helper,))
         more.pop("entry", None)
         return Rewrite(span, parts, rule, **more)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from codemod.rules.operators import operator_sites, operators
 from codemod.rules.rewrite import Rewrite, flatten, nest
 from codemod.rules.shared import ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
+from codemod.rules.unqualified import unqualified_sites, using_namespace
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ def rewrite_document(
     document = context.document
     sites = [*find_sites(document, context.surface, context.project.dispatch.keys(), context.project.macros)]
     sites += operator_sites(document, context.project.finder)
+    found = {site.span for site in sites}
+    hidden = unqualified_sites(document, context.surface, context.project.finder, context.project.functions)
+    sites += [site for site in hidden if site.span not in found]
     wanted = [site for site in sites if _wanted(site, skip, only)]
     outcomes = [(site, _outcome(site, context)) for site in wanted]
     if judge is not None:
@@ -77,6 +81,8 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
         return Allowed("compiled in the legacy build alone")
     if site.kind is SiteKind.INCLUDE:
         return Allowed("includes are written once, at the end")
+    if site.kind is SiteKind.USING:
+        return using_namespace(site, context)
     if site.kind is SiteKind.OPERATOR:
         return operators(site, context)
     if site.kind is SiteKind.MACRO and site.name in context.project.dispatch:

@@ -35,13 +35,6 @@ page("TSA104", "Free helpers of at:: and c10:: get their stable name.")
 page("TSA190", "What only libtorch itself can do has no stable form.", confidence=Confidence.MANUAL)
 page("TSA131", "The dispatcher cannot take this op's arguments.", confidence=Confidence.MANUAL)
 page(
-    "TSA132",
-    "Indexing helpers become select, narrow or a call through the dispatcher.",
-    "torch::indexing has no stable form. Say with torch::stable::select and narrow which part is meant, or call slice and\n"
-    "index through the dispatcher.",
-    confidence=Confidence.MANUAL,
-)
-page(
     "TSA205",
     "CUDA status checks become STD_CUDA_CHECK and STD_CUDA_KERNEL_LAUNCH_CHECK.",
     examples=(
@@ -91,6 +84,8 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
             return None
     if entry.form == "rename":
         return context.replace(site, entry.stable, entry.rule, entry=entry)
+    if entry.form == "same" and entry.helper:
+        return context.replace(site, site.name, entry.rule, entry=entry)
     if entry.form == "same":
         return Allowed("the same on both sides")
     if entry.form == "none":

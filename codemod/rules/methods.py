@@ -67,7 +67,9 @@ class MethodCall:
         assert self.receiver is not None
         span = self.fragment.span(self.receiver)
         if not self.through_pointer:
-            return (span,)
+            bare = self.receiver.type == "parenthesized_expression" and self.receiver.named_child_count == 1
+            inner = self.receiver.named_children[0] if bare else self.receiver
+            return (span if inner.type in ("comma_expression", "identifier") else self.fragment.span(inner),)
         simple = self.receiver.type in ("identifier", "field_expression", "call_expression", "subscript_expression")
         return (b"*", span) if simple else (b"*(", span, b")")
 
@@ -300,8 +302,24 @@ def predicates(site: Site, context: Context) -> Outcome | None:
     call = MethodCall(site, context)
     if not call.is_complete or call.node is None:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    if site.name == "is_contiguous":
+        return _contiguity(site, context, call)
     text = entry.stable.replace(".device()", "") if kind.name == "Device" else entry.stable
     return _expression_of(context, call, text, entry)
+
+
+def _contiguity(site: Site, context: Context, call: MethodCall) -> Outcome:
+    """`is_contiguous()`, which takes no memory format any more."""
+    entry = site.entry
+    assert entry is not None
+    if not call.arguments:
+        return Allowed("the same on both sides")
+    wanted = text_of(call.arguments[0]).rpartition("::")[2]
+    if wanted == "Contiguous":
+        return context.rewrite(call.fragment.span(call.argument_list), (b"()",), entry.rule)  # type: ignore[arg-type]
+    if wanted in ("ChannelsLast", "ChannelsLast3d"):
+        return _expression_of(context, call, "is_channels_last({t})", entry)
+    return context.diagnose(site, entry.rule, "is_contiguous() with a memory format has no stable form", entry.note)
 
 
 def _expression_of(context: Context, call: MethodCall, text: str, entry: Entry) -> Outcome:
@@ -310,11 +328,15 @@ def _expression_of(context: Context, call: MethodCall, text: str, entry: Entry) 
     assert call.receiver is not None
     receiver = call.fragment.span(call.receiver)
     sign = b"->" if call.through_pointer else b"."
-    pieces = text.replace("{t}.", "{t}").split("{t}")
+    pieces = text.split("{t}")
     parts: list[Part] = [pieces[0].encode()]
     for place, piece in enumerate(pieces[1:]):
-        parts += [receiver if place == 0 else Copy(receiver), sign + piece.encode()]
-    if _binds_tighter(call.node):
+        named: Part = receiver if place == 0 else Copy(receiver)
+        if piece.startswith("."):
+            parts += [named, sign + piece[1:].encode()]
+        else:
+            parts += [b"*" if call.through_pointer else b"", named, piece.encode()]
+    if not pieces[0] and _binds_tighter(call.node):
         parts = [b"(", *parts, b")"]
     return context.rewrite(call.span, tuple(parts), entry.rule, entry=entry)
 

@@ -18,6 +18,9 @@ from codemod.source.document import Document, Fragment
 from codemod.source.scopes import TypeFinder
 
 _TENSOR_NAME = re.compile(rb"\bTensor\b(?:\s*const\b)?[\s&*>]*\b([A-Za-z_]\w*)\b|\bauto\b[\s&*]*([A-Za-z_]\w*)\s*=")
+# CUTLASS has a class template of the same name, which its code writes without its namespace.
+_CUTE = re.compile(rb"\busing\s+namespace\s+cute\b|\bcute::")
+_TENSOR_OF_TORCH = re.compile(_TENSOR_NAME.pattern.replace(rb"\bTensor\b", rb"\b(?:at|torch|c10)::Tensor\b", 1))
 # What may stand behind or before the name of a tensor that is an operand, or the receiver or argument of one.
 _AFTER = re.compile(rb"\s*(?:\)\s*)*(?:\[|\.|->|[-+*/%^]|[=!<>]=?|&(?!&)|\|(?!\|))")
 _BEFORE = re.compile(rb"(?:[-+*/%^~&|=]|[!<>]=?)\s*(?:\(\s*)?$")
@@ -31,7 +34,8 @@ _GOES_ON = frozenset({
 def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
     """Subscripts and binary operators with a tensor operand, found from the names of tensors."""
     yield from _elements(document, finder)
-    names = {name for match in _TENSOR_NAME.finditer(document.code) for name in match.groups() if name}
+    pattern = _TENSOR_OF_TORCH if _CUTE.search(document.code) else _TENSOR_NAME
+    names = {name for match in pattern.finditer(document.code) for name in match.groups() if name}
     if not names:
         return
     wanted = re.compile(rb"(?<![\w.>:])(?:" + b"|".join(sorted(map(re.escape, names))) + rb")\b")

@@ -99,6 +99,9 @@ def _macros(
         strange = (
             entry is None and name.startswith(_UNSTABLE_PREFIX) and name not in defined and name not in known_macros
         )
+        own = name in defined or name in known_macros
+        if own and entry is not None and (entry.form == "none" or entry.helper):
+            continue  # the project's, under the same name
         if not (known or name in project or strange or entry is not None):
             continue
         if _is_directive_name(document.code, match.start()):
@@ -118,7 +121,7 @@ def _methods(document: Document, surface: Surface) -> Iterator[Site]:
     for match in _METHOD.finditer(document.code):
         name = match.group("name").decode()
         entry = surface.method(name)
-        if entry is not None and entry.form != "same":
+        if entry is not None and (entry.form != "same" or entry.helper):
             yield Site(Span(*match.span("name")), name, SiteKind.METHOD, entry)
 
 

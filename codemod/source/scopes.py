@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tree_sitter import Node
 
@@ -24,6 +24,13 @@ _DEPTH = 24
 _FALLBACK = re.compile(
     rb"(?P<type>\b(?:const\s+)?(?:(?:torch|at|c10|std)::)+(?:stable::)?(?:optional\s*<[^;{}]*?>|Tensor))"
     rb"(?:\s+const)?\s*[&*]*\s*\b(?P<name>[A-Za-z_]\w*)\b"
+)
+_DTYPE = re.compile(
+    r"k(?:Bool|Byte|Char|Short|Int|Long|U?Int(?:8|16|32|64)|Half|BFloat16|Float|Double|Float(?:16|32|64)|Float8_\w+)"
+)
+# An alias of something with a tensor, a dtype or a device in it: other types are of no interest to the rules.
+_ALIAS = re.compile(
+    rb"\busing\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<type>[^;{}=()]*\b(?:Tensor|ScalarType|Device|IntArrayRef|TensorOptions)\b[^;{}=()]*);"
 )
 
 
@@ -42,6 +49,7 @@ class TypeFinder:
     documents: Sequence[Document]
     returns: KnownReturns
     _scopes: dict[tuple[int, int], dict[str, list[Declared]]] = field(default_factory=dict)
+    _aliases: Mapping[str, CppType] | None = None
     _members: Mapping[str, dict[str, str]] | None = None
 
     def type_of(self, node: Node, fragment: Fragment, document: Document, depth: int = 0) -> CppType:
@@ -94,7 +102,7 @@ class TypeFinder:
         return self._scopes[key]
 
     def _declared_type(self, declared: Declared, fragment: Fragment, document: Document, depth: int) -> CppType:
-        written = parse_type(declared.type_text)
+        written = self._resolved(parse_type(declared.type_text))
         if written.name != "auto" and declared.index is None:
             return written
         if declared.value is None:
@@ -106,6 +114,21 @@ class TypeFinder:
             arguments = value.arguments
             return arguments[declared.index] if declared.index < len(arguments) else UNKNOWN
         return value
+
+    def _resolved(self, written: CppType) -> CppType:
+        """A type behind the name that a `using T = at::Tensor;` gave it."""
+        if self._aliases is None:
+            self._aliases = {
+                match.group("name").decode(): parse_type(match.group("type").decode())
+                for document in self.documents
+                for match in _ALIAS.finditer(document.code)
+            }
+        meant = self._aliases.get(written.name)
+        if meant is not None:
+            return replace(meant, pointers=meant.pointers + written.pointers, const=meant.const or written.const)
+        if written.arguments and self._aliases:
+            return replace(written, arguments=tuple(self._resolved(argument) for argument in written.arguments))
+        return written
 
     def _fallback(self, name: str, document: Document, before: int) -> CppType:
         """In code the grammar cannot follow: the last `Tensor NAME` that was written before the place."""
@@ -158,7 +181,8 @@ class TypeFinder:
     # expressions -----------------------------------------------------------------------------------------------------
 
     def _identifier(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
-        return self.type_of_name(text_of(node), node, fragment, document, depth)
+        found = self.type_of_name(text_of(node), node, fragment, document, depth)
+        return found if found.is_known else _constant(text_of(node))
 
     def _call_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         callee = node.child_by_field_name("function")
@@ -190,7 +214,25 @@ class TypeFinder:
             return as_type
         if re.fullmatch(r"[A-Za-z_]\w*", name):
             local = self.type_of_name(name, callee, fragment, document, depth)
-            return local if not local.is_known else UNKNOWN
+            return (
+                local
+                if not local.is_known and local.name
+                else self._lambda_result(name, callee, fragment, document, depth)
+            )
+        return UNKNOWN
+
+    def _lambda_result(self, name: str, callee: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        """What a call of the lambda in the variable `name` returns: as written behind `->`, or by its first return."""
+        value = self.value_of(name, callee, fragment)
+        if value is None or value.type != "lambda_expression":
+            return UNKNOWN
+        declarator, body = value.child_by_field_name("declarator"), value.child_by_field_name("body")
+        for child in declarator.named_children if declarator is not None else ():
+            if child.type == "trailing_return_type":
+                return parse_type(text_of(child).removeprefix("->"))
+        for statement in body.named_children if body is not None else ():
+            if statement.type == "return_statement" and statement.named_children:
+                return self.type_of(statement.named_children[0], fragment, document, depth)
         return UNKNOWN
 
     def _method_call(self, node: Node, callee: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
@@ -316,7 +358,14 @@ class TypeFinder:
         text = text_of(node)
         if re.match(r"(?:torch|at|c10)::(?:headeronly::)?(?:ScalarType::\w+|k[A-Z]\w*)$", text):
             return CppType("Device" if text.endswith(("kCUDA", "kCPU")) else "ScalarType")
-        return UNKNOWN
+        return CppType("ScalarType") if re.match(r"ScalarType::\w+$", text) else UNKNOWN
+
+
+def _constant(name: str) -> CppType:
+    """The type of `kInt` and `kCUDA`, which a using-directive made visible."""
+    if name in ("kCUDA", "kCPU"):
+        return CppType("Device")
+    return CppType("ScalarType") if _DTYPE.fullmatch(name) else UNKNOWN
 
 
 def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:

@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from codemod.surface.snippet import all_snippets
 from codemod.surface.table import KINDS, Entry, TableError
 from codemod.surface.versions import parse_version
 
@@ -126,6 +127,8 @@ def _check_values(entry: Entry) -> None:
             parse_version(version)
         except ValueError as error:
             raise TableError(f"{entry.id}: {error}") from error
+    if entry.helper and entry.helper not in all_snippets():
+        refuse(f"no C++ helper {entry.helper!r}")
     if entry.form in ("rename", "free", "dispatcher", "replace") and not entry.stable:
         refuse(f"{entry.form} without a stable form")
     if entry.form == "none" and not entry.note:

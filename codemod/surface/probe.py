@@ -106,7 +106,7 @@ def _lines(entry: Entry, number: int = 0) -> Iterator[str]:
             yield f"#if !__has_include(<{header}>)\n#error no such header\n#endif"
     if not entry.stable or entry.device_only or entry.form in ("replace", "drop", "dispatcher", "none"):
         return
-    if entry.stable in all_snippets():
+    if entry.stable in all_snippets() or (entry.helper and entry.form != "same"):
         return
     if entry.kind in ("macro", "dispatch"):
         for name in entry.legacy if entry.form == "same" else [entry.stable]:

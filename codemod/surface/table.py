@@ -50,6 +50,7 @@ class Entry:
     returns: str = ""  # "Tensor", "int64_t", "tuple<Tensor,Tensor>" ...; empty where unknown
     mutates: bool = False  # the receiver or first argument must be a non-const lvalue
     arity: tuple[int, int] | None = None  # fewest and most arguments (less the receiver) `stable` takes; None for any
+    helper: str = ""  # the snippet that defines `stable`
     device_only: bool = False  # exists under nvcc and hipcc alone
 
 

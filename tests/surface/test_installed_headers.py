@@ -24,7 +24,8 @@ def test_every_stable_name_is_there_from_its_floor_on(torch_include: Path, compi
 
 def test_most_rows_can_be_probed() -> None:
     table = load_surface().table
-    stable = [entry for entry in table if entry.form in ("rename", "free", "same") and entry.kind != "include"]
+    own = [entry for entry in table if not entry.helper]  # a snippet defines what the others are renamed to
+    stable = [entry for entry in own if entry.form in ("rename", "free", "same") and entry.kind != "include"]
     assert len(probed(stable)) > 0.9 * len(stable)
 
 

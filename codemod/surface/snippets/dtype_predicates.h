@@ -30,7 +30,7 @@ inline bool is_complex_type(torch::headeronly::ScalarType dtype) {
 }
 
 inline bool is_integral_type(torch::headeronly::ScalarType dtype,
-                             bool include_bool) {
+                             bool include_bool = false) {
   using torch::headeronly::ScalarType;
   switch (dtype) {
     case ScalarType::Byte:

@@ -1,0 +1,104 @@
+"""Names that `using namespace at;`, or standing inside of `namespace at { ... }`, makes visible without their namespace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator
+
+from codemod.model import Span
+from codemod.rules.calls import closing_parenthesis
+from codemod.rules.context import Context, Outcome, Site, SiteKind
+from codemod.source.document import Document
+from codemod.source.scopes import TypeFinder
+from codemod.surface.table import Entry, Surface
+
+_USING = re.compile(rb"\busing\s+namespace\s+(?:::\s*)?(?P<space>torch|at|c10)\s*;")
+_INSIDE = re.compile(rb"\bnamespace\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
+_WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?!\s*::)")
+_OWN = re.compile(
+    rb"\b(?:struct|class|enum|union|typename|using|namespace|concept|define)\s+(?:class\s+)?([A-Za-z_]\w*)"
+)
+_TENSORS = ("Tensor", "TensorList")
+
+
+def unqualified_sites(
+    document: Document, surface: Surface, finder: TypeFinder, functions: Container[str]
+) -> Iterator[Site]:
+    """The names of torch, at and c10 that the document uses without saying so.
+
+    A type or a constant counts where the document declares none of that name; a function where it is called with a
+    tensor, or makes one, and no function of the project has its name.
+    """
+    code = document.code
+    regions = list(_regions(code))
+    for match in _USING.finditer(code):
+        yield Site(Span(*match.span()), match.group().decode(), SiteKind.USING)
+    if not regions:
+        return
+    own = set(_OWN.findall(code))
+    known: dict[tuple[str, bytes], Entry | None] = {}
+    for match in _WORD.finditer(code, min(start for start, _, _ in regions)):
+        word = match.group()
+        if word in own or word.decode() in functions:
+            continue
+        for start, end, space in regions:
+            if not start <= match.start() < end:
+                continue
+            key = (space, word)
+            if key not in known:
+                known[key] = surface.name(f"{space}::{word.decode()}")
+            entry = known[key]
+            if entry is not None and _is_meant(entry, match, document, finder):
+                yield Site(Span(*match.span()), f"{space}::{word.decode()}", SiteKind.NAME, entry)
+                break
+
+
+def _regions(code: bytes) -> Iterator[tuple[int, int, str]]:
+    """Where the names of a namespace are visible: start, end, namespace."""
+    for match in _USING.finditer(code):
+        yield match.end(), len(code), match.group("space").decode()
+    for match in _INSIDE.finditer(code):
+        end = closing_parenthesis(code, match.end())
+        yield match.end(), end if end >= 0 else len(code), match.group("space").decode()
+
+
+def _is_meant(entry: Entry, match: re.Match[bytes], document: Document, finder: TypeFinder) -> bool:
+    code = document.code
+    line = code[code.rfind(b"\n", 0, match.start()) + 1 : match.start()].lstrip()
+    if line.startswith((b"#", b"using ")):
+        return False
+    if entry.form in ("none", "same") or any("*" in spelling for spelling in entry.legacy):
+        return False
+    if entry.kind in ("type", "constant"):
+        return True
+    if not re.match(rb"\s*\(", code[match.end() : match.end() + 8]):
+        return False
+    return entry.rule in ("TSA120", "TSA121", "TSA104") or _takes_a_tensor(match, document, finder)
+
+
+def _takes_a_tensor(match: re.Match[bytes], document: Document, finder: TypeFinder) -> bool:
+    fragment = document.fragment_at(match.start())
+    node = fragment.node_at(Span(*match.span()))
+    while node is not None and node.type != "call_expression":
+        if node.type in ("argument_list", "compound_statement"):
+            return False
+        node = node.parent
+    arguments = node.child_by_field_name("arguments") if node is not None else None
+    if arguments is None:
+        return False
+    for argument in arguments.named_children:
+        given = argument.named_children[:1] if argument.type == "initializer_list" else [argument]
+        for one in given:
+            kind = finder.type_of(one, fragment, document)
+            inner = kind.inner.name if kind.inner is not None else ""
+            if kind.is_tensor or kind.name in _TENSORS or inner in _TENSORS:
+                return True
+    return False
+
+
+def using_namespace(site: Site, context: Context) -> Outcome:
+    """`using namespace at;` goes: what it made short is spelled out."""
+    data = context.document.data
+    start, end = data.rfind(b"\n", 0, site.span.start) + 1, data.find(b"\n", site.span.end)
+    alone = end >= 0 and not data[start : site.span.start].strip() and not data[site.span.end : end].strip()
+    return context.rewrite(Span(start, end + 1) if alone else site.span, (), "TSA101")

@@ -1,0 +1,57 @@
+"""Unstable names that do not look like it: using-directives, namespaces, aliases, lambdas."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules.rewriting import rewritten
+
+STABLE = "torch::stable::Tensor"
+CASES = {
+    "a using-directive": (
+        "using namespace at;\nTensor f(const Tensor& a) { return zeros({2}, kInt); }\n",
+        f"{STABLE} f(const {STABLE}& a) {{ return torch::stable::full({{2}}, 0, torch::headeronly::ScalarType::Int); }}\n",
+    ),
+    "functions of a tensor, and others of the same name": (
+        "using namespace torch;\nauto f(const Tensor& a, float b) { return max(b, 2.f) + exp(a).numel(); }\n",
+        f"auto f(const {STABLE}& a, float b) {{ return max(b, 2.f) + stable_aten::exp(a).numel(); }}\n",
+    ),
+    "a function of the project under a name of torch": (
+        "using namespace at;\nvoid exp(const Tensor& a);\nvoid f(const Tensor& a) { exp(a); }\n",
+        f"void exp(const {STABLE}& a);\nvoid f(const {STABLE}& a) {{ exp(a); }}\n",
+    ),
+    "inside of the namespace": (
+        "namespace at { Tensor f(const Tensor& a) { return a.contiguous(); } }\n",
+        f"namespace at {{ {STABLE} f(const {STABLE}& a) {{ return torch::stable::contiguous(a); }} }}\n",
+    ),
+    "a type of the project under a name of torch": (
+        "using namespace at;\nstruct Layout { int n; };\nint f(Layout l) { return l.n; }\n",
+        "struct Layout { int n; };\nint f(Layout l) { return l.n; }\n",
+    ),
+    "an alias": (
+        "using Matrix = at::Tensor;\nMatrix f(Matrix a, std::vector<Matrix> v) { return v[0].contiguous(); }\n",
+        f"using Matrix = {STABLE};\nMatrix f(Matrix a, std::vector<Matrix> v) {{ return torch::stable::contiguous(v[0]); }}\n",
+    ),
+    "the result of a lambda, written": (
+        "void f(at::Tensor a) { auto g = [&](int i) -> at::Tensor { return a; }; auto b = g(1).contiguous(); }\n",
+        f"void f({STABLE} a) {{ auto g = [&](int i) -> {STABLE} {{ return a; }}; auto b = torch::stable::contiguous(g(1)); }}\n",
+    ),
+    "the result of a lambda, read off its return": (
+        "void f(at::Tensor a) { auto g = [&](int i) { return a; }; auto b = g(1).contiguous(); }\n",
+        f"void f({STABLE} a) {{ auto g = [&](int i) {{ return a; }}; auto b = torch::stable::contiguous(g(1)); }}\n",
+    ),
+    "a condition": (
+        "void f(at::Tensor a, bool c) { auto b = (c ? a.contiguous() : a).view({-1}); }\n",
+        f"void f({STABLE} a, bool c) {{ auto b = torch::stable::view(c ? torch::stable::contiguous(a) : a, {{-1}}); }}\n",
+    ),
+    "a structured binding": (
+        "void f(at::Tensor a) { auto [v, i] = at::sort(a, 0, true); auto b = i.contiguous(); }\n",
+        f"void f({STABLE} a) {{ auto [v, i] = torch::stable::sort(a, 0, true); auto b = torch::stable::contiguous(i); }}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_before_becomes_after(name: str) -> None:
+    before, after = CASES[name]
+    assert rewritten(before) == after
