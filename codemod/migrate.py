@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from codemod.bindings.inventory import compare_inventories, inventory
 from codemod.bindings.plan import plan_bindings
 from codemod.buildfiles.plan import plan_build
 from codemod.config import Config
@@ -27,6 +28,7 @@ from codemod.model import (
 from codemod.project import make_project
 from codemod.relocate import Relocation
 from codemod.repository.layout import Group, Layout
+from codemod.repository.notes import notes_on
 from codemod.repository.snapshot import Snapshot
 from codemod.rules.dispatch_macros import OTHER_DTYPES
 from codemod.rules.snippets import DEFAULT_TARGET
@@ -55,6 +57,7 @@ def plan_migration(
     files = (*group.files, *group.migrated)
     if not files:
         return Plan(group.name, options.target)
+    layout = layout.for_units(group.units or group.migrated)
     options = replace(options, target=options.target or DEFAULT_TARGET)
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
     moves = (
@@ -85,7 +88,17 @@ def plan_migration(
         if f"dispatch:{name}" in roles
     )
     counts = {path: one.sites for path, one in rewritten.items()}
-    return replace(plan, diagnostics=(*plan.diagnostics, *clashes), sites=counts)
+    notes = (*notes_on(group), *_inventory_changes(snapshot, layout, plan))
+    return replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes), sites=counts)
+
+
+def _inventory_changes(snapshot: Snapshot, layout: Layout, plan: Plan) -> tuple[Diagnostic, ...]:
+    """What the plan would do to the operators: lose one, rename one, give one another schema or key."""
+    after = {file.new_path: file.after for file in plan.files if file.new_path is not None and file.after is not None}
+    gone = {file.old_path for file in plan.files} - set(after)
+    tree = snapshot.with_overlay(after)
+    left = replace(tree, files=tuple(path for path in tree.files if path not in gone))
+    return compare_inventories(inventory(snapshot, layout), inventory(left, layout))
 
 
 def _with_migrated(group: Group) -> Group:

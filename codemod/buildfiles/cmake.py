@@ -57,7 +57,8 @@ def plan_cmake(
     in_stable = {flow.path for definition in stable for flow in project.flows(definition)}
     owned = _owners(run, [d for d in project.definitions if d not in stable], in_stable)
     for definition, flows in owned.items():
-        partner = _partner(definition, stable, owned)
+        taken = {library.stable_name for library in layout.libraries} - {layout.stable_library}
+        partner = _partner(definition, [other for other in stable if other.name not in taken], owned)
         site = find_site(project, partner) if partner else None
         if partner is None:
             new = [path for path in created if path not in in_stable]
