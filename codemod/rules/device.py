@@ -201,6 +201,12 @@ def stream(site: Site, context: Context) -> Outcome | None:
     if entry.kind == "type":
         if last in ("CUDAStream", "HIPStream"):
             return context.replace(site, "cudaStream_t", entry.rule, entry=entry)
+        if last == "CUDAStreamGuard" and (argument := _guard_argument(site, context)) is not None:
+            place = context.fragment(site).span(argument)
+            index = b", torch::stable::accelerator::getCurrentDeviceIndex()"
+            also = context.rewrite(place, (place, index), entry.rule, includes=("torch/csrc/stable/accelerator.h",))
+            extra = {"also": (also,), "confidence": Confidence.REVIEW, "helpers": ("cuda_stream_guard",)}
+            return context.replace(site, "CudaStreamGuard", entry.rule, **extra)
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     node = context.call(site)
     fragment = context.fragment(site)

@@ -52,7 +52,10 @@ def factories(site: Site, context: Context) -> Outcome | None:
     arguments = node.child_by_field_name("arguments")
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
     name = site.name.rpartition("::")[2]
-    maker = _MAKERS.get(name)
+    given, dense = _without_format(given, fragment, context)
+    maker = _MAKERS.get(name) if dense is not None else None
+    if dense and name in ("empty_like", "ones_like", "full_like"):
+        maker = _dense_like
     made = maker(name, node, given, fragment, context) if maker is not None else None
     if made is None:
         return context.diagnose(site, entry.rule, f"cannot take the arguments of {site.name} apart", entry.note)
@@ -61,6 +64,34 @@ def factories(site: Site, context: Context) -> Outcome | None:
     confidence = Confidence.SAFE if sure else Confidence.REVIEW
     extra = {"includes": (entry.include,), "confidence": confidence, "helpers": helpers}
     return context.rewrite(fragment.span(node), parts, entry.rule, **extra)
+
+
+def _without_format(given: list[Node], fragment: Fragment, context: Context) -> tuple[list[Node], bool | None]:
+    """The arguments less a memory format at their end, and whether that asks for contiguous memory; None: another one.
+
+    To preserve the format, and for new sizes to be contiguous, is what the stable factories do by themselves.
+    """
+    space, _, last = text_of(given[-1]).rpartition("::") if given else ("", "", "")
+    if not space.endswith("MemoryFormat") and last != "LEGACY_CONTIGUOUS_MEMORY_FORMAT":
+        return given, False
+    if last == "Preserve":
+        return given[:-1], False
+    return given[:-1], True if last in ("Contiguous", "LEGACY_CONTIGUOUS_MEMORY_FORMAT") else None
+
+
+def _dense_like(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    """`empty_like(x, options, MemoryFormat::Contiguous)` and its kin: a new tensor of the sizes of `x`."""
+    place = 2 if name == "full_like" else 1
+    options = _options(given, place, fragment, context, node) if len(given) >= place else None
+    if options is None:
+        return None
+    tensor = fragment.span(given[0])
+    tail = () if options.only_like and text_of(given[place]).startswith(f"{text_of(given[0])}.") else _tail(options)
+    made: tuple[Part, ...] = (b"torch::stable::new_empty(", tensor, b", ", Copy(tensor), b".sizes()", *tail, b")")
+    if name == "empty_like":
+        return (made, ())
+    value: Part = fragment.span(given[1]) if name == "full_like" else b"1"
+    return ((b"torch::stable::fill_(", *made, b", ", value, b")"), ())
 
 
 Made = tuple[tuple[Part, ...], tuple[str, ...]]
@@ -135,10 +166,6 @@ def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context:
         return None
     tensor = fragment.span(given[0])
     place = 2 if name == "full_like" else 1
-    if len(given) == place + 2 and text_of(given[-1]).rpartition("::")[2] in ("Contiguous", "Preserve"):
-        if name == "empty_like" and text_of(given[-1]).endswith("Contiguous") and text_of(given[1]) == "{}":
-            return ((b"torch::stable::new_empty(", tensor, b", ", Copy(tensor), b".sizes())"), ())
-        given = given[:-1] if text_of(given[-1]).endswith("Preserve") else given
     options = _options(given, place, fragment, context, node)
     if options is None:
         return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from codemod.codes import Example
-from codemod.model import Confidence, Diagnostic, Severity
+from codemod.model import Confidence, Diagnostic, Severity, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.registry import HANDLERS, page
+from codemod.source.brackets import closing_angle
+from codemod.source.types import split_arguments
 from codemod.surface.table import Entry
 
 page(
@@ -90,11 +92,26 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
         return Allowed("the same on both sides")
     if entry.form == "none":
         return no_stable_form(site, context, entry)
+    if "SmallVector" in site.name:
+        return _vector(site, context, entry)
     if entry.form in ("free", "dispatcher"):
         from codemod.rules.methods import free_function
 
         return free_function(site, context, entry)
     return context.diagnose(site, entry.rule or "TSA900", f"{site.name} needs a rule of its own", entry.note)
+
+
+def _vector(site: Site, context: Context, entry: Entry) -> Outcome:
+    """`c10::SmallVector<int64_t, 4>` -> `std::vector<int64_t>`: the inline size goes."""
+    code = context.document.code
+    opens = code[site.span.end : site.span.end + 1] == b"<"
+    closing = closing_angle(code, site.span.end) if opens else -1
+    given = split_arguments(code[site.span.end + 1 : closing].decode()) if closing >= 0 else ()
+    if not given:
+        return context.diagnose(site, entry.rule, f"{site.name} without its arguments", entry.note)
+    size = Span(site.span.end + 1 + len(given[0].encode()), closing)
+    also = (context.rewrite(size, (), entry.rule),) if len(size) else ()
+    return context.replace(site, "std::vector", entry.rule, entry=entry, also=also)
 
 
 def no_stable_form(site: Site, context: Context, entry: Entry) -> Diagnostic:

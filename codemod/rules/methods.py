@@ -575,6 +575,8 @@ def _accessor_type(site: Site, context: Context, entry: Entry) -> Outcome:
     from codemod.source.brackets import closing_angle
 
     closing = closing_angle(code, opening)
+    if closing < 0:
+        return context.diagnose(site, entry.rule, f"{site.name} without its arguments", entry.note)
     inside = split_arguments(code[opening + 1 : closing].decode())
     traits = "" if len(inside) > 2 else ", torch::headeronly::DefaultPtrTraits"
     name = entry.stable.partition("<")[0]

@@ -93,7 +93,7 @@ class _Reader:
         arguments = arguments_of(node)
         if receiver is None:
             return None
-        if method == "options" and not arguments:
+        if method in ("options", "type") and not arguments:  # type() stands for options() where those are taken
             arrow = any(child.type == "->" for child in callee.children)
             return Options(like=(b"(*", self._part(receiver), b")") if arrow else (self._part(receiver),))
         if method in ("scalar_type", "device", "dtype") and not arguments:

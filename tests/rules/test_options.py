@@ -80,3 +80,31 @@ def test_an_assignment_that_may_not_have_run_is_not_followed() -> None:
         "  auto x = torch::empty({2}, o);\n}\n"
     )
     assert rewrite(text)[1].diagnostics
+
+
+FORMATS = {
+    "contiguous, like another": (
+        "  auto x = at::empty_like(a, at::MemoryFormat::Contiguous);\n",
+        "  auto x = torch::stable::new_empty(a, a.sizes());\n",
+    ),
+    "contiguous, with options": (
+        "  auto x = at::ones_like(a, a.options(), at::MemoryFormat::Contiguous);\n",
+        "  auto x = torch::stable::fill_(torch::stable::new_empty(a, a.sizes()), 1);\n",
+    ),
+    "preserved": (
+        "  auto x = at::empty_like(a, at::MemoryFormat::Preserve);\n",
+        "  auto x = torch::stable::empty_like(a);\n",
+    ),
+    "type() as options": ("  auto x = at::empty({2}, a.type());\n", "  auto x = torch::stable::new_empty(a, {2});\n"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_memory_formats(name: str) -> None:
+    before, after = FORMATS[name]
+    assert rewritten(HEAD + before + "}\n") == AFTER + after + "}\n"
+
+
+def test_another_memory_format_is_a_diagnostic() -> None:
+    _, found = rewrite(HEAD + "  auto x = at::empty_like(a, at::MemoryFormat::ChannelsLast);\n}\n")
+    assert [d.code for d in found.diagnostics] == ["TSA120"]
