@@ -1,0 +1,72 @@
+"""CMake configures the migrated sample, and ninja builds its stable library, which serves the operators."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.buildfiles.evaluation import find_cmake
+from tests.conftest import Run
+
+pytestmark = [pytest.mark.compile, pytest.mark.torch]
+LIBRARY = "_C_stable_libtorch"
+USE = """
+import sys, torch
+torch.ops.load_library(sys.argv[1])
+x = torch.randn(3, 8)
+out = torch.empty(3, 4)
+torch.ops._C.silu_and_mul(out, x)
+torch.testing.assert_close(out, torch.nn.functional.silu(x[:, :4]) * x[:, 4:])
+"""
+
+
+def configure(source: Path, build: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    ninja = shutil.which("ninja", path=str(Path(sys.executable).parent)) or shutil.which("ninja")
+    if ninja is None:
+        pytest.skip("ninja is needed")
+    command = [find_cmake(), "-S", str(source), "-B", str(build), "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
+    command += [f"-DPython_EXECUTABLE={sys.executable}", "-DSAMPLEX_CUDA=OFF", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_migrated_sample_builds_with_cmake(sample: Path, run_cli: Run, tmp_path: Path) -> None:
+    migrated = run_cli("migrate", "activation", "--write", cwd=sample)
+    assert migrated.code in (0, 1), migrated.err
+
+    done = configure(sample, tmp_path / "build")
+    assert done.returncode == 0, done.stderr
+    commands = json.loads((tmp_path / "build" / "compile_commands.json").read_text())
+    stable = {Path(c["file"]).relative_to(sample).as_posix() for c in commands if LIBRARY in c["command"]}
+    assert stable == {"csrc/libtorch_stable/torch_bindings.cpp", "csrc/libtorch_stable/cpu/activation.cpp"}
+    assert all("TORCH_TARGET_VERSION=0x" in c["command"] for c in commands if LIBRARY in c["command"])
+    legacy = {Path(c["file"]).relative_to(sample).as_posix() for c in commands} - stable
+    assert "csrc/cpu/activation.cpp" not in legacy
+    assert "csrc/cpu/layernorm.cpp" in legacy
+
+    build = ["cmake", "--build", str(tmp_path / "build"), "--target", LIBRARY, "--parallel", "1"]
+    built = subprocess.run([find_cmake(), *build[1:]], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout[-4000:]
+    (library,) = (tmp_path / "build").glob(f"{LIBRARY}*.so")
+    used = subprocess.run([sys.executable, "-c", USE, str(library)], capture_output=True, text=True, check=False)
+    assert used.returncode == 0, used.stderr
+
+
+def test_an_older_torch_stops_the_configuration(sample: Path, run_cli: Run, tmp_path: Path) -> None:
+    """Not a target that is silently left out: an error that names both versions."""
+    assert run_cli("migrate", "activation", "--write", cwd=sample).code in (0, 1)
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "TorchConfig.cmake").write_text("set(TORCH_LIBRARIES)\n")
+    (old / "TorchConfigVersion.cmake").write_text(
+        'set(PACKAGE_VERSION "2.9.1")\nset(PACKAGE_VERSION_COMPATIBLE TRUE)\n'
+    )
+
+    done = configure(sample, tmp_path / "build", f"-DTorch_DIR={old}")
+
+    assert done.returncode != 0
+    assert f"{LIBRARY} needs torch 2.11 or newer, found 2.9.1." in done.stderr
