@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _LIBRARY = click.option(
     "--library",
     "libraries",
     metavar="FILE",
     multiple=True,
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     help="A compiled extension to load; may be given several times.",
 )
 _GOLDEN = click.option(
@@ -74,6 +75,39 @@ def check(group: str, libraries: tuple[Path, ...], folder: Path, python: str | N
     else:
         print_steps((step,), console())
     return 0 if step.status is Status.OK else 1
+
+
+@command.command()
+@click.argument("group")
+@click.option("--legacy", metavar="FILE", multiple=True, required=True, type=_FILE, help="The legacy library.")
+@click.option("--stable", metavar="FILE", multiple=True, required=True, type=_FILE, help="The stable library.")
+@_GOLDEN
+@click.option("-k", "part", default="", metavar="TEXT", help="Only cases whose id has TEXT.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def overhead(
+    group: str, legacy: tuple[Path, ...], stable: tuple[Path, ...], folder: Path, part: str, as_json: bool
+) -> int:
+    """Time per call of the cases of GROUP, stable against legacy, as ratios with their spread."""
+    from dataclasses import asdict
+
+    from codemod.verify.golden.cases import load_group
+    from codemod.verify.golden.process import Worker
+    from codemod.verify.golden.timing import measure_overhead
+
+    file = load_group(folder, group)
+    chosen = [case for case in file.cases if part in case.id]
+    with Worker(legacy) as before, Worker(stable) as after:
+        measured, crashed = measure_overhead(file, chosen, before, after)
+    if as_json:
+        click.echo(json.dumps([asdict(found) for found in measured], indent=2))
+    else:
+        click.echo("legacy us  stable us  ratio (lowest to highest)  case")
+        for found in measured:
+            spread = f"{found.ratio:5.3f} ({found.lowest:5.3f} to {found.highest:5.3f})"
+            click.echo(f"{found.legacy:9.2f}  {found.stable:9.2f}  {spread:25}  {found.case}")
+    for case, crash in crashed:
+        click.echo(f"{case.id}: {crash.reason}", err=True)
+    return 1 if crashed else 0
 
 
 golden_command = command

@@ -34,7 +34,7 @@ class Crash:
     reason: str
 
 
-class LoadError(Exception):
+class LoadError(Refusal):
     """A library that does not load, with the loader's words."""
 
 
@@ -74,6 +74,11 @@ class Worker:
         """Run one case of the file `cases`."""
         answer = self._ask({"do": "case", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
         return answer if isinstance(answer, (Outcome, Crash)) else Crash("no outcome")
+
+    def time(self, cases: Path, case: Case) -> float | Crash:
+        """Seconds per call of one case."""
+        answer = self._ask({"do": "time", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
+        return answer if isinstance(answer, (float, Crash)) else Crash("no time")
 
     def operators(self) -> tuple[Operator, ...]:
         """What the libraries registered. Raises Refusal where the process cannot say."""

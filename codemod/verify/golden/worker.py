@@ -17,6 +17,7 @@ from typing import Any
 from codemod.verify.golden.cases import Case, load_cases
 from codemod.verify.golden.inventory import all_names, read_operators
 from codemod.verify.golden.run import run_case
+from codemod.verify.golden.timing import seconds_per_call
 
 LENGTH = struct.Struct("<Q")
 
@@ -53,7 +54,8 @@ def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], register
     path = request["cases"]
     if path not in files:
         files[path] = {case.id: case for case in load_cases(Path(path)).cases}
-    return run_case(files[path][request["id"]], torch)
+    case = files[path][request["id"]]
+    return seconds_per_call(case, torch) if request["do"] == "time" else run_case(case, torch)
 
 
 def _devices(torch: Any) -> dict[str, str]:
