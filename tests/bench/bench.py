@@ -70,7 +70,7 @@ def measure(command: Sequence[str], cwd: Path, repeat: int, given: str = "") -> 
 
 
 def sources(tree: Path) -> list[str]:
-    """The C++ and CUDA files git knows in `tree`."""
+    """The C++ and CUDA files of `tree` that git knows and that are there."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=tree,
@@ -78,7 +78,8 @@ def sources(tree: Path) -> list[str]:
         capture_output=True,
         text=True,
     )
-    return sorted(name for name in listed.stdout.split("\0") if name.endswith((*CPP, *CUDA_AND_HEADERS)))
+    named = (name for name in listed.stdout.split("\0") if name.endswith((*CPP, *CUDA_AND_HEADERS)))
+    return sorted(name for name in named if (tree / name).is_file())
 
 
 def output_of(arguments: Sequence[str], tree: Path) -> dict[str, object]:
