@@ -54,6 +54,7 @@ bench: $(VENV)/.ready
 # this repository, as it downloads other people's releases.
 replay: $(VENV)/.ready
 	@test -f "$(REPLAY)" || { echo "make replay REPLAY=path/to/replay.py [CASE=$(CASE)]" >&2; exit 2; }
+	$(PIP) install --quiet rapidfuzz
 	rm -rf build/replay/$(CASE)
 	$(BIN)/python $(REPLAY) prepare $(CASE) build/replay/$(CASE)
 	$(BIN)/python $(REPLAY) list $(CASE) | sed -n 's#^    #csrc/#p' | \
