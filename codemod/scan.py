@@ -16,8 +16,8 @@ from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import include_graph
 from codemod.rules.context import Site, SiteKind
-from codemod.rules.methods import UNMISTAKABLE
 from codemod.rules.sites import find_sites, in_legacy_branch
+from codemod.rules.tensor_calls import UNMISTAKABLE
 from codemod.source.document import Document
 from codemod.source.signatures import read_signatures
 from codemod.surface.table import load_surface

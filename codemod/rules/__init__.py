@@ -12,12 +12,15 @@ from codemod.rules import (
     indexing,
     methods,
     operators,
+    options_uses,
     pointers,
+    questions,
 )
 from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
 
 __all__ = [
-    "RULES", "checks", "device", "dispatch", "factories", "generic", "indexing", "methods", "operators", "pointers",
+    "RULES", "checks", "device", "dispatch", "factories", "generic", "indexing", "methods", "operators", "options_uses",
+    "pointers", "questions",
     "rewrite_declaration", "rewrite_text",
 ]  # fmt: skip

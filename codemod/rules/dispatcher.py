@@ -6,8 +6,8 @@ from tree_sitter import Node
 
 from codemod.model import Confidence, Span
 from codemod.rules.context import Context, Outcome, Site
-from codemod.rules.methods import MethodCall
 from codemod.rules.rewrite import Part
+from codemod.rules.tensor_calls import MethodCall
 from codemod.source.types import CppType
 from codemod.surface.schemas import Op, choose
 from codemod.surface.table import Entry, TableError

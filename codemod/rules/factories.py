@@ -1,4 +1,4 @@
-"""Factories: `torch::empty(sizes, options)` with its options taken apart, and the variables that held them removed."""
+"""Factories: `torch::empty(sizes, options)` with its options taken apart."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from tree_sitter import Node
 from codemod.codes import Example
 from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
-from codemod.rules.methods import MethodCall, is_tensor_method
-from codemod.rules.options import Options, enclosing_block, read_options, uses_of
+from codemod.rules.options import Options, read_options
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Copy, Part
+from codemod.rules.tensor_calls import MethodCall, is_tensor_method
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 
 _FILLED = {"zeros": b"0", "ones": b"1"}
-_TAKES_OPTIONS = frozenset({
-    "empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "full_like", "from_blob", "tensor",
-    "scalar_tensor", "empty_strided", "new_empty", "new_zeros", "new_ones", "new_full", "to", "rand", "randn",
-})  # fmt: skip
 
 
 @rule(
@@ -305,139 +301,3 @@ def functional_pad(site: Site, context: Context) -> Outcome | None:
     sizes = Span(start, start + len(made.group(1).encode()))
     parts: tuple[Part, ...] = (b"torch::stable::pad(", fragment.span(given[0]), b", ", sizes, b")")
     return context.rewrite(fragment.span(node), parts, entry.rule, entry=entry)
-
-
-@rule(
-    "TSA121",
-    "TensorOptions is taken apart where it is used; the variable that held it goes.",
-    examples=(
-        Example(
-            "at::Tensor f(at::Tensor a) {\n  auto options = torch::TensorOptions().dtype(a.dtype()).device(a.device());\n"
-            "  return torch::empty({8}, options);\n}",
-            "torch::stable::Tensor f(torch::stable::Tensor a) {\n"
-            "  return torch::stable::empty({8}, a.scalar_type(), std::nullopt, a.device());\n}",
-        ),
-    ),
-)
-def options_expression(site: Site, context: Context) -> Outcome | None:
-    """An expression of type TensorOptions that no factory around it takes apart."""
-    entry = site.entry
-    assert entry is not None
-    if site.kind is SiteKind.METHOD and not is_tensor_method(site, context):
-        return None
-    node = context.node(site)
-    fragment = context.fragment(site)
-    statement = _statement_of(node)
-    if statement is not None:
-        name = _variable_of(statement)
-        if name is not None and _all_uses_known(name, statement, fragment, context):
-            return context.rewrite(_with_line(fragment.span(statement), context), (), entry.rule)
-    if node is not None and _is_argument_of_factory(node):
-        return Allowed("taken apart by the factory around it")
-    message = f"{site.name} is kept in a place that cannot be followed"
-    return context.diagnose(site, entry.rule, message, entry.note)
-
-
-def _statement_of(node: Node | None) -> Node | None:
-    """The declaration or assignment statement whose value the expression is."""
-    while node is not None:
-        if node.type in ("declaration", "expression_statement"):
-            return node
-        if node.type in ("compound_statement", "function_definition", "argument_list") and not _in_chain(node):
-            return None
-        node = node.parent
-    return None
-
-
-def _in_chain(node: Node) -> bool:
-    """Whether an argument list belongs to the options chain itself: `.dtype(x.dtype())`."""
-    call = node.parent
-    if node.type != "argument_list" or call is None or call.type != "call_expression":
-        return node.type == "argument_list" and call is not None and call.type == "init_declarator"
-    callee = call.child_by_field_name("function")
-    last = re.split(r"::|\.|->", text_of(callee))[-1].strip() if callee is not None else ""
-    return last in (
-        "TensorOptions",
-        "dtype",
-        "device",
-        "layout",
-        "requires_grad",
-        "pinned_memory",
-        "memory_format",
-        "device_index",
-    )
-
-
-def _variable_of(statement: Node) -> str | None:
-    if statement.type == "declaration":
-        declarators = statement.children_by_field_name("declarator")
-        if len(declarators) != 1:
-            return None
-        inner = declarators[0].child_by_field_name("declarator") or declarators[0]
-        return text_of(inner) if inner.type == "identifier" else None
-    inner_node = statement.named_children[0] if statement.named_child_count else None
-    if inner_node is None or inner_node.type != "assignment_expression":
-        return None
-    left = inner_node.child_by_field_name("left")
-    return text_of(left) if left is not None and left.type == "identifier" else None
-
-
-def _all_uses_known(name: str, statement: Node, fragment: Fragment, context: Context) -> bool:
-    """Whether every use of the variable is an argument of a factory that takes it apart, or an assignment to it."""
-    block = enclosing_block(statement)
-    if block is None:
-        return False
-    seen = False
-    for use in uses_of(name, block.start_byte, block.end_byte, fragment):
-        parent = use.parent
-        if parent is None:
-            return False
-        if parent.type in ("init_declarator", "declaration"):
-            continue
-        if parent.type == "assignment_expression" and parent.child_by_field_name("left") == use:
-            continue
-        if _is_argument_of_factory(use):
-            if read_options(use, fragment, context) is None:
-                return False
-            seen = True
-            continue
-        if parent.type == "field_expression" and _in_other_options(use):
-            continue
-        return False
-    return seen
-
-
-def _in_other_options(node: Node) -> bool:
-    """`options.dtype(x)` within a factory's argument or another options variable."""
-    walk: Node | None = node
-    while walk is not None and walk.type != "compound_statement":
-        if _is_argument_of_factory(walk):
-            return True
-        if walk.type == "declaration":
-            return True
-        walk = walk.parent
-    return False
-
-
-def _is_argument_of_factory(node: Node) -> bool:
-    walk: Node | None = node
-    while walk is not None and walk.parent is not None:
-        parent = walk.parent
-        if parent.type == "argument_list" and parent.parent is not None and parent.parent.type == "call_expression":
-            callee = parent.parent.child_by_field_name("function")
-            last = re.split(r"::|\.|->", text_of(callee))[-1].partition("<")[0].strip() if callee is not None else ""
-            return last in _TAKES_OPTIONS or (_in_chain(parent) and _is_argument_of_factory(parent.parent))
-        if parent.type not in ("field_expression", "call_expression"):
-            return False
-        walk = parent
-    return False
-
-
-def _with_line(span: Span, context: Context) -> Span:
-    """The span with its indentation and line end where nothing else is on its lines."""
-    data = context.document.data
-    start = data.rfind(b"\n", 0, span.start) + 1
-    end = data.find(b"\n", span.end)
-    end = len(data) if end < 0 else end + 1
-    alone = not data[start : span.start].strip() and not data[span.end : end].strip(b" \t\r\n\\")
-    return Span(start, end) if alone else span

@@ -80,7 +80,7 @@ def by_table(site: Site, context: Context) -> Outcome | None:
 def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """The plain handlers: rename, same, none. Methods are checked for a tensor receiver first."""
     if site.kind is SiteKind.METHOD:
-        from codemod.rules.methods import is_tensor_method
+        from codemod.rules.tensor_calls import is_tensor_method
 
         if not is_tensor_method(site, context):
             return None

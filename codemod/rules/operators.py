@@ -180,7 +180,7 @@ def operators(site: Site, context: Context) -> Outcome | None:
         entry = site.entry
         assert entry is not None
         if site.kind is SiteKind.METHOD:
-            from codemod.rules.methods import is_tensor_method
+            from codemod.rules.tensor_calls import is_tensor_method
 
             if not is_tensor_method(site, context):
                 return None

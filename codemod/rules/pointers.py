@@ -9,9 +9,9 @@ from tree_sitter import Node
 from codemod.codes import Example
 from codemod.model import Span
 from codemod.rules.context import Allowed, Context, Outcome, Site
-from codemod.rules.methods import MethodCall, is_tensor_method
 from codemod.rules.options import enclosing_block, uses_of
 from codemod.rules.registry import rule
+from codemod.rules.tensor_calls import MethodCall, is_tensor_method
 from codemod.source.declarations import innermost_name, text_of
 from codemod.source.document import Fragment
 from codemod.source.scopes import receiver_type_parts

@@ -1,0 +1,299 @@
+"""Methods that ask a tensor something: its dtype, its device, its sizes, one of its values."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from codemod.codes import Example
+from codemod.model import Confidence, Span
+from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from codemod.rules.registry import rule
+from codemod.rules.rewrite import Copy, Part
+from codemod.rules.tensor_calls import MethodCall, called_on, is_tensor_method, receiver_type
+from codemod.source.declarations import text_of
+from codemod.source.document import Fragment
+from codemod.source.scopes import receiver_type_parts
+from codemod.source.types import split_arguments
+from codemod.surface.table import Entry
+
+
+@rule(
+    "TSA112",
+    "dtype() becomes scalar_type(): the stable surface has no TypeMeta.",
+    text="A dtype that is printed reads `Float` where it read `float`.",
+    examples=(
+        Example(
+            "bool f(const at::Tensor& x) { return x.dtype() == at::kInt; }",
+            "bool f(const torch::stable::Tensor& x) { return x.scalar_type() == torch::headeronly::ScalarType::Int; }",
+        ),
+    ),
+)
+def dtype(site: Site, context: Context) -> Outcome | None:
+    """`x.dtype()`, `x.type()`, and the conversions between TypeMeta and ScalarType."""
+    entry = site.entry
+    assert entry is not None
+    if site.kind is SiteKind.NAME:  # typeMetaToScalarType(x.dtype())
+        node = context.call(site)
+        arguments = node.child_by_field_name("arguments") if node is not None else None
+        if node is None or arguments is None or arguments.named_child_count != 1:
+            return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+        fragment = context.fragment(site)
+        inner = arguments.named_children[0]
+        return context.rewrite(fragment.span(node), (fragment.span(inner),), entry.rule)
+    if not is_tensor_method(site, context):
+        return None
+    call = MethodCall(site, context)
+    if call.arguments:
+        return None  # TensorOptions::dtype(x)
+    if call.is_complete and call.node is not None and (outer := called_on(call.node)) is not None:
+        member, whole = outer
+        end = Span(site.span.start, context.fragment(site).span(whole).end)
+        if member == "itemsize":
+            return context.rewrite(end, (b"element_size()",), entry.rule, entry=entry)
+        if member == "toScalarType" or member == "scalarType":
+            return context.rewrite(end, (b"scalar_type()",), entry.rule, entry=entry)
+    return context.replace(site, entry.stable, entry.rule, entry=entry)
+
+
+@rule(
+    "TSA116",
+    "Questions about the device are asked of device().type().",
+    examples=(
+        Example(
+            "bool f(const at::Tensor& x) { return x.is_meta(); }",
+            "bool f(const torch::stable::Tensor& x) { return x.device().type() == "
+            "torch::headeronly::DeviceType::Meta; }",
+        ),
+    ),
+)
+def predicates(site: Site, context: Context) -> Outcome | None:
+    """`x.is_meta()` and `x.device().is_meta()`."""
+    entry = site.entry
+    assert entry is not None
+    kind = receiver_type(site, context)
+    if kind is None or not (kind.is_tensor or kind.name == "Device"):
+        return None
+    call = MethodCall(site, context)
+    if not call.is_complete or call.node is None:
+        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    if site.name == "is_contiguous":
+        return _contiguity(site, context, call)
+    text = entry.stable.replace(".device()", "") if kind.name == "Device" else entry.stable
+    return _expression_of(context, call, text, entry)
+
+
+def _contiguity(site: Site, context: Context, call: MethodCall) -> Outcome:
+    """`is_contiguous()`, which takes no memory format any more."""
+    entry = site.entry
+    assert entry is not None
+    if not call.arguments:
+        return Allowed("the same on both sides")
+    wanted = text_of(call.arguments[0]).rpartition("::")[2]
+    if wanted == "Contiguous":
+        return context.rewrite(call.fragment.span(call.argument_list), (b"()",), entry.rule)  # type: ignore[arg-type]
+    if wanted in ("ChannelsLast", "ChannelsLast3d"):
+        return _expression_of(context, call, "is_channels_last({t})", entry)
+    return context.diagnose(site, entry.rule, "is_contiguous() with a memory format has no stable form", entry.note)
+
+
+def _expression_of(context: Context, call: MethodCall, text: str, entry: Entry) -> Outcome:
+    """The call replaced by an expression of the receiver, which `{t}` stands for in `text`."""
+    assert call.node is not None
+    assert call.receiver is not None
+    receiver = call.fragment.span(call.receiver)
+    sign = b"->" if call.through_pointer else b"."
+    pieces = text.split("{t}")
+    parts: list[Part] = [pieces[0].encode()]
+    for place, piece in enumerate(pieces[1:]):
+        named: Part = receiver if place == 0 else Copy(receiver)
+        if piece.startswith("."):
+            parts += [named, sign + piece[1:].encode()]
+        else:
+            parts += [b"*" if call.through_pointer else b"", named, piece.encode()]
+    if not pieces[0] and _binds_tighter(call.node):
+        parts = [b"(", *parts, b")"]
+    return context.rewrite(call.span, tuple(parts), entry.rule, entry=entry)
+
+
+def _binds_tighter(node: Node) -> bool:
+    """Whether an operator or a member access around the call would tear a binary expression apart."""
+    parent = node.parent
+    if parent is None or parent.type not in (
+        "unary_expression",
+        "binary_expression",
+        "field_expression",
+        "cast_expression",
+    ):
+        return False
+    operator = parent.child_by_field_name("operator")
+    return parent.type != "binary_expression" or operator is None or text_of(operator) not in ("&&", "||")
+
+
+@rule(
+    "TSA110",
+    "Tensor methods that exist under another name are renamed.",
+    examples=(
+        Example(
+            "int64_t f(const at::Tensor& x) { return 2 * x.nbytes(); }",
+            "int64_t f(const torch::stable::Tensor& x) { return 2 * (x.numel() * x.element_size()); }",
+        ),
+        Example(
+            "int f(const at::Tensor& x) { return x.get_device(); }",
+            "int f(const torch::stable::Tensor& x) { return x.get_device_index(); }",
+            "the stable get_device() is one byte wide",
+        ),
+    ),
+)
+def renamed_methods(site: Site, context: Context) -> Outcome | None:
+    """`x.get_device()`, `x.nbytes()`."""
+    entry = site.entry
+    assert entry is not None
+    if not is_tensor_method(site, context):
+        return None
+    if "{t}" not in entry.stable:
+        return context.replace(site, entry.stable, entry.rule, entry=entry)
+    call = MethodCall(site, context)
+    if not call.is_complete:
+        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    return _expression_of(context, call, entry.stable, entry)
+
+
+@rule("TSA113", "item<T>() reads one value through the C shim.", confidence=Confidence.REVIEW)
+def item(site: Site, context: Context) -> Outcome | None:
+    """`x.item<float>()` -> `item<float>(x)` with the helper."""
+    if not is_tensor_method(site, context):
+        return None
+    call = MethodCall(site, context)
+    wanted = call.template_text() if call.is_complete else ""
+    if not wanted:
+        return context.diagnose(
+            site,
+            "TSA113",
+            "item() without a type gives a Scalar, which has no stable form",
+            "write item<T>() with the type that is meant",
+        )
+    name = context.project.helpers.name("item")
+    return context.rewrite(
+        call.span, (f"{name}<{wanted}>(".encode(), *call.receiver_parts(), b")"), "TSA113", helpers=("item",)
+    )
+
+
+@rule(
+    "TSA115",
+    "Sizes of storages and elements come from the tensor or from the C shim.",
+    examples=(
+        Example(
+            "int f(const at::Tensor& x) { return at::elementSize(x.scalar_type()); }",
+            "int f(const torch::stable::Tensor& x) { return x.element_size(); }",
+        ),
+    ),
+)
+def sizes(site: Site, context: Context) -> Outcome | None:
+    """`elementSize(dtype)`, `x.storage().nbytes()`."""
+    entry = site.entry
+    assert entry is not None
+    if site.kind is SiteKind.METHOD:
+        return _storage(site, context, entry)
+    node = context.call(site)
+    arguments = node.child_by_field_name("arguments") if node is not None else None
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    if node is None or len(given) != 1:
+        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    fragment = context.fragment(site)
+    tensor = _tensor_of_dtype(given[0], fragment, context)
+    if tensor is not None:
+        return context.rewrite(fragment.span(node), (f"{tensor}.element_size()".encode(),), entry.rule)
+    name = context.project.helpers.name("element_size")
+    return context.rewrite(
+        fragment.span(node), (f"{name}(".encode(), fragment.span(given[0]), b")"), entry.rule, helpers=("element_size",)
+    )
+
+
+def _tensor_of_dtype(node: Node, fragment: Fragment, context: Context) -> str | None:
+    """The tensor whose dtype the expression is: `x` for `x.scalar_type()`, also through a local variable."""
+    if node.type == "identifier":
+        value = context.project.finder.value_of(text_of(node), node, fragment)
+        return _tensor_of_dtype(value, fragment, context) if value is not None else None
+    if node.type != "call_expression":
+        return None
+    callee = node.child_by_field_name("function")
+    if callee is None or callee.type != "field_expression":
+        return None
+    receiver, method = receiver_type_parts(callee)
+    if method not in ("scalar_type", "dtype") or receiver is None or receiver.type != "identifier":
+        return None
+    arrow = any(child.type == "->" for child in callee.children)
+    return None if arrow else text_of(receiver)
+
+
+def _storage(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    if not is_tensor_method(site, context):
+        return None
+    call = MethodCall(site, context)
+    outer = called_on(call.node) if call.node is not None else None
+    if outer is None or outer[0] not in ("nbytes", "sym_nbytes"):
+        return context.diagnose(site, entry.rule, "storage() has no stable form", entry.note)
+    name = context.project.helpers.name("storage_nbytes")
+    return context.rewrite(
+        call.fragment.span(outer[1]),
+        (f"{name}(".encode(), *call.receiver_parts(), b")"),
+        entry.rule,
+        helpers=("storage_nbytes",),
+    )
+
+
+@rule(
+    "TSA114",
+    "Accessors are built from the pointer, the sizes and the strides.",
+    confidence=Confidence.REVIEW,
+    text=("The header-only accessor borrows the sizes and strides of the tensor and checks neither dtype nor rank."),
+)
+def accessors(site: Site, context: Context) -> Outcome | None:
+    """`x.accessor<float, 2>()`, `x.packed_accessor32<float, 2, Traits>()` and their types."""
+    entry = site.entry
+    assert entry is not None
+    if site.kind is SiteKind.NAME:
+        return _accessor_type(site, context, entry)
+    if not is_tensor_method(site, context):
+        return None
+    call = MethodCall(site, context)
+    arguments = split_arguments(call.template_text()) if call.is_complete else ()
+    if len(arguments) < 2:
+        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    dtype_text = arguments[0]
+    if site.name != "accessor":
+        traits = arguments[2] if len(arguments) > 2 else "torch::headeronly::DefaultPtrTraits"
+        for old in ("torch::RestrictPtrTraits", "at::RestrictPtrTraits"):
+            traits = traits.replace(old, "torch::headeronly::RestrictPtrTraits")
+        index = "int32_t" if site.name == "packed_accessor32" else "int64_t"
+        arguments = (*arguments[:2], traits, index)
+    name = f"{entry.stable}<{', '.join(arguments)}>("
+    receiver = call.receiver_parts()
+    member = b".mutable_data_ptr<" + dtype_text.encode() + b">(), "
+    return context.rewrite(
+        call.span,
+        (name.encode(), *receiver, member, *receiver, b".sizes().data(), ", *receiver, b".strides().data())"),
+        entry.rule,
+        entry=entry,
+    )
+
+
+def _accessor_type(site: Site, context: Context, entry: Entry) -> Outcome:
+    if entry.form == "rename":
+        return context.replace(site, entry.stable, entry.rule, entry=entry)
+    index = "int32_t" if site.name.endswith("32") else "int64_t"
+    code = context.document.code
+    opening = site.span.end
+    if code[opening : opening + 1] != b"<":
+        return context.diagnose(site, entry.rule, f"{site.name} without its arguments", entry.note)
+    from codemod.source.brackets import closing_angle
+
+    closing = closing_angle(code, opening)
+    if closing < 0:
+        return context.diagnose(site, entry.rule, f"{site.name} without its arguments", entry.note)
+    inside = split_arguments(code[opening + 1 : closing].decode())
+    traits = "" if len(inside) > 2 else ", torch::headeronly::DefaultPtrTraits"
+    name = entry.stable.partition("<")[0]
+    end = Span(closing, closing)
+    tail = context.rewrite(end, (f"{traits}, {index}".encode(),), entry.rule)
+    return context.rewrite(site.span, (name.encode(),), entry.rule, entry=entry, also=(tail,))

@@ -1,0 +1,109 @@
+"""The call of a tensor's method: its receiver, its arguments, and whether it is a tensor's at all."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from codemod.model import Span
+from codemod.rules.context import Context, Site
+from codemod.rules.rewrite import Part
+from codemod.source.declarations import text_of
+from codemod.source.document import Fragment
+from codemod.source.scopes import receiver_type_parts
+from codemod.source.types import CppType
+
+# No class of the standard library, of CUDA or of CUTLASS has these: a receiver of unknown type is taken for a tensor.
+UNMISTAKABLE = frozenset({
+    "data_ptr", "scalar_type", "numel", "is_contiguous", "contiguous", "element_size", "storage_offset", "dtype",
+    "is_cuda", "is_cpu", "unsqueeze", "get_device", "packed_accessor32", "packed_accessor64", "index_put_", "item",
+    "options", "nbytes", "itemsize", "reshape", "view_as", "reshape_as", "new_empty", "new_zeros", "zero_", "fill_",
+    "copy_", "narrow", "masked_fill_", "masked_fill", "index_select", "toType",
+})  # fmt: skip
+
+
+class MethodCall:
+    """`receiver.method<T>(arguments)` with the places of its parts in the file."""
+
+    def __init__(self, site: Site, context: Context) -> None:
+        self.fragment: Fragment = context.fragment(site)
+        self.node: Node | None = context.call(site)
+        callee = self.node.child_by_field_name("function") if self.node is not None else None
+        self.callee: Node | None = callee if callee is not None and callee.type == "field_expression" else None
+        self.receiver: Node | None = receiver_type_parts(self.callee)[0] if self.callee is not None else None
+        arguments = self.node.child_by_field_name("arguments") if self.node is not None else None
+        self.arguments: tuple[Node, ...] = (
+            tuple(c for c in arguments.named_children if c.type != "comment") if arguments is not None else ()
+        )
+        self.argument_list: Node | None = arguments
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the tree could be followed."""
+        return self.node is not None and self.receiver is not None and self.argument_list is not None
+
+    @property
+    def through_pointer(self) -> bool:
+        """`->` rather than `.`."""
+        assert self.callee is not None
+        return any(child.type == "->" for child in self.callee.children)
+
+    @property
+    def span(self) -> Span:
+        """The whole call."""
+        assert self.node is not None
+        return self.fragment.span(self.node)
+
+    def receiver_parts(self) -> tuple[Part, ...]:
+        """The receiver as an expression of type Tensor."""
+        assert self.receiver is not None
+        span = self.fragment.span(self.receiver)
+        if not self.through_pointer:
+            bare = self.receiver.type == "parenthesized_expression" and self.receiver.named_child_count == 1
+            inner = self.receiver.named_children[0] if bare else self.receiver
+            return (span if inner.type in ("comma_expression", "identifier") else self.fragment.span(inner),)
+        simple = self.receiver.type in ("identifier", "field_expression", "call_expression", "subscript_expression")
+        return (b"*", span) if simple else (b"*(", span, b")")
+
+    def template_text(self) -> str:
+        """`T` of `data_ptr<T>`, empty if there is none."""
+        assert self.callee is not None
+        member = self.callee.child_by_field_name("field")
+        text = text_of(member) if member is not None else ""
+        return text.partition("<")[2].rpartition(">")[0].strip()
+
+
+def receiver_type(site: Site, context: Context) -> CppType | None:
+    """The type a method is called on, an optional or pointer seen through by `->`; None if the tree is of no help."""
+    call = MethodCall(site, context)
+    if call.callee is None:
+        node = context.ancestor(site, ("field_expression",), 3)
+        if node is None:
+            return None
+        receiver = receiver_type_parts(node)[0]
+        arrow = any(child.type == "->" for child in node.children)
+    else:
+        receiver, arrow = call.receiver, call.through_pointer
+    kind = context.type_of(receiver, context.fragment(site))
+    if arrow and kind.name in ("optional", "unique_ptr", "shared_ptr"):
+        return kind.inner or CppType("")
+    if arrow and kind.pointers == 1:
+        return CppType(kind.name, kind.arguments, 0, kind.const)
+    return kind
+
+
+def is_tensor_method(site: Site, context: Context) -> bool:
+    """Whether the method is called on a tensor."""
+    kind = receiver_type(site, context)
+    if kind is not None and kind.is_known:
+        return kind.is_tensor
+    return site.name in UNMISTAKABLE
+
+
+def called_on(node: Node) -> tuple[str, Node] | None:
+    """The method called on the result of `node`, with that call."""
+    parent = node.parent
+    if parent is None or parent.type != "field_expression" or parent.parent is None:
+        return None
+    if parent.parent.type != "call_expression":
+        return None
+    return receiver_type_parts(parent)[1], parent.parent
