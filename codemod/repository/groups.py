@@ -53,7 +53,8 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
     for header in graph.closure(members):
         if header in inside or header in layout.legacy_declarations or layout.is_stable(header):
             continue
-        if everyone.intersection(graph.reached_from(header)) - inside:
+        has_twin = units.snapshot.exists(layout.landing(header))  # an earlier group left its stable form there
+        if has_twin or everyone.intersection(graph.reached_from(header)) - inside:
             if units.is_unstable(header):
                 shared.append(header)
         else:

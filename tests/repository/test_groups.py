@@ -297,3 +297,18 @@ def test_an_included_source_is_a_header(make_repository: MakeRepository, extensi
         }
     )
     assert resolve(snapshot, "csrc/scale_kernels.cu").moving_headers == ("csrc/body.cu",)
+
+
+def test_a_header_whose_stable_twin_exists_does_not_move(make_repository: MakeRepository) -> None:
+    """The last group to use `dispatch_utils.h` finds the translation that the groups before it wrote."""
+    snapshot = make_repository(
+        {
+            "setup.py": "",
+            "csrc/dispatch_utils.h": "#pragma once\n#define CASES(...) AT_DISPATCH_CASE(at::kHalf, __VA_ARGS__)\n",
+            "csrc/last_kernels.cu": '#include "dispatch_utils.h"\nvoid last(torch::Tensor& x) {}\n',
+            "csrc/libtorch_stable/dispatch_utils.h": "#pragma once\n",
+        }
+    )
+    group = resolve(snapshot, "csrc/last_kernels.cu")
+    assert group.moving_headers == ()
+    assert group.shared_headers == ("csrc/dispatch_utils.h",)
