@@ -65,8 +65,8 @@ def make_project(
     config = config or Config()
     graph = include_graph(snapshot, layout, config)
     closure = graph.closure(group.units)
-    documents = {path: Document(path, snapshot.read(path)) for path in {*closure, *group.files, *group.shared_headers}}
-    stable = [Document(path, snapshot.read(path)) for path in _stable_headers(snapshot, layout)]
+    documents = {path: snapshot.document(path) for path in {*closure, *group.files, *group.shared_headers}}
+    stable = [snapshot.document(path) for path in _stable_headers(snapshot, layout)]
     surface = load_surface()
     finder = TypeFinder(tuple(documents[path] for path in sorted(documents)), known_returns())
     functions = _functions(documents.values())
@@ -114,8 +114,7 @@ def _stable_headers(snapshot: Snapshot, layout: Layout) -> tuple[str, ...]:
 
 def _top_headers(snapshot: Snapshot, layout: Layout) -> list[Document]:
     below = snapshot.below(layout.source_root, HEADER_SUFFIXES)
-    found = [p for p in below if b"TORCH_TARGET_VERSION" in snapshot.read(p)]
-    return [Document(p, snapshot.read(p)) for p in found]
+    return [snapshot.document(p) for p in below if b"TORCH_TARGET_VERSION" in snapshot.read(p)]
 
 
 def _functions(documents: Iterable[Document]) -> dict[str, tuple[Function, ...]]:

@@ -12,7 +12,6 @@ from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.unstable import holds_unstable_names
 from codemod.rules.includes import spell_relative
-from codemod.source.document import Document
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Relocation:
 
     def is_unstable(self, path: str) -> bool:
         """Whether a header cannot be included in stable code as it is."""
-        return holds_unstable_names(Document(path, self.snapshot.read(path)))
+        return holds_unstable_names(self.snapshot.document(path))
 
     def respeller(
         self, path: str, uses_dispatch: bool, idle: frozenset[str] = frozenset()

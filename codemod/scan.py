@@ -56,14 +56,14 @@ def scan_tree(snapshot: Snapshot, layout: Layout, config: Config | None = None) 
     """The sites of every C++ and CUDA file of the extension."""
     graph = include_graph(snapshot, layout, config or Config())
     known = frozenset(name.decode() for path in graph.files for name in _DEFINED.findall(snapshot.read(path)))
-    return Scan(tuple(site for path in graph.files for site in scan_file(path, snapshot.read(path), known)))
+    return Scan(tuple(site for path in graph.files for site in scan_document(snapshot.document(path), known)))
 
 
-def scan_file(path: str, data: bytes, known: frozenset[str] = frozenset()) -> tuple[FoundSite, ...]:
+def scan_document(document: Document, known: frozenset[str] = frozenset()) -> tuple[FoundSite, ...]:
     """The sites of one file; `known` are macros that the project defines elsewhere."""
-    if not _WORTH_A_LOOK.search(data) and b"Tensor" not in data:
+    if not _WORTH_A_LOOK.search(document.data) and b"Tensor" not in document.data:
         return ()
-    return tuple(_Scanner(Document(path, data), known).sites())
+    return tuple(_Scanner(document, known).sites())
 
 
 @dataclass(frozen=True)

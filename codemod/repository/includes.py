@@ -40,10 +40,8 @@ class IncludeGraph:
     def includes(self, path: str) -> tuple[Include, ...]:
         """The include lines of `path` in order, also those under conditions, not those in comments."""
         if path not in self._read:
-            text = self.snapshot.read(path)
-            if any(_may_be_commented(text, match.start()) for match in _INCLUDE.finditer(text)):
-                text = self.snapshot.document(path).code
-            self._read[path] = tuple(self._include(path, match) for match in _INCLUDE.finditer(text))
+            code = self.snapshot.document(path).code if b"include" in self.snapshot.read(path) else b""
+            self._read[path] = tuple(self._include(path, match) for match in _INCLUDE.finditer(code))
         return self._read[path]
 
     def _include(self, path: str, match: re.Match[bytes]) -> Include:
@@ -102,12 +100,6 @@ class IncludeGraph:
 
 def _joined(folder: str, name: str) -> str:
     return normpath(f"{folder}/{name}") if folder else normpath(name)
-
-
-def _may_be_commented(text: bytes, place: int) -> bool:
-    """Whether a block comment may be open at `place`: cheap, and never wrongly False."""
-    opened = text.rfind(b"/*", 0, place)
-    return opened >= 0 and text.find(b"*/", opened + 2, place) < 0
 
 
 def _reach(start: Iterable[str], step: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:

@@ -14,9 +14,16 @@ from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
 from codemod.surface.table import Entry, Surface
 
-_QUALIFIED = re.compile(rb"(?<![\w:.>])(?:::\s*)?(?:torch|at|c10|caffe2)(?:\s*::\s*[A-Za-z_]\w*)+")
+# These patterns run over every byte of a tree. A search is fast where the first thing it asks for is a letter, so what
+# must not stand before a name is looked at behind its first letter.
+_QUALIFIED = re.compile(rb"(?:torch|at|c10|caffe2)(?:\s*::\s*[A-Za-z_]\w*)+")
+_LEADING_COLONS = re.compile(rb"::\s*\Z")
+_NOT_BEFORE_A_NAME = re.compile(rb"[\w:.>]\Z")
 _STABLE_NAMESPACE = re.compile(r"^torch::(?:stable|headeronly)(?:::|$)")
-_MACRO = re.compile(rb"\b(?:TORCH|AT|C10|CAFFE2|CUDA|PYBIND11)_[A-Z0-9_a-z]+\b|\b[A-Z][A-Z0-9_]{3,}\b|\bgpuAtomic\w+\b")
+_MACRO = re.compile(
+    rb"[A-Zg](?<!\w.)(?:[A-Z0-9_]{3,}\b|(?<=g)puAtomic\w+"
+    rb"|(?:(?<=T)ORCH|(?<=A)T|(?<=C)10|(?<=C)AFFE2|(?<=C)UDA|(?<=P)YBIND11)_\w+)"
+)
 _UNSTABLE_PREFIX = ("TORCH_", "AT_", "C10_", "CAFFE2_")
 _METHOD = re.compile(rb"(?:\.|->)\s*(?:template\s+)?(?P<name>[A-Za-z_]\w*)\s*(?=[(<])")
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])", re.MULTILINE)
@@ -24,14 +31,15 @@ _TORCH_INCLUDE = re.compile(r"^(?:torch|ATen|c10|caffe2|pybind11)/")
 _STABLE_INCLUDE = re.compile(r"^torch/(?:csrc/stable|headeronly|csrc/inductor/aoti_torch)/")
 # Found without a namespace because an argument's type brings it along.
 _BARE = re.compile(
-    rb"(?<![\w:.>])(?P<name>device_of|toString|elementSize|isFloatingType|isIntegralType|isComplexType|isReducedFloatingType)\s*(?=\()"
+    rb"(?P<name>device_of|toString|elementSize|isFloatingType|isIntegralType|isComplexType|isReducedFloatingType)\s*(?=\()"
 )
 # Macros of the stable API itself, and names that both worlds share.
 _NOT_UNSTABLE = frozenset({
     "TORCH_EXTENSION_NAME", "TORCH_TARGET_VERSION", "TORCH_STABLE_ONLY", "TORCH_BOX", "TORCH_ERROR_CODE_CHECK",
     "TORCH_ABI_VERSION", "TORCH_FEATURE_VERSION", "TORCH_VERSION", "TORCH_VERSION_MAJOR", "TORCH_VERSION_MINOR",
 })  # fmt: skip
-_USING = re.compile(rb"\busing\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
+_BARE_NAMES = tuple(re.findall(rb"\w{6,}", _BARE.pattern))
+_USING = re.compile(rb"using(?<!\wusing)\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 LEGACY_ONLY = re.compile(r"^#(?:ifndef\s+TORCH_TARGET_VERSION|if\s+!\s*defined\s*\(?\s*TORCH_TARGET_VERSION\s*\)?)$")
 
 
@@ -53,6 +61,8 @@ def find_sites(
 
 def in_legacy_branch(document: Document, offset: int) -> bool:
     """Whether the place is compiled only where TORCH_TARGET_VERSION is not defined."""
+    if b"TORCH_TARGET_VERSION" not in document.data:
+        return False
     return any(LEGACY_ONLY.match(condition) for condition in conditions_at(document, offset))
 
 
@@ -68,22 +78,39 @@ def resolve(surface: Surface, name: str) -> tuple[str, Entry | None]:
 
 
 def _names(document: Document, surface: Surface) -> Iterator[Site]:
-    for match in _QUALIFIED.finditer(document.code):
-        name = re.sub(r"\s+", "", match.group().decode()).removeprefix("::")
-        if _STABLE_NAMESPACE.match(name) or document.code[match.end() : match.end() + 1] == b"/":
+    for span in _qualified(document.code):
+        text = document.code[span.start : span.end]
+        name = b"".join(text.split()).decode().removeprefix("::")
+        if _STABLE_NAMESPACE.match(name) or document.code[span.end : span.end + 1] == b"/":
             continue
         prefix, entry = resolve(surface, name)
-        yield Site(_span_of(match, prefix, name), prefix, SiteKind.NAME, entry)
+        yield Site(_span_of(span, text, prefix, name), prefix, SiteKind.NAME, entry)
 
 
-def _span_of(match: re.Match[bytes], prefix: str, name: str) -> Span:
+def _qualified(code: bytes) -> Iterator[Span]:
+    """The names of torch's namespaces, with a leading `::` where there is one."""
+    place = 0
+    while match := _QUALIFIED.search(code, place):
+        start = match.start()
+        before = code[max(0, start - 40) : start]
+        if colons := _LEADING_COLONS.search(before):
+            start -= len(colons.group())
+            before = before[: colons.start()]
+        if _NOT_BEFORE_A_NAME.search(before):
+            place = match.start() + 1
+            continue
+        yield Span(start, match.end())
+        place = match.end()
+
+
+def _span_of(span: Span, text: bytes, prefix: str, name: str) -> Span:
     if prefix == name:
-        return Span(*match.span())
+        return span
     wanted = prefix.count("::") + 1
-    for count, word in enumerate(re.finditer(rb"[A-Za-z_]\w*", match.group()), start=1):
+    for count, word in enumerate(re.finditer(rb"[A-Za-z_]\w*", text), start=1):
         if count == wanted:
-            return Span(match.start(), match.start() + word.end())
-    return Span(*match.span())
+            return Span(span.start, span.start + word.end())
+    return span
 
 
 def _macros(
@@ -133,7 +160,11 @@ def _includes(document: Document, surface: Surface) -> Iterator[Site]:
 
 
 def _bare(document: Document, surface: Surface) -> Iterator[Site]:
+    if not any(name in document.code for name in _BARE_NAMES):
+        return
     for match in _BARE.finditer(document.code):
+        if _NOT_BEFORE_A_NAME.search(document.code[max(0, match.start() - 1) : match.start()]):
+            continue
         name = match.group("name").decode()
         yield Site(Span(*match.span("name")), name, SiteKind.BARE, surface.name(f"c10::{name}"))
 

@@ -9,11 +9,14 @@ from codemod.source.conditions import read_conditionals, read_directives
 from codemod.source.document import Document
 
 _BRACKET = re.compile(rb"[()\[\]{}]")
+_IN_ANGLES = re.compile(rb"[()\[\]{}<>;]")
+_MAY_TAKE_ANGLES = re.compile(rb"[\w>]")
+_BETWEEN_COMMAS = re.compile(rb"[()\[\]{},<]")
 _CLOSES = {b")": b"(", b"]": b"[", b"}": b"{"}
 _INK = re.compile(rb"[^\n\r]")
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def plain_code(document: Document) -> bytes:
     """The code without comments, literals and preprocessor lines, offsets kept.
 
@@ -30,7 +33,7 @@ def plain_code(document: Document) -> bytes:
     return bytes(code)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def partners(document: Document) -> dict[int, int]:
     """For each opening bracket of `plain_code` the offset of the one that closes it."""
     found: dict[int, int] = {}
@@ -41,6 +44,9 @@ def partners(document: Document) -> dict[int, int]:
             stack.append((bracket, match.start()))
             continue
         wanted = _CLOSES[bracket]
+        if stack and stack[-1][0] == wanted:
+            found[stack.pop()[1]] = match.start()
+            continue
         if not any(opened == wanted for opened, _ in stack):
             continue
         while stack:
@@ -55,11 +61,11 @@ def _blank(code: bytearray, start: int, end: int) -> None:
     code[start:end] = _INK.sub(b" ", bytes(code[start:end]))
 
 
-def closing_angle(code: bytes, opening: int) -> int:
-    """The offset of the `>` that closes the `<` at `opening`, or -1."""
+def closing_angle(code: bytes, opening: int, end: int | None = None) -> int:
+    """The offset before `end` of the `>` that closes the `<` at `opening`, or -1."""
     depth, round_depth = 0, 0
-    for index in range(opening, len(code)):
-        character = code[index : index + 1]
+    for match in _IN_ANGLES.finditer(code, opening, len(code) if end is None else end):
+        index, character = match.start(), match.group()
         if character in b"([{":
             round_depth += 1
         elif character in b")]}":
@@ -81,14 +87,14 @@ def split_spans(code: bytes, start: int, end: int) -> tuple[tuple[int, int], ...
     """The comma-separated parts of `code[start:end]`, commas inside brackets and template lists left alone."""
     parts: list[tuple[int, int]] = []
     depth, begin, index = 0, start, start
-    while index < end:
-        character = code[index : index + 1]
+    while match := _BETWEEN_COMMAS.search(code, index, end):
+        index, character = match.start(), match.group()
         if character in b"([{":
             depth += 1
         elif character in b")]}":
             depth -= 1
-        elif character == b"<" and re.search(rb"[\w>]\s*$", code[begin:index]):
-            close = closing_angle(code[:end], index)
+        elif character == b"<" and _MAY_TAKE_ANGLES.match(code[begin:index].rstrip()[-1:]):
+            close = closing_angle(code, index, end)
             if close > 0:
                 index = close
         elif character == b"," and depth == 0:

@@ -48,7 +48,7 @@ class Conditional:
     is_guard: bool = False
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def read_directives(document: Document) -> tuple[Directive, ...]:
     """Every preprocessor line of `document`, in file order. Text in comments and literals does not count."""
     found = []
@@ -59,7 +59,7 @@ def read_directives(document: Document) -> tuple[Directive, ...]:
     return tuple(found)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def read_conditionals(document: Document) -> tuple[Conditional, ...]:
     """Every `#if ... #endif` of `document`, outer ones before the ones inside; one without an end runs to the end."""
     done: list[Conditional] = []

@@ -1,62 +1,113 @@
 """Blank out comments and literals, byte for byte, so that a plain search sees code alone.
 
 Offsets stay what they were: every blanked byte becomes a space, line ends stay. Include paths are kept.
+
+Every file of a tree goes through here, so the pattern does no more than find where a comment or a literal may begin:
+its first byte is one of four, which a search finds without trying anything at the bytes between.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 
-_TOKEN = re.compile(
-    rb"""
-      (?P<raw>\b(?:u8|[uUL])?R"(?P<tag>[^()\\\s]{0,16})\((?:.|\n)*?\)(?P=tag)")
-    | (?P<include>^[ \t]*\#[ \t]*include(?:_next)?\b[^\n]*)
-    | (?P<line>//(?:\\\r?\n|[^\n])*)
-    | (?P<block>/\*(?:.|\n)*?(?:\*/|\Z))
-    | (?P<string>"(?:\\(?:\r\n|.|\n)|[^"\\\n])*(?:"|(?=\n)|\Z))
-    | (?P<char>(?<![0-9a-zA-Z_])'(?:\\.|[^'\\\n]){1,8}')
-    """,
-    re.VERBOSE | re.MULTILINE,
-)
-_INK = re.compile(rb"[^\n\r]")
+_START = re.compile(rb"[\"'#]|/[/*]")
+_INCLUDE = re.compile(rb"#[ \t]*include(?:_next)?\b[^\n]*")
+_LINE = re.compile(rb"[^\n\\]*(?:\\(?:\r?\n)?[^\n\\]*)*")
+_STRING = re.compile(rb'"[^"\\\n]*(?:\\(?s:\r\n|.)[^"\\\n]*)*"?')
+_RAW = re.compile(rb'"(?P<tag>[^()\\\s]{0,16})\((?s:.*?)\)(?P=tag)"')
+_RAW_PREFIX = re.compile(rb"(?:^|\W)(?:u8|[uUL])?R\Z")
+_CHAR = re.compile(rb"'(?:\\.|[^'\\\n]){1,8}'")
+_WORD = frozenset(b"0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_BLANKS = bytes(byte if byte in b"\n\r" else 32 for byte in range(256))
 _BOM = b"\xef\xbb\xbf"
 _COMMENT_IN_INCLUDE = re.compile(rb"//.*|/\*.*?\*/")
 
-
-def _blank(text: bytes) -> bytes:
-    return _INK.sub(b" ", text)
-
-
-def _without_bom(data: bytes) -> bytes:
-    """`data` with its byte order mark blanked: a directive may stand right behind it."""
-    return b"   " + data[3:] if data.startswith(_BOM) else data
+# Where something is blanked: start and end, and whether it is a comment.
+_Stretch = tuple[int, int, bool]
 
 
 def mask_comments(data: bytes) -> bytes:
     """`data` with comments blanked and literals kept."""
-
-    def replace(match: re.Match[bytes]) -> bytes:
-        text = match.group()
-        if match.lastgroup == "include":
-            return _COMMENT_IN_INCLUDE.sub(lambda part: _blank(part.group()), text)
-        return _blank(text) if match.lastgroup in ("line", "block") else text
-
-    return _TOKEN.sub(replace, _without_bom(data))
+    return _blanked(data, [stretch for stretch in _stretches(data) if stretch[2]])
 
 
 def mask(data: bytes) -> bytes:
     """`data` with comments, strings and character literals blanked; the quotes of a literal stay."""
+    return _blanked(data, _stretches(data))
 
-    def replace(match: re.Match[bytes]) -> bytes:
-        text = match.group()
-        if match.lastgroup == "include":
-            return _COMMENT_IN_INCLUDE.sub(lambda part: _blank(part.group()), text)
-        if match.lastgroup in ("line", "block"):
-            return _blank(text)
-        first = text.find(b'"') if match.lastgroup != "char" else 0
-        last = len(text) - 1
-        if last <= first:
-            return text
-        return text[: first + 1] + _blank(text[first + 1 : last]) + text[last:]
 
-    return _TOKEN.sub(replace, _without_bom(data))
+def _blanked(data: bytes, stretches: list[_Stretch]) -> bytes:
+    if not stretches and not data.startswith(_BOM):
+        return data
+    parts: list[bytes] = []
+    done = 0
+    if data.startswith(_BOM):  # a directive may stand right behind it
+        parts, done = [b"   "], len(_BOM)
+    for start, end, _ in stretches:
+        parts.append(data[done:start])
+        parts.append(data[start:end].translate(_BLANKS))
+        done = end
+    parts.append(data[done:])
+    return b"".join(parts)
+
+
+@functools.lru_cache(maxsize=8)
+def _stretches(data: bytes) -> list[_Stretch]:
+    """What there is to blank in `data`, in order."""
+    found: list[_Stretch] = []
+    place = 0
+    while match := _START.search(data, place):
+        start = match.start()
+        first = data[start]
+        if first == 0x2F:  # a slash, and what kind of comment it opens
+            place = _comment_end(data, start)
+            found.append((start, place, True))
+        elif first == 0x22:
+            place = _add_string(data, start, found)
+        elif first == 0x27:
+            place = _add_character(data, start, found)
+        else:
+            place = _add_include(data, start, found)
+    return found
+
+
+def _comment_end(data: bytes, start: int) -> int:
+    if data[start + 1] == 0x2A:
+        end = data.find(b"*/", start + 2)
+        return len(data) if end < 0 else end + 2
+    line = _LINE.match(data, start)
+    assert line is not None
+    return line.end()
+
+
+def _add_string(data: bytes, start: int, found: list[_Stretch]) -> int:
+    match = None
+    if data[start - 1 : start] == b"R" and _RAW_PREFIX.search(data[max(0, start - 4) : start]):
+        match = _RAW.match(data, start)
+    match = match or _STRING.match(data, start)
+    assert match is not None
+    if match.end() - 1 > start + 1:
+        found.append((start + 1, match.end() - 1, False))
+    return match.end()
+
+
+def _add_character(data: bytes, start: int, found: list[_Stretch]) -> int:
+    if start and data[start - 1] in _WORD:  # 1'000'000
+        return start + 1
+    match = _CHAR.match(data, start)
+    if match is None:
+        return start + 1
+    found.append((start + 1, match.end() - 1, False))
+    return match.end()
+
+
+def _add_include(data: bytes, start: int, found: list[_Stretch]) -> int:
+    """The comments on an include line; its path is kept, though it looks like a string or holds `//`."""
+    match = _INCLUDE.match(data, start)
+    line = data.rfind(b"\n", 0, start) + 1
+    before = data[line:start] if line else data[:start].removeprefix(_BOM)
+    if match is None or before.strip(b" \t"):
+        return start + 1
+    found += [(*part.span(), True) for part in _COMMENT_IN_INCLUDE.finditer(data, start, match.end())]
+    return match.end()

@@ -16,6 +16,9 @@ from codemod.source.brackets import closing_angle, partners, plain_code, split_s
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
 
+_INK = re.compile(rb"\S")
+_TEMPLATE = re.compile(rb"template\b\s*")
+_CHUNK = 64  # bytes looked at in one go, from behind
 _STOP = re.compile(rb"[;{}(\[=]")
 _NAMESPACE = re.compile(rb"^(?:inline\s+)?namespace\b\s*(?:\[\[.*?\]\]\s*)*(?P<name>[\w:\s]*)$", re.DOTALL)
 _TYPE_BODY = re.compile(rb"^(?:typedef\s+)?(?:class|struct|union|enum)\b")
@@ -101,7 +104,7 @@ class Function:
         )
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=1024)
 def read_signatures(document: Document) -> tuple[Function, ...]:
     """Every function at namespace scope of `document`, in file order."""
     code = plain_code(document)
@@ -209,10 +212,10 @@ def _function(
 
 def _behind_template(code: bytes, begin: int, end: int) -> int | None:
     """Behind `template <...>`, which may come more than once; None for an explicit instantiation."""
-    while match := re.compile(rb"template\b\s*").match(code, begin, end):
+    while match := _TEMPLATE.match(code, begin, end):
         if code[match.end() : match.end() + 1] != b"<":
             return None
-        close = closing_angle(code[:end], match.end())
+        close = closing_angle(code, match.end(), end)
         if close < 0:
             return None
         begin = _skip_blanks(code, close + 1, end)
@@ -258,14 +261,17 @@ def _name_before(code: bytes, begin: int, end: int) -> tuple[int, bytes]:
 
 
 def _skip_blanks(code: bytes, begin: int, end: int) -> int:
-    while begin < end and code[begin : begin + 1].isspace():
-        begin += 1
-    return begin
+    match = _INK.search(code, begin, end)
+    return match.start() if match else max(begin, end)
 
 
 def _skip_back(code: bytes, begin: int, end: int) -> int:
-    while end > begin and code[end - 1 : end].isspace():
-        end -= 1
+    while end > begin:
+        start = max(begin, end - _CHUNK)
+        kept = len(code[start:end].rstrip())
+        if kept:
+            return start + kept
+        end = start
     return end
 
 
