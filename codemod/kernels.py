@@ -17,10 +17,14 @@ from codemod.repository.snapshot import Snapshot
 from codemod.rules.engine import Rewritten, rewrite_document
 from codemod.rules.includes import IncludeWish, needed_by_names, with_implied, write_includes
 from codemod.rules.shared import dual_judge, switched
+from codemod.source.document import CUDA_SUFFIXES, Document
 from codemod.source.edits import OverlapError, apply
 from codemod.source.mask import mask
 
 _SYSTEM_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>", re.MULTILINE)
+# What the rules write in passing, with the header it needs.
+_WRITTEN = {b"std::vector<int64_t>": "vector", b"torch::stable::Device(": "torch/csrc/stable/device.h"}
+_BUILT_INTO_NVCC = frozenset({"cuda_runtime.h"})
 _CLOSED = re.compile(r"torch/(?!csrc/stable|headeronly)|ATen/|c10/")
 
 
@@ -86,7 +90,7 @@ def _includes(
     umbrella = any(site.entry is not None and site.entry.form == "drop" for site in one.include_sites)
     both_worlds = is_shared and (one.switches or (umbrella and not own))
     after = _after(document.data, (*one.edits, *registered))
-    wish = IncludeWish(_system_headers(one, document.code, after, registered, is_shared and not both_worlds), own)
+    wish = IncludeWish(_system_headers(one, document, after, registered, is_shared and not both_worlds), own)
     uses_dispatch = any(role.startswith(("dispatch:", "switch:")) for role in one.helpers)
     words = frozenset(word.decode() for word in re.findall(rb"[A-Za-z_]\w*", mask(after)))
     respell = place.respeller(path, uses_dispatch, made.idle_headers(path, words))
@@ -95,15 +99,19 @@ def _includes(
 
 
 def _system_headers(
-    one: Rewritten, code: bytes, after: bytes, registered: Sequence[Edit], header_only: bool
+    one: Rewritten, document: Document, after: bytes, registered: Sequence[Edit], header_only: bool
 ) -> frozenset[str]:
     """The headers of torch and of the standard library that a file needs."""
+    code = document.code
     loses = any(site.entry is None or site.entry.form != "same" for site in one.include_sites)
     wanted = set(one.includes) | (needed_by_names(code) if loses else set())
+    if document.path.endswith(CUDA_SUFFIXES):
+        wanted -= _BUILT_INTO_NVCC
     if any(b"STABLE_TORCH_LIBRARY" in edit.replacement for edit in registered):
         wanted.add("torch/csrc/stable/library.h")
-    if b"std::vector<int64_t>" in after and b"std::vector<int64_t>" not in code:
-        wanted.add("vector")
+    for written, header in _WRITTEN.items():
+        if written in after and written not in code:
+            wanted.add(header)
     if header_only:
         wanted = {name for name in wanted if not name.startswith("torch/csrc/")}
     return frozenset(wanted)

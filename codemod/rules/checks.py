@@ -6,7 +6,9 @@ from tree_sitter import Node
 
 from codemod.codes import Example
 from codemod.model import Confidence, Span
+from codemod.rules.array_views import equality, is_view
 from codemod.rules.context import Allowed, Context, Outcome, Site
+from codemod.rules.printing import printer_of
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part, Rewrite
 from codemod.source.declarations import text_of
@@ -14,13 +16,6 @@ from codemod.source.document import Fragment
 from codemod.source.scopes import argument_spans
 
 _OPERATORS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
-_PRINTERS = {
-    "IntArrayRef": "sizes_to_string",
-    "Device": "device_to_string",
-    "DeviceType": "device_type_to_string",
-    "Layout": "layout_to_string",
-}
-_HELPER_OF = {"device_type_to_string": "device_to_string"}
 _NO_MESSAGE_PREFIX = ("TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ASSERTM", "TORCH_INTERNAL_ASSERT_DEBUG_ONLY")
 
 
@@ -73,13 +68,10 @@ def printable(site: Site, context: Context, start: int) -> tuple[Rewrite, ...]:
         node = fragment.node_at(span)
         if node is None or fragment.span(node) != span:
             continue
-        kind = context.type_of(node, fragment)
-        printer = _PRINTERS.get(kind.name) if not kind.pointers else None
-        if printer is None:
-            continue
-        helper = _HELPER_OF.get(printer, printer)
-        parts: tuple[Part, ...] = (f"{printer}(".encode(), span, b")")
-        found.append(Rewrite(span, parts, "TSA201", helpers=(helper,)))
+        printer = printer_of(context.type_of(node, fragment))
+        if printer is not None:
+            parts: tuple[Part, ...] = (f"{printer.function}(".encode(), span, b")")
+            found.append(Rewrite(span, parts, "TSA201", helpers=(printer.helper,)))
     return tuple(found)
 
 
@@ -98,6 +90,10 @@ def printable(site: Site, context: Context, start: int) -> tuple[Rewrite, ...]:
             "void f(int a, int b) { TORCH_CHECK_LE(a & 1, b); }",
             "void f(int a, int b) { STD_TORCH_CHECK((a & 1) <= b); }",
         ),
+        Example(
+            "void f(at::Tensor a, at::Tensor b) { TORCH_CHECK_EQ(a.sizes(), b.sizes()); }",
+            "void f(torch::stable::Tensor a, torch::stable::Tensor b) { STD_TORCH_CHECK(a.sizes().equals(b.sizes())); }",
+        ),
     ),
 )
 def comparison(site: Site, context: Context) -> Outcome | None:
@@ -110,15 +106,20 @@ def comparison(site: Site, context: Context) -> Outcome | None:
     if arguments is None or whole is None or len(arguments) < 2 or sign is None:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     left, right, *message = arguments
-    parts: list[Part] = [
-        b"STD_TORCH_CHECK(",
-        *_operand(left, context, site),
-        f" {sign} ".encode(),
-        *_operand(right, context, site),
-    ]
+    parts: list[Part] = [b"STD_TORCH_CHECK(", *_compared(left, right, sign, context, site)]
     for span in message:
         parts += [b", ", span]
     return context.rewrite(whole, (*parts, b")"), entry.rule, entry=entry, also=_semicolon(whole, context))
+
+
+def _compared(left: Span, right: Span, sign: str, context: Context, site: Site) -> tuple[Part, ...]:
+    """`left == right`, or `left.equals(right)` for views of arrays."""
+    fragment = context.fragment(site)
+    sides = [node for span in (left, right) if (node := fragment.node_at(span)) is not None]
+    views = len(sides) == 2 and any(is_view(context.type_of(side, fragment)) for side in sides)
+    if views and sign in ("==", "!="):
+        return equality(sides[0], sides[1], sign, fragment, context)
+    return (*_operand(left, context, site), f" {sign} ".encode(), *_operand(right, context, site))
 
 
 def _operand(span: Span, context: Context, site: Site) -> tuple[Part, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from codemod.model import Diagnostic, Edit, Severity, SiteCount, Span
+from codemod.rules.array_views import COMPARED, PRINTED, array_views, view_sites
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
@@ -43,6 +44,7 @@ def rewrite_document(
     document = context.document
     sites = [*find_sites(document, context.surface, context.project.dispatch.keys(), context.project.macros)]
     sites += operator_sites(document, context.project.finder)
+    sites += view_sites(document, context.project.finder)
     found = {site.span for site in sites}
     hidden = unqualified_sites(document, context.surface, context.project.finder, context.project.functions)
     sites += [site for site in hidden if site.span not in found]
@@ -83,6 +85,8 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
         return Allowed("includes are written once, at the end")
     if site.kind is SiteKind.USING:
         return using_namespace(site, context)
+    if site.kind is SiteKind.OPERATOR and site.name in (COMPARED, PRINTED):
+        return array_views(site, context)
     if site.kind is SiteKind.OPERATOR:
         return operators(site, context)
     if site.kind is SiteKind.MACRO and site.name in context.project.dispatch:

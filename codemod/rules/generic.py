@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from codemod.codes import Example
-from codemod.model import Confidence, Diagnostic, Severity, Span
+from codemod.model import Confidence, Diagnostic, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.registry import HANDLERS, page
+from codemod.rules.rewrite import Rewrite
 from codemod.source.brackets import closing_angle
 from codemod.source.types import split_arguments
 from codemod.surface.table import Entry
@@ -70,11 +71,19 @@ def by_table(site: Site, context: Context) -> Outcome | None:
             site, "TSA900", f"no rule knows {site.name}", "rewrite it by hand, and report it please"
         )
     handler = HANDLERS.get(entry.rule)
-    if handler is not None and entry.form != "none":
-        return handler(site, context)
-    if not context.surface.available(entry, context.project.target):
-        return too_new(site, context, entry)
-    return by_form(site, context, entry)
+    special = handler is not None and entry.form != "none"
+    outcome = handler(site, context) if handler is not None and special else by_form(site, context, entry)
+    return too_new(site, context, entry) if _relies_on(entry, outcome, context) else outcome
+
+
+def _relies_on(entry: Entry, outcome: Outcome | None, context: Context) -> bool:
+    """Whether an outcome uses a stable form that the target or its headers lack; a rule may have found another way."""
+    if context.surface.available(entry, context.project.target, context.project.headers):
+        return False
+    if isinstance(outcome, Rewrite):
+        name = entry.stable.rpartition("{t}")[2].encode()
+        return bool(name) and any(isinstance(part, bytes) and name in part for part in outcome.parts)
+    return isinstance(outcome, Allowed)
 
 
 def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
@@ -121,12 +130,16 @@ def no_stable_form(site: Site, context: Context, entry: Entry) -> Diagnostic:
 
 def too_new(site: Site, context: Context, entry: Entry) -> Diagnostic:
     """The stable form exists, but not at this target."""
+    name = entry.stable.replace("{t}", "") or site.name
+    if context.surface.available(entry, context.project.target):
+        return context.diagnose(
+            site,
+            FLOOR,
+            f"{name} needs the headers of torch {entry.headers}",
+            f"build with torch {entry.headers} or later",
+        )
     return context.diagnose(
-        site,
-        FLOOR,
-        f"{entry.stable or site.name} needs target {entry.target}",
-        f"run with --target {entry.target} or later",
-        Severity.ERROR,
+        site, FLOOR, f"{name} needs target {entry.target}", f"run with --target {entry.target} or later"
     )
 
 

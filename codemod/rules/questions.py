@@ -150,6 +150,8 @@ def renamed_methods(site: Site, context: Context) -> Outcome | None:
     assert entry is not None
     if not is_tensor_method(site, context):
         return None
+    if entry.form == "same":
+        return Allowed("the same on both sides")
     if "{t}" not in entry.stable:
         return context.replace(site, entry.stable, entry.rule, entry=entry)
     call = MethodCall(site, context)

@@ -12,7 +12,9 @@ from codemod.model import Span
 from codemod.rules.context import Site, SiteKind
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
+from codemod.surface.headers import OLDEST_TARGET
 from codemod.surface.table import Entry, Surface
+from codemod.surface.versions import parse_version
 
 # These patterns run over every byte of a tree. A search is fast where the first thing it asks for is a letter, so what
 # must not stand before a name is looked at behind its first letter.
@@ -148,8 +150,13 @@ def _methods(document: Document, surface: Surface) -> Iterator[Site]:
     for match in _METHOD.finditer(document.code):
         name = match.group("name").decode()
         entry = surface.method(name)
-        if entry is not None and (entry.form != "same" or entry.helper):
+        if entry is not None and (entry.form != "same" or entry.helper or _has_floor(entry)):
             yield Site(Span(*match.span("name")), name, SiteKind.METHOD, entry)
+
+
+def _has_floor(entry: Entry) -> bool:
+    """Whether not every target has the stable form."""
+    return max(parse_version(entry.headers), parse_version(entry.target)) > parse_version(OLDEST_TARGET)
 
 
 def _includes(document: Document, surface: Surface) -> Iterator[Site]:

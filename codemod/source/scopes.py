@@ -257,6 +257,10 @@ class TypeFinder:
         if owner.name in ("vector", "array", "ArrayRef", "TensorList", "IntArrayRef"):
             if method in ("at", "front", "back"):
                 return owner.inner or UNKNOWN
+            if method == "slice":
+                return owner
+            if method == "vec":
+                return CppType("vector", (owner.inner,) if owner.inner else ())
             return CppType("size_t") if method == "size" else UNKNOWN
         return UNKNOWN
 

@@ -10,6 +10,7 @@ import pytest
 
 from codemod.rules import RULES
 from codemod.surface.aten import render_header
+from codemod.surface.headers import target_macro
 from codemod.surface.snippet import all_snippets
 from tests.rules.rewriting import rewrite, rewritten
 
@@ -49,18 +50,23 @@ def _needs_example() -> set[str]:
     }  # shown by tests of their own, with a project around
 
 
-def translation_unit(cuda: bool) -> str:
-    """All examples after their rule in one file, each in a namespace of its own, with what they asked to include."""
+def translation_unit(cuda: bool, target: str) -> str:
+    """All examples after their rule in one file, each in a namespace of its own, with what they asked to include.
+
+    What a target is too old for is left out: it is a diagnostic there.
+    """
     includes: set[str] = {"cstdint", "torch/csrc/stable/tensor.h", "torch/csrc/stable/ops.h"}
     helpers: set[str] = set()
     bodies = []
     for code, number, example in EXAMPLES:
         if (code in _CUDA_ONLY) and not cuda:
             continue
-        _, found = rewrite(example.before)
+        after, found = rewrite(example.before, target=target)
+        if found.diagnostics:
+            continue
         includes |= found.includes
         helpers |= found.helpers
-        bodies.append((f"{code.lower()}_{number}", example.after))
+        bodies.append((f"{code.lower()}_{number}", after))
     snippets = [all_snippets()[name] for name in sorted(helpers & all_snippets().keys())]
     snippets = [snippet for snippet in snippets if cuda or not snippet.needs_cuda]
     includes |= {name for snippet in snippets for name in snippet.includes}
@@ -75,16 +81,16 @@ def translation_unit(cuda: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_what_the_rules_write_compiles(stable_tree: Path, compiler: str, tmp_path: Path) -> None:
+def test_what_the_rules_write_compiles(stable_tree: Path, target: str, compiler: str, tmp_path: Path) -> None:
     unit = tmp_path / "examples.cpp"
-    unit.write_text(translation_unit(cuda=False))
+    unit.write_text(translation_unit(cuda=False, target=target))
     command = [
         compiler,
         "-std=c++17",
         "-fsyntax-only",
         "-w",
         f"-I{stable_tree}",
-        "-DTORCH_TARGET_VERSION=0x020b000000000000ULL",
+        f"-DTORCH_TARGET_VERSION={target_macro(target)}",
         str(unit),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -92,9 +98,9 @@ def test_what_the_rules_write_compiles(stable_tree: Path, compiler: str, tmp_pat
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
-def test_what_the_rules_write_for_cuda_compiles(stable_tree: Path, tmp_path: Path) -> None:
+def test_what_the_rules_write_for_cuda_compiles(stable_tree: Path, target: str, tmp_path: Path) -> None:
     unit = tmp_path / "examples.cu"
-    text = translation_unit(cuda=True)
+    text = translation_unit(cuda=True, target=target)
     unit.write_text(text.replace("#include <cublas_v2.h>", "typedef struct cublasContext* cublasHandle_t;"))
     command = [
         "nvcc",
@@ -105,7 +111,7 @@ def test_what_the_rules_write_for_cuda_compiles(stable_tree: Path, tmp_path: Pat
         "-w",
         f"-I{stable_tree}",
         "-DUSE_CUDA",
-        "-DTORCH_TARGET_VERSION=0x020b000000000000ULL",
+        f"-DTORCH_TARGET_VERSION={target_macro(target)}",
         "--fdevice-syntax-only",
         str(unit),
     ]

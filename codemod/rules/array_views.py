@@ -1,0 +1,148 @@
+"""Views of arrays, `x.sizes()` and IntArrayRef, where they are compared or printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+from codemod.codes import Example
+from codemod.model import Span
+from codemod.rules.context import Context, Outcome, Site, SiteKind
+from codemod.rules.printing import printer_of
+from codemod.rules.registry import page
+from codemod.rules.rewrite import Part
+from codemod.source.declarations import text_of
+from codemod.source.document import Document, Fragment
+from codemod.source.scopes import TypeFinder
+from codemod.source.types import CppType
+from codemod.surface.versions import parse_version
+
+COMPARED, PRINTED = "compared view", "printed value"
+_COMPARABLE_SINCE = "2.13"  # headers in which HeaderOnlyArrayRef has operator==
+
+_VIEWS = re.compile(rb"\b(?:sizes|strides)\s*\(|ArrayRef\b")
+_COMPARISON = re.compile(rb"(?<![<>!=])[=!]=(?!=)")
+_SHIFTED = re.compile(rb"(?<!<)<<(?![<=])")
+_PRINTABLE = re.compile(rb"\b(?:sizes|strides|device|layout)\s*\(|ArrayRef\b|\bDevice\b|\bDeviceType\b|\bLayout\b")
+_VIEW_TYPES = frozenset({"IntArrayRef", "ArrayRef"})
+_PLAIN = frozenset({"number_literal", "char_literal", "string_literal", "null", "true", "false", "nullptr"})
+_POSTFIX = frozenset(
+    {"identifier", "call_expression", "field_expression", "subscript_expression", "qualified_identifier"}
+)
+
+EQUALS = page(
+    "TSA123",
+    "Array views are compared with equals().",
+    "The header-only view has no operator== before the headers of torch 2.13. With newer headers the comparison stays.",
+    (
+        Example(
+            "bool f(const at::Tensor& x, const at::Tensor& y) { return x.sizes() == y.sizes(); }",
+            "bool f(const torch::stable::Tensor& x, const torch::stable::Tensor& y) { return "
+            "x.sizes().equals(y.sizes()); }",
+        ),
+        Example(
+            "#include <vector>\nbool f(const at::Tensor& x, std::vector<int64_t> v) { return v != x.strides(); }",
+            "#include <vector>\nbool f(const torch::stable::Tensor& x, std::vector<int64_t> v) { return "
+            "!x.strides().equals(v); }",
+        ),
+        Example(
+            "bool f(const at::Tensor& x) { return x.sizes() == torch::IntArrayRef({2, 3}); }",
+            "bool f(const torch::stable::Tensor& x) { return "
+            "x.sizes().equals(torch::headeronly::IntHeaderOnlyArrayRef({2, 3})); }",
+        ),
+        Example(
+            "#include <vector>\nbool f(std::vector<int64_t> v, std::vector<int64_t> w) { return v == w; }",
+            "#include <vector>\nbool f(std::vector<int64_t> v, std::vector<int64_t> w) { return v == w; }",
+            "vectors compare as ever",
+        ),
+    ),
+)
+TEXT = page(
+    "TSA124",
+    "Sizes, devices and layouts are made text where they are printed.",
+    "The stable types have no operator<<; a small helper writes what the legacy operator wrote.",
+    (
+        Example(
+            "#include <sstream>\nvoid f(const at::Tensor& x, std::ostream& out) { out << x.sizes() << 1; }",
+            "#include <sstream>\nvoid f(const torch::stable::Tensor& x, std::ostream& out) { out << "
+            "sizes_to_string(x.sizes()) << 1; }",
+        ),
+    ),
+)
+
+
+def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
+    """Comparisons of array views, and values behind `<<` that the stable types do not print."""
+    code = document.code
+    if _VIEWS.search(code):
+        for match in _COMPARISON.finditer(code):
+            fragment, node = _binary_at(document, match)
+            if node is not None and any(_is_view(side, fragment, document, finder) for side in _sides(node)):
+                yield Site(fragment.span(node), COMPARED, SiteKind.OPERATOR)
+    if not _PRINTABLE.search(code):
+        return
+    for match in _SHIFTED.finditer(code):
+        fragment, node = _binary_at(document, match)
+        right = node.child_by_field_name("right") if node is not None else None
+        if right is None or right.type in _PLAIN:
+            continue
+        if printer_of(finder.type_of(right, fragment, document)) is not None:
+            yield Site(fragment.span(right), PRINTED, SiteKind.OPERATOR)
+
+
+def array_views(site: Site, context: Context) -> Outcome | None:
+    """The rewrite of one of `view_sites`."""
+    fragment = context.fragment(site)
+    node = fragment.node_at(site.span)
+    if site.name == PRINTED:
+        printer = printer_of(context.type_of(node, fragment))
+        if printer is None:
+            return None
+        parts: tuple[Part, ...] = (printer.function.encode() + b"(", site.span, b")")
+        return context.rewrite(site.span, parts, TEXT, helpers=(printer.helper,))
+    if node is None or parse_version(context.project.headers or context.project.target) >= parse_version(
+        _COMPARABLE_SINCE
+    ):
+        return None
+    sides = _sides(node)
+    if len(sides) != 2:
+        return None
+    return context.rewrite(site.span, equality(sides[0], sides[1], _sign(node), fragment, context), EQUALS)
+
+
+def is_view(kind: CppType) -> bool:
+    """Whether a value of this type is a view of an array."""
+    return kind.name in _VIEW_TYPES and not kind.pointers
+
+
+def equality(left: Node, right: Node, sign: str, fragment: Fragment, context: Context) -> tuple[Part, ...]:
+    """`left.equals(right)`, or the other way round where only `right` is a view."""
+    if not is_view(context.type_of(left, fragment)):
+        left, right = right, left
+    receiver: tuple[Part, ...] = (fragment.span(left),)
+    if left.type not in _POSTFIX:
+        receiver = (b"(", *receiver, b")")
+    return (b"!" if sign == "!=" else b"", *receiver, b".equals(", fragment.span(right), b")")
+
+
+def _binary_at(document: Document, match: re.Match[bytes]) -> tuple[Fragment, Node | None]:
+    """The binary expression whose operator was matched."""
+    fragment = document.fragment_at(match.start())
+    token = fragment.node_at(Span(*match.span()))
+    node = token.parent if token is not None else None
+    return fragment, node if node is not None and node.type == "binary_expression" else None
+
+
+def _sides(node: Node) -> list[Node]:
+    return [side for name in ("left", "right") if (side := node.child_by_field_name(name)) is not None]
+
+
+def _sign(node: Node) -> str:
+    operator = node.child_by_field_name("operator")
+    return text_of(operator) if operator is not None else ""
+
+
+def _is_view(node: Node, fragment: Fragment, document: Document, finder: TypeFinder) -> bool:
+    return node.type not in _PLAIN and is_view(finder.type_of(node, fragment, document))
