@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import dataclass
 
 from codemod.source.conditions import read_conditionals, read_directives
 from codemod.source.document import Document
@@ -12,53 +13,119 @@ _BRACKET = re.compile(rb"[()\[\]{}]")
 _IN_ANGLES = re.compile(rb"[()\[\]{}<>;]")
 _MAY_TAKE_ANGLES = re.compile(rb"[\w>]")
 _BETWEEN_COMMAS = re.compile(rb"[()\[\]{},<]")
+_BRACE = re.compile(rb"[{}]")
+_OPENS = frozenset({b"(", b"[", b"{"})
 _CLOSES = {b")": b"(", b"]": b"[", b"}": b"{"}
 _INK = re.compile(rb"[^\n\r]")
 
 
 @functools.lru_cache(maxsize=1024)
 def plain_code(document: Document) -> bytes:
-    """The code without comments, literals and preprocessor lines, offsets kept.
-
-    Where the arms of an `#if` each open a brace that closes behind it, all arms but the first are blanked too.
-    """
+    """The code without comments, literals and preprocessor lines, offsets kept."""
     code = bytearray(document.code)
     for directive in read_directives(document):
-        _blank(code, directive.span.start, directive.span.end)
-    for conditional in read_conditionals(document):
-        arms = [bytes(code[b.body.start : b.body.end]) for b in conditional.branches]
-        if len(arms) > 1 and any(arm.count(b"{") > arm.count(b"}") for arm in arms):
-            for branch in conditional.branches[1:]:
-                _blank(code, branch.body.start, branch.body.end)
+        code[directive.span.start : directive.span.end] = _INK.sub(
+            b" ", bytes(code[directive.span.start : directive.span.end])
+        )
     return bytes(code)
 
 
-@functools.lru_cache(maxsize=1024)
 def partners(document: Document) -> dict[int, int]:
-    """For each opening bracket of `plain_code` the offset of the one that closes it."""
-    found: dict[int, int] = {}
-    stack: list[tuple[bytes, int]] = []
-    for match in _BRACKET.finditer(plain_code(document)):
-        bracket = match.group()
-        if bracket not in _CLOSES:
-            stack.append((bracket, match.start()))
-            continue
-        wanted = _CLOSES[bracket]
-        if stack and stack[-1][0] == wanted:
-            found[stack.pop()[1]] = match.start()
-            continue
-        if not any(opened == wanted for opened, _ in stack):
-            continue
-        while stack:
-            opened, start = stack.pop()
-            if opened == wanted:
-                found[start] = match.start()
-                break
-    return found
+    """For each opening bracket of `plain_code` the offset of the one that closes it, in the first arm that does."""
+    return _match_brackets(document).closing
 
 
-def _blank(code: bytearray, start: int, end: int) -> None:
-    code[start:end] = _INK.sub(b" ", bytes(code[start:end]))
+def stray_braces(document: Document) -> tuple[int, ...]:
+    """The offsets of the braces of `plain_code` that nothing opens or closes.
+
+    A conditional with unequal braces has its other half elsewhere: what stands in one is not counted.
+    """
+    matching = _match_brackets(document)
+    code = plain_code(document)
+    halves = [
+        c.span
+        for c in read_conditionals(document)
+        if any(_unequal(code[b.body.start : b.body.end]) for b in c.branches)
+    ]
+    return tuple(
+        offset
+        for offset in (brace.start() for brace in _BRACE.finditer(code))
+        if offset not in matching.closing
+        and offset not in matching.closers
+        and not any(half.start <= offset < half.end for half in halves)
+    )
+
+
+def _unequal(code: bytes) -> bool:
+    return code.count(b"{") != code.count(b"}")
+
+
+@dataclass(frozen=True)
+class _Matching:
+    closing: dict[int, int]
+    closers: frozenset[int]
+
+
+# The brackets open at one place, innermost last. Those that the arms of an `#if` open at the same depth and close
+# behind it together stand in one entry.
+_Open = tuple[tuple[bytes, tuple[int, ...]], ...]
+
+
+@functools.lru_cache(maxsize=1024)
+def _match_brackets(document: Document) -> _Matching:
+    """Match the brackets of every arm of an `#if` as if it alone were compiled."""
+    closing: dict[int, int] = {}
+    closers: set[int] = set()
+    stack: _Open = ()
+    before: list[_Open] = []  # per `#if` around: what was open there
+    after: list[list[_Open]] = []  # and what each finished arm left open
+    for offset, token in _bracket_tokens(document):
+        if token in _OPENS:
+            stack = (*stack, (token, (offset,)))
+        elif token in _CLOSES:
+            depth = len(stack) - 1
+            while depth >= 0 and stack[depth][0] != _CLOSES[token]:
+                depth -= 1
+            if depth >= 0:
+                closers.add(offset)
+                for start in stack[depth][1]:
+                    closing.setdefault(start, offset)
+                stack = stack[:depth]
+        elif token == b"if":
+            before.append(stack)
+            after.append([])
+        elif not before:
+            continue
+        else:
+            after[-1].append(stack)
+            stack = before[-1]
+            if token == b"endif":
+                before.pop()
+                stack = _joined(after.pop())
+    return _Matching(closing, frozenset(closers))
+
+
+def _bracket_tokens(document: Document) -> list[tuple[int, bytes]]:
+    """Brackets, and where the arms of conditionals begin and end, in file order."""
+    tokens = [(match.start(), match.group()) for match in _BRACKET.finditer(plain_code(document))]
+    for directive in read_directives(document):
+        if directive.kind.startswith("if"):
+            tokens.append((directive.span.start, b"if"))
+        elif directive.kind.startswith("el"):
+            tokens.append((directive.span.start, b"else"))
+        elif directive.kind == "endif":
+            tokens.append((directive.span.start, b"endif"))
+    return sorted(tokens)
+
+
+def _joined(arms: list[_Open]) -> _Open:
+    """What is open behind an `#endif`: what the first arm left, and with it what the others left at the same depth."""
+    first = arms[0]
+    same = [arm for arm in arms if [opened for opened, _ in arm] == [opened for opened, _ in first]]
+    return tuple(
+        (opened, tuple(dict.fromkeys(start for arm in same for start in arm[depth][1])))
+        for depth, (opened, _) in enumerate(first)
+    )
 
 
 def closing_angle(code: bytes, opening: int, end: int | None = None) -> int:
