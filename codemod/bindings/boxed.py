@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from codemod.bindings import codes
@@ -15,6 +15,7 @@ from codemod.bindings.select import Located, Moved, diagnostic
 from codemod.bindings.translate import stable_declaration
 from codemod.model import Diagnostic, Severity
 from codemod.source.brackets import closing_angle
+from codemod.source.conditions import are_alternatives
 from codemod.source.document import Document
 from codemod.source.signatures import Function, read_signatures
 from codemod.source.types import split_arguments
@@ -32,11 +33,19 @@ class Boxed:
     function: Located | None = None
 
 
-def box(moved: Moved, aliases: Mapping[str, str], taken: set[str], schema: str | None, target: str) -> Boxed:
+def box(
+    moved: Moved,
+    aliases: Mapping[str, str],
+    taken: set[str],
+    schema: str | None,
+    target: str,
+    document: Callable[[str], Document],
+) -> Boxed:
     """How the function of `moved` is boxed for torch `target`.
 
     `taken` are names of adapters that are used up; the new one is added. `schema` is the operator's, if one is written.
-    """
+    `document` has the file at a path.
+    """  # fmt: skip
     statement = moved.statement
     reference = statement.function
     assert reference is not None
@@ -47,8 +56,7 @@ def box(moved: Moved, aliases: Mapping[str, str], taken: set[str], schema: str |
         return Boxed(boxed_expression(reference))
     if not moved.in_place:  # at file scope, where no namespace is open
         reference = replace(reference, name=located.function.qualified)
-    names = {f.function.head for f in moved.functions if f.function.qualified == located.function.qualified}
-    overloaded = len(names) > 1 and len({len(f.function.parameters) for f in moved.functions}) > 1
+    overloaded = any(_overloads(located, other, document) for other in moved.functions)
     name = _free(f"{located.function.name}_boxed", taken)
     call = f"{reference.name}{reference.template_arguments}"
     boxing = boxing_for(
@@ -97,7 +105,7 @@ def pick_overload(
         inside = re.search(r"\(\s*\*?\s*\)\s*\((?P<parameters>.*)\)", reference.cast, re.DOTALL)
         wanted = [_squeezed(part) for part in split_arguments(inside["parameters"] if inside else reference.cast)]
         for located in functions:
-            if [_squeezed(p.type_text) for p in located.function.parameters] == wanted:
+            if _parameter_types(located.function) == wanted:
                 return located
     text = statement.schema or schema
     if text:
@@ -107,6 +115,18 @@ def pick_overload(
             return functions[0]
         return next((f for f in functions if len(f.function.parameters) == arity), functions[0])
     return functions[0]
+
+
+def _overloads(located: Located, other: Located, document: Callable[[str], Document]) -> bool:
+    """Whether both are compiled, under one name and with different parameters."""
+    one, two = located.function, other.function
+    if one.qualified != two.qualified or _parameter_types(one) == _parameter_types(two):
+        return False
+    return located.path != other.path or not are_alternatives(document(located.path), one.span.start, two.span.start)
+
+
+def _parameter_types(function: Function) -> list[str]:
+    return [_squeezed(parameter.type_text) for parameter in function.parameters]
 
 
 def _squeezed(text: str) -> str:

@@ -188,7 +188,7 @@ class Draft:
         statement = moved.statement
         operator = self.operators.get((statement.namespace, statement.full_name))
         written_schema = next((d.schema for d in operator.definitions if d.schema), None) if operator else None
-        result = box(moved, self.aliases, self._taken, written_schema, self.target)
+        result = box(moved, self.aliases, self._taken, written_schema, self.target, self.registry.document)
         self.boxed[statement.path, statement.span] = result
         self.diagnostics += result.diagnostics
         if result.adapter is not None and not moved.in_place:

@@ -65,7 +65,12 @@ def select(registry: Registry, group: Group) -> Selection:
     for operator in registry.operators:
         if operator.side is Side.STABLE or _is_other_build(registry, operator):
             continue
-        ours = [(s, _meant(s, definitions) or _by_macro(registry, s, files)) for s in operator.implementations]
+        theirs = [s for s in operator.implementations if _has_its_own(registry, s, files)]
+        ours = [
+            (s, _meant(s, definitions) or _by_macro(registry, s, files))
+            for s in operator.implementations
+            if s not in theirs
+        ]
         ours = [(s, functions) for s, functions in ours if functions or s.path in files]
         if not ours and not any(d.path in files for d in operator.definitions):
             continue
@@ -92,6 +97,16 @@ def defined_functions(registry: Registry, files: Iterable[str]) -> dict[str, lis
                 if function.is_definition and not function.is_device:
                     found.setdefault(function.name, []).append(Located(path, function))
     return found
+
+
+def _has_its_own(registry: Registry, statement: Statement, files: tuple[str, ...]) -> bool:
+    """Whether a unit that stays registers a function it defines itself, whatever others define under that name."""
+    return (
+        statement.path not in files
+        and statement.function is not None
+        and not statement.function.is_lambda
+        and bool(_meant(statement, defined_functions(registry, (statement.path,))))
+    )
 
 
 def _meant(statement: Statement, definitions: dict[str, list[Located]]) -> tuple[Located, ...]:

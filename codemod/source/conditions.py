@@ -90,6 +90,18 @@ def conditions_at(document: Document, offset: int) -> tuple[str, ...]:
     )
 
 
+def are_alternatives(document: Document, first: int, second: int) -> bool:
+    """Whether both offsets stand in different arms of one `#if`, so that never both are compiled."""
+    for conditional in read_conditionals(document):
+        arms = [
+            next((i for i, b in enumerate(conditional.branches) if b.body.start <= offset < b.body.end), None)
+            for offset in (first, second)
+        ]
+        if None not in arms and arms[0] != arms[1]:
+            return True
+    return False
+
+
 def canonical(condition: str) -> str:
     """`condition` in one spelling: `#if defined(X)` is `#ifdef X`."""
     if match := re.fullmatch(r"#if\s+(!?)\s*defined\s*(?:\(\s*(\w+)\s*\)|(\w+))", condition):
