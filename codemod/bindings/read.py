@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -41,7 +42,12 @@ def read_bindings(document: Document, definitions: Mapping[str, str] | None = No
     """
     if not has_bindings(document.data):
         return Bindings(document.path)
-    known = {**(definitions or {}), **defined_names(document)}
+    return _read_bindings(document, frozenset((definitions or {}).items()))
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_bindings(document: Document, definitions: frozenset[tuple[str, str]]) -> Bindings:
+    known = {**dict(definitions), **defined_names(document)}
     blocks = list(_blocks(document, known))
     statements = [statement for block in blocks for statement in _statements(document, block)]
     statements = told_apart(statements)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -120,6 +121,7 @@ class Schema:
         return f"({', '.join(parts)}) -> {returns[0] if alone else '(' + ', '.join(returns) + ')'}"
 
 
+@functools.lru_cache(maxsize=8192)
 def parse_schema(text: str) -> Schema:
     """Read a whole schema. Raises SchemaError."""
     return _Parser(text).schema()

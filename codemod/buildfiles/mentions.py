@@ -137,13 +137,12 @@ def _glob(pattern: str, path: str) -> bool:
 
 def _in_sources(snapshot: Snapshot, layout: Layout, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
     """Comments in C++ and CUDA files that name a moved file by its path."""
-    names = {PurePosixPath(old).name.encode() for old in moved}
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
         data = snapshot.read(path)
-        if not any(name in data for name in names):
-            continue
         for old, new in moved.items():
             for written, _ in _spellings(path, layout, old, new):
+                if written.encode() not in data:
+                    continue
                 for match in re.finditer(rb"(?<![\w./])" + re.escape(written.encode()) + rb"(?![\w])", data):
                     line = data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()]
                     if b"#include" not in line.replace(b" ", b""):

@@ -120,12 +120,17 @@ def plan_imports(
     `is_new` says that the library is built for the first time: all sites get a twin. Where it exists, its import sites
     do too, and only those for the devices in `widened` ("HIP") may lack it. A file with a syntax error is listed.
     """
+    if not (is_new or widened or functions):
+        return (), ()  # what loads the legacy library loads the stable one already
     from codemod.buildfiles.pybind_calls import rewrite_calls
 
     library = Library(short_name(layout.legacy_library), short_name(layout.stable_library), modules)
     edits: list[FileEdit] = []
     diagnostics: list[Diagnostic] = []
+    devices = tuple(word for value in widened for word in _DEVICE_WORDS.get(value.upper(), ()))
     for path in python_files(snapshot, layout, library):
+        if not (is_new or functions) and not _speaks_of(devices, path, snapshot.read(path)):
+            continue
         try:
             file = read_python(path, snapshot.read(path))
         except Refusal as refusal:
@@ -139,6 +144,12 @@ def plan_imports(
         edits.extend(sites.edits.edits())
         diagnostics.extend(sites.diagnostics)
     return tuple(edits), tuple(diagnostics)
+
+
+def _speaks_of(devices: Sequence[str], path: str, data: bytes) -> bool:
+    """Whether any of `devices` is named in the file or its path, without which no site in it runs for them alone."""
+    text = path.encode("utf-8", "surrogateescape") + b" " + data
+    return any(word in text.lower() for word in (device.encode() for device in devices))
 
 
 def _package(layout: Layout, path: str) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from codemod.model import Refusal, Span
 
@@ -110,10 +111,18 @@ class PythonFile:
         line = self.data[self.line_start(offset) : offset]
         return line[: len(line) - len(line.lstrip())].decode()
 
+    @cached_property
+    def _by_kind(self) -> dict[type[cst.CSTNode], list[cst.CSTNode]]:
+        found: dict[type[cst.CSTNode], list[cst.CSTNode]] = {}
+        for node in self._spans:
+            found.setdefault(type(node), []).append(node)
+        return found
+
     def find(self, kind: type[NodeType]) -> list[NodeType]:
         """Every node of `kind`, in file order."""
-        found = [node for node in self._spans if isinstance(node, kind)]
-        return sorted(found, key=lambda node: self._spans[node].start)
+        by_kind = self._by_kind
+        found = [node for known in by_kind if issubclass(known, kind) for node in by_kind[known]]
+        return sorted(cast("list[NodeType]", found), key=lambda node: self._spans[node].start)
 
 
 def read_python(path: str, data: bytes) -> PythonFile:

@@ -10,11 +10,13 @@ from posixpath import dirname, normpath
 
 from codemod.model import Span
 from codemod.repository.snapshot import Snapshot
+from codemod.source.mask import mask
 
 _INCLUDE = re.compile(
     rb'^(?:\xef\xbb\xbf)?[ \t]*#[ \t]*include[ \t]*(?P<spelled>"(?P<quoted>[^"\n]+)"|<(?P<angle>[^>\n]+)>)',
     re.MULTILINE,
 )
+_DIRECTIVE_HEAD = re.compile(rb"\A(?:\xef\xbb\xbf)?[ \t]*#[ \t]*\Z")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class IncludeGraph:
     def includes(self, path: str) -> tuple[Include, ...]:
         """The include lines of `path` in order, also those under conditions, not those in comments."""
         if path not in self._read:
-            code = self.snapshot.document(path).code if b"include" in self.snapshot.read(path) else b""
+            # Nothing behind the last include line has to be looked at, which is most of a file.
+            code = mask(_up_to_last_include(self.snapshot.read(path)))
             self._read[path] = tuple(self._include(path, match) for match in _INCLUDE.finditer(code))
         return self._read[path]
 
@@ -100,6 +103,17 @@ class IncludeGraph:
 
 def _joined(folder: str, name: str) -> str:
     return normpath(f"{folder}/{name}") if folder else normpath(name)
+
+
+def _up_to_last_include(data: bytes) -> bytes:
+    """`data` up to the end of its last line that looks like an include."""
+    place = len(data)
+    while (place := data.rfind(b"include", 0, place)) >= 0:
+        line = data.rfind(b"\n", 0, place) + 1
+        if _DIRECTIVE_HEAD.search(data[line:place]):
+            end = data.find(b"\n", place)
+            return data if end < 0 else data[: end + 1]
+    return b""
 
 
 def _reach(start: Iterable[str], step: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:

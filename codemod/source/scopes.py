@@ -21,6 +21,7 @@ _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_ca
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
 _COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _DEPTH = 24
+_ENDS_IN_WORD = re.compile(rb"\w\Z")
 _FALLBACK = re.compile(
     rb"(?P<type>\b(?:const\s+)?(?:(?:torch|at|c10|std)::)+(?:stable::)?(?:optional\s*<[^;{}]*?>|Tensor))"
     rb"(?:\s+const)?\s*[&*]*\s*\b(?P<name>[A-Za-z_]\w*)\b"
@@ -42,6 +43,10 @@ class KnownReturns:
     function: Callable[[str], str]
 
 
+# One call of a macro: the document, the fragment, the spans of its arguments, the node at the place.
+Use = tuple[Document, Fragment, tuple[Span, ...], Node]
+
+
 @dataclass
 class TypeFinder:
     """Types of expressions in a set of documents that belong together. Results are kept; documents do not change."""
@@ -51,6 +56,8 @@ class TypeFinder:
     _scopes: dict[tuple[int, int], dict[str, list[Declared]]] = field(default_factory=dict)
     _aliases: Mapping[str, CppType] | None = None
     _members: Mapping[str, dict[str, str]] | None = None
+    _written: dict[str, dict[str, list[tuple[int, str]]]] = field(default_factory=dict)
+    _uses: dict[str, list[Use]] = field(default_factory=dict)
 
     def type_of(self, node: Node, fragment: Fragment, document: Document, depth: int = 0) -> CppType:
         """The type of the expression `node`, or UNKNOWN."""
@@ -132,14 +139,13 @@ class TypeFinder:
 
     def _fallback(self, name: str, document: Document, before: int) -> CppType:
         """In code the grammar cannot follow: the last `Tensor NAME` that was written before the place."""
-        wanted = name.encode()
-        found = UNKNOWN
-        if wanted not in document.code:
-            return found
-        for match in _FALLBACK.finditer(document.code, 0, before):
-            if match.group("name") == wanted:
-                found = parse_type(match.group("type").decode())
-        return found
+        if document.path not in self._written:
+            table: dict[str, list[tuple[int, str]]] = {}
+            for match in _FALLBACK.finditer(document.code):
+                table.setdefault(match["name"].decode(), []).append((match.end(), match["type"].decode()))
+            self._written[document.path] = table
+        written = [text for end, text in self._written[document.path].get(name, ()) if end <= before]
+        return parse_type(written[-1]) if written else UNKNOWN
 
     # macros ----------------------------------------------------------------------------------------------------------
 
@@ -159,12 +165,19 @@ class TypeFinder:
                 found.add(CppType(seen.name, seen.arguments, seen.pointers))
         return found.pop() if len(found) == 1 else UNKNOWN
 
-    def uses(self, macro: str) -> list[tuple[Document, Fragment, tuple[Span, ...], Node]]:
+    def uses(self, macro: str) -> list[Use]:
         """Where `macro` is called: document, fragment, the spans of its arguments, the node at the place."""
+        if macro not in self._uses:
+            self._uses[macro] = self._find_uses(macro)
+        return self._uses[macro]
+
+    def _find_uses(self, macro: str) -> list[Use]:
         found = []
-        pattern = re.compile(rb"\b" + re.escape(macro.encode()) + rb"\s*\(")
+        pattern = re.compile(re.escape(macro.encode()) + rb"\s*\(")
         for document in self.documents:
             for match in pattern.finditer(document.code):
+                if _ENDS_IN_WORD.search(document.code[max(0, match.start() - 1) : match.start()]):
+                    continue
                 line_start = document.code.rfind(b"\n", 0, match.start()) + 1
                 if re.match(rb"\s*#\s*define\s+$", document.code[line_start : match.start()]):
                     continue
