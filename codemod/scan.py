@@ -20,8 +20,11 @@ from codemod.rules.sites import find_sites, in_legacy_branch
 from codemod.rules.tensor_calls import UNMISTAKABLE
 from codemod.source.document import Document
 from codemod.source.signatures import read_signatures
-from codemod.surface.table import load_surface
+from codemod.surface.headers import OLDEST_TARGET
+from codemod.surface.table import Entry, load_surface
+from codemod.surface.versions import parse_version
 
+NO_TARGET = "none"
 _TENSOR = re.compile(rb"\bTensor\b(?:\s*>)?(?:\s*const\b)?[\s&*]*\b([A-Za-z_]\w*)\b")
 _RECEIVER = re.compile(rb"([A-Za-z_]\w*)\s*(?:\.\s*value\s*\(\s*\)\s*)?(?:\.|->)\s*(?:template\s+)?\Z")
 _DEFINED = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:TORCH|AT|C10|CAFFE2)_\w+)", re.MULTILINE)
@@ -32,7 +35,8 @@ _WORTH_A_LOOK = re.compile(rb"\b(?:at|c10|torch|caffe2)\b|\b(?:ATen|AT_|C10_|TOR
 class FoundSite:
     """One unstable site. `line` and `column` count from 1; `function` is the one around it, empty at namespace scope.
 
-    `target` is the oldest torch whose binaries may use the stable form.
+    `target` is the oldest torch whose binaries may use the stable form: "" where every supported one does, "none" where
+    there is no stable form.
     """
 
     path: str
@@ -66,6 +70,12 @@ def scan_document(document: Document, known: frozenset[str] = frozenset()) -> tu
     return tuple(_Scanner(document, known).sites())
 
 
+def _target(entry: Entry | None) -> str:
+    if entry is None or entry.form == "none":
+        return NO_TARGET
+    return entry.target if parse_version(entry.target) >= parse_version(OLDEST_TARGET) else ""
+
+
 @dataclass(frozen=True)
 class _Scanner:
     document: Document
@@ -85,7 +95,7 @@ class _Scanner:
     def _found(self, site: Site) -> FoundSite:
         line, column = self._place(site.span)
         code = site.entry.rule if site.entry is not None else "TSA900"
-        target = site.entry.target if site.entry is not None else ""
+        target = _target(site.entry)
         function = self._function_at(site.span.start)
         return FoundSite(self.document.path, line, column, site.name, code, function, site.kind.value, target)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from codemod.codes import Code
 from codemod.report.scan_view import Blocker, GroupRow, ScanReport, Tally
+from codemod.scan import NO_TARGET
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,10 +52,13 @@ def _print_codes(report: ScanReport, codes: Mapping[str, Code], out: Console) ->
 
 
 def _print_blockers(blockers: Iterable[Blocker], out: Console) -> None:
+    rows = list(blockers)
+    if not rows:
+        return
     out.print("\nOldest torch that runs the stable form", style="bold")
-    for blocker in blockers:
+    for blocker in rows:
         names = _listed(blocker.names, MOST_NAMES)
-        out.print(f"{blocker.sites:6}  {blocker.target or NO_STABLE_FORM}  {names}")
+        out.print(f"{blocker.sites:6}  {NO_STABLE_FORM if blocker.target == NO_TARGET else blocker.target}  {names}")
 
 
 def _print_groups(groups: Iterable[GroupRow], out: Console) -> None:

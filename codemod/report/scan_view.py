@@ -11,7 +11,7 @@ from typing import Any
 from codemod.bindings.model import Operator
 from codemod.codes import Code
 from codemod.repository.layout import Group
-from codemod.scan import FoundSite, Scan
+from codemod.scan import NO_TARGET, FoundSite, Scan
 
 FORMAT = "torch-stabilize-scan/1"
 IN_NO_OP = ""  # macros, helpers and includes, which many ops may use
@@ -28,7 +28,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Blocker:
-    """Names that have no stable form at a target: `target` is the oldest torch that has it, "" where none has."""
+    """Names that not every supported torch has a stable form of.
+
+    `target` is the oldest that has it, "none" where none has.
+    """
 
     target: str
     sites: int
@@ -106,11 +109,11 @@ def _tallies(named: Iterable[tuple[str, str]]) -> tuple[Tally, ...]:
 
 def _blockers(sites: Iterable[FoundSite]) -> tuple[Blocker, ...]:
     by_target: dict[str, Counter[str]] = {}
-    for site in sites:
+    for site in (site for site in sites if site.target):
         by_target.setdefault(site.target, Counter())[site.name] += 1
 
     def order(target: str) -> tuple[bool, tuple[int, ...]]:
-        return (not target, tuple(int(part) for part in target.split(".")) if target else ())
+        return (target == NO_TARGET, () if target == NO_TARGET else tuple(map(int, target.split("."))))
 
     return tuple(
         Blocker(target, names.total(), tuple(name for name, _ in names.most_common()))

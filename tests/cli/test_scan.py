@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import jsonschema
@@ -52,8 +53,18 @@ def test_scan_json_follows_its_schema_and_its_figures_add_up(run_cli: Run, sampl
     jsonschema.Draft202012Validator.check_schema(schema("scan"))
     jsonschema.validate(document, schema("scan"))
     assert sum(row["sites"] for row in document["files"]) == len(document["sites"])
-    assert sum(row["sites"] for row in document["blockers"]) == len(document["sites"])
+    blocked = [site["target"] for site in document["sites"] if site["target"]]
+    assert {row["target"]: row["sites"] for row in document["blockers"]} == Counter(blocked)
     assert {site["code"] for site in document["sites"]} == set(document["codes"])
+
+
+def test_a_target_is_named_where_not_every_torch_has_the_stable_form(run_cli: Run, tmp_path: Path) -> None:
+    source = "#include <torch/all.h>\nvoid f(torch::Tensor x) {\n  auto y = torch::empty({2});\n  at::vec::Vectorized<float> v;\n}\n"
+    document = json.loads(run_cli("scan", "--json", cwd=make_repository(tmp_path, {"csrc/f.cpp": source})).out)
+    targets = {site["name"]: site["target"] for site in document["sites"]}
+    assert targets["torch::Tensor"] == ""
+    assert targets["torch::empty"] == "2.10"
+    assert targets["at::vec::Vectorized"] == "none"
 
 
 def test_sites_are_listed_at_their_place(run_cli: Run, tmp_path: Path) -> None:
