@@ -11,9 +11,9 @@ from codemod.rules.context import Allowed, Context, Outcome, Site
 from codemod.rules.printing import printer_of
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part, Rewrite
+from codemod.source.arguments import argument_spans
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
-from codemod.source.scopes import argument_spans
 
 _OPERATORS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
 _NO_MESSAGE_PREFIX = ("TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ASSERTM", "TORCH_INTERNAL_ASSERT_DEBUG_ONLY")

@@ -6,10 +6,12 @@ from tree_sitter import Node
 
 from codemod.model import Confidence, Span
 from codemod.rules.context import Context, Outcome, Site
+from codemod.rules.options import NOTHING, read_options
 from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall
 from codemod.source.types import CppType
-from codemod.surface.schemas import Op, choose
+from codemod.surface.numbers import INTEGERS_ONLY
+from codemod.surface.schemas import Op, choose, schema_kind
 from codemod.surface.table import Entry, TableError
 
 
@@ -19,20 +21,14 @@ def choose_overload(arguments: tuple[Node, ...], receiver: bool, context: Contex
     given = ["Tensor"] if receiver else []
     given += [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in arguments]
     op = choose(site.name.rpartition("::")[2], given, method=receiver)
+    if op is not None and op.name in INTEGERS_ONLY and set(given) != {"int64_t"}:
+        return None
     return op if op is not None and not op.obstacles else None
 
 
 def kind_in_schemas(node: Node, kind: CppType) -> str:
-    """A type in the words of the schemas."""
-    if node.type == "initializer_list":
-        return "list"
-    if kind.name in ("int", "int32_t", "size_t", "long", "unsigned int", "uint32_t"):
-        return "int64_t"
-    if kind.name == "float":
-        return "double"
-    if kind.name in ("vector", "optional") and kind.inner is not None:
-        return f"{kind.name}<{kind.inner.name}>"
-    return kind.name if kind.name != "auto" else ""
+    """The type of an expression in the words of the schemas."""
+    return "list" if node.type == "initializer_list" else schema_kind(kind)
 
 
 def wrapper_call(site: Site, context: Context, entry: Entry, call: MethodCall) -> Outcome:
@@ -42,20 +38,43 @@ def wrapper_call(site: Site, context: Context, entry: Entry, call: MethodCall) -
         return context.diagnose(
             site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", entry.note
         )
-    inside: list[Part] = list(call.receiver_parts())
-    for argument in call.arguments:
-        inside += [b", ", call.fragment.span(argument)]
-    return _wrapped(context, call.span, site, op, tuple(inside))
+    return _wrapped(context, call.span, site, op, (*call.receiver_parts(), *call.following()))
 
 
 def wrapper_function(site: Site, context: Context, entry: Entry, given: list[Node]) -> Outcome:
     """`torch::cumsum(x, 0)` -> `stable_aten::cumsum(x, 0)`."""
     op = choose_overload(tuple(given), False, context, site)
+    if op is None and given:
+        made = _with_options(site, context, given)
+        if made is not None:
+            return made
     if op is None:
         return context.diagnose(
             site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", entry.note
         )
     return _wrapped(context, None, site, op, ())
+
+
+def _with_options(site: Site, context: Context, given: list[Node]) -> Outcome | None:
+    """`torch::rand({n}, options)` with its options taken apart; None where no overload takes what they set."""
+    fragment = context.fragment(site)
+    call = context.call(site)
+    options = read_options(given[-1], fragment, context)
+    if options is None or call is None:
+        return None
+    name = site.name.rpartition("::")[2]
+    kinds = [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in given[:-1]]
+    op = choose(name, [*kinds, "ScalarType", "nullopt", "Device", "bool"])
+    if op is None or op.obstacles or (op.name in INTEGERS_ONLY and set(kinds) != {"int64_t"}):
+        return None
+    tail = [options.dtype_parts(), options.layout_parts(), options.device_parts(), options.pinned or NOTHING]
+    while tail and tail[-1] == NOTHING:
+        tail.pop()
+    inside: list[Part] = []
+    groups = [*((fragment.span(argument),) for argument in given[:-1]), *tail]
+    for place, group in enumerate(groups):
+        inside += [b", ", *group] if place else group
+    return _wrapped(context, fragment.span(call), site, op, tuple(inside))
 
 
 def _wrapped(context: Context, span: Span | None, site: Site, op: Op, inside: tuple[Part, ...]) -> Outcome:

@@ -10,12 +10,12 @@ from codemod.codes import Example
 from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.dispatcher import kind_in_schemas
-from codemod.rules.options import arguments_of
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall, is_tensor_method
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
+from codemod.source.scopes import arguments_of
 
 RULE = "TSA132"
 _NUMBERS = ("int64_t", "double", "bool")

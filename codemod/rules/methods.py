@@ -65,7 +65,7 @@ def free_function(site: Site, context: Context, entry: Entry) -> Outcome | None:
     call = MethodCall(site, context)
     if not call.is_complete:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", "rewrite it by hand")
-    usable = entry if _fits(context, call, entry) else context.surface.fallback(entry)
+    usable = entry if entry.form == "dispatcher" or _fits(context, call, entry) else context.surface.fallback(entry)
     if usable is None:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form with these arguments", entry.note)
     if usable.form == "dispatcher":
@@ -83,7 +83,7 @@ def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | Non
     fits = _arity_fits(entry, len(given)) and context.surface.available(
         entry, context.project.target, context.project.headers
     )
-    usable = entry if fits else context.surface.fallback(entry)
+    usable = entry if fits or entry.form == "dispatcher" else context.surface.fallback(entry)
     if usable is None:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form with these arguments", entry.note)
     if usable.form == "dispatcher":
@@ -105,9 +105,10 @@ def _call(context: Context, call: MethodCall, entry: Entry, name: str, inside: t
 
 def _arguments(context: Context, call: MethodCall, entry: Entry) -> tuple[Part, ...]:
     parts: list[Part] = list(call.receiver_parts())
+    if not entry.stable.endswith(("::sum", "::amax")):
+        return (*parts, *call.following())
     for place, argument in enumerate(call.arguments):
-        wraps = place == 0 and entry.stable.endswith(("::sum", "::amax"))
-        parts += [b", ", *(_dimensions(call.fragment, argument) if wraps else (call.fragment.span(argument),))]
+        parts += [b", ", *(_dimensions(call.fragment, argument) if place == 0 else (call.fragment.span(argument),))]
     return tuple(parts)
 
 

@@ -11,7 +11,7 @@ from codemod.rules.context import Context
 from codemod.rules.rewrite import Copy, Part
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
-from codemod.source.scopes import receiver_type_parts
+from codemod.source.scopes import arguments_of, receiver_type_parts
 
 _STARTS = ("TensorOptions", "dtype", "device", "layout", "requires_grad", "memory_format", "pinned_memory")
 NOTHING: tuple[Part, ...] = (b"std::nullopt",)
@@ -140,20 +140,18 @@ class _Reader:
         return self._implicit(node) if value is None or value == node else self.read(value)
 
 
-def arguments_of(node: Node) -> list[Node]:
-    """The arguments of a call, comments left out."""
-    arguments = node.child_by_field_name("arguments")
-    return [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
-
-
 def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> Node | None:
     """What `name` holds at `node`: its initialiser, or the last assignment before, if that one is sure to have run."""
     declared = context.project.finder.declaration_of(name, node)
     if declared is None or declared.element:
         return None
     value = declared.value
+    if value is not None and value.start_byte <= node.start_byte < value.end_byte:
+        return None  # `auto x = x.y()`: another x
     block = enclosing_block(node)
     for assignment in assignments(name, declared.start, node.start_byte, fragment):
+        if assignment.end_byte > node.start_byte:
+            continue  # `options = options.dtype(x)`: the right side still has the old value
         holder = enclosing_block(assignment)
         right = assignment.child_by_field_name("right")
         reaches = (

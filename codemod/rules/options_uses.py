@@ -9,15 +9,18 @@ from tree_sitter import Node
 from codemod.codes import Example
 from codemod.model import Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
-from codemod.rules.options import enclosing_block, read_options, uses_of
+from codemod.rules.options import assignments, enclosing_block, read_options, uses_of
 from codemod.rules.registry import rule
+from codemod.rules.rewrite import Rewrite
 from codemod.rules.tensor_calls import is_tensor_method
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 
 _TAKES_OPTIONS = frozenset({
     "empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "full_like", "from_blob", "tensor",
-    "scalar_tensor", "empty_strided", "new_empty", "new_zeros", "new_ones", "new_full", "to", "rand", "randn",
+    "scalar_tensor", "empty_strided", "new_empty", "new_zeros", "new_ones", "new_full", "new_tensor", "to", "rand",
+    "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "arange", "linspace", "logspace", "eye",
+    "tril_indices", "triu_indices", "hann_window", "hamming_window", "bartlett_window", "blackman_window",
 })  # fmt: skip
 
 
@@ -45,11 +48,25 @@ def options_expression(site: Site, context: Context) -> Outcome | None:
     if statement is not None:
         name = _variable_of(statement)
         if name is not None and _all_uses_known(name, statement, fragment, context):
-            return context.rewrite(_with_line(fragment.span(statement), context), (), entry.rule)
+            span = _with_line(fragment.span(statement), context)
+            return context.rewrite(span, (), entry.rule, also=_later_assignments(name, statement, context, fragment))
     if node is not None and _is_argument_of_factory(node):
         return Allowed("taken apart by the factory around it")
     message = f"{site.name} is kept in a place that cannot be followed"
     return context.diagnose(site, entry.rule, message, entry.note)
+
+
+def _later_assignments(name: str, statement: Node, context: Context, fragment: Fragment) -> tuple[Rewrite, ...]:
+    """`options = options.device(x);` goes with the variable."""
+    block = enclosing_block(statement)
+    if statement.type != "declaration" or block is None:
+        return ()
+    found = []
+    for assignment in assignments(name, statement.end_byte, block.end_byte, fragment):
+        parent = assignment.parent
+        if parent is not None and parent.type == "expression_statement":
+            found.append(Rewrite(_with_line(fragment.span(parent), context), (), "TSA121"))
+    return tuple(found)
 
 
 def _statement_of(node: Node | None) -> Node | None:
@@ -115,10 +132,19 @@ def _all_uses_known(name: str, statement: Node, fragment: Fragment, context: Con
                 return False
             seen = True
             continue
-        if parent.type == "field_expression" and _in_other_options(use):
+        if parent.type == "field_expression" and (_in_other_options(use) or _assigned_to(name, use)):
             continue
         return False
     return seen
+
+
+def _assigned_to(name: str, node: Node) -> bool:
+    """`options = options.dtype(x)`."""
+    walk: Node | None = node
+    while walk is not None and walk.type in ("identifier", "field_expression", "call_expression"):
+        walk = walk.parent
+    left = walk.child_by_field_name("left") if walk is not None and walk.type == "assignment_expression" else None
+    return left is not None and text_of(left) == name
 
 
 def _in_other_options(node: Node) -> bool:

@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+
 from codemod.rules.context import Context, Project
 from codemod.source.document import Document
 from codemod.source.edits import apply
-from codemod.source.scopes import KnownReturns, TypeFinder
+from codemod.source.results import KnownReturns
+from codemod.source.scopes import TypeFinder
 from codemod.source.signatures import read_signatures
-from codemod.surface.table import load_surface
+from codemod.source.types import CppType
+from codemod.surface.aten import result_type
+from codemod.surface.schemas import Op, choose, schema_kind
+from codemod.surface.table import Entry, load_surface
 
 DEFAULT_TARGET = "2.11"
 
 
 def known_returns() -> KnownReturns:
     """Return types by the surface's tables."""
-    surface = load_surface()
 
-    def method(name: str) -> str:
-        entry = surface.method(name)
-        return entry.returns if entry is not None else ""
+    def method(name: str, given: Sequence[CppType]) -> str:
+        return _method_returns(name, tuple(map(schema_kind, given)))
 
-    def function(name: str) -> str:
-        entry = surface.name(name) if "::" in name else None
-        return entry.returns if entry is not None else ""
+    def function(name: str, given: Sequence[CppType]) -> str:
+        return _function_returns(name, tuple(map(schema_kind, given)))
 
     return KnownReturns(method, function)
+
+
+@functools.lru_cache(maxsize=4096)
+def _method_returns(name: str, kinds: tuple[str, ...]) -> str:
+    entry = load_surface().method(name)
+    return _returned(entry, choose(name, ("Tensor", *kinds), method=True) if _is_op(entry) else None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _function_returns(name: str, kinds: tuple[str, ...]) -> str:
+    entry = load_surface().name(name)
+    return _returned(entry, choose(name.rpartition("::")[2], kinds) if _is_op(entry) else None)
+
+
+def _is_op(entry: Entry | None) -> bool:
+    """Whether the row comes from torch's schemas: its overloads may return different things."""
+    return entry is not None and entry.id.startswith("aten.")
+
+
+def _returned(entry: Entry | None, op: Op | None) -> str:
+    if op is not None:
+        return result_type(op)
+    return entry.returns if entry is not None else ""
 
 
 def rewrite_text(text: bytes, path: str = "text.cu", target: str = DEFAULT_TARGET) -> bytes:
@@ -36,7 +63,7 @@ def rewrite_text(text: bytes, path: str = "text.cu", target: str = DEFAULT_TARGE
     for function in read_signatures(document):
         functions[function.name] = (*functions.get(function.name, ()), function)
     finder = TypeFinder((document,), known_returns())
-    project = Project(load_surface(), target, (document,), finder, functions, moving=frozenset((path,)))  # type: ignore[arg-type]
+    project = Project(load_surface(), target, (document,), finder, functions, moving=frozenset((path,)), headers=target)  # type: ignore[arg-type]
     return apply(text, rewrite_document(Context(project, document)).edits)
 
 

@@ -17,7 +17,13 @@ UNMISTAKABLE = frozenset({
     "data_ptr", "scalar_type", "numel", "is_contiguous", "contiguous", "element_size", "storage_offset", "dtype",
     "is_cuda", "is_cpu", "unsqueeze", "get_device", "packed_accessor32", "packed_accessor64", "index_put_", "item",
     "options", "nbytes", "itemsize", "reshape", "view_as", "reshape_as", "new_empty", "new_zeros", "zero_", "fill_",
-    "copy_", "narrow", "masked_fill_", "masked_fill", "index_select", "toType",
+    "copy_", "narrow", "masked_fill_", "masked_fill", "index_select", "toType", "argmax", "argmin", "argsort",
+    "cumsum", "cumprod", "masked_select", "masked_scatter_", "scatter_", "scatter_add_", "index_add_", "index_fill_",
+    "index_copy_", "expand_as", "bmm", "addmm", "addmm_", "topk", "softmax", "log_softmax", "is_floating_point",
+    "is_sparse", "new_full", "new_ones", "new_tensor", "set_requires_grad", "requires_grad_", "unsafeGetTensorImpl",
+    "add_", "sub_", "mul_", "div_", "pow_", "clamp_", "clamp_min_", "clamp_max_", "sqrt_", "exp_", "neg_", "abs_",
+    "resize_", "set_", "squeeze_", "unsqueeze_", "transpose_", "t_", "uniform_", "normal_", "bernoulli_", "random_",
+    "type_as", "permute", "repeat_interleave", "nonzero", "index_put", "clamp_min", "clamp_max", "is_meta",
 })  # fmt: skip
 
 
@@ -53,6 +59,11 @@ class MethodCall:
         assert self.node is not None
         return self.fragment.span(self.node)
 
+    def following(self) -> tuple[Part, ...]:
+        """`, ` and the arguments with the comments between them, to stand behind a receiver; nothing where there are none."""
+        span = inside(self.argument_list, self.fragment)
+        return (b", ", span) if span is not None else ()
+
     def receiver_parts(self) -> tuple[Part, ...]:
         """The receiver as an expression of type Tensor."""
         assert self.receiver is not None
@@ -70,6 +81,16 @@ class MethodCall:
         member = self.callee.child_by_field_name("field")
         text = text_of(member) if member is not None else ""
         return text.partition("<")[2].rpartition(">")[0].strip()
+
+
+def inside(arguments: Node | None, fragment: Fragment) -> Span | None:
+    """The arguments with the comments before, between and behind them; None for an empty list."""
+    if arguments is None or not any(child.type != "comment" for child in arguments.named_children):
+        return None
+    children = [
+        child for child in arguments.named_children if child.type != "comment" or text_of(child).startswith("/*")
+    ]
+    return Span(fragment.span(children[0]).start, fragment.span(children[-1]).end)
 
 
 def receiver_type(site: Site, context: Context) -> CppType | None:

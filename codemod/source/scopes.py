@@ -7,15 +7,17 @@ functions. In a macro body a free name or a parameter is looked up where the mac
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tree_sitter import Node
 
 from codemod.model import Span
+from codemod.source.arguments import argument_spans
 from codemod.source.declarations import Declared, declared_in, text_of
 from codemod.source.document import Document, Fragment
-from codemod.source.types import TENSOR, UNKNOWN, CppType, parse_type, split_arguments
+from codemod.source.results import FunctionResults, KnownReturns, method_result
+from codemod.source.types import LIST, TENSOR, UNKNOWN, CppType, parse_type
 
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
@@ -35,14 +37,6 @@ _ALIAS = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class KnownReturns:
-    """Return types the finder may rely on: of methods by name, and of functions by qualified or bare name."""
-
-    method: Callable[[str], str]
-    function: Callable[[str], str]
-
-
 # One call of a macro: the document, the fragment, the spans of its arguments, the node at the place.
 Use = tuple[Document, Fragment, tuple[Span, ...], Node]
 
@@ -58,6 +52,7 @@ class TypeFinder:
     _members: Mapping[str, dict[str, str]] | None = None
     _written: dict[str, dict[str, list[tuple[int, str]]]] = field(default_factory=dict)
     _uses: dict[str, list[Use]] = field(default_factory=dict)
+    _functions: FunctionResults | None = None
 
     def type_of(self, node: Node, fragment: Fragment, document: Document, depth: int = 0) -> CppType:
         """The type of the expression `node`, or UNKNOWN."""
@@ -219,20 +214,22 @@ class TypeFinder:
             arguments = node.child_by_field_name("arguments")
             inner = self.type_of(arguments, fragment, document, depth) if arguments is not None else UNKNOWN
             return CppType("optional", (inner,))
-        known = self.returns.function(bare)
-        if known:
-            return parse_type(known)
+        if bare == "std::get" and bracket:
+            held = self._given(node, fragment, document, depth)
+            return _element(held[0], rest.rpartition(">")[0].strip()) if len(held) == 1 else UNKNOWN
+        if "::" in bare:
+            known = self.returns.function(bare, self._given(node, fragment, document, depth))
+            if known:
+                return parse_type(known)
         as_type = parse_type(name)
         if as_type.name in ("Tensor", "TensorOptions", "Device", "IntArrayRef", "ScalarType", "optional", "vector"):
             return as_type
-        if re.fullmatch(r"[A-Za-z_]\w*", name):
-            local = self.type_of_name(name, callee, fragment, document, depth)
-            return (
-                local
-                if not local.is_known and local.name
-                else self._lambda_result(name, callee, fragment, document, depth)
-            )
-        return UNKNOWN
+        local = self._lambda_result(name, callee, fragment, document, depth)
+        if local.is_known:
+            return local
+        if self._functions is None:
+            self._functions = FunctionResults(self.documents)
+        return self._resolved(self._functions.result(bare, len(arguments_of(node))))
 
     def _lambda_result(self, name: str, callee: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         """What a call of the lambda in the variable `name` returns: as written behind `->`, or by its first return."""
@@ -253,29 +250,18 @@ class TypeFinder:
         if receiver is None:
             return UNKNOWN
         owner = self.type_of(receiver, fragment, document, depth)
-        return self.method_result(owner, method, text_of(callee))
+        arrow = any(child.type == "->" for child in callee.children)
+        if arrow and (owner.pointers or owner.name in ("optional", "unique_ptr", "shared_ptr")):
+            owner = owner.pointee
+        given = self._given(node, fragment, document, depth) if owner.is_tensor else ()
+        return method_result(owner, method, given, self.returns)
 
-    def method_result(self, owner: CppType, method: str, callee: str = "") -> CppType:
-        """What `owner.method()` returns."""
-        if owner.is_tensor:
-            return parse_type(self.returns.method(method) or "")
-        if owner.name == "optional":
-            return (owner.inner or UNKNOWN) if method in ("value", "value_or", "get") else CppType("bool")
-        if owner.name == "TensorOptions":
-            return CppType("TensorOptions") if method not in ("has_dtype", "has_device") else CppType("bool")
-        if owner.name == "CUDAStream":
-            return CppType("cudaStream_t") if method == "stream" else UNKNOWN
-        if owner.name == "Device":
-            return {"index": CppType("int64_t"), "type": CppType("DeviceType")}.get(method, CppType("bool"))
-        if owner.name in ("vector", "array", "ArrayRef", "TensorList", "IntArrayRef"):
-            if method in ("at", "front", "back"):
-                return owner.inner or UNKNOWN
-            if method == "slice":
-                return owner
-            if method == "vec":
-                return CppType("vector", (owner.inner,) if owner.inner else ())
-            return CppType("size_t") if method == "size" else UNKNOWN
-        return UNKNOWN
+    def _given(self, node: Node, fragment: Fragment, document: Document, depth: int) -> tuple[CppType, ...]:
+        """The types of a call's arguments, "list" for a braced one."""
+        return tuple(
+            LIST if argument.type == "initializer_list" else self.type_of(argument, fragment, document, depth)
+            for argument in arguments_of(node)
+        )
 
     def _field_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         receiver, member = receiver_type_parts(node)
@@ -385,49 +371,21 @@ def _constant(name: str) -> CppType:
     return CppType("ScalarType") if _DTYPE.fullmatch(name) else UNKNOWN
 
 
+def _element(held: CppType, wanted: str) -> CppType:
+    """What `std::get<wanted>` takes out of a tuple or an array."""
+    if held.name == "tuple" and wanted.isdigit() and int(wanted) < len(held.arguments):
+        return held.arguments[int(wanted)]
+    return (held.inner or UNKNOWN) if held.name == "array" else UNKNOWN
+
+
+def arguments_of(node: Node) -> list[Node]:
+    """The arguments of a call, comments left out."""
+    arguments = node.child_by_field_name("arguments")
+    return [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+
+
 def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:
     """The receiver and the bare member name of `receiver.member` or `receiver->member<T>`."""
     member = callee.child_by_field_name("field")
     name = text_of(member).partition("<")[0].strip() if member is not None else ""
     return callee.child_by_field_name("argument"), name.removeprefix("template ").strip()
-
-
-def argument_spans(document: Document, opening: int) -> tuple[Span, ...]:
-    """The spans of the arguments between the parenthesis at `opening` and its partner, blanks trimmed."""
-    code = document.code
-    depth, index, start = 0, opening, opening + 1
-    spans: list[Span] = []
-
-    def close(end: int) -> None:
-        raw = code[start:end].replace(b"\\\n", b"  ").replace(b"\\\r\n", b"   ")
-        left = len(raw) - len(raw.lstrip())
-        right = len(raw.rstrip())
-        if right > left:
-            spans.append(Span(start + left, start + right))
-
-    while index < len(code):
-        byte = code[index : index + 1]
-        if byte in b"([{":
-            depth += 1
-        elif byte in b")]}":
-            depth -= 1
-            if depth == 0:
-                close(index)
-                return tuple(spans)
-        elif byte == b"," and depth == 1 and not _inside_template(code, start, index):
-            close(index)
-            start = index + 1
-        index += 1
-    return tuple(spans)
-
-
-def _inside_template(code: bytes, start: int, comma: int) -> bool:
-    """Whether the comma stands between the angle brackets of a template argument list: `f<a, b>(c)`."""
-    before = code[start:comma]
-    opened = re.search(rb"[A-Za-z_]\w*\s*<(?![<=])[^<>()]*(?:<[^<>()]*>[^<>()]*)*$", before)
-    if not opened:
-        return False
-    return bool(re.match(rb",[^<>();]*(?:<[^<>()]*>[^<>();]*)*>\s*[({:]", code[comma : comma + 200]))
-
-
-__all__ = ["KnownReturns", "TypeFinder", "argument_spans", "receiver_type_parts", "split_arguments"]

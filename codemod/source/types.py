@@ -52,7 +52,15 @@ class CppType:
             return CppType("int64_t")
         return self.arguments[0] if self.arguments else None
 
+    @property
+    def pointee(self) -> CppType:
+        """What `->` reaches: the target of a pointer, the value of an optional or a smart pointer."""
+        if self.pointers:
+            return CppType(self.name, self.arguments, self.pointers - 1, self.const)
+        return self.inner or UNKNOWN
 
+
+LIST = CppType("list")  # a braced list
 TENSOR = CppType("Tensor")
 UNKNOWN = CppType("")
 

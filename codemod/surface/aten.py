@@ -248,10 +248,15 @@ def derived_entries(kind: str) -> tuple[Entry, ...]:
     return tuple(row for row in rows if row is not None)
 
 
+def result_type(op: Op) -> str:
+    """What a call of `op` returns, for the inference of types: "Tensor", "tuple<Tensor,Tensor>", "void"."""
+    inferred = [_INFERRED.get(result, "") for result in op.returns]
+    return ("void" if not inferred else inferred[0]) if len(inferred) < 2 else f"tuple<{','.join(inferred)}>"
+
+
 def _entry(kind: str, name: str, op: Op, is_callable: bool) -> Entry:
     legacy = (name,) if kind == "method" else tuple(f"{space}::{name}" for space in _SPACES)
-    inferred = [_INFERRED.get(result, "") for result in op.returns]
-    returns = ("void" if not inferred else inferred[0]) if len(inferred) < 2 else f"tuple<{','.join(inferred)}>"
+    returns = result_type(op)
     if not is_callable:
         note = f"The dispatcher cannot be handed {', '.join(op.obstacles)}: write a kernel, or call the op from Python."
         return Entry(

@@ -39,6 +39,9 @@ TWINS: dict[str, str] = {
 # Here the number is stored, not computed with: it has no say in the dtype.
 STORED = frozenset({"masked_fill", "masked_fill_", "index_fill", "index_fill_"})
 
+# Written out for integers alone: floating bounds would be rounded in another way.
+INTEGERS_ONLY = frozenset({"arange"})
+
 
 @functools.cache
 def emulated() -> dict[str, tuple[str, ...]]:

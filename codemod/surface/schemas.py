@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from codemod.source.types import CppType
 from codemod.surface.numbers import is_supported
 from codemod.surface.table import TableError
 
@@ -218,6 +219,21 @@ _TAKES = {
     "Device?": ("Device", "DeviceType", "nullopt"),
     "MemoryFormat?": ("MemoryFormat", "nullopt"),
 }
+
+
+def schema_kind(kind: CppType) -> str:
+    """A C++ type in the words of `choose`; empty where it is not known."""
+    if kind.pointers:
+        return "string" if kind.name == "char" else ""
+    if kind.name in ("int", "int32_t", "size_t", "long", "unsigned int", "uint32_t", "uint64_t", "short", "unsigned"):
+        return "int64_t"
+    if kind.name == "float":
+        return "double"
+    if kind.name == "tuple":
+        return "tuple"
+    if kind.name in ("vector", "optional") and kind.inner is not None:
+        return f"{kind.name}<{kind.inner.name}>"
+    return kind.name if kind.name != "auto" else ""
 
 
 def choose(cpp_name: str, given: Sequence[str], *, method: bool = False) -> Op | None:

@@ -25,7 +25,7 @@ def rewrite(
         for function in read_signatures(one):
             functions[function.name] = (*functions.get(function.name, ()), function)
     finder = TypeFinder(documents, known_returns())
-    project = Project(load_surface(), target, documents, finder, functions, moving=frozenset((path,)))
+    project = Project(load_surface(), target, documents, finder, functions, moving=frozenset((path,)), headers=target)
     found = rewrite_document(Context(project, document))
     return apply(document.data, found.edits).decode(), found
 

@@ -46,7 +46,7 @@ CASES = {
     ),
     "a structured binding": (
         "void f(at::Tensor a) { auto [v, i] = at::sort(a, 0, true); auto b = i.contiguous(); }\n",
-        f"void f({STABLE} a) {{ auto [v, i] = torch::stable::sort(a, 0, true); auto b = torch::stable::contiguous(i); }}\n",
+        f"void f({STABLE} a) {{ auto [v, i] = stable_aten::sort(a, 0, true); auto b = torch::stable::contiguous(i); }}\n",
     ),
 }
 

@@ -62,7 +62,7 @@ def test_results_become_tuples_and_vectors() -> None:
     ("op", "overload", "message"),
     [
         ("addmm", "", "aten::addmm cannot be called: no stable form for Scalar beta, Scalar alpha"),
-        ("arange", "", "Scalar end"),
+        ("linspace", "", "Scalar start"),
         ("record_stream", "", "Stream s"),
         ("set_", "source_Storage", "Storage source"),
         ("no_such_op", "", "torch has no op aten::no_such_op"),
@@ -138,6 +138,16 @@ class Case:
 CASES = (
     Case("expand", ("expand",), "expand(x, {2, 3, 4})", lambda t, x, y, i: x.expand(2, 3, 4)),
     Case("cumsum", ("cumsum",), "cumsum(x, 1)", lambda t, x, y, i: x.cumsum(1)),
+    Case("arange", ("arange",), "arange(x.size(0))", lambda t, x, y, i: t.arange(x.size(0))),
+    Case("arange_empty", ("arange",), "arange(0)", lambda t, x, y, i: t.arange(0)),
+    Case(
+        "arange_between",
+        ("arange.start",),
+        "arange(2, 9, torch::headeronly::ScalarType::Float)",
+        lambda t, x, y, i: t.arange(2, 9, dtype=t.float32),
+    ),
+    Case("arange_steps", ("arange.start_step",), "arange(2, 9, 3)", lambda t, x, y, i: t.arange(2, 9, 3)),
+    Case("arange_down", ("arange.start_step",), "arange(5, -4, -2)", lambda t, x, y, i: t.arange(5, -4, -2)),
     Case("slice", ("slice.Tensor",), "slice(x, 1, 1, std::nullopt, 2)", lambda t, x, y, i: x[:, 1::2]),
     Case("cat", ("cat",), "cat({x, y}, -1)", lambda t, x, y, i: t.cat((x, y), -1)),
     Case("split", ("split.Tensor",), "split(x, 2, 1)", lambda t, x, y, i: x.split(2, 1)),

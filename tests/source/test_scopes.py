@@ -1,0 +1,47 @@
+"""What the type of an expression is, as far as it can be read."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from codemod.model import Span
+from codemod.rules.snippets import known_returns
+from codemod.source.document import Document
+from codemod.source.scopes import TypeFinder
+
+HEAD = """
+torch::Tensor distance(torch::Tensor x, int64_t i);
+namespace ns { const at::Tensor& pick(const at::Tensor& x, bool first = true); float pick(int n, int m, int k); }
+template <typename T> T root(T x);
+int64_t over(int n);
+float over(float n);
+"""
+CASES = {
+    "a function of the project": ("distance(x, 0)", "Tensor"),
+    "a function of the project, by its namespace": ("ns::pick(x)", "Tensor"),
+    "overloads with other numbers of arguments": ("ns::pick(1, 2, 3)", "float"),
+    "overloads that differ": ("over(1)", ""),
+    "a method whose overloads return different things": ("x.min()", "Tensor"),
+    "the same with a dimension": ("std::get<1>(x.min(0))", "Tensor"),
+    "a function of torch with overloads": ("std::get<0>(torch::max(x, 1))", "Tensor"),
+    "an element of a pair": ("std::get<1>(std::make_pair(x, 3))", "int64_t"),
+    "through a pointer": ("p->sizes()", "IntArrayRef"),
+    "through an optional": ("o->scalar_type()", "ScalarType"),
+    "a copy of a view": ("x.sizes().vec()", "vector"),
+    "a part of a view": ("x.sizes().slice(1)", "IntArrayRef"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_type_of(name: str) -> None:
+    expression, expected = CASES[name]
+    text = f"{HEAD}void f(at::Tensor x, at::Tensor* p, std::optional<at::Tensor> o) {{ use({expression}); }}\n".encode()
+    document = Document("unit.cpp", text)
+    finder = TypeFinder((document,), known_returns())
+    match = re.search(re.escape(expression.encode()) + rb"(?=\); \})", text)
+    assert match is not None
+    node = document.whole.node_at(Span(*match.span()))
+    assert node is not None
+    assert finder.type_of(node, document.whole, document).name == expected
