@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from codemod.buildfiles.cmake_flow import read_project
@@ -66,6 +68,53 @@ def conditions(owned: Owned) -> list[tuple[str, ...]]:
     return [entry.conditions for _, entry in owned]
 
 
+@dataclass(frozen=True)
+class Source:
+    """One source: the verdict, and the conditions it is built under in the plan and by hand."""
+
+    path: str
+    verdict: str
+    ours: tuple[tuple[str, ...], ...]
+    theirs: tuple[tuple[str, ...], ...]
+    is_lost: bool  # in no target of the hand migration: compared with before
+
+    @property
+    def is_same(self) -> bool:
+        """In the right list, under the same condition."""
+        return self.verdict == "same"
+
+
+def compare(legacy: Path, by_hand: Path, sources: Sequence[str], target: str) -> list[Source]:
+    """How the plan builds `sources`, or all that the hand migration made stable, beside how the maintainers do."""
+    snapshot, hand = open_tree(legacy), open_tree(by_hand)
+    layout = detect_layout(snapshot, load_config(snapshot))
+    hand_targets = read_targets(hand, layout)
+    before = read_targets(snapshot, layout)
+    wanted = sources or [
+        entry.path
+        for one in before
+        if not one.is_stable
+        for entry in one.sources
+        if owners(hand_targets, entry.path, stable=True) and not owners(hand_targets, entry.path, stable=False)
+    ]
+    wanted = list(dict.fromkeys(wanted))
+    mine = planned(snapshot, layout, wanted, target)
+    my_targets = read_targets(mine, layout)
+    domains = read_project(mine, layout.cmake_files).domains
+    found = []
+    for source in wanted:
+        ours, theirs = (owners(t, source, stable=True) for t in (my_targets, hand_targets))
+        left = owners(my_targets, source, stable=False)
+        lost = not theirs and not owners(hand_targets, source, stable=False)
+        theirs = owners(before, source, stable=False) if lost else theirs
+        same = len(ours) > 0 and all(any(equal(a, b, domains) for b in conditions(theirs)) for a in conditions(ours))
+        placed = bool(ours) and not left
+        verdict = "same" if placed and same else "other condition" if placed else "NOT IN THE STABLE TARGET"
+        sorted_ours, sorted_theirs = (tuple(sorted(set(conditions(side)))) for side in (ours, theirs))
+        found.append(Source(source, verdict, sorted_ours, sorted_theirs, lost))
+    return found
+
+
 def main() -> int:
     """Print the table; 1 where a source is not where the maintainers put it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,37 +123,15 @@ def main() -> int:
     parser.add_argument("sources", nargs="*")
     parser.add_argument("--target", default="2.10")
     arguments = parser.parse_args()
-    snapshot, hand = open_tree(arguments.legacy), open_tree(arguments.hand)
-    layout = detect_layout(snapshot, load_config(snapshot))
-    hand_targets = read_targets(hand, layout)
-    before = read_targets(snapshot, layout)
-    sources = arguments.sources or [
-        entry.path
-        for target in before
-        if not target.is_stable
-        for entry in target.sources
-        if owners(hand_targets, entry.path, stable=True) and not owners(hand_targets, entry.path, stable=False)
-    ]
-    mine = planned(snapshot, layout, list(dict.fromkeys(sources)), arguments.target)
-    my_targets = read_targets(mine, layout)
-    domains = read_project(mine, layout.cmake_files).domains
-    wrong = 0
-    for source in dict.fromkeys(sources):
-        ours, theirs = (owners(t, source, stable=True) for t in (my_targets, hand_targets))
-        left = owners(my_targets, source, stable=False)
-        lost = not theirs and not owners(hand_targets, source, stable=False)
-        theirs = owners(before, source, stable=False) if lost else theirs
-        same = len(ours) > 0 and all(any(equal(a, b, domains) for b in conditions(theirs)) for a in conditions(ours))
-        placed = bool(ours) and not left
-        wrong += not (placed and same)
-        verdict = "same" if placed and same else "other condition" if placed else "NOT IN THE STABLE TARGET"
-        print(f"{verdict:24} {source}{'  (in no target of the hand migration: compared with before)' if lost else ''}")
-        if not same:
-            print(f"    ours  {sorted(set(conditions(ours)))}\n    theirs {sorted(set(conditions(theirs)))}")
-    print(
-        f"=> {len(dict.fromkeys(sources)) - wrong} of {len(dict.fromkeys(sources))} in the right list, same condition"
-    )
-    return 1 if wrong else 0
+    rows = compare(arguments.legacy, arguments.hand, arguments.sources, arguments.target)
+    for row in rows:
+        lost = "  (in no target of the hand migration: compared with before)" if row.is_lost else ""
+        print(f"{row.verdict:24} {row.path}{lost}")
+        if not row.is_same:
+            print(f"    ours  {list(row.ours)}\n    theirs {list(row.theirs)}")
+    same = sum(row.is_same for row in rows)
+    print(f"=> {same} of {len(rows)} in the right list, same condition")
+    return 0 if same == len(rows) else 1
 
 
 if __name__ == "__main__":
