@@ -4,12 +4,13 @@
 #   TORCH   what pip installs as torch. A CPU build is enough; where the default brings CUDA along, name another, as in
 #           make test TORCH="torch==2.13.0 --index-url URL-OF-A-CPU-INDEX"
 #   TREE    the tree that `make bench` measures
+#   CASE    the case that `make replay` replays; all where it is empty
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TREE ?= csrc
-CASE ?= pr06
-REPLAY ?=
+CASE ?=
+REPLAY_ARGS ?=
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,16 +51,11 @@ format: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python tests/bench/bench.py $(TREE)
 
-# Real code against a hand migration of it. REPLAY is a script with the verbs list, prepare and score; it is not part of
-# this repository, as it downloads other people's releases.
+# Hand migrations of real kernels, done again and compared: all cases, or CASE=pr06. Downloads releases into REPLAY_CACHE
+# (build/replay); compiles where nvcc is found, which takes long.
 replay: $(VENV)/.ready
-	@test -f "$(REPLAY)" || { echo "make replay REPLAY=path/to/replay.py [CASE=$(CASE)]" >&2; exit 2; }
-	$(PIP) install --quiet rapidfuzz
-	rm -rf build/replay/$(CASE)
-	$(BIN)/python $(REPLAY) prepare $(CASE) build/replay/$(CASE)
-	$(BIN)/python $(REPLAY) list $(CASE) | sed -n 's#^    #csrc/#p' | \
-	  xargs $(BIN)/torch-stabilize -C build/replay/$(CASE) migrate --write || test $$? -eq 123
-	$(BIN)/python $(REPLAY) score $(CASE) build/replay/$(CASE)
+	$(PIP) install --quiet -r tests/replay/requirements.txt
+	$(BIN)/python -m tests.replay.replay $(CASE) $(REPLAY_ARGS)
 
 docs: $(VENV)/.ready
 	$(BIN)/torch-stabilize explain --all --format md > docs/codes.md

@@ -18,7 +18,12 @@ _VARIABLE = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z_$][\w$]*")
 _LINE_INFORMATION = re.compile(r"^\s*(?:\.loc|\.file)\b.*$|[ \t]*//.*$", re.M)
-_TEXT_LITERAL = re.compile(r"^\$str\w*$|^__unnamed_\d+$|_ZZ.*__PRETTY_FUNCTION__|^__PRETTY_FUNCTION__")
+_SIGNATURE = re.compile(r"^__unnamed_\d+$|_ZZ.*__PRETTY_FUNCTION__|^__PRETTY_FUNCTION__")
+
+# A string literal: its number counts those of the whole unit. An assertion has its file's path as one.
+_NUMBERED = re.compile(r"(?<![\w$])(?:\$str(?:\$\d+)?|__unnamed_\d+)(?![\w$])")
+_BYTES = re.compile(r"\{([\d, ]*)\}")
+_SOURCE_PATH = re.compile(rb"(?:[\w.+-]*/)*([\w.+-]+\.(?:cu|cuh|h|hpp|cpp|cc|cxx|inl)\0)\Z")
 
 _COMPILING = re.compile(r"Compiling entry function '(?P<name>[^']+)'")
 _PROPERTIES = re.compile(r"Function properties for (?P<name>\S+)")
@@ -68,8 +73,13 @@ def read_kernels(ptx: str) -> dict[str, Kernel]:
         body = _body(text, match.start())
         if body is None:
             continue  # a declaration
-        used = {name for name in _NAME.findall(body) if name in variables and not _TEXT_LITERAL.search(name)}
-        found[match["name"]] = Kernel(match["name"], body, {name: variables[name] for name in sorted(used)})
+        used = {name for name in _NAME.findall(body) if name in variables and not _SIGNATURE.search(name)}
+        anew = _numbers_by_use(body)
+        found[match["name"]] = Kernel(
+            match["name"],
+            _renamed(body, anew),
+            {anew.get(name, name): _renamed(_without_folder(variables[name]), anew) for name in sorted(used)},
+        )
     return found
 
 
@@ -99,6 +109,25 @@ def _body(text: str, start: int) -> str | None:
     end = text.find("\n}", brace)
     lines = (line.strip() for line in text[start : end + 2].splitlines())
     return "\n".join(line for line in lines if line)
+
+
+def _numbers_by_use(body: str) -> dict[str, str]:
+    """The string literals of `body` and names for them that count their first uses in it."""
+    return {name: f"$str${count}" for count, name in enumerate(dict.fromkeys(_NUMBERED.findall(body)))}
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    return _NUMBERED.sub(lambda match: names.get(match.group(), match.group()), text)
+
+
+def _without_folder(variable: str) -> str:
+    """A string that is the path of a source file, less its folders: a migration moves files."""
+    match = _BYTES.search(variable)
+    if match is None or "$str" not in variable:
+        return variable
+    text = bytes(int(number) for number in match[1].split(",") if number.strip())
+    path = _SOURCE_PATH.fullmatch(text)
+    return f"{variable.partition('[')[0]} = {(path[1] if path else text)!r}"
 
 
 def _without_hashes(text: str) -> str:

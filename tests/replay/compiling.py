@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.snapshot import Snapshot
 from codemod.verify.ptx import Kernel, read_kernels
 from tests.replay.cases import SOURCES, STABLE, Case, Compile
 from tests.replay.releases import Store
@@ -53,7 +55,7 @@ class Nvcc:
     def kernels(self, case: Case, tree: Path, unit: str, *, stable: bool) -> Mapping[str, Kernel] | None:
         """The device code of a unit, kernel by kernel; None where it does not compile."""
         flags = [f"-std={self.how.legacy_standard}", *self._flags(case, unit, stable=stable)]
-        ptx = self.store.root / "ptx" / f"{_digest(tree / SOURCES, flags)}.ptx"
+        ptx = self.store.root / "ptx" / f"{_digest(tree, unit, flags)}.ptx"
         refused = ptx.with_suffix(".error")
         if refused.exists():
             return None
@@ -104,12 +106,14 @@ def case_is_blackwell(case: Case, unit: str) -> bool:
     return unit.removeprefix(f"{STABLE}/") in case.blackwell
 
 
-def _digest(folder: Path, flags: list[str]) -> str:
-    """A name for what a compile depends on: the bytes of the tree and the flags."""
+def _digest(tree: Path, unit: str, flags: list[str]) -> str:
+    """A name for what a compile depends on: the flags, and the files of the tree that the unit reaches."""
+    names = (path.relative_to(tree).as_posix() for path in (tree / SOURCES).rglob("*") if path.is_file())
+    snapshot = Snapshot(tree, tuple(sorted(names)))
+    graph = IncludeGraph(snapshot, (), (SOURCES, f"{SOURCES}/{STABLE}"))
     found = hashlib.sha256("\0".join(flags).encode())
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        found.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        found.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in graph.closure([f"{SOURCES}/{unit}"]):
+        found.update(path.encode() + b"\0" + hashlib.sha256(snapshot.read(path)).digest())
     return found.hexdigest()[:24]
 
 

@@ -105,3 +105,30 @@ def test_units_without_device_code_are_said() -> None:
     step = device_code_step([], ["csrc/a.cu"])
     assert step.status is Status.SKIPPED
     assert step.diagnostics[0].path == "csrc/a.cu"
+
+
+def assertion(first: int, second: int, message: str = "n > 0", file: str = "csrc/x.cu") -> str:
+    strings = [", ".join(str(byte) for byte in text.encode() + b"\0") for text in (message, file)]
+    return f"""
+.global .align 1 .b8 $str${second}[10] = {{{strings[1]}}};
+.global .align 1 .b8 $str${first}[6] = {{{strings[0]}}};
+.entry _Z5checkv()
+{{
+	mov.u64 	%rd1, $str${first};
+	mov.u64 	%rd2, $str${second};
+	ret;
+}}
+"""
+
+
+def test_the_number_of_a_string_literal_does_not_count_but_its_text_does() -> None:
+    text = read_kernels(assertion(3, 4))["_Z5checkv"].text
+    assert "'n > 0" in text.replace('"', "'")
+    assert read_kernels(assertion(12, 11))["_Z5checkv"].text == text
+    assert read_kernels(assertion(3, 4, message="n >= 0"))["_Z5checkv"].text != text
+
+
+def test_the_folder_of_an_assertions_file_does_not_count() -> None:
+    text = read_kernels(assertion(3, 4))["_Z5checkv"].text
+    assert read_kernels(assertion(3, 4, file="csrc/libtorch_stable/x.cu"))["_Z5checkv"].text == text
+    assert read_kernels(assertion(3, 4, file="csrc/y.cu"))["_Z5checkv"].text != text
