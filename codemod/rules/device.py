@@ -278,7 +278,7 @@ def properties(site: Site, context: Context) -> Outcome | None:
         name = context.project.helpers.name("get_device_prop")
         text = f"{name}()->warpSize".encode()
         return context.rewrite(context.fragment(site).span(node), (text,), entry.rule, helpers=("get_device_prop",))
-    if last in ("set_device", "SetDevice"):
+    if last in ("set_device", "SetDevice", "MaybeSetDevice"):
         return _checked(site, context, node, b"cudaSetDevice")
     return context.diagnose(
         site, entry.rule, f"{site.name} has no stable form", f"use {entry.stable} of the CUDA runtime"

@@ -60,7 +60,7 @@ def _with_options(site: Site, context: Context, given: list[Node]) -> Outcome | 
     fragment = context.fragment(site)
     call = context.call(site)
     options = read_options(given[-1], fragment, context)
-    if options is None or call is None:
+    if options is None or options.requires_grad or call is None:
         return None
     name = site.name.rpartition("::")[2]
     kinds = [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in given[:-1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from codemod.rules.rewrite import Rewrite, flatten, nest
 from codemod.rules.shared import ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
 from codemod.rules.unqualified import unqualified_sites, using_namespace
+from codemod.source.document import Document
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,17 @@ def rewrite_document(
         edits,
         diagnostics,
         frozenset(name for rewrite in kept for name in rewrite.includes if name),
-        frozenset(name for rewrite in kept for name in rewrite.helpers),
+        frozenset(name for rewrite in kept for name in rewrite.helpers) | _helpers_of_includes(wanted, document),
         count,
         tuple(site for site in wanted if site.kind is SiteKind.INCLUDE),
         any(rewrite.rule == ONE_WORLD for rewrite in kept),
     )
+
+
+def _helpers_of_includes(sites: Iterable[Site], document: Document) -> frozenset[str]:
+    """Helpers for overloads that came in with a header under a name of CUDA's own: atomicAdd of Half."""
+    entries = [site.entry for site in sites if site.kind is SiteKind.INCLUDE and site.entry is not None]
+    return frozenset(e.helper for e in entries if e.helper and re.search(rb"\batomicAdd\s*\(", document.code))
 
 
 def _wanted(site: Site, skip: Iterable[Span], only: Span | None) -> bool:

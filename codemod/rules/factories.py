@@ -33,6 +33,25 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "at::Tensor f(at::Tensor x) { return torch::zeros({4}, x.options()); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::new_zeros(x, {4}); }",
         ),
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::full_like(x, 3, x.options().dtype(at::kInt)); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::fill_(torch::stable::new_empty(x, "
+            "x.sizes(), torch::headeronly::ScalarType::Int, std::nullopt, x.device()), 3); }",
+        ),
+        Example(
+            "#include <vector>\nat::Tensor f(std::vector<double> v) { return torch::tensor(v); }\n"
+            "at::Tensor g(at::Tensor x) { return torch::tensor({1, 0}, x.device()); }",
+            "#include <vector>\ntorch::stable::Tensor f(std::vector<double> v) "
+            "{ return tensor_of<double>(v, torch::headeronly::ScalarType::Float); }\n"
+            "torch::stable::Tensor g(torch::stable::Tensor x) "
+            "{ return tensor_of<int64_t>({1, 0}, torch::headeronly::ScalarType::Long, std::nullopt, x.device()); }",
+            "numbers of a list are Long or Float, as torch has it",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::empty({4}, x.options().requires_grad(true)); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) "
+            "{ return torch::stable::new_empty(x, {4}).set_requires_grad(true); }",
+        ),
     ),
 )
 def factories(site: Site, context: Context) -> Outcome | None:
@@ -56,6 +75,9 @@ def factories(site: Site, context: Context) -> Outcome | None:
     if made is None:
         return context.diagnose(site, entry.rule, f"cannot take the arguments of {site.name} apart", entry.note)
     parts, helpers = made
+    wanted = read_options(given[-1], fragment, context) if given else None
+    if wanted is not None and wanted.requires_grad:
+        parts = (*parts, b".set_requires_grad(", *wanted.requires_grad, b")")
     sure = name in ("empty", "empty_like", "zeros", "full", "from_blob")
     confidence = Confidence.SAFE if sure else Confidence.REVIEW
     extra = {"includes": (entry.include,), "confidence": confidence, "helpers": helpers}
@@ -165,15 +187,23 @@ def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context:
     options = _options(given, place, fragment, context, node)
     if options is None:
         return None
-    changed = len(given) > place
+    changed = len(given) > place and not _same_as(tensor, options, context)
     if name == "empty_like" and not changed:
         return ((b"torch::stable::empty_like(", tensor, b")"), ())
     if name in ("empty_like", "zeros_like"):
         function = b"torch::stable::new_empty(" if name == "empty_like" else b"torch::stable::new_zeros("
         return ((function, tensor, b", ", Copy(tensor), b".sizes()", *_tail(options), b")"), ())
-    if changed:
-        return None
     value: Part = fragment.span(given[1]) if name == "full_like" else b"1"
+    if changed:
+        blank: tuple[Part, ...] = (
+            b"torch::stable::new_empty(",
+            tensor,
+            b", ",
+            Copy(tensor),
+            b".sizes()",
+            *_tail(options),
+        )
+        return ((b"torch::stable::fill_(", *blank, b"), ", value, b")"), ())
     return ((b"torch::stable::fill_(torch::stable::empty_like(", tensor, b"), ", value, b")"), ())
 
 
@@ -231,13 +261,44 @@ def _is_callable(node: Node, fragment: Fragment, context: Context) -> bool:
 
 def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
     options = _options(given, 1, fragment, context, node) if given else None
-    if options is None or given[0].type == "initializer_list":
+    if options is None:
         return None
+    if given[0].type == "initializer_list" or context.type_of(given[0], fragment).name in ("vector", "ArrayRef"):
+        return _listed(node, given[0], options, fragment, context)
     value = text_of(given[0])
     default = b"torch::headeronly::ScalarType::Long" if re.fullmatch(r"-?\d+", value) else b""
     if not default and not options.dtype:
         return None
     return ((b"torch::stable::full({}, ", fragment.span(given[0]), *_tail(options, always_dtype=default), b")"), ())
+
+
+def _same_as(tensor: Span, options: Options, context: Context) -> bool:
+    """Whether the options are those of the tensor itself."""
+    like = options.like[0] if options.only_like and len(options.like) == 1 else None
+    return isinstance(like, Copy) and context.text(like.span) == context.text(tensor)
+
+
+_INTEGERS = ("int64_t", "int", "int32_t", "long", "short", "int16_t", "size_t")
+
+
+def _listed(node: Node, values: Node, options: Options, fragment: Fragment, context: Context) -> Made | None:
+    """`torch::tensor({1, 2})` and `torch::tensor(vector)`: one dimension, of the dtype that torch gives such numbers."""
+    if values.type == "initializer_list":
+        kinds = {context.type_of(value, fragment).name for value in values.named_children if value.type != "comment"}
+    else:
+        held = context.type_of(values, fragment).inner
+        kinds = {held.name if held is not None else ""}
+    if not kinds or kinds - {*_INTEGERS, "double", "float"}:
+        return None
+    is_integral = not kinds & {"double", "float"}
+    if len(kinds) > 1 and not is_integral:
+        return None
+    kind = kinds.pop() if values.type != "initializer_list" else ("int64_t" if is_integral else "float")
+    default = b"torch::headeronly::ScalarType::" + (b"Long" if is_integral else b"Float")
+    own = kind in ("int64_t", "long", "float")
+    tail = _tail(options, always_dtype=b"" if own and not options.device else default)
+    name = context.project.helpers.name("tensor_of").encode()
+    return ((name + b"<" + kind.encode() + b">(", fragment.span(values), *tail, b")"), ("tensor_of",))
 
 
 _MAKERS = {

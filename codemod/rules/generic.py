@@ -93,6 +93,14 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
 
         if not is_tensor_method(site, context):
             return None
+    if entry.helper and site.kind is SiteKind.MACRO and context.project.functions.get(site.name):
+        return None  # the project's own, under the same name
+    if entry.helper == "concatenate":
+        from codemod.rules.checks import printable
+
+        printers = printable(site, context, 0)
+        helpers = (entry.helper, *(helper for rewrite in printers for helper in rewrite.helpers))
+        return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
     if entry.form == "rename":
         return context.replace(site, entry.stable, entry.rule, entry=entry)
     if entry.form == "same" and entry.helper:

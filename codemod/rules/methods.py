@@ -186,7 +186,7 @@ def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tup
         from codemod.rules.options import read_options
 
         options = read_options(call.arguments[0], call.fragment, context)
-        if options is None:
+        if options is None or options.requires_grad:
             return None
         return (b", ", *options.dtype_parts(), b", std::nullopt, ", *options.device_parts(), *rest)
     if kinds[0] == "ScalarType":

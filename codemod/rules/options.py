@@ -29,6 +29,8 @@ class Options:
     layout: tuple[Part, ...] = ()
     pinned: tuple[Part, ...] = ()
     like: tuple[Part, ...] = ()
+    requires_grad: tuple[Part, ...] = ()
+    is_stand_in: bool = False  # the parts ask an object that holds the options
 
     def dtype_parts(self) -> tuple[Part, ...]:
         """The dtype, or std::nullopt."""
@@ -116,7 +118,9 @@ class _Reader:
             return replace(base, layout=(value,))
         if name == "pinned_memory":
             return replace(base, pinned=(value,))
-        return base if name == "requires_grad" and text_of(arguments[0]) == "false" else None
+        if name == "requires_grad":
+            return base if text_of(arguments[0]) == "false" else replace(base, requires_grad=(value,))
+        return None
 
     def _device(self, arguments: list[Node]) -> tuple[Part, ...]:
         """A device from the arguments of `.device(...)`: a Device stays, a type or a string is made one."""
@@ -133,6 +137,15 @@ class _Reader:
             return Options(dtype=(self._part(node),))
         if kind.name in ("Device", "DeviceType"):
             return Options(device=self._device([node]))
+        if kind.name == "TensorOptions" and node.type in ("identifier", "field_expression"):
+            part = self._part(node)
+            return Options(
+                dtype=(part, b".dtype()"),
+                device=(part, b".device()"),
+                layout=(part, b".layout()"),
+                pinned=(part, b".pinned_memory()"),
+                is_stand_in=True,
+            )
         return None
 
     def _variable(self, node: Node) -> Options | None:

@@ -7,12 +7,12 @@ import re
 from tree_sitter import Node
 
 from codemod.codes import Example
-from codemod.model import Span
+from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.options import assignments, enclosing_block, read_options, uses_of
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Rewrite
-from codemod.rules.tensor_calls import is_tensor_method
+from codemod.rules.tensor_calls import MethodCall, is_tensor_method
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 
@@ -34,6 +34,15 @@ _TAKES_OPTIONS = frozenset({
             "torch::stable::Tensor f(torch::stable::Tensor a) {\n"
             "  return torch::stable::empty({8}, a.scalar_type(), std::nullopt, a.device());\n}",
         ),
+        Example(
+            "at::Tensor f(int64_t n, const torch::TensorOptions& o) { return torch::empty({n}, o); }\n"
+            "at::Tensor g(at::Tensor x) { return f(2, x.options().dtype(at::kInt)); }",
+            "torch::stable::Tensor f(int64_t n, const TensorOptions& o) "
+            "{ return torch::stable::empty({n}, o.dtype(), o.layout(), o.device(), o.pinned_memory()); }\n"
+            "torch::stable::Tensor g(torch::stable::Tensor x) "
+            "{ return f(2, options_of(x).dtype(torch::headeronly::ScalarType::Int)); }",
+            "handed to a function: a small class stands in",
+        ),
     ),
 )
 def options_expression(site: Site, context: Context) -> Outcome | None:
@@ -52,8 +61,28 @@ def options_expression(site: Site, context: Context) -> Outcome | None:
             return context.rewrite(span, (), entry.rule, also=_later_assignments(name, statement, context, fragment))
     if node is not None and _is_argument_of_factory(node):
         return Allowed("taken apart by the factory around it")
+    made = _stand_in(site, node, context)
     message = f"{site.name} is kept in a place that cannot be followed"
-    return context.diagnose(site, entry.rule, message, entry.note)
+    return made or context.diagnose(site, entry.rule, message, entry.note)
+
+
+def _stand_in(site: Site, node: Node | None, context: Context) -> Outcome | None:
+    """The options as an object of a small class that holds dtype, layout and device."""
+    walk = node
+    while walk is not None and walk.type not in ("expression_statement", "declaration", "compound_statement"):
+        walk = walk.parent
+    text = text_of(walk) if walk is not None and walk.type != "compound_statement" else ""
+    last = site.name.rpartition("::")[2]
+    if "memory_format(" in text or "requires_grad(" in text or last in ("requires_grad", "memory_format"):
+        return None
+    extra: dict[str, object] = {"helpers": ("tensor_options",), "confidence": Confidence.REVIEW}
+    if site.kind is SiteKind.METHOD:
+        call = MethodCall(site, context)
+        if not call.is_complete or call.arguments:
+            return None
+        return context.rewrite(call.span, (b"options_of(", *call.receiver_parts(), b")"), "TSA121", **extra)
+    name = "TensorOptions" if last == "TensorOptions" else f"TensorOptions().{last}"
+    return context.replace(site, name, "TSA121", **extra)
 
 
 def _later_assignments(name: str, statement: Node, context: Context, fragment: Fragment) -> tuple[Rewrite, ...]:
@@ -128,7 +157,8 @@ def _all_uses_known(name: str, statement: Node, fragment: Fragment, context: Con
         if parent.type == "assignment_expression" and parent.child_by_field_name("left") == use:
             continue
         if _is_argument_of_factory(use):
-            if read_options(use, fragment, context) is None:
+            options = read_options(use, fragment, context)
+            if options is None or options.is_stand_in:
                 return False
             seen = True
             continue

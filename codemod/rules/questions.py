@@ -26,6 +26,10 @@ from codemod.surface.table import Entry
             "bool f(const at::Tensor& x) { return x.dtype() == at::kInt; }",
             "bool f(const torch::stable::Tensor& x) { return x.scalar_type() == torch::headeronly::ScalarType::Int; }",
         ),
+        Example(
+            "bool f(const at::Tensor& x) { return x.type().is_cuda(); }",
+            "bool f(const torch::stable::Tensor& x) { return x.is_cuda(); }",
+        ),
     ),
 )
 def dtype(site: Site, context: Context) -> Outcome | None:
@@ -50,6 +54,8 @@ def dtype(site: Site, context: Context) -> Outcome | None:
         end = Span(site.span.start, context.fragment(site).span(whole).end)
         if member == "itemsize":
             return context.rewrite(end, (b"element_size()",), entry.rule, entry=entry)
+        if site.name == "type" and member in ("is_cuda", "is_cpu", "is_sparse"):
+            return context.rewrite(call.span, call.receiver_parts(), entry.rule)
         if member == "toScalarType" or member == "scalarType":
             return context.rewrite(end, (b"scalar_type()",), entry.rule, entry=entry)
     return context.replace(site, entry.stable, entry.rule, entry=entry)

@@ -42,6 +42,10 @@ _NOT_UNSTABLE = frozenset({
 })  # fmt: skip
 _BARE_NAMES = tuple(re.findall(rb"\w{6,}", _BARE.pattern))
 _USING = re.compile(rb"using(?<!\wusing)\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
+_NAMESPACE_ALIAS = re.compile(
+    rb"\bnamespace\s+(?P<short>[A-Za-z_]\w*)\s*=\s*(?P<space>(?:::\s*)?(?:torch|at|c10)(?:\s*::\s*\w+)*)\s*;"
+)
+_IN_ALIAS = re.compile(rb"\bnamespace\s+[A-Za-z_]\w*\s*=\s*$")
 LEGACY_ONLY = re.compile(r"^#(?:ifndef\s+TORCH_TARGET_VERSION|if\s+!\s*defined\s*\(?\s*TORCH_TARGET_VERSION\s*\)?)$")
 
 
@@ -56,7 +60,12 @@ def find_sites(
     Method calls are candidates only: whether the receiver is a tensor is decided by the rules.
     """
     found = [*_names(document, surface), *_macros(document, surface, macros, known), *_includes(document, surface)]
-    found += [*_methods(document, surface), *_bare(document, surface), *_used_names(document, surface)]
+    found += [
+        *_aliased(document, surface),
+        *_methods(document, surface),
+        *_bare(document, surface),
+        *_used_names(document, surface),
+    ]
     unique = {site.span: site for site in sorted(found, key=lambda s: (s.span, s.kind))}
     return tuple(unique[span] for span in sorted(unique))
 
@@ -79,6 +88,26 @@ def resolve(surface: Surface, name: str) -> tuple[str, Entry | None]:
     return name, None
 
 
+def _aliased(document: Document, surface: Surface) -> Iterator[Site]:
+    """Names behind `namespace F = torch::nn::functional;`."""
+    code = document.code
+    for alias in _NAMESPACE_ALIAS.finditer(code):
+        meant = b"".join(alias.group("space").split()).decode().removeprefix("::")
+        if _STABLE_NAMESPACE.match(meant):
+            continue
+        yield Site(Span(*alias.span()), alias.group().decode(), SiteKind.USING)
+        for match in re.finditer(rb"(?<![\w:.>])" + alias.group("short") + rb"(?:\s*::\s*[A-Za-z_]\w*)+", code):
+            text = match.group()
+            name = meant + "".join(text.decode().split())[len(alias.group("short")) :]
+            prefix, entry = resolve(surface, name)
+            shorter = prefix.count("::") - meant.count("::")
+            if shorter > 0:
+                short = alias.group("short").decode() + "::" + "::".join(name.split("::")[-shorter:])
+                kept = name.count("::") - prefix.count("::")
+                span = Span(*match.span()) if not kept else _span_of(Span(*match.span()), text, short, name)
+                yield Site(span, prefix, SiteKind.NAME, entry)
+
+
 def _names(document: Document, surface: Surface) -> Iterator[Site]:
     for span in _qualified(document.code):
         text = document.code[span.start : span.end]
@@ -86,7 +115,8 @@ def _names(document: Document, surface: Surface) -> Iterator[Site]:
         if _STABLE_NAMESPACE.match(name) or document.code[span.end : span.end + 1] == b"/":
             continue
         prefix, entry = resolve(surface, name)
-        yield Site(_span_of(span, text, prefix, name), prefix, SiteKind.NAME, entry)
+        if not _IN_ALIAS.search(document.code[max(0, span.start - 80) : span.start]):
+            yield Site(_span_of(span, text, prefix, name), prefix, SiteKind.NAME, entry)
 
 
 def _qualified(code: bytes) -> Iterator[Span]:

@@ -97,7 +97,7 @@ def _takes_a_tensor(match: re.Match[bytes], document: Document, finder: TypeFind
 
 
 def using_namespace(site: Site, context: Context) -> Outcome:
-    """`using namespace at;` goes: what it made short is spelled out."""
+    """`using namespace at;` and `namespace F = torch::nn;` go: what they made short is spelled out."""
     data = context.document.data
     start, end = data.rfind(b"\n", 0, site.span.start) + 1, data.find(b"\n", site.span.end)
     alone = end >= 0 and not data[start : site.span.start].strip() and not data[site.span.end : end].strip()

@@ -359,6 +359,8 @@ class TypeFinder:
 
     def _qualified_identifier(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         text = text_of(node)
+        if re.match(r"(?s)(?:\w+::)*CppTypeToScalarType\s*<.*>\s*::\s*value$", text):
+            return CppType("ScalarType")
         if re.match(r"(?:torch|at|c10)::(?:headeronly::)?(?:ScalarType::\w+|k[A-Z]\w*)$", text):
             return CppType("Device" if text.endswith(("kCUDA", "kCPU")) else "ScalarType")
         return CppType("ScalarType") if re.match(r"ScalarType::\w+$", text) else UNKNOWN

@@ -32,6 +32,18 @@ CASES = {
         "using Matrix = at::Tensor;\nMatrix f(Matrix a, std::vector<Matrix> v) { return v[0].contiguous(); }\n",
         f"using Matrix = {STABLE};\nMatrix f(Matrix a, std::vector<Matrix> v) {{ return torch::stable::contiguous(v[0]); }}\n",
     ),
+    "an alias of a namespace": (
+        "namespace F = torch::nn::functional;\nat::Tensor f(at::Tensor a) { return F::pad(a, F::PadFuncOptions({0, 1})); }\n",
+        f"{STABLE} f({STABLE} a) {{ return torch::stable::pad(a, {{0, 1}}); }}\n",
+    ),
+    "an alias of at": (
+        "namespace aten = at;\nbool f(aten::Tensor a) { return a.scalar_type() == aten::ScalarType::Half; }\n",
+        f"bool f({STABLE} a) {{ return a.scalar_type() == torch::headeronly::ScalarType::Half; }}\n",
+    ),
+    "the result of a function of the project": (
+        "at::Tensor g(int n);\nauto f() { return g(3).argmax(); }\n",
+        f"{STABLE} g(int n);\nauto f() {{ return stable_aten::argmax(g(3)); }}\n",
+    ),
     "the result of a lambda, written": (
         "void f(at::Tensor a) { auto g = [&](int i) -> at::Tensor { return a; }; auto b = g(1).contiguous(); }\n",
         f"void f({STABLE} a) {{ auto g = [&](int i) -> {STABLE} {{ return a; }}; auto b = torch::stable::contiguous(g(1)); }}\n",

@@ -68,10 +68,11 @@ def test_before_becomes_after(name: str) -> None:
     assert rewritten(HEAD + before + "}\n") == AFTER + after + "}\n"
 
 
-def test_options_that_leave_the_function_are_a_diagnostic() -> None:
+def test_options_that_leave_the_function_become_an_object() -> None:
     after, found = rewrite(HEAD + "  auto o = torch::TensorOptions().dtype(a.dtype());\n  use(o);\n}\n")
-    assert [d.code for d in found.diagnostics] == ["TSA121"]
-    assert "TensorOptions()" in after
+    assert not found.diagnostics
+    assert "auto o = TensorOptions().dtype(a.scalar_type());\n  use(o);" in after
+    assert "tensor_options" in found.helpers
 
 
 def test_an_assignment_that_may_not_have_run_is_not_followed() -> None:
@@ -79,7 +80,22 @@ def test_an_assignment_that_may_not_have_run_is_not_followed() -> None:
         "  auto o = torch::TensorOptions().dtype(a.dtype());\n  if (a.numel()) { o = o.dtype(torch::kInt); }\n"
         "  auto x = torch::empty({2}, o);\n}\n"
     )
-    assert rewrite(text)[1].diagnostics
+    after = rewrite(text)[0]
+    assert f"{{ o = o.dtype({INT}); }}" in after
+    assert "torch::stable::empty({2}, o.dtype(), o.layout(), o.device(), o.pinned_memory())" in after
+
+
+def test_what_the_object_does_not_hold_is_a_diagnostic() -> None:
+    found = rewrite(HEAD + "  use(torch::TensorOptions().requires_grad(true));\n}\n")[1]
+    assert [d.code for d in found.diagnostics] == ["TSA121"]
+
+
+def test_an_assignment_to_itself_ends() -> None:
+    text = HEAD + "  auto o = a.options();\n  o = o.dtype(torch::kInt);\n  auto x = torch::empty({2}, o);\n}\n"
+    after, found = rewrite(text)
+    assert not found.diagnostics
+    assert f"  auto x = torch::stable::empty({{2}}, {INT}, std::nullopt, a.device());\n" in after
+    assert "options" not in after
 
 
 FORMATS = {

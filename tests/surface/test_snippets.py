@@ -55,6 +55,21 @@ CUDA_UNIT = """
 __global__ void add_one(float* x, int n) {
   CUDA_KERNEL_LOOP(i, n) { x[i] += 1; }
 }
+template <typename T>
+__global__ void atomics(T* x, T value) {
+  gpuAtomicAdd(x, value);
+  gpuAtomicAddNoReturn(x + 1, value);
+  if (WARP_SHFL_XOR(1, 1) + WARP_SHFL(1, 0) + WARP_SHFL_UP(1, 1) + WARP_SHFL_DOWN(1, 1) == 0) return;
+  gpuAtomicMax(x, gpuAtomicMin(x, gpuAtomicMul(x, value)));
+  fastAtomicAdd(x, 3, 8, value, true);
+  atomicAdd(x, value);
+  if (WARP_BALLOT(threadIdx.x == 0)) WARP_SYNC();
+}
+template __global__ void atomics(float*, float);
+template __global__ void atomics(int64_t*, int64_t);
+template __global__ void atomics(int16_t*, int16_t);
+template __global__ void atomics(torch::headeronly::Half*, torch::headeronly::Half);
+template __global__ void atomics(torch::headeronly::BFloat16*, torch::headeronly::BFloat16);
 void use() {
   add_one<<<1, get_device_prop()->warpSize, 0, get_current_cuda_stream()>>>(nullptr, 4);
   CudaStreamGuard guard(get_cuda_stream_from_pool(true, 0), 0);
@@ -139,6 +154,16 @@ def test_device_properties_are_asked_for_once_under_threads(stable_tree: Path, c
 
 
 FUNCTIONS = (
+    Function(
+        "list_of(Tensor x, int n) -> Tensor",
+        "return tensor_of<int64_t>({n, 1, -1}, x.scalar_type(), std::nullopt, x.device());",
+    ),
+    Function("list_of_floats(Tensor x) -> Tensor", "return tensor_of<float>({0.5, -2.0, x.dim() * 1.0f});"),
+    Function(
+        "made_like(Tensor x, bool other) -> Tensor",
+        "auto o = options_of(x); if (other) { o = o.dtype(torch::headeronly::ScalarType::Int); } "
+        "return torch::stable::full({2}, 1, o.dtype(), o.layout(), o.device(), o.pinned_memory());",
+    ),
     Function("item_double(Tensor x) -> float", "return item<double>(x);"),
     Function("item_float(Tensor x) -> float", "return item<float>(x);"),
     Function("item_half(Tensor x) -> float", "return static_cast<float>(item<c10::Half>(x));"),
@@ -223,6 +248,21 @@ class TestAgainstTorch:
         x = torch.zeros(4, 6)[1:, 2:]
         assert ops.storage_size(x) == x.untyped_storage().nbytes() == 96
         assert ops.storage_offset_bytes(x) == 8 * 4
+
+    def test_lists_become_tensors(self, ops: Any) -> None:
+        import torch
+
+        x = torch.zeros(3, 2, dtype=torch.int16)
+        assert torch.equal(ops.list_of(x, 7), torch.tensor([7, 1, -1], dtype=torch.int16))
+        assert ops.list_of(x, 7).dtype == torch.int16
+        assert torch.equal(ops.list_of_floats(x), torch.tensor([0.5, -2.0, 2.0]))
+
+    def test_options_are_kept_in_an_object(self, ops: Any) -> None:
+        import torch
+
+        x = torch.zeros(1, dtype=torch.float64)
+        assert ops.made_like(x, False).dtype == torch.float64
+        assert ops.made_like(x, True).dtype == torch.int32
 
     def test_ranges(self, ops: Any) -> None:
         assert [ops.counts(a, b) for a, b in ((2, 5), (-2, 1), (3, 3), (5, 2))] == [9, -3, 0, 0]
