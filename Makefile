@@ -19,7 +19,7 @@ NVCC := $(or $(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
 NVCC_INCLUDE = $(dir $(realpath $(NVCC)))../include
 CUDA_HEADERS := nvidia-cublas nvidia-cusolver nvidia-cusparse
 
-.PHONY: demo test lint format bench docs replay clean
+.PHONY: demo test lint format gpu bench docs replay clean
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -47,6 +47,10 @@ lint: $(VENV)/.ready
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What a GPU machine without a network needs, in build/gpu; there, `python3 tests/gpu/run.py --out FOLDER` does the rest.
+gpu: $(VENV)/.ready
+	PYTHON="$(abspath $(BIN))/python" PATH="$(abspath $(BIN)):$$PATH" tests/gpu/prepare.sh build/gpu
 
 bench: $(VENV)/.ready
 	$(BIN)/python tests/bench/bench.py $(TREE)

@@ -16,7 +16,7 @@ _LIBRARY = click.option(
     multiple=True,
     required=True,
     type=_FILE,
-    help="A compiled extension to load; may be given several times.",
+    help="A compiled extension to load. Give it once for each file; they are loaded in this order.",
 )
 _GOLDEN = click.option(
     "--golden",
@@ -28,6 +28,8 @@ _GOLDEN = click.option(
     help="The folder that holds GROUP/cases.toml and the recorded outputs.",
 )
 
+_DEVICE = click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Only cases of this device.")
+
 
 @click.group()
 def command() -> None:
@@ -38,27 +40,42 @@ def command() -> None:
 @click.argument("group")
 @_LIBRARY
 @_GOLDEN
+@_DEVICE
 @click.option("--force", is_flag=True, help="Overwrite what is recorded.")
-def record(group: str, libraries: tuple[Path, ...], folder: Path, force: bool) -> None:
-    """Run the cases of GROUP on the legacy library and keep what it does."""
+@click.option("--partial", is_flag=True, help="Record the other cases where some crash or do not raise as they say.")
+def record(
+    group: str, libraries: tuple[Path, ...], folder: Path, device: str | None, force: bool, partial: bool
+) -> int:
+    """Run the cases of GROUP on the legacy library and keep what it does.
+
+    Exit code 1 says that cases are left out, or that nothing is recorded because of them; they are listed.
+    """
     from codemod.verify.golden.cases import load_group
     from codemod.verify.golden.session import record_group
     from codemod.verify.progress import counting
 
-    file = load_group(folder, group)
+    file = load_group(folder, group).only(device)
     with counting("Running cases") as progress:
-        written = record_group(file, libraries, force=force, progress=progress)
+        written, faults = record_group(file, libraries, force=force, partial=partial, progress=progress)
     for path in written:
         click.echo(f"recorded {path}")
+    for fault in faults:
+        click.echo(f"cannot be recorded: {fault.message}", err=True)
+    if faults and not written:
+        click.echo("nothing recorded; --partial records the other cases", err=True)
+    return 1 if faults else 0
 
 
 @command.command()
 @click.argument("group")
 @_LIBRARY
 @_GOLDEN
+@_DEVICE
 @click.option("--python", metavar="FILE", help="Interpreter whose torch loads the library.  [default: this one]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(group: str, libraries: tuple[Path, ...], folder: Path, python: str | None, as_json: bool) -> int:
+def check(
+    group: str, libraries: tuple[Path, ...], folder: Path, device: str | None, python: str | None, as_json: bool
+) -> int:
     """Run the cases of GROUP on the stable library and compare, bit for bit, with what is recorded."""
     from codemod.report.terminal import console
     from codemod.verify.golden.cases import load_group
@@ -67,7 +84,7 @@ def check(group: str, libraries: tuple[Path, ...], folder: Path, python: str | N
     from codemod.verify.result import Status, step_json
     from codemod.verify.table import print_steps
 
-    file = load_group(folder, group)
+    file = load_group(folder, group).only(device)
     with counting("Running cases") as progress:
         step = check_group(file, libraries, python=python or sys.executable, progress=progress)
     if as_json:
@@ -87,7 +104,10 @@ def check(group: str, libraries: tuple[Path, ...], folder: Path, python: str | N
 def overhead(
     group: str, legacy: tuple[Path, ...], stable: tuple[Path, ...], folder: Path, part: str, as_json: bool
 ) -> int:
-    """Time per call of the cases of GROUP, stable against legacy, as ratios with their spread."""
+    """Time per call, stable against legacy, as ratios with their spread.
+
+    The calls are the [[timing]] tables of GROUP's cases.toml, or its cases where it has none.
+    """
     from dataclasses import asdict
 
     from codemod.verify.golden.cases import load_group
@@ -95,7 +115,7 @@ def overhead(
     from codemod.verify.golden.timing import measure_overhead
 
     file = load_group(folder, group)
-    chosen = [case for case in file.cases if part in case.id]
+    chosen = [case for case in file.timings or file.cases if part in case.id]
     with Worker(legacy) as before, Worker(stable) as after:
         measured, crashed = measure_overhead(file, chosen, before, after)
     if as_json:

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ CASES_FILE = "cases.toml"
 FORMAT = 1  # part of every hash: raise it when inputs are made in another way
 COMPARED = ("returns", "mutated")
 DEVICES = ("cpu", "cuda")
-MODES = ("eager", "compile", "stream", "graph")
+MODES = ("eager", "compile", "stream", "graph", "device")
+_OF_CUDA = ("stream", "graph", "device")  # modes without a meaning on the CPU
 _NO_DTYPE = "float32"  # what "$dtype" stands for where a case lists none
 
 _CASE_KEYS = {
@@ -70,16 +71,21 @@ class Case:
 
 @dataclass(frozen=True)
 class CaseFile:
-    """A group's cases, in the order of the file."""
+    """A group's cases, in the order of the file. `timings` are calls that are timed and not compared."""
 
     path: Path
     group: str
     namespace: str
     cases: tuple[Case, ...] = field(repr=False)
+    timings: tuple[Case, ...] = field(repr=False, default=())
 
     def on(self, device: str) -> tuple[Case, ...]:
         """The cases of one device."""
         return tuple(case for case in self.cases if case.device == device)
+
+    def only(self, device: str | None) -> CaseFile:
+        """The file with the cases of one device alone; as it is for None."""
+        return self if device is None else replace(self, cases=self.on(device))
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -117,23 +123,30 @@ def find_case_files(folder: Path) -> tuple[Path, ...]:
 
 def parse_cases(raw: Mapping[str, Any], path: Path) -> CaseFile:
     """Expand a parsed cases.toml. Raises CaseError."""
-    unknown = sorted(set(raw) - {"group", "library", "case"})
+    unknown = sorted(set(raw) - {"group", "library", "case", "timing"})
     if unknown:
-        raise CaseError(f"unknown key {', '.join(unknown)}; the file has group, library and [[case]] tables")
+        raise CaseError(
+            f"unknown key {', '.join(unknown)}; the file has group, library, [[case]] and [[timing]] tables"
+        )
     group, namespace = str(raw.get("group", path.parent.name)), raw.get("library")
     if not isinstance(namespace, str) or not namespace:
         raise CaseError('library = "..." is missing: the namespace under torch.ops')
-    tables = raw.get("case", [])
-    cases: list[Case] = []
-    for index, table in enumerate(tables):
-        where = f"case {table.get('id') or table.get('op') or index + 1}"
-        cases += _expand(table, group, namespace, where)
+    cases = _expand_all(raw.get("case", []), group, namespace, "case")
+    timings = _expand_all(raw.get("timing", []), group, namespace, "timing")
     seen: set[str] = set()
-    for case in cases:
+    for case in (*cases, *timings):
         if case.id in seen:
             raise CaseError(f"two cases are called {case.id}; give one of them another id")
         seen.add(case.id)
-    return CaseFile(path, group, namespace, tuple(cases))
+    return CaseFile(path, group, namespace, cases, timings)
+
+
+def _expand_all(tables: Iterable[Mapping[str, Any]], group: str, namespace: str, kind: str) -> tuple[Case, ...]:
+    cases: list[Case] = []
+    for index, table in enumerate(tables):
+        where = f"{kind} {table.get('id') or table.get('op') or index + 1}"
+        cases += _expand(table, group, namespace, where)
+    return tuple(cases)
 
 
 def _expand(table: Mapping[str, Any], group: str, namespace: str, where: str) -> Iterator[Case]:
@@ -147,6 +160,8 @@ def _expand(table: Mapping[str, Any], group: str, namespace: str, where: str) ->
         for dtype in dtypes or [""]:
             for names in table.get("sweep", [{}]):
                 for mode in _each(table.get("modes", ["eager"]), MODES, f"{where}: modes"):
+                    if mode in _OF_CUDA and device != "cuda":
+                        continue
                     scope = Scope(dtype or _NO_DTYPE, device, names)
                     parts = [device, *([dtype] if dtype else []), *(f"{k}={v}" for k, v in names.items())]
                     parts += [mode] if mode != "eager" else []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from codemod.verify.golden.cases import Case
@@ -22,14 +24,14 @@ def run_case(case: Case, torch: Any) -> Outcome:
     Raises CaseError for inputs that cannot be made, and LookupError for an op that is not registered.
     """
     op = find_op(case, torch)
-    args, kwargs = make_arguments(case, torch)
+    args, kwargs = make_arguments(_placed(case, torch), torch)
     inputs = dict(_named_tensors(args, kwargs))
     before = {name: tensor_bytes(_whole(tensor, torch), torch) for name, tensor in inputs.items()}
     digest = _digest(inputs, before)
     try:
         result = _call(case.mode, op, args, kwargs, case.device, torch)
         if case.device != "cpu":
-            torch.cuda.synchronize()
+            _wait(torch)
     except Exception as error:  # whatever the op raises is what we are here to see
         return Outcome(error=_error(error), inputs=digest)
     returns = tuple(_returned(value, inputs, torch) for value in _flatten(result))
@@ -83,11 +85,40 @@ def _eager(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch:
 def _compiled(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
     """Through functionalisation, which believes the schema; no code generator is needed for that."""
     torch._dynamo.reset()
+    _describe_results(op, args, kwargs, torch)
 
     def call(args: list[Any], kwargs: dict[str, Any]) -> Any:
         return op(*args, **kwargs)
 
     return torch.compile(call, backend="aot_eager", fullgraph=True)(args, kwargs)
+
+
+def _describe_results(op: Any, args: list[Any], kwargs: dict[str, Any], torch: Any) -> None:
+    """Tell the compiler what an op returns that says it nowhere: what it returns for copies of these arguments.
+
+    Projects do that in Python, which is not loaded here. What the op does to its arguments is in the schema.
+    """
+    name = ".".join(filter(None, (op._schema.name, op._schema.overload_name)))
+    returns_tensors = "Tensor" in str(op._schema).rpartition("->")[2]
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    has_meta = any(has_kernel(name, key) for key in ("Meta", "CompositeImplicitAutograd"))
+    if not returns_tensors or (has_meta and name not in _DESCRIBED):
+        return
+    _DESCRIBED[name] = op(*copy.deepcopy(args), **copy.deepcopy(kwargs))
+    if not has_meta:
+        torch.library.register_fake(op, lambda *_, **__: _like(_DESCRIBED[name], torch))
+
+
+def _like(value: Any, torch: Any) -> Any:
+    """Results of the same kind and without content."""
+    if isinstance(value, torch.Tensor):
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=value.device)
+    if isinstance(value, (tuple, list)):
+        return type(value)(_like(item, torch) for item in value)
+    return value
+
+
+_DESCRIBED: dict[str, Any] = {}
 
 
 def _on_stream(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
@@ -108,7 +139,12 @@ def _on_stream(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, to
 
 
 def _captured(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
-    """Captured into a CUDA graph and replayed once: the capture runs nothing, a launch outside of it fails."""
+    """Captured into a CUDA graph and replayed once: the capture runs nothing, a launch outside of it fails.
+
+    What happens once only (modules are loaded, attributes set) happens before, on copies of the arguments.
+    """
+    op(*copy.deepcopy(args), **copy.deepcopy(kwargs))
+    torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         result = op(*args, **kwargs)
@@ -121,7 +157,18 @@ _MODES: dict[str, Callable[..., Any]] = {
     "compile": _compiled,
     "stream": _on_stream,
     "graph": _captured,
+    "device": _eager,
 }
+
+
+def _placed(case: Case, torch: Any) -> Case:
+    """In the mode "device" on the last GPU, while the first is the current one; with one GPU it is that."""
+    return replace(case, device=f"cuda:{torch.cuda.device_count() - 1}") if case.mode == "device" else case
+
+
+def _wait(torch: Any) -> None:
+    for index in range(torch.cuda.device_count()):
+        torch.cuda.synchronize(index)
 
 
 def _error(error: BaseException) -> ErrorOutcome:

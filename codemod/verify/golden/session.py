@@ -82,27 +82,34 @@ def golden_path(file: CaseFile, device: str) -> Path:
 
 
 def record_group(
-    file: CaseFile, libraries: Iterable[Path], *, force: bool = False, progress: Progress | None = None
-) -> tuple[Path, ...]:
-    """Run all cases and write a golden file for each device that is here; the paths are returned.
+    file: CaseFile,
+    libraries: Iterable[Path],
+    *,
+    force: bool = False,
+    partial: bool = False,
+    progress: Progress | None = None,
+) -> tuple[tuple[Path, ...], tuple[Diagnostic, ...]]:
+    """Run all cases and write a golden file for each device that is here.
 
-    Nothing is written where a case crashed, an error case does not raise as it says, or a file exists and `force` is
-    not given. Raises Refusal.
+    Returns the paths, and what speaks against cases that crashed or did not raise as they say, once for each. Where
+    there are such cases nothing is written; with `partial`, the others are. Raises Refusal (exit 2) where a file exists
+    and `force` is not given.
     """
     if not force:
         _refuse_existing(file)
     run = run_on(file, libraries, progress)
-    faults = [item for case in file.cases if case.id in run.outcomes for item in _unfit(case, run.outcomes[case.id])]
-    if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise Refusal(f"nothing recorded: {faults[0].message}{more}", exit_code=1)
+    unfit = {case.id: _unfit(case, run.outcomes[case.id]) for case in file.cases if case.id in run.outcomes}
+    faults = tuple(found[0] for found in unfit.values() if found)
+    if faults and not partial:
+        return (), faults
+    fit = replace(run, outcomes={name: run.outcomes[name] for name, found in unfit.items() if not found})
     written = []
     for device in file.devices:
         if device in run.devices:
             path = golden_path(file, run.devices[device])
-            write_golden(path, golden_of(file, run, device), force=force)
+            write_golden(path, golden_of(file, fit, device), force=force)
             written.append(path)
-    return tuple(written)
+    return tuple(written), faults
 
 
 def golden_of(file: CaseFile, run: Run, device: str) -> GoldenFile:

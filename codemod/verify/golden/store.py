@@ -1,7 +1,8 @@
 """Golden files: outcomes in a safetensors file for each group and device, with what is needed to distrust them.
 
-All of the description is one JSON text in the file's metadata, so that the same outcomes give the same bytes. A
-checksum covers description and tensors.
+All of the description is one JSON text in the file's metadata, so that the same outcomes give the same bytes. Tensors
+stand under a hash of their bytes: what several cases give (on another stream, say) is kept once. A checksum covers
+description and tensors.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from codemod.verify.golden.cases import Case
 from codemod.verify.golden.outcome import Outcome, from_json
 
 FORMAT = "torch-stabilize-golden/1"
-_KEY = "golden"
+_DESCRIPTION = "golden"
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,14 @@ def to_bytes(golden: GoldenFile) -> bytes:
     import numpy
     from safetensors.numpy import save
 
-    tensors = _all_tensors(golden)
+    named = _all_tensors(golden)
+    tensors = {_key(data): data for data in named.values()}
     description: dict[str, Any] = {
         "format": FORMAT,
         "group": golden.group,
         "device": golden.device,
         "torch": golden.torch,
+        "tensors": {name: _key(data) for name, data in sorted(named.items())},
         "cases": {
             name: {"digest": recorded.digest, "outcome": recorded.outcome.to_json()}
             for name, recorded in sorted(golden.cases.items())
@@ -84,7 +87,7 @@ def to_bytes(golden: GoldenFile) -> bytes:
     # Bytes as uint8: what they mean is in the description, and no dtype is too new for the file format.
     stored = {name: numpy.frombuffer(data, dtype=numpy.uint8) for name, data in sorted(tensors.items())}
     text = json.dumps(description, sort_keys=True, separators=(",", ":"))
-    return bytes(save(stored, metadata={_KEY: text}))
+    return bytes(save(stored, metadata={_DESCRIPTION: text}))
 
 
 def read_golden(path: Path) -> GoldenFile:
@@ -104,7 +107,7 @@ def from_bytes(data: bytes, name: str) -> GoldenFile:
     try:
         tensors = {key: value.tobytes() for key, value in load(data).items()}
         head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        raw = json.loads(head["__metadata__"][_KEY])
+        raw = json.loads(head["__metadata__"][_DESCRIPTION])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise Refusal(f"{name} is not a golden file, or only a part of one: {error}") from error
     if raw.get("format") != FORMAT:
@@ -112,8 +115,9 @@ def from_bytes(data: bytes, name: str) -> GoldenFile:
     checksum = raw.pop("checksum", None)
     if checksum != _checksum(raw, tensors):
         raise Refusal(f"{name} is corrupted: its checksum does not match its content")
+    named = {name: tensors[key] for name, key in raw["tensors"].items()}
     cases = {
-        case: Recorded(entry["digest"], from_json(entry["outcome"], _of_case(case, tensors)))
+        case: Recorded(entry["digest"], from_json(entry["outcome"], _of_case(case, named)))
         for case, entry in raw["cases"].items()
     }
     return GoldenFile(raw["group"], raw["device"], raw["torch"], cases)
@@ -125,6 +129,10 @@ def _all_tensors(golden: GoldenFile) -> dict[str, bytes]:
         for case, recorded in golden.cases.items()
         for name, tensor in recorded.outcome.tensors().items()
     }
+
+
+def _key(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 def _of_case(case: str, tensors: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from codemod.verify.golden.process import Crash, Worker
 
 ROUNDS = 7
-SECONDS = 0.2  # of one round on one side
+SECONDS = 0.1  # of one round on one side
 _BATCHES = 10
 
 
@@ -35,10 +35,16 @@ class Overhead:
     highest: float
 
 
+_Call = tuple[Any, list[Any], dict[str, Any]]
+_last: dict[Case, _Call] = {}  # the case timed last: its arguments are made once for all rounds
+
+
 def seconds_per_call(case: Case, torch: Any, seconds: float = SECONDS) -> float:
     """The median over batches of calls with the same arguments; CUDA is waited for at the end of a batch."""
-    op = find_op(case, torch)
-    args, kwargs = make_arguments(case, torch)
+    if case not in _last:
+        _last.clear()
+        _last[case] = (find_op(case, torch), *make_arguments(case, torch))
+    op, args, kwargs = _last[case]
     wait = torch.cuda.synchronize if case.device == "cuda" else lambda: None
 
     def batch(calls: int) -> float:
@@ -51,14 +57,19 @@ def seconds_per_call(case: Case, torch: Any, seconds: float = SECONDS) -> float:
     calls = 1
     while (took := batch(calls)) < seconds / _BATCHES / 2 and calls < 1 << 20:
         calls *= 2
-    calls = max(1, int(calls * seconds / _BATCHES / took))
-    return median(batch(calls) / calls for _ in range(_BATCHES))
+    each = took / calls
+    calls = max(1, int(seconds / _BATCHES / each))
+    batches = max(3, min(_BATCHES, int(seconds / each / calls)))  # fewer of what takes long
+    return median(batch(calls) / calls for _ in range(batches))
 
 
 def measure_overhead(
     file: CaseFile, cases: Iterable[Case], legacy: Worker, stable: Worker, rounds: int = ROUNDS
 ) -> tuple[tuple[Overhead, ...], tuple[tuple[Case, Crash], ...]]:
-    """Time each of `cases` that raises nothing and whose device is here; the second part are cases that crashed."""
+    """Time each of `cases` that raises nothing and whose device is here; the second part are cases that crashed.
+
+    Devices are warm before the first round: clocks rise, and code is loaded.
+    """
     from codemod.verify.golden.process import Crash
 
     measured: list[Overhead] = []
@@ -66,6 +77,7 @@ def measure_overhead(
     for case in cases:
         if case.raises is not None or case.mode != "eager" or case.device not in legacy.devices:
             continue
+        legacy.time(file.path, case)
         turns = []
         for _ in range(rounds):  # in turns, so that what else runs on the machine weighs on both
             turn = legacy.time(file.path, case), stable.time(file.path, case)

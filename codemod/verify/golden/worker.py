@@ -53,7 +53,8 @@ def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], register
         return read_operators(registered, torch)
     path = request["cases"]
     if path not in files:
-        files[path] = {case.id: case for case in load_cases(Path(path)).cases}
+        file = load_cases(Path(path))
+        files[path] = {case.id: case for case in (*file.cases, *file.timings)}
     case = files[path][request["id"]]
     return seconds_per_call(case, torch) if request["do"] == "time" else run_case(case, torch)
 

@@ -1,0 +1,240 @@
+"""On a GPU machine: build the sample extension before and after its migration, and compare the two, group by group.
+
+    python3 tests/gpu/run.py --out FOLDER [GROUP...]
+
+`tests/gpu/prepare.sh` made build/gpu beforehand, on a machine with a network; here only python3 with torch, ninja and
+nvcc are needed. Written to FOLDER: results.md and results.json, goldens.tgz with what the legacy library gave
+(GROUP/cpu.safetensors and GROUP/cuda-smXX.safetensors), and the logs of the builds. A group that fails or takes too
+long does not keep the others from being compared. Exit code 1 where anything differs or is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY))
+
+from tests.gpu.table import markdown  # noqa: E402  # the repository is not installed here
+
+SIDES = ("legacy", "stable")
+BUILD_SECONDS, GROUP_SECONDS, OVERHEAD_SECONDS = 330, 120, 60
+AT_ONCE = 4
+UNFIT = "cannot be recorded: "  # how golden record names a case
+FACTS = """
+import json, platform, torch
+gpus = range(torch.cuda.device_count())
+print(json.dumps({
+    "python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda,
+    "gpus": [torch.cuda.get_device_name(index) for index in gpus],
+    "capability": "{}.{}".format(*torch.cuda.get_device_capability()) if gpus else "",
+}))
+"""
+
+
+@dataclass
+class Machine:
+    """Where everything is, and until when there is time."""
+
+    folder: Path  # what prepare.sh made
+    work: Path
+    out: Path
+    deadline: float
+    libraries: dict[str, list[str]] = field(default_factory=dict)
+
+    def left(self, at_most: float) -> float:
+        """Seconds for the next step."""
+        return max(1.0, min(at_most, self.deadline - time.monotonic()))
+
+    def tool(self, *arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:
+        """Run torch-stabilize; a run that took too long ends with 124."""
+        command = [sys.executable, "-c", "from codemod.cli.main import main; main()", *arguments]
+        path = os.pathsep.join([str(REPOSITORY), str(self.folder / "deps"), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
+        try:
+            return subprocess.run(
+                command, env=environment, cwd=self.work, capture_output=True, text=True, timeout=self.left(seconds)
+            )
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, 124, "", f"took more than {seconds:.0f} s")
+
+
+@dataclass
+class GroupResult:
+    """What came of one group; `step` is the JSON of `golden check`, `other` that of the library of another torch."""
+
+    group: str
+    recorded: str = ""
+    left_out: list[str] = field(default_factory=list)
+    step: dict[str, Any] | None = None
+    other: dict[str, Any] | None = None
+    overhead: list[dict[str, Any]] = field(default_factory=list)
+    failure: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was compared and nothing differs."""
+        return not self.failure and not self.left_out and self.step is not None and self.step["status"] == "ok"
+
+
+def main() -> int:
+    """Build, compare, measure, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("groups", nargs="*", help="groups to compare; all by default")
+    parser.add_argument("--out", type=Path, required=True, help="where results go")
+    parser.add_argument("--prepared", type=Path, default=REPOSITORY / "build/gpu", help="what prepare.sh made")
+    parser.add_argument("--minutes", type=float, default=9.0, help="time for everything")
+    chosen = parser.parse_args()
+    begun = time.monotonic()
+    work = Path(tempfile.mkdtemp(prefix="gpu-run-"))
+    machine = Machine(chosen.prepared.resolve(), work, chosen.out.resolve(), begun + chosen.minutes * 60)
+    machine.out.mkdir(parents=True, exist_ok=True)
+    copied = shutil.ignore_patterns("*.safetensors")  # nothing recorded elsewhere: the legacy library speaks first
+    golden = Path(shutil.copytree(REPOSITORY / "golden", work / "golden", ignore=copied))
+    groups = chosen.groups or sorted(path.parent.name for path in golden.glob("*/cases.toml"))
+
+    facts = _facts()
+    print(json.dumps(facts), flush=True)
+    builds = _build(machine, facts["capability"])
+    print(f"built: {builds} after {time.monotonic() - begun:.0f} s", flush=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(pool.map(lambda group: _compare(machine, group), groups))
+    _explain_crash(machine, results)
+    for result in results:  # one after the other: times must not disturb each other
+        _overhead(machine, result)
+
+    document = {"facts": facts, "builds": builds, "seconds": round(time.monotonic() - begun)}
+    document["groups"] = [asdict(result) | {"passed": result.passed} for result in results]
+    (machine.out / "results.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    (machine.out / "results.md").write_text(markdown(document))
+    with tarfile.open(machine.out / "goldens.tgz", "w:gz") as archive:
+        for path in sorted(golden.glob("*/*.safetensors")):
+            archive.add(path, path.relative_to(golden))
+    print((machine.out / "results.md").read_text())
+    shutil.rmtree(work, ignore_errors=True)
+    return 0 if all(result.passed for result in results) else 1
+
+
+def _facts() -> dict[str, Any]:
+    said = subprocess.run([sys.executable, "-c", FACTS], capture_output=True, text=True, check=True)
+    facts: dict[str, Any] = json.loads(said.stdout)
+    nvcc = subprocess.run(["bash", "-c", "nvcc --version | grep -o 'release [0-9.]*'"], capture_output=True, text=True)
+    return {**facts, "nvcc": nvcc.stdout.strip()}
+
+
+def _build(machine: Machine, capability: str) -> dict[str, str]:
+    """Build both sides at once with their own setup.py, as their users do."""
+    jobs = max(1, (os.cpu_count() or 2) // len(SIDES))
+    arch = f"{capability}a" if capability == "9.0" else capability
+    environment = {**os.environ, "MAX_JOBS": str(jobs), "TORCH_CUDA_ARCH_LIST": arch}
+
+    def build(side: str) -> str:
+        tree = Path(shutil.copytree(machine.folder / side, machine.work / side))
+        with (machine.out / f"build-{side}.log").open("w") as log:
+            command = [sys.executable, "setup.py", "build_ext", "--inplace"]
+            try:
+                ran = subprocess.run(
+                    command,
+                    cwd=tree,
+                    env=environment,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    timeout=machine.left(BUILD_SECONDS),
+                )
+                outcome = "ok" if ran.returncode == 0 else f"failed with {ran.returncode}"
+            except subprocess.TimeoutExpired:
+                outcome = f"took more than {BUILD_SECONDS} s"
+        machine.libraries[side] = [str(path) for path in sorted(tree.glob("*/*.so"))]
+        return outcome if machine.libraries[side] else f"{outcome}; no library"
+
+    with ThreadPoolExecutor(len(SIDES)) as pool:
+        return dict(zip(SIDES, pool.map(build, SIDES), strict=True))
+
+
+def _compare(machine: Machine, group: str) -> GroupResult:
+    """Record the legacy library, check the stable one, and the one that another torch built, on the CPU."""
+    result = GroupResult(group)
+    if not all(machine.libraries[side] for side in SIDES):
+        result.failure = "not built"
+        return result
+    recorded = machine.tool(
+        "golden", "record", group, "--partial", *_libraries(machine, "legacy"), seconds=GROUP_SECONDS
+    )
+    result.recorded = recorded.stdout.strip()
+    lines = recorded.stderr.strip().splitlines()
+    result.left_out = [line.removeprefix(UNFIT) for line in lines if line.startswith(UNFIT)]
+    if not result.recorded:
+        result.failure = "; ".join(lines[-3:]) or "nothing recorded"
+        return result
+    checked = machine.tool("golden", "check", group, "--json", *_libraries(machine, "stable"), seconds=GROUP_SECONDS)
+    result.step = _json(checked.stdout)
+    if result.step is None:
+        result.failure = checked.stderr.strip() or "golden check said nothing"
+    other = sorted((machine.folder / "other_torch").glob("*.so"))
+    if other:
+        given = [word for path in other for word in ("--library", str(path))]
+        answer = machine.tool("golden", "check", group, "--json", "--device", "cpu", *given, seconds=GROUP_SECONDS)
+        result.other = _json(answer.stdout) or {"status": "failed", "summary": answer.stderr.strip()}
+    return result
+
+
+def _explain_crash(machine: Machine, results: list[GroupResult]) -> None:
+    """Where the first case that killed its process did so, as a debugger says it, in crash.txt."""
+    debugger = shutil.which("gdb") or shutil.which("cuda-gdb")
+    crashed = ((r.group, text.partition(": ")[0]) for r in results for text in r.left_out if "died of" in text)
+    group, case = next(crashed, ("", ""))
+    if not case or debugger is None:
+        return
+    request = {"do": "case", "cases": str(machine.work / "golden" / group / "cases.toml"), "id": case}
+    (machine.work / "request").write_text(json.dumps(request) + "\n")
+    worker = [sys.executable, "-m", "codemod.verify.golden.worker", "1", *machine.libraries["legacy"]]
+    asked = ["-ex", "run < request > answer", "-ex", "bt 40", "-ex", "info sharedlibrary"]
+    with (machine.out / "crash.txt").open("w") as out:
+        out.write(f"{case}\n")
+        out.flush()
+        subprocess.run(
+            [debugger, "-batch", *asked, "--args", *worker],
+            cwd=machine.work,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            timeout=machine.left(90),
+            check=False,
+        )
+
+
+def _overhead(machine: Machine, result: GroupResult) -> None:
+    if result.step is None or machine.deadline - time.monotonic() < 20:
+        return
+    stable = [path for path in machine.libraries["stable"] if "stable" in Path(path).name]
+    given = [word for path in machine.libraries["legacy"] for word in ("--legacy", path)]
+    given += [word for path in stable for word in ("--stable", path)]
+    answer = machine.tool("golden", "overhead", result.group, "--json", *given, seconds=OVERHEAD_SECONDS)
+    result.overhead = _json(answer.stdout) or []
+
+
+def _libraries(machine: Machine, side: str) -> list[str]:
+    return [word for path in machine.libraries[side] for word in ("--library", path)]
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
