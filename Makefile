@@ -3,7 +3,7 @@
 #   PYTHON  the interpreter .venv is made with
 #   TORCH   what pip installs as torch. A CPU build is enough; where the default brings CUDA along, name another, as in
 #           make test TORCH="torch==2.13.0 --index-url URL-OF-A-CPU-INDEX"
-#   TREE    the tree that `make bench` measures
+#   TREE    the tree that `make bench` measures; UNITS the files it migrates, instead of the largest group
 #   CASE    the case that `make replay` replays; all where it is empty
 
 PYTHON ?= python3
@@ -53,7 +53,7 @@ gpu: $(VENV)/.ready
 	PYTHON="$(abspath $(BIN))/python" PATH="$(abspath $(BIN)):$$PATH" tests/gpu/prepare.sh build/gpu
 
 bench: $(VENV)/.ready
-	$(BIN)/python tests/bench/bench.py $(TREE)
+	$(BIN)/python tests/bench/bench.py $(TREE) $(if $(UNITS),--units $(UNITS))
 
 # Hand migrations of real kernels, done again and compared: all cases, or CASE=pr06. Downloads releases into REPLAY_CACHE
 # (build/replay); compiles where nvcc is found, which takes long.

@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """How far `scan` and `migrate` are from the floor, which is reading and parsing the bytes.
 
-    bench.py [TREE] [--group GROUP] [--repeat N]
+    bench.py [TREE] [--group GROUP | --units FILE...] [--repeat N]
 
-Each figure is the CPU time of a process of its own, the best of N runs, all in this one run: a bare tree-sitter parse
-of the same files beside the command. What Python needs to start and to import is printed and taken off both sides.
+Each figure is the CPU time of a process of its own with its children, the best of N runs, all in this one run: a bare
+tree-sitter parse of the same files beside the command. What Python needs to start and to import is measured too and
+taken off the parse; the limits say what they take it off. A second run of each command, with a clock around the
+functions of every stage (stages.py), says where the time goes; that run is slower than the first.
+
+`scan` is held against the parse of every file of the tree, `migrate` against that of the files it changes.
 """
 
 from __future__ import annotations
@@ -107,9 +111,9 @@ def largest_group(tree: Path) -> str:
     return str(max(groups, key=lambda group: group["sites"])["name"])
 
 
-def group_files(tree: Path, group: str) -> list[str]:
-    """The C++ and CUDA files that a migration of `group` changes."""
-    files = output_of(["migrate", group], tree)["files"]
+def changed_files(tree: Path, names: Sequence[str]) -> list[str]:
+    """The C++ and CUDA files that a migration of `names` changes."""
+    files = output_of(["migrate", *names], tree)["files"]
     assert isinstance(files, list)
     top = subprocess.run(
         ["git", "rev-parse", "--show-toplevel"], cwd=tree, check=True, capture_output=True, text=True
@@ -118,18 +122,60 @@ def group_files(tree: Path, group: str) -> list[str]:
     return [os.path.join(top, name) for name in old if name.endswith((*CPP, *CUDA_AND_HEADERS))]
 
 
-def compare(name: str, arguments: Sequence[str], files: Sequence[str], tree: Path, repeat: int) -> None:
+@dataclass(frozen=True)
+class Limit:
+    """What a command may cost: so many parses of its files, and seconds beside; None for `start`: its own start-up."""
+
+    parses: float
+    start: float | None = None
+    megabytes: float | None = None
+
+
+SCAN = Limit(parses=4, megabytes=400)
+MIGRATE = Limit(parses=12, start=0.5)
+
+
+def stages(arguments: Sequence[str], tree: Path) -> dict[str, float]:
+    """Seconds of CPU by stage."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("stages.py")), *arguments],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    spent: dict[str, float] = json.loads(done.stdout)
+    return spent
+
+
+def compare(name: str, arguments: Sequence[str], files: Sequence[str], tree: Path, repeat: int, limit: Limit) -> None:
     """Print one command beside the parse of its files."""
     size = sum((tree / file).stat().st_size for file in files)
     parse = measure([sys.executable, "-c", PARSE], tree, repeat, "\0".join(files))
     command = measure([*COMMAND, *arguments], tree, repeat)
     parse_start = measure([sys.executable, "-c", IMPORTS], tree, repeat).seconds
     start = measure([sys.executable, "-c", VERB_IMPORTS[arguments[0]]], tree, repeat).seconds
-    floor, work = max(parse.seconds - parse_start, 1e-3), max(command.seconds - start, 1e-3)
+    floor = max(parse.seconds - parse_start, 1e-3)
+    allowed = limit.parses * floor + (start if limit.start is None else limit.start)
+    plus = "start-up" if limit.start is None else f"{limit.start} s"
     print(f"{name}: {len(files)} files, {size / 1e6:.2f} MB")
-    print(f"  bare parse   {floor:7.3f} s CPU   (process {parse.seconds:.3f} s, {parse.megabytes:.0f} MB peak)")
-    print(f"  {arguments[0]:12} {work:7.3f} s CPU   (process {command.seconds:.3f} s, {command.megabytes:.0f} MB peak)")
-    print(f"  ratio        {work / floor:7.2f}            (processes {command.seconds / parse.seconds:.2f})")
+    print(f"  bare parse    {floor:7.3f} s CPU  ({parse.megabytes:.0f} MB peak)")
+    print(
+        f"  {arguments[0]:12}  {command.seconds:7.3f} s CPU  ({command.megabytes:.0f} MB peak), {start:.3f} s of it start-up"
+    )
+    print(f"  ratio         {(command.seconds - start) / floor:7.2f}        without start-up")
+    print(
+        f"  limit         {allowed:7.3f} s CPU  = {limit.parses:g} x parse + {plus}: {_verdict(command.seconds, allowed)}"
+    )
+    if limit.megabytes is not None:
+        print(f"  memory limit  {limit.megabytes:7.0f} MB: {_verdict(command.megabytes, limit.megabytes)}")
+    for stage, seconds in sorted(stages(arguments, tree).items(), key=lambda row: -row[1]):
+        print(f"    {stage:14} {seconds:6.3f} s {seconds / floor:6.2f} x parse")
+
+
+def _verdict(measured: float, limit: float) -> str:
+    return "kept" if measured <= limit else f"exceeded {measured / limit:.1f} times"
 
 
 def main() -> None:
@@ -137,12 +183,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tree", type=Path, nargs="?", default=REPOSITORY / "csrc")
     parser.add_argument("--group", help="group to migrate; the one with the most sites where it is left out")
+    parser.add_argument("--units", nargs="+", default=[], help="files to migrate instead of a group")
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     tree = options.tree.resolve()
-    compare("scan", ["scan"], sources(tree), tree, options.repeat)
-    group = options.group or largest_group(tree)
-    compare(f"migrate {group}", ["migrate", group], group_files(tree, group), tree, options.repeat)
+    compare("scan", ["scan"], sources(tree), tree, options.repeat, SCAN)
+    names = options.units or [options.group or largest_group(tree)]
+    title = f"migrate {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+    compare(title, ["migrate", *names], changed_files(tree, names), tree, options.repeat, MIGRATE)
 
 
 if __name__ == "__main__":
