@@ -167,8 +167,12 @@ def _other_builds(
         if not registry.build_of(statement.path) or statement.kind is StatementKind.OTHER:
             continue
         for located in _meant(statement, definitions):
-            others = defined_functions(registry, [p for p in registry.sources if _near(p, statement.path)])
-            if located.function.qualified not in taken and located.function.name not in others:
+            if located.function.qualified in taken:
+                continue
+            name = located.function.name
+            near = [path for path in registry.sources if _near(path, statement.path)]
+            named = [path for path in near if name.encode() in registry.snapshot.read(path)]
+            if name not in defined_functions(registry, named):
                 found.append(
                     diagnostic(
                         codes.OTHER_BUILD, statement.path, statement.span,
