@@ -17,13 +17,14 @@ from codemod.repository.snapshot import Snapshot
 from codemod.rules.engine import Rewritten, rewrite_document
 from codemod.rules.includes import IncludeWish, needed_by_names, with_implied, write_includes
 from codemod.rules.shared import dual_judge, switched
-from codemod.source.document import CUDA_SUFFIXES, Document
+from codemod.source.document import CUDA_SUFFIXES, HEADER_SUFFIXES, Document
 from codemod.source.edits import OverlapError, apply
 from codemod.source.mask import mask
 
 _SYSTEM_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>", re.MULTILINE)
 # What the rules write in passing, with the header it needs.
 _WRITTEN = {b"std::vector<int64_t>": "vector", b"torch::stable::Device(": "torch/csrc/stable/device.h"}
+_COMMON = ("algorithm", "cstdio", "cstdlib", "cassert", "cfloat", "climits", "tuple", "stdexcept")
 _BUILT_INTO_NVCC = frozenset({"cuda_runtime.h"})
 _CLOSED = re.compile(r"torch/(?!csrc/stable|headeronly)|ATen/|c10/")
 
@@ -104,7 +105,7 @@ def _system_headers(
     """The headers of torch and of the standard library that a file needs."""
     code = document.code
     loses = any(site.entry is None or site.entry.form != "same" for site in one.include_sites)
-    wanted = set(one.includes) | (needed_by_names(code) if loses else set())
+    wanted = set(one.includes) | (needed_by_names(code) if loses else _left_behind(document))
     if document.path.endswith(CUDA_SUFFIXES):
         wanted -= _BUILT_INTO_NVCC
     if any(b"STABLE_TORCH_LIBRARY" in edit.replacement for edit in registered):
@@ -115,6 +116,14 @@ def _system_headers(
     if header_only:
         wanted = {name for name in wanted if not name.startswith("torch/csrc/")}
     return frozenset(wanted)
+
+
+def _left_behind(document: Document) -> frozenset[str]:
+    """What a header without includes of torch relies on its includers for, and stable code does not bring along."""
+    if not document.path.endswith((*HEADER_SUFFIXES, ".cuh")):
+        return frozenset()
+    brought = with_implied(("torch/csrc/stable/tensor.h", "torch/csrc/stable/ops.h", *_COMMON))
+    return frozenset(h for h in needed_by_names(document.code) - brought if "." not in h)
 
 
 def _after(data: bytes, edits: Sequence[Edit]) -> bytes:

@@ -25,7 +25,9 @@ _COMPARABLE_SINCE = "2.13"  # headers in which HeaderOnlyArrayRef has operator==
 _VIEWS = re.compile(rb"\b(?:sizes|strides)\s*\(|ArrayRef\b")
 _COMPARISON = re.compile(rb"(?<![<>!=])[=!]=(?!=)")
 _SHIFTED = re.compile(rb"(?<!<)<<(?![<=])")
-_PRINTABLE = re.compile(rb"\b(?:sizes|strides|device|layout)\s*\(|ArrayRef\b|\bDevice\b|\bDeviceType\b|\bLayout\b")
+_PRINTABLE = re.compile(
+    rb"\bTensor\b|\b(?:sizes|strides|device|layout)\s*\(|ArrayRef\b|\bDevice\b|\bDeviceType\b|\bLayout\b"
+)
 _VIEW_TYPES = frozenset({"IntArrayRef", "ArrayRef"})
 _PLAIN = frozenset({"number_literal", "char_literal", "string_literal", "null", "true", "false", "nullptr"})
 _POSTFIX = frozenset(
@@ -88,7 +90,8 @@ def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
         right = node.child_by_field_name("right") if node is not None else None
         if right is None or right.type in _PLAIN:
             continue
-        if printer_of(finder.type_of(right, fragment, document)) is not None:
+        kind = finder.type_of(right, fragment, document)
+        if kind.is_tensor or printer_of(kind) is not None:
             yield Site(fragment.span(right), PRINTED, SiteKind.OPERATOR)
 
 
@@ -97,7 +100,15 @@ def array_views(site: Site, context: Context) -> Outcome | None:
     fragment = context.fragment(site)
     node = fragment.node_at(site.span)
     if site.name == PRINTED:
-        printer = printer_of(context.type_of(node, fragment))
+        kind = context.type_of(node, fragment)
+        if kind.is_tensor:
+            return context.diagnose(
+                site,
+                TEXT,
+                "a stable tensor does not print its values",
+                "print its sizes and dtype, or print it in Python",
+            )
+        printer = printer_of(kind)
         if printer is None:
             return None
         parts: tuple[Part, ...] = (printer.function.encode() + b"(", site.span, b")")

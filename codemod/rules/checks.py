@@ -158,6 +158,10 @@ def _semicolon(whole: Span, context: Context) -> tuple[Rewrite, ...]:
             'void f(int n) { AT_ERROR("no kernel for ", n); }',
             'void f(int n) { STD_TORCH_CHECK(false, "no kernel for ", n); }',
         ),
+        Example(
+            'void f(int n) { TORCH_CHECK_ARG(n > 0, 1, "got ", n); }',
+            'void f(int n) { STD_TORCH_CHECK(n > 0, "invalid argument ", 1, ": ", "got ", n); }',
+        ),
         Example("void f(int n) { TORCH_INTERNAL_ASSERT(n > 0); }", "void f(int n) { STD_TORCH_CHECK(n > 0); }"),
     ),
 )
@@ -174,6 +178,11 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     extra: dict[str, object] = {"includes": (entry.include,), "confidence": confidence}
     if site.name in ("AT_ERROR", "C10_THROW_ERROR"):
         return _error(site, context, arguments, extra)
+    if site.name == "TORCH_CHECK_ARG" and len(arguments) > 1:
+        number = context.rewrite(arguments[1], (b'"invalid argument ", ', arguments[1], b', ": "'), entry.rule)
+        printers = printable(site, context, 2)
+        extra["helpers"] = tuple(helper for rewrite in printers for helper in rewrite.helpers)
+        return context.replace(site, entry.stable, entry.rule, also=(number, *printers), **extra)
     if site.name in ("TORCH_CHECK_ARG", "TORCH_CHECK_WITH"):
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     own = context.project.helpers.names.get(f"STD_{site.name}")

@@ -13,7 +13,7 @@ from codemod.rules.registry import rule
 from codemod.rules.rewrite import Copy, Part
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
-from codemod.source.scopes import receiver_type_parts
+from codemod.source.scopes import arguments_of, receiver_type_parts
 from codemod.source.types import CppType
 
 _GUARD = "torch::stable::accelerator::DeviceGuard"
@@ -63,7 +63,13 @@ def _device_of(site: Site, context: Context) -> Outcome:
     if walk is not None and walk.type == "declaration" and "Guard" in text_of(walk.child_by_field_name("type") or walk):
         return Allowed("taken apart by the guard around it")
     fragment = context.fragment(site)
-    compared = node is not None and node.parent is not None and node.parent.type == "binary_expression"
+    parent = node.parent if node is not None else None
+    if node is not None and parent is not None and parent.type in ("init_declarator", "return_statement"):
+        given = arguments_of(node)
+        parts: tuple[Part, ...] = (b"std::make_optional(", fragment.span(given[0]), b".device())")
+        extra: dict[str, object] = {"confidence": Confidence.REVIEW, "includes": ("optional",)}
+        return context.rewrite(fragment.span(node), parts, "TSA401", **extra)
+    compared = parent is not None and parent.type == "binary_expression"
     arguments = node.child_by_field_name("arguments") if node is not None else None
     if node is not None and compared and arguments is not None and arguments.named_child_count == 1:
         parts = (fragment.span(arguments.named_children[0]), b".device()")
@@ -191,6 +197,10 @@ def _receiver_of(node: Node) -> Node | None:
             "void f() { auto s = at::cuda::getCurrentCUDAStream().stream(); }",
             "void f() { auto s = get_current_cuda_stream(); }",
         ),
+        Example(
+            "void f(cudaStream_t s) { at::cuda::setCurrentCUDAStream(at::cuda::getStreamFromExternal(s, 0)); }",
+            "void f(cudaStream_t s) { set_current_cuda_stream(s); }",
+        ),
     ),
 )
 def stream(site: Site, context: Context) -> Outcome | None:
@@ -215,7 +225,10 @@ def stream(site: Site, context: Context) -> Outcome | None:
     role = {
         "get_current_cuda_stream": "get_current_cuda_stream",
         "torch_get_cuda_stream_from_pool": "get_cuda_stream_from_pool",
+        "set_current_cuda_stream": "set_current_cuda_stream",
     }.get(entry.stable)
+    if last == "getStreamFromExternal" and (given := arguments_of(node)):
+        return context.rewrite(fragment.span(_through_stream(node)), (fragment.span(given[0]),), entry.rule)
     if role is None:
         return context.diagnose(
             site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}"

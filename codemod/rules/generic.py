@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from codemod.codes import Example
 from codemod.model import Confidence, Diagnostic, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
@@ -30,6 +32,12 @@ page(
         Example(
             "bool f(const at::Tensor& t) { return t.scalar_type() == torch::kHalf; }",
             "bool f(const torch::stable::Tensor& t) { return t.scalar_type() == torch::headeronly::ScalarType::Half; }",
+        ),
+        Example(
+            "#define IS(t, dtype) ((t).scalar_type() == torch::dtype)\nbool f(const at::Tensor& t) { return IS(t, kInt); }",
+            "#define IS(t, dtype) ((t).scalar_type() == dtype_constants::dtype)\n"
+            "bool f(const torch::stable::Tensor& t) { return IS(t, kInt); }",
+            "a macro that puts the name together",
         ),
     ),
 )
@@ -66,6 +74,8 @@ FLOOR = page(
 def by_table(site: Site, context: Context) -> Outcome | None:
     """What the tables say of a site: its rule's own handler, or the handler for the entry's form."""
     entry = site.entry
+    if site.kind is SiteKind.NAME and (made := _pasted_dtype(site, context)) is not None:
+        return made
     if entry is None:
         return context.diagnose(
             site, "TSA900", f"no rule knows {site.name}", "rewrite it by hand, and report it please"
@@ -74,6 +84,23 @@ def by_table(site: Site, context: Context) -> Outcome | None:
     special = handler is not None and entry.form != "none"
     outcome = handler(site, context) if handler is not None and special else by_form(site, context, entry)
     return too_new(site, context, entry) if _relies_on(entry, outcome, context) else outcome
+
+
+_DTYPE_CONSTANT = re.compile(rb"k(?:Bool|Byte|Char|Short|Int|Long|Half|BFloat16|Float|Double|U?Int\d+|Float\d+\w*)")
+
+
+def _pasted_dtype(site: Site, context: Context) -> Outcome | None:
+    """`torch::DTYPE` in a macro whose parameter DTYPE is a dtype wherever the macro is used: CHECK_DTYPE(x, kHalf)."""
+    macro = context.fragment(site).macro
+    name = site.name.rpartition("::")[2]
+    if macro is None or name not in (macro.params or ()):
+        return None
+    place = (macro.params or ()).index(name)
+    uses = context.project.finder.uses(macro.name)
+    given = [document.text(spans[place]) for document, _, spans, _ in uses if place < len(spans)]
+    if not given or not all(_DTYPE_CONSTANT.fullmatch(text) for text in given):
+        return None
+    return context.replace(site, f"dtype_constants::{name}", "TSA102", helpers=("dtype_constants",))
 
 
 def _relies_on(entry: Entry, outcome: Outcome | None, context: Context) -> bool:

@@ -7,7 +7,7 @@ import re
 from tree_sitter import Node
 
 from codemod.codes import Example
-from codemod.model import Span
+from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site
 from codemod.rules.options import enclosing_block, uses_of
 from codemod.rules.registry import rule
@@ -32,6 +32,11 @@ _CASTS = ("static_cast", "reinterpret_cast", "const_cast")
             "{ k(a.const_data_ptr<float>(), b.mutable_data_ptr<float>()); }",
         ),
         Example(
+            "at::Tensor f(at::Tensor a) { return a.data(); }",
+            "torch::stable::Tensor f(torch::stable::Tensor a) { return a; }",
+            "the tensor without its gradient",
+        ),
+        Example(
             "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
             "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
             "not a tensor",
@@ -46,7 +51,11 @@ def data_pointer(site: Site, context: Context) -> Outcome | None:
         return None
     after = context.document.code[site.span.end : site.span.end + 2].lstrip()
     if not after.startswith(b"<"):
-        return Allowed("data_ptr() without a type is the same on both sides") if site.name == "data_ptr" else None
+        return (
+            Allowed("data_ptr() without a type is the same on both sides")
+            if site.name == "data_ptr"
+            else _detached(site, context)
+        )
     call = MethodCall(site, context)
     wanted = call.template_text() if call.is_complete else ""
     if re.match(r"const\b|.*\bconst$", wanted):
@@ -59,6 +68,14 @@ def data_pointer(site: Site, context: Context) -> Outcome | None:
     constant = call.node is not None and is_read_only(call.node, call.fragment, context)
     name = "const_data_ptr" if constant else "mutable_data_ptr"
     return context.replace(site, name, entry.rule, entry=entry)
+
+
+def _detached(site: Site, context: Context) -> Outcome | None:
+    """`x.data()`, the tensor without its gradient, which stable code does not track."""
+    call = MethodCall(site, context)
+    if site.name != "data" or not call.is_complete or call.arguments:
+        return None
+    return context.rewrite(call.span, call.receiver_parts(), "TSA111", confidence=Confidence.REVIEW)
 
 
 def is_read_only(node: Node, fragment: Fragment, context: Context, depth: int = 0) -> bool:

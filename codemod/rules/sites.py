@@ -156,7 +156,11 @@ def _macros(
         entry = surface.macro(name)
         known = entry is not None and entry.form != "same"
         strange = (
-            entry is None and name.startswith(_UNSTABLE_PREFIX) and name not in defined and name not in known_macros
+            entry is None
+            and name.startswith(_UNSTABLE_PREFIX)
+            and name.isupper()
+            and name not in defined
+            and name not in known_macros
         )
         own = name in defined or name in known_macros
         if own and entry is not None and (entry.form == "none" or entry.helper):
