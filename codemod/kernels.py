@@ -113,6 +113,8 @@ def _system_headers(
     for written, header in _WRITTEN.items():
         if written in after and written not in code:
             wanted.add(header)
+    if any(b"PyMODINIT_FUNC" in edit.replacement for edit in registered):
+        wanted.add("Python.h")
     if header_only:
         wanted = {name for name in wanted if not name.startswith("torch/csrc/")}
     return frozenset(wanted)

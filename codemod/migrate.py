@@ -73,7 +73,10 @@ def plan_migration(
     place = Relocation(snapshot, layout, made.graph, moves, tuple(new.path for new in created), made.replaced)
     kernels = kernel_change(snapshot, layout, made, rewritten, place, bindings)
     units = tuple(new.path for new in bindings.created if new.path.endswith((".cpp", ".cu", ".cc")))
-    build = plan_build(snapshot, layout, group, moves, target=options.target, created=units)
+    build = plan_build(
+        snapshot, layout, group, moves,
+        target=options.target, created=units, pybind=bindings.python_functions,
+    )  # fmt: skip
     changes = (kernels, bindings, helpers, build)
     plan = join(snapshot, group.name, options, changes, moves, formatted=frozenset((*files, *made.shared)))
     clashes = tuple(

@@ -105,7 +105,6 @@ def _rewrite(
     if block.kind is BlockKind.PYBIND and not registry.snapshot.exists(registry.layout.stable_bindings):
         from codemod.templates import render
 
-        texts.insert(0, "#include <Python.h>")
         texts.append(render("bindings/module.cpp.jinja", library=registry.layout.stable_library).rstrip())
     return Edit(block.span, _encoded(document, "\n\n".join(texts)), codes.MOVED.code)
 

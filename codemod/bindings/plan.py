@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from codemod.bindings import codes
 from codemod.bindings.declarations import (
@@ -26,6 +27,13 @@ from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
 
 
+@dataclass(frozen=True)
+class BindingsChange(Change):
+    """The change, and the operators that functions of a Python module became: {"fwd": "namespace::fwd"}."""
+
+    python_functions: Mapping[str, str] = field(default_factory=dict)
+
+
 def plan_bindings(
     snapshot: Snapshot,
     layout: Layout,
@@ -33,7 +41,7 @@ def plan_bindings(
     *,
     target: str,
     definitions: Mapping[str, str] | None = None,
-) -> Change:
+) -> BindingsChange:
     """Everything that registering the units of `group` with the stable library takes.
 
     Legacy registrations and declarations go, stable ones come, units that register themselves are edited in place.
@@ -43,7 +51,7 @@ def plan_bindings(
     selection = select(registry, group)
     title = f"Register {group.name} with the stable library"
     if not selection.moved:
-        return Change(title, diagnostics=selection.diagnostics)
+        return BindingsChange(title, diagnostics=selection.diagnostics)
     draft = make_draft(registry, group, selection, target)
     edits: list[FileEdit] = []
     created: list[NewFile] = []
@@ -61,7 +69,13 @@ def plan_bindings(
     changed, new = stable_file(registry, draft.items, draft.adapters)
     edits += changed
     created += new
-    return Change(title, tuple(edits), (), tuple(created), (*selection.diagnostics, *draft.diagnostics, *notes))
+    said = (*selection.diagnostics, *draft.diagnostics, *notes)
+    return BindingsChange(title, tuple(edits), (), tuple(created), said, _python_functions(selection))
+
+
+def _python_functions(selection: Selection) -> dict[str, str]:
+    statements = [moved.statement for moved in selection.moved if moved.statement.block.kind is BlockKind.PYBIND]
+    return {statement.name: f"{statement.namespace}::{statement.name}" for statement in statements}
 
 
 def _legacy_removals(registry: Registry, selection: Selection) -> list[FileEdit]:

@@ -8,7 +8,8 @@ from codemod.buildfiles.cmake import plan_cmake
 from codemod.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from codemod.buildfiles.generators import plan_generators
 from codemod.buildfiles.mentions import plan_mentions
-from codemod.buildfiles.python_sites import legacy_modules, plan_imports
+from codemod.buildfiles.python_library import legacy_modules
+from codemod.buildfiles.python_sites import plan_imports
 from codemod.buildfiles.setup_py import plan_setup
 from codemod.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from codemod.repository.layout import Group, Layout
@@ -51,9 +52,11 @@ def plan_build(
     diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics))
     modules = legacy_modules(layout, [name for setup in setups for name in setup.names])
     exists = cmake.has_stable or any(setup.has_stable for setup in setups)
+    is_gone = any(setup.replaced for setup in setups)
     imports, listed = plan_imports(
-        snapshot, layout, modules, is_new=not exists, widened=cmake.widened, units=group.units, functions=pybind or {}
-    )
+        snapshot, layout, modules,
+        is_new=not exists, is_gone=is_gone, widened=cmake.widened, units=group.units, functions=pybind or {},
+    )  # fmt: skip
     named, stale = plan_mentions(snapshot, layout, renames)
     generated, unread = plan_generators(snapshot, layout, group.units, target)
     edits.extend((*imports, *_apart(named, imports, edits), *_apart(generated, named, edits)))

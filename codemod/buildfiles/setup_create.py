@@ -21,35 +21,43 @@ _TAG = re.compile(r"cp3(\d+)")
 _REQUIRES = re.compile(r"""(?:requires[-_]python|python_requires)["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
 
 
+def argument_names(call: cst.Call) -> dict[str, cst.Arg]:
+    """The arguments of a call that makes an extension by what they are called; stars by their place."""
+    found: dict[str, cst.Arg] = {}
+    for index, argument in enumerate(call.args):
+        if argument.keyword is not None:
+            found[argument.keyword.value] = argument
+        else:
+            found[f"*{index}" if argument.star or index > 1 else ("name", "sources")[index]] = argument
+    return found
+
+
 def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
     """The legacy call with the stable library's name and sources, and the macros it needs."""
     file = run.model.file
     call = legacy.call
-    arguments: list[str] = []
+    texts: list[str] = []
     indent = _argument_indent(run, legacy)
-    seen: set[str] = set()
-    for index, argument in enumerate(call.args):
-        keyword = argument.keyword.value if argument.keyword is not None else ("name", "sources")[index:][:1]
-        key = keyword if isinstance(keyword, str) else "".join(keyword)
-        seen.add(key)
-        head = f"{key}=" if argument.keyword is not None else "*" * len(argument.star)
+    arguments = argument_names(call)
+    for key, argument in arguments.items():
+        head = f"{key}=" if argument.keyword is not None else argument.star
         value = file.text(argument.value)
         if key == "name":
-            value = _named(run, legacy, value)
+            value = new_name(run, legacy, value)
         elif key == "sources":
             value = sources.replace("\n", "\n" + indent)
         elif key == "define_macros":
-            value = _with_macros(run, legacy, argument.value, indent)
+            value = macros_text(run, legacy, argument.value, indent)
         elif key == "py_limited_api":
             value = "True"
-        arguments.append(head + value)
-    if "py_limited_api" not in seen:
-        arguments.append("py_limited_api=True")
-    if "define_macros" not in seen:
-        arguments.append(f"define_macros={_macro_list(run, legacy, [], indent)}")
-    _note_wheel_tag(run, legacy)
+        texts.append(head + value)
+    if "py_limited_api" not in arguments:
+        texts.append("py_limited_api=True")
+    if "define_macros" not in arguments:
+        texts.append(f"define_macros={macros_text(run, legacy, None, indent)}")
+    note_wheel_tag(run, legacy)
     outer = file.indent(file.span(call).start)
-    inner = "".join(f"\n{indent}{argument}," for argument in arguments)
+    inner = "".join(f"\n{indent}{text}," for text in texts)
     return f"{file.text(call.func)}({inner}\n{outer})"
 
 
@@ -59,7 +67,8 @@ def _argument_indent(run: SetupRun, legacy: Extension) -> str:
     return file.indent(start) + "    "
 
 
-def _named(run: SetupRun, legacy: Extension, text: str) -> str:
+def new_name(run: SetupRun, legacy: Extension, text: str) -> str:
+    """The name of the stable library, written as `text`, the legacy name, is."""
     old, new = legacy.name.rpartition(".")[2], short_name(run.layout.stable_library)
     replaced = re.sub(rf"(?<![\w]){re.escape(old)}(?!\w)", new, text)
     if replaced != text:
@@ -67,16 +76,16 @@ def _named(run: SetupRun, legacy: Extension, text: str) -> str:
     return f'"{legacy.name[: len(legacy.name) - len(old)]}{new}"'
 
 
-def _with_macros(run: SetupRun, legacy: Extension, value: cst.BaseExpression, indent: str) -> str:
+def macros_text(run: SetupRun, legacy: Extension, value: cst.BaseExpression | None, indent: str) -> str:
+    """`define_macros` of the stable extension: those of the legacy one (`value`) and what the headers need."""
     import libcst as cst
 
     file = run.model.file
+    before: list[str] = []
     if isinstance(value, (cst.List, cst.Tuple)):
-        return _macro_list(run, legacy, [file.text(element.value) for element in value.elements], indent)
-    return _macro_list(run, legacy, [f"*{file.text(value)}"], indent)
-
-
-def _macro_list(run: SetupRun, legacy: Extension, before: list[str], indent: str) -> str:
+        before = [file.text(element.value) for element in value.elements]
+    elif value is not None:
+        before = [f"*{file.text(value)}"]
     entries = [
         *before,
         f'("TORCH_TARGET_VERSION", "{version_macro(run.target)}")',
@@ -116,7 +125,8 @@ def _limited_api(model: SetupModel) -> str:
     return f"0x03{minor:02X}0000"  # as torch spells it, which may define it too
 
 
-def _note_wheel_tag(run: SetupRun, legacy: Extension) -> None:
+def note_wheel_tag(run: SetupRun, legacy: Extension) -> None:
+    """Say that the wheel is tagged for one Python, where nothing in the file makes it otherwise."""
     if "py_limited_api" in run.model.file.slice(run.model.file.span(run.model.file.module)).replace(
         run.model.file.text(legacy.call), ""
     ):

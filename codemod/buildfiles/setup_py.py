@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, NO_SOURCE_LEFT, SETUP_SOURCE_MOVED
 from codemod.buildfiles.setup_cmake import add_cmake_extensions
+from codemod.buildfiles.setup_convert import can_convert, convert
 from codemod.buildfiles.setup_create import extension_text, place_extension
 from codemod.buildfiles.setup_model import Element, Extension, SetupModel, is_stable_extension, read_setup
 from codemod.buildfiles.setup_text import add_after, add_statement, is_spread, literal_list, remove_elements
@@ -35,6 +36,7 @@ class SetupResult:
     created: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()  # of all extension modules
     has_stable: bool = False  # a stable extension was there before
+    replaced: bool = False  # the legacy extension became the stable one
 
 
 @dataclass
@@ -96,6 +98,7 @@ def plan_setup(
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
     owned: set[str] = set()
     entered: set[str] = set()
+    converted = False
     in_stable = {element.path for extension in stable for element in extension.elements}
     for extension in extensions:
         moving = [e for e in extension.elements if e.path in units]
@@ -103,6 +106,12 @@ def plan_setup(
             continue
         owned.update(element.path for element in moving)
         fresh = [new for new in created if new not in in_stable]
+        others = [e for e in extensions if e is not extension]
+        if not stable and not converted and can_convert(run, extension, moving, others):
+            convert(run, extension, moving, fresh)
+            entered.update(fresh)
+            converted = True
+            continue
         if stable:
             _fill(run, stable[0], moving, fresh)
         else:
@@ -122,7 +131,13 @@ def plan_setup(
     library = short_name(layout.stable_library)
     has_stable = bool(stable) or any(name.rpartition(".")[2] == library for name in names)
     return SetupResult(
-        run.edits.edits(), tuple(run.diagnostics), frozenset(owned | listed), frozenset(entered), names, has_stable
+        run.edits.edits(),
+        tuple(run.diagnostics),
+        frozenset(owned | listed),
+        frozenset(entered),
+        names,
+        has_stable,
+        converted,
     )
 
 

@@ -227,10 +227,61 @@ def test_extensions_of_a_loop_are_not_guessed() -> None:
     assert planned.codes & {"TSA607", "TSA622"}
 
 
-def test_an_emptied_extension_is_reported() -> None:
-    planned = plan(
-        {"setup.py": HEAD + 'ext_modules = [CppExtension("pkg._C", ["csrc/norm.cpp"])]\n'}, ["csrc/norm.cpp"]
+EMPTIED = (
+    HEAD
+    + """
+ext_modules = [
+    CUDAExtension(
+        name="pkg._C",
+        sources=[
+            "csrc/norm.cu",  # norms
+        ],
+        include_dirs=INCLUDES,
     )
+]
+"""
+)
+
+
+def test_an_extension_of_which_nothing_stays_becomes_the_stable_one() -> None:
+    planned = plan({"setup.py": EMPTIED}, ["csrc/norm.cu"], created=["csrc/stable/bindings.cpp"])
+    assert (
+        planned.text("setup.py")
+        == HEAD
+        + """
+ext_modules = [
+    CUDAExtension(
+        name="pkg._C_stable",
+        sources=[
+            "csrc/stable/norm.cu",  # norms
+            "csrc/stable/bindings.cpp",
+        ],
+        include_dirs=INCLUDES,
+        py_limited_api=True,
+        define_macros=[
+            ("TORCH_TARGET_VERSION", "0x020b000000000000ULL"),
+            ("Py_LIMITED_API", "0x030A0000"),
+            ("USE_CUDA", None),
+        ],
+    )
+]
+"""
+    )
+    assert not planned.diagnostics("TSA606")
+
+
+def test_its_macros_are_kept() -> None:
+    call = 'CppExtension("pkg._C", ["csrc/norm.cpp"], define_macros=[("A", "1")], py_limited_api=False)'
+    after = plan({"setup.py": HEAD + f"ext_modules = [{call}]\n"}, ["csrc/norm.cpp"]).text("setup.py")
+    assert 'CppExtension("pkg._C_stable", ["csrc/stable/norm.cpp"], define_macros=[\n' in after
+    assert '("A", "1"),' in after
+    assert "py_limited_api=True)" in after
+    compile(after, "setup.py", "exec")
+
+
+def test_an_emptied_extension_beside_a_stable_one_is_reported() -> None:
+    calls = 'CppExtension("pkg._C", ["csrc/norm.cpp"]), CppExtension("pkg._C_stable", ["csrc/stable/a.cpp"])'
+    planned = plan({"setup.py": HEAD + f"ext_modules = [{calls}]\n"}, ["csrc/norm.cpp"])
     (found,) = planned.diagnostics("TSA606")
     assert "pkg._C has no source left" in found.message
 
