@@ -5,9 +5,11 @@ Nothing here writes. The plan is a function of the bytes that were read and of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from codemod.bindings.codes import BAD_SCHEMA, NO_SCHEMA, UNBOXABLE
 from codemod.bindings.inventory import compare_inventories, inventory
 from codemod.bindings.plan import plan_bindings
 from codemod.buildfiles.plan import plan_build
@@ -22,6 +24,7 @@ from codemod.model import (
     Move,
     NewFile,
     Plan,
+    Refusal,
     Severity,
     Span,
 )
@@ -35,6 +38,8 @@ from codemod.rules.snippets import DEFAULT_TARGET
 from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.edits import OverlapError, apply, settle
 from codemod.source.formatting import format_changed, style_for
+
+_LOSING = frozenset({NO_SCHEMA.code, BAD_SCHEMA.code, UNBOXABLE.code})  # why an operator may not be written
 
 
 @dataclass(frozen=True)
@@ -91,17 +96,33 @@ def plan_migration(
         if f"dispatch:{name}" in roles
     )
     counts = {path: one.sites for path, one in rewritten.items()}
-    notes = (*notes_on(group), *_inventory_changes(snapshot, layout, plan))
-    return replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes), sites=counts)
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes_on(group)), sites=counts)
+    _refuse_lost_operators(snapshot, layout, plan)
+    return plan
 
 
-def _inventory_changes(snapshot: Snapshot, layout: Layout, plan: Plan) -> tuple[Diagnostic, ...]:
-    """What the plan would do to the operators: lose one, rename one, give one another schema or key."""
+def _refuse_lost_operators(snapshot: Snapshot, layout: Layout, plan: Plan) -> None:
+    """Raise Refusal where the plan would lose an operator, rename it, or give it another schema or key."""
     after = {file.new_path: file.after for file in plan.files if file.new_path is not None and file.after is not None}
     gone = {file.old_path for file in plan.files} - set(after)
     tree = snapshot.with_overlay(after)
     left = replace(tree, files=tuple(path for path in tree.files if path not in gone))
-    return compare_inventories(inventory(snapshot, layout), inventory(left, layout))
+    lost = compare_inventories(inventory(snapshot, layout), inventory(left, layout))
+    if not lost:
+        return
+    first = lost[0]
+    before = snapshot.read(first.path) if snapshot.exists(first.path) else b""
+    line = before.count(b"\n", 0, first.span.start) + 1
+    why = next((d for d in plan.diagnostics if d.code in _LOSING and _names(d.message, first.message)), None)
+    because = f" ({why.message}: {why.help})" if why else ""
+    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+    raise Refusal(f"{plan.group} is not migrated: {first.path}:{line}: {first.message}{because}{more}")
+
+
+def _names(message: str, other: str) -> bool:
+    """Whether `message`, which begins with an operator's name, is about the operator that `other` names."""
+    name = re.match(r"[\w.]+", message)
+    return name is not None and re.search(rf"::{re.escape(name[0])}(?![\w.])", other) is not None
 
 
 def _with_migrated(group: Group) -> Group:

@@ -129,7 +129,8 @@ OTHER_BUILD = Code(
 LOST_OPERATOR = Code(
     "TSA520",
     "The migration would lose, rename or re-key an operator.",
-    "The inventory of operators is the same before and after a migration; this one would not be. Nothing is written.",
+    "The inventory of operators is the same before and after a migration; this one would not be: it is refused, and "
+    "nothing is written. The refusal names the first operator and, where it is known, what cannot be written.",
     confidence=Confidence.MANUAL,
 )
 PYTHON_CALLERS = Code(

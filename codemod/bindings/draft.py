@@ -9,7 +9,7 @@ from functools import cached_property
 from codemod.bindings import codes
 from codemod.bindings.argument_names import argument_names
 from codemod.bindings.boxed import Boxed, box, lambda_signature, pick_overload
-from codemod.bindings.boxing import Adapter
+from codemod.bindings.boxing import Adapter, listed
 from codemod.bindings.check import check_aliases, check_duplicates, check_function, check_returns, check_schema
 from codemod.bindings.declarations import find_declarations
 from codemod.bindings.fakes import fake_stub
@@ -25,6 +25,7 @@ from codemod.bindings.writes import Access, Program, accesses, returned_paramete
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group
+from codemod.source.signatures import read_signatures
 
 Place = tuple[str, Span]
 
@@ -122,7 +123,7 @@ class Draft:
 
     def _inferred(self, statement: Statement, functions: Sequence[Located]) -> Schema | None:
         """The schema of a `def("name", &fn)`, from the function it registers."""
-        schema, reason = None, "the function it registers was not found"
+        schema, reason, access = None, self._where(statement), dict[str, Access]()
         located = self._registered(statement, functions)
         if located is not None:
             function = located.function
@@ -138,9 +139,22 @@ class Draft:
             advice = 'write the schema: m.def("name(Tensor x) -> Tensor")'
             self._say(codes.NO_SCHEMA, statement, f"{statement.full_name}: {reason}", Severity.ERROR, advice)
             return None
-        advice = "check its names, its defaults and what it marks as written"
+        unknown = [f"`{name}`" for name, seen in access.items() if seen is Access.UNKNOWN]
+        advice = "check its names, its defaults and what it marks as written" + (
+            f"; whether it writes to {listed(unknown)} is not known" if unknown else ""
+        )
         self._say(codes.INFERRED_SCHEMA, statement, f"inferred `{schema}`", Severity.WARNING, advice)
         return schema
+
+    def _where(self, statement: Statement) -> str:
+        """Why the function that `statement` registers is not at hand."""
+        name = statement.function.name if statement.function else ""
+        for path in self.registry.sources if name else ():
+            if name.rpartition("::")[2].encode() in self.registry.snapshot.read(path) and any(
+                f.is_definition and f.answers_to(name) for f in read_signatures(self.registry.document(path))
+            ):
+                return f"the function it registers is defined in {path}, which is not migrated: name that file too"
+        return "the function it registers was not found"
 
     def _registered(self, statement: Statement, functions: Sequence[Located]) -> Located | None:
         """The one function that a statement without a schema registers."""

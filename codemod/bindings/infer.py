@@ -28,6 +28,8 @@ _WIDER = {
 }  # fmt: skip
 _LISTS = frozenset({"vector", "ArrayRef", "IntArrayRef", "TensorList", "List", "HeaderOnlyArrayRef"})
 _TYPE = {name: Type("base", base) for name, base in (*_BASE.items(), *_WIDER.items())}
+_NAME = re.compile(r"(?<![\w:])((?:\w+::)*)(\w+)(?!\s*::)")
+_FOREIGN = ("std::", "torch::", "at::", "c10::")  # whose types no alias of the project stands for
 _ALIAS = re.compile(
     rb"\busing\s+(?P<name>\w+)\s*=\s*(?P<type>[^;]+);|\btypedef\s+(?P<old>[^;{}()]+?)\s+(?P<as>\w+)\s*;"
 )
@@ -51,7 +53,7 @@ def type_aliases(documents: Sequence[Document]) -> dict[str, str]:
 def unaliased(text: str, aliases: Mapping[str, str]) -> str:
     """`text` with every alias replaced by what it stands for."""
     for _ in range(4):
-        changed = re.sub(r"(?<![\w:])\w+(?!\s*::)", lambda word: aliases.get(word[0], word[0]), text)
+        changed = _NAME.sub(lambda name: aliases.get(name[2], name[0]) if name[1] not in _FOREIGN else name[0], text)
         if changed == text:
             break
         text = changed

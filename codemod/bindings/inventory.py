@@ -100,6 +100,7 @@ class _Whole:
     schemas: frozenset[str]
     keys: Counter[str]
     definitions: int
+    has_bare_definition: bool  # on the stable side, where torch infers no schema
     file: str
     span: Span
 
@@ -114,6 +115,7 @@ def _merged(entries: Iterable[OpEntry]) -> dict[tuple[str, str], _Whole]:
             schemas=frozenset(_stable_spelling(m.schema) for m in members if m.schema),
             keys=Counter(stable_key(k) for m in members for k in m.keys),
             definitions=sum(m.definitions for m in members),
+            has_bare_definition=any(m.side is Side.STABLE and m.definitions and not m.schema for m in members),
             file=members[0].file,
             span=members[0].span,
         )
@@ -132,14 +134,16 @@ def _differences(old: _Whole, new: _Whole) -> list[Diagnostic]:
     found = []
     if old.schemas and old.schemas != new.schemas:
         now = " and ".join(sorted(new.schemas)) or "none"
-        found.append(_lost(new, f"the schema of {old.full_name} would change from {min(old.schemas)} to {now}"))
+        found.append(_lost(old, f"the schema of {old.full_name} would change from {min(old.schemas)} to {now}"))
+    if new.has_bare_definition:
+        found.append(_lost(old, f"{old.full_name} would be defined without a schema"))
     if old.keys != new.keys:
         was = ", ".join(sorted(old.keys.elements())) or "none"
         now = ", ".join(sorted(new.keys.elements())) or "none"
-        found.append(_lost(new, f"the dispatch keys of {old.full_name} would change from {was} to {now}"))
+        found.append(_lost(old, f"the dispatch keys of {old.full_name} would change from {was} to {now}"))
     if old.definitions != new.definitions:
         found.append(
-            _lost(new, f"{old.full_name} would be defined {new.definitions} times instead of {old.definitions}")
+            _lost(old, f"{old.full_name} would be defined {new.definitions} times instead of {old.definitions}")
         )
     return found
 

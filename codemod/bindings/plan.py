@@ -22,7 +22,7 @@ from codemod.bindings.removal import removal_edits
 from codemod.bindings.select import Located, Selection, select
 from codemod.bindings.stable_file import stable_file
 from codemod.bindings.style import style_for
-from codemod.model import Change, FileEdit, NewFile, Span
+from codemod.model import Change, FileEdit, NewFile, Refusal, Span
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
 
@@ -52,6 +52,7 @@ def plan_bindings(
     title = f"Register {group.name} with the stable library"
     if not selection.moved:
         return BindingsChange(title, diagnostics=selection.diagnostics)
+    _refuse_several_modules(group, selection)
     draft = make_draft(registry, group, selection, target)
     edits: list[FileEdit] = []
     created: list[NewFile] = []
@@ -71,6 +72,20 @@ def plan_bindings(
     created += new
     said = (*selection.diagnostics, *draft.diagnostics, *notes)
     return BindingsChange(title, tuple(edits), (), tuple(created), said, _python_functions(selection))
+
+
+def _refuse_several_modules(group: Group, selection: Selection) -> None:
+    """Raise Refusal where the units of a group make up several Python modules: each becomes a library of its own."""
+    homes: dict[str, set[str]] = {}
+    for moved in selection.moved:
+        if moved.statement.block.kind is BlockKind.PYBIND and moved.in_place:
+            homes.setdefault(moved.statement.namespace, set()).add(moved.statement.path)
+    if len(homes) > 1:
+        names = ", ".join(f"{name} ({', '.join(sorted(paths))})" for name, paths in sorted(homes.items()))
+        raise Refusal(
+            f"{group.name} has the units of {len(homes)} Python modules, {names}: name the files of one of them",
+            exit_code=2,
+        )
 
 
 def _python_functions(selection: Selection) -> dict[str, str]:

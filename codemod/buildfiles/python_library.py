@@ -24,6 +24,9 @@ _FROM_IMPORT = re.compile(
     r"(?:\((?P<inside>[^)]*)\)|(?P<names>[^\n#]*))",
     re.MULTILINE,
 )
+COMPUTED_LOAD = re.compile(
+    rb"(?:\btorch\.(?:ops|classes)\.load_library|\bCDLL|\bimport_module)\((?![ \t\n]*[rR]?[\"'][^\"'{]*[\"'][ \t\n]*\))"
+)
 LOADERS = ("load_library", "CDLL", "LoadLibrary", "load_dynamic")
 IMPORTERS = ("import_module", "__import__")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import LIBRARY_PROBED
 from codemod.buildfiles.python_library import (
+    COMPUTED_LOAD,
     Library,
     Sites,
     assigned_value,
@@ -75,7 +76,29 @@ def plan_imports(
         if functions:
             rewrite_calls(one, functions)
     edits = tuple(edit for one in (*sites, *more) for edit in one.edits.edits())
-    return edits, (*diagnostics, *unread, *(d for one in (*sites, *more) for d in one.diagnostics))
+    said = (*diagnostics, *unread, *(d for one in (*sites, *more) for d in one.diagnostics))
+    if is_new and not any(d.code == LIBRARY_PROBED for d in said) and not any(load_sites(one) for one in sites):
+        said = (*said, *_not_loaded(snapshot, layout, library))
+    return edits, said
+
+
+def _not_loaded(snapshot: Snapshot, layout: Layout, library: Library) -> list[Diagnostic]:
+    """Where a library is loaded by a computed name, if the legacy one is loaded nowhere that can be told."""
+    found = []
+    paths = [path for path in snapshot.below(layout.project_root, (".py",)) if path not in layout.setup_files]
+    for path in paths:
+        for match in COMPUTED_LOAD.finditer(snapshot.read(path)):
+            message = f"this loads a library whose name is computed: whether that is {library.legacy} cannot be told"
+            advice = f"Load {library.stable} where {library.legacy} is."
+            found.append(Diagnostic(LIBRARY_PROBED, Severity.ERROR, path, Span(*match.span()), message, advice))
+    home = next((f"{root}/__init__.py" for root in layout.python_roots if snapshot.exists(f"{root}/__init__.py")), "")
+    if not found and home:
+        message = f"no place was found where {library.legacy} is loaded: {library.stable} has to be loaded too"
+        advice = (
+            f"Import {library.stable}, or load its file by torch.ops.load_library, before its operators are called."
+        )
+        found.append(Diagnostic(LIBRARY_PROBED, Severity.ERROR, home, Span(0, 0), message, advice))
+    return found
 
 
 def _handed_on(sites: Sites) -> frozenset[str]:

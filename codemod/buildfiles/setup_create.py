@@ -70,9 +70,12 @@ def _argument_indent(run: SetupRun, legacy: Extension) -> str:
 def new_name(run: SetupRun, legacy: Extension, text: str) -> str:
     """The name of the stable library, written as `text`, the legacy name, is."""
     old, new = legacy.name.rpartition(".")[2], short_name(run.layout.stable_library)
-    replaced = re.sub(rf"(?<![\w]){re.escape(old)}(?!\w)", new, text)
+    replaced = re.sub(rf"(?<![\w]){re.escape(old)}(?!\w)", new, text) if old else text
     if replaced != text:
         return replaced
+    if not old:  # put together at run time: only its package may be known
+        package = re.match(r"[fFrR]*[\"']([\w.]*\.)?", text)
+        return f'"{package[1] or "" if package else ""}{new}"'
     return f'"{legacy.name[: len(legacy.name) - len(old)]}{new}"'
 
 

@@ -168,3 +168,15 @@ def test_where_nothing_is_left_of_the_legacy_library_its_loads_are_replaced(befo
 def test_a_load_that_is_assigned_gets_a_twin() -> None:
     before = 'ext = importlib.import_module("pkg._C")\n'
     assert site(before) == before + 'importlib.import_module("pkg._C_stable")\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('torch.ops.load_library(find(f"_{name}.so"))\n', "pkg/__init__.py"),
+        ("x = 1\n", "pkg/__init__.py"),
+    ],
+)
+def test_a_library_that_nobody_is_seen_to_load_is_reported(text: str, place: str) -> None:
+    (found,) = planned(text).diagnostics("TSA631")
+    assert (found.severity, found.path) == (Severity.ERROR, place)
