@@ -126,7 +126,8 @@ CODES: tuple[Code, ...] = (
         EXTENSION_CREATED,
         "A stable extension is built beside the legacy one.",
         "It is the legacy call with another name and list, py_limited_api=True, and the macros "
-        "TORCH_TARGET_VERSION, Py_LIMITED_API and, for a CUDAExtension, USE_CUDA.",
+        "TORCH_TARGET_VERSION, Py_LIMITED_API and, for a CUDAExtension, USE_CUDA. An extension of which every source "
+        "moves becomes the stable one where it stands.",
     ),
     Code(
         COMPUTED_SOURCES,
@@ -149,7 +150,7 @@ CODES: tuple[Code, ...] = (
         LIBRARY_LOADED,
         "The stable library is loaded where the legacy one is.",
         "A try or with around nothing but the import is repeated whole, so that one missing library does not hide "
-        "the other.",
+        "the other. Where nothing is left of the legacy library, its loads become loads of the stable one.",
         examples=(
             Example(
                 "from . import _C  # noqa: F401",
@@ -160,19 +161,22 @@ CODES: tuple[Code, ...] = (
     Code(
         LIBRARY_PROBED,
         "Something looks for the legacy library in a way that nobody can decide on.",
-        "A probe (find_spec), a table of module names, or a pattern like _C*.so that now finds both libraries.",
+        "A probe (find_spec), a table of module names, a pattern like _C*.so that now finds both libraries, a load of "
+        "a computed name. Without the library loaded, its operators are not there.",
         confidence=Confidence.MANUAL,
     ),
     Code(
         FUNCTION_CALLED,
         "A call of a pybind function becomes a call of the operator.",
-        "Arguments stay as they are; defaults are in the operator's schema.",
+        "Arguments stay as they are; defaults are in the operator's schema. A function that other files import from "
+        "here keeps its name: `fwd = torch.ops.pkg.fwd`.",
         examples=(Example("ext.fwd(q, causal=True)", "torch.ops.pkg.fwd(q, causal=True)"),),
     ),
     Code(
         CALL_UNDECIDED,
         "Python uses the legacy module in a way that may hide a call.",
-        "The module is passed on, everything is imported from it, or one of its functions is given a value.",
+        "The module is passed on, everything is imported from it, one of its functions is given a value, or something "
+        "that is no operator is used of a module of which nothing is left.",
         confidence=Confidence.MANUAL,
     ),
     Code(
