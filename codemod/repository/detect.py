@@ -222,7 +222,19 @@ class _Detector:
             for folder in folders
             if folder.startswith(prefix) and (match := re.search(r"(?:^|/)include(?=/|$)", folder))
         }
+        named |= self._named_by_build(folder for folder in folders if folder.startswith(prefix))
         return tuple(dict.fromkeys([self.source_root, self.stable_root, self.project_root, "", *sorted(named)]))
+
+    def _named_by_build(self, folders: Iterable[str]) -> set[str]:
+        """Folders of headers whose path a build file spells out: include_dirs=["csrc/common"]."""
+        files = [join(self.project_root, name) for name in ("setup.py", "CMakeLists.txt")]
+        text = b"\n".join(self.snapshot.read(path) for path in files if self.snapshot.exists(path))
+        found = set()
+        for folder in folders:
+            spelled = folder.removeprefix(f"{self.project_root}/") if self.project_root else folder
+            if "/" in spelled and re.search(rb"[\"'/ ]" + re.escape(spelled.encode()) + rb"/?[\"' )\n]", text):
+                found.add(folder)
+        return found
 
     # -- libraries -----------------------------------------------------------------------------------------------
 

@@ -103,7 +103,8 @@ def comparison(site: Site, context: Context) -> Outcome | None:
     arguments = call_arguments(site, context)
     whole = whole_call(site, context)
     sign = _OPERATORS.get(site.name.rpartition("_")[2])
-    if arguments is None or whole is None or len(arguments) < 2 or sign is None:
+    streamed = whole is not None and context.document.code[whole.end :].lstrip().startswith(b"<<")
+    if arguments is None or whole is None or len(arguments) < 2 or sign is None or streamed:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     left, right, *message = arguments
     parts: list[Part] = [b"STD_TORCH_CHECK(", *_compared(left, right, sign, context, site)]

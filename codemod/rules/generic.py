@@ -21,6 +21,11 @@ page(
     (
         Example("void f(torch::Tensor& x);", "void f(torch::stable::Tensor& x);"),
         Example("c10::optional<at::Tensor> bias;", "std::optional<torch::stable::Tensor> bias;"),
+        Example(
+            "auto f(c10::complex<float> z) { return std::conj(z); }",
+            "auto f(torch::headeronly::complex<float> z) { return std::conj(z); }",
+            "a helper has the functions that c10 adds to namespace std",
+        ),
         Example("struct Tensor {}; Tensor own;", "struct Tensor {}; Tensor own;", "a type of the project's own"),
     ),
 )
@@ -128,6 +133,8 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
         printers = printable(site, context, 0)
         helpers = (entry.helper, *(helper for rewrite in printers for helper in rewrite.helpers))
         return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
+    if entry.form == "rename" and entry.stable.endswith("::complex") and _uses_functions_of_complex(context):
+        return context.replace(site, entry.stable, entry.rule, entry=entry, helpers=("complex_functions",))
     if entry.form == "rename":
         return context.replace(site, entry.stable, entry.rule, entry=entry)
     if entry.form == "same" and entry.helper:
@@ -143,6 +150,14 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
 
         return free_function(site, context, entry)
     return context.diagnose(site, entry.rule or "TSA900", f"{site.name} needs a rule of its own", entry.note)
+
+
+_OF_COMPLEX = re.compile(rb"\bstd::(?:conj|real|imag|norm|abs|arg)\s*\(")
+
+
+def _uses_functions_of_complex(context: Context) -> bool:
+    """Whether complex numbers may be handed to functions that c10 adds to namespace std."""
+    return any(_OF_COMPLEX.search(document.code) for document in context.project.documents)
 
 
 def _vector(site: Site, context: Context, entry: Entry) -> Outcome:

@@ -163,7 +163,7 @@ def _macros(
             and name not in known_macros
         )
         own = name in defined or name in known_macros
-        if own and entry is not None and (entry.form == "none" or entry.helper):
+        if own and entry is not None and (entry.form == "none" or entry.helper or name.startswith("CHECK_")):
             continue  # the project's, under the same name
         if not (known or name in project or strange or entry is not None):
             continue

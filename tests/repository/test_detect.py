@@ -50,6 +50,17 @@ def test_an_extension_with_csrc(extension: Snapshot) -> None:
     )
 
 
+def test_folders_that_a_build_file_searches_are_include_roots(
+    make_repository: MakeRepository, extension_files: Files
+) -> None:
+    setup = extension_files["setup.py"].replace(
+        "sources=", "include_dirs=[os.path.abspath('./csrc/common/device')], sources="
+    )
+    assert setup != extension_files["setup.py"]
+    files = {**extension_files, "setup.py": setup, "csrc/common/device/loop.h": "", "csrc/other/loop.h": ""}
+    assert layout_of(make_repository(files)).include_roots == ("csrc", "csrc/libtorch_stable", "", "csrc/common/device")
+
+
 def test_landing_keeps_the_folders_below_the_source_root(extension: Snapshot) -> None:
     layout = layout_of(extension)
     assert layout.landing("csrc/quant/a.cu") == "csrc/libtorch_stable/quant/a.cu"
