@@ -8,16 +8,23 @@ from dataclasses import dataclass
 
 from codemod.buildfiles.cmake_carriers import Carried, is_whole, leave, redirect, sorted_by_form, take_over
 from codemod.buildfiles.cmake_create import StableTarget, create_target
-from codemod.buildfiles.cmake_flow import CMakeProject, Definition, Flow, read_project
+from codemod.buildfiles.cmake_flow import CMakeProject, Definition, Flow, glob_matches, read_project
 from codemod.buildfiles.cmake_lists import add_items, reindent
 from codemod.buildfiles.cmake_logic import implies, residual
-from codemod.buildfiles.cmake_run import HEADERS, CMakeRun
+from codemod.buildfiles.cmake_run import HEADERS, SOURCES, CMakeRun
 from codemod.buildfiles.cmake_settings import ensure_settings, settings_of
 from codemod.buildfiles.cmake_site import StableSite, end_of_block, find_site, is_before_helper, last_source
 from codemod.buildfiles.cmake_syntax import Command
 from codemod.buildfiles.cmake_text import call, wrap
 from codemod.buildfiles.cmake_widen import widen
-from codemod.buildfiles.codes import HEADER_LISTED, NOT_FOUND, SOURCE_MOVED, TARGET_WIDENED, TWO_TARGETS
+from codemod.buildfiles.codes import (
+    GENERATOR_LISTED,
+    HEADER_LISTED,
+    NOT_FOUND,
+    SOURCE_MOVED,
+    TARGET_WIDENED,
+    TWO_TARGETS,
+)
 from codemod.buildfiles.stable_target import short_name
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Severity, Span
@@ -72,6 +79,7 @@ def plan_cmake(
             _fill(run, site, flows, fresh)
             run.entered.update(fresh)
     _report_headers(run, owned)
+    _report_generated(run)
     _rename_rest(run)
     found = frozenset(flow.path for flows in owned.values() for flow in flows)
     listed = frozenset(unit for unit in units if renames[unit] in in_stable)
@@ -268,6 +276,33 @@ def _report_headers(run: CMakeRun, owned: Mapping[Definition, list[Flow]]) -> No
                     HEADER_LISTED, Severity.NOTE, flow.steps[0].path, flow.item.span,
                     f"{flow.path} is a header in the sources of {definition.name}",
                     "Take headers out of source lists: they are found through what includes them.",
+                )  # fmt: skip
+
+
+def _report_generated(run: CMakeRun) -> None:
+    """Patterns beside units that move which find nothing yet: a script writes those sources, for the legacy target."""
+    folders = {posixpath.dirname(unit): posixpath.dirname(run.renames[unit]) for unit in run.units}
+    for file in run.project.files.values():
+        for command in file.commands:
+            if command.name != "file" or not command.first.upper().startswith("GLOB"):
+                continue
+            for item in (item for argument in command.arguments[2:] for item in argument.items):
+                pattern = run.project.resolve(item.text, file.path) or ""
+                home = next((f for f in folders if f and pattern.startswith(f"{f}/") and folders[f] != f), None)
+                recursive = command.first.upper() == "GLOB_RECURSE"
+                if (
+                    home is None
+                    or not pattern.endswith(SOURCES)
+                    or any(
+                        glob_matches(pattern, path, recursive=recursive) for path in run.project.snapshot.below(home)
+                    )
+                ):
+                    continue
+                run.report(
+                    GENERATOR_LISTED, Severity.ERROR, file.path, item.span,
+                    f"{pattern} is written by a script beside units that move, and stays with the legacy library",
+                    f"Move the script to {folders[home]} with the headers that its files include, and give "
+                    f"{command.arguments[1].text} to {short_name(run.layout.stable_library)}.",
                 )  # fmt: skip
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from codemod.buildfiles.cmake_blocks import find_region, is_rewritten
 from codemod.buildfiles.cmake_flow import Flow, glob_matches, written_list
-from codemod.buildfiles.cmake_lists import lines_of, remove_items, with_comment, without_gap
+from codemod.buildfiles.cmake_lists import lines_of, reindent, remove_items, with_comment, without_gap
 from codemod.buildfiles.cmake_logic import residual
 from codemod.buildfiles.cmake_run import HEADERS, CMakeRun
 from codemod.buildfiles.cmake_site import reads
 from codemod.buildfiles.cmake_syntax import CMakeFile, Command, Frame
 from codemod.buildfiles.cmake_text import call, rendered, wrap
 from codemod.buildfiles.codes import CONDITION_LOST, DEFINITION, NO_SOURCE_LEFT, SOURCE_MOVED, STALE_COMMENT
+from codemod.buildfiles.text_edits import merged
 from codemod.model import Severity, Span
 
 _MACRO = re.compile(r"-D([A-Za-z_]\w*)")
@@ -149,13 +150,15 @@ def _split(run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], u
     treated = [command for command in file.commands if _treats(run, command, flows[0])]
     for command in treated:
         copy = rendered(file, command.span, run.moved_items(file, command.span))
+        copy = reindent(copy, file.indent(command.span.start), indent)
         extra = residual(command.conditions, first.conditions, run.project.domains)
         text += wrap(extra, f"{indent}{copy.replace(f'${{{variable}}}', f'${{{name}}}')}\n", indent)
     text += f"{indent}{_joined(joins, name, True)}\n"
     conditions = residual(flows[0].conditions, known, run.project.domains)
     if whole:
-        for command in (*treated, *(flow.steps[0] for flow in flows), flows[0].steps[1]):
-            run.edits[file.path].delete(without_gap(file, with_comment(file, command.span)), SOURCE_MOVED)
+        gone = (*treated, *(flow.steps[0] for flow in flows), flows[0].steps[1])
+        for span in merged(_emptied(file, command, gone) for command in gone):
+            run.edits[file.path].delete(without_gap(file, span), SOURCE_MOVED)
         run.handled.update((file.path, flow.item.span) for flow in flows)
     else:
         leave(run, flows)
@@ -196,7 +199,7 @@ def leave(run: CMakeRun, flows: Sequence[Flow]) -> None:
         start = 2 if command.name in ("list", "target_sources") else 1
         rest = [item for argument in command.arguments[start:] for item in argument.items if item.span not in spans]
         if not rest and command.name in ("list", "target_sources"):
-            run.edits[file.path].delete(_emptied(file, command), SOURCE_MOVED)
+            run.edits[file.path].delete(without_gap(file, _emptied(file, command, (command,))), SOURCE_MOVED)
         else:
             remove_items(file, command, spans, run.edits[file.path], SOURCE_MOVED)
     _report_empty(run, flows)
@@ -224,15 +227,15 @@ def _leave_glob(run: CMakeRun, flow: Flow) -> None:
         run.edits[file.path].insert(at, text, SOURCE_MOVED)
 
 
-def _emptied(file: CMakeFile, command: Command) -> Span:
-    """The command's lines, or those of the block around it where it holds nothing else."""
+def _emptied(file: CMakeFile, command: Command, gone: Sequence[Command]) -> Span:
+    """The command's lines, or those of the block around it where it holds nothing but commands that are `gone`."""
     span = command.span
     for frame in reversed(command.frames):
-        others = [other for other in file.commands if frame.block.span.contains(other.span) and other != command]
+        others = [other for other in file.commands if frame.block.span.contains(other.span) and other not in gone]
         if frame.block.kind != "if" or others:
             break
         span = frame.block.span
-    return without_gap(file, with_comment(file, lines_of(file, span)))
+    return with_comment(file, lines_of(file, span))
 
 
 def _report_empty(run: CMakeRun, flows: Sequence[Flow]) -> None:

@@ -13,6 +13,7 @@ from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Layout
 from codemod.source.document import HEADER_SUFFIXES
 
+SOURCES = (".cu", ".cpp", ".cc", ".cxx", ".c")
 HEADERS = (*HEADER_SUFFIXES, ".cuh")
 
 

@@ -199,7 +199,8 @@ CODES: tuple[Code, ...] = (
     Code(
         GENERATOR_LISTED,
         "A script writes code with unstable names.",
-        "The text is put together from pieces, has placeholders that hide its structure, or holds names no rule knows.",
+        "The text is put together from pieces, has placeholders that hide its structure, or holds names no rule knows; "
+        "or what it writes is built into the legacy library, beside units that have moved.",
         confidence=Confidence.MANUAL,
     ),
 )

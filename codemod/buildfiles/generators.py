@@ -6,6 +6,7 @@ that no rule can read on its own, is listed.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -101,19 +102,23 @@ def _template(found: TextEdits, file: PythonFile, node: cst.SimpleString, target
     text = file.text(node)
     body = Span(span.start + len(node.prefix) + len(node.quote), span.end - len(node.quote))
     raw = file.slice(body)
-    if "\\" in raw and "r" not in node.prefix.lower():
-        plain = raw.replace("\\\n", "\n")
-        if "\\" in plain.replace("\\n", ""):  # escapes: offsets in the text are not offsets in the string
-            return [_listed(found.path, _first(found.data, span.start, span.end), "a string with escapes")]
     if re.search(r"\{[%#{]|%\(\w+\)s|\$\{?\w", raw) and not _reads_as_code(raw):
         return [_listed(found.path, _first(found.data, span.start, span.end), "a template with placeholders")]
     migrated = _migrate(raw, found.path, target)
     if migrated is None or _UNSTABLE.search(migrated.encode()):
         return [_listed(found.path, _first(found.data, span.start, span.end), "a template string")]
     assert text.endswith(node.quote)
+    if "\\" in raw and not _means_the_same(node, raw, migrated, found.path, target):
+        return [_listed(found.path, _first(found.data, span.start, span.end), "a string with escapes")]
     if migrated != raw:
         found.replace(body, migrated, GENERATOR_MIGRATED, Confidence.REVIEW)
     return []
+
+
+def _means_the_same(node: cst.SimpleString, raw: str, migrated: str, path: str, target: str) -> bool:
+    """Whether the string, migrated as it is written, has the value that its own value is migrated to."""
+    values = [ast.literal_eval(f"{node.prefix}{node.quote}{text}{node.quote}") for text in (raw, migrated)]
+    return isinstance(values[0], str) and _migrate(values[0], path, target) == values[1]
 
 
 def _reads_as_code(text: str) -> bool:

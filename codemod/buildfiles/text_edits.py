@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from codemod.model import Confidence, Edit, FileEdit, Span
@@ -41,12 +42,12 @@ class TextEdits:
         """Everything as edits that do not overlap."""
         insertions = dict(self._insertions)
         made: list[Edit] = []
-        for span in _merged(self._deletions):
+        for span in merged(self._deletions):
             inside = sorted(at for at in insertions if span.start <= at <= span.end)
             parts = [part for at in inside for part in insertions.pop(at)]
             made.append(self._edit(span, parts or [("", self._deletion_rule, Confidence.SAFE)]))
         for span, part in self._replacements.items():
-            if not any(deleted.contains(span) for deleted in _merged(self._deletions)):
+            if not any(deleted.contains(span) for deleted in merged(self._deletions)):
                 made.append(self._edit(span, [part]))
         for at, parts in insertions.items():
             made.append(self._edit(Span(at, at), parts))
@@ -62,11 +63,12 @@ class TextEdits:
         return Edit(span, text.encode("utf-8", "surrogateescape"), parts[0][1], confidence)
 
 
-def _merged(spans: list[Span]) -> list[Span]:
-    merged: list[Span] = []
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """`spans` in order, those that touch or overlap joined."""
+    found: list[Span] = []
     for span in sorted(spans):
-        if merged and span.start <= merged[-1].end:
-            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
         else:
-            merged.append(span)
-    return merged
+            found.append(span)
+    return found

@@ -394,3 +394,58 @@ def test_a_unit_that_nobody_names_is_reported_with_the_lines_to_add() -> None:
     assert "csrc/x.cu" in found.message
     assert "csrc/stable/x.cu" in found.help
     assert not planned.change.edits
+
+
+SHARED_BLOCK = """
+set(EXT_SRC
+  "csrc/bindings.cpp")
+
+if(HOPPER_ARCHS)
+  file(GLOB GENERATED_SRCS "csrc/gen/kernel_*.cu")
+  list(APPEND EXT_SRC ${GENERATED_SRCS})
+
+  set(SRCS
+    "csrc/gen/hopper.cu")
+  set_flags(SRCS "${SRCS}" CUDA_ARCHS "${HOPPER_ARCHS}")
+  if(CUDA_VERSION VERSION_GREATER_EQUAL 12.8)
+    set_source_files_properties(${SRCS}
+      PROPERTIES COMPILE_FLAGS "-O1")
+  endif()
+  list(APPEND EXT_SRC "${SRCS}")
+
+  message(STATUS "Building for ${HOPPER_ARCHS}")
+endif()
+"""
+
+
+def test_what_treats_a_list_leaves_with_it_also_out_of_a_block_of_its_own() -> None:
+    text = moved(SHARED_BLOCK, "csrc/gen/hopper.cu")
+    legacy, stable = text[: text.index("set(STABLE_EXT_SRC")], text[text.index("set(STABLE_EXT_SRC") :]
+    assert legacy.startswith(
+        SHARED_BLOCK[: SHARED_BLOCK.index("  set(SRCS")] + '  message(STATUS "Building for ${HOPPER_ARCHS}")\nendif()\n'
+    )
+    assert (
+        """\
+if(HOPPER_ARCHS)
+  set(SRCS
+    "csrc/stable/gen/hopper.cu")
+  set_flags(SRCS "${SRCS}" CUDA_ARCHS "${HOPPER_ARCHS}")
+  if(CUDA_VERSION VERSION_GREATER_EQUAL 12.8)
+    set_source_files_properties(${SRCS}
+      PROPERTIES COMPILE_FLAGS "-O1")
+  endif()
+  list(APPEND STABLE_EXT_SRC "${SRCS}")
+endif()
+"""
+        in stable
+    )
+
+
+def test_sources_that_a_script_writes_beside_the_units_are_reported() -> None:
+    planned = plan({"CMakeLists.txt": HEAD + SHARED_BLOCK + TARGETS, "macros.cmake": MACRO}, ["csrc/gen/hopper.cu"])
+    (found,) = planned.diagnostics("TSA661")
+    assert planned.place(found).strip('"') == "csrc/gen/kernel_*.cu"
+    assert "give GENERATED_SRCS to _C_stable" in found.help
+    planned = plan({"CMakeLists.txt": HEAD + SHARED_BLOCK + TARGETS, "macros.cmake": MACRO, "csrc/gen/kernel_1.cu": ""},
+                   ["csrc/gen/hopper.cu"])  # fmt: skip
+    assert not planned.diagnostics("TSA661")

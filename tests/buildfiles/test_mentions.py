@@ -87,6 +87,12 @@ def test_a_plain_template_is_migrated_by_the_rules() -> None:
     assert {edit.confidence for edit in edits} == {Confidence.REVIEW}
 
 
+def test_escapes_that_mean_the_same_in_the_migrated_text_stay() -> None:
+    text = 'BODY = """\n#define CHECK(x) \\\\\n  TORCH_CHECK(x, "no\\\\n")\nvoid f(const torch::Tensor& x);\n"""\n'
+    after = with_file("csrc/generate.py", text).text("csrc/generate.py")
+    assert after == text.replace("TORCH_CHECK", "STD_TORCH_CHECK").replace("torch::Tensor", "torch::stable::Tensor")
+
+
 @pytest.mark.parametrize(
     "line",
     [
