@@ -68,7 +68,8 @@ def kernel_change(
     diagnostics: list[Diagnostic] = []
     for path, one in rewritten.items():
         registered = tuple(f.edit for f in bindings.edits if f.path == path)
-        include_edits, found = _includes(snapshot, layout, made, one, path, place, registered)
+        loses = any(_loses_torch(rewritten[p]) for p in (path, *made.graph.closure((path,))) if p in rewritten)
+        include_edits, found = _includes(snapshot, layout, made, one, path, place, registered, loses)
         edits += [FileEdit(path, edit) for edit in (*one.edits, *include_edits)]
         diagnostics += (*one.diagnostics, *found)
     return Change("Rewrite the kernels", tuple(edits), (), (), tuple(diagnostics))
@@ -82,7 +83,9 @@ def _includes(
     path: str,
     place: Relocation,
     registered: Sequence[Edit],
+    loses: bool,
 ) -> tuple[tuple[Edit, ...], tuple[Diagnostic, ...]]:
+    """The edits of the include lines of one file. `loses`: it or a header it includes does without torch's now."""
     document = made.documents[path]
     is_shared = path in made.shared
     if is_shared and not (one.includes or one.helpers or one.include_sites):
@@ -91,7 +94,7 @@ def _includes(
     umbrella = any(site.entry is not None and site.entry.form == "drop" for site in one.include_sites)
     both_worlds = is_shared and (one.switches or (umbrella and not own))
     after = _after(document.data, (*one.edits, *registered))
-    wish = IncludeWish(_system_headers(one, document, after, registered, is_shared and not both_worlds), own)
+    wish = IncludeWish(_system_headers(one, document, after, registered, is_shared and not both_worlds, loses), own)
     uses_dispatch = any(role.startswith(("dispatch:", "switch:")) for role in one.helpers)
     words = frozenset(word.decode() for word in re.findall(rb"[A-Za-z_]\w*", mask(after)))
     respell = place.respeller(path, uses_dispatch, made.idle_headers(path, words))
@@ -100,11 +103,10 @@ def _includes(
 
 
 def _system_headers(
-    one: Rewritten, document: Document, after: bytes, registered: Sequence[Edit], header_only: bool
+    one: Rewritten, document: Document, after: bytes, registered: Sequence[Edit], header_only: bool, loses: bool
 ) -> frozenset[str]:
     """The headers of torch and of the standard library that a file needs."""
     code = document.code
-    loses = any(site.entry is None or site.entry.form != "same" for site in one.include_sites)
     wanted = set(one.includes) | (needed_by_names(code) if loses else _left_behind(document))
     if document.path.endswith(CUDA_SUFFIXES):
         wanted -= _BUILT_INTO_NVCC
@@ -126,6 +128,10 @@ def _left_behind(document: Document) -> frozenset[str]:
         return frozenset()
     brought = with_implied(("torch/csrc/stable/tensor.h", "torch/csrc/stable/ops.h", *_COMMON))
     return frozenset(h for h in needed_by_names(document.code) - brought if "." not in h)
+
+
+def _loses_torch(one: Rewritten) -> bool:
+    return any(site.entry is None or site.entry.form != "same" for site in one.include_sites)
 
 
 def _after(data: bytes, edits: Sequence[Edit]) -> bytes:

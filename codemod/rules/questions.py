@@ -30,6 +30,10 @@ from codemod.surface.table import Entry
             "bool f(const at::Tensor& x) { return x.type().is_cuda(); }",
             "bool f(const torch::stable::Tensor& x) { return x.is_cuda(); }",
         ),
+        Example(
+            "#define SWITCH(TYPE, ...) \\\n  switch (at::ScalarType _st = ::detail::scalar_type(TYPE); _st) { __VA_ARGS__ }",
+            "#define SWITCH(TYPE, ...) \\\n  switch (torch::headeronly::ScalarType _st = TYPE; _st) { __VA_ARGS__ }",
+        ),
     ),
 )
 def dtype(site: Site, context: Context) -> Outcome | None:

@@ -40,6 +40,8 @@ _NOT_UNSTABLE = frozenset({
     "TORCH_EXTENSION_NAME", "TORCH_TARGET_VERSION", "TORCH_STABLE_ONLY", "TORCH_BOX", "TORCH_ERROR_CODE_CHECK",
     "TORCH_ABI_VERSION", "TORCH_FEATURE_VERSION", "TORCH_VERSION", "TORCH_VERSION_MAJOR", "TORCH_VERSION_MINOR",
 })  # fmt: skip
+# What torch's dispatch macros call, and the copies that projects made of them: a function of the global namespace.
+_GLOBAL = re.compile(rb"::\s*detail\s*::\s*scalar_type\b(?=\s*\()")
 _BARE_NAMES = tuple(re.findall(rb"\w{6,}", _BARE.pattern))
 _USING = re.compile(rb"using(?<!\wusing)\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 _NAMESPACE_ALIAS = re.compile(
@@ -64,6 +66,7 @@ def find_sites(
         *_aliased(document, surface),
         *_methods(document, surface),
         *_bare(document, surface),
+        *_global(document, surface),
         *_used_names(document, surface),
     ]
     unique = {site.span: site for site in sorted(found, key=lambda s: (s.span, s.kind))}
@@ -208,6 +211,14 @@ def _bare(document: Document, surface: Surface) -> Iterator[Site]:
             continue
         name = match.group("name").decode()
         yield Site(Span(*match.span("name")), name, SiteKind.BARE, surface.name(f"c10::{name}"))
+
+
+def _global(document: Document, surface: Surface) -> Iterator[Site]:
+    """`::detail::scalar_type(x)`, which ATen/Dispatch.h defines outside of its namespaces."""
+    for match in _GLOBAL.finditer(document.code):
+        if not re.search(rb"[\w>]\s*\Z", document.code[max(0, match.start() - 40) : match.start()]):
+            name = b"".join(match.group().split()).decode().removeprefix("::")
+            yield Site(Span(*match.span()), name, SiteKind.NAME, surface.name(name))
 
 
 def _used_names(document: Document, surface: Surface) -> Iterator[Site]:

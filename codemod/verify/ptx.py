@@ -25,6 +25,12 @@ _NUMBERED = re.compile(r"(?<![\w$])(?:\$str(?:\$\d+)?|__unnamed_\d+)(?![\w$])")
 _BYTES = re.compile(r"\{([\d, ]*)\}")
 _SOURCE_PATH = re.compile(rb"(?:[\w.+-]*/)*([\w.+-]+\.(?:cu|cuh|h|hpp|cpp|cc|cxx|inl)\0)\Z")
 
+# A label counts its function among those of the file, and an assertion names its line.
+_LABEL = re.compile(r"(?<=\$L__BB)\d+(?=_)")
+_ASSERTED_LINE = re.compile(
+    r"(?P<store>st\.param\.b32\s+\[param2\+0\],\s*)\d+(?=;(?:(?!\bcall\b)[^}])*\bcall(?:\.uni)?\s+__assertfail\b)"
+)
+
 _COMPILING = re.compile(r"Compiling entry function '(?P<name>[^']+)'")
 _PROPERTIES = re.compile(r"Function properties for (?P<name>\S+)")
 _STACK = re.compile(
@@ -60,8 +66,9 @@ class Resources:
 
 
 def normalise(text: str) -> str:
-    """`text` with the hashes in private names replaced, and line information and comments left out."""
-    return _LINE_INFORMATION.sub("", _without_hashes(text))
+    """`text` with the hashes in private names replaced, and without line information, comments and function counts."""
+    text = _LABEL.sub("", _LINE_INFORMATION.sub("", _without_hashes(text)))
+    return _ASSERTED_LINE.sub(r"\g<store>0", text)
 
 
 def read_kernels(ptx: str) -> dict[str, Kernel]:

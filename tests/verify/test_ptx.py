@@ -132,3 +132,31 @@ def test_the_folder_of_an_assertions_file_does_not_count() -> None:
     text = read_kernels(assertion(3, 4))["_Z5checkv"].text
     assert read_kernels(assertion(3, 4, file="csrc/libtorch_stable/x.cu"))["_Z5checkv"].text == text
     assert read_kernels(assertion(3, 4, file="csrc/y.cu"))["_Z5checkv"].text != text
+
+
+def test_the_count_of_the_function_and_the_line_of_an_assertion_do_not_count() -> None:
+    def kernel(count: int, line: int, code: int = 1) -> str:
+        return f"""
+.entry _Z5checkv()
+{{
+	@%p1 bra 	$L__BB{count}_2;
+	{{ // callseq 0, 0
+	.param .b32 param2;
+	st.param.b32 	[param2+0], {line};
+	.param .b64 param4;
+	st.param.b64 	[param4+0], {code};
+	call.uni 
+	__assertfail, 
+	(
+	param2,
+	param4
+	);
+	}} // callseq 0
+$L__BB{count}_2:
+	ret;
+}}
+"""
+
+    text = read_kernels(kernel(0, 53))["_Z5checkv"].text
+    assert read_kernels(kernel(1, 58))["_Z5checkv"].text == text
+    assert read_kernels(kernel(0, 53, code=2))["_Z5checkv"].text != text
