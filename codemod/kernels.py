@@ -68,7 +68,8 @@ def kernel_change(
     diagnostics: list[Diagnostic] = []
     for path, one in rewritten.items():
         registered = tuple(f.edit for f in bindings.edits if f.path == path)
-        loses = any(_loses_torch(rewritten[p]) for p in (path, *made.graph.closure((path,))) if p in rewritten)
+        reached = (path, *made.graph.closure((path,)))
+        loses = any(_loses_torch(rewritten[p]) if p in rewritten else p in layout.legacy_declarations for p in reached)
         include_edits, found = _includes(snapshot, layout, made, one, path, place, registered, loses)
         edits += [FileEdit(path, edit) for edit in (*one.edits, *include_edits)]
         diagnostics += (*one.diagnostics, *found)

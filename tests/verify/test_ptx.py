@@ -145,8 +145,8 @@ def test_the_count_of_the_function_and_the_line_of_an_assertion_do_not_count() -
 	st.param.b32 	[param2+0], {line};
 	.param .b64 param4;
 	st.param.b64 	[param4+0], {code};
-	call.uni 
-	__assertfail, 
+	call.uni
+	__assertfail,
 	(
 	param2,
 	param4
