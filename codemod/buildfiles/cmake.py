@@ -281,7 +281,9 @@ def _report_headers(run: CMakeRun, owned: Mapping[Definition, list[Flow]]) -> No
 
 def _report_generated(run: CMakeRun) -> None:
     """Patterns beside units that move which find nothing yet: a script writes those sources, for the legacy target."""
+    scripts = {posixpath.dirname(path) for path in run.project.snapshot.files if path.endswith(".py")}
     folders = {posixpath.dirname(unit): posixpath.dirname(run.renames[unit]) for unit in run.units}
+    folders = {folder: new for folder, new in folders.items() if folder in scripts}
     for file in run.project.files.values():
         for command in file.commands:
             if command.name != "file" or not command.first.upper().startswith("GLOB"):

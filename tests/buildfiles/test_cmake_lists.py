@@ -442,10 +442,13 @@ endif()
 
 
 def test_sources_that_a_script_writes_beside_the_units_are_reported() -> None:
-    planned = plan({"CMakeLists.txt": HEAD + SHARED_BLOCK + TARGETS, "macros.cmake": MACRO}, ["csrc/gen/hopper.cu"])
+    files = {"CMakeLists.txt": HEAD + SHARED_BLOCK + TARGETS, "macros.cmake": MACRO}
+    script = {"csrc/gen/generate.py": 'open("kernel_1.cu", "w")\n'}
+
+    planned = plan(files | script, ["csrc/gen/hopper.cu"])
     (found,) = planned.diagnostics("TSA661")
     assert planned.place(found).strip('"') == "csrc/gen/kernel_*.cu"
     assert "give GENERATED_SRCS to _C_stable" in found.help
-    planned = plan({"CMakeLists.txt": HEAD + SHARED_BLOCK + TARGETS, "macros.cmake": MACRO, "csrc/gen/kernel_1.cu": ""},
-                   ["csrc/gen/hopper.cu"])  # fmt: skip
-    assert not planned.diagnostics("TSA661")
+
+    assert not plan(files, ["csrc/gen/hopper.cu"]).diagnostics("TSA661")
+    assert not plan(files | script | {"csrc/gen/kernel_1.cu": ""}, ["csrc/gen/hopper.cu"]).diagnostics("TSA661")
