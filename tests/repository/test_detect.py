@@ -53,10 +53,10 @@ def test_an_extension_with_csrc(extension: Snapshot) -> None:
 def test_folders_that_a_build_file_searches_are_include_roots(
     make_repository: MakeRepository, extension_files: Files
 ) -> None:
-    setup = extension_files["setup.py"].replace(
-        "sources=", "include_dirs=[os.path.abspath('./csrc/common/device')], sources="
-    )
-    assert setup != extension_files["setup.py"]
+    before = extension_files["setup.py"]
+    assert isinstance(before, str)
+    setup = before.replace("sources=", "include_dirs=[os.path.abspath('./csrc/common/device')], sources=")
+    assert setup != before
     files = {**extension_files, "setup.py": setup, "csrc/common/device/loop.h": "", "csrc/other/loop.h": ""}
     assert layout_of(make_repository(files)).include_roots == ("csrc", "csrc/libtorch_stable", "", "csrc/common/device")
 
