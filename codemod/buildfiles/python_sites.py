@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from codemod.buildfiles.codes import LIBRARY_PROBED
 from codemod.buildfiles.python_library import (
     COMPUTED_LOAD,
+    IMPORTERS,
+    LOADERS,
     Library,
     Sites,
     assigned_value,
@@ -62,10 +64,13 @@ def plan_imports(
 
     library = Library(short_name(layout.legacy_library), short_name(layout.stable_library), modules)
     paths = python_files(snapshot, layout, library)
-    if not (is_new or functions):
+    about = None
+    if not (is_new or is_gone or functions):
+        words = map(re.escape, (library.legacy, library.stable, *LOADERS, *IMPORTERS))
+        about = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)".encode())
         devices = tuple(word for value in widened for word in _DEVICE_WORDS.get(value.upper(), ()))
         paths = [path for path in paths if _speaks_of(devices, path, snapshot.read(path))]
-    sites, diagnostics = _read(snapshot, layout, library, paths)
+    sites, diagnostics = _read(snapshot, layout, library, paths, about)
     handed_on = frozenset(name for one in sites for name in _handed_on(one)) if functions else frozenset()
     others = importers(snapshot, layout, handed_on, [one.file.path for one in sites])
     more, unread = _read(snapshot, layout, library, others)
@@ -108,14 +113,18 @@ def _handed_on(sites: Sites) -> frozenset[str]:
 
 
 def _read(
-    snapshot: Snapshot, layout: Layout, library: Library, paths: Iterable[str]
+    snapshot: Snapshot,
+    layout: Layout,
+    library: Library,
+    paths: Iterable[str],
+    about: re.Pattern[bytes] | None = None,
 ) -> tuple[list[Sites], list[Diagnostic]]:
-    """The files at `paths`, parsed; what cannot be parsed is listed."""
+    """The files at `paths`, parsed, or their statements that match `about`; what cannot be parsed is listed."""
     found: list[Sites] = []
     diagnostics: list[Diagnostic] = []
     for path in paths:
         try:
-            file = read_python(path, snapshot.read(path))
+            file = read_python(path, snapshot.read(path), about)
         except Refusal as refusal:
             message = f"{refusal}: its imports of {library.legacy} were not looked at"
             diagnostics.append(Diagnostic(LIBRARY_PROBED, Severity.WARNING, path, Span(0, 0), message))

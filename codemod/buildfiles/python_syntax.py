@@ -5,6 +5,9 @@ LibCST is imported by the functions that need it: reading no Python file costs n
 
 from __future__ import annotations
 
+import ast
+import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -125,20 +128,52 @@ class PythonFile:
         return sorted(cast("list[NodeType]", found), key=lambda node: self._spans[node].start)
 
 
-def read_python(path: str, data: bytes) -> PythonFile:
-    """Parse a Python file. Raises Refusal where it has a syntax error."""
+def read_python(path: str, data: bytes, about: re.Pattern[bytes] | None = None) -> PythonFile:
+    """Parse a Python file, or the statements of its top level that match `about`. Raises Refusal for a syntax error.
+
+    LibCST takes its time; where few statements matter, the tree holds white space in place of the others.
+    """
     import libcst as cst
     from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
     shift = len(_BOM) if data.startswith(_BOM) else 0
     try:
-        module = cst.parse_module(data[shift:])
+        module = cst.parse_module((data if about is None else _outline(data, about))[shift:])
     except (cst.ParserSyntaxError, UnicodeDecodeError) as error:
         line = getattr(error, "raw_line", 1)
         raise Refusal(f"cannot parse {path}: Python syntax error at line {line}") from error
     wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
     spans = wrapper.resolve(ByteSpanPositionProvider)
     return PythonFile(path, data, wrapper.module, spans, _parents(wrapper.module), shift)
+
+
+def _outline(data: bytes, about: re.Pattern[bytes]) -> bytes:
+    """`data` with the statements of its top level that do not match `about` blanked; offsets stay what they were."""
+    try:
+        statements = ast.parse(data).body
+    except (SyntaxError, ValueError):
+        return data  # LibCST says what is wrong, or knows newer syntax than this Python
+    lines = data.splitlines(keepends=True)
+    if any(b"coding" in line for line in lines[:2]):
+        return data
+    starts = [0, *itertools.accumulate(map(len, lines))]
+    kept: list[tuple[int, int]] = []
+    for statement in statements:
+        first = min([statement.lineno, *(node.lineno for node in getattr(statement, "decorator_list", ()))])
+        start, end = starts[first - 1], starts[statement.end_lineno or first]
+        if about.search(data, start, end) or isinstance(statement, (ast.Import, ast.ImportFrom)):
+            kept.append((start, end))
+    found, done = b"", 0
+    for start, end in kept:
+        found += _blank(data[done:start]) + data[max(start, done) : end]
+        done = max(done, end)
+    return found + _blank(data[done:])
+
+
+def _blank(text: bytes) -> bytes:
+    """White space as long as `text`, whose line end it keeps: one line, as lines cost LibCST time."""
+    body = text.rstrip(b"\r\n")
+    return b" " * len(body) + text[len(body) :]
 
 
 def _parents(module: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
