@@ -7,6 +7,7 @@ definition is the same, or when it has the name the convention gives and covers 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -235,5 +236,28 @@ def render_definitions(definitions: Iterable[Definition]) -> str:
     for definition in definitions:
         opening = "".join(f"{condition}\n" for condition in definition.conditions)
         closing = "#endif\n" * len(definition.conditions)
-        pieces.append(f"{opening}{definition.text.rstrip()}\n{closing}")
+        pieces.append(f"{opening}{_aligned(definition.text.rstrip())}\n{closing}")
     return "\n".join(pieces)
+
+
+_COLUMN_LIMIT = 78  # backslashes from here on are aligned to the right, and lines may reach past them
+
+
+def _aligned(text: str) -> str:
+    """The macro with its backslashes in one column again, where its new names have pushed some aside."""
+    lines = text.split("\n")
+    columns = Counter(len(line) for line in lines if line.endswith("\\"))
+    if not columns:
+        return text
+    column, often = columns.most_common(1)[0]
+    if 2 * often < sum(columns.values()):
+        return text
+    longest = max(len(line[:-1].rstrip()) for line in lines if line.endswith("\\")) + 2
+    if longest > column and column < _COLUMN_LIMIT:
+        column = longest
+    return "\n".join(_padded(line, column) if line.endswith("\\") else line for line in lines)
+
+
+def _padded(line: str, column: int) -> str:
+    code = line[:-1].rstrip()
+    return f"{code.ljust(max(column - 1, len(code) + 1))}\\"
