@@ -17,6 +17,11 @@ _INCLUDE = re.compile(
     re.MULTILINE,
 )
 _DIRECTIVE_HEAD = re.compile(rb"\A(?:\xef\xbb\xbf)?[ \t]*#[ \t]*\Z")
+_OF_C = frozenset({
+    "assert.h", "complex.h", "ctype.h", "errno.h", "fenv.h", "float.h", "inttypes.h", "limits.h", "locale.h", "math.h",
+    "setjmp.h", "signal.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h",
+    "time.h", "wchar.h",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class IncludeGraph:
 
     def resolve(self, path: str, name: str, *, quoted: bool = True) -> str | None:
         """The file of the repository that `#include` of `name` in `path` means, or None."""
+        if not quoted and name in _OF_C:
+            return None  # <math.h> is the compiler's, whatever a folder of the project calls its own
         places = [dirname(path)] if quoted else []
         for folder in [*places, *self.roots]:
             candidate = _joined(folder, name)

@@ -30,6 +30,12 @@ def test_a_quoted_name_is_looked_up_beside_the_file_first(graph: IncludeGraph) -
     assert graph.direct("csrc/other.cu") == ("csrc/d.h",), "angle brackets look in the roots alone"
 
 
+def test_the_headers_of_c_are_the_compilers(make_repository: MakeRepository) -> None:
+    snapshot = make_repository({"csrc/a.cu": '#include <math.h>\n#include "math.h"\n', "csrc/math.h": ""})
+    includes = IncludeGraph(snapshot, snapshot.files, ("csrc",)).includes("csrc/a.cu")
+    assert [include.target for include in includes] == [None, "csrc/math.h"]
+
+
 def test_each_include_says_what_and_where(graph: IncludeGraph) -> None:
     found = graph.includes("csrc/a.cu")
     assert [(i.name, i.quoted, i.target) for i in found] == [
