@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from codemod.model import Diagnostic, Edit, Severity, SiteCount, Span
 from codemod.rules.array_views import COMPARED, PRINTED, array_views, view_sites
+from codemod.rules.certainty import if_certain
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
@@ -51,7 +52,7 @@ def rewrite_document(
     hidden = unqualified_sites(document, context.surface, context.project.finder, context.project.functions)
     sites += [site for site in hidden if site.span not in found]
     wanted = [site for site in sites if _wanted(site, skip, only)]
-    outcomes = [(site, _outcome(site, context)) for site in wanted]
+    outcomes = [(site, if_certain(site, _outcome(site, context), context)) for site in wanted]
     if judge is not None:
         outcomes = [(site, judge(site, outcome) if outcome is not None else None) for site, outcome in outcomes]
     made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]

@@ -202,7 +202,7 @@ def uses_of(name: str, start: int, end: int, fragment: Fragment) -> Iterator[Nod
     """The identifiers `name` between two offsets of the fragment, in order."""
     source = fragment.tree.root_node.text or b""
     wanted = name.encode()
-    place = source.find(wanted, start)
+    place = source.find(wanted, start) if wanted else -1  # a broken tree has declarators without a name
     while 0 <= place < end:
         node = fragment.tree.root_node.descendant_for_byte_range(place, place + len(wanted))
         if node is not None and node.type == "identifier" and node.start_byte == place and text_of(node) == name:

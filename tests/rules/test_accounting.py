@@ -43,20 +43,73 @@ def test_a_second_run_finds_nothing_to_do() -> None:
         assert rewrite(once, path=str(path))[0] == once, path
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from(["cut", "delete", "splice"]))
-def test_broken_files_are_no_reason_to_fail(seed: int, how: str) -> None:
+BRACKETS = ("", "(", ")", "{", "}", "<", ">", ";", '"', "/*", "*/", "#if X\n", "#endif\n", "\\\n")
+
+
+def broken(seed: int, how: str) -> str:
+    """One of the sources with something done to it that no compiler would take."""
     choose = random.Random(seed)
     text = choose.choice(SOURCES).read_text()
     start = choose.randrange(len(text))
     length = choose.randrange(1, 200)
     if how == "cut":
-        broken = text[:start]
-    elif how == "delete":
-        broken = text[:start] + text[start + length :]
-    else:
-        other = choose.choice(SOURCES).read_text()
-        place = choose.randrange(len(other))
-        broken = text[:start] + other[place : place + length] + text[start:]
-    _, found = rewrite(broken)
+        return text[:start]
+    if how == "delete":
+        return text[:start] + text[start + length :]
+    if how == "repeat":
+        return text[:start] + 2 * text[start : start + length] + text[start + length :]
+    if how == "swap":
+        middle = text[start : start + length], text[start + length : start + 2 * length]
+        return text[:start] + middle[1] + middle[0] + text[start + 2 * length :]
+    if how == "bracket":
+        place = choose.choice([index for index, sign in enumerate(text) if sign in "(){}[]<>;,"])
+        return text[:place] + choose.choice(BRACKETS) + text[place + 1 :]
+    if how == "macro":
+        line = text.rfind("\n", 0, start) + 1
+        return text[:line] + "#define X(a, ...) \\\n" + text[line:].replace("\n", " \\\n", 3)
+    if how == "line":
+        lines = text.split("\n")
+        del lines[choose.randrange(len(lines))]
+        return "\n".join(lines)
+    other = choose.choice(SOURCES).read_text()
+    place = choose.randrange(len(other))
+    return text[:start] + other[place : place + length] + text[start:]
+
+
+WAYS = ["cut", "delete", "splice", "repeat", "swap", "bracket", "macro", "line"]
+
+
+@settings(max_examples=80, deadline=20_000)
+@given(st.integers(0, 10_000), st.sampled_from(WAYS))
+def test_broken_files_are_no_reason_to_fail(seed: int, how: str) -> None:
+    _, found = rewrite(broken(seed, how))
     assert found.sites.found == found.sites.rewritten + found.sites.diagnosed + found.sites.allowed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "void f(at::Tensor x) { auto (*) = x.options(); }",
+        "void f(at::Tensor x) { auto [] = x.options(); x.view({",
+        "at::Tensor f(at::Tensor x) { auto = x.options(); return torch::empty({2}, ); }",
+        "#define A(x) torch::empty(x, options\nvoid f() { A(A(A(1))); }",
+        "void f(at::Tensor x) { auto o = o.dtype(at::kInt); auto y = torch::empty({2}, o); }",
+    ],
+)
+def test_names_that_are_missing_end_nowhere(text: str) -> None:
+    found = rewrite(text)[1].sites
+    assert found.found == found.rewritten + found.diagnosed + found.allowed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "void f(at::Tensor x) { auto y = torch::zeros({2}, x.options(; }",
+        "void f(at::Tensor x) { auto y = x.to(at::kHalf, ]); }",
+    ],
+)
+def test_a_call_that_cannot_be_read_is_not_taken_apart(text: str) -> None:
+    after, found = rewrite(text)
+    assert "torch::stable::new_zeros" not in after
+    assert "torch::stable::to" not in after
+    assert found.diagnostics

@@ -3,8 +3,9 @@
 // Switches gradient mode off for as long as it lives.
 class NoGradGuard {
  public:
-  NoGradGuard() : was_enabled_(aoti_torch_grad_mode_is_enabled()) {
-    aoti_torch_grad_mode_set_enabled(false);
+  explicit NoGradGuard(bool wanted = true)
+      : was_enabled_(aoti_torch_grad_mode_is_enabled()) {
+    aoti_torch_grad_mode_set_enabled(was_enabled_ && !wanted);
   }
   NoGradGuard(const NoGradGuard&) = delete;
   NoGradGuard& operator=(const NoGradGuard&) = delete;

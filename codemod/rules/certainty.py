@@ -1,0 +1,51 @@
+"""No rewrite where the tree is broken: what the grammar could not read may mean something else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tree_sitter import Node
+
+from codemod.model import Confidence, Span
+from codemod.rules.context import Context, Outcome, Site
+from codemod.rules.registry import page
+from codemod.rules.rewrite import Rewrite
+from codemod.source.document import Fragment
+
+BROKEN = page(
+    "TSA902",
+    "The code around this name cannot be parsed.",
+    "A name is still replaced by another where it stands alone. A call that would have to be taken apart is left as it is:\n"
+    "repair the syntax, or rewrite it by hand.",
+    confidence=Confidence.MANUAL,
+)
+
+
+def if_certain(site: Site, outcome: Outcome | None, context: Context) -> Outcome | None:
+    """The outcome, or a diagnostic where it takes apart what the grammar could not read.
+
+    What lies in the holes of a rewrite stays as it is and may be broken.
+    """
+    if not isinstance(outcome, Rewrite) or outcome.span == site.span:
+        return outcome
+    fragment = context.fragment(site)
+    if not _is_broken(fragment.tree.root_node, outcome.span, outcome.holes, fragment):
+        return outcome
+    return context.diagnose(site, BROKEN, f"the code around {site.name} cannot be parsed", "rewrite it by hand")
+
+
+def _is_broken(node: Node, span: Span, holes: Sequence[Span], fragment: Fragment) -> bool:
+    """Whether an error starts within `span` and what it stands in is not kept whole by a hole."""
+    if not node.has_error:
+        return False
+    place = node.start_byte + fragment.base
+    if (node.is_error or node.is_missing) and span.start <= place < span.end:
+        around = fragment.span(node.parent) if node.parent is not None else span
+        return not any(hole.contains(around) for hole in holes)
+    return any(
+        _is_broken(child, span, holes, fragment)
+        for child in node.children
+        if child.has_error
+        and child.start_byte + fragment.base < span.end
+        and child.end_byte + fragment.base >= span.start
+    )
