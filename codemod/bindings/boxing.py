@@ -34,6 +34,13 @@ _FLOORS = {
     "2.10": frozenset({"string", "string_view", "vector", "Device", "Layout", "MemoryFormat", "IntArrayRef"})
     | {"ArrayRef", "HeaderOnlyArrayRef", "IntHeaderOnlyArrayRef", "TensorList"},
 }
+# The bits of a std::vector<bool> have no addresses; the boxing copies the array before the thread comes back here.
+_BOOLS = "torch::headeronly::HeaderOnlyArrayRef<bool>"
+_BOOLS_KEPT = (
+    "static thread_local std::unique_ptr<bool[]> values;",
+    "values = std::make_unique<bool[]>(result.size());",
+    "std::copy(result.begin(), result.end(), values.get());",
+)
 _NO_FORM = {
     "Scalar": "a Scalar cannot pass the stable boxing; give the schema an int or a float",
     "Storage": "a Storage cannot pass the stable boxing",
@@ -262,7 +269,7 @@ def _returned(text: str, aliases: Mapping[str, str]) -> Passed | str:
     if kind.name == "char" and kind.pointers == 1:
         return Passed("std::string", "std::string(result)")
     if kind.name == "vector" and kind.arguments and kind.arguments[0].name == "bool":
-        return "std::vector<bool> cannot be returned through the stable boxing; return int64_t values"
+        return Passed(_BOOLS, f"{_BOOLS}(values.get(), result.size())", _BOOLS_KEPT)
     if kind.pointers or kind.name in _NO_FORM:
         return f"`{text}` cannot be returned through the stable boxing"
     if kind.is_tensor and (kind.reference or kind.const):

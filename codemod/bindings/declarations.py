@@ -325,6 +325,7 @@ def standard_headers(body: str) -> list[str]:
         "algorithm": r"\bstd::copy\b",
         "array": r"\bstd::array\b",
         "cstdint": r"\bu?int\d+_t\b",
+        "memory": r"\bstd::(?:unique_ptr|make_unique)\b",
         "optional": r"\bstd::(?:optional|nullopt)\b",
         "string": r"\bstd::string\b",
         "string_view": r"\bstd::string_view\b",

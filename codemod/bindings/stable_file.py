@@ -65,7 +65,9 @@ def _missing_includes(document: Document, text: str) -> list[Edit]:
     includes = [directive for directive in read_directives(document) if directive.kind == "include"]
     there = {directive.argument.strip('<>"') for directive in includes}
     # the library's own header brings these along
-    missing = [name for name in standard_headers(text) if name not in there and name in ("algorithm", "array")]
+    missing = [
+        name for name in standard_headers(text) if name not in there and name in ("algorithm", "array", "memory")
+    ]
     if not missing:
         return []
     place = includes[-1].span.end if includes else 0

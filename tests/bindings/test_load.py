@@ -113,6 +113,42 @@ CALLS = """
 """
 
 
+OWN_UNIT = """
+    #include <torch/library.h>
+    #include <cstdint>
+    #include <vector>
+
+    template <typename T>
+    int64_t width_of(int64_t count) { return count * sizeof(T); }
+    static std::vector<bool> bits(int64_t n) { return {(n & 1) != 0, (n & 2) != 0}; }
+    namespace oldest {
+    static int64_t twice(int64_t n) { return 2 * n; }
+    static double half(double x, bool up) { return x / 2 + up; }
+    }
+
+    // The oldest form.
+    static auto registry = torch::RegisterOperators()
+        .op("own_unit::twice(int n) -> int", &oldest::twice)
+        .op("own_unit::half(float x, bool up=False) -> float", &oldest::half);
+
+    TORCH_LIBRARY_FRAGMENT(own_unit, m) {
+      m.def("width(int count) -> int", &width_of<float>);
+      m.def("width.half(int count) -> int", &width_of<uint16_t>);
+      m.def("bits(int n) -> bool[]", &bits);
+    }
+"""
+OWN_CALLS = """
+    import sys
+    import torch
+
+    torch.ops.load_library(sys.argv[1])
+    ops = torch.ops.own_unit
+    assert (ops.twice(4), ops.half(3.0), ops.half(x=3.0, up=True)) == (8, 1.5, 2.5)
+    assert (ops.width(3), ops.width.half(3)) == (12, 6)
+    assert ops.bits(2) == [False, True]
+"""
+
+
 @pytest.fixture(scope="module")
 def migrated() -> Migrated:
     unit = LEGACY_UNIT + "    int64_t pick_one(int64_t number) { return number; }\n"
@@ -125,24 +161,44 @@ def test_the_legacy_file_is_empty(migrated: Migrated) -> None:
 
 
 def test_compile_load_and_call(migrated: Migrated, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
     for path in (STABLE_BINDINGS, STABLE_OPS):
         (tmp_path / Path(path).name).write_text(migrated.text(path))
     (tmp_path / "unit.cpp").write_text(textwrap.dedent(STABLE_UNIT))
+    library = built(tmp_path, "torch_bindings.cpp", "unit.cpp")
+    run(CALLS, library)
+
+
+def built(folder: Path, *sources: str) -> Path:
+    """The library made of `sources` with nothing but the stable headers."""
+    torch = pytest.importorskip("torch")
     include, libraries = Path(torch.__file__).parent / "include", Path(torch.__file__).parent / "lib"
-    only_stable = tmp_path / "only_stable"
+    only_stable = folder / "only_stable"
     for part in ("torch/csrc/stable", "torch/headeronly", "torch/csrc/inductor/aoti_torch"):
         (only_stable / part).parent.mkdir(parents=True, exist_ok=True)
         (only_stable / part).symlink_to(include / part)
-    library = tmp_path / "_C_stable_libtorch.so"
+    library = folder / "_C_stable_libtorch.so"
     command = [
-        "g++", "-std=c++17", "-O0", "-shared", "-fPIC", "-Wall", "-Werror=return-type", "torch_bindings.cpp", "unit.cpp",
+        "g++", "-std=c++17", "-O0", "-shared", "-fPIC", "-Wall", "-Werror=return-type", *sources,
         "-o", str(library), f"-I{only_stable}", f"-I{sysconfig.get_paths()['include']}",
         "-DTORCH_TARGET_VERSION=0x020b000000000000ULL", f"-L{libraries}", "-ltorch_cpu", f"-Wl,-rpath,{libraries}",
     ]  # fmt: skip
-    compiled = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    compiled = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert compiled.returncode == 0, compiled.stderr
-    script = tmp_path / "calls.py"
-    script.write_text(textwrap.dedent(CALLS))
+    return library
+
+
+def run(calls: str, library: Path) -> None:
+    """Run a script that loads `library`."""
+    script = library.with_name("calls.py")
+    script.write_text(textwrap.dedent(calls))
     called = subprocess.run([sys.executable, str(script), str(library)], capture_output=True, text=True, check=False)
     assert called.returncode == 0, called.stderr
+
+
+def test_a_unit_that_registers_itself_compiles_and_loads(tmp_path: Path) -> None:
+    """RegisterOperators, function templates with overloads, a list of bools."""
+    made = migrate({"csrc/own.cpp": OWN_UNIT}, ["csrc/own.cpp"])
+    assert made.lost == ()
+    text = made.text("csrc/own.cpp").replace("<torch/library.h>", "<torch/csrc/stable/library.h>")
+    (tmp_path / "own.cpp").write_text(text)
+    run(OWN_CALLS, built(tmp_path, "own.cpp"))
