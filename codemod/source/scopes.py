@@ -15,7 +15,7 @@ from tree_sitter import Node
 from codemod.model import Span
 from codemod.source.arguments import argument_spans
 from codemod.source.declarations import Declared, declared_in, text_of
-from codemod.source.document import Document, Fragment
+from codemod.source.document import HEADER_SUFFIXES, Document, Fragment
 from codemod.source.results import FunctionResults, KnownReturns, method_result
 from codemod.source.types import LIST, TENSOR, UNKNOWN, CppType, parse_type
 
@@ -23,6 +23,11 @@ _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_ca
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
 _COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _DEPTH = 24
+_BARE_TENSOR = re.compile(r"(?<![\w:])Tensor\b")
+_MAKES_TENSOR_VISIBLE = re.compile(
+    rb"\busing\s+(?:namespace\s+(?:torch|at|c10)\b|(?:torch|at|c10)::Tensor\b|Tensor\s*=)"
+    rb"|\bnamespace\s+(?:torch|at|c10)\b(?!\s*=)|\btypedef\s+(?:torch|at|c10)::Tensor\s"
+)
 _ENDS_IN_WORD = re.compile(rb"\w\Z")
 _FALLBACK = re.compile(
     rb"(?P<type>\b(?:const\s+)?(?:(?:torch|at|c10|std)::)+(?:stable::)?(?:optional\s*<[^;{}]*?>|Tensor))"
@@ -50,6 +55,7 @@ class TypeFinder:
     _scopes: dict[tuple[int, int], dict[str, list[Declared]]] = field(default_factory=dict)
     _aliases: Mapping[str, CppType] | None = None
     _members: Mapping[str, dict[str, str]] | None = None
+    _tensor_is_visible: set[str] | None = None
     _written: dict[str, dict[str, list[tuple[int, str]]]] = field(default_factory=dict)
     _uses: dict[str, list[Use]] = field(default_factory=dict)
     _functions: FunctionResults | None = None
@@ -105,6 +111,8 @@ class TypeFinder:
 
     def _declared_type(self, declared: Declared, fragment: Fragment, document: Document, depth: int) -> CppType:
         written = self._resolved(parse_type(declared.type_text))
+        if written.name == "Tensor" and _BARE_TENSOR.search(declared.type_text) and not self._sees_tensor(document):
+            return UNKNOWN  # of another library, such as CuTe
         if written.name != "auto" and declared.index is None:
             return written
         if declared.value is None:
@@ -116,6 +124,14 @@ class TypeFinder:
             arguments = value.arguments
             return arguments[declared.index] if declared.index < len(arguments) else UNKNOWN
         return value
+
+    def _sees_tensor(self, document: Document) -> bool:
+        """Whether `Tensor` without a namespace may be torch's: the file or a header says so."""
+        if self._tensor_is_visible is None:
+            self._tensor_is_visible = {
+                other.path for other in self.documents if _MAKES_TENSOR_VISIBLE.search(other.code)
+            }
+        return any(path == document.path or path.endswith(HEADER_SUFFIXES) for path in self._tensor_is_visible)
 
     def _resolved(self, written: CppType) -> CppType:
         """A type behind the name that a `using T = at::Tensor;` gave it."""

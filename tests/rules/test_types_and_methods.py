@@ -87,3 +87,12 @@ def test_an_api_above_the_target_is_a_diagnostic_that_names_the_way_out() -> Non
     _, old = rewrite(text, target="2.9")
     assert any("needs target 2.10" in diagnostic.message for diagnostic in old.diagnostics)
     assert not rewrite(text, target="2.10")[1].diagnostics
+
+
+def test_a_tensor_of_another_library_keeps_its_methods() -> None:
+    text = "using namespace cute;\nvoid f(int* p, int n) {\n  Tensor t = make_tensor(p, n);\n  t.data() = t.data() + n;\n}\n"
+    assert rewrite(text)[0] == text
+    torchs = text.replace("using namespace cute", "using namespace at").replace(
+        "Tensor t = make_tensor(p, n)", "Tensor t = make()"
+    )
+    assert "t.data() =" not in rewrite(torchs)[0]
