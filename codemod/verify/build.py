@@ -80,6 +80,9 @@ class BuildOptions:
     cuda_arch: str = "90a"
     optimise: str = "-O2"
 
+# CPU units are compiled without the macros of a GPU build, and may define what GPU units define then.
+_AUDIT_FLAGS = ("-Wl,--allow-multiple-definition",)
+
 
 def build(
     sides: Iterable[Side],
@@ -119,9 +122,9 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
             lines.append(f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}")
             lines.append(f"  flags = {_shell(flags)}")
             lines.append(f"  prefix = {_shell([f'-fmacro-prefix-map={side.tree}/='])}")
-        for library, parts in _libraries(folder, side, linked, objects):
+        for library, parts, flags in _libraries(folder, side, linked, objects):
             lines.append(f"build {_escape(library)}: link {' '.join(map(_escape, parts))}")
-            lines.append(f"  flags = {_shell(side.link_flags)}")
+            lines.append(f"  flags = {_shell(flags)}")
         lines.append("")
     return "\n".join(lines)
 
@@ -141,11 +144,14 @@ def audit_path(folder: Path, side: Side) -> Path:
     return folder / side.name / "audit" / f"{side.library}.abi3.so"
 
 
-def _libraries(folder: Path, side: Side, linked: list[str], objects: list[str]) -> Iterator[tuple[Path, list[str]]]:
+def _libraries(
+    folder: Path, side: Side, linked: list[str], objects: list[str]
+) -> Iterator[tuple[Path, list[str], tuple[str, ...]]]:
+    """What is linked, from which objects and with which flags."""
     if linked:
-        yield library_path(folder, side), linked
+        yield library_path(folder, side), linked, side.link_flags
     if objects and objects != linked:
-        yield audit_path(folder, side), objects
+        yield audit_path(folder, side), objects, (*side.link_flags, *_AUDIT_FLAGS)
 
 
 def _rule(unit: str, side: Side, toolchain: Toolchain) -> str:

@@ -29,6 +29,13 @@ def test_what_differs_is_named() -> None:
     assert "had for CPU" in step.diagnostics[1].message
 
 
+def test_an_operator_without_a_key_may_get_the_one_that_stands_for_none() -> None:
+    keyless = replace(NORM, keys=("CompositeImplicitAutograd",))
+    step = operators_step([keyless], [replace(NORM, keys=("CompositeExplicitAutograd",))])
+    assert step.status is Status.OK
+    assert "had for CompositeImplicitAutograd" in step.diagnostics[0].message
+
+
 def test_an_operator_lost_or_new() -> None:
     lost, new = operators_step([GATE], [NORM]).diagnostics
     assert (lost.code, new.code) == (codes.OPERATOR_LOST, codes.OPERATOR_LOST)
