@@ -15,6 +15,7 @@ sources = [
     "csrc/cpu/activation.cpp",
     "csrc/cpu/allspark.cpp",
     "csrc/cpu/awq.cpp",
+    "csrc/cpu/cuda_utils.cpp",
     "csrc/cpu/dsv3_fused_a_gemm.cpp",
     "csrc/cpu/gguf.cpp",
     "csrc/cpu/gptq.cpp",
@@ -27,6 +28,7 @@ sources = [
 cuda_sources = [
     "csrc/activation_kernels.cu",
     "csrc/attention/merge_attn_states_kernels.cu",
+    "csrc/cuda_utils_kernels.cu",
     "csrc/dsv3_fused_a_gemm_kernels.cu",
     "csrc/layernorm_kernels.cu",
     "csrc/quantization/allspark/allspark_kernels.cu",

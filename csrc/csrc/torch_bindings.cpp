@@ -1,6 +1,7 @@
 #include <torch/library.h>
 
 #include "core/registration.h"
+#include "cuda_utils.h"
 #include "ops.h"
 
 // Every operator is declared once, for all devices. The CPU kernels are always
@@ -238,6 +239,19 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
 #ifdef SAMPLEX_WITH_CUDA
   ops.impl("merge_attn_states", torch::kCUDA, &merge_attn_states);
 #endif
+}
+
+TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _cuda_utils),
+                     cuda_utils) {
+  // What the CUDA runtime says of a device; -1 is the current one.
+  cuda_utils.def("get_device_attribute(int attribute, int device_id) -> int");
+  cuda_utils.impl("get_device_attribute", &get_device_attribute);
+
+  // Shared memory in bytes that a block can opt in to.
+  cuda_utils.def(
+      "get_max_shared_memory_per_block_device_attribute(int device_id) -> int");
+  cuda_utils.impl("get_max_shared_memory_per_block_device_attribute",
+                  &get_max_shared_memory_per_block_device_attribute);
 }
 
 REGISTER_EXTENSION(TORCH_EXTENSION_NAME)

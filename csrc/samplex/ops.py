@@ -186,3 +186,12 @@ def merge_attn_states(
         prefill_tokens_with_context,
         output_scale,
     )
+
+
+# cuda_utils
+def get_device_attribute(attribute: int, device_id: int = -1) -> int:
+    return torch.ops._C_cuda_utils.get_device_attribute(attribute, device_id)
+
+
+def get_max_shared_memory_per_block_device_attribute(device_id: int = -1) -> int:
+    return torch.ops._C_cuda_utils.get_max_shared_memory_per_block_device_attribute(device_id)
