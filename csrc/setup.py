@@ -22,6 +22,7 @@ sources = [
     "csrc/cpu/hadamard.cpp",
     "csrc/cpu/layernorm.cpp",
     "csrc/cpu/merge_attn_states.cpp",
+    "csrc/cpu/sampler.cpp",
     "csrc/cpu/w8a8.cpp",
 ]
 
@@ -38,6 +39,8 @@ cuda_sources = [
     "csrc/quantization/hadamard/hadamard_kernels.cu",
     "csrc/quantization/w8a8/w8a8_fp8_kernels.cu",
     "csrc/quantization/w8a8/w8a8_int8_kernels.cu",
+    "csrc/sampler_kernels.cu",
+    "csrc/topk_kernels.cu",
 ]
 
 extra_compile_args = {"cxx": ["-O3"], "nvcc": ["-O3"]}

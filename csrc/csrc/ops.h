@@ -193,3 +193,45 @@ void merge_attn_states_cpu(
     const torch::Tensor& suffix_output, const torch::Tensor& suffix_lse,
     const std::optional<int64_t> prefill_tokens_with_context,
     const std::optional<torch::Tensor>& output_scale);
+
+// Samplers
+void apply_repetition_penalties_(torch::Tensor& logits,
+                                 const torch::Tensor& prompt_mask,
+                                 const torch::Tensor& output_mask,
+                                 const torch::Tensor& repetition_penalties);
+
+void top_k_per_row_prefill(const torch::Tensor& logits,
+                           const torch::Tensor& rowStarts,
+                           const torch::Tensor& rowEnds, torch::Tensor& indices,
+                           int64_t numRows, int64_t stride0, int64_t stride1,
+                           int64_t topK);
+
+void top_k_per_row_decode(const torch::Tensor& logits, int64_t next_n,
+                          const torch::Tensor& seq_lens, torch::Tensor& indices,
+                          int64_t numRows, int64_t stride0, int64_t stride1,
+                          int64_t topK);
+
+void persistent_topk(const torch::Tensor& logits, const torch::Tensor& lengths,
+                     torch::Tensor& output, torch::Tensor& workspace, int64_t k,
+                     int64_t max_seq_len);
+
+void apply_repetition_penalties_cpu_(torch::Tensor& logits,
+                                     const torch::Tensor& prompt_mask,
+                                     const torch::Tensor& output_mask,
+                                     const torch::Tensor& repetition_penalties);
+
+void top_k_per_row_prefill_cpu(const torch::Tensor& logits,
+                               const torch::Tensor& rowStarts,
+                               const torch::Tensor& rowEnds,
+                               torch::Tensor& indices, int64_t numRows,
+                               int64_t stride0, int64_t stride1, int64_t topK);
+
+void top_k_per_row_decode_cpu(const torch::Tensor& logits, int64_t next_n,
+                              const torch::Tensor& seq_lens,
+                              torch::Tensor& indices, int64_t numRows,
+                              int64_t stride0, int64_t stride1, int64_t topK);
+
+void persistent_topk_cpu(const torch::Tensor& logits,
+                         const torch::Tensor& lengths, torch::Tensor& output,
+                         torch::Tensor& workspace, int64_t k,
+                         int64_t max_seq_len);

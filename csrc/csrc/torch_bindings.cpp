@@ -239,6 +239,43 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
 #ifdef SAMPLEX_WITH_CUDA
   ops.impl("merge_attn_states", torch::kCUDA, &merge_attn_states);
 #endif
+
+  // Samplers
+  //
+  // Makes tokens that were seen less likely, in place.
+  ops.def(
+      "apply_repetition_penalties_(Tensor! logits, Tensor prompt_mask, "
+      "Tensor output_mask, Tensor repetition_penalties) -> ()");
+  ops.impl("apply_repetition_penalties_", torch::kCPU,
+           &apply_repetition_penalties_cpu_);
+
+  // The indices of the largest logits of each row, in a range of their own.
+  ops.def(
+      "top_k_per_row_prefill(Tensor logits, Tensor rowStarts, Tensor rowEnds, "
+      "Tensor! indices, int numRows, int stride0, "
+      "int stride1, int topK) -> ()");
+  ops.impl("top_k_per_row_prefill", torch::kCPU, &top_k_per_row_prefill_cpu);
+
+  // The same for the next_n newest rows of each sequence.
+  ops.def(
+      "top_k_per_row_decode(Tensor logits, int next_n, "
+      "Tensor seq_lens, Tensor! indices, "
+      "int numRows, int stride0, int stride1, int topK) -> ()");
+  ops.impl("top_k_per_row_decode", torch::kCPU, &top_k_per_row_decode_cpu);
+
+  // The same for long rows: several blocks share one, through the workspace.
+  ops.def(
+      "persistent_topk(Tensor logits, Tensor lengths, Tensor! output, "
+      "Tensor workspace, int k, int max_seq_len) -> ()");
+  ops.impl("persistent_topk", torch::kCPU, &persistent_topk_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("apply_repetition_penalties_", torch::kCUDA,
+           &apply_repetition_penalties_);
+  ops.impl("top_k_per_row_prefill", torch::kCUDA, &top_k_per_row_prefill);
+  ops.impl("top_k_per_row_decode", torch::kCUDA, &top_k_per_row_decode);
+  ops.impl("persistent_topk", torch::kCUDA, &persistent_topk);
+#endif
 }
 
 TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _cuda_utils),

@@ -188,6 +188,33 @@ def merge_attn_states(
     )
 
 
+# sampler
+def apply_repetition_penalties(
+    logits: torch.Tensor, prompt_mask: torch.Tensor, output_mask: torch.Tensor, penalties: torch.Tensor
+) -> None:
+    torch.ops._C.apply_repetition_penalties_(logits, prompt_mask, output_mask, penalties)
+
+
+def top_k_per_row_prefill(
+    logits: torch.Tensor, row_starts: torch.Tensor, row_ends: torch.Tensor, indices: torch.Tensor, k: int
+) -> None:
+    rows, strides = logits.shape[0], logits.stride()
+    torch.ops._C.top_k_per_row_prefill(logits, row_starts, row_ends, indices, rows, *strides, k)
+
+
+def top_k_per_row_decode(
+    logits: torch.Tensor, next_n: int, seq_lens: torch.Tensor, indices: torch.Tensor, k: int
+) -> None:
+    rows, strides = logits.shape[0], logits.stride()
+    torch.ops._C.top_k_per_row_decode(logits, next_n, seq_lens, indices, rows, *strides, k)
+
+
+def persistent_topk(
+    logits: torch.Tensor, lengths: torch.Tensor, output: torch.Tensor, workspace: torch.Tensor, k: int
+) -> None:
+    torch.ops._C.persistent_topk(logits, lengths, output, workspace, k, logits.shape[1])
+
+
 # cuda_utils
 def get_device_attribute(attribute: int, device_id: int = -1) -> int:
     return torch.ops._C_cuda_utils.get_device_attribute(attribute, device_id)
