@@ -1,9 +1,10 @@
 // Checks of arguments that several groups share, for host code only.
 #pragma once
 
-#include <c10/util/Exception.h>
+#include <torch/types.h>
 
 #include <cstdint>
+#include <optional>
 
 // Macros rather than functions, so that messages name the argument as the
 // caller wrote it.
@@ -20,6 +21,10 @@
   TORCH_CHECK((x).dim() == (count), #x " must have ", (count), \
               " dimensions, got ", (x).dim())
 
+#define CHECK_SHAPE(x, ...)                                     \
+  TORCH_CHECK((x).sizes() == torch::IntArrayRef({__VA_ARGS__}), \
+              #x " must have the shape (" #__VA_ARGS__ ")")
+
 #define CHECK_CONTIGUOUS(x) \
   TORCH_CHECK((x).is_contiguous(), #x " must be contiguous")
 
@@ -30,6 +35,12 @@ inline int64_t row_count(int64_t numel, int64_t width) {
   TORCH_CHECK(width >= 0, "the width of a row must not be negative, got ",
               width);
   return width == 0 ? 0 : numel / width;
+}
+
+// The elements of a tensor that may be missing; null if it is.
+template <typename T>
+T* optional_data(const std::optional<torch::Tensor>& tensor) {
+  return tensor.has_value() ? tensor->data_ptr<T>() : nullptr;
 }
 
 }  // namespace samplex

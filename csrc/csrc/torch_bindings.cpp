@@ -276,6 +276,31 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
   ops.impl("top_k_per_row_decode", torch::kCUDA, &top_k_per_row_decode);
   ops.impl("persistent_topk", torch::kCUDA, &persistent_topk);
 #endif
+
+  // Mamba
+  //
+  // The selective scan: the result is in z where there is one, else in delta.
+  ops.def(
+      "selective_scan_fwd(Tensor! u, Tensor! delta,"
+      "Tensor! A, Tensor! B, Tensor! C,"
+      "Tensor? D_, Tensor!? z_, Tensor? delta_bias_,"
+      "bool delta_softplus,"
+      "Tensor? query_start_loc,"
+      "Tensor? cache_indices,"
+      "Tensor? has_initial_state,"
+      "Tensor! ssm_states,"
+      "int null_block_id,"
+      "int block_size,"
+      "Tensor? block_idx_first_scheduled_token,"
+      "Tensor? block_idx_last_scheduled_token,"
+      "Tensor? initial_state_idx,"
+      "Tensor? cu_chunk_seqlen,"
+      "Tensor? last_chunk_indices) -> ()");
+  ops.impl("selective_scan_fwd", torch::kCPU, &selective_scan_fwd_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("selective_scan_fwd", torch::kCUDA, &selective_scan_fwd);
+#endif
 }
 
 TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _cuda_utils),

@@ -215,6 +215,38 @@ def persistent_topk(
     torch.ops._C.persistent_topk(logits, lengths, output, workspace, k, logits.shape[1])
 
 
+# mamba
+def selective_scan_fwd(
+    u: torch.Tensor,
+    delta: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    c: torch.Tensor,
+    states: torch.Tensor,
+    *,
+    d: torch.Tensor | None = None,
+    z: torch.Tensor | None = None,
+    delta_bias: torch.Tensor | None = None,
+    delta_softplus: bool = False,
+    query_start_loc: torch.Tensor | None = None,
+    cache_indices: torch.Tensor | None = None,
+    has_initial_state: torch.Tensor | None = None,
+    null_block_id: int = -1,
+    block_size: int = 1024,
+    first_block: torch.Tensor | None = None,
+    last_block: torch.Tensor | None = None,
+    initial_block: torch.Tensor | None = None,
+    cu_chunk_seqlen: torch.Tensor | None = None,
+    last_chunk_indices: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The result overwrites z where there is one, else delta."""
+    torch.ops._C.selective_scan_fwd(
+        u, delta, a, b, c, d, z, delta_bias, delta_softplus, query_start_loc, cache_indices, has_initial_state, states,
+        null_block_id, block_size, first_block, last_block, initial_block, cu_chunk_seqlen, last_chunk_indices,
+    )  # fmt: skip
+    return delta if z is None else z
+
+
 # cuda_utils
 def get_device_attribute(attribute: int, device_id: int = -1) -> int:
     return torch.ops._C_cuda_utils.get_device_attribute(attribute, device_id)
