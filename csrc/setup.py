@@ -14,6 +14,7 @@ sources = [
     "csrc/torch_bindings.cpp",
     "csrc/cpu/activation.cpp",
     "csrc/cpu/allspark.cpp",
+    "csrc/cpu/attention.cpp",
     "csrc/cpu/awq.cpp",
     "csrc/cpu/cuda_utils.cpp",
     "csrc/cpu/dsv3_fused_a_gemm.cpp",
@@ -30,6 +31,7 @@ sources = [
 cuda_sources = [
     "csrc/activation_kernels.cu",
     "csrc/attention/merge_attn_states_kernels.cu",
+    "csrc/attention_kernels.cu",
     "csrc/cuda_utils_kernels.cu",
     "csrc/dsv3_fused_a_gemm_kernels.cu",
     "csrc/layernorm_kernels.cu",

@@ -301,6 +301,38 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
 #ifdef SAMPLEX_WITH_CUDA
   ops.impl("selective_scan_fwd", torch::kCUDA, &selective_scan_fwd);
 #endif
+
+  // Attention of one token per sequence over a cache in pages.
+  ops.def(
+      "paged_attention_v1("
+      "    Tensor! out, Tensor query, Tensor key_cache,"
+      "    Tensor value_cache, int num_kv_heads, float scale,"
+      "    Tensor block_tables, Tensor seq_lens, int block_size,"
+      "    int max_seq_len, Tensor? alibi_slopes,"
+      "    str kv_cache_dtype, Tensor k_scale, Tensor v_scale,"
+      "    int tp_rank, int blocksparse_local_blocks,"
+      "    int blocksparse_vert_stride, int blocksparse_block_size,"
+      "    int blocksparse_head_sliding_step) -> ()");
+  ops.impl("paged_attention_v1", torch::kCPU, &paged_attention_v1_cpu);
+
+  // The same for long sequences: their parts are attended to side by side.
+  ops.def(
+      "paged_attention_v2("
+      "    Tensor! out, Tensor! exp_sums, Tensor! max_logits,"
+      "    Tensor! tmp_out, Tensor query, Tensor key_cache,"
+      "    Tensor value_cache, int num_kv_heads, float scale,"
+      "    Tensor block_tables, Tensor seq_lens, int block_size,"
+      "    int max_seq_len, Tensor? alibi_slopes,"
+      "    str kv_cache_dtype, Tensor k_scale, Tensor v_scale,"
+      "    int tp_rank, int blocksparse_local_blocks,"
+      "    int blocksparse_vert_stride, int blocksparse_block_size,"
+      "    int blocksparse_head_sliding_step) -> ()");
+  ops.impl("paged_attention_v2", torch::kCPU, &paged_attention_v2_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("paged_attention_v1", torch::kCUDA, &paged_attention_v1);
+  ops.impl("paged_attention_v2", torch::kCUDA, &paged_attention_v2);
+#endif
 }
 
 TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _cuda_utils),

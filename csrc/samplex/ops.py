@@ -247,6 +247,62 @@ def selective_scan_fwd(
     return delta if z is None else z
 
 
+def paged_attention_v1(
+    out: torch.Tensor,
+    query: torch.Tensor,
+    key_cache: torch.Tensor,
+    value_cache: torch.Tensor,
+    scale: float,
+    block_tables: torch.Tensor,
+    seq_lens: torch.Tensor,
+    max_seq_len: int,
+    k_scale: torch.Tensor,
+    v_scale: torch.Tensor,
+    kv_cache_dtype: str = "auto",
+    alibi_slopes: torch.Tensor | None = None,
+    tp_rank: int = 0,
+    blocksparse_local_blocks: int = 0,
+    blocksparse_vert_stride: int = 0,
+    blocksparse_block_size: int = 64,
+    blocksparse_head_sliding_step: int = 0,
+) -> None:
+    torch.ops._C.paged_attention_v1(
+        out, query, key_cache, value_cache, value_cache.shape[1], scale, block_tables, seq_lens, value_cache.shape[3],
+        max_seq_len, alibi_slopes, kv_cache_dtype, k_scale, v_scale, tp_rank, blocksparse_local_blocks,
+        blocksparse_vert_stride, blocksparse_block_size, blocksparse_head_sliding_step,
+    )  # fmt: skip
+
+
+def paged_attention_v2(
+    out: torch.Tensor,
+    exp_sums: torch.Tensor,
+    max_logits: torch.Tensor,
+    tmp_out: torch.Tensor,
+    query: torch.Tensor,
+    key_cache: torch.Tensor,
+    value_cache: torch.Tensor,
+    scale: float,
+    block_tables: torch.Tensor,
+    seq_lens: torch.Tensor,
+    max_seq_len: int,
+    k_scale: torch.Tensor,
+    v_scale: torch.Tensor,
+    kv_cache_dtype: str = "auto",
+    alibi_slopes: torch.Tensor | None = None,
+    tp_rank: int = 0,
+    blocksparse_local_blocks: int = 0,
+    blocksparse_vert_stride: int = 0,
+    blocksparse_block_size: int = 64,
+    blocksparse_head_sliding_step: int = 0,
+) -> None:
+    torch.ops._C.paged_attention_v2(
+        out, exp_sums, max_logits, tmp_out,
+        query, key_cache, value_cache, value_cache.shape[1], scale, block_tables, seq_lens, value_cache.shape[3],
+        max_seq_len, alibi_slopes, kv_cache_dtype, k_scale, v_scale, tp_rank, blocksparse_local_blocks,
+        blocksparse_vert_stride, blocksparse_block_size, blocksparse_head_sliding_step,
+    )  # fmt: skip
+
+
 # cuda_utils
 def get_device_attribute(attribute: int, device_id: int = -1) -> int:
     return torch.ops._C_cuda_utils.get_device_attribute(attribute, device_id)

@@ -136,6 +136,13 @@ def scales(torch: Any, rng: Any, *, shape: Any, low: float = 0.01, high: float =
 
 
 @generator
+def fp8_bytes(torch: Any, rng: Any, *, shape: Any, low: float = -4.0, high: float = 4.0) -> Any:
+    """Numbers in float8_e4m3fn, none of them NaN, as the bytes that a cache holds them in."""
+    drawn = torch.rand(tuple(shape), generator=rng, dtype=torch.float64) * (high - low) + low
+    return drawn.to(torch.float8_e4m3fn).view(torch.uint8)
+
+
+@generator
 def cos_sin_cache(torch: Any, rng: Any, *, positions: int, rotary: int, base: float = 10000.0, dtype: str) -> Any:
     """Cosines and sines of rotary embeddings side by side: [positions, rotary]."""
     steps = torch.arange(0, rotary, 2, dtype=torch.float64) / rotary
