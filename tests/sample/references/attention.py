@@ -68,10 +68,13 @@ def paged_attention_v2(
         logits, values = _logits_and_values(
             query[i], key_cache, value_cache, kv_heads, scale, tables[i], length, alibi, dtype, k_scale, v_scale, sparse
         )
-        out[i] = (logits.softmax(1).unsqueeze(1) @ values).squeeze(1).to(out.dtype)
+        weights = []  # what each part counts for
         for part, start in enumerate(range(0, length, PART)):
             tokens = slice(start, start + PART)
-            maxima[i, :, part] = logits[:, tokens].amax(1)
-            weights = (logits[:, tokens] - logits[:, tokens].amax(1, keepdim=True)).exp()
-            sums[i, :, part] = weights.sum(1)
+            largest = logits[:, tokens].amax(1)
+            maxima[i, :, part] = largest
+            sums[i, :, part] = (logits[:, tokens] - largest.unsqueeze(1)).exp().sum(1)
             tmp_out[i, :, part] = (logits[:, tokens].softmax(1).unsqueeze(1) @ values[:, tokens]).squeeze(1)
+            weights.append(sums[i, :, part].double().log() + largest)
+        shares = torch.stack(weights, 1).softmax(1)
+        out[i] = (shares.unsqueeze(1) @ tmp_out[i, :, : len(weights)].double()).squeeze(1).to(out.dtype)
