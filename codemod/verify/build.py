@@ -80,6 +80,7 @@ class BuildOptions:
     cuda_arch: str = "90a"
     optimise: str = "-O2"
 
+
 # CPU units are compiled without the macros of a GPU build, and may define what GPU units define then.
 _AUDIT_FLAGS = ("-Wl,--allow-multiple-definition",)
 

@@ -1,5 +1,6 @@
 #include <torch/library.h>
 
+#include "cache.h"
 #include "core/registration.h"
 #include "cuda_utils.h"
 #include "ops.h"
@@ -332,6 +333,122 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
 #ifdef SAMPLEX_WITH_CUDA
   ops.impl("paged_attention_v1", torch::kCUDA, &paged_attention_v1);
   ops.impl("paged_attention_v2", torch::kCUDA, &paged_attention_v2);
+#endif
+}
+
+TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _cache_ops),
+                     cache_ops) {
+  // Blocks of one cache into another; block_mapping says which.
+  cache_ops.def(
+      "swap_blocks(Tensor src, Tensor! dst, int "
+      "block_size_in_bytes, Tensor block_mapping) -> ()");
+  cache_ops.impl("swap_blocks", torch::kCPU, &swap_blocks_cpu);
+
+  // Any pieces of memory, by their addresses.
+  cache_ops.def(
+      "swap_blocks_batch(Tensor src_ptrs, Tensor dst_ptrs, Tensor "
+      "sizes, bool is_src_access_order_any=False) -> ()");
+  // Addresses come in tensors on the CPU, whatever they point to.
+#ifdef SAMPLEX_WITH_CUDA
+  cache_ops.impl("swap_blocks_batch", torch::kCPU, &swap_blocks_batch);
+#else
+  cache_ops.impl("swap_blocks_batch", torch::kCPU, &swap_blocks_batch_cpu);
+#endif
+
+  // Keys and values into the slots of their tokens, in pages for
+  // paged_attention.
+  cache_ops.def(
+      "reshape_and_cache(Tensor key, Tensor value, Tensor! "
+      "key_cache, Tensor! value_cache, Tensor slot_mapping, str "
+      "kv_cache_dtype, Tensor k_scale, Tensor v_scale) -> ()");
+  cache_ops.impl("reshape_and_cache", torch::kCPU, &reshape_and_cache_cpu);
+
+  // The same with tokens in rows of heads.
+  cache_ops.def(
+      "reshape_and_cache_flash(Tensor key, Tensor value, Tensor! "
+      "key_cache, Tensor! value_cache, Tensor slot_mapping, str "
+      "kv_cache_dtype, Tensor k_scale, Tensor v_scale) -> ()");
+  cache_ops.impl("reshape_and_cache_flash", torch::kCPU,
+                 &reshape_and_cache_flash_cpu);
+
+  // The latent and the rotated part of the key of MLA.
+  cache_ops.def(
+      "concat_and_cache_mla(Tensor kv_c, Tensor k_pe, Tensor! "
+      "kv_cache, Tensor slot_mapping, str kv_cache_dtype, Tensor "
+      "scale) -> ()");
+  cache_ops.impl("concat_and_cache_mla", torch::kCPU,
+                 &concat_and_cache_mla_cpu);
+
+  // The same, with the rotary embedding of query and key done first.
+  cache_ops.def(
+      "concat_and_cache_mla_rope_fused(Tensor positions, Tensor! "
+      "q_pe, Tensor! k_pe, Tensor kv_c, Tensor cos_sin_cache, bool "
+      "is_neox, Tensor slot_mapping, Tensor! kv_cache, str "
+      "kv_cache_dtype, Tensor kv_cache_scale) -> ()");
+  cache_ops.impl("concat_and_cache_mla_rope_fused", torch::kCPU,
+                 &concat_and_cache_mla_rope_fused_cpu);
+
+  // A whole cache to fp8, or from it.
+  cache_ops.def(
+      "convert_fp8(Tensor! dst_cache, Tensor src_cache, float "
+      "scale, str kv_cache_dtype) -> ()");
+  cache_ops.impl("convert_fp8", torch::kCPU, &convert_fp8_cpu);
+
+  // Entries of sequences one after another, as floats.
+  cache_ops.def(
+      "gather_and_maybe_dequant_cache(Tensor src_cache, Tensor! "
+      "dst, Tensor block_table, Tensor cu_seq_lens, Tensor "
+      "token_to_seq, int num_tokens, str kv_cache_dtype, Tensor "
+      "scale, Tensor? seq_starts) -> ()");
+  cache_ops.impl("gather_and_maybe_dequant_cache", torch::kCPU,
+                 &gather_and_maybe_dequant_cache_cpu);
+
+  // The same as they are.
+  cache_ops.def(
+      "cp_gather_cache(Tensor src_cache, Tensor! dst, Tensor "
+      "block_table, Tensor cu_seq_lens, int batch_size, Tensor? "
+      "seq_starts) -> ()");
+  cache_ops.impl("cp_gather_cache", torch::kCPU, &cp_gather_cache_cpu);
+
+  // The same of the sparse MLA cache, in bfloat16.
+  cache_ops.def(
+      "cp_gather_and_upconvert_fp8_kv_cache(Tensor src_cache, "
+      "Tensor! dst, Tensor block_table, Tensor seq_lens, Tensor "
+      "workspace_starts, int batch_size) -> ()");
+  cache_ops.impl("cp_gather_and_upconvert_fp8_kv_cache", torch::kCPU,
+                 &cp_gather_and_upconvert_fp8_kv_cache_cpu);
+
+  // Keys of the indexer, in fp8 with a scale for each block of elements.
+  cache_ops.def(
+      "indexer_k_quant_and_cache(Tensor k, Tensor! kv_cache, Tensor "
+      "slot_mapping, int quant_block_size, str kv_cache_dtype) -> "
+      "()");
+  cache_ops.impl("indexer_k_quant_and_cache", torch::kCPU,
+                 &indexer_k_quant_and_cache_cpu);
+
+  // The two parts of a query of MLA side by side.
+  cache_ops.def(
+      "concat_mla_q(Tensor ql_nope, Tensor q_pe, Tensor! q_out) -> "
+      "()");
+  cache_ops.impl("concat_mla_q", torch::kCPU, &concat_mla_q_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  cache_ops.impl("swap_blocks", torch::kCUDA, &swap_blocks);
+  cache_ops.impl("reshape_and_cache", torch::kCUDA, &reshape_and_cache);
+  cache_ops.impl("reshape_and_cache_flash", torch::kCUDA,
+                 &reshape_and_cache_flash);
+  cache_ops.impl("concat_and_cache_mla", torch::kCUDA, &concat_and_cache_mla);
+  cache_ops.impl("concat_and_cache_mla_rope_fused", torch::kCUDA,
+                 &concat_and_cache_mla_rope_fused);
+  cache_ops.impl("convert_fp8", torch::kCUDA, &convert_fp8);
+  cache_ops.impl("gather_and_maybe_dequant_cache", torch::kCUDA,
+                 &gather_and_maybe_dequant_cache);
+  cache_ops.impl("cp_gather_cache", torch::kCUDA, &cp_gather_cache);
+  cache_ops.impl("cp_gather_and_upconvert_fp8_kv_cache", torch::kCUDA,
+                 &cp_gather_and_upconvert_fp8_kv_cache);
+  cache_ops.impl("indexer_k_quant_and_cache", torch::kCUDA,
+                 &indexer_k_quant_and_cache);
+  cache_ops.impl("concat_mla_q", torch::kCUDA, &concat_mla_q);
 #endif
 }
 

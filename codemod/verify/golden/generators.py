@@ -143,6 +143,16 @@ def fp8_bytes(torch: Any, rng: Any, *, shape: Any, low: float = -4.0, high: floa
 
 
 @generator
+def sparse_mla_cache(torch: Any, rng: Any, *, blocks: int, block_size: int) -> Any:
+    """Entries of 656 bytes: 512 numbers in float8_e4m3fn, four float32 scales for them, 64 numbers in bfloat16."""
+    shape = (blocks, block_size)
+    unscaled = torch.rand((*shape, 64), generator=rng).to(torch.bfloat16)
+    factors = scales(torch, rng, shape=(*shape, 4))
+    packed = fp8_bytes(torch, rng, shape=(*shape, 512))
+    return torch.cat([packed, factors.view(torch.uint8), unscaled.view(torch.uint8)], dim=2)
+
+
+@generator
 def cos_sin_cache(torch: Any, rng: Any, *, positions: int, rotary: int, base: float = 10000.0, dtype: str) -> Any:
     """Cosines and sines of rotary embeddings side by side: [positions, rotary]."""
     steps = torch.arange(0, rotary, 2, dtype=torch.float64) / rotary
