@@ -93,14 +93,25 @@ def _includes(
         return (), ()
     own = headers_of(one.helpers, made, layout) - {path}
     umbrella = any(site.entry is not None and site.entry.form == "drop" for site in one.include_sites)
-    both_worlds = is_shared and (one.switches or (umbrella and not own))
+    legacy_only = frozenset(i.name for i in place.graph.includes(path) if i.target in place.replaced)
+    both_worlds = is_shared and (one.switches or bool(legacy_only) or (umbrella and not own))
     after = _after(document.data, (*one.edits, *registered))
     wish = IncludeWish(_system_headers(one, document, after, registered, is_shared and not both_worlds, loses), own)
     uses_dispatch = any(role.startswith(("dispatch:", "switch:")) for role in one.helpers)
     words = frozenset(word.decode() for word in re.findall(rb"[A-Za-z_]\w*", mask(after)))
     respell = place.respeller(path, uses_dispatch, made.idle_headers(path, words))
     provided = _provided(snapshot, made, path, own)
-    return write_includes(document, one.include_sites, wish, place.new_path(path), respell, provided, both_worlds)
+    new_path = place.new_path(path)
+    return write_includes(
+        document,
+        one.include_sites,
+        wish,
+        new_path,
+        respell,
+        provided,
+        both_worlds,
+        legacy_only if is_shared else frozenset(),
+    )
 
 
 def _system_headers(

@@ -84,13 +84,14 @@ def write_includes(
     respell: Callable[[str, str, bool], str | None],
     provided: frozenset[str] = frozenset(),
     both_worlds: bool = False,
+    legacy_only: frozenset[str] = frozenset(),
 ) -> tuple[tuple[Edit, ...], tuple[Diagnostic, ...]]:
     """The edits of the include block of `document`, which lands at `new_path`.
 
     `sites` are its includes of torch. `respell(name, path, quoted)` gives the new text between the quotes for one of the
     repository's own headers, None to leave the line, "" to drop it. `provided` are headers that the own headers of the
-    wish already include. With `both_worlds` the includes of torch stay for the legacy build, and the new ones are for the
-    stable build alone.
+    wish already include. With `both_worlds` the includes of torch stay for the legacy build, like those of the
+    repository's headers called `legacy_only`, and the new ones are for the stable build alone.
     """
     edits: list[Edit] = []
     diagnostics: list[Diagnostic] = []
@@ -118,6 +119,9 @@ def write_includes(
                         site.entry.note,
                     )
                 )
+            gone.append(line)
+            continue
+        if both_worlds and name in legacy_only:
             gone.append(line)
             continue
         spelled = respell(name, document.path, line.group("path").startswith(b'"'))

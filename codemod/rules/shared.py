@@ -75,8 +75,6 @@ def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outc
             return outcome
         if entry is not None and entry.stable.startswith("std::"):
             return outcome
-        if site.kind is SiteKind.MACRO and outcome.rule == "TSA303":
-            return outcome
         return replace(outcome, one_world=True)
 
     return judge

@@ -1,0 +1,99 @@
+"""Headers that migrated and legacy units both include: they hold both worlds side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.conftest import Run, commit_all
+
+FILES = {
+    "setup.py": (
+        "CUDAExtension(name='pkg._C', sources=['csrc/bindings.cpp', 'csrc/scale_kernels.cu', 'csrc/shift_kernels.cu'])\n"
+    ),
+    "csrc/bindings.cpp": """\
+#include <torch/library.h>
+
+#include "ops.h"
+
+TORCH_LIBRARY(_C, ops) {
+  ops.def("scale(Tensor! x) -> ()");
+  ops.impl("scale", torch::kCUDA, &scale);
+  ops.def("shift(Tensor! x) -> ()");
+  ops.impl("shift", torch::kCUDA, &shift);
+}
+""",
+    "csrc/ops.h": "#pragma once\n#include <torch/all.h>\nvoid scale(torch::Tensor& x);\nvoid shift(torch::Tensor& x);\n",
+    "csrc/dispatch.h": """\
+#pragma once
+#include <ATen/Dispatch.h>
+
+#define PKG_DISPATCH_HALF(TYPE, NAME, ...) \\
+  AT_DISPATCH_SWITCH(TYPE, NAME, AT_DISPATCH_CASE(at::ScalarType::Half, __VA_ARGS__))
+""",
+    "csrc/shared/cache.h": """\
+#pragma once
+
+#include <torch/all.h>
+#include "../dispatch.h"
+
+inline bool is_half(const torch::Tensor& x) { return x.scalar_type() == at::kHalf; }
+
+#define PKG_DISPATCH_CACHE(TYPE, NAME, BODY) \\
+  PKG_DISPATCH_HALF(TYPE, NAME, [&] { BODY(); })
+""",
+    "csrc/scale_kernels.cu": """\
+#include <torch/all.h>
+#include "shared/cache.h"
+
+void scale(torch::Tensor& x) {
+  PKG_DISPATCH_CACHE(x.scalar_type(), "scale", [&] { x.data_ptr<scalar_t>(); });
+}
+""",
+    "csrc/shift_kernels.cu": """\
+#include <torch/all.h>
+#include "shared/cache.h"
+
+void shift(torch::Tensor& x) {
+  PKG_DISPATCH_CACHE(x.scalar_type(), "shift", [&] { x.data_ptr<scalar_t>(); });
+}
+""",
+}
+
+# The stable build has the translated macros and never sees the header of the legacy ones.
+BOTH_WORLDS = """\
+#pragma once
+
+#ifdef TORCH_TARGET_VERSION
+  #include "../libtorch_stable/dispatch_utils.h"
+  #include <torch/csrc/stable/tensor.h>
+#else
+  #include <torch/all.h>
+  #include "../dispatch.h"
+#endif
+
+#ifdef TORCH_TARGET_VERSION
+inline bool is_half(const torch::stable::Tensor& x) { return x.scalar_type() == torch::headeronly::ScalarType::Half; }
+#else
+inline bool is_half(const torch::Tensor& x) { return x.scalar_type() == at::kHalf; }
+#endif
+
+#ifdef TORCH_TARGET_VERSION
+#define PKG_DISPATCH_CACHE(TYPE, NAME, BODY) \\
+  PKG_STABLE_DISPATCH_HALF(TYPE, NAME, [&] { BODY(); })
+#else
+#define PKG_DISPATCH_CACHE(TYPE, NAME, BODY) \\
+  PKG_DISPATCH_HALF(TYPE, NAME, [&] { BODY(); })
+#endif
+"""
+
+
+def test_a_macro_over_a_dispatch_macro_stands_there_twice(run_cli: Run, tmp_path: Path) -> None:
+    for path, text in FILES.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    commit_all(tmp_path, "Legacy")
+
+    ran = run_cli("migrate", "scale", "--write", cwd=tmp_path)
+
+    assert ran.code in (0, 1)
+    assert (tmp_path / "csrc/shared/cache.h").read_text() == BOTH_WORLDS
