@@ -13,9 +13,6 @@
 #include "cache_rows.cuh"
 #include "device_utils.cuh"
 
-#define LAUNCH(OPERATION, NUM_ROWS) \
-  samplex::launch_rows(OPERATION, NUM_ROWS, stream)
-
 void swap_blocks(torch::Tensor& src, torch::Tensor& dst,
                  int64_t block_size_in_bytes,
                  const torch::Tensor& block_mapping) {
@@ -96,11 +93,12 @@ void reshape_and_cache(torch::Tensor& key, torch::Tensor& value,
   const cudaStream_t stream = at::cuda::getCurrentCUDAStream();
   SAMPLEX_DISPATCH_KV_CACHE(
       key.scalar_type(), kv_cache_dtype, "reshape_and_cache", [&] {
-        LAUNCH(samplex::store_key_value<scalar_t, cache_t>(
-                   key, value, key_cache, samplex::paged_key_layout(key_cache),
-                   value_cache, samplex::paged_value_layout(value_cache),
-                   slot_mapping, k_scale, v_scale),
-               slot_mapping.numel());
+        samplex::launch_rows(
+            samplex::store_key_value<scalar_t, cache_t>(
+                key, value, key_cache, samplex::paged_key_layout(key_cache),
+                value_cache, samplex::paged_value_layout(value_cache),
+                slot_mapping, k_scale, v_scale),
+            slot_mapping.numel(), stream);
       });
 }
 
@@ -117,11 +115,12 @@ void reshape_and_cache_flash(torch::Tensor& key, torch::Tensor& value,
   const cudaStream_t stream = at::cuda::getCurrentCUDAStream();
   SAMPLEX_DISPATCH_KV_CACHE(
       key.scalar_type(), kv_cache_dtype, "reshape_and_cache_flash", [&] {
-        LAUNCH(samplex::store_key_value<scalar_t, cache_t>(
-                   key, value, key_cache, samplex::flash_layout(key_cache),
-                   value_cache, samplex::flash_layout(value_cache),
-                   slot_mapping, k_scale, v_scale),
-               slot_mapping.numel());
+        samplex::launch_rows(
+            samplex::store_key_value<scalar_t, cache_t>(
+                key, value, key_cache, samplex::flash_layout(key_cache),
+                value_cache, samplex::flash_layout(value_cache), slot_mapping,
+                k_scale, v_scale),
+            slot_mapping.numel(), stream);
       });
 }
 
@@ -135,9 +134,9 @@ void concat_and_cache_mla(torch::Tensor& kv_c, torch::Tensor& k_pe,
   const cudaStream_t stream = at::cuda::getCurrentCUDAStream();
   SAMPLEX_DISPATCH_KV_CACHE(
       kv_c.scalar_type(), kv_cache_dtype, "concat_and_cache_mla", [&] {
-        LAUNCH(samplex::store_latent<scalar_t, cache_t>(kv_c, k_pe, kv_cache,
-                                                        slot_mapping, scale),
-               slot_mapping.numel());
+        samplex::launch_rows(samplex::store_latent<scalar_t, cache_t>(
+                                 kv_c, k_pe, kv_cache, slot_mapping, scale),
+                             slot_mapping.numel(), stream);
       });
 }
 
@@ -151,13 +150,13 @@ void convert_fp8(torch::Tensor& dst_cache, torch::Tensor& src_cache,
   SAMPLEX_DISPATCH_FLOATING_TYPES(type, "convert_fp8", [&] {
     using fp8_t = at::Float8_e4m3fn;
     if (to_fp8) {
-      LAUNCH(
+      samplex::launch_rows(
           samplex::convert_cache<scalar_t, fp8_t>(dst_cache, src_cache, scale),
-          src_cache.size(0));
+          src_cache.size(0), stream);
     } else {
-      LAUNCH(
+      samplex::launch_rows(
           samplex::convert_cache<fp8_t, scalar_t>(dst_cache, src_cache, scale),
-          src_cache.size(0));
+          src_cache.size(0), stream);
     }
   });
 }
@@ -178,13 +177,13 @@ void gather_and_maybe_dequant_cache(
   samplex::check_int32_list(token_to_seq, num_tokens, "token_to_seq");
   const at::cuda::OptionalCUDAGuard device_guard(device_of(src_cache));
   const cudaStream_t stream = at::cuda::getCurrentCUDAStream();
-  SAMPLEX_DISPATCH_KV_CACHE(dst.scalar_type(), kv_cache_dtype,
-                            "gather_and_maybe_dequant_cache", [&] {
-                              LAUNCH(samplex::gather_entries<scalar_t, cache_t>(
-                                         src_cache, dst, blocks, cu_seq_lens,
-                                         token_to_seq, scale, seq_starts),
-                                     num_tokens);
-                            });
+  SAMPLEX_DISPATCH_KV_CACHE(
+      dst.scalar_type(), kv_cache_dtype, "gather_and_maybe_dequant_cache", [&] {
+        samplex::launch_rows(samplex::gather_entries<scalar_t, cache_t>(
+                                 src_cache, dst, blocks, cu_seq_lens,
+                                 token_to_seq, scale, seq_starts),
+                             num_tokens, stream);
+      });
 }
 
 void cp_gather_cache(const torch::Tensor& src_cache, const torch::Tensor& dst,
@@ -199,9 +198,10 @@ void cp_gather_cache(const torch::Tensor& src_cache, const torch::Tensor& dst,
   const at::cuda::OptionalCUDAGuard device_guard(device_of(src_cache));
   const cudaStream_t stream = at::cuda::getCurrentCUDAStream();
   DISPATCH_BY_ELEMENT_SIZE(src_cache.element_size(), "cp_gather_cache", [&] {
-    LAUNCH(samplex::copy_entries<bits_t>(src_cache, dst, blocks, cu_seq_lens,
-                                         batch_size, seq_starts),
-           dst.size(0));
+    samplex::launch_rows(
+        samplex::copy_entries<bits_t>(src_cache, dst, blocks, cu_seq_lens,
+                                      batch_size, seq_starts),
+        dst.size(0), stream);
   });
 }
 
@@ -215,7 +215,7 @@ void cp_gather_and_upconvert_fp8_kv_cache(const torch::Tensor& src_cache,
       src_cache, dst, block_table, seq_lens, workspace_starts, batch_size);
   const at::cuda::OptionalCUDAGuard device_guard(device_of(src_cache));
   const cudaStream_t stream = at::cuda::getCurrentCUDAStream();
-  LAUNCH(upconvert, dst.size(0));
+  samplex::launch_rows(upconvert, dst.size(0), stream);
 }
 
 void indexer_k_quant_and_cache(torch::Tensor& k, torch::Tensor& kv_cache,
@@ -228,9 +228,10 @@ void indexer_k_quant_and_cache(torch::Tensor& k, torch::Tensor& kv_cache,
   const cudaStream_t stream = at::cuda::getCurrentCUDAStream();
   SAMPLEX_DISPATCH_FLOATING_TYPES(
       k.scalar_type(), "indexer_k_quant_and_cache", [&] {
-        LAUNCH(samplex::store_indexer_key<scalar_t>(
-                   k, kv_cache, slot_mapping, quant_block_size, scale_fmt),
-               slot_mapping.numel());
+        samplex::launch_rows(
+            samplex::store_indexer_key<scalar_t>(k, kv_cache, slot_mapping,
+                                                 quant_block_size, scale_fmt),
+            slot_mapping.numel(), stream);
       });
 }
 
@@ -243,7 +244,8 @@ void concat_mla_q(torch::Tensor& ql_nope, torch::Tensor& q_pe,
   // The types that are 16 bits wide alone: a vector has eight of them.
   SAMPLEX_DISPATCH_HALF_TYPES(ql_nope.scalar_type(), "concat_mla_q", [&] {
     using vec_t = samplex::Vec<scalar_t, kVector>;
-    LAUNCH(samplex::concat_query<vec_t>(ql_nope, q_pe, q_out, kVector),
-           q_out.size(0) * q_out.size(1));
+    samplex::launch_rows(
+        samplex::concat_query<vec_t>(ql_nope, q_pe, q_out, kVector),
+        q_out.size(0) * q_out.size(1), stream);
   });
 }

@@ -9,9 +9,6 @@
 #include "cache_checks.h"
 #include "cache_rows.cuh"
 
-#define LAUNCH(OPERATION, NUM_ROWS) \
-  samplex::launch_rows(OPERATION, NUM_ROWS, stream)
-
 void concat_and_cache_mla_rope_fused(
     torch::Tensor& positions, torch::Tensor& q_pe, torch::Tensor& k_pe,
     torch::Tensor& kv_c, torch::Tensor& cos_sin_cache, bool is_neox,
@@ -27,8 +24,9 @@ void concat_and_cache_mla_rope_fused(
       [&] {
         const auto latent = samplex::store_latent<scalar_t, cache_t>(
             kv_c, k_pe, kv_cache, slot_mapping, kv_cache_scale);
-        LAUNCH(samplex::rotate_and_store_latent(latent, positions, q_pe, k_pe,
-                                                cos_sin_cache, is_neox),
-               slot_mapping.numel());
+        samplex::launch_rows(
+            samplex::rotate_and_store_latent(latent, positions, q_pe, k_pe,
+                                             cos_sin_cache, is_neox),
+            slot_mapping.numel(), stream);
       });
 }
