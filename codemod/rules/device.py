@@ -36,6 +36,13 @@ _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::Device
             "void f(const torch::stable::Tensor& x) { torch::stable::accelerator::DeviceGuard "
             "guard{x.get_device_index()}; }",
         ),
+        Example(
+            "void f(const at::Tensor& x, const at::Tensor& y) { at::cuda::CUDAGuard guard(x.is_cuda() ? x.device() : "
+            "y.device()); }",
+            "void f(const torch::stable::Tensor& x, const torch::stable::Tensor& y) { "
+            "torch::stable::accelerator::DeviceGuard guard(x.is_cuda() ? x.get_device_index() : "
+            "y.get_device_index()); }",
+        ),
     ),
 )
 def guard(site: Site, context: Context) -> Outcome | None:
@@ -112,6 +119,8 @@ def _as_expression(parameters: Node | None, context: Context, site: Site) -> Nod
 
 def device_index(node: Node, fragment: Fragment, context: Context) -> tuple[Part, ...] | None:
     """The index of the device that `node` stands for, whatever legacy form it has."""
+    if node.type == "conditional_expression":
+        return _index_of_either(node, fragment, context)
     text = _INDEX_CASTS.sub("", text_of(node).strip())
     span = fragment.span(node)
     inner = _call_argument(node, "device_of")
@@ -133,8 +142,6 @@ def device_index(node: Node, fragment: Fragment, context: Context) -> tuple[Part
         return (fragment.span(given[1]),) if len(given) == 2 else None
     kind = _type_of(node, text, fragment, context)
     if kind.name == "Device":
-        if node.type == "conditional_expression":
-            return (b"(", span, b").index()")
         return (span, b".index()")
     if kind.name in ("int64_t", "int", "int32_t", "char", "int8_t", "DeviceIndex", "long", "auto") or re.fullmatch(
         r"[\w.\->]+", text
@@ -142,6 +149,15 @@ def device_index(node: Node, fragment: Fragment, context: Context) -> tuple[Part
         cast = node.child_by_field_name("value") if node.type == "cast_expression" else None
         return device_index(cast, fragment, context) if cast is not None else (span,)
     return None
+
+
+def _index_of_either(node: Node, fragment: Fragment, context: Context) -> tuple[Part, ...] | None:
+    """`condition ? x.device() : y.device()`, with the index of each."""
+    condition, *arms = (node.child_by_field_name(name) for name in ("condition", "consequence", "alternative"))
+    found = [device_index(arm, fragment, context) for arm in arms if arm is not None]
+    if condition is None or len(found) != 2 or found[0] is None or found[1] is None:
+        return None
+    return (fragment.span(condition), b" ? ", *found[0], b" : ", *found[1])
 
 
 def _type_of(node: Node, text: str, fragment: Fragment, context: Context) -> CppType:
