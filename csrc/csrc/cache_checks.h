@@ -144,7 +144,9 @@ inline void check_latent(const torch::Tensor& kv_c, const torch::Tensor& k_pe,
   TORCH_CHECK(
       kv_c.stride(1) == 1 && k_pe.stride(1) == 1 && kv_cache.stride(2) == 1,
       "the rows of kv_c, k_pe and kv_cache must be contiguous");
-  TORCH_CHECK_EQ(kv_cache.size(2), kv_c.size(1) + k_pe.size(1));
+  const int64_t width = kv_c.size(1) + k_pe.size(1);
+  TORCH_CHECK(kv_cache.size(2) == width, "entries of kv_cache must have ",
+              width, " elements, got ", kv_cache.size(2));
   check_slots(slot_mapping, kv_c.size(0));
   check_kv_cache(kv_cache, kv_c.scalar_type(), kv_cache_dtype);
   check_kv_scale(scale);
