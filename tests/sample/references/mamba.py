@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,7 +16,7 @@ def _ends(
     if cu_chunk_seqlen is None or last_chunk is None:
         return [*range(block_size, length, block_size), length]
     first = 0 if sequence == 0 else int(last_chunk[sequence - 1]) + 1
-    return (cu_chunk_seqlen[first + 1 : int(last_chunk[sequence]) + 2] - start).tolist()
+    return [int(end) - start for end in cu_chunk_seqlen[first + 1 : int(last_chunk[sequence]) + 2]]
 
 
 @reference("_C::selective_scan_fwd")
@@ -43,16 +45,16 @@ def selective_scan_fwd(
     per_group = a.shape[0] // b.shape[-3]
     sequences = len(u) if query_start_loc is None else len(query_start_loc) - 1
     for i in range(sequences):
-        if query_start_loc is None:
-            part, at = slice(None), (i,)
-        else:
-            part, at = slice(int(query_start_loc[i]), int(query_start_loc[i + 1])), ()
-        index = (*at, ..., part)
+        start = 0
+        index: tuple[Any, ...] = (i, ...)
+        if query_start_loc is not None:
+            start = int(query_start_loc[i])
+            index = (..., slice(start, int(query_start_loc[i + 1])))
         slots = [i] if cache_indices is None else cache_indices[i].reshape(-1).tolist()
         length = u[index].shape[-1]
         ends, written, initial = [length], [0], 0
         if first_block is not None and last_block is not None and initial_block is not None:
-            ends = _ends(i, part.start, length, block_size, cu_chunk_seqlen, last_chunk)
+            ends = _ends(i, start, length, block_size, cu_chunk_seqlen, last_chunk)
             written = [*range(int(first_block[i]), int(first_block[i]) + len(ends) - 1), int(last_block[i])]
             initial = int(initial_block[i])
         if cache_indices is not None and slots[written[-1]] == null_block_id:
