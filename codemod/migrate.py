@@ -16,6 +16,7 @@ from codemod.buildfiles.plan import plan_build
 from codemod.config import Config
 from codemod.helper_files import plan_helpers
 from codemod.kernels import kernel_change, rewrite_files
+from codemod.left_behind import left_behind
 from codemod.model import (
     Change,
     Diagnostic,
@@ -96,7 +97,8 @@ def plan_migration(
         if f"dispatch:{name}" in roles
     )
     counts = {path: one.sites for path, one in rewritten.items()}
-    plan = replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes_on(group)), sites=counts)
+    notes = (*notes_on(group), *left_behind(snapshot, layout, made.graph, group))
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes), sites=counts)
     _refuse_lost_operators(snapshot, layout, plan)
     return plan
 

@@ -144,9 +144,16 @@ DECLARED = Code(
     "A declaration moves to the header of the stable bindings.",
     "The legacy header keeps it where a legacy registration or unit still uses the function.",
 )
+LEFT_BEHIND = Code(
+    "TSA523",
+    "A unit that moves needs a function of a unit that stays.",
+    "The function's definition stays in the legacy library, so the stable one cannot be loaded. Migrate its unit in "
+    "the same group; one that uses nothing of torch can be compiled into both libraries.",
+    confidence=Confidence.MANUAL,
+)
 
 CODES: tuple[Code, ...] = (
     MOVED, SPLIT_OPERATOR, COMPOSITE_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
-    META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED,
+    META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND,
 )  # fmt: skip

@@ -1,0 +1,79 @@
+"""Functions that units which move call, and that are defined in units which stay with the legacy library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from codemod.bindings.codes import LEFT_BEHIND
+from codemod.model import Diagnostic, Severity, Span
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.layout import Group, Layout
+from codemod.repository.snapshot import Snapshot
+from codemod.source.document import SOURCE_SUFFIXES
+from codemod.source.signatures import read_signatures
+
+_CALL = re.compile(rb"(?<![\w.>])(?:[A-Za-z_]\w*\s*::\s*)*(?P<name>[A-Za-z_]\w*)\s*(?=\()")
+_DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
+_UNITS = (".cu", ".cpp", ".cc", ".cxx")
+
+
+def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: Group) -> tuple[Diagnostic, ...]:
+    """One diagnostic for each unit that stays and that the units of `group` need: the stable library would not load.
+
+    A function counts where a header that both sides include declares it.
+    """
+    moving = {*group.units, *group.migrated}
+    headers = {unit: graph.closure(graph.direct(unit)) for unit in group.units}
+    wanted: dict[str, set[str]] = {}  # names by the headers that have them
+    called = {unit: _names(snapshot.document(unit).code) for unit in group.units}
+    for unit, found in headers.items():
+        for header in found:
+            if snapshot.exists(header):
+                wanted.setdefault(header, set()).update(called[unit] & _names(snapshot.read(header)))
+    diagnostics = []
+    for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
+        if not path.endswith(_UNITS) or path in moving or layout.is_stable(path) or _is_elsewhere(layout, path):
+            continue
+        theirs = graph.closure(graph.direct(path))
+        names = {name for header in theirs for name in wanted.get(header, ())}
+        defined = sorted(_defined(snapshot, path, names)) if names else []
+        ours = {
+            f for f in defined if not any(f in _defined_names(snapshot, u) for u in (*moving, *group.moving_headers))
+        }
+        if ours:
+            user = next(unit for unit in group.units if called[unit] & ours)
+            listed = ", ".join(sorted(ours))
+            diagnostics.append(
+                Diagnostic(
+                    LEFT_BEHIND.code, Severity.ERROR, path, Span(0, 0),
+                    f"{user} moves and needs {listed}, defined in {path}, which stays",
+                    f"Migrate {path} in the same group, or give it to {layout.stable_library} too.",
+                )
+            )  # fmt: skip
+    return tuple(diagnostics)
+
+
+def _is_elsewhere(layout: Layout, path: str) -> bool:
+    """Whether another library than the one that migrates has the unit."""
+    owner = layout.library_of(path)
+    return owner is not None and owner.name != layout.legacy_library
+
+
+def _names(code: bytes) -> set[str]:
+    return {match.group("name").decode() for match in _CALL.finditer(code)}
+
+
+def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Iterator[str]:
+    """Those of `names` that the unit at `path` defines for others to call."""
+    pattern = re.compile(_DEFINED % "|".join(map(re.escape, sorted(names))).encode())
+    found = {match.group("name").decode() for match in pattern.finditer(snapshot.read(path))}
+    if found:
+        yield from found & _defined_names(snapshot, path)
+
+
+def _defined_names(snapshot: Snapshot, path: str) -> set[str]:
+    if not snapshot.exists(path):
+        return set()
+    functions = read_signatures(snapshot.document(path))
+    return {f.name for f in functions if f.is_definition and not f.is_local and not f.is_device}

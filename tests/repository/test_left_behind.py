@@ -1,0 +1,38 @@
+"""A unit that moves and calls into one that stays: the stable library would have an undefined symbol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codemod.config import load_config
+from codemod.left_behind import left_behind
+from codemod.repository.detect import detect_layout
+from codemod.repository.groups import resolve_group
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.snapshot import open_snapshot
+from codemod.source.document import SOURCE_SUFFIXES
+from tests.conftest import make_repository as commit
+
+UNIT = '#include <torch/all.h>\n#include "impl.h"\nvoid run(at::Tensor x) { grid::Grid::fill(x.dim()); }\n'
+FILES = {
+    "setup.py": 'setup(ext_modules=[CppExtension("pkg._C", ["csrc/ops.cpp", "csrc/impl.cpp", "csrc/rest.cpp"])])\n',
+    "csrc/ops.cpp": UNIT + 'TORCH_LIBRARY(my, m) { m.def("run(Tensor x) -> ()", &run); }\n',
+    "csrc/impl.h": "#pragma once\nnamespace grid {\nstruct Grid { static void fill(int n); };\n}\ninline int side(int n) { return n; }\n",
+    "csrc/impl.cpp": '#include "impl.h"\nvoid grid::Grid::fill(int n) {\n  side(n);\n}\n',
+    "csrc/rest.cpp": "#include <torch/all.h>\nvoid fill(int n) {}\nstatic void run(int n) {}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("units", "needed"), [(["csrc/ops.cpp"], ["csrc/impl.cpp"]), (["csrc/ops.cpp", "csrc/impl.cpp"], [])]
+)
+def test_a_needed_unit_that_stays_is_named(units: list[str], needed: list[str], tmp_path: Path) -> None:
+    snapshot = open_snapshot(commit(tmp_path / "repository", FILES))
+    config = load_config(snapshot)
+    layout = detect_layout(snapshot, config)
+    graph = IncludeGraph(snapshot, snapshot.below("csrc", SOURCE_SUFFIXES), ("csrc",))
+    found = left_behind(snapshot, layout, graph, resolve_group(snapshot, layout, config, tuple(units)))
+    assert [diagnostic.path for diagnostic in found] == needed
+    assert all("csrc/ops.cpp moves and needs fill" in diagnostic.message for diagnostic in found)
