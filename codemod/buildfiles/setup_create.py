@@ -153,6 +153,9 @@ def place_extension(run: SetupRun, legacy: Extension, text: str) -> None:
     if isinstance(above, cst.Arg):
         call = file.parent(above)
         if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value == "append":
+            start = file.span(legacy.call).start
+            if not file.data[file.line_start(start) : start].strip():  # the call has its lines to itself
+                text = f"\n{file.indent(start)}{text}\n{file.indent(file.span(call).start)}"
             statement = _dedented(f"{file.text(call.func)}({text})", file, call)
             add_statement(file, call, statement, run.edits, EXTENSION_CREATED)
             return
