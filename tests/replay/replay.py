@@ -117,7 +117,7 @@ def judge(replay: Replay, nvcc: Nvcc | None, *, device_code: bool) -> CaseResult
     return CaseResult(
         name=replay.case.name,
         title=replay.case.title,
-        units=tuple(judge_unit(replay, unit, nvcc, device_code=device_code) for unit in replay.case.units),
+        units=tuple(_told(judge_unit(replay, unit, nvcc, device_code=device_code)) for unit in replay.case.units),
         operators=(sum(not row.is_failure for row in rows), len(rows)),
         other_operators=tuple(f"{row.name}: {row.verdict}" for row in rows if row.is_failure),
         sources=(sum(source.is_same for source in sources), len(sources)),
@@ -127,6 +127,14 @@ def judge(replay: Replay, nvcc: Nvcc | None, *, device_code: bool) -> CaseResult
         manual=sum(diagnostic.severity is Severity.ERROR for diagnostic in plan.diagnostics),
         seconds=seconds,
     )
+
+
+def _told(unit: UnitResult) -> UnitResult:
+    """Say on the way what became of a unit: compiling all of them takes long."""
+    compiles = "" if unit.compiles is None else ", compiles" if unit.compiles.ok else ", does not compile"
+    kernels = "" if unit.kernels is None else f", {unit.kernels.identical} of {unit.kernels.total} kernels identical"
+    print(f"  {unit.unit}: residual {unit.residual.value:.2f}{compiles}{kernels}", file=sys.stderr, flush=True)
+    return unit
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -148,9 +156,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"replaying {name}", file=sys.stderr, flush=True)
         replay = lay_out(cases[name], store, (options.work / name).resolve())
         results.append(judge(replay, nvcc, device_code=not options.no_device_code))
+        if options.json:  # after each case, as the next may take an hour
+            text = json.dumps([asdict(result) for result in results], indent=2)
+            options.json.write_text(text + "\n", encoding="utf-8")
     print(render(results), end="")
-    if options.json:
-        options.json.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n", encoding="utf-8")
     return int(any(_is_failure(result) for result in results))
 
 
