@@ -119,15 +119,21 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
             if unit in side.reused:
                 continue
             rule = _rule(unit, side, toolchain)
-            flags = side.gpu_flags if unit in side.gpu else side.flags if rule == "host" else side.cuda_flags
             lines.append(f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}")
-            lines.append(f"  flags = {_shell(flags)}")
+            lines.append(f"  flags = {_shell(_flags(unit, side, toolchain))}")
             lines.append(f"  prefix = {_shell([f'-fmacro-prefix-map={side.tree}/='])}")
         for library, parts, flags in _libraries(folder, side, linked, objects):
             lines.append(f"build {_escape(library)}: link {' '.join(map(_escape, parts))}")
             lines.append(f"  flags = {_shell(flags)}")
         lines.append("")
     return "\n".join(lines)
+
+
+def command_of(unit: str, side: Side, toolchain: Toolchain, options: BuildOptions) -> tuple[str, ...]:
+    """All of the command that compiles `unit` but the names of files: what it is made with, for who keeps objects."""
+    rule = _rule(unit, side, toolchain)
+    rules = _rules(toolchain, options)
+    return (rules[rules.index(f"rule {rule}") + 1], toolchain.torch.version, *_flags(unit, side, toolchain))
 
 
 def object_path(folder: Path, side: Side, unit: str) -> Path:
@@ -159,6 +165,12 @@ def _rule(unit: str, side: Side, toolchain: Toolchain) -> str:
     if not unit.endswith(CUDA_SUFFIX):
         return "host"
     return "cuda_host" if unit in side.host_only and not _is_linked(unit, side, toolchain) else "cuda"
+
+
+def _flags(unit: str, side: Side, toolchain: Toolchain) -> tuple[str, ...]:
+    if unit in side.gpu:
+        return side.gpu_flags
+    return side.flags if _rule(unit, side, toolchain) == "host" else side.cuda_flags
 
 
 def _is_linked(unit: str, side: Side, toolchain: Toolchain) -> bool:

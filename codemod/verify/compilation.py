@@ -30,8 +30,12 @@ def compile_step(
     tools: Toolchain,
     units: Iterable[tuple[str, str]],
     plan: Plan | None = None,
+    same_text: int = 0,
 ) -> Step:
-    """Every failed unit and library of the sides, and units that were left out; `units` are the group's."""
+    """Every failed unit and library of the sides, and units that were left out; `units` are the group's.
+
+    `same_text` counts the legacy units that see a changed header and need no compiler, for they read the same.
+    """
     rules = edited_lines(plan) if plan is not None else None
     found: list[Diagnostic] = []
     for name, side in built.items():
@@ -54,7 +58,8 @@ def compile_step(
         for name, side in built.items()
     }
     launcher = "" if tools.launcher is None else f", through {tools.launcher.rpartition('/')[2]}"
-    return Step.judged("compile", f"units compiled: {counts}{launcher}", (*found, *notes), figures)
+    read = f"; {same_text} that share a changed header read as before" if same_text else ""
+    return Step.judged("compile", f"units compiled: {counts}{launcher}{read}", (*found, *notes), figures)
 
 
 def _left_out(

@@ -16,6 +16,7 @@ from codemod.verify.golden.cases import CASES_FILE, CaseFile, load_cases, load_g
 from codemod.verify.headers import write_if_changed
 from codemod.verify.launches import launches_step
 from codemod.verify.loaded import loaded_steps
+from codemod.verify.objects import ObjectStore
 from codemod.verify.result import Step, Verification
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE, Setup
 from codemod.verify.sides import HeaderOptions
@@ -63,10 +64,13 @@ def verify_group(
     target = request.target or work.config.target or DEFAULT_TARGET
     setup = Setup(legacy, work, group, target, folder, tools, request.headers, request.defines)
     sides, notes = setup.sides()
-    built = {side.side.name: side for side in build(sides, tools, folder, request.options, progress=progress)}
+    store = ObjectStore(folder / "objects", setup.graphs, tools, request.options)
+    made = build(store.reuse(sides, folder), tools, folder, request.options, progress=progress)
+    store.keep(made)
+    built = {side.side.name: side for side in made}
     cases = find_cases(work, (*request.names, group.name), request.golden)
     steps = (
-        compile_step(built, notes, tools, setup.units, request.plan),
+        compile_step(built, notes, tools, setup.units, request.plan, setup.same_text),
         _symbols(built, target),
         _device_code(setup, built),
         launches_step(setup.documents()),

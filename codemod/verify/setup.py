@@ -15,6 +15,7 @@ from codemod.repository.sources import include_graph
 from codemod.source.document import Document
 from codemod.verify.build import CUDA_SUFFIX, Side, object_path
 from codemod.verify.project import Libraries, include_folders, read_libraries
+from codemod.verify.reading import Reader, Readings
 from codemod.verify.sides import HeaderOptions, Library, legacy_side, stable_side
 from codemod.verify.toolchain import Toolchain
 from codemod.verify.trees import Tree, landed
@@ -61,9 +62,8 @@ class Setup:
             raise Refusal(f"the work tree builds no {self.work.layout.stable_library}; migrate first", exit_code=2)
         old, new = {unit for unit, _ in self.units}, {unit for _, unit in self.units}
         new.add(self.work.layout.stable_bindings)
-        affected = {unit for unit in (after.legacy.units if after.legacy else ()) if self.is_affected(unit)}
         tree = self.legacy.snapshot.root
-        legacy, notes = self._legacy(LEGACY, tree, self._narrowed(before.legacy, old | affected))
+        legacy, notes = self._legacy(LEGACY, tree, self._narrowed(before.legacy, old | self.affected))
         stable = stable_side(
             self.work.snapshot.root,
             self._narrowed(after.stable, new),
@@ -72,13 +72,13 @@ class Setup:
             self.target,
             self.headers,
         )
-        legacy = replace(legacy, host_only=frozenset(affected - old))
+        legacy = replace(legacy, host_only=self.affected - old)
         if after.legacy is None:
             return (legacy, stable), notes
-        left, _ = self._legacy(REMAINDER, self.work.snapshot.root, self._narrowed(after.legacy, affected))
-        same = [unit for unit in left.units if unit in legacy.units and unit not in affected]
+        left, _ = self._legacy(REMAINDER, self.work.snapshot.root, self._narrowed(after.legacy, set(self.affected)))
+        same = [unit for unit in left.units if unit in legacy.units and unit not in self.affected]
         reused = {unit: object_path(self.folder, legacy, unit) for unit in same}
-        left = replace(left, reused=reused, host_only=frozenset(affected))
+        left = replace(left, reused=reused, host_only=self.affected)
         return (legacy, left, stable), notes
 
     @cached_property
@@ -92,22 +92,54 @@ class Setup:
         return before, read_libraries(self.work, (), **options, legacy=name)
 
     def is_affected(self, unit: str) -> bool:
-        """Whether the unit, or a header it sees, is not what it was before the migration."""
+        """Whether a legacy unit may say something else to its compiler than before the migration."""
         if not self.legacy.snapshot.exists(unit) or not self.work.snapshot.exists(unit):
             return True
-        before, after = self._graphs
+        return self.sees_changes(unit) and not self._readings.same(unit)
+
+    def sees_changes(self, unit: str) -> bool:
+        """Whether the unit, or a header it sees, is not what it was."""
+        before, after = self._readings.before.graph, self._readings.after.graph
         seen, sees = before.closure([unit]), after.closure([unit])
         if set(seen) != set(sees):
             return True
         return any(self.legacy.snapshot.read(path) != self.work.snapshot.read(path) for path in (unit, *seen))
 
     @cached_property
-    def _graphs(self) -> tuple[IncludeGraph, IncludeGraph]:
+    def graphs(self) -> dict[str, IncludeGraph]:
+        """The include graph of each side's tree."""
         before, after = self.legacy, self.work
-        return (
-            include_graph(before.snapshot, before.layout, before.config),
-            include_graph(after.snapshot, after.layout, after.config),
+        old = include_graph(before.snapshot, before.layout, before.config)
+        new = include_graph(after.snapshot, after.layout, after.config)
+        return {LEGACY: old, REMAINDER: new, STABLE: new}
+
+    @cached_property
+    def same_text(self) -> int:
+        """How many legacy units see a file that changed and still read the same."""
+        after = self.libraries[1].legacy
+        kept = [unit for unit in (after.units if after else ()) if self.legacy.snapshot.exists(unit)]
+        return sum(self.sees_changes(unit) and unit not in self.affected for unit in kept)
+
+    @cached_property
+    def affected(self) -> frozenset[str]:
+        """The units that remain legacy and have to be compiled again."""
+        after = self.libraries[1].legacy
+        return frozenset(unit for unit in (after.units if after else ()) if self.is_affected(unit))
+
+    @cached_property
+    def _readings(self) -> Readings:
+        include = self.tools.torch.include
+        return Readings(
+            self._reader(self.legacy, "before"),
+            self._reader(self.work, "after"),
+            (include, include / "torch/csrc/api/include"),
         )
+
+    def _reader(self, tree: Tree, name: str) -> Reader:
+        library = self.libraries[0].legacy
+        defines = library.defines if library is not None else ()
+        graph = self.graphs[LEGACY if tree is self.legacy else STABLE]
+        return Reader(graph, self.tools.cxx, self.folder / "readings" / name, include_folders(tree), defines)
 
     def _legacy(self, name: str, tree: Path, library: Library) -> tuple[Side, tuple[Diagnostic, ...]]:
         return legacy_side(name, tree, library, self.tools, self.folder, self.headers)
