@@ -31,7 +31,7 @@ SECONDS=0
 say "A copy of the sample extension: operators in the legacy C++ API"
 cp -R "$repository/csrc" "$demo/samplex"
 mkdir -p "$demo/samplex/golden/$group"
-cp "$repository/golden/$group"/*.toml "$demo/samplex/golden/$group/"
+cp "$repository/golden/$group"/* "$demo/samplex/golden/$group/"
 cd "$demo/samplex"
 git init -q . && git add -A && git commit -q -m "The legacy extension"
 

@@ -105,28 +105,31 @@ def build(
 
 
 def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, options: BuildOptions) -> str:
-    """The text of build.ninja."""
-    lines = [*_rules(toolchain, options), ""]
+    """The text of build.ninja. CUDA units come first: they take longest, and nothing should wait for one at the end."""
+    cuda: list[str] = []
+    host: list[str] = []
     for side in sides:
         linked: list[str] = []
         objects: list[str] = []
         for unit in _wanted(side, toolchain):
-            target = object_path(folder, side, unit)
-            place = str(side.reused.get(unit, target))
-            objects.append(place)
+            place = side.reused.get(unit, object_path(folder, side, unit))
+            objects.append(str(place))
             if _is_linked(unit, side, toolchain):
-                linked.append(place)
-            if unit in side.reused:
-                continue
-            rule = _rule(unit, side, toolchain)
-            lines.append(f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}")
-            lines.append(f"  flags = {_shell(_flags(unit, side, toolchain))}")
-            lines.append(f"  prefix = {_shell([f'-fmacro-prefix-map={side.tree}/='])}")
+                linked.append(str(place))
+            if unit not in side.reused:
+                (cuda if unit.endswith(CUDA_SUFFIX) else host).extend(_edge(unit, side, toolchain, place))
         for library, parts, flags in _libraries(folder, side, linked, objects):
-            lines.append(f"build {_escape(library)}: link {' '.join(map(_escape, parts))}")
-            lines.append(f"  flags = {_shell(flags)}")
-        lines.append("")
-    return "\n".join(lines)
+            host.append(f"build {_escape(library)}: link {' '.join(map(_escape, parts))}")
+            host.append(f"  flags = {_shell(flags)}")
+    return "\n".join([*_rules(toolchain, options), "", *cuda, *host, ""])
+
+
+def _edge(unit: str, side: Side, toolchain: Toolchain, target: Path) -> tuple[str, ...]:
+    return (
+        f"build {_escape(target)}: {_rule(unit, side, toolchain)} {_escape(side.tree / unit)}",
+        f"  flags = {_shell(_flags(unit, side, toolchain))}",
+        f"  prefix = {_shell([f'-fmacro-prefix-map={side.tree}/='])}",
+    )
 
 
 def command_of(unit: str, side: Side, toolchain: Toolchain, options: BuildOptions) -> tuple[str, ...]:
