@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -69,6 +69,11 @@ DEFECTS = {
 }
 
 
+def processor_seconds() -> float:
+    """Of this process and those it waited for: other work on the machine does not count."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 @pytest.fixture(scope="session")
 def defective(pair: PairRepository, verified: Verification) -> Iterator[Verification]:
     """The pair with all defects that compile planted at once: none may hide another."""
@@ -112,9 +117,9 @@ def test_every_kernel_is_compared(verified: Verification) -> None:
 def test_a_second_run_builds_nothing(pair: PairRepository, verified: Verification) -> None:
     objects = {path: path.stat().st_mtime_ns for path in pair.root.glob("build/**/*.o")}
     assert objects
-    begun = time.monotonic()
+    begun = processor_seconds()
     assert pair.verify().passed
-    assert time.monotonic() - begun < 60
+    assert processor_seconds() - begun < 40  # of which most goes into importing torch, twice
     assert {path: path.stat().st_mtime_ns for path in pair.root.glob("build/**/*.o")} == objects
 
 

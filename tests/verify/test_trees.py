@@ -165,7 +165,7 @@ def test_units_that_see_nothing_new_are_taken_from_the_legacy_side(repository: R
     stable = (PAIR / "stable/CMakeLists.txt").read_text()
     left = f"Python_add_library(_C MODULE USE_SABI 3.10 WITH_SOABI {sources})\n"
     repository.write("CMakeLists.txt", stable + left)
-    repository.write("csrc/common.h", "#pragma once\n#include <vector>\n")
+    repository.write("csrc/common.h", "#pragma once\nint fresh();\n")
     legacy, group = legacy_tree(repository.tree(), NAMES, None, repository.build)
     tools = Toolchain("/bin/c++", "/bin/ninja", find_torch(), Path("/py"))
     setup = Setup(legacy, repository.tree(), group, "2.11", repository.build, tools, HeaderOptions())
