@@ -2,10 +2,11 @@
 
 import torch
 from setuptools import find_packages, setup
-from torch.utils.cpp_extension import CUDA_HOME, BuildExtension, CppExtension, CUDAExtension
+from torch.utils.cpp_extension import CUDA_HOME, ROCM_HOME, BuildExtension, CppExtension, CUDAExtension
 
 # GPU kernels need both a CUDA build of torch to link against and nvcc to compile them.
 WITH_CUDA = torch.version.cuda is not None and CUDA_HOME is not None
+WITH_ROCM = torch.version.hip is not None and ROCM_HOME is not None
 
 # The lowest CPython that the library can be imported by (abi3).
 PY_LIMITED_API_TAG = "cp310"
@@ -18,6 +19,7 @@ sources = [
     "csrc/cpu/awq.cpp",
     "csrc/cpu/cache.cpp",
     "csrc/cpu/cuda_utils.cpp",
+    "csrc/cpu/custom_all_reduce.cpp",
     "csrc/cpu/dsv3_fused_a_gemm.cpp",
     "csrc/cpu/gguf.cpp",
     "csrc/cpu/gptq.cpp",
@@ -36,6 +38,7 @@ cuda_sources = [
     "csrc/cache_kernels.cu",
     "csrc/cache_kernels_fused.cu",
     "csrc/cuda_utils_kernels.cu",
+    "csrc/custom_all_reduce_kernels.cu",
     "csrc/dsv3_fused_a_gemm_kernels.cu",
     "csrc/layernorm_kernels.cu",
     "csrc/mamba/selective_scan_fwd.cu",
@@ -50,12 +53,18 @@ cuda_sources = [
     "csrc/topk_kernels.cu",
 ]
 
+# What is for AMD GPUs alone; torch makes HIP of it.
+rocm_sources = ["csrc/custom_quickreduce_kernels.cu"]
+
 extra_compile_args = {"cxx": ["-O3"], "nvcc": ["-O3"]}
 
 if WITH_CUDA:
     sources += cuda_sources
     extra_compile_args["cxx"].append("-DSAMPLEX_WITH_CUDA")
     extra_compile_args["nvcc"].append("-DSAMPLEX_WITH_CUDA")
+    extension_class = CUDAExtension
+elif WITH_ROCM:
+    sources += rocm_sources
     extension_class = CUDAExtension
 else:
     extension_class = CppExtension

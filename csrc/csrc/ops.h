@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 // Activations. The gated ones read [..., 2 * d] and write [..., d].
@@ -316,3 +317,55 @@ void paged_attention_v2_cpu(
     const int64_t blocksparse_local_blocks,
     const int64_t blocksparse_vert_stride, const int64_t blocksparse_block_size,
     const int64_t blocksparse_head_sliding_step);
+
+// Custom all-reduce. Addresses and objects pass through Python as integers.
+using fptr_t = int64_t;
+static_assert(sizeof(void*) == sizeof(fptr_t));
+
+fptr_t init_custom_ar(const std::vector<fptr_t>& ipc_tensors,
+                      torch::Tensor& rank_data, int64_t rank,
+                      bool fully_connected);
+
+void all_reduce(fptr_t fa, torch::Tensor& inp, torch::Tensor& out,
+                fptr_t reg_buffer, int64_t reg_buffer_sz_bytes);
+
+fptr_t init_custom_ar_cpu(const std::vector<fptr_t>& ipc_tensors,
+                          torch::Tensor& rank_data, int64_t rank,
+                          bool fully_connected);
+
+void all_reduce_cpu(fptr_t fa, torch::Tensor& inp, torch::Tensor& out,
+                    fptr_t reg_buffer, int64_t reg_buffer_sz_bytes);
+
+void dispose(fptr_t fa);
+
+int64_t meta_size();
+
+void register_buffer(fptr_t fa, const std::vector<fptr_t>& ipc_tensors);
+
+std::tuple<std::vector<int64_t>, std::vector<int64_t>>
+get_graph_buffer_ipc_meta(fptr_t fa);
+
+void register_graph_buffers(fptr_t fa,
+                            const std::vector<std::vector<int64_t>>& handles,
+                            const std::vector<std::vector<int64_t>>& offsets);
+
+std::tuple<fptr_t, torch::Tensor> allocate_shared_buffer_and_handle(
+    int64_t size);
+
+fptr_t open_mem_handle(torch::Tensor& mem_handle);
+
+void free_shared_buffer(fptr_t buffer);
+
+#ifdef USE_ROCM
+fptr_t init_custom_qr(int64_t rank, int64_t world_size);
+
+torch::Tensor qr_get_handle(fptr_t fa);
+
+void qr_open_handles(fptr_t fa, const std::vector<torch::Tensor>& handles);
+
+void qr_all_reduce(fptr_t fa, torch::Tensor& inp, torch::Tensor& out);
+
+void qr_destroy(fptr_t fa);
+
+int64_t qr_max_size();
+#endif

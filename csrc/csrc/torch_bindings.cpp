@@ -465,4 +465,52 @@ TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _cuda_utils),
                   &get_max_shared_memory_per_block_device_attribute);
 }
 
+// All-reduce within one host, in a namespace of its own.
+TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _custom_ar),
+                     custom_ar) {
+  // Joins the ranks whose flags stand at these addresses.
+  custom_ar.def(
+      "init_custom_ar(int[] ipc_tensors, Tensor rank_data, int rank, "
+      "bool fully_connected) -> int");
+  custom_ar.impl("init_custom_ar", torch::kCPU, &init_custom_ar_cpu);
+
+  // Adds up the inputs of all ranks.
+  custom_ar.def(
+      "all_reduce(int fa, Tensor inp, Tensor! out, int reg_buffer, "
+      "int reg_buffer_sz_bytes) -> ()");
+  custom_ar.impl("all_reduce", torch::kCPU, &all_reduce_cpu);
+
+  // These have no tensor that would choose a device.
+  custom_ar.def("dispose", &dispose);
+  custom_ar.def("meta_size", &meta_size);
+  custom_ar.def("register_buffer", &register_buffer);
+  custom_ar.def("get_graph_buffer_ipc_meta", &get_graph_buffer_ipc_meta);
+  custom_ar.def("register_graph_buffers", &register_graph_buffers);
+
+#ifdef SAMPLEX_WITH_CUDA
+  custom_ar.impl("init_custom_ar", torch::kCUDA, &init_custom_ar);
+  custom_ar.impl("all_reduce", torch::kCUDA, &all_reduce);
+
+  // Memory of the GPU that other processes can open by its handle, which is a
+  // tensor on the CPU.
+  custom_ar.def("allocate_shared_buffer_and_handle",
+                &allocate_shared_buffer_and_handle);
+  custom_ar.def("open_mem_handle(Tensor mem_handle) -> int");
+  custom_ar.impl("open_mem_handle", torch::kCPU, &open_mem_handle);
+  custom_ar.def("free_shared_buffer", &free_shared_buffer);
+#endif
+
+#ifdef USE_ROCM
+  // Quick reduce sends 8 bits for each element.
+  custom_ar.def("init_custom_qr", &init_custom_qr);
+  custom_ar.def("qr_get_handle", &qr_get_handle);
+  custom_ar.def("qr_open_handles(int _fa, Tensor[] handles) -> ()");
+  custom_ar.impl("qr_open_handles", torch::kCPU, &qr_open_handles);
+  custom_ar.def("qr_all_reduce(int fa, Tensor inp, Tensor! out) -> ()");
+  custom_ar.impl("qr_all_reduce", torch::kCUDA, &qr_all_reduce);
+  custom_ar.def("qr_destroy", &qr_destroy);
+  custom_ar.def("qr_max_size", &qr_max_size);
+#endif
+}
+
 REGISTER_EXTENSION(TORCH_EXTENSION_NAME)

@@ -433,3 +433,42 @@ def get_device_attribute(attribute: int, device_id: int = -1) -> int:
 
 def get_max_shared_memory_per_block_device_attribute(device_id: int = -1) -> int:
     return torch.ops._C_cuda_utils.get_max_shared_memory_per_block_device_attribute(device_id)
+# custom all-reduce
+def init_custom_ar(peers: list[int], rank_data: torch.Tensor, rank: int, fully_connected: bool) -> int:
+    return torch.ops._C_custom_ar.init_custom_ar(peers, rank_data, rank, fully_connected)
+
+
+def all_reduce(group: int, x: torch.Tensor, out: torch.Tensor, buffer: int, buffer_size: int) -> None:
+    torch.ops._C_custom_ar.all_reduce(group, x, out, buffer, buffer_size)
+
+
+def dispose(group: int) -> None:
+    torch.ops._C_custom_ar.dispose(group)
+
+
+def meta_size() -> int:
+    return torch.ops._C_custom_ar.meta_size()
+
+
+def register_buffer(group: int, addresses: list[int]) -> None:
+    torch.ops._C_custom_ar.register_buffer(group, addresses)
+
+
+def get_graph_buffer_ipc_meta(group: int) -> tuple[list[int], list[int]]:
+    return torch.ops._C_custom_ar.get_graph_buffer_ipc_meta(group)
+
+
+def register_graph_buffers(group: int, handles: list[list[int]], offsets: list[list[int]]) -> None:
+    torch.ops._C_custom_ar.register_graph_buffers(group, handles, offsets)
+
+
+def allocate_shared_buffer_and_handle(size: int) -> tuple[int, torch.Tensor]:
+    return torch.ops._C_custom_ar.allocate_shared_buffer_and_handle(size)
+
+
+def open_mem_handle(handle: torch.Tensor) -> int:
+    return torch.ops._C_custom_ar.open_mem_handle(handle)
+
+
+def free_shared_buffer(address: int) -> None:
+    torch.ops._C_custom_ar.free_shared_buffer(address)
