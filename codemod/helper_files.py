@@ -11,11 +11,13 @@ from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.rules.dispatch_macros import render_definitions
 from codemod.rules.includes import HELPERS, spell_relative, with_implied
-from codemod.surface.snippet import all_snippets
+from codemod.surface.snippet import Snippet, all_snippets
 from codemod.templates import render
 
 RULE = HELPERS
 _OPS = re.compile(rb"^// aten::([\w.]+)", re.MULTILINE)
+_INCLUDED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"]([^>\"\n]+)[>\"]", re.MULTILINE)
+_DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?P<word>\w+)(?:[ \t]*[<\"](?P<name>[^>\"\n]+)[>\"])?[^\n]*\n?", re.MULTILINE)
 
 
 def aten_header(layout: Layout) -> str:
@@ -71,14 +73,31 @@ def _helpers(snapshot: Snapshot, layout: Layout, missing: Sequence[str]) -> tupl
     if not missing:
         return None
     snippets = [all_snippets()[role] for role in missing]
-    includes = sorted({name for snippet in snippets for name in snippet.includes})
+    host = [snippet for snippet in snippets if not snippet.needs_cuda]
+    includes = sorted({name for snippet in host for name in snippet.includes})
+    cuda = [snippet for snippet in snippets if snippet.needs_cuda]
     path = layout.stable_helpers
     if not snapshot.exists(path):
-        ordered = sorted(includes, key=lambda n: (not n.startswith("torch/"), n))
-        text = render("stable_helpers.h.j2", includes=ordered, snippets=[snippet.code.rstrip() for snippet in snippets])
+        blocks = [snippet.code.rstrip() for snippet in host] + _guarded(cuda, set(includes))
+        text = render("stable_helpers.h.j2", includes=_torch_first(includes), snippets=blocks)
         return NewFile(path, text.encode(), "stable_helpers.h.j2")
-    code = "\n".join(snippet.code.rstrip() + "\n" for snippet in snippets)
-    return extended(snapshot, path, includes, code)
+    present = {name.decode() for name in _INCLUDED.findall(snapshot.read(path))}
+    blocks = [snippet.code.rstrip() for snippet in host] + _guarded(cuda, present | set(includes))
+    return extended(snapshot, path, includes, "\n".join(f"{block}\n" for block in blocks))
+
+
+def _guarded(snippets: Sequence[Snippet], present: set[str]) -> list[str]:
+    """Helpers that need CUDA's headers, as one block that units of CPU builds do not see."""
+    if not snippets:
+        return []
+    includes = _torch_first({name for snippet in snippets for name in snippet.includes} - present)
+    head = "".join(f"#include <{name}>\n" for name in includes)
+    code = "\n\n".join(snippet.code.rstrip() for snippet in snippets)
+    return [f"#ifdef USE_CUDA\n{head}\n{code}\n#endif  // USE_CUDA" if head else f"#ifdef USE_CUDA\n{code}\n#endif"]
+
+
+def _torch_first(includes: Iterable[str]) -> list[str]:
+    return sorted(includes, key=lambda name: (not name.startswith("torch/"), name))
 
 
 def _dispatch(
@@ -115,22 +134,33 @@ def _aten(snapshot: Snapshot, layout: Layout, ops: Sequence[str]) -> tuple[FileE
 def extended(snapshot: Snapshot, path: str, includes: Sequence[str], code: str) -> tuple[FileEdit, ...]:
     """Edits that add includes and code to an existing header: before the end of its include guard, if it has one."""
     data = snapshot.read(path)
-    lines = list(re.finditer(rb"^[ \t]*#[ \t]*include[ \t]*[<\"]([^>\"\n]+)[>\"][^\n]*\n", data, re.MULTILINE))
-    present = {line.group(1).decode() for line in lines}
+    guard = re.search(rb"\n#endif[^\n]*\s*\Z", data) if b"#pragma once" not in data else None
+    lines = _unconditional_includes(data, depth=1 if guard else 0)
+    present = {line["name"].decode() for line in lines}
     covered = with_implied(present)
     new = [name for name in includes if name not in covered]
-    edits: list[FileEdit] = []
-    if new and lines:
-        place = lines[-1].end()
-        text = "".join(f"#include <{name}>\n" for name in new)
-        edits.append(FileEdit(path, Edit(Span(place, place), text.encode(), RULE)))
-    guard = re.search(rb"\n#endif[^\n]*\s*\Z", data) if b"#pragma once" not in data else None
-    place = guard.start() + 1 if guard else len(data)
-    start = b"" if data[:place].endswith(b"\n") else b"\n"
-    edits.append(
-        FileEdit(path, Edit(Span(place, place), start + b"\n" + code.encode() + (b"\n" if guard else b""), RULE))
+    end = guard.start() + 1 if guard else len(data)
+    start = b"" if data[:end].endswith(b"\n") else b"\n"
+    body = start + b"\n" + code.encode() + (b"\n" if guard else b"")
+    place = lines[-1].end() if new and lines else end
+    head = "".join(f"#include <{name}>\n" for name in new).encode() if lines else b""
+    if place == end:
+        return (FileEdit(path, Edit(Span(end, end), head + body, RULE)),)
+    return (
+        FileEdit(path, Edit(Span(place, place), head, RULE)),
+        FileEdit(path, Edit(Span(end, end), body, RULE)),
     )
-    return tuple(edits)
+
+
+def _unconditional_includes(data: bytes, depth: int) -> list[re.Match[bytes]]:
+    """The includes of a header that no condition hides, where `depth` is that of its include guard."""
+    found: list[re.Match[bytes]] = []
+    level = 0
+    for line in _DIRECTIVE.finditer(data):
+        level += {b"if": 1, b"ifdef": 1, b"ifndef": 1, b"endif": -1}.get(line["word"], 0)
+        if line["word"] == b"include" and line["name"] is not None and level <= depth:
+            found.append(line)
+    return found
 
 
 __all__ = ["aten_header", "extended", "headers_of", "plan_helpers", "spell_relative"]
