@@ -20,6 +20,7 @@ sources = [
     "csrc/cpu/cache.cpp",
     "csrc/cpu/cuda_utils.cpp",
     "csrc/cpu/custom_all_reduce.cpp",
+    "csrc/cpu/deepseek_v4.cpp",
     "csrc/cpu/dsv3_fused_a_gemm.cpp",
     "csrc/cpu/gguf.cpp",
     "csrc/cpu/gptq.cpp",
@@ -28,6 +29,8 @@ sources = [
     "csrc/cpu/mamba.cpp",
     "csrc/cpu/merge_attn_states.cpp",
     "csrc/cpu/sampler.cpp",
+    "csrc/cpu/minimax.cpp",
+    "csrc/cpu/mxfp8_moe.cpp",
     "csrc/cpu/w8a8.cpp",
 ]
 
@@ -39,9 +42,13 @@ cuda_sources = [
     "csrc/cache_kernels_fused.cu",
     "csrc/cuda_utils_kernels.cu",
     "csrc/custom_all_reduce_kernels.cu",
+    "csrc/deepseek_v4_kernels.cu",
     "csrc/dsv3_fused_a_gemm_kernels.cu",
     "csrc/layernorm_kernels.cu",
     "csrc/mamba/selective_scan_fwd.cu",
+    "csrc/minimax_kernels.cu",
+    "csrc/moe/mxfp8_moe/cutlass_mxfp8_grouped_mm_kernels.cu",
+    "csrc/moe/mxfp8_moe/mxfp8_experts_quant_kernels.cu",
     "csrc/quantization/allspark/allspark_kernels.cu",
     "csrc/quantization/awq/awq_kernels.cu",
     "csrc/quantization/gguf/gguf_kernels.cu",
@@ -56,10 +63,15 @@ cuda_sources = [
 # What is for AMD GPUs alone; torch makes HIP of it.
 rocm_sources = ["csrc/custom_quickreduce_kernels.cu"]
 
+include_dirs = []
 extra_compile_args = {"cxx": ["-O3"], "nvcc": ["-O3"]}
 
 if WITH_CUDA:
+    # CUTLASS is headers alone; the wheel nvidia-cutlass has them.
+    import cutlass_library
+
     sources += cuda_sources
+    include_dirs += [f"{cutlass_library.__path__[0]}/source/include"]
     extra_compile_args["cxx"].append("-DSAMPLEX_WITH_CUDA")
     extra_compile_args["nvcc"].append("-DSAMPLEX_WITH_CUDA")
     extension_class = CUDAExtension
@@ -73,6 +85,7 @@ ext_modules = [
     extension_class(
         name="samplex._C",
         sources=sources,
+        include_dirs=include_dirs,
         extra_compile_args=extra_compile_args,
         py_limited_api=True,
     )

@@ -8,11 +8,12 @@
 #     LANGUAGE CUDA                # CXX or CUDA
 #     SOURCES a.cpp b.cu
 #     COMPILE_DEFINITIONS X Y=1    # optional
+#     INCLUDE_DIRECTORIES a b      # optional
 #     ARCHITECTURES 90a            # optional, CUDA only
 #     USE_SABI 3.10)               # lowest CPython that can import it
 function(define_extension_target NAME)
   cmake_parse_arguments(PARSE_ARGV 1 EXT "" "DESTINATION;LANGUAGE;USE_SABI"
-                        "SOURCES;COMPILE_DEFINITIONS;ARCHITECTURES")
+                        "SOURCES;COMPILE_DEFINITIONS;INCLUDE_DIRECTORIES;ARCHITECTURES")
 
   Python_add_library(${NAME} MODULE USE_SABI ${EXT_USE_SABI} WITH_SOABI
                      ${EXT_SOURCES})
@@ -22,6 +23,8 @@ function(define_extension_target NAME)
     CXX_VISIBILITY_PRESET hidden)
   target_compile_definitions(${NAME} PRIVATE
     TORCH_EXTENSION_NAME=${NAME} ${EXT_COMPILE_DEFINITIONS})
+  target_include_directories(${NAME} SYSTEM PRIVATE
+                             ${EXT_INCLUDE_DIRECTORIES})
   target_link_libraries(${NAME} PRIVATE ${TORCH_LIBRARIES})
 
   if(EXT_LANGUAGE STREQUAL "CUDA")

@@ -318,6 +318,59 @@ void paged_attention_v2_cpu(
     const int64_t blocksparse_vert_stride, const int64_t blocksparse_block_size,
     const int64_t blocksparse_head_sliding_step);
 
+// MXFP8 experts; the CUDA kernels are registered in their sources.
+void mxfp8_experts_quant_cpu(const torch::Tensor& input,
+                             const torch::Tensor& problem_sizes,
+                             const torch::Tensor& expert_offsets,
+                             const torch::Tensor& blockscale_offsets,
+                             torch::Tensor& quant_output,
+                             torch::Tensor& scale_factor);
+
+void cutlass_mxfp8_grouped_mm_cpu(const torch::Tensor& a,
+                                  const torch::Tensor& b,
+                                  const torch::Tensor& sfa,
+                                  const torch::Tensor& sfb, torch::Tensor& out,
+                                  const torch::Tensor& problem_sizes,
+                                  const torch::Tensor& expert_offsets,
+                                  const torch::Tensor& blockscale_offsets);
+
+// MiniMax
+torch::Tensor minimax_allreduce_rms(torch::Tensor const& input,
+                                    torch::Tensor const& norm_weight,
+                                    torch::Tensor workspace, int64_t const rank,
+                                    int64_t const nranks, double const eps);
+
+std::tuple<torch::Tensor, torch::Tensor> minimax_allreduce_rms_qk(
+    torch::Tensor qkv, torch::Tensor const& norm_weight_q,
+    torch::Tensor const& norm_weight_k, torch::Tensor workspace,
+    int64_t const q_size, int64_t const kv_size, int64_t const rank,
+    int64_t const nranks, double const eps);
+
+torch::Tensor minimax_allreduce_rms_cpu(torch::Tensor const& input,
+                                        torch::Tensor const& norm_weight,
+                                        torch::Tensor workspace,
+                                        int64_t const rank,
+                                        int64_t const nranks, double const eps);
+
+std::tuple<torch::Tensor, torch::Tensor> minimax_allreduce_rms_qk_cpu(
+    torch::Tensor qkv, torch::Tensor const& norm_weight_q,
+    torch::Tensor const& norm_weight_k, torch::Tensor workspace,
+    int64_t const q_size, int64_t const kv_size, int64_t const rank,
+    int64_t const nranks, double const eps);
+
+// DeepSeek V4
+torch::Tensor fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert(
+    torch::Tensor const& q_in, torch::Tensor const& kv, torch::Tensor& k_cache,
+    torch::Tensor const& slot_mapping, torch::Tensor const& position_ids,
+    torch::Tensor const& cos_sin_cache, int64_t q_head_padded, double eps,
+    int64_t cache_block_size);
+
+torch::Tensor fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert_cpu(
+    torch::Tensor const& q_in, torch::Tensor const& kv, torch::Tensor& k_cache,
+    torch::Tensor const& slot_mapping, torch::Tensor const& position_ids,
+    torch::Tensor const& cos_sin_cache, int64_t q_head_padded, double eps,
+    int64_t cache_block_size);
+
 // Custom all-reduce. Addresses and objects pass through Python as integers.
 using fptr_t = int64_t;
 static_assert(sizeof(void*) == sizeof(fptr_t));

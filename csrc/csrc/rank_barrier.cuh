@@ -30,10 +30,10 @@ __device__ __forceinline__ uint32_t load_acquire(const uint32_t* flag) {
 #endif
 }
 
-// Returns once this block has arrived on every rank; what was stored before is
-// seen after. Every thread of at least peers.count must call, and the grids of
-// all ranks must be equal.
-__device__ __forceinline__ void rank_barrier(const Peers& peers) {
+// Returns the number of the barrier once this block has arrived at it on every
+// rank; what was stored before is seen after. Every thread of at least
+// peers.count must call, and the grids of all ranks must be equal.
+__device__ __forceinline__ uint32_t rank_barrier(const Peers& peers) {
   __syncthreads();
   Signals* own = peers.of[peers.rank];
   const uint32_t number = own->passed[blockIdx.x] + 1;
@@ -46,6 +46,7 @@ __device__ __forceinline__ void rank_barrier(const Peers& peers) {
   }
   __syncthreads();
   if (threadIdx.x == 0) own->passed[blockIdx.x] = number;
+  return number;
 }
 
 }  // namespace samplex

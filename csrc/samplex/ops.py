@@ -433,6 +433,71 @@ def get_device_attribute(attribute: int, device_id: int = -1) -> int:
 
 def get_max_shared_memory_per_block_device_attribute(device_id: int = -1) -> int:
     return torch.ops._C_cuda_utils.get_max_shared_memory_per_block_device_attribute(device_id)
+# mxfp8 experts
+def mxfp8_experts_quant(
+    x: torch.Tensor,
+    problem_sizes: torch.Tensor,
+    expert_offsets: torch.Tensor,
+    scale_offsets: torch.Tensor,
+    out: torch.Tensor,
+    scales: torch.Tensor,
+) -> None:
+    torch.ops._C.mxfp8_experts_quant(x, problem_sizes, expert_offsets, scale_offsets, out, scales)
+
+
+def cutlass_mxfp8_grouped_mm(
+    a: torch.Tensor,
+    b: torch.Tensor,
+    a_scales: torch.Tensor,
+    b_scales: torch.Tensor,
+    out: torch.Tensor,
+    problem_sizes: torch.Tensor,
+    expert_offsets: torch.Tensor,
+    scale_offsets: torch.Tensor,
+) -> None:
+    torch.ops._C.cutlass_mxfp8_grouped_mm(a, b, a_scales, b_scales, out, problem_sizes, expert_offsets, scale_offsets)
+
+
+# minimax
+def minimax_allreduce_rms(
+    x: torch.Tensor, weight: torch.Tensor, workspace: torch.Tensor, rank: int, ranks: int, epsilon: float
+) -> torch.Tensor:
+    return torch.ops._C.minimax_allreduce_rms(x, weight, workspace, rank, ranks, epsilon)
+
+
+def minimax_allreduce_rms_qk(
+    qkv: torch.Tensor,
+    q_weight: torch.Tensor,
+    k_weight: torch.Tensor,
+    workspace: torch.Tensor,
+    q_size: int,
+    kv_size: int,
+    rank: int,
+    ranks: int,
+    epsilon: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.ops._C.minimax_allreduce_rms_qk(
+        qkv, q_weight, k_weight, workspace, q_size, kv_size, rank, ranks, epsilon
+    )
+
+
+# deepseek v4
+def fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert(
+    q: torch.Tensor,
+    kv: torch.Tensor,
+    cache: torch.Tensor,
+    slots: torch.Tensor,
+    positions: torch.Tensor,
+    cos_sin_cache: torch.Tensor,
+    padded_heads: int,
+    epsilon: float,
+    block_size: int,
+) -> torch.Tensor:
+    return torch.ops._C.fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert(
+        q, kv, cache, slots, positions, cos_sin_cache, padded_heads, epsilon, block_size
+    )
+
+
 # custom all-reduce
 def init_custom_ar(peers: list[int], rank_data: torch.Tensor, rank: int, fully_connected: bool) -> int:
     return torch.ops._C_custom_ar.init_custom_ar(peers, rank_data, rank, fully_connected)

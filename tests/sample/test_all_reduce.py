@@ -1,4 +1,4 @@
-"""The all-reduce of the sample on the CPU: every rank is a thread, and reads the others' memory."""
+"""What the sample reduces over ranks, on the CPU: every rank is a thread, and reads the others' memory."""
 
 from __future__ import annotations
 
@@ -119,6 +119,34 @@ def test_what_cannot_be_reduced_is_refused(change: dict[str, Any], message: str)
 def test_every_rank_registers_a_buffer() -> None:
     with group(2) as handles, pytest.raises(RuntimeError, match="expected 2 buffers, one for each rank, got 1"):
         ops().register_buffer(handles[0], [0])
+
+
+SUMS = 2 * 36 * 2 * 4  # bytes behind the flags: two turns, blocks, query and key
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_rows_are_normalised_over_all_ranks(ranks: int, dtype: Any) -> None:
+    tokens, q_size, kv_size, epsilon = 21, 12, 5, 1e-5
+    rng = torch.Generator().manual_seed(ranks)
+    parts = [torch.randn(tokens, q_size + 2 * kv_size, generator=rng).to(dtype) for _ in range(ranks)]
+    weights = [(torch.randn(q_size, generator=rng).to(dtype), torch.ones(kv_size, dtype=dtype)) for _ in range(ranks)]
+    shared = [torch.cat([memory, torch.zeros(SUMS, dtype=torch.uint8)]) for memory in flags(ranks)]
+    workspace = torch.tensor([memory.data_ptr() for memory in shared])
+    results: list[Any] = [None] * ranks
+
+    def normalise(rank: int) -> None:
+        for _ in range(2):  # the flags go on counting
+            sizes = (q_size, kv_size, rank, ranks, epsilon)
+            results[rank] = torch.ops._C.minimax_allreduce_rms_qk(parts[rank], *weights[rank], workspace, *sizes)
+
+    on_every_rank(ranks, normalise)
+
+    for index, (start, size) in enumerate([(0, q_size), (q_size, kv_size)]):
+        rows = torch.cat([part[:, start : start + size] for part in parts], 1).double()
+        weight = torch.cat([both[index] for both in weights]).double()
+        wanted = torch.nn.functional.rms_norm(rows, rows.shape[-1:], weight, epsilon).to(dtype)
+        torch.testing.assert_close(torch.cat([result[index] for result in results], 1), wanted)
 
 
 def test_the_cpu_has_no_graphs() -> None:

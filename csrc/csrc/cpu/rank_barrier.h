@@ -8,8 +8,9 @@
 
 namespace samplex {
 
-// Returns once every rank has arrived; what was stored before is seen after.
-inline void rank_barrier(const Peers& peers) {
+// Returns the number of the barrier once every rank has arrived at it; what was
+// stored before is seen after.
+inline uint32_t rank_barrier(const Peers& peers) {
   Signals* own = peers.of[peers.rank];
   const uint32_t number = ++own->passed[0];
   for (int rank = 0; rank < peers.count; ++rank) {
@@ -22,6 +23,7 @@ inline void rank_barrier(const Peers& peers) {
       std::this_thread::yield();
     }
   }
+  return number;
 }
 
 }  // namespace samplex
