@@ -197,7 +197,8 @@ def _named(units: Units, sets: list[tuple[str, ...]]) -> list[Cluster]:
 
 def _name(units: Units, paths: tuple[str, ...]) -> str:
     keys = sorted({group_key(path) for path in paths})
-    folders = {dirname(path) for path in paths}
+    # cpu/mxfp8_moe.cpp beside moe/mxfp8_moe/*.cu: the folder that is no variant names both.
+    folders = {dirname(path) for path in paths if basename(dirname(path)) not in _VARIANTS}
     folder = basename(next(iter(folders))) if len(folders) == 1 else ""
     has_folder = bool(folder) and folder != basename(units.layout.source_root)
     if len(keys) == 1:
