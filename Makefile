@@ -19,7 +19,7 @@ NVCC := $(or $(shell command -v nvcc),$(wildcard /usr/local/cuda/bin/nvcc))
 NVCC_INCLUDE = $(dir $(realpath $(NVCC)))../include
 CUDA_HEADERS := nvidia-cublas nvidia-cusolver nvidia-cusparse
 
-.PHONY: demo test lint format gpu bench docs replay clean
+.PHONY: demo test lint format gpu bench series docs replay clean
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -28,8 +28,11 @@ $(VENV)/.ready: pyproject.toml
 	$(PIP) install --quiet --editable '.[verify,dev]'
 ifeq ($(NVCC),)
 	@echo "nvcc not found: CUDA units will not be compiled"
-else ifeq ($(wildcard $(NVCC_INCLUDE)/cublas_v2.h),)
+else
+	$(PIP) install --quiet --no-deps nvidia-cutlass
+ifeq ($(wildcard $(NVCC_INCLUDE)/cublas_v2.h),)
 	$(PIP) install --quiet --no-deps $(CUDA_HEADERS)
+endif
 endif
 	@touch $@
 
@@ -54,6 +57,10 @@ gpu: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python tests/bench/bench.py $(TREE) $(if $(UNITS),--units $(UNITS))
+
+# Every group of the sample migrated, one after another: the table in README.md.
+series: $(VENV)/.ready
+	$(BIN)/python tests/sample/series.py build/series
 
 # Hand migrations of real kernels, done again and compared: all cases, or CASE=pr06. Downloads releases into REPLAY_CACHE
 # (build/replay); compiles where nvcc is found, which takes long.

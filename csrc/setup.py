@@ -30,7 +30,9 @@ sources = [
     "csrc/cpu/merge_attn_states.cpp",
     "csrc/cpu/sampler.cpp",
     "csrc/cpu/minimax.cpp",
+    "csrc/cpu/mla.cpp",
     "csrc/cpu/mxfp8_moe.cpp",
+    "csrc/cpu/nvfp4_cache.cpp",
     "csrc/cpu/w8a8.cpp",
 ]
 
@@ -41,6 +43,7 @@ cuda_sources = [
     "csrc/cache_kernels.cu",
     "csrc/cache_kernels_fused.cu",
     "csrc/cuda_utils_kernels.cu",
+    "csrc/attention/mla/mla_kernels.cu",
     "csrc/custom_all_reduce_kernels.cu",
     "csrc/deepseek_v4_kernels.cu",
     "csrc/dsv3_fused_a_gemm_kernels.cu",
@@ -49,6 +52,7 @@ cuda_sources = [
     "csrc/minimax_kernels.cu",
     "csrc/moe/mxfp8_moe/cutlass_mxfp8_grouped_mm_kernels.cu",
     "csrc/moe/mxfp8_moe/mxfp8_experts_quant_kernels.cu",
+    "csrc/nvfp4_cache_kernels.cu",
     "csrc/quantization/allspark/allspark_kernels.cu",
     "csrc/quantization/awq/awq_kernels.cu",
     "csrc/quantization/gguf/gguf_kernels.cu",

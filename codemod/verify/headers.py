@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ CUDA_LIBRARY_HEADERS = {
     "cusolverDn.h": "nvidia-cusolver",
     "cusolver_common.h": "nvidia-cusolver",
 }
+# Libraries of headers alone that kernels may include: the package of the wheel, and the folder in it.
+HEADER_LIBRARIES = {"cutlass/cutlass.h": ("cutlass_library", "source/include")}
 _CUDA_MACROS = "c10/cuda/impl/cuda_cmake_macros.h"
 _CUDA_MACROS_TEXT = "#pragma once\n#define C10_CUDA_BUILD_SHARED_LIBS\n"
 _NVCC_FOLDER = re.compile(r'(?:-I|-isystem"? +"?)([^"\s]+)')
@@ -77,6 +79,7 @@ def legacy_cuda_headers(torch_include: Path, nvcc: str, folder: Path, extra: Ite
             absent.append(name)
         elif home not in toolkit:
             found[home] = None
+    found |= dict.fromkeys(_homes(HEADER_LIBRARIES, searched, toolkit))
     diagnostics = (_stand_in_note(absent),) if absent else ()
     return LegacyHeaders((*found, folder) if folder.is_dir() else tuple(found), diagnostics)
 
@@ -85,8 +88,16 @@ def header_folders(nvcc: str, extra: Iterable[Path] = ()) -> tuple[Path, ...]:
     """Folders beyond the toolkit of `nvcc` that have headers of the CUDA libraries: for stable code that calls them."""
     toolkit = nvcc_folders(nvcc)
     searched = [*extra, *toolkit, *wheel_folders()]
-    homes = (next((place for place in searched if (place / name).exists()), None) for name in CUDA_LIBRARY_HEADERS)
-    return tuple(dict.fromkeys(home for home in homes if home is not None and home not in toolkit))
+    return tuple(dict.fromkeys(_homes((*CUDA_LIBRARY_HEADERS, *HEADER_LIBRARIES), searched, toolkit)))
+
+
+def _homes(headers: Iterable[str], searched: Iterable[Path], known: Iterable[Path]) -> Iterator[Path]:
+    """The folder of each header that is found, unless it is `known`."""
+    searched, known = tuple(searched), set(known)
+    for name in headers:
+        home = next((place for place in searched if (place / name).exists()), None)
+        if home is not None and home not in known:
+            yield home
 
 
 def nvcc_folders(nvcc: str) -> tuple[Path, ...]:
@@ -103,9 +114,15 @@ def nvcc_folders(nvcc: str) -> tuple[Path, ...]:
 
 def wheel_folders() -> tuple[Path, ...]:
     """The include folders of NVIDIA's wheels: `nvidia/cublas/include`, or `nvidia/cu13/include` for all of CUDA 13."""
-    spec = importlib.util.find_spec("nvidia")
-    roots = [Path(place) for place in (spec.submodule_search_locations or ())] if spec is not None else []
-    return tuple(sorted(folder for root in roots for folder in root.glob("*/include") if folder.is_dir()))
+    found = sorted(folder for root in _package("nvidia") for folder in root.glob("*/include"))
+    found += [root / folder for package, folder in HEADER_LIBRARIES.values() for root in _package(package)]
+    return tuple(folder for folder in found if folder.is_dir())
+
+
+def _package(name: str) -> list[Path]:
+    """The folders of an installed package, without importing it."""
+    spec = importlib.util.find_spec(name)
+    return [Path(place) for place in (spec.submodule_search_locations or ())] if spec is not None else []
 
 
 def write_if_changed(path: Path, text: str) -> None:

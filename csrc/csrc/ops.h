@@ -371,6 +371,14 @@ torch::Tensor fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert_cpu(
     torch::Tensor const& cos_sin_cache, int64_t q_head_padded, double eps,
     int64_t cache_block_size);
 
+// Cache in NVFP4; the CUDA kernel is registered in its source.
+void reshape_and_cache_nvfp4_cpu(torch::Tensor& key, torch::Tensor& value,
+                                 torch::Tensor& key_cache,
+                                 torch::Tensor& value_cache,
+                                 torch::Tensor& slot_mapping,
+                                 torch::Tensor& k_scale,
+                                 torch::Tensor& v_scale);
+
 // Custom all-reduce. Addresses and objects pass through Python as integers.
 using fptr_t = int64_t;
 static_assert(sizeof(void*) == sizeof(fptr_t));

@@ -523,6 +523,30 @@ TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _cuda_utils),
   ops.impl("fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert", torch::kCUDA,
            &fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert);
 #endif
+
+  // Multi-head latent attention of one new token for each sequence, over a
+  // paged cache. All kernels are registered in their sources.
+  ops.def(
+      "sm100_cutlass_mla_decode(Tensor! out, Tensor! lse, Tensor q_nope,"
+      "                         Tensor q_pe, Tensor kv_c_and_k_pe_cache,"
+      "                         Tensor seq_lens, Tensor page_table,"
+      "                         Tensor workspace, float scale,"
+      "                         int num_kv_splits) -> ()");
+
+  // Bytes of the workspace of a decoding.
+  ops.def(
+      "sm100_cutlass_mla_get_workspace_size(int max_seq_len, int num_batches,"
+      "                                     int sm_count, int num_kv_splits) "
+      "-> int");
+
+  // Quantises keys and values to NVFP4 and stores them in their slots.
+  ops.def(
+      "reshape_and_cache_nvfp4(Tensor key, Tensor value, Tensor! key_cache,"
+      "                        Tensor! value_cache, Tensor slot_mapping,"
+      "                        Tensor k_scale, Tensor v_scale) -> ()");
+  ops.impl("reshape_and_cache_nvfp4", torch::kCPU,
+           &reshape_and_cache_nvfp4_cpu);
+  // The CUDA kernel is registered in its source, which not every build has.
 }
 
 // All-reduce within one host, in a namespace of its own.

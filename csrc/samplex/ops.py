@@ -498,6 +498,43 @@ def fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert(
     )
 
 
+# mla
+def sm100_cutlass_mla_decode(
+    out: torch.Tensor,
+    lse: torch.Tensor,
+    q_nope: torch.Tensor,
+    q_pe: torch.Tensor,
+    cache: torch.Tensor,
+    lengths: torch.Tensor,
+    page_table: torch.Tensor,
+    workspace: torch.Tensor,
+    scale: float,
+    num_kv_splits: int = 0,
+) -> None:
+    torch.ops._C.sm100_cutlass_mla_decode(
+        out, lse, q_nope, q_pe, cache, lengths, page_table, workspace, scale, num_kv_splits
+    )
+
+
+def sm100_cutlass_mla_get_workspace_size(
+    longest: int, sequences: int, multiprocessors: int, num_kv_splits: int = 0
+) -> int:
+    return torch.ops._C.sm100_cutlass_mla_get_workspace_size(longest, sequences, multiprocessors, num_kv_splits)
+
+
+# nvfp4 cache
+def reshape_and_cache_nvfp4(
+    key: torch.Tensor,
+    value: torch.Tensor,
+    key_cache: torch.Tensor,
+    value_cache: torch.Tensor,
+    slots: torch.Tensor,
+    k_scale: torch.Tensor,
+    v_scale: torch.Tensor,
+) -> None:
+    torch.ops._C.reshape_and_cache_nvfp4(key, value, key_cache, value_cache, slots, k_scale, v_scale)
+
+
 # custom all-reduce
 def init_custom_ar(peers: list[int], rank_data: torch.Tensor, rank: int, fully_connected: bool) -> int:
     return torch.ops._C_custom_ar.init_custom_ar(peers, rank_data, rank, fully_connected)

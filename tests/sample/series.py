@@ -1,0 +1,149 @@
+"""Migrate every group of the sample, one after another, and show how the count of unstable symbols falls.
+
+    python tests/sample/series.py FOLDER [GROUP...]
+
+FOLDER is made anew: a copy of the sample as a repository of its own. Each group is migrated and committed; then CMake and
+ninja build both libraries for the CPU, torch-abi-audit looks at their symbols, and the golden cases of the group, whose
+outputs the legacy library gave before the first step, run on them. After the last step those of all groups do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+LEGACY, STABLE = "_C", "_C_stable_libtorch"
+AUTHOR = {f"GIT_{who}_{what}": "series" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The libraries after one step: the unstable symbols of each, and its units."""
+
+    step: str
+    legacy: int
+    stable: int | None
+    legacy_units: int
+    stable_units: int
+
+
+class Series:
+    """One copy of the sample, and where it is built."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tree, self.build = folder / "samplex", folder / "build"
+
+    def prepare(self, groups: Sequence[str]) -> None:
+        """Copy the sample, commit it, build it and record what it does."""
+        ignored = shutil.ignore_patterns("build", "__pycache__", "*.so")
+        shutil.copytree(REPOSITORY / "csrc", self.tree, ignore=ignored)
+        cases = shutil.ignore_patterns("*.py", "*.json", "*.safetensors")
+        shutil.copytree(REPOSITORY / "golden", self.tree / "golden", ignore=cases)
+        self._run("git", "init", "--quiet")
+        self._commit("The legacy extension")
+        self._build()
+        for group in groups:
+            self._tool("golden", "record", group, *self._loaded())
+        self._commit("What the legacy extension does")
+
+    def migrate(self, group: str) -> None:
+        """Migrate and commit `group`, build both libraries and run the group's cases on them."""
+        self._tool("migrate", group, "--commit")
+        self._build()
+        self.check(group)
+
+    def check(self, group: str) -> None:
+        """The golden cases of `group`, bit for bit. Raises CalledProcessError where they differ."""
+        self._tool("golden", "check", group, *self._loaded())
+
+    def row(self, step: str) -> Row:
+        """What stands now."""
+        units = [str(path) for path in self.tree.glob("csrc/**/*.c*") if path.suffix in (".cpp", ".cu")]
+        stable_units = sum("libtorch_stable" in path for path in units)
+        stable = self._library(STABLE)
+        return Row(
+            step,
+            _unstable(self._library(LEGACY)),
+            _unstable(stable) if stable.exists() else None,
+            len(units) - stable_units,
+            stable_units,
+        )
+
+    def _build(self) -> None:
+        if not self.build.exists():
+            options = [f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_MAKE_PROGRAM={_program('ninja')}"]
+            options += ["-DSAMPLEX_CUDA=OFF", "-G", "Ninja", "-S", str(self.tree), "-B", str(self.build)]
+            self._run(_program("cmake"), *options)
+        self._run(_program("cmake"), "--build", str(self.build))
+
+    def _library(self, name: str) -> Path:
+        return next(self.build.glob(f"{name}.*so"), self.build / f"{name}.so")
+
+    def _loaded(self) -> list[str]:
+        found = [library for library in map(self._library, (LEGACY, STABLE)) if library.exists()]
+        return [word for library in found for word in ("--library", str(library))]
+
+    def _commit(self, message: str) -> None:
+        self._run("git", "add", "--all")
+        self._run("git", "commit", "--quiet", "--message", message)
+
+    def _tool(self, *words: str) -> None:
+        self._run(_program("torch-stabilize"), *words)
+
+    def _run(self, *command: str) -> None:
+        environment = {**os.environ, **AUTHOR, "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            print(done.stdout[-8000:], done.stderr[-8000:], sep="\n", file=sys.stderr)
+            done.check_returncode()
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=str(SCRIPTS)) or shutil.which(name)
+    if found is None:
+        raise SystemExit(f"{name} is not installed")
+    return found
+
+
+def _unstable(library: Path) -> int:
+    from codemod.verify.symbols import audit
+
+    return len(audit(library).unstable)
+
+
+def print_row(row: Row) -> None:
+    """One line of the table, as Markdown."""
+    stable = "" if row.stable is None else row.stable
+    print(f"| {row.step} | {row.legacy} | {stable} | {row.legacy_units} | {row.stable_units} |", flush=True)
+
+
+def main(folder: Path, groups: Sequence[str]) -> None:
+    """Run the series and print its table."""
+    shutil.rmtree(folder, ignore_errors=True)
+    groups = groups or sorted(path.parent.name for path in (REPOSITORY / "golden").glob("*/cases.toml"))
+    series = Series(folder.resolve())
+    series.prepare(groups)
+    print(f"| migrated | unstable symbols of {LEGACY} | of {STABLE} | units of {LEGACY} | of {STABLE} |")
+    print("|---|---|---|---|---|")
+    print_row(series.row("nothing"))
+    for group in groups:
+        series.migrate(group)
+        print_row(series.row(group))
+    for group in groups:
+        series.check(group)
+    print(f"\nThe golden cases of all {len(groups)} groups pass.")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        raise SystemExit(__doc__)
+    sys.path.insert(0, str(REPOSITORY))
+    main(Path(sys.argv[1]), sys.argv[2:])
