@@ -1,5 +1,7 @@
 """Builds samplex._C with setuptools; CMakeLists.txt builds the same library without it."""
 
+from importlib.util import find_spec
+
 import torch
 from setuptools import find_packages, setup
 from torch.utils.cpp_extension import CUDA_HOME, ROCM_HOME, BuildExtension, CppExtension, CUDAExtension
@@ -10,6 +12,15 @@ WITH_ROCM = torch.version.hip is not None and ROCM_HOME is not None
 
 # The lowest CPython that the library can be imported by (abi3).
 PY_LIMITED_API_TAG = "cp310"
+
+
+def cutlass_include():
+    """The headers of CUTLASS, which is nothing but headers; they come with the wheel nvidia-cutlass."""
+    spec = find_spec("cutlass_library")
+    if spec is None:
+        raise SystemExit("the headers of CUTLASS are missing: pip install --no-deps nvidia-cutlass")
+    return f"{spec.submodule_search_locations[0]}/source/include"
+
 
 sources = [
     "csrc/torch_bindings.cpp",
@@ -71,11 +82,8 @@ include_dirs = []
 extra_compile_args = {"cxx": ["-O3"], "nvcc": ["-O3"]}
 
 if WITH_CUDA:
-    # CUTLASS is headers alone; the wheel nvidia-cutlass has them.
-    import cutlass_library
-
     sources += cuda_sources
-    include_dirs += [f"{cutlass_library.__path__[0]}/source/include"]
+    include_dirs.append(cutlass_include())
     extra_compile_args["cxx"].append("-DSAMPLEX_WITH_CUDA")
     extra_compile_args["nvcc"].append("-DSAMPLEX_WITH_CUDA")
     extension_class = CUDAExtension

@@ -33,6 +33,9 @@ cp -R "$repository/csrc" "$folder/stable"
 
 # Pure Python, for whichever Python the other machine has.
 "$python" -m pip install --quiet --disable-pip-version-check --target "$folder/deps" click rich
+# The headers of CUTLASS, which setup.py looks for.
+"$python" -m pip install --quiet --disable-pip-version-check --target "$folder/deps" --no-deps nvidia-cutlass
+find "$folder/deps" -path '*/source/*' -not -path '*/source/include/*' -type f -delete
 rm -rf "$folder/deps/bin"
 
 if [ -z "${NO_LIBRARY:-}" ]; then
