@@ -51,10 +51,14 @@ def _knowledge() -> tuple[Mapping[str, str], Mapping[str, Sequence[str]]]:
 
 @dataclass(frozen=True)
 class IncludeWish:
-    """What a file wants to include: system headers by name, own headers by repository path."""
+    """What a file wants to include: system headers by name, own headers by repository path.
+
+    Those of `own` that are also in `dual` serve the legacy build as well.
+    """
 
     system: frozenset[str]
     own: frozenset[str] = frozenset()
+    dual: frozenset[str] = frozenset()
 
 
 def with_implied(headers: Iterable[str]) -> frozenset[str]:
@@ -136,8 +140,12 @@ def write_includes(
     own = sorted(spell_relative(new_path, path) for path in wish.own)
     new_own = [name for name in own if name not in kept_own]
     new_system = _needed(wanted, present - {g.group("path")[1:-1].decode("utf-8", "replace") for g in gone}, provided)
-    place = _place_beside if both_worlds else _place
-    edits += place(document, gone, lines, new_own, new_system)
+    if both_worlds:
+        dual = [name for name in (spell_relative(new_path, path) for path in sorted(wish.dual)) if name in new_own]
+        stable = [name for name in new_own if name not in dual]
+        edits += _place_beside(document, gone, lines, stable, new_system, dual)
+    else:
+        edits += _place(document, gone, lines, new_own, new_system)
     return tuple(edits), tuple(diagnostics)
 
 
@@ -189,8 +197,10 @@ def _place_beside(
     lines: Sequence[re.Match[bytes]],
     own: Sequence[str],
     system: Sequence[str],
+    dual: Sequence[str],
 ) -> list[Edit]:
-    """The include lines for a header of both worlds: the legacy ones stay in the `#else` branch."""
+    """The include lines for a header of both worlds: the legacy ones stay in the `#else` branch, `dual` has none."""
+    common = b"".join(b'#include "' + n.encode() + b'"\n' for n in dual)
     new = b"".join(b'  #include "' + n.encode() + b'"\n' for n in own)
     new += b"".join(b"  #include <" + n.encode() + b">\n" for n in system)
     runs: list[list[Span]] = []
@@ -201,7 +211,8 @@ def _place_beside(
             runs.append([span])
     if not runs:
         place = _insertion_place(document, lines)
-        return [Edit(place, b"#ifdef TORCH_TARGET_VERSION\n" + new + b"#endif\n", REPLACED)] if new else []
+        block = b"#ifdef TORCH_TARGET_VERSION\n" + new + b"#endif\n" if new else b""
+        return [Edit(place, common + block, REPLACED)] if common + block else []
     edits = []
     for number, run in enumerate(runs):
         whole = Span(run[0].start, run[-1].end)
@@ -210,7 +221,7 @@ def _place_beside(
             text = b"#ifdef TORCH_TARGET_VERSION\n" + new + b"#else\n" + old + b"#endif\n"
         else:
             text = b"#ifndef TORCH_TARGET_VERSION\n" + old + b"#endif\n"
-        edits.append(Edit(whole, text, REPLACED))
+        edits.append(Edit(whole, text + (b"\n" + common if number == 0 and common else b""), REPLACED))
     return edits
 
 

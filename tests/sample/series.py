@@ -93,10 +93,10 @@ class Series:
 
     def _commit(self, message: str) -> None:
         self._run("git", "add", "--all")
-        self._run("git", "commit", "--quiet", "--message", message)
+        self._run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
     def _tool(self, *words: str) -> None:
-        self._run(_program("torch-stabilize"), *words)
+        self._run(sys.executable, "-c", "from codemod.cli.main import main; main()", *words)
 
     def _run(self, *command: str) -> None:
         environment = {**os.environ, **AUTHOR, "PYTHONPATH": str(REPOSITORY)}
