@@ -96,9 +96,8 @@ def _includes(
     legacy_only = frozenset(i.name for i in place.graph.includes(path) if i.target in place.replaced)
     both_worlds = is_shared and (one.switches or bool(legacy_only) or (umbrella and not own))
     after = _after(document.data, (*one.edits, *registered))
-    wish = IncludeWish(_system_headers(one, document, after, registered, is_shared and not both_worlds, loses), own)
-    dual = own & {made.check[1]}
-    wish = IncludeWish(_system_headers(one, document, after, registered, is_shared and not both_worlds), own, dual)
+    system = _system_headers(one, document, after, registered, is_shared and not both_worlds, loses)
+    wish = IncludeWish(system, own, own & {made.check[1]})
     uses_dispatch = any(role.startswith(("dispatch:", "switch:")) for role in one.helpers)
     words = frozenset(word.decode() for word in re.findall(rb"[A-Za-z_]\w*", mask(after)))
     respell = place.respeller(path, uses_dispatch, made.idle_headers(path, words))

@@ -433,6 +433,8 @@ def get_device_attribute(attribute: int, device_id: int = -1) -> int:
 
 def get_max_shared_memory_per_block_device_attribute(device_id: int = -1) -> int:
     return torch.ops._C_cuda_utils.get_max_shared_memory_per_block_device_attribute(device_id)
+
+
 # mxfp8 experts
 def mxfp8_experts_quant(
     x: torch.Tensor,
