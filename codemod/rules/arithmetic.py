@@ -48,6 +48,9 @@ def binary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outc
     sign = site.name[:-1] if node.type == "assignment_expression" else site.name
     kinds = [_operand_kind(side, fragment, context) for side in (left, right)]
     op = _OPS.get(sign)
+    if op is not None and kinds == ["Tensor", ""]:
+        name = f"{op}_" if node.type == "assignment_expression" else op
+        return _either(site, node, name, (fragment.span(left), fragment.span(right)), fragment, context)
     if op is None or "" in kinds:
         return _untold(site, context)
     if node.type == "assignment_expression":
@@ -132,6 +135,21 @@ def _call(
     return context.rewrite(
         fragment.span(node), (*parts, b")"), RULE, helpers=(f"aten:{op.qualified}",), confidence=Confidence.REVIEW
     )
+
+
+def _either(
+    site: Site, node: Node, name: str, sides: tuple[Part, Part], fragment: Fragment, context: Context
+) -> Outcome:
+    """`a == f()` where nobody says what f returns: both overloads are there, and the compiler takes the one it means."""
+    found = [
+        choose(name, ["Tensor", kind]) or choose(name, ["Tensor", kind], method=True) for kind in ("Tensor", "double")
+    ]
+    ops = [op for op in found if op is not None and not op.obstacles]
+    if len(ops) != 2 or ops[0].cpp_name != ops[1].cpp_name:
+        return _untold(site, context)
+    parts: tuple[Part, ...] = (f"stable_aten::{ops[0].cpp_name}(".encode(), sides[0], b", ", sides[1], b")")
+    helpers = tuple(f"aten:{op.qualified}" for op in ops)
+    return context.rewrite(fragment.span(node), parts, RULE, helpers=helpers, confidence=Confidence.REVIEW)
 
 
 def _are_floating(sides: tuple[Node, Node], fragment: Fragment, context: Context) -> bool:

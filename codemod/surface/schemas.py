@@ -227,8 +227,8 @@ def schema_kind(kind: CppType) -> str:
         return "string" if kind.name == "char" else ""
     if kind.name in ("int", "int32_t", "size_t", "long", "unsigned int", "uint32_t", "uint64_t", "short", "unsigned"):
         return "int64_t"
-    if kind.name == "float":
-        return "double"
+    if kind.name in ("float", "scalar_t", "opmath_t", "acc_t", "accscalar_t"):
+        return "double"  # what dispatch macros and templates commonly call a number
     if kind.name == "tuple":
         return "tuple"
     if kind.name in ("vector", "optional") and kind.inner is not None:

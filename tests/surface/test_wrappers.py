@@ -138,6 +138,13 @@ class Case:
 CASES = (
     Case("expand", ("expand",), "expand(x, {2, 3, 4})", lambda t, x, y, i: x.expand(2, 3, 4)),
     Case("cumsum", ("cumsum",), "cumsum(x, 1)", lambda t, x, y, i: x.cumsum(1)),
+    Case("a_tensor_or_a_number", ("eq.Scalar", "eq.Tensor"), "eq(stable_aten::eq(x, y), 0)", lambda t, x, y, i: (x == y) == 0),
+    Case(
+        "a_number_of_a_narrow_type",
+        ("gt.Scalar", "gt.Tensor"),
+        "gt(x, torch::headeronly::Half(0.5f))",
+        lambda t, x, y, i: x > 0.5,
+    ),
     Case("arange", ("arange",), "arange(x.size(0))", lambda t, x, y, i: t.arange(x.size(0))),
     Case("arange_empty", ("arange",), "arange(0)", lambda t, x, y, i: t.arange(0)),
     Case(

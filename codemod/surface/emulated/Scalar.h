@@ -1,11 +1,13 @@
 // A number beside a tensor, where at:: takes a Scalar.
 class Scalar {
  public:
-  template <typename T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>
+  template <typename T,
+            std::enable_if_t<std::is_convertible_v<T, float>, int> = 0>
   Scalar(T value)
-      : kind_(std::is_same_v<T, bool>          ? Kind::boolean
-              : std::is_floating_point_v<T> ? Kind::floating
-                                            : Kind::integral),
+      : kind_(std::is_same_v<T, bool> ? Kind::boolean
+              : std::is_integral_v<T> || std::is_enum_v<T>
+                  ? Kind::integral
+                  : Kind::floating),
         floating_(static_cast<double>(value)),
         integral_(static_cast<int64_t>(value)) {}
 
