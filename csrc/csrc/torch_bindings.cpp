@@ -334,6 +334,91 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
   ops.impl("paged_attention_v1", torch::kCUDA, &paged_attention_v1);
   ops.impl("paged_attention_v2", torch::kCUDA, &paged_attention_v2);
 #endif
+
+  // MXFP8 experts
+  //
+  // Quantises the rows of each expert, with a scale for every 32 elements.
+  ops.def(
+      "mxfp8_experts_quant("
+      "    Tensor input, Tensor problem_sizes, Tensor expert_offsets,"
+      "    Tensor blockscale_offsets, Tensor! quant_output,"
+      "    Tensor! scale_factor) -> ()");
+  ops.impl("mxfp8_experts_quant", torch::kCPU, &mxfp8_experts_quant_cpu);
+  // The CUDA kernel is registered in its source, which not every build has.
+
+  // Multiplies the rows of each expert with its weight.
+  ops.def(
+      "cutlass_mxfp8_grouped_mm("
+      "    Tensor a, Tensor b, Tensor sfa, Tensor sfb, Tensor! out,"
+      "    Tensor problem_sizes, Tensor expert_offsets,"
+      "    Tensor blockscale_offsets) -> ()");
+  ops.impl("cutlass_mxfp8_grouped_mm", torch::kCPU,
+           &cutlass_mxfp8_grouped_mm_cpu);
+  // The CUDA kernel is registered in its source, which not every build has.
+
+  // MiniMax
+  //
+  // Root mean square normalisation of rows that are spread over ranks.
+  ops.def(
+      "minimax_allreduce_rms("
+      "    Tensor input, Tensor norm_weight, Tensor workspace, int rank,"
+      "    int nranks, float eps) -> Tensor");
+  ops.impl("minimax_allreduce_rms", torch::kCPU, &minimax_allreduce_rms_cpu);
+
+  // The same for query and key at once.
+  ops.def(
+      "minimax_allreduce_rms_qk("
+      "    Tensor qkv, Tensor norm_weight_q, Tensor norm_weight_k,"
+      "    Tensor workspace, int q_size, int kv_size, int rank, int nranks,"
+      "    float eps) -> (Tensor, Tensor)");
+  ops.impl("minimax_allreduce_rms_qk", torch::kCPU,
+           &minimax_allreduce_rms_qk_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("minimax_allreduce_rms", torch::kCUDA, &minimax_allreduce_rms);
+  ops.impl("minimax_allreduce_rms_qk", torch::kCUDA, &minimax_allreduce_rms_qk);
+#endif
+
+  // DeepSeek V4
+  //
+  // Normalises and rotates the query, whose heads may be padded; rotates the
+  // key, quantises it and inserts it into the cache.
+  ops.def(
+      "fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert("
+      "    Tensor q_in, Tensor kv, Tensor! k_cache, Tensor slot_mapping,"
+      "    Tensor position_ids, Tensor cos_sin_cache, int q_head_padded,"
+      "    float eps, int cache_block_size) -> Tensor");
+  ops.impl("fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert", torch::kCPU,
+           &fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert_cpu);
+
+#ifdef SAMPLEX_WITH_CUDA
+  ops.impl("fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert", torch::kCUDA,
+           &fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert);
+#endif
+
+  // Multi-head latent attention of one new token for each sequence, over a
+  // paged cache. All kernels are registered in their sources.
+  ops.def(
+      "sm100_cutlass_mla_decode(Tensor! out, Tensor! lse, Tensor q_nope,"
+      "                         Tensor q_pe, Tensor kv_c_and_k_pe_cache,"
+      "                         Tensor seq_lens, Tensor page_table,"
+      "                         Tensor workspace, float scale,"
+      "                         int num_kv_splits) -> ()");
+
+  // Bytes of the workspace of a decoding.
+  ops.def(
+      "sm100_cutlass_mla_get_workspace_size(int max_seq_len, int num_batches,"
+      "                                     int sm_count, int num_kv_splits) "
+      "-> int");
+
+  // Quantises keys and values to NVFP4 and stores them in their slots.
+  ops.def(
+      "reshape_and_cache_nvfp4(Tensor key, Tensor value, Tensor! key_cache,"
+      "                        Tensor! value_cache, Tensor slot_mapping,"
+      "                        Tensor k_scale, Tensor v_scale) -> ()");
+  ops.impl("reshape_and_cache_nvfp4", torch::kCPU,
+           &reshape_and_cache_nvfp4_cpu);
+  // The CUDA kernel is registered in its source, which not every build has.
 }
 
 TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _cache_ops),
@@ -463,90 +548,6 @@ TORCH_LIBRARY_EXPAND(SAMPLEX_CONCAT(TORCH_EXTENSION_NAME, _cuda_utils),
       "get_max_shared_memory_per_block_device_attribute(int device_id) -> int");
   cuda_utils.impl("get_max_shared_memory_per_block_device_attribute",
                   &get_max_shared_memory_per_block_device_attribute);
-  // MXFP8 experts
-  //
-  // Quantises the rows of each expert, with a scale for every 32 elements.
-  ops.def(
-      "mxfp8_experts_quant("
-      "    Tensor input, Tensor problem_sizes, Tensor expert_offsets,"
-      "    Tensor blockscale_offsets, Tensor! quant_output,"
-      "    Tensor! scale_factor) -> ()");
-  ops.impl("mxfp8_experts_quant", torch::kCPU, &mxfp8_experts_quant_cpu);
-  // The CUDA kernel is registered in its source, which not every build has.
-
-  // Multiplies the rows of each expert with its weight.
-  ops.def(
-      "cutlass_mxfp8_grouped_mm("
-      "    Tensor a, Tensor b, Tensor sfa, Tensor sfb, Tensor! out,"
-      "    Tensor problem_sizes, Tensor expert_offsets,"
-      "    Tensor blockscale_offsets) -> ()");
-  ops.impl("cutlass_mxfp8_grouped_mm", torch::kCPU,
-           &cutlass_mxfp8_grouped_mm_cpu);
-  // The CUDA kernel is registered in its source, which not every build has.
-
-  // MiniMax
-  //
-  // Root mean square normalisation of rows that are spread over ranks.
-  ops.def(
-      "minimax_allreduce_rms("
-      "    Tensor input, Tensor norm_weight, Tensor workspace, int rank,"
-      "    int nranks, float eps) -> Tensor");
-  ops.impl("minimax_allreduce_rms", torch::kCPU, &minimax_allreduce_rms_cpu);
-
-  // The same for query and key at once.
-  ops.def(
-      "minimax_allreduce_rms_qk("
-      "    Tensor qkv, Tensor norm_weight_q, Tensor norm_weight_k,"
-      "    Tensor workspace, int q_size, int kv_size, int rank, int nranks,"
-      "    float eps) -> (Tensor, Tensor)");
-  ops.impl("minimax_allreduce_rms_qk", torch::kCPU,
-           &minimax_allreduce_rms_qk_cpu);
-
-#ifdef SAMPLEX_WITH_CUDA
-  ops.impl("minimax_allreduce_rms", torch::kCUDA, &minimax_allreduce_rms);
-  ops.impl("minimax_allreduce_rms_qk", torch::kCUDA, &minimax_allreduce_rms_qk);
-#endif
-
-  // DeepSeek V4
-  //
-  // Normalises and rotates the query, whose heads may be padded; rotates the
-  // key, quantises it and inserts it into the cache.
-  ops.def(
-      "fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert("
-      "    Tensor q_in, Tensor kv, Tensor! k_cache, Tensor slot_mapping,"
-      "    Tensor position_ids, Tensor cos_sin_cache, int q_head_padded,"
-      "    float eps, int cache_block_size) -> Tensor");
-  ops.impl("fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert", torch::kCPU,
-           &fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert_cpu);
-
-#ifdef SAMPLEX_WITH_CUDA
-  ops.impl("fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert", torch::kCUDA,
-           &fused_deepseek_v4_qnorm_rope_kv_rope_quant_insert);
-#endif
-
-  // Multi-head latent attention of one new token for each sequence, over a
-  // paged cache. All kernels are registered in their sources.
-  ops.def(
-      "sm100_cutlass_mla_decode(Tensor! out, Tensor! lse, Tensor q_nope,"
-      "                         Tensor q_pe, Tensor kv_c_and_k_pe_cache,"
-      "                         Tensor seq_lens, Tensor page_table,"
-      "                         Tensor workspace, float scale,"
-      "                         int num_kv_splits) -> ()");
-
-  // Bytes of the workspace of a decoding.
-  ops.def(
-      "sm100_cutlass_mla_get_workspace_size(int max_seq_len, int num_batches,"
-      "                                     int sm_count, int num_kv_splits) "
-      "-> int");
-
-  // Quantises keys and values to NVFP4 and stores them in their slots.
-  ops.def(
-      "reshape_and_cache_nvfp4(Tensor key, Tensor value, Tensor! key_cache,"
-      "                        Tensor! value_cache, Tensor slot_mapping,"
-      "                        Tensor k_scale, Tensor v_scale) -> ()");
-  ops.impl("reshape_and_cache_nvfp4", torch::kCPU,
-           &reshape_and_cache_nvfp4_cpu);
-  // The CUDA kernel is registered in its source, which not every build has.
 }
 
 // All-reduce within one host, in a namespace of its own.
