@@ -5,7 +5,8 @@
 `tests/gpu/prepare.sh` made build/gpu beforehand, on a machine with a network; here only python3 with torch, ninja and
 nvcc are needed. Written to FOLDER: results.md and results.json, goldens.tgz with what the legacy library gave
 (GROUP/cpu.safetensors and GROUP/cuda-smXX.safetensors), and the logs of the builds. A group that fails or takes too
-long does not keep the others from being compared. Exit code 1 where anything differs or is missing.
+long does not keep the others from being compared. Where there are two GPUs or more, what the ranks of one host reduce
+together runs between two of them (ranks.py). Exit code 1 where anything differs or is missing.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from tests.gpu.table import markdown  # noqa: E402  # the repository is not installed here
+from tests.gpu.table import between_gpus_findings, markdown  # noqa: E402  # the repository is not installed here
 
 SIDES = ("legacy", "stable")
-BUILD_SECONDS, GROUP_SECONDS, OVERHEAD_SECONDS = 330, 150, 45
+BUILD_SECONDS, GROUP_SECONDS, RANKS_SECONDS, OVERHEAD_SECONDS = 330, 150, 75, 45
 AT_ONCE = 5
 UNFIT = "cannot be recorded: "  # how golden record names a case
 FACTS = """
@@ -112,10 +113,11 @@ def main() -> int:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = list(pool.map(lambda group: _compare(machine, group), groups))
     _explain_crash(machine, results)
+    ranks = _between_gpus(machine, facts["gpus"])
     for result in results:  # one after the other: times must not disturb each other
         _overhead(machine, result)
 
-    document = {"facts": facts, "builds": builds, "seconds": round(time.monotonic() - begun)}
+    document = {"facts": facts, "builds": builds, "seconds": round(time.monotonic() - begun), "ranks": ranks}
     document["groups"] = [asdict(result) | {"passed": result.passed} for result in results]
     (machine.out / "results.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
     (machine.out / "results.md").write_text(markdown(document))
@@ -124,7 +126,7 @@ def main() -> int:
             archive.add(path, path.relative_to(golden))
     print((machine.out / "results.md").read_text())
     shutil.rmtree(work, ignore_errors=True)
-    return 0 if all(result.passed for result in results) else 1
+    return 0 if all(result.passed for result in results) and not between_gpus_findings(ranks) else 1
 
 
 def _facts() -> dict[str, Any]:
@@ -234,6 +236,23 @@ def _explain_crash(machine: Machine, results: list[GroupResult]) -> None:
             timeout=machine.left(90),
             check=False,
         )
+
+
+def _between_gpus(machine: Machine, gpus: list[str]) -> dict[str, Any] | None:
+    """What ranks.py prints for each side: None where there is one GPU."""
+    if len(gpus) < 2:
+        return None
+    found: dict[str, Any] = {}
+    for side in SIDES:
+        seconds = machine.left(RANKS_SECONDS)
+        script = [sys.executable, str(REPOSITORY / "tests/gpu/ranks.py"), "--seconds", f"{seconds:.0f}"]
+        command = [*script, *_libraries(machine, side)]
+        try:  # it ends in time itself, unless the GPUs do not let it
+            ran = subprocess.run(command, cwd=machine.work, capture_output=True, text=True, timeout=seconds + 30)
+            found[side] = _json(ran.stdout) or {"cases": {}, "failure": ran.stderr.strip()[-300:] or "nothing printed"}
+        except subprocess.TimeoutExpired:
+            found[side] = {"cases": {}, "failure": "the GPUs hang"}
+    return found
 
 
 def _overhead(machine: Machine, result: GroupResult) -> None:

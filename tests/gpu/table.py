@@ -23,6 +23,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|",
         *(_comparison(group) for group in groups),
         "",
+        *_between_gpus(document.get("ranks")),
         "Time per call of the stable operator in that of the legacy one; rounds are taken in turns.",
         "",
         "| call | legacy, us | stable, us | ratio | lowest to highest |",
@@ -31,7 +32,48 @@ def markdown(document: Mapping[str, Any]) -> str:
         "",
     ]
     findings = [line for group in groups for line in _findings(group)]
+    findings += [f"- between GPUs: {text}" for text in between_gpus_findings(document.get("ranks"))]
     return "\n".join([*lines, *(["What differs or is missing:", "", *findings, ""] if findings else [])])
+
+
+def between_gpus_findings(ranks: Mapping[str, Any] | None) -> list[str]:
+    """What is wrong about the two sides' answers of ranks.py; nothing where they were not asked."""
+    if ranks is None:
+        return []
+    legacy, stable = ranks["legacy"], ranks["stable"]
+    found = [f"{side}: {ranks[side]['failure']}" for side in ("legacy", "stable") if ranks[side]["failure"]]
+    for case in {**legacy["cases"], **stable["cases"]}:
+        answers = {side: ranks[side]["cases"].get(case) for side in ("legacy", "stable")}
+        found += [f"{side}: no result of {case}" for side, answer in answers.items() if answer is None]
+        found += [
+            f"{side}: {case}: {answer['wrong']}" for side, answer in answers.items() if answer and answer["wrong"]
+        ]
+        if all(answers.values()) and legacy["cases"][case]["digest"] != stable["cases"][case]["digest"]:
+            found.append(f"{case}: other bits")
+    return found
+
+
+def _between_gpus(ranks: Mapping[str, Any] | None) -> list[str]:
+    if ranks is None:
+        return ["Nothing ran between GPUs: there are not two of them.", ""]
+    legacy, stable = ranks["legacy"]["cases"], ranks["stable"]["cases"]
+    rows = []
+    for call in dict.fromkeys(case.partition(":")[0] for case in {**legacy, **stable}):
+        cases = [case for case in {**legacy, **stable} if case.partition(":")[0] == call]
+        right = [sum(case in side and not side[case]["wrong"] for case in cases) for side in (legacy, stable)]
+        equal = sum(
+            case in legacy and case in stable and legacy[case]["digest"] == stable[case]["digest"] for case in cases
+        )
+        rows.append(f"| {call} | {right[0]} of {len(cases)} | {right[1]} of {len(cases)} | {equal} of {len(cases)} |")
+    return [
+        "Between two GPUs, each with a process of its own: right is what plain PyTorch gives (sums bit for bit), on both",
+        "ranks, three times in a row; equal are the bits of both libraries.",
+        "",
+        "| call | legacy: right | stable: right | equal |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def _comparison(group: Mapping[str, Any]) -> str:
