@@ -32,9 +32,9 @@ cp -R "$repository/csrc" "$folder/stable"
 )
 
 # Pure Python, for whichever Python the other machine has.
-"$python" -m pip install --quiet --disable-pip-version-check --target "$folder/deps" click rich
+"$python" -m pip install --quiet --disable-pip-version-check --no-compile --target "$folder/deps" click rich
 # The headers of CUTLASS, which setup.py looks for.
-"$python" -m pip install --quiet --disable-pip-version-check --target "$folder/deps" --no-deps nvidia-cutlass
+"$python" -m pip install --quiet --disable-pip-version-check --no-compile --target "$folder/deps" --no-deps nvidia-cutlass
 find "$folder/deps" -path '*/source/*' -not -path '*/source/include/*' -type f -delete
 rm -rf "$folder/deps/bin"
 
@@ -42,6 +42,7 @@ if [ -z "${NO_LIBRARY:-}" ]; then
   (cd "$folder/stable" && "$python" setup.py --quiet build_ext --inplace >"$folder/build.log" 2>&1)
   mkdir "$folder/other_torch"
   mv "$folder"/stable/samplex/_C_stable*.so "$folder/other_torch/"
+  strip --strip-debug "$folder"/other_torch/*.so
   "$python" -c "import torch; print(torch.__version__)" >"$folder/other_torch/built_with"
   rm -rf "$folder"/stable/build "$folder"/stable/samplex/*.so
 fi
