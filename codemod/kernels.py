@@ -67,10 +67,11 @@ def kernel_change(
     edits: list[FileEdit] = []
     diagnostics: list[Diagnostic] = []
     for path, one in rewritten.items():
+        others = {p: other for p, other in rewritten.items() if p != path}
         registered = tuple(f.edit for f in bindings.edits if f.path == path)
         reached = (path, *made.graph.closure((path,)))
         loses = any(_loses_torch(rewritten[p]) if p in rewritten else p in layout.legacy_declarations for p in reached)
-        include_edits, found = _includes(snapshot, layout, made, one, path, place, registered, loses)
+        include_edits, found = _includes(snapshot, layout, made, one, path, place, registered, loses, others)
         edits += [FileEdit(path, edit) for edit in (*one.edits, *include_edits)]
         diagnostics += (*one.diagnostics, *found)
     return Change("Rewrite the kernels", tuple(edits), (), (), tuple(diagnostics))
@@ -85,6 +86,7 @@ def _includes(
     place: Relocation,
     registered: Sequence[Edit],
     loses: bool,
+    others: Mapping[str, Rewritten],
 ) -> tuple[tuple[Edit, ...], tuple[Diagnostic, ...]]:
     """The edits of the include lines of one file. `loses`: it or a header it includes does without torch's now."""
     document = made.documents[path]
@@ -102,12 +104,13 @@ def _includes(
     words = frozenset(word.decode() for word in re.findall(rb"[A-Za-z_]\w*", mask(after)))
     respell = place.respeller(path, uses_dispatch, made.idle_headers(path, words))
     provided = _provided(snapshot, made, path, own)
-    new_path = place.new_path(path)
+    if not one.include_sites and not path.endswith(HEADER_SUFFIXES):
+        provided |= _gained(made, path, others)
     return write_includes(
         document,
         one.include_sites,
         wish,
-        new_path,
+        partial(place.spell, place.new_path(path)),
         respell,
         provided,
         both_worlds,
@@ -153,6 +156,12 @@ def _after(data: bytes, edits: Sequence[Edit]) -> bytes:
         return apply(data, edits)
     except OverlapError:
         return data
+
+
+def _gained(made: GroupProject, path: str, others: Mapping[str, Rewritten]) -> frozenset[str]:
+    """Headers that a unit without includes of torch keeps getting through the rewritten headers it includes."""
+    reached = [others[header] for header in made.graph.closure(made.graph.direct(path)) if header in others]
+    return with_implied(name for one in reached if one.include_sites for name in one.includes)
 
 
 def _provided(snapshot: Snapshot, made: GroupProject, path: str, own: Iterable[str]) -> frozenset[str]:

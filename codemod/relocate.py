@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from posixpath import dirname, normpath
+from functools import cached_property
+from posixpath import dirname, normpath, relpath
 
 from codemod.model import Move
 from codemod.repository.includes import IncludeGraph
@@ -80,6 +82,30 @@ class Relocation:
             was_beside = quoted and self.graph.is_beside(path, name)
             if self.resolve_after(new_path, name, quoted, was_beside) == wanted:
                 return None
-            return spell_relative(new_path, wanted)
+            return self.spell(new_path, wanted)
 
         return respell
+
+    def spell(self, from_path: str, to_path: str) -> str:
+        """How the file that will be `from_path` includes the one that will be `to_path`.
+
+        Relative to its own folder; where that leads upwards within the stable side, the way its other files do it.
+        """
+        relative = spell_relative(from_path, to_path)
+        if self._searched_root is None or not relative.startswith("../") or not self.layout.is_stable(to_path):
+            return relative
+        return relpath(to_path, self._searched_root or ".")
+
+    @cached_property
+    def _searched_root(self) -> str | None:
+        """The folder from which most stable files spell the headers of their own side; None: by the way upwards."""
+        votes: Counter[str | None] = Counter()
+        for path in filter(self.layout.is_stable, self.graph.files):
+            for include in self.graph.includes(path):
+                if include.target is None or not self.layout.is_stable(include.target):
+                    continue
+                if not self.graph.is_beside(path, include.name):
+                    votes[self.graph.root_of(include)] += 1
+                elif include.name.startswith("../"):
+                    votes[None] += 1
+        return votes.most_common(1)[0][0] if votes else None

@@ -75,8 +75,12 @@ class IncludeGraph:
         for include in (include for path in self.files for include in self.includes(path)):
             if include.target is None or (include.quoted and self.is_beside(include.path, include.name)):
                 continue
-            needed.add(next(root for root in self.roots if _joined(root, include.name) == include.target))
+            needed.add(self.root_of(include))
         return tuple(root for root in self.roots if root in needed)
+
+    def root_of(self, include: Include) -> str:
+        """The root below which an include that is not beside its includer finds its target."""
+        return next(root for root in self.roots if _joined(root, include.name) == include.target)
 
     def is_beside(self, path: str, name: str) -> bool:
         """Whether `#include "name"` finds its file from the place of `path` alone."""

@@ -34,6 +34,11 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::new_zeros(x, {4}); }",
         ),
         Example(
+            "at::Tensor f(at::Tensor x) { return torch::zeros({4}, torch::dtype(at::kInt).device(x.device())); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::new_zeros(x, {4}, "
+            "torch::headeronly::ScalarType::Int); }",
+        ),
+        Example(
             "at::Tensor f(at::Tensor x) { return torch::full_like(x, 3, x.options().dtype(at::kInt)); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::fill_(torch::stable::new_empty(x, "
             "x.sizes(), torch::headeronly::ScalarType::Int, std::nullopt, x.device()), 3); }",
@@ -151,21 +156,36 @@ def _filled(name: str, node: Node, given: list[Node], fragment: Fragment, contex
     if options is None:
         return None
     sizes = fragment.span(given[0])
-    like = options.like if options.only_like else _same_tensor(options, context)
-    if like and name == "zeros":
-        return ((b"torch::stable::new_zeros(", *like, b", ", sizes, b")"), ())
+    beside = _beside(options, node, fragment, context) if name == "zeros" else None
+    if beside is not None:
+        tensor, dtype = beside
+        return ((b"torch::stable::new_zeros(", *tensor, b", ", sizes, *((b", ", *dtype) if dtype else ()), b")"), ())
     default = b"torch::headeronly::ScalarType::Float"
     return ((b"torch::stable::full(", sizes, b", ", _FILLED[name], *_tail(options, always_dtype=default), b")"), ())
 
 
-def _same_tensor(options: Options, context: Context) -> tuple[Part, ...]:
-    """The tensor that both dtype and device come from, `a` of `a.dtype()` and `a.device()`; empty if there is none."""
-    if options.layout or options.pinned or len(options.dtype) != 1 or len(options.device) != 1:
-        return ()
-    texts = [context.text(p.span).decode() if isinstance(p, Copy) else "" for p in (*options.dtype, *options.device)]
-    first = re.fullmatch(r"([A-Za-z_]\w*)\.(?:dtype|scalar_type)\(\)", texts[0])
-    second = re.fullmatch(r"([A-Za-z_]\w*)\.device\(\)", texts[1])
-    return (first.group(1).encode(),) if first and second and first.group(1) == second.group(1) else ()
+def _beside(
+    options: Options, node: Node, fragment: Fragment, context: Context
+) -> tuple[tuple[Part, ...], tuple[Part, ...]] | None:
+    """The tensor on whose device the options put the new one, and their dtype where it is not that tensor's own."""
+    if options.layout or options.pinned:
+        return None
+    if options.like and not options.device:
+        return options.like, options.dtype
+    named = _owner(options.device, "device", context)
+    if not named or not options.dtype:
+        return None
+    if not context.project.finder.type_of_name(named, node, fragment, context.document).is_tensor:
+        return None
+    own = _owner(options.dtype, "(?:dtype|scalar_type)", context) == named
+    return (named.encode(),), () if own else options.dtype
+
+
+def _owner(parts: tuple[Part, ...], question: str, context: Context) -> str:
+    """`a`, if the parts are `a.question()` as it stands in the source."""
+    text = context.text(parts[0].span).decode() if len(parts) == 1 and isinstance(parts[0], Copy) else ""
+    found = re.fullmatch(rf"([A-Za-z_]\w*)\.{question}\(\)", text)
+    return found.group(1) if found else ""
 
 
 def _full(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:

@@ -84,16 +84,17 @@ def write_includes(
     document: Document,
     sites: Sequence[Site],
     wish: IncludeWish,
-    new_path: str,
+    spell: Callable[[str], str],
     respell: Callable[[str, str, bool], str | None],
     provided: frozenset[str] = frozenset(),
     both_worlds: bool = False,
     legacy_only: frozenset[str] = frozenset(),
 ) -> tuple[tuple[Edit, ...], tuple[Diagnostic, ...]]:
-    """The edits of the include block of `document`, which lands at `new_path`.
+    """The edits of the include block of `document`.
 
-    `sites` are its includes of torch. `respell(name, path, quoted)` gives the new text between the quotes for one of the
-    repository's own headers, None to leave the line, "" to drop it. `provided` are headers that the own headers of the
+    `sites` are its includes of torch. `spell(path)` is how it includes one of the repository's own headers that it did
+    not include before; `respell(name, path, quoted)` gives the new text between the quotes for one that it did, None to
+    leave the line, "" to drop it. `provided` are headers that the own headers of the
     wish already include. With `both_worlds` the includes of torch stay for the legacy build, like those of the
     repository's headers called `legacy_only`, and the new ones are for the stable build alone.
     """
@@ -105,6 +106,7 @@ def write_includes(
     wanted = set(wish.system)
     gone: list[re.Match[bytes]] = []
     kept_own: set[str] = set()
+    dropped: set[int] = set()
     for line in lines:
         span = Span(*line.span("path"))
         name = line.group("path")[1:-1].decode("utf-8", "replace")
@@ -133,19 +135,21 @@ def write_includes(
             kept_own.add(name)
             continue
         if spelled == "" or spelled in kept_own:
+            dropped.add(line.start())
             edits.append(Edit(_whole_line(document, line), b"", MOVED))
             continue
         kept_own.add(spelled)
         edits.append(Edit(span, b'"' + spelled.encode() + b'"', MOVED))
-    own = sorted(spell_relative(new_path, path) for path in wish.own)
+    own = sorted(spell(path) for path in wish.own)
     new_own = [name for name in own if name not in kept_own]
     new_system = _needed(wanted, present - {g.group("path")[1:-1].decode("utf-8", "replace") for g in gone}, provided)
     if both_worlds:
-        dual = [name for name in (spell_relative(new_path, path) for path in sorted(wish.dual)) if name in new_own]
+        dual = [name for name in (spell(path) for path in sorted(wish.dual)) if name in new_own]
         stable = [name for name in new_own if name not in dual]
         edits += _place_beside(document, gone, lines, stable, new_system, dual)
     else:
-        edits += _place(document, gone, lines, new_own, new_system)
+        stays = [line for line in lines if line not in gone and line.start() not in dropped]
+        edits += _place(document, gone, lines, stays, new_own, new_system)
     return tuple(edits), tuple(diagnostics)
 
 
@@ -171,14 +175,25 @@ def _place(
     document: Document,
     gone: Sequence[re.Match[bytes]],
     lines: Sequence[re.Match[bytes]],
+    stays: Sequence[re.Match[bytes]],
     own: Sequence[str],
     system: Sequence[str],
 ) -> list[Edit]:
+    """`system` where the first include of torch stood, `own` with the file's other headers of the repository."""
     ending = b"\r\n" if b"\r\n" in document.data[:4096] else b"\n"
-    text = b"".join(b'#include "' + n.encode() + b'"' + ending for n in own)
-    text += b"".join(b"#include <" + n.encode() + b">" + ending for n in system)
+    own_text = b"".join(b'#include "' + n.encode() + b'"' + ending for n in own)
+    text = b"".join(b"#include <" + n.encode() + b">" + ending for n in system)
     edits: list[Edit] = []
     anchor = next((line for line in gone if not conditions_at(document, line.start())), None)
+    place = _whole_line(document, anchor) if anchor is not None else _insertion_place(document, lines)
+    beside = _place_of_own(document, lines, stays, place)
+    before_own = anchor is None and beside is not None and beside.start == place.start
+    if text and (before_own or (own_text and beside is None)):
+        text += ending
+    if beside is None or beside.start in (place.start, place.end):
+        text, own_text = text + own_text, b""
+    elif own_text and _LINE.match(document.uncommented, beside.start) is None:
+        own_text = ending + own_text
     blocks = empty_conditionals(document, gone)
     for line in gone:
         span = _whole_line(document, line)
@@ -187,8 +202,48 @@ def _place(
         edits.append(Edit(span, text if line is anchor else b"", REPLACED))
     edits += [Edit(block, b"", REPLACED) for block in blocks]
     if anchor is None and text:
-        edits.append(Edit(_insertion_place(document, lines), text, REPLACED))
-    return edits
+        edits.append(Edit(place, text, REPLACED))
+    if own_text and beside is not None:
+        edits.append(Edit(beside, own_text, REPLACED))
+    return _without_double_gaps(document, edits)
+
+
+def _place_of_own(
+    document: Document, lines: Sequence[re.Match[bytes]], stays: Sequence[re.Match[bytes]], place: Span
+) -> Span | None:
+    """Where a header of the repository is included: before its first own one, or behind the last of the system's.
+
+    None where no include stays beside that at `place`.
+    """
+    code = document.code
+    head = [m for m in lines if not conditions_at(document, m.start()) and not re.search(rb"[{;]", code[: m.start()])]
+    quoted = next((line for line in head if line in stays and line.group("path").startswith(b'"')), None)
+    if quoted is not None:
+        return Span(quoted.start(), quoted.start())
+    end = reached = place.end
+    for line in head:
+        if line.start() >= reached and not code[reached : line.start()].strip():
+            reached = _whole_line(document, line).end
+            end = reached if line in stays else end
+    return Span(end, end) if end > place.end else None
+
+
+def _without_double_gaps(document: Document, edits: Sequence[Edit]) -> list[Edit]:
+    """Lines that go between two empty ones take one of the two along."""
+    data = document.data
+    settled: list[Edit] = []
+    start = 0  # of the run of removals that the edit belongs to
+    for edit in sorted(edits, key=lambda e: e.span):
+        joins = bool(settled) and settled[-1].span.end == edit.span.start and not settled[-1].replacement
+        start = start if joins else edit.span.start
+        gap = re.compile(rb"[ \t]*\r?\n").match(data, edit.span.end)
+        opens = start == 0 or data[:start].endswith((b"\n\n", b"\n\r\n"))
+        taken = any(other.span.start == edit.span.end for other in edits)
+        if edit.replacement or edit.span.start == edit.span.end or gap is None or not opens or taken:
+            settled.append(edit)
+        else:
+            settled.append(Edit(Span(edit.span.start, gap.end()), b"", edit.rule))
+    return settled
 
 
 def _place_beside(

@@ -90,11 +90,12 @@ def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | Non
         from codemod.rules.dispatcher import wrapper_function
 
         return wrapper_function(site, context, usable, given)
-    if entry.stable.endswith(("::sum", "::amax")) and len(given) > 1 and node is not None:
-        parts: list[Part] = [entry.stable.encode() + b"(", fragment.span(given[0]), b", "]
-        parts += [*_dimensions(fragment, given[1])]
-        for argument in given[2:]:
-            parts += [b", ", fragment.span(argument)]
+    place = _DIMENSIONS.get(entry.stable, len(given))
+    if place < len(given) and node is not None:
+        parts: list[Part] = [entry.stable.encode() + b"("]
+        for number, argument in enumerate(given):
+            parts += [b", "] if number else []
+            parts += _dimensions(context, fragment, argument) if number == place else (fragment.span(argument),)
         return context.rewrite(fragment.span(node), (*parts, b")"), entry.rule, entry=entry)
     return context.replace(site, entry.stable, entry.rule, entry=entry)
 
@@ -105,21 +106,30 @@ def _call(context: Context, call: MethodCall, entry: Entry, name: str, inside: t
 
 def _arguments(context: Context, call: MethodCall, entry: Entry) -> tuple[Part, ...]:
     parts: list[Part] = list(call.receiver_parts())
-    if not entry.stable.endswith(("::sum", "::amax")):
+    dimensions = _DIMENSIONS.get(entry.stable)
+    if dimensions is None:
         return (*parts, *call.following())
-    for place, argument in enumerate(call.arguments):
-        parts += [b", ", *(_dimensions(call.fragment, argument) if place == 0 else (call.fragment.span(argument),))]
+    for place, argument in enumerate(call.arguments, 1):
+        span = call.fragment.span(argument)
+        parts += [b", ", *(_dimensions(context, call.fragment, argument) if place == dimensions else (span,))]
     return tuple(parts)
 
 
-def _dimensions(fragment: Fragment, argument: Node) -> tuple[Part, ...]:
-    """Dimensions as a vector: a braced list or a lone number would dangle in the header's array view."""
+# Which argument of a function is its dimensions, behind an optional array view that does not own its numbers.
+_DIMENSIONS = {"torch::stable::sum": 1, "torch::stable::sum_out": 2}
+_OTHER_INTEGERS = frozenset({"int", "unsigned", "short", "size_t", "int16_t", "int32_t", "uint32_t", "uint64_t"})
+
+
+def _dimensions(context: Context, fragment: Fragment, argument: Node) -> tuple[Part, ...]:
+    """Dimensions as a vector: a braced list, or a number that is not an int64_t, would dangle in the array view."""
     span = fragment.span(argument)
     if argument.type == "initializer_list":
         return (b"std::vector<int64_t>", span)
     if argument.type in ("number_literal", "unary_expression"):
         return (b"std::vector<int64_t>{", span, b"}")
-    return (span,)
+    found = context.type_of(argument, fragment)
+    is_narrow = not found.pointers and found.name in _OTHER_INTEGERS
+    return (b"static_cast<int64_t>(", span, b")") if is_narrow else (span,)
 
 
 def _arity_fits(entry: Entry, given: int) -> bool:

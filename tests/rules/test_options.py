@@ -47,6 +47,12 @@ CASES = {
         "  auto o = torch::TensorOptions().dtype(a.dtype()).device(a.device());\n  auto x = torch::zeros({2}, o);\n",
         "  auto x = torch::stable::new_zeros(a, {2});\n",
     ),
+    "zeros of another dtype on a tensor's device": (
+        "  auto x = torch::zeros({2}, torch::dtype(torch::kInt).device(a.device()));\n"
+        "  auto y = torch::zeros({2}, b.options().dtype(torch::kInt));\n",
+        f"  auto x = torch::stable::new_zeros(a, {{2}}, {INT});\n"
+        f"  auto y = torch::stable::new_zeros(b, {{2}}, {INT});\n",
+    ),
     "zeros without a dtype are float": (
         "  auto x = torch::zeros({2}, torch::device(a.device()));\n",
         "  auto x = torch::stable::full({2}, 0, torch::headeronly::ScalarType::Float, std::nullopt, a.device());\n",

@@ -54,6 +54,20 @@ CASES = {
         "at::Tensor f(at::Tensor x) { return x.sum(0); }",
         "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::sum(x, std::vector<int64_t>{0}); }",
     ),
+    "nor do those of an out variant": (
+        "void f(at::Tensor x, at::Tensor y) { at::sum_out(y, x, 1); }",
+        "void f(torch::stable::Tensor x, torch::stable::Tensor y) { "
+        "torch::stable::sum_out(y, x, std::vector<int64_t>{1}); }",
+    ),
+    "nor does a dimension that is not an int64_t": (
+        "at::Tensor f(at::Tensor x, int d, int64_t e) { return x.sum(d).sum(e); }",
+        "torch::stable::Tensor f(torch::stable::Tensor x, int d, int64_t e) { return "
+        "torch::stable::sum(torch::stable::sum(x, static_cast<int64_t>(d)), e); }",
+    ),
+    "a function that takes one dimension": (
+        "at::Tensor f(at::Tensor x) { return at::amax(x, 0); }",
+        "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::amax(x, 0); }",
+    ),
     "indexing": (
         "void f(at::Tensor b, int i) { auto y = b[i][1]; }",
         "void f(torch::stable::Tensor b, int i) { auto y = torch::stable::select(torch::stable::select(b, 0, i), 0, 1); }",
