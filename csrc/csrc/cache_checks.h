@@ -240,10 +240,9 @@ ConvertCache<from_t, to_t> convert_cache(const torch::Tensor& dst_cache,
 
 inline void check_int32_list(const torch::Tensor& numbers, int64_t count,
                              const char* name) {
-  TORCH_CHECK(numbers.scalar_type() == at::ScalarType::Int, name,
-              " must have the dtype Int, got ", numbers.scalar_type());
-  TORCH_CHECK(numbers.is_contiguous() && numbers.numel() >= count, name,
-              " must be a list of at least ", count, ", got ", numbers.numel());
+  check_list(numbers, at::ScalarType::Int, name);
+  TORCH_CHECK(numbers.numel() >= count, name, " must be a list of at least ",
+              count, ", got ", numbers.numel());
 }
 
 // The elements of an entry in a cache [blocks, block_size, entry...].

@@ -37,6 +37,14 @@ inline int64_t row_count(int64_t numel, int64_t width) {
   return width == 0 ? 0 : numel / width;
 }
 
+// Numbers that are read one after the other; `name` is the caller's for them.
+inline void check_list(const torch::Tensor& numbers, at::ScalarType dtype,
+                       const char* name) {
+  TORCH_CHECK(numbers.scalar_type() == dtype, name, " must have the dtype ",
+              dtype, ", got ", numbers.scalar_type());
+  TORCH_CHECK(numbers.is_contiguous(), name, " must be contiguous");
+}
+
 // The elements of a tensor that may be missing; null if it is.
 template <typename T>
 T* optional_data(const std::optional<torch::Tensor>& tensor) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "check_utils.h"
+#include "rank_checks.h"
 #include "rank_signals.h"
 
 namespace samplex {
@@ -56,10 +57,7 @@ class AllReduce {
 // The flags of all ranks stand at these addresses.
 inline Peers make_peers(const std::vector<int64_t>& addresses, int64_t rank) {
   const int64_t count = addresses.size();
-  TORCH_CHECK(count >= 1 && count <= kMaxRanks, "there may be 1 to ", kMaxRanks,
-              " ranks, got ", count);
-  TORCH_CHECK(rank >= 0 && rank < count, "there is no rank ", rank, " among ",
-              count);
+  check_rank(rank, count);
   Peers peers{{}, static_cast<int>(rank), static_cast<int>(count)};
   for (int64_t i = 0; i < count; ++i) {
     peers.of[i] = reinterpret_cast<Signals*>(addresses[i]);

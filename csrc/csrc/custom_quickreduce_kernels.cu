@@ -17,6 +17,7 @@
   #include "ops.h"
   #include "quantization/quant_math.h"
   #include "rank_barrier.cuh"
+  #include "rank_checks.h"
 
 namespace samplex {
 
@@ -69,9 +70,7 @@ __global__ void quick_reduce_kernel(scalar_t* __restrict__ out,
 }  // namespace samplex
 
 fptr_t init_custom_qr(int64_t rank, int64_t world_size) {
-  TORCH_CHECK(world_size >= 1 && world_size <= samplex::kMaxRanks,
-              "there may be 1 to ", samplex::kMaxRanks, " ranks, got ",
-              world_size);
+  samplex::check_rank(rank, world_size);
   auto* group = new samplex::QuickReduce{};
   group->peers.rank = static_cast<int>(rank);
   group->peers.count = static_cast<int>(world_size);

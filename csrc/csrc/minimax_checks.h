@@ -5,15 +5,13 @@
 
 #include "check_utils.h"
 #include "minimax.h"
+#include "rank_checks.h"
 
 namespace samplex {
 
 inline RmsGroup check_rms_group(torch::Tensor const& workspace,
                                 int64_t const rank, int64_t const nranks) {
-  TORCH_CHECK(nranks >= 1 && nranks <= kMaxRanks, "there may be 1 to ",
-              kMaxRanks, " ranks, got ", nranks);
-  TORCH_CHECK(rank >= 0 && rank < nranks, "there is no rank ", rank, " among ",
-              nranks);
+  check_rank(rank, nranks);
   CHECK_DTYPE(workspace, at::ScalarType::Long);
   CHECK_CONTIGUOUS(workspace);
   TORCH_CHECK(nranks == 1 || workspace.numel() >= nranks,

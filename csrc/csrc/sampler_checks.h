@@ -29,9 +29,7 @@ inline void check_repetition_penalties(
 // int32 numbers, one for each of `count`.
 inline void check_lengths(const torch::Tensor& lengths, int64_t count,
                           const char* name) {
-  CHECK_CONTIGUOUS(lengths);
-  TORCH_CHECK(lengths.scalar_type() == at::ScalarType::Int, name,
-              " must have the dtype Int, got ", lengths.scalar_type());
+  check_list(lengths, at::ScalarType::Int, name);
   TORCH_CHECK(lengths.numel() == count, name, " must have ", count,
               " elements, got ", lengths.numel());
 }

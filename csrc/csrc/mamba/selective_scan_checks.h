@@ -43,11 +43,9 @@ inline void check_per_sequence(const std::optional<torch::Tensor>& numbers,
                                at::ScalarType dtype, int64_t count,
                                const char* name) {
   if (!numbers.has_value()) return;
-  TORCH_CHECK(numbers->scalar_type() == dtype, name, " must have the dtype ",
-              dtype, ", got ", numbers->scalar_type());
-  TORCH_CHECK(numbers->dim() == 1 && numbers->size(0) == count &&
-                  numbers->is_contiguous(),
-              name, " must be a list of ", count);
+  check_list(*numbers, dtype, name);
+  TORCH_CHECK(numbers->dim() == 1 && numbers->size(0) == count, name,
+              " must be a list of ", count);
 }
 
 inline void check_state_slots(const ScanTensors& tensors, int64_t block_size) {
