@@ -11,6 +11,7 @@ TORCH ?= torch==2.13.0
 TREE ?= csrc
 CASE ?=
 REPLAY_ARGS ?=
+SERIES_ARGS ?=
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,9 +59,9 @@ gpu: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python tests/bench/bench.py $(TREE) $(if $(UNITS),--units $(UNITS))
 
-# Every group of the sample migrated, one after another: the table in README.md.
+# Every group of the sample migrated, one after another: the table in README.md. SERIES_ARGS="--shuffle 1" for another order.
 series: $(VENV)/.ready
-	$(BIN)/python tests/sample/series.py build/series
+	$(BIN)/python tests/sample/series.py build/series $(SERIES_ARGS)
 
 # Hand migrations of real kernels, done again and compared: all cases, or CASE=pr06. Downloads releases into REPLAY_CACHE
 # (build/replay); compiles where nvcc is found, which takes long.

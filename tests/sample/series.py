@@ -1,15 +1,18 @@
 """Migrate every group of the sample, one after another, and show how the count of unstable symbols falls.
 
-    python tests/sample/series.py FOLDER [GROUP...]
+    python tests/sample/series.py FOLDER [GROUP...] [--shuffle SEED]
 
-FOLDER is made anew: a copy of the sample as a repository of its own. Each group is migrated and committed; then CMake and
+Without groups it takes all, by name; --shuffle takes them in the order that SEED gives. FOLDER is made anew: a copy of the sample as a repository of its own. Each group is migrated and committed; then CMake and
 ninja build both libraries for the CPU, torch-abi-audit looks at their symbols, and the golden cases of the group, whose
-outputs the legacy library gave before the first step, run on them. After the last step those of all groups do.
+outputs the legacy library gave before the first step, run on them. After the last step those of all groups do. Where
+ccache is installed, units that another order compiled already are not compiled again.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -80,6 +83,8 @@ class Series:
     def _build(self) -> None:
         if not self.build.exists():
             options = [f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_MAKE_PROGRAM={_program('ninja')}"]
+            launcher = shutil.which("ccache")
+            options += [f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []
             options += ["-DSAMPLEX_CUDA=OFF", "-G", "Ninja", "-S", str(self.tree), "-B", str(self.build)]
             self._run(_program("cmake"), *options)
         self._run(_program("cmake"), "--build", str(self.build))
@@ -125,11 +130,18 @@ def print_row(row: Row) -> None:
     print(f"| {row.step} | {row.legacy} | {stable} | {row.legacy_units} | {row.stable_units} |", flush=True)
 
 
-def main(folder: Path, groups: Sequence[str]) -> None:
+def main() -> None:
     """Run the series and print its table."""
-    shutil.rmtree(folder, ignore_errors=True)
-    groups = groups or sorted(path.parent.name for path in (REPOSITORY / "golden").glob("*/cases.toml"))
-    series = Series(folder.resolve())
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("folder", type=Path, help="made anew")
+    parser.add_argument("groups", nargs="*", help="groups in the order of their migration; all by default")
+    parser.add_argument("--shuffle", type=int, metavar="SEED", help="the groups in a random order, always the same one")
+    chosen = parser.parse_args()
+    groups = chosen.groups or sorted(path.parent.name for path in (REPOSITORY / "golden").glob("*/cases.toml"))
+    if chosen.shuffle is not None:
+        random.Random(chosen.shuffle).shuffle(groups)
+    shutil.rmtree(chosen.folder, ignore_errors=True)
+    series = Series(chosen.folder.resolve())
     series.prepare(groups)
     print(f"| migrated | unstable symbols of {LEGACY} | of {STABLE} | units of {LEGACY} | of {STABLE} |")
     print("|---|---|---|---|---|")
@@ -143,7 +155,5 @@ def main(folder: Path, groups: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        raise SystemExit(__doc__)
     sys.path.insert(0, str(REPOSITORY))
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main()
