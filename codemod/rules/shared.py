@@ -68,10 +68,13 @@ def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outc
         if site.kind is SiteKind.MACRO and site.name in _CHECKS:
             return _check(site, outcome, check)
         if entry is not None and entry.stable.startswith("torch::headeronly::") and site.kind is SiteKind.NAME:
-            if entry.kind == "type" and not site.name.startswith("torch::"):
-                return Rewrite(
-                    outcome.span, (outcome.span,), outcome.rule, includes=outcome.includes
-                )  # it only needs its header
+            if entry.kind != "type":
+                return outcome
+            shared = "c10::" + entry.stable.removeprefix("torch::headeronly::")
+            if shared not in entry.legacy:  # another type than the legacy one
+                return replace(outcome, one_world=True)
+            if site.name == shared:  # it only needs its header
+                return Rewrite(outcome.span, (outcome.span,), outcome.rule, includes=outcome.includes)
             return outcome
         if entry is not None and entry.stable.startswith("std::"):
             return outcome

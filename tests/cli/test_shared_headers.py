@@ -97,3 +97,55 @@ def test_a_macro_over_a_dispatch_macro_stands_there_twice(run_cli: Run, tmp_path
 
     assert ran.code in (0, 1)
     assert (tmp_path / "csrc/shared/cache.h").read_text() == BOTH_WORLDS
+
+
+TYPES = """\
+#pragma once
+
+#include <torch/all.h>
+
+template <typename T>
+constexpr bool is_short = std::is_same_v<T, at::Half> || std::is_same_v<T, c10::BFloat16>;
+
+inline bool is_float(at::ScalarType dtype) { return dtype == at::ScalarType::Float; }
+
+inline int64_t first(c10::IntArrayRef sizes) { return sizes[0]; }
+"""
+
+# The stable headers know c10::BFloat16, and nothing of at::. The list of numbers is another type there.
+TYPES_OF_BOTH_WORLDS = """\
+#pragma once
+
+#ifdef TORCH_TARGET_VERSION
+  #include <torch/headeronly/core/ScalarType.h>
+  #include <torch/headeronly/util/HeaderOnlyArrayRef.h>
+  #include <type_traits>
+#else
+  #include <torch/all.h>
+#endif
+
+template <typename T>
+constexpr bool is_short = std::is_same_v<T, torch::headeronly::Half> || std::is_same_v<T, c10::BFloat16>;
+
+inline bool is_float(torch::headeronly::ScalarType dtype) { return dtype == torch::headeronly::ScalarType::Float; }
+
+#ifdef TORCH_TARGET_VERSION
+inline int64_t first(torch::headeronly::IntHeaderOnlyArrayRef sizes) { return sizes[0]; }
+#else
+inline int64_t first(c10::IntArrayRef sizes) { return sizes[0]; }
+#endif
+"""
+
+
+def test_header_only_types_are_the_same_in_both_worlds_where_the_stable_headers_name_them(
+    run_cli: Run, tmp_path: Path
+) -> None:
+    for path, text in {**FILES, "csrc/shared/cache.h": TYPES}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    commit_all(tmp_path, "Legacy")
+
+    ran = run_cli("migrate", "scale", "--write", cwd=tmp_path)
+
+    assert ran.code in (0, 1)
+    assert (tmp_path / "csrc/shared/cache.h").read_text() == TYPES_OF_BOTH_WORLDS
