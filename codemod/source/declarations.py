@@ -83,6 +83,32 @@ def declared_by(node: Node) -> Iterator[Declared]:
             yield Declared(text_of(name), name.start_byte, type_text + marks, value, None, element)
 
 
+def data_members(body: Node) -> list[Declared]:
+    """The members of a class that its objects consist of, in the order of a structured binding."""
+    found: list[Declared] = []
+    for child in body.named_children:
+        if child.type in TRANSPARENT:
+            found += data_members(child)
+        elif child.type == "field_declaration" and not _is_static(child) and not _is_function(child):
+            found += declared_by(child)
+    return found
+
+
+def _is_static(member: Node) -> bool:
+    return any(child.type == "storage_class_specifier" and text_of(child) == "static" for child in member.children)
+
+
+def _is_function(member: Node) -> bool:
+    """Whether a member function is declared, as against a pointer to one."""
+    declarator = member.child_by_field_name("declarator")
+    while declarator is not None and declarator.type in ("pointer_declarator", "reference_declarator"):
+        declarator = next((c for c in declarator.named_children if c.type.endswith("declarator")), None)
+    if declarator is None or declarator.type != "function_declarator":
+        return False
+    name = declarator.child_by_field_name("declarator")
+    return name is not None and name.type != "parenthesized_declarator"
+
+
 def declared_in(scope: Node) -> Iterator[Declared]:
     """What `scope` declares directly: statements of a block, parameters of a function or lambda, loop variables."""
     if scope.type in _DECLARATIONS:

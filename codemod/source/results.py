@@ -64,4 +64,6 @@ def method_result(owner: CppType, method: str, given: Sequence[CppType], returns
         if method == "vec":
             return CppType("vector", (owner.inner,) if owner.inner else ())
         return CppType("size_t") if method == "size" else UNKNOWN
+    if not owner.is_known and method in ("sizes", "strides") and not given:
+        return CppType("IntArrayRef")  # nothing but a tensor has them
     return UNKNOWN

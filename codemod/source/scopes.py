@@ -7,14 +7,14 @@ functions. In a macro body a free name or a parameter is looked up where the mac
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tree_sitter import Node
 
 from codemod.model import Span
 from codemod.source.arguments import argument_spans
-from codemod.source.declarations import Declared, declared_in, text_of
+from codemod.source.declarations import Declared, data_members, declared_in, text_of
 from codemod.source.document import HEADER_SUFFIXES, Document, Fragment
 from codemod.source.results import FunctionResults, KnownReturns, method_result
 from codemod.source.types import LIST, TENSOR, UNKNOWN, CppType, parse_type
@@ -23,6 +23,7 @@ _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_ca
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
 _COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _DEPTH = 24
+_CLASS = re.compile(rb"\b(?:struct|class)\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{")
 _BARE_TENSOR = re.compile(r"(?<![\w:])Tensor\b")
 _MAKES_TENSOR_VISIBLE = re.compile(
     rb"\busing\s+(?:namespace\s+(?:torch|at|c10)\b|(?:torch|at|c10)::Tensor\b|Tensor\s*=)"
@@ -121,8 +122,8 @@ class TypeFinder:
         if declared.element:
             value = value.inner or UNKNOWN
         if declared.index is not None:
-            arguments = value.arguments
-            return arguments[declared.index] if declared.index < len(arguments) else UNKNOWN
+            parts = value.arguments or self._layout(value.name)
+            return parts[declared.index] if declared.index < len(parts) else UNKNOWN
         return value
 
     def _sees_tensor(self, document: Document) -> bool:
@@ -269,7 +270,7 @@ class TypeFinder:
         arrow = any(child.type == "->" for child in callee.children)
         if arrow and (owner.pointers or owner.name in ("optional", "unique_ptr", "shared_ptr")):
             owner = owner.pointee
-        given = self._given(node, fragment, document, depth) if owner.is_tensor else ()
+        given = self._given(node, fragment, document, depth) if owner.is_tensor or not owner.is_known else ()
         return method_result(owner, method, given, self.returns)
 
     def _given(self, node: Node, fragment: Fragment, document: Document, depth: int) -> tuple[CppType, ...]:
@@ -296,16 +297,26 @@ class TypeFinder:
     def _member_table(self) -> Mapping[str, dict[str, str]]:
         if self._members is None:
             table: dict[str, dict[str, str]] = {}
-            for document in self.documents:
-                for match in re.finditer(rb"\b(?:struct|class)\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{", document.code):
-                    node = document.whole.node_at(Span(match.end() - 1, match.end()))
-                    while node is not None and node.type != "field_declaration_list":
-                        node = node.parent
-                    if node is not None:
-                        fields = {d.name: d.type_text for d in declared_in(node)}
-                        table.setdefault(match.group(1).decode(), {}).update(fields)
+            for name, body in self._class_bodies():
+                table.setdefault(name, {}).update({d.name: d.type_text for d in declared_in(body)})
             self._members = table
         return self._members
+
+    def _layout(self, owner: str) -> tuple[CppType, ...]:
+        """The types of what an object of the class `owner` consists of; nothing if more than one class has the name."""
+        bodies = [body for name, body in self._class_bodies() if name == owner]
+        if len(bodies) != 1:
+            return ()
+        return tuple(self._resolved(parse_type(member.type_text)) for member in data_members(bodies[0]))
+
+    def _class_bodies(self) -> Iterator[tuple[str, Node]]:
+        for document in self.documents:
+            for match in _CLASS.finditer(document.code):
+                node = document.whole.node_at(Span(match.end() - 1, match.end()))
+                while node is not None and node.type != "field_declaration_list":
+                    node = node.parent
+                if node is not None:
+                    yield match.group(1).decode(), node
 
     def _subscript_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         base = node.child_by_field_name("argument")

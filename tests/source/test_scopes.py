@@ -17,6 +17,14 @@ namespace ns { const at::Tensor& pick(const at::Tensor& x, bool first = true); f
 template <typename T> T root(T x);
 int64_t over(int n);
 float over(float n);
+struct Parts {
+  const at::Tensor& key;
+  static int count;
+  int64_t size() const { return key.size(0); }
+  bool is_empty() const;
+  std::optional<at::Tensor> mask, *other;
+  void (*launch)(int);
+};
 """
 CASES = {
     "a function of the project": ("distance(x, 0)", "Tensor"),
@@ -30,6 +38,10 @@ CASES = {
     "through a pointer": ("p->sizes()", "IntArrayRef"),
     "through an optional": ("o->scalar_type()", "ScalarType"),
     "a copy of a view": ("x.sizes().vec()", "vector"),
+    "a member in a structured binding": ("key", "Tensor"),
+    "members declared together": ("mask", "optional"),
+    "a member after functions and static ones": ("launch", "void"),
+    "sizes of what nobody says the type of": ("unknown().sizes()", "IntArrayRef"),
     "a part of a view": ("x.sizes().slice(1)", "IntArrayRef"),
 }
 
@@ -37,7 +49,9 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_type_of(name: str) -> None:
     expression, expected = CASES[name]
-    text = f"{HEAD}void f(at::Tensor x, at::Tensor* p, std::optional<at::Tensor> o) {{ use({expression}); }}\n".encode()
+    given = "at::Tensor x, at::Tensor* p, std::optional<at::Tensor> o, const Parts& parts"
+    taken = "const auto& [key, mask, other, launch] = parts;"
+    text = f"{HEAD}void f({given}) {{ {taken} use({expression}); }}\n".encode()
     document = Document("unit.cpp", text)
     finder = TypeFinder((document,), known_returns())
     match = re.search(re.escape(expression.encode()) + rb"(?=\); \})", text)
