@@ -69,12 +69,12 @@ def _config_at(snapshot: Snapshot, config: Config, revision: str | None) -> Conf
     from codemod.config import load_config
     from codemod.repository import git
 
-    if not config.source:
-        return None
     wanted = revision or "HEAD"
     if not git.run(snapshot.root, "rev-parse", "--verify", "-q", f"{wanted}^{{commit}}").ok:
         if revision is None:
             return None  # nothing was ever committed
         raise Refusal(f"no such revision: {revision}", exit_code=2)
+    if not config.source:
+        return None
     shown = git.run(snapshot.root, "show", f"{wanted}:{config.source}")
     return load_config(snapshot.with_overlay({config.source: shown.output})) if shown.ok else None

@@ -128,6 +128,3 @@ def overhead(
     for case, crash in crashed:
         click.echo(f"{case.id}: {crash.reason}", err=True)
     return 1 if crashed else 0
-
-
-golden_command = command

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from codemod.cli.report_files import check_writable, report_option, write_report
+
 if TYPE_CHECKING:
-    from codemod.codes import Code
     from codemod.model import Plan
     from codemod.report.view import Report, Stage
     from codemod.repository.snapshot import Snapshot
 
 DIFF, WRITE, COMMIT = "diff", "write", "commit"
-SUFFIXES = (".md", ".html", ".json", ".sarif")
-
-
-def _report_file(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and path.suffix not in SUFFIXES:
-        raise click.BadParameter(f"{path.name} must end in {', '.join(SUFFIXES)}")
-    return path
 
 
 @click.command()
@@ -33,14 +26,7 @@ def _report_file(_context: click.Context, _parameter: click.Parameter, path: Pat
 @click.option("--commit", "mode", flag_value=COMMIT, help="Write it and commit it: the moves, then the edits.")
 @click.option("--target", metavar="VERSION", help="Oldest torch that has to run the binary, like 2.11.")
 @click.option("--in-place", is_flag=True, help="Leave the files where they are.")
-@click.option(
-    "--report",
-    "report_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=_report_file,
-    help=f"Write a report too; its suffix picks the form: {', '.join(SUFFIXES)}.",
-)
+@report_option("Write a report too")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and no diff.")
 @click.option("--allow-dirty", is_flag=True, help="With --write: accept uncommitted changes in the tree.")
 def command(
@@ -59,6 +45,8 @@ def command(
     """
     if allow_dirty and mode != WRITE:
         raise click.UsageError("--allow-dirty goes with --write.")
+    if report_file is not None:
+        check_writable(report_file)
     from codemod.cli.workspace import open_workspace, progress
     from codemod.explain import all_codes
     from codemod.migrate import Options, plan_migration
@@ -80,7 +68,7 @@ def command(
     report = build_report(plan, workspace.snapshot.read, codes, stage=stage, request=shlex.join(names))
     _print(report, as_json=as_json)
     if report_file is not None:
-        _write_report(report, report_file, codes)
+        write_report(report, report_file, codes)
     return 1 if report.of(Concern.MANUAL) else 0
 
 
@@ -127,21 +115,3 @@ def _print(report: Report, *, as_json: bool) -> None:
     else:
         sys.stdout.buffer.write(diff.encode("utf-8", "surrogateescape"))
     print_report(report, console(stderr=True))
-
-
-def _write_report(report: Report, path: Path, codes: Mapping[str, Code]) -> None:
-    from codemod.cli.workspace import write_report_file
-    from codemod.report.as_json import report_json
-    from codemod.report.documents import report_html, report_markdown
-    from codemod.report.sarif import sarif
-
-    match path.suffix:
-        case ".md":
-            text = report_markdown(report)
-        case ".html":
-            text = report_html(report)
-        case ".json":
-            text = report_json(report)
-        case _:
-            text = sarif([(finding, report.place(finding)) for finding in report.findings], codes)
-    write_report_file(path, text)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from codemod.cli.report_files import check_writable, report_option, write_report, write_text
+
+if TYPE_CHECKING:
+    from codemod.verify.result import Verification
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -36,6 +43,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write the result as JSON; - prints it.",
 )
+@report_option("Write the migration's report, with the result as its evidence")
 def command(
     names: tuple[str, ...],
     legacy: str | None,
@@ -49,13 +57,16 @@ def command(
     standard: str,
     jobs: int,
     json_file: Path | None,
+    report_file: Path | None,
 ) -> int:
     """Prove a migrated group: compile, symbols, device code, launches, operators, golden outputs.
 
     The stable side is the work tree, the legacy side the tree before the migration. Exit code 1 says that something
     differs.
     """
-    from codemod.cli.workspace import write_report_file
+    for path in (json_file, report_file):
+        if path is not None and str(path) != "-":
+            check_writable(path)
     from codemod.report.terminal import console
     from codemod.repository.snapshot import open_snapshot
     from codemod.verify.build import BuildOptions
@@ -73,16 +84,36 @@ def command(
         HeaderOptions(tuple(folder.resolve() for folder in include), torch_headers),
         BuildOptions(jobs, standard, cuda_arch),
         define,
+        with_migration=report_file is not None,
     )
     with counting("Verifying") as progress:
         verification = verify_group(open_snapshot(Path()), request, progress=progress)
+    if report_file is not None:
+        _write_report(verification, names, report_file)
     if json_file is not None and str(json_file) == "-":
         click.echo(verification.to_json(), nl=False)
         return 0 if verification.passed else 1
     if json_file is not None:
-        write_report_file(json_file, verification.to_json())
+        write_text(json_file, verification.to_json())
     print_verification(verification, console())
     return 0 if verification.passed else 1
 
 
-verify_command = command
+def _write_report(verification: Verification, names: tuple[str, ...], path: Path) -> None:
+    """The report of the migration, done again on the tree before it; of the evidence alone where that cannot be."""
+    from codemod.explain import all_codes
+    from codemod.model import Plan
+    from codemod.report.view import Stage, build_report
+
+    made = verification.migration
+    plan = made.plan if made is not None else Plan(verification.group, verification.target)
+    codes = all_codes()
+    report = build_report(
+        plan,
+        made.read if made is not None else lambda _: b"",
+        codes,
+        stage=Stage.WRITTEN,
+        request=shlex.join(names),
+        verification=verification,
+    )
+    write_report(report, path, codes)

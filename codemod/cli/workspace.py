@@ -55,11 +55,3 @@ def progress(text: str) -> Iterator[None]:
 
     with console(stderr=True).status(text):
         yield
-
-
-def write_report_file(path: Path, text: str) -> None:
-    """Write a report the user asked for. Raises Refusal (exit 3) where that is not possible."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Refusal(f"cannot write the report {path}: {error.strerror}") from error

@@ -131,7 +131,7 @@ def build_report(
         rules=_rule_rows(plan, codes),
         sites=total(plan.sites.values()),
         findings=unique,
-        next_steps=_next_steps(plan, unique, stage, request or plan.group),
+        next_steps=_next_steps(plan, unique, stage, request or plan.group, verified=verification is not None),
         verification=verification,
         plan=plan,
     )
@@ -208,11 +208,13 @@ def _rule_rows(plan: Plan, codes: Mapping[str, Code]) -> tuple[RuleRow, ...]:
     return tuple(rows)
 
 
-def _next_steps(plan: Plan, findings: tuple[Finding, ...], stage: Stage, request: str) -> tuple[str, ...]:
+def _next_steps(
+    plan: Plan, findings: tuple[Finding, ...], stage: Stage, request: str, *, verified: bool
+) -> tuple[str, ...]:
     if not plan.files:
         return ()
     if stage is Stage.SHOWN:
         return (f"torch-stabilize migrate {request} --write",)
     manual = sum(finding.concern is Concern.MANUAL for finding in findings)
     by_hand = (f"do what is listed by hand ({manual})",) if manual else ()
-    return (*by_hand, f"torch-stabilize verify {request}")
+    return by_hand if verified else (*by_hand, f"torch-stabilize verify {request}")

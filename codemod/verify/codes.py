@@ -35,6 +35,7 @@ UNDECLARED_WRITE = "TSA838"
 OTHER_MACHINE = "TSA839"
 INPUTS_DIFFER = "TSA840"
 DEVICE_ABSENT = "TSA841"
+CHANGED_SINCE = "TSA842"
 
 
 def _finding(code: str, title: str, text: str) -> Code:
@@ -218,5 +219,12 @@ CODES: tuple[Code, ...] = (
         DEVICE_ABSENT,
         "Cases were not run because their device is not here.",
         "Run them on a machine that has it.",
+    ),
+    _finding(
+        CHANGED_SINCE,
+        "A file is not as the migration writes it.",
+        "The migration was planned again on the tree before it, for the report, and gives another text for this file:"
+        " somebody edited the file since, or another version of the tool wrote it. What the report says of the file is"
+        " the plan's; the evidence is about the file as it is.",
     ),
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from codemod.model import Diagnostic, Plan, Severity
+from codemod.model import Severity
 from codemod.verify import codes
 from codemod.verify.build import CUDA_SUFFIX, BuiltSide
-from codemod.verify.errors import edited_lines, error_diagnostics
-from codemod.verify.result import Step, finding
+from codemod.verify.errors import error_diagnostics
+from codemod.verify.result import Finding, Step, finding
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE
 from codemod.verify.toolchain import Toolchain
 
@@ -26,18 +26,18 @@ _HELP = {
 
 def compile_step(
     built: Mapping[str, BuiltSide],
-    notes: tuple[Diagnostic, ...],
+    notes: tuple[Finding, ...],
     tools: Toolchain,
     units: Iterable[tuple[str, str]],
-    plan: Plan | None = None,
+    origin: Callable[[str, int], str] | None = None,
     same_text: int = 0,
 ) -> Step:
     """Every failed unit and library of the sides, and units that were left out; `units` are the group's.
 
-    `same_text` counts the legacy units that see a changed header and need no compiler, for they read the same.
+    `origin` tells where a line of the migrated tree comes from; `same_text` counts the legacy units that see a changed
+    header and need no compiler, for they read the same.
     """
-    rules = edited_lines(plan) if plan is not None else None
-    found: list[Diagnostic] = []
+    found: list[Finding] = []
     for name, side in built.items():
         for unit in side.failed:
             found += error_diagnostics(
@@ -45,7 +45,7 @@ def compile_step(
                 unit.path,
                 unit.log,
                 side.side.tree,
-                rules=rules if name != LEGACY else None,
+                origin=origin if name != LEGACY else None,
                 help=_HELP[name],
             )
         if side.link_log and side.library is None:
@@ -59,12 +59,12 @@ def compile_step(
     }
     launcher = "" if tools.launcher is None else f", through {tools.launcher.rpartition('/')[2]}"
     read = f"; {same_text} that share a changed header read as before" if same_text else ""
-    return Step.judged("compile", f"units compiled: {counts}{launcher}{read}", (*found, *notes), figures)
+    return Step.judged(
+        "compile", f"units compiled: {counts}{launcher}{read}", tuple(dict.fromkeys((*found, *notes))), figures
+    )
 
 
-def _left_out(
-    built: Mapping[str, BuiltSide], tools: Toolchain, units: Iterable[tuple[str, str]]
-) -> Iterable[Diagnostic]:
+def _left_out(built: Mapping[str, BuiltSide], tools: Toolchain, units: Iterable[tuple[str, str]]) -> Iterable[Finding]:
     for old, new in units:
         for path, side in ((old, built[LEGACY]), (new, built[STABLE])):
             if side.unit(path) is not None:

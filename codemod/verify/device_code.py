@@ -8,11 +8,11 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-from codemod.model import Diagnostic, Severity
+from codemod.model import Severity
 from codemod.verify import codes
 from codemod.verify.build import BuiltUnit
 from codemod.verify.ptx import Kernel, Resources, read_kernels, read_resources
-from codemod.verify.result import Step, finding
+from codemod.verify.result import Finding, Step, finding
 
 DIFF_LINES = 60
 
@@ -33,7 +33,7 @@ class UnitComparison:
     kernels: int
     identical: int
     differences: Mapping[str, str]  # kernel -> diff
-    diagnostics: tuple[Diagnostic, ...]
+    diagnostics: tuple[Finding, ...]
 
 
 def device_code_step(pairs: Iterable[UnitPair], uncompiled: Iterable[str] = ()) -> Step:
@@ -71,7 +71,7 @@ def compare_unit(pair: UnitPair) -> UnitComparison:
     before, after = read_resources(pair.legacy.log), read_resources(pair.stable.log)
     plain = demangle([*legacy, *stable])
     path = pair.stable.path
-    diagnostics: list[Diagnostic] = []
+    diagnostics: list[Finding] = []
     differences: dict[str, str] = {}
     for name in sorted({*legacy, *stable}):
         if name not in legacy or name not in stable:
@@ -114,7 +114,7 @@ def _diff(legacy: Kernel, stable: Kernel) -> str:
     return "\n".join([*lines[:DIFF_LINES], *rest])
 
 
-def _resources(kernel: str, path: str, before: Resources | None, after: Resources | None) -> list[Diagnostic]:
+def _resources(kernel: str, path: str, before: Resources | None, after: Resources | None) -> list[Finding]:
     if before is None or after is None or before == after:
         return []
     changed = [

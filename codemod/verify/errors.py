@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemod.model import Diagnostic, FileChange, Plan, Severity, Span
-from codemod.verify.result import finding
+from codemod.model import Severity, Span
+from codemod.verify.result import Finding, finding
 
 # g++ and clang++: "a.cpp:3:5: error: ..."; nvcc's front end: "a.cu(3): error: ..." or "a.cu(3): error #20-D: ...".
 _GNU = re.compile(r"^(?P<path>[^\s:][^:]*):(?P<line>\d+):(?:\d+:)? (?P<kind>(?:fatal )?error): (?P<message>.*)$")
@@ -62,10 +62,10 @@ def error_diagnostics(
     log: str,
     tree: Path,
     *,
-    rules: Callable[[str, int], str] | None = None,
+    origin: Callable[[str, int], str] | None = None,
     help: str = "",
-) -> tuple[Diagnostic, ...]:
-    """Diagnostics of one unit's failed compilation. `rules` tells which rule edited a line of a file, "" for none.
+) -> tuple[Finding, ...]:
+    """Diagnostics of one unit's failed compilation. `origin` tells where a line comes from, "" where nobody knows.
 
     There is always at least one; after MOST_PER_UNIT the rest is counted.
     """
@@ -73,24 +73,21 @@ def error_diagnostics(
     if not errors:
         tail = " | ".join(line for line in log.splitlines()[-3:] if line.strip()) or "the compiler said nothing"
         return (finding(code, f"does not compile: {tail}", path=unit, help=help),)
-    made: list[Diagnostic] = []
+    made: list[Finding] = []
     for error in errors[:MOST_PER_UNIT]:
         path = error.path or unit
-        rule = rules(path, error.line) if rules is not None else ""
-        message = f"{error.message} [line edited by {rule}]" if rule else error.message
-        made.append(finding(code, message, path=path, span=line_span(tree / path, error.line), help=help))
+        known = origin(path, error.line) if origin is not None and error.line else ""
+        message = f"{error.message} [{known}]" if known else error.message
+        span = line_span(_data(tree / path), error.line) if error.line else None
+        made.append(finding(code, message, path=path, span=span, line=error.line, help=help))
     if len(errors) > MOST_PER_UNIT:
         rest = len(errors) - MOST_PER_UNIT
         made.append(finding(code, f"{rest} more errors in this unit", severity=Severity.NOTE, path=unit))
     return tuple(made)
 
 
-def line_span(path: Path, line: int) -> Span:
-    """The bytes of line `line` (from 1) of a file, its end left out; empty where there is no such line."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return Span(0, 0)
+def line_span(data: bytes, line: int) -> Span:
+    """The bytes of line `line` (from 1), its end left out; empty, behind all others, where there is no such line."""
     start = 0
     for _ in range(line - 1):
         end = data.find(b"\n", start)
@@ -101,26 +98,11 @@ def line_span(path: Path, line: int) -> Span:
     return Span(start, len(data) if end < 0 else end)
 
 
-def edited_lines(plan: Plan) -> Callable[[str, int], str]:
-    """A function that tells, for a path and a line *after* the migration, the rules that edited that line."""
-    table: dict[str, Mapping[int, str]] = {
-        change.new_path: _lines_after(change) for change in plan.files if change.new_path and change.edits
-    }
-    return lambda path, line: table.get(path, {}).get(line, "")
-
-
-def _lines_after(change: FileChange) -> Mapping[int, str]:
-    after = change.after or b""
-    rules: dict[int, dict[str, None]] = {}
-    grown = 0
-    for edit in sorted(change.edits):
-        start = edit.span.start + grown
-        first = after.count(b"\n", 0, start) + 1
-        last = first + edit.replacement.count(b"\n")
-        for line in range(first, last + 1):
-            rules.setdefault(line, {})[edit.rule] = None
-        grown += len(edit.replacement) - len(edit.span)
-    return {line: ", ".join(names) for line, names in rules.items()}
+def _data(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _inside(path: str, tree: Path) -> str | None:

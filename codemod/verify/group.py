@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codemod.model import Plan
+from codemod.model import Refusal
 from codemod.repository.snapshot import Snapshot
 from codemod.verify.build import CUDA_SUFFIX, BuildOptions, BuiltSide, build
 from codemod.verify.compilation import compile_step
@@ -19,10 +21,10 @@ from codemod.verify.loaded import loaded_steps
 from codemod.verify.objects import ObjectStore
 from codemod.verify.result import Step, Verification
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE, Setup
-from codemod.verify.sides import HeaderOptions
+from codemod.verify.sides import HeaderOptions, check_stable_target
 from codemod.verify.symbols import AuditMissing, audit, symbols_step
 from codemod.verify.toolchain import Toolchain, find_toolchain
-from codemod.verify.trees import Tree, forget_trees, legacy_tree, read_tree
+from codemod.verify.trees import Tree, forget_trees, laid_out, legacy_tree, read_tree
 
 BUILD_DIR = "build/torch-stabilize"
 DEFAULT_TARGET = "2.11"
@@ -40,7 +42,7 @@ class Request:
     headers: HeaderOptions = field(default_factory=HeaderOptions)
     options: BuildOptions = field(default_factory=BuildOptions)
     defines: tuple[str, ...] = ()
-    plan: Plan | None = None  # of the migration, so that compiler errors name the rule
+    with_migration: bool = False  # hand the migration's plan over with the result, for a report
 
 
 def verify_group(
@@ -57,26 +59,51 @@ def verify_group(
     begun = time.monotonic()
     tools = toolchain or find_toolchain()
     work = read_tree(snapshot, "the work tree")
-    folder = (request.build_dir or snapshot.root / work.layout.project_root / BUILD_DIR).resolve()
-    write_if_changed(folder / ".gitignore", "*\n")
-    legacy, group = legacy_tree(work, request.names, request.legacy, folder)
-    forget_trees(folder, legacy.label)
     target = request.target or work.config.target or DEFAULT_TARGET
-    setup = Setup(legacy, work, group, target, folder, tools, request.headers, request.defines)
-    sides, notes = setup.sides()
+    check_stable_target(target, tools, request.headers)
+    folder = (request.build_dir or snapshot.root / work.layout.project_root / BUILD_DIR).resolve()
+    with _left_as_found(folder):
+        write_if_changed(folder / ".gitignore", "*\n")
+        legacy, group = legacy_tree(work, request.names, request.legacy, folder)
+        cases = find_cases(work, (*request.names, group.name), request.golden)
+        setup = Setup(legacy, work, group, target, folder, tools, request.headers, request.defines)
+        sides, notes = setup.sides()
+    forget_trees(folder, (legacy.label,))
     store = ObjectStore(folder / "objects", setup.graphs, tools, request.options)
     made = build(store.reuse(sides, folder), tools, folder, request.options, progress=progress)
     store.keep(made)
     built = {side.side.name: side for side in made}
-    cases = find_cases(work, (*request.names, group.name), request.golden)
     steps = (
-        compile_step(built, notes, tools, setup.units, request.plan, setup.same_text),
+        compile_step(built, notes, tools, setup.units, setup.origin, setup.same_text),
         _symbols(built, target),
         _device_code(setup, built),
         launches_step(setup.documents()),
         *loaded_steps(built, cases, progress),
     )
-    return Verification(group.name, target, tools.torch.version, legacy.label, steps, time.monotonic() - begun)
+    return Verification(
+        group.name,
+        target,
+        tools.torch.version,
+        legacy.label,
+        steps,
+        time.monotonic() - begun,
+        setup.migration_for_report if request.with_migration else None,
+    )
+
+
+@contextmanager
+def _left_as_found(folder: Path) -> Iterator[None]:
+    """A refused run leaves no build folder where there was none, and no commit laid out in one that was there."""
+    absent = [path for path in (folder, *folder.parents) if not path.exists()]
+    before = laid_out(folder)
+    try:
+        yield
+    except Refusal:
+        if absent:
+            shutil.rmtree(absent[-1], ignore_errors=True)
+        else:
+            forget_trees(folder, before)
+        raise
 
 
 def find_cases(work: Tree, groups: Iterable[str], folder: Path | None) -> tuple[CaseFile, ...]:

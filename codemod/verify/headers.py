@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemod.model import Diagnostic, Refusal, Severity
+from codemod.model import Refusal, Severity
 from codemod.templates import template
 from codemod.verify import codes
-from codemod.verify.result import finding
+from codemod.verify.result import Finding, finding
 
 STABLE_FOLDERS = ("torch/csrc/stable", "torch/headeronly", "torch/csrc/inductor/aoti_torch")
 
@@ -36,7 +36,7 @@ class LegacyHeaders:
     """Include folders for legacy CUDA code, and what had to be said about them."""
 
     folders: tuple[Path, ...]
-    diagnostics: tuple[Diagnostic, ...]
+    diagnostics: tuple[Finding, ...]
 
 
 def stable_tree(torch_include: Path, folder: Path) -> Path:
@@ -136,7 +136,7 @@ def write_if_changed(path: Path, text: str) -> None:
         raise Refusal(f"cannot write {path}: {error.strerror}") from error
 
 
-def _stand_in_note(absent: list[str]) -> Diagnostic:
+def _stand_in_note(absent: list[str]) -> Finding:
     wheels = sorted({CUDA_LIBRARY_HEADERS[name] for name in absent})
     return finding(
         codes.STAND_IN_HEADER,

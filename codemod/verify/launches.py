@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import Any
 
-from codemod.model import Diagnostic, Severity, Span
+from codemod.model import Severity, Span
 from codemod.source.brackets import closing_angle, split_spans
 from codemod.source.document import Document
 from codemod.verify import codes
-from codemod.verify.result import Step, finding
+from codemod.verify.result import Finding, Step, finding
 
 PARAMETERS = ("grid", "block", "shared memory", "stream")
 DEFAULT_STREAM = "the default stream"
@@ -45,11 +46,12 @@ class Launch:
     parameters: tuple[str, str, str, str]
     meaning: tuple[str, str, str, str]
     span: Span
+    line: int = 0
 
 
 def launches_step(pairs: Iterable[tuple[Document, Document]]) -> Step:
     """The `launches` step over the group's files, legacy and stable; fails where a launch differs in what it does."""
-    diagnostics: list[Diagnostic] = []
+    diagnostics: list[Finding] = []
     figures: dict[str, int] = {}
     for legacy, stable in pairs:
         before, after = read_launches(legacy), read_launches(stable)
@@ -68,7 +70,7 @@ def read_launches(document: Document) -> tuple[Launch, ...]:
     return tuple(sorted(found, key=lambda launch: launch.span))
 
 
-def compare_launches(before: tuple[Launch, ...], after: tuple[Launch, ...], path: str) -> Iterator[Diagnostic]:
+def compare_launches(before: tuple[Launch, ...], after: tuple[Launch, ...], path: str) -> Iterator[Finding]:
     """What differs between two sequences of launches."""
     matcher = SequenceMatcher(None, [x.kernel for x in before], [x.kernel for x in after], autojunk=False)
     for tag, i, j, k, m in matcher.get_opcodes():
@@ -77,27 +79,32 @@ def compare_launches(before: tuple[Launch, ...], after: tuple[Launch, ...], path
                 yield from _compare(old, new, path)
             continue
         for old in before[i:j]:
-            place = after[min(k, len(after) - 1)].span if after else Span(0, 0)
-            yield finding(codes.LAUNCH_DIFFERS, f"the launch of {old.kernel} is gone", path=path, span=place)
+            near = after[min(k, len(after) - 1)] if after else None
+            text = f"the launch of {old.kernel} is gone; it was in line {old.line}"
+            yield finding(codes.LAUNCH_DIFFERS, text, path=path, **_place(near))
         for new in after[k:m]:
-            yield finding(codes.LAUNCH_DIFFERS, f"the launch of {new.kernel} is new", path=path, span=new.span)
+            yield finding(codes.LAUNCH_DIFFERS, f"the launch of {new.kernel} is new", path=path, **_place(new))
 
 
-def _compare(old: Launch, new: Launch, path: str) -> Iterator[Diagnostic]:
+def _compare(old: Launch, new: Launch, path: str) -> Iterator[Finding]:
     for index, name in enumerate(PARAMETERS[:3]):
         text = f"{new.kernel}: {name} is {new.parameters[index]!r} instead of {old.parameters[index]!r}"
         if old.parameters[index] != new.parameters[index]:
-            yield finding(codes.LAUNCH_DIFFERS, text, path=path, span=new.span)
+            yield finding(codes.LAUNCH_DIFFERS, text, path=path, **_place(new))
         elif old.meaning[index] != new.meaning[index]:
             # What a variable is computed from may be spelled anew by the migration; then a person has to look.
             api = _OF_TORCH.search(old.meaning[index]) or _OF_TORCH.search(new.meaning[index])
             text = f"{new.kernel}: {name} comes from {new.meaning[index]!r} instead of {old.meaning[index]!r}"
             severity = Severity.WARNING if api else Severity.ERROR
-            yield finding(codes.LAUNCH_DIFFERS, text, severity=severity, path=path, span=new.span)
+            yield finding(codes.LAUNCH_DIFFERS, text, severity=severity, path=path, **_place(new))
     was, now = old.meaning[3], new.meaning[3]
     if was != now:
         code = codes.STREAM_DROPPED if now == DEFAULT_STREAM else codes.LAUNCH_DIFFERS
-        yield finding(code, f"{new.kernel}: runs on {now} instead of {was}", path=path, span=new.span)
+        yield finding(code, f"{new.kernel}: runs on {now} instead of {was}", path=path, **_place(new))
+
+
+def _place(launch: Launch | None) -> dict[str, Any]:
+    return {"span": launch.span, "line": launch.line} if launch is not None else {}
 
 
 def _chevrons(document: Document) -> Iterator[Launch]:
@@ -149,7 +156,9 @@ def _launch(document: Document, kernel: str, texts: list[str], span: Span) -> La
     grid, block, shared, stream = (*texts, *[""] * 4)[:4]
     values = (grid, block, shared or "0", stream)
     meaning = tuple(_meaning(document, value, span.start) for value in values[:3])
-    return Launch(kernel, values, (*meaning, _stream(document, stream, span.start)), span)  # type: ignore[arg-type]
+    line = document.code.count(b"\n", 0, span.start) + 1
+    found = (*meaning, _stream(document, stream, span.start))
+    return Launch(kernel, values, found, span, line)  # type: ignore[arg-type]
 
 
 def _stream(document: Document, text: str, place: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
-from codemod.model import Diagnostic, Refusal, Severity
+from codemod.model import Refusal, Severity
 from codemod.verify import codes
 from codemod.verify.build import BuiltSide
 from codemod.verify.golden.cases import CaseFile
@@ -22,7 +22,7 @@ from codemod.verify.golden.session import (
     run_cases,
 )
 from codemod.verify.operators import operators_step
-from codemod.verify.result import Step, finding
+from codemod.verify.result import Finding, Step, finding
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE
 
 OPERATORS, GOLDENS = "operators", "golden outputs"
@@ -65,7 +65,7 @@ def _goldens(files: tuple[CaseFile, ...], legacy: Worker, stable: Worker, progre
     if not files:
         return Step.skipped(GOLDENS, "the group has no cases.toml")
     checked: list[Checked] = []
-    notes: list[Diagnostic] = []
+    notes: list[Finding] = []
     for cases in files:
         before = run_cases(cases, legacy, progress=progress)
         after = run_cases(cases, stable, progress=progress)
@@ -74,13 +74,13 @@ def _goldens(files: tuple[CaseFile, ...], legacy: Worker, stable: Worker, progre
     return golden_step(checked, tuple(notes), GOLDENS)
 
 
-def _recorded(cases: CaseFile, before: Run) -> tuple[Diagnostic, ...]:
+def _recorded(cases: CaseFile, before: Run) -> tuple[Finding, ...]:
     """What the recorded outputs say of the legacy library here: other machines give other last bits."""
     try:
         checked = check_run(cases, before)
     except Refusal as refusal:
         return (finding(codes.GOLDEN_REFUSED, str(refusal)),)
-    found: list[Diagnostic] = []
+    found: list[Finding] = []
     for device in checked:
         faults = [item for item in device.diagnostics if item.severity is Severity.ERROR]
         missing = [item for item in faults if item.code == codes.GOLDEN_MISSING]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from codemod.model import Diagnostic, Severity
+from codemod.model import Severity
 from codemod.verify import codes
 from codemod.verify.golden.inventory import Operator
-from codemod.verify.result import Step, finding
+from codemod.verify.result import Finding, Step, finding
 
 # A kernel without a key, as the dispatcher shows it before and after: the stable API registers under a key only.
 _KEYLESS = (("CompositeImplicitAutograd",), ("CompositeExplicitAutograd",))
@@ -22,7 +22,7 @@ def operators_step(before: Iterable[Operator], after: Iterable[Operator]) -> Ste
     return Step.judged("operators", summary, diagnostics, {"before": len(old), "after": len(new)})
 
 
-def _compare(name: str, old: Operator | None, new: Operator | None) -> list[Diagnostic]:
+def _compare(name: str, old: Operator | None, new: Operator | None) -> list[Finding]:
     if old is None or new is None:
         what = "is new" if old is None else "is registered by no library any more"
         return [finding(codes.OPERATOR_LOST, f"{name} {what}")]

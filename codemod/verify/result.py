@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codemod.model import Diagnostic, Severity, Span
+
+if TYPE_CHECKING:
+    from codemod.verify.origins import Migration
 
 
 class Status(str, Enum):
@@ -20,6 +23,18 @@ class Status(str, Enum):
 
 
 @dataclass(frozen=True)
+class Finding(Diagnostic):
+    """A diagnostic of this room. `line` counts from 1; it is 0 for what is about no line in particular."""
+
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        """`path:line`, the path alone, or "" for what is about no file in particular."""
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+
+@dataclass(frozen=True)
 class Step:
     """One kind of evidence. `summary` is one line for people; `figures` are the numbers behind it, ready for JSON."""
 
@@ -27,18 +42,18 @@ class Step:
     status: Status
     summary: str
     figures: Mapping[str, Any] = field(default_factory=dict)
-    diagnostics: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Finding, ...] = ()
 
     @classmethod
     def judged(
-        cls, name: str, summary: str, diagnostics: tuple[Diagnostic, ...], figures: Mapping[str, Any] | None = None
+        cls, name: str, summary: str, diagnostics: tuple[Finding, ...], figures: Mapping[str, Any] | None = None
     ) -> Step:
         """A step that failed if one of its diagnostics is an error."""
         failed = any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
         return cls(name, Status.FAILED if failed else Status.OK, summary, figures or {}, diagnostics)
 
     @classmethod
-    def skipped(cls, name: str, reason: str, diagnostics: tuple[Diagnostic, ...] = ()) -> Step:
+    def skipped(cls, name: str, reason: str, diagnostics: tuple[Finding, ...] = ()) -> Step:
         """A step that had nothing to work on; `reason` says what it lacked."""
         return cls(name, Status.SKIPPED, reason, {}, diagnostics)
 
@@ -53,6 +68,7 @@ class Verification:
     legacy: str  # where the legacy side came from: a commit or a folder
     steps: tuple[Step, ...]
     seconds: float = 0.0
+    migration: Migration | None = field(default=None, repr=False)  # where it was asked for
 
     @property
     def passed(self) -> bool:
@@ -60,7 +76,7 @@ class Verification:
         return all(step.status is not Status.FAILED for step in self.steps)
 
     @property
-    def diagnostics(self) -> tuple[Diagnostic, ...]:
+    def diagnostics(self) -> tuple[Finding, ...]:
         """The diagnostics of all steps, in their order."""
         return tuple(diagnostic for step in self.steps for diagnostic in step.diagnostics)
 
@@ -86,10 +102,11 @@ def finding(
     severity: Severity = Severity.ERROR,
     path: str = "",
     span: Span | None = None,
+    line: int = 0,
     help: str = "",
-) -> Diagnostic:
-    """A diagnostic of this room; one that is about no file in particular has an empty path."""
-    return Diagnostic(code, severity, path, span or Span(0, 0), message, help)
+) -> Finding:
+    """A finding; one that is about no file in particular has an empty path."""
+    return Finding(code, severity, path, span or Span(0, 0), message, help, line)
 
 
 def step_json(step: Step) -> dict[str, Any]:
@@ -104,6 +121,7 @@ def step_json(step: Step) -> dict[str, Any]:
                 "code": d.code,
                 "severity": d.severity.value,
                 "path": d.path,
+                "line": d.line,
                 "start": d.span.start,
                 "end": d.span.end,
                 "message": d.message,

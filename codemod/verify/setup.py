@@ -8,14 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from codemod.model import Diagnostic, Refusal
+from codemod.model import Refusal
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group
 from codemod.repository.sources import include_graph
 from codemod.source.document import Document
 from codemod.verify.build import CUDA_SUFFIX, Side, object_path
+from codemod.verify.origins import Migration, plan_again
 from codemod.verify.project import Libraries, include_folders, read_libraries
 from codemod.verify.reading import Reader, Readings
+from codemod.verify.result import Finding
 from codemod.verify.sides import HeaderOptions, Library, legacy_side, stable_side
 from codemod.verify.toolchain import Toolchain
 from codemod.verify.trees import Tree, landed
@@ -49,7 +51,7 @@ class Setup:
             if place is not None:
                 yield self.legacy.snapshot.document(path), self.work.snapshot.document(place)
 
-    def sides(self) -> tuple[tuple[Side, ...], tuple[Diagnostic, ...]]:
+    def sides(self) -> tuple[tuple[Side, ...], tuple[Finding, ...]]:
         """The sides to build, and notes on what is missing here.
 
         Host units are all built, for they make the library; CUDA units that are not linked are built where they are of
@@ -80,6 +82,25 @@ class Setup:
         reused = {unit: object_path(self.folder, legacy, unit) for unit in same}
         left = replace(left, reused=reused, host_only=self.affected)
         return (legacy, left, stable), notes
+
+    @cached_property
+    def migration(self) -> Migration | None:
+        """The migration of the group as the tool does it; None where it cannot."""
+        in_place = any(old == new for old, new in self.units)
+        return plan_again(self.legacy, self.group, self.target, in_place=in_place)
+
+    @property
+    def migration_for_report(self) -> Migration | None:
+        """The migration, with a warning for each file of the work tree that is not as it would be written."""
+        tree = self.work.snapshot
+        return self.migration and self.migration.against(lambda p: tree.read(p) if tree.exists(p) else None)
+
+    def origin(self, path: str, line: int) -> str:
+        """Where a line of the work tree comes from, in words; "" where the migration did not touch its file."""
+        if self.migration is None or not self.work.snapshot.exists(path):
+            return ""
+        found = self.migration.origin(path, line, self.work.snapshot.read(path))
+        return str(found) if found is not None else ""
 
     @cached_property
     def libraries(self) -> tuple[Libraries, Libraries]:
@@ -141,7 +162,7 @@ class Setup:
         graph = self.graphs[LEGACY if tree is self.legacy else STABLE]
         return Reader(graph, self.tools.cxx, self.folder / "readings" / name, include_folders(tree), defines)
 
-    def _legacy(self, name: str, tree: Path, library: Library) -> tuple[Side, tuple[Diagnostic, ...]]:
+    def _legacy(self, name: str, tree: Path, library: Library) -> tuple[Side, tuple[Finding, ...]]:
         return legacy_side(name, tree, library, self.tools, self.folder, self.headers)
 
     def _narrowed(self, library: Library, cuda: set[str]) -> Library:

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemod.model import Diagnostic
+from codemod.surface.headers import check_target, installed_version, target_macro
 from codemod.verify.build import CUDA_SUFFIX, Side
 from codemod.verify.headers import header_folders, legacy_cuda_headers, nvcc_folders, stable_tree
-from codemod.verify.toolchain import Toolchain, header_version, target_macro
+from codemod.verify.result import Finding
+from codemod.verify.toolchain import Toolchain
 
 PY_LIMITED_API = "0x030A0000"  # CPython 3.10, the oldest that current torch runs on
 
@@ -33,15 +34,20 @@ class HeaderOptions:
     stable: Path | None = None
 
 
+def check_stable_target(target: str, toolchain: Toolchain, headers: HeaderOptions) -> None:
+    """Refuse (exit 2) a target that is no version, too old, or newer than the headers of the stable side."""
+    check_target(target, installed_version(headers.stable or toolchain.torch.include))
+
+
 def legacy_side(
     name: str, tree: Path, library: Library, toolchain: Toolchain, folder: Path, headers: HeaderOptions
-) -> tuple[Side, tuple[Diagnostic, ...]]:
+) -> tuple[Side, tuple[Finding, ...]]:
     """A side that is compiled against all of torch, and notes on headers that are missing here."""
     include = toolchain.torch.include
     flags = [*_project(tree, library), *_system(headers.extra)]
     flags += _system([include, include / "torch/csrc/api/include", toolchain.python_include])
     cuda: list[str] = ["-DUSE_CUDA"]
-    diagnostics: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Finding, ...] = ()
     if toolchain.nvcc is not None and _has_cuda(library):
         found = legacy_cuda_headers(include, toolchain.nvcc, folder / "stand_ins", headers.extra)
         cuda += _system(found.folders)
@@ -54,13 +60,12 @@ def stable_side(
 ) -> Side:
     """A side that is compiled for `target` against the stable headers alone.
 
-    Raises Refusal for a target that is no version or newer than the headers.
+    The target is one that `check_stable_target` accepts. Raises Refusal where torch has no stable headers.
     """
     include = headers.stable or toolchain.torch.include
-    macro = target_macro(target, header_version(include))
     flags = [*_project(tree, library), *_system(headers.extra)]
     flags += _system([stable_tree(include, folder / "stable_include"), toolchain.python_include])
-    flags += [f"-DTORCH_TARGET_VERSION={macro}", f"-DPy_LIMITED_API={PY_LIMITED_API}"]
+    flags += [f"-DTORCH_TARGET_VERSION={target_macro(target)}", f"-DPy_LIMITED_API={PY_LIMITED_API}"]
     cuda = ["-DUSE_CUDA"]
     if toolchain.nvcc is not None and _has_cuda(library):
         cuda += _system(header_folders(toolchain.nvcc, headers.extra))

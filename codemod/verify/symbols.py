@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemod.model import Diagnostic, Refusal, Severity
+from codemod.model import Refusal, Severity
 from codemod.surface.versions import parse_version
 from codemod.verify import codes
-from codemod.verify.result import Step, finding
+from codemod.verify.result import Finding, Step, finding
 
 NAMED_AT_MOST = 10
 
@@ -80,7 +80,7 @@ def symbols_step(target: str, stable: Audit, before: Audit | None = None, remain
     return Step.judged("symbols", "; ".join(parts), tuple(diagnostics), figures)
 
 
-def _judge(stable: Audit, target: str) -> list[Diagnostic]:
+def _judge(stable: Audit, target: str) -> list[Finding]:
     found = [
         finding(codes.UNSTABLE_SYMBOL, f"{stable.name} needs {symbol}") for symbol in stable.unstable[:NAMED_AT_MOST]
     ]

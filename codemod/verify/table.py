@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codemod.model import Diagnostic, Severity
-from codemod.verify.result import Status, Step, Verification
+from codemod.model import Severity
+from codemod.verify.result import Finding, Status, Step, Verification
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +22,7 @@ def print_verification(verification: Verification, out: Console) -> None:
     print_steps(verification.steps, out)
     verdict = "nothing but the ABI changed" if verification.passed else "something differs"
     skipped = sum(step.status is Status.SKIPPED for step in verification.steps)
-    left_out = f"; {skipped} steps skipped" if skipped else ""
+    left_out = f"; {skipped} {'step' if skipped == 1 else 'steps'} skipped" if skipped else ""
     out.print(
         f"{verdict}{left_out} ({verification.seconds:.0f} s)", style="green" if verification.passed else "bold red"
     )
@@ -47,10 +47,10 @@ def print_steps(steps: tuple[Step, ...], out: Console) -> None:
             out.print(f"  ... {len(step.diagnostics) - FINDINGS_PER_STEP} more; all of them are in the JSON")
 
 
-def _print_finding(diagnostic: Diagnostic, out: Console) -> None:
+def _print_finding(diagnostic: Finding, out: Console) -> None:
     from rich.text import Text
 
-    place = f"{diagnostic.path}: " if diagnostic.path else ""
+    place = f"{diagnostic.place}: " if diagnostic.path else ""
     line = Text("  ")
     line.append(diagnostic.code, style="cyan")
     line.append(f" {diagnostic.severity.value}", style=SEVERITY_STYLES[diagnostic.severity])

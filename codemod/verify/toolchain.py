@@ -5,16 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
-import re
+import shlex
 import shutil
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
 from codemod.model import Refusal
-from codemod.surface.versions import Version, parse_version
 
-_VERSION_MACRO = re.compile(r"#define\s+TORCH_VERSION_(MAJOR|MINOR)\s+(\d+)")
+LAUNCHERS = ("ccache", "sccache")
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,10 @@ def find_torch() -> TorchInstall:
 def find_toolchain(*, cxx: str | None = None, nvcc: str | None = None) -> Toolchain:
     """The tools of this machine; `cxx` and `nvcc` (or $CXX, $NVCC) name others than those on PATH.
 
-    Raises Refusal where the C++ compiler, ninja or torch is missing. Without nvcc, CUDA units are left out.
+    Raises Refusal where the C++ compiler, ninja or torch is missing, and for a name that is no program. Without nvcc,
+    CUDA units are left out.
     """
-    compiler = _first(cxx, os.environ.get("CXX"), "c++", "g++", "clang++")
+    compiler = _named("CXX", cxx) or _first("c++", "g++", "clang++")
     if compiler is None:
         raise Refusal("no C++ compiler found: install g++ or clang++, or set CXX")
     return Toolchain(
@@ -65,37 +65,9 @@ def find_toolchain(*, cxx: str | None = None, nvcc: str | None = None) -> Toolch
         ninja=_find_ninja(),
         torch=find_torch(),
         python_include=Path(sysconfig.get_paths()["include"]),
-        nvcc=_first(nvcc, os.environ.get("NVCC"), "nvcc", "/usr/local/cuda/bin/nvcc"),
-        launcher=_first("ccache", "sccache"),
+        nvcc=_named("NVCC", nvcc) or _first("nvcc", "/usr/local/cuda/bin/nvcc"),
+        launcher=_first(*LAUNCHERS),
     )
-
-
-def header_version(include: Path) -> Version:
-    """Major and minor version of the torch that the headers in `include` belong to. Raises Refusal."""
-    path = include / "torch/headeronly/version.h"
-    try:
-        found = dict(_VERSION_MACRO.findall(path.read_text(encoding="utf-8")))
-        return int(found["MAJOR"]), int(found["MINOR"])
-    except (OSError, KeyError) as error:
-        raise Refusal(f"no torch headers in {include}: {path.name} is missing or names no version") from error
-
-
-def target_macro(target: str, headers: Version) -> str:
-    """The value of TORCH_TARGET_VERSION for a target like "2.11".
-
-    Raises Refusal (exit 2) for text that is no version and for a target newer than the headers, which the headers
-    would accept without a word.
-    """
-    try:
-        version = parse_version(target)
-    except ValueError as error:
-        raise Refusal(f"not a torch version: {target}", exit_code=2) from error
-    if version > headers:
-        raise Refusal(
-            f"target {target} is newer than the headers, which are those of torch {headers[0]}.{headers[1]}",
-            exit_code=2,
-        )
-    return f"0x{version[0]:02x}{version[1]:02x}000000000000ULL"
 
 
 def _find_ninja() -> str:
@@ -114,10 +86,19 @@ def _find_ninja() -> str:
     raise Refusal("ninja is not installed: pip install ninja")
 
 
-def _first(*names: str | None) -> str | None:
+def _named(variable: str, name: str | None) -> str | None:
+    """The program that `name` or the environment variable asks for, less a launcher before it. Raises Refusal."""
+    asked = name or os.environ.get(variable, "").strip()
+    if not asked:
+        return None
+    words = shlex.split(asked)
+    program = words[1] if len(words) > 1 and Path(words[0]).name in LAUNCHERS else asked
+    found = shutil.which(program)
+    if found is None:
+        raise Refusal(f"{variable} is {asked!r}, which is no program here", exit_code=2)
+    return found
+
+
+def _first(*names: str) -> str | None:
     """The first of `names` that is a program, as an absolute path."""
-    for name in names:
-        found = shutil.which(name) if name else None
-        if found is not None:
-            return found
-    return None
+    return next((found for name in names if (found := shutil.which(name)) is not None), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from codemod.repository.detect import detect_layout
 from codemod.repository.groups import resolve_group
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.unstable import holds_unstable_names
 
 SEARCHED_COMMITS = 60
 
@@ -69,11 +70,11 @@ def legacy_tree(work: Tree, names: tuple[str, ...], wanted: str | None, build_di
         except Refusal as refusal:
             last_refusal = last_refusal or refusal
             continue
-        if group.units and any(not work.snapshot.exists(path) for path in group.units):
+        if any(_has_migrated(path, tree, work) for path in group.units):
             return tree, group
     if last_refusal is not None:
         raise last_refusal
-    raise Refusal(f"{', '.join(names)} is not migrated: its units are where they were in every commit", exit_code=2)
+    raise Refusal(f"{', '.join(names)} is not migrated: its units are what they were in every commit", exit_code=2)
 
 
 def commit_tree(root: Path, commit: str, build_dir: Path, start: str) -> Tree:
@@ -100,10 +101,15 @@ def commit_tree(root: Path, commit: str, build_dir: Path, start: str) -> Tree:
     return read_tree(Snapshot(place.resolve(), present, start=start), commit[:12])
 
 
-def forget_trees(build_dir: Path, keep: str) -> None:
-    """Remove the commits laid out before, but `keep`."""
+def laid_out(build_dir: Path) -> frozenset[str]:
+    """The names of the commits that are laid out."""
+    return frozenset(path.name for path in (build_dir / "trees").glob("*") if path.is_dir())
+
+
+def forget_trees(build_dir: Path, keep: Container[str]) -> None:
+    """Remove the commits that are laid out, but those in `keep`."""
     for path in (build_dir / "trees").glob("*"):
-        if path.is_dir() and path.name != keep:
+        if path.is_dir() and path.name not in keep:
             shutil.rmtree(path, ignore_errors=True)
             path.with_name(f"{path.name}.done").unlink(missing_ok=True)
 
@@ -118,6 +124,14 @@ def landed(legacy: Tree, work: Tree) -> Callable[[str], str | None]:
         return None
 
     return find
+
+
+def _has_migrated(unit: str, legacy: Tree, work: Tree) -> bool:
+    """Whether a unit of the legacy tree has moved since, or is stable where it was."""
+    if not work.snapshot.exists(unit):
+        return True
+    was_unstable = holds_unstable_names(legacy.snapshot.document(unit))
+    return was_unstable and not holds_unstable_names(work.snapshot.document(unit))
 
 
 def _resolve(tree: Tree, names: tuple[str, ...]) -> Group:

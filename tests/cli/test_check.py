@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import pytest
 
 from codemod.report.as_json import schema
 from tests.conftest import Run, commit_all, make_repository
@@ -82,8 +83,9 @@ def test_the_allow_list_may_shrink_and_may_start(run_cli: Run, tmp_path: Path) -
     assert run_cli("check", cwd=folder).code == 0
 
 
-def test_an_unknown_revision_is_wrong_usage(run_cli: Run, tmp_path: Path) -> None:
-    ran = run_cli("check", "--base", "nowhere", cwd=repository(tmp_path, STABLE, "allow = []\n"))
+@pytest.mark.parametrize("config", ["allow = []\n", None])
+def test_an_unknown_revision_is_wrong_usage(config: str | None, run_cli: Run, tmp_path: Path) -> None:
+    ran = run_cli("check", "--base", "nowhere", cwd=repository(tmp_path, STABLE, config))
     assert (ran.code, ran.out, ran.err) == (2, "", "torch-stabilize: no such revision: nowhere\n")
 
 

@@ -201,6 +201,16 @@ def test_a_read_only_folder_is_refused(run_cli: Run, sample: Path) -> None:
     assert "csrc is read-only" in line
 
 
+@pytest.mark.parametrize(("report", "code"), [("nowhere/report.md", 2), ("locked/report.md", 3)])
+def test_a_report_that_cannot_be_written_is_refused_before_the_tree_is(
+    report: str, code: int, run_cli: Run, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sample / "locked").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: "locked" not in str(path))
+    line = refused(run_cli, sample, "migrate", "activation", "--write", "--report", report, code=code)
+    assert f"cannot write {report}" in line
+
+
 def test_a_file_in_the_way_is_refused(run_cli: Run, sample: Path) -> None:
     target = sample / MOVED
     target.parent.mkdir(parents=True)

@@ -6,7 +6,7 @@ from codemod.codes import Code
 from codemod.model import Confidence, Diagnostic, Edit, FileChange, Plan, Severity, SiteCount, Span
 from codemod.report.view import Report, Stage, build_report
 from codemod.source.edits import apply
-from codemod.verify.result import Status, Step, Verification
+from codemod.verify.result import Status, Step, Verification, finding
 
 KERNEL = "// größe\nvoid f(torch::Tensor& x) {\n  x.mystery();\n  TORCH_CHECK(x.defined());\n}\n".encode()
 SETUP = b"sources = glob('csrc/*.cu')\n"
@@ -66,6 +66,11 @@ def read(path: str) -> bytes:
 
 
 def made_up_report(stage: Stage = Stage.SHOWN, *, verified: bool = False) -> Report:
-    steps = (Step("compile", Status.OK, "1 unit | stable headers alone"), Step("device", Status.SKIPPED, "no nvcc"))
+    found = (finding("TSA826", "norm_kernel: runs on the default stream", path="csrc/stable/norm.cu", line=7),)
+    steps = (
+        Step("compile", Status.OK, "1 unit | stable headers alone"),
+        Step("device", Status.SKIPPED, "no nvcc"),
+        Step.judged("launches", "1 launch compared", found),
+    )
     verification = Verification("norm", "2.11", "2.13.0", "commit 1234567", steps) if verified else None
     return build_report(made_up_plan(), read, CODES, stage=stage, request="norm", verification=verification)

@@ -66,6 +66,10 @@ def test_markdown_has_the_evidence_and_escapes_tables() -> None:
     assert "- `csrc/stable/norm.cu:4:5` **TSA190** no stable form of `mystery` <script>\n" in text
     assert "| moved: `csrc/norm.cu` to `csrc/stable/norm.cu` | 3 | +3 -2 |" in text
     assert "| compile | ok | 1 unit \\| stable headers alone |" in text
+    assert (
+        "\nLaunches:\n\n- `csrc/stable/norm.cu:7` **TSA826** error: norm_kernel: runs on the default stream\n" in text
+    )
+    assert "torch-stabilize verify" not in text  # it was run
     assert "\n\n\n" not in text
 
 

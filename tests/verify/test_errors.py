@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from codemod.model import Edit, FileChange, Plan, Span
 from codemod.verify import codes
-from codemod.verify.errors import MOST_PER_UNIT, edited_lines, error_diagnostics, parse_errors
+from codemod.verify.errors import MOST_PER_UNIT, error_diagnostics, parse_errors
 
 
 @pytest.fixture
@@ -61,15 +60,11 @@ def test_a_diagnostic_has_the_span_of_the_line(tree: Path) -> None:
     assert (tree / "csrc/a.cu").read_bytes()[found.span.start : found.span.end] == b"  return y;"
 
 
-def test_the_rule_that_edited_the_line_is_named(tree: Path) -> None:
-    before = b"#include <old.h>\nint f() {\n  return old(y);\n}\n"
-    edits = (Edit(Span(9, 16), b"<x.h>", "TSA001"), Edit(Span(35, 41), b"y", "TSA111"))
-    change = FileChange("old.cu", "csrc/a.cu", before, (tree / "csrc/a.cu").read_bytes(), edits)
-    rules = edited_lines(Plan("g", "2.11", (change,)))
-    assert [rules("csrc/a.cu", line) for line in (1, 2, 3)] == ["TSA001", "", "TSA111"]
+def test_where_the_line_comes_from_is_said(tree: Path) -> None:
     log = f"{tree}/csrc/a.cu:3:10: error: no"
-    (found,) = error_diagnostics("TSA801", "csrc/a.cu", log, tree, rules=rules)
-    assert found.message == "no [line edited by TSA111]"
+    (found,) = error_diagnostics("TSA801", "csrc/a.cu", log, tree, origin=lambda path, line: f"{path} was {line}")
+    assert found.message == "no [csrc/a.cu was 3]"
+    assert found.place == "csrc/a.cu:3"
 
 
 def test_a_compiler_that_dies_without_a_word_is_an_error_too(tree: Path) -> None:

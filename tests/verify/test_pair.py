@@ -136,13 +136,15 @@ def test_a_planted_defect_is_caught_by_name(defective: Verification, defect: str
 def test_an_unstable_include_does_not_compile(pair: PairRepository, defective: Verification) -> None:
     pair.restore()
     pair.plant(HOST, "#include <tuple>", "#include <ATen/ATen.h>\n#include <tuple>")
+    planted = (pair.root / HOST).read_text()
     verification = pair.verify()
     pair.restore()
     compiled = step(verification, "compile")
     assert compiled.status is Status.FAILED
     (error,) = (item for item in compiled.diagnostics if item.severity is Severity.ERROR)
-    assert (error.code, error.path) == (codes.STABLE_DOES_NOT_COMPILE, HOST)
-    assert "ATen/ATen.h" in error.message
+    line = next(n for n, text in enumerate(planted.splitlines(), 1) if "ATen/ATen.h" in text)
+    assert (error.code, error.place) == (codes.STABLE_DOES_NOT_COMPILE, f"{HOST}:{line}")
+    assert error.message == "ATen/ATen.h: No such file or directory [added since the migration]"
     assert step(verification, "golden outputs").status is Status.SKIPPED
 
 

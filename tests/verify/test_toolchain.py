@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from codemod.model import Refusal
 from codemod.verify.headers import STABLE_FOLDERS, legacy_cuda_headers, stable_tree
-from codemod.verify.toolchain import find_toolchain, find_torch, header_version, target_macro
+from codemod.verify.sides import HeaderOptions, check_stable_target
+from codemod.verify.toolchain import Toolchain, find_toolchain, find_torch
 
 pytestmark = pytest.mark.torch
 
@@ -30,17 +32,18 @@ def test_the_stable_tree_holds_the_stable_headers_alone(tmp_path: Path) -> None:
 def test_headers_without_a_stable_part_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="no stable headers"):
         stable_tree(tmp_path, tmp_path / "only")
-    with pytest.raises(Refusal, match="no torch headers"):
-        header_version(tmp_path)
 
 
-def test_targets() -> None:
-    assert target_macro("2.11", (2, 13)) == "0x020b000000000000ULL"
-    assert target_macro("2.9", (2, 13)) == "0x0209000000000000ULL"
-    with pytest.raises(Refusal, match=r"newer than the headers, which are those of torch 2\.13"):
-        target_macro("2.14", (2, 13))
-    with pytest.raises(Refusal, match="not a torch version"):
-        target_macro("latest", (2, 13))
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [("2.15", "newer than the headers of torch 2"), ("2.1", "too old"), ("latest", "not a torch version")],
+)
+def test_a_target_that_cannot_be_built_is_refused(target: str, words: str) -> None:
+    tools = Toolchain("/bin/c++", "/bin/ninja", find_torch(), Path("/py"))
+    with pytest.raises(Refusal, match=words) as refusal:
+        check_stable_target(target, tools, HeaderOptions())
+    assert refusal.value.exit_code == 2
+    check_stable_target("2.10", tools, HeaderOptions())
 
 
 def test_a_missing_compiler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +52,14 @@ def test_a_missing_compiler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Refusal, match="no C\\+\\+ compiler found") as refusal:
         find_toolchain()
     assert "\n" not in str(refusal.value)
+
+
+def test_a_compiler_that_is_asked_for_and_missing_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(Refusal, match="CXX is 'no-such-compiler', which is no program here"):
+        find_toolchain()
+    monkeypatch.setenv("CXX", "ccache c++")
+    assert find_toolchain().cxx == shutil.which("c++")
 
 
 def test_missing_cuda_library_headers_get_stand_ins_and_a_note(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from codemod.model import Refusal
 from codemod.repository.snapshot import open_snapshot
 from codemod.verify.golden.cases import CASES_FILE
-from codemod.verify.group import find_cases
+from codemod.verify.group import Request, find_cases, verify_group
 from codemod.verify.project import gpu_macros, include_folders, read_libraries
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE, Setup
 from codemod.verify.sides import HeaderOptions
@@ -94,6 +94,29 @@ def test_a_revision_or_a_folder_may_be_named(repository: Repository) -> None:
 def test_a_group_that_is_not_migrated_has_no_two_sides(repository: Repository) -> None:
     with pytest.raises(Refusal, match="scale is not migrated"):
         repository.legacy()
+
+
+def test_a_group_may_have_migrated_where_it_is(repository: Repository) -> None:
+    before = repository.git("rev-parse", "HEAD")
+    for unit in ("scale.cpp", "scale_kernels.cu"):
+        repository.write(f"csrc/{unit}", (PAIR / "stable/csrc/libtorch_stable" / unit).read_text())
+    assert repository.legacy().label == before[:12]
+    repository.commit("migrated in place")
+    with pytest.raises(Refusal):  # no commit since has touched the folder of stable sources
+        repository.legacy()
+    assert repository.legacy(before).label == before[:12]
+
+
+def test_a_refused_run_leaves_no_build_folder(repository: Repository) -> None:
+    request = Request(NAMES, target="2.11")
+    for wrong in (request, replace(request, names=("scales",)), replace(request, legacy="v0")):
+        with pytest.raises(Refusal):
+            verify_group(open_snapshot(repository.root), wrong)
+        assert not (repository.root / "build").exists()
+    (repository.root / "build/torch-stabilize").mkdir(parents=True)
+    with pytest.raises(Refusal):
+        verify_group(open_snapshot(repository.root), request)
+    assert not list((repository.root / "build/torch-stabilize/trees").glob("*/csrc"))
 
 
 def test_laying_a_commit_out_touches_neither_index_nor_work_tree(repository: Repository) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from codemod.model import Diagnostic, Severity
+from codemod.model import Severity
 from codemod.verify import codes
 from codemod.verify.golden.cases import Case, Tolerance
 from codemod.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
 from codemod.verify.golden.process import Crash
-from codemod.verify.result import finding
+from codemod.verify.result import Finding, finding
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Comparison:
     """What was found for one case; `same` is False where a finding is an error."""
 
     case: Case
-    findings: tuple[Diagnostic, ...] = field(default=())
+    findings: tuple[Finding, ...] = field(default=())
 
     @property
     def same(self) -> bool:
@@ -45,7 +45,7 @@ def compare(case: Case, legacy: Outcome | Crash, stable: Outcome | Crash) -> Com
     return Comparison(case, tuple(_values(case, legacy, stable)))
 
 
-def _errors(case: Case, legacy: ErrorOutcome | None, stable: ErrorOutcome | None) -> Iterator[Diagnostic]:
+def _errors(case: Case, legacy: ErrorOutcome | None, stable: ErrorOutcome | None) -> Iterator[Finding]:
     for side, error in (("legacy", legacy), ("stable", stable)):
         if error is None:
             other = stable if side == "legacy" else legacy
@@ -69,12 +69,12 @@ def _errors(case: Case, legacy: ErrorOutcome | None, stable: ErrorOutcome | None
         yield _differing_text(case, "text", _line(legacy.message), _line(stable.message))
 
 
-def _differing_text(case: Case, what: str, legacy: str, stable: str) -> Diagnostic:
+def _differing_text(case: Case, what: str, legacy: str, stable: str) -> Finding:
     text = f"{case.id}: {what} of the error: legacy {legacy!r}, stable {stable!r}"
     return finding(codes.ERROR_TEXT_DIFFERS, text, severity=Severity.WARNING)
 
 
-def _values(case: Case, legacy: Outcome, stable: Outcome) -> Iterator[Diagnostic]:
+def _values(case: Case, legacy: Outcome, stable: Outcome) -> Iterator[Finding]:
     if len(legacy.returns) != len(stable.returns):
         text = f"{case.id}: returns {len(stable.returns)} values instead of {len(legacy.returns)}"
         yield finding(codes.OUTPUT_DIFFERS, text)
@@ -94,7 +94,7 @@ def _values(case: Case, legacy: Outcome, stable: Outcome) -> Iterator[Diagnostic
         yield finding(codes.UNDECLARED_WRITE, text, severity=severity)
 
 
-def _value(case: Case, what: str, before: TensorOutcome | str, after: TensorOutcome | str) -> Iterator[Diagnostic]:
+def _value(case: Case, what: str, before: TensorOutcome | str, after: TensorOutcome | str) -> Iterator[Finding]:
     if isinstance(before, str) or isinstance(after, str):
         if before != after:
             yield finding(codes.OUTPUT_DIFFERS, f"{case.id}: {what} is {_short(after)} instead of {_short(before)}")
@@ -110,7 +110,7 @@ def _value(case: Case, what: str, before: TensorOutcome | str, after: TensorOutc
         yield _bits(case, what, before, after)
 
 
-def _bits(case: Case, what: str, before: TensorOutcome, after: TensorOutcome) -> Diagnostic:
+def _bits(case: Case, what: str, before: TensorOutcome, after: TensorOutcome) -> Finding:
     difference = measure(before, after)
     text = f"{case.id}: {what} differs in {difference}"
     if case.tolerance is not None and within(before, after, case.tolerance):

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from codemod.model import Diagnostic, Refusal, Severity
+from codemod.model import Refusal, Severity
 from codemod.verify import codes
 from codemod.verify.golden.cases import Case, CaseFile
 from codemod.verify.golden.compare import Comparison, compare
 from codemod.verify.golden.outcome import Outcome
 from codemod.verify.golden.process import Crash, LoadError, Worker
 from codemod.verify.golden.store import GoldenFile, Recorded, read_golden, record, write_golden
-from codemod.verify.result import Step, finding
+from codemod.verify.result import Finding, Step, finding
 
 Progress = Callable[[int, int], None]
 
@@ -36,10 +36,10 @@ class Checked:
     group: str
     device: str
     comparisons: tuple[Comparison, ...]
-    findings: tuple[Diagnostic, ...] = ()  # beside those of the comparisons
+    findings: tuple[Finding, ...] = ()  # beside those of the comparisons
 
     @property
-    def diagnostics(self) -> tuple[Diagnostic, ...]:
+    def diagnostics(self) -> tuple[Finding, ...]:
         """Everything found, in the order of the cases."""
         return (*(item for comparison in self.comparisons for item in comparison.findings), *self.findings)
 
@@ -88,7 +88,7 @@ def record_group(
     force: bool = False,
     partial: bool = False,
     progress: Progress | None = None,
-) -> tuple[tuple[Path, ...], tuple[Diagnostic, ...]]:
+) -> tuple[tuple[Path, ...], tuple[Finding, ...]]:
     """Run all cases and write a golden file for each device that is here.
 
     Returns the paths, and what speaks against cases that crashed or did not raise as they say, once for each. Where
@@ -130,9 +130,9 @@ def check_group(
     return golden_step(check_run(file, run), absent_devices(run))
 
 
-def collapse(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def collapse(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """`findings` with warnings that say the same of several cases told once; errors stay as they are."""
-    told: dict[tuple[str, str], list[Diagnostic]] = {}
+    told: dict[tuple[str, str], list[Finding]] = {}
     for index, item in enumerate(findings):
         says = str(index) if item.severity is Severity.ERROR else item.message.partition(": ")[2]
         told.setdefault((item.code, says), []).append(item)
@@ -142,7 +142,7 @@ def collapse(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     )
 
 
-def golden_step(checked: Iterable[Checked], notes: tuple[Diagnostic, ...] = (), name: str = "golden outputs") -> Step:
+def golden_step(checked: Iterable[Checked], notes: tuple[Finding, ...] = (), name: str = "golden outputs") -> Step:
     """Comparisons of all devices as a step; skipped where nothing was compared and nothing is missing."""
     checked = tuple(checked)
     total = sum(len(found.comparisons) for found in checked)
@@ -182,7 +182,7 @@ def compare_runs(file: CaseFile, legacy: Run, stable: Run) -> tuple[Checked, ...
     )
 
 
-def absent_devices(run: Run) -> tuple[Diagnostic, ...]:
+def absent_devices(run: Run) -> tuple[Finding, ...]:
     """A note for each device that cases name and this machine lacks."""
     return tuple(
         finding(
@@ -228,6 +228,6 @@ def _refuse_existing(file: CaseFile) -> None:
         raise Refusal(f"{path} exists and recorded outputs are not overwritten; ask for it with --force", exit_code=2)
 
 
-def _unfit(case: Case, outcome: Outcome | Crash) -> tuple[Diagnostic, ...]:
+def _unfit(case: Case, outcome: Outcome | Crash) -> tuple[Finding, ...]:
     """What speaks against recording an outcome: compared with itself, it must have no error."""
     return tuple(item for item in compare(case, outcome, outcome).findings if item.severity is Severity.ERROR)
