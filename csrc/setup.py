@@ -79,7 +79,7 @@ cuda_sources = [
 rocm_sources = ["csrc/custom_quickreduce_kernels.cu"]
 
 include_dirs = []
-extra_compile_args = {"cxx": ["-O3"], "nvcc": ["-O3"]}
+extra_compile_args = {"cxx": ["-O3", "-std=c++20"], "nvcc": ["-O3", "-std=c++20"]}
 
 if WITH_CUDA:
     sources += cuda_sources
