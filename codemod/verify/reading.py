@@ -15,6 +15,7 @@ from pathlib import Path
 from codemod.model import Refusal
 from codemod.repository.includes import IncludeGraph
 from codemod.verify.build import CUDA_SUFFIX
+from codemod.verify.declarations import without_unused
 from codemod.verify.headers import write_if_changed
 
 _MARK = "torch_stabilize_elsewhere"
@@ -91,7 +92,9 @@ class Readings:
 
     def _same(self, unit: str, macros: tuple[str, ...]) -> bool:
         before, after = self.before.read(unit, macros), self.after.read(unit, macros)
-        if before is None or after is None or before.text != after.text:
+        if before is None or after is None:
+            return False
+        if before.text != after.text and without_unused(before.text, after.text) != after.text:
             return False
         lost = set(before.elsewhere) - set(after.elsewhere)
         return lost <= self._reach(after.elsewhere) if lost else True

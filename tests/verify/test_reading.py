@@ -23,15 +23,15 @@ HEADER = """#pragma once
 TORCH = {"torch/all.h": "#include <c10/util/Exception.h>\n", "c10/util/Exception.h": ""}
 
 
-def same(tmp_path: Path, header: str, unit: str = UNIT, **more: str) -> bool:
-    """Whether the unit reads the same with `header` instead of HEADER and further headers."""
+def same(tmp_path: Path, header: str, unit: str = UNIT, *, before: str = HEADER, **more: str) -> bool:
+    """Whether the unit reads the same with `header` instead of `before` and further headers."""
     for name, text in TORCH.items():
         place = tmp_path / "torch_include" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
     readers = []
     for side, files in (
-        ("before", {"a.cpp": UNIT, "check.h": HEADER}),
+        ("before", {"a.cpp": unit if before != HEADER else UNIT, "check.h": before}),
         ("after", {"a.cpp": unit, "check.h": header, **{f"{name}.h": text for name, text in more.items()}}),
     ):
         root = tmp_path / side
@@ -82,6 +82,32 @@ def test_a_lost_include_does_not(tmp_path: Path) -> None:
 
 def test_an_include_that_another_one_brings_may_go(tmp_path: Path) -> None:
     assert same(tmp_path, HEADER.replace("#include <c10/util/Exception.h>\n", ""))
+
+
+DECLARED = """
+namespace ops {
+void scale(at::Tensor& out, const std::optional<at::Tensor>& bias, double factor = 1.0);
+int64_t size();
+}
+"""
+
+
+def test_a_declaration_that_nobody_uses_may_go(tmp_path: Path) -> None:
+    assert same(tmp_path, HEADER + "namespace ops {\n}\n", before=HEADER + DECLARED)
+
+
+@pytest.mark.parametrize(
+    ("declared", "unit"),
+    [
+        (DECLARED, UNIT.replace("CHECK_POSITIVE(a)", "CHECK_POSITIVE(ops::size())")),  # it is used
+        ("static Registrar registrar(factory);\n", UNIT),  # a variable, whose constructor runs
+        ("template void scale(double factor);\n", UNIT),  # an instantiation, which is code
+        ("void scale(double factor) { }\n", UNIT),  # a definition
+        ("using scale_type = double(double factor);\n", UNIT),
+    ],
+)
+def test_what_else_goes_counts(tmp_path: Path, declared: str, unit: str) -> None:
+    assert not same(tmp_path, HEADER, unit, before=HEADER + declared)
 
 
 def test_a_change_under_a_condition_of_the_build_is_seen(tmp_path: Path) -> None:
