@@ -111,7 +111,7 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
     for side in sides:
         linked: list[str] = []
         objects: list[str] = []
-        for unit in _wanted(side, toolchain):
+        for unit in wanted_units(side, toolchain):
             place = side.reused.get(unit, object_path(folder, side, unit))
             objects.append(str(place))
             if _is_linked(unit, side, toolchain):
@@ -137,6 +137,13 @@ def command_of(unit: str, side: Side, toolchain: Toolchain, options: BuildOption
     rule = _rule(unit, side, toolchain)
     rules = _rules(toolchain, options)
     return (rules[rules.index(f"rule {rule}") + 1], toolchain.torch.version, *_flags(unit, side, toolchain))
+
+
+def wanted_units(side: Side, toolchain: Toolchain) -> tuple[str, ...]:
+    """The units of `side` that can be compiled here: without nvcc, those for the CPU."""
+    if toolchain.nvcc is not None:
+        return side.units
+    return tuple(unit for unit in side.units if not unit.endswith(CUDA_SUFFIX) and unit not in side.gpu)
 
 
 def object_path(folder: Path, side: Side, unit: str) -> Path:
@@ -178,12 +185,6 @@ def _flags(unit: str, side: Side, toolchain: Toolchain) -> tuple[str, ...]:
 
 def _is_linked(unit: str, side: Side, toolchain: Toolchain) -> bool:
     return toolchain.torch.has_cuda or not (unit.endswith(CUDA_SUFFIX) or unit in side.gpu)
-
-
-def _wanted(side: Side, toolchain: Toolchain) -> tuple[str, ...]:
-    if toolchain.nvcc is not None:
-        return side.units
-    return tuple(unit for unit in side.units if not unit.endswith(CUDA_SUFFIX) and unit not in side.gpu)
 
 
 def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
@@ -253,7 +254,7 @@ def _run_ninja(ninja: str, folder: Path, jobs: int, progress: Callable[[int, int
 
 def _collect(side: Side, toolchain: Toolchain, folder: Path) -> BuiltSide:
     units: list[BuiltUnit] = []
-    for unit in _wanted(side, toolchain):
+    for unit in wanted_units(side, toolchain):
         target = side.reused.get(unit, object_path(folder, side, unit))
         ptx = Path(f"{target}.ptx")
         units.append(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.snapshot import Snapshot
-from codemod.verify.build import BuildOptions, BuiltSide, Side, command_of, object_path
+from codemod.verify.build import BuildOptions, BuiltSide, Side, command_of, object_path, wanted_units
 from codemod.verify.toolchain import Toolchain
 
 KEPT_DAYS = 30
@@ -40,7 +40,7 @@ class ObjectStore:
         found = []
         for side in sides:
             reused = {unit: moved.get(place, place) for unit, place in side.reused.items()}
-            for unit in side.units:
+            for unit in wanted_units(side, self.tools):
                 place = None if unit in reused else self._find(side, unit)
                 if place is not None:
                     reused[unit] = moved[object_path(build_folder, side, unit)] = place

@@ -96,3 +96,9 @@ def test_another_compiler_makes_another_object(workshop: Workshop) -> None:
     compiler.write_text("#!/bin/sh\n# newer\n")
     os.utime(compiler, (1, 1))
     assert workshop.reused(workshop.side) == {}
+
+
+def test_units_for_a_compiler_that_is_missing_are_not_asked_for(workshop: Workshop) -> None:
+    side = replace(workshop.side, units=("a.cpp", "b.cu"))
+    assert workshop.tools.nvcc is None
+    assert workshop.reused(side) == {"a.cpp": "object"}
