@@ -89,13 +89,18 @@ def plan_imports(
 
 def _not_loaded(snapshot: Snapshot, layout: Layout, library: Library) -> list[Diagnostic]:
     """Where a library is loaded by a computed name, if the legacy one is loaded nowhere that can be told."""
-    found = []
     paths = [path for path in snapshot.below(layout.project_root, (".py",)) if path not in layout.setup_files]
-    for path in paths:
-        for match in COMPUTED_LOAD.finditer(snapshot.read(path)):
-            message = f"this loads a library whose name is computed: whether that is {library.legacy} cannot be told"
-            advice = f"Load {library.stable} where {library.legacy} is."
-            found.append(Diagnostic(LIBRARY_PROBED, Severity.ERROR, path, Span(*match.span()), message, advice))
+    computed = [(path, match) for path in paths for match in COMPUTED_LOAD.finditer(snapshot.read(path))]
+    found = []
+    if computed:
+        path, match = computed[0]
+        message = f"this loads a library whose name is computed: whether that is {library.legacy} cannot be told"
+        if len(computed) > 1:
+            message += f"; {len(computed) - 1} more do so"
+        others = [other for other in dict.fromkeys(place for place, _ in computed) if other != path]
+        seen = f" Look in {', '.join(others[:5])}{' and others' * (len(others) > 5)} too." if others else ""
+        advice = f"Load {library.stable} where {library.legacy} is.{seen}"
+        found.append(Diagnostic(LIBRARY_PROBED, Severity.ERROR, path, Span(*match.span()), message, advice))
     home = next((f"{root}/__init__.py" for root in layout.python_roots if snapshot.exists(f"{root}/__init__.py")), "")
     if not found and home:
         message = f"no place was found where {library.legacy} is loaded: {library.stable} has to be loaded too"
@@ -194,7 +199,7 @@ def _list_probes(sites: Sites) -> None:
                 Severity.NOTE, node, f"this looks for {text}: the operators that moved are in {sites.library.stable}",
                 "Look for the stable library too if what follows needs those operators.",
             )  # fmt: skip
-        elif re.search(rf"(?<!\w){legacy}[^/]*\*[^/]*$", text):
+        elif re.search(rf"(?<!\w){legacy}[^/\s]*\*[^/\s]*$", text):
             sites.report(
                 Severity.ERROR, node, f'the pattern "{text}" now finds {sites.library.stable} as well',
                 f"Name the files: {sites.library.legacy}.* and {sites.library.stable}.*",

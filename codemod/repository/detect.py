@@ -242,8 +242,14 @@ class _Detector:
         """The module `file` is built into: as the build files say, else as the file itself does."""
         if (named := module_of(file.path, self.build.modules)) is not None:
             return named
-        literal = [name for name in (*file.modules, *file.libraries) if name.isidentifier()]
-        return next((name for name in literal if name not in ("TORCH_EXTENSION_NAME", "NAME")), None)
+        libraries = (name for name in file.libraries if not (self.build.modules and self._is_package(name)))
+        known = (name for name in (*file.modules, *libraries) if name.isidentifier())
+        return next((name for name in known if name not in ("TORCH_EXTENSION_NAME", "NAME")), None)
+
+    def _is_package(self, name: str) -> bool:
+        """Whether `name` is the package itself, which no module that is built into it can be called by."""
+        folders = (join(self.project_root, name), join(self.project_root, f"src/{name}"))
+        return any(self.snapshot.exists(f"{folder}/__init__.py") for folder in folders)
 
     @cached_property
     def legacy_library(self) -> str:

@@ -128,6 +128,8 @@ def flatten(
     def skip(span: Span) -> None:
         nonlocal position
         while position < len(ordered) and span.contains(ordered[position].span):
+            if ordered[position].span.start == span.end > span.start:
+                break  # an insertion behind the span, not within it
             position += 1
 
     def emit(span: Span, text: bytes, rewrite: Rewrite) -> None:

@@ -128,6 +128,16 @@ def test_a_cpu_site_is_left_alone_by_a_group_of_cuda_units() -> None:
     assert [d.path for d in done.diagnostics("TSA631")] == ["pkg/cpu.py"]
 
 
+def test_prose_is_no_pattern() -> None:
+    assert not planned('"""About _C and its kernels.\n\n* the *first* one"""\nimport pkg._C\n').diagnostics("TSA631")
+
+
+def test_libraries_of_computed_names_are_one_finding() -> None:
+    loads = 'for name in NAMES:\n    torch.ops.load_library(f"{name}.so")\n    importlib.import_module(name)\n'
+    (found,) = planned(loads).diagnostics("TSA631")
+    assert found.message.endswith("cannot be told; 1 more do so")
+
+
 @pytest.mark.parametrize(
     ("text", "severity"),
     [

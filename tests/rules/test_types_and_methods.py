@@ -68,6 +68,11 @@ CASES = {
         "at::Tensor f(at::Tensor x) { return at::amax(x, 0); }",
         "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::amax(x, 0); }",
     ),
+    "a type of which nothing is lost where one rewrite ends and the next begins": (
+        "__global__ void f(at::PackedTensorAccessor32<int, 1, at::RestrictPtrTraits> x);",
+        "__global__ void f(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<int, 1, "
+        "torch::headeronly::RestrictPtrTraits, int32_t> x);",
+    ),
     "indexing": (
         "void f(at::Tensor b, int i) { auto y = b[i][1]; }",
         "void f(torch::stable::Tensor b, int i) { auto y = torch::stable::select(torch::stable::select(b, 0, i), 0, 1); }",
