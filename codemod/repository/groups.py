@@ -173,8 +173,9 @@ class _Resolver:
 
     def name_of(self, names: tuple[str, ...], paths: tuple[str, ...]) -> str:
         """A name for the group: the user's where it is one, else what its units have in common."""
-        if len(names) == 1 and (names[0] in self.units.config.groups or not _looks_like_path(names[0])):
-            return names[0]
+        given = tuple(dict.fromkeys(names))
+        if all(name in self.units.config.groups or not _looks_like_path(name) for name in given):
+            return given[0] if len(given) == 1 else f"{given[0]}_and_{len(given) - 1}_more"
         keys = list(dict.fromkeys(group_key(path) for path in paths))
         if len(keys) == 1:
             return keys[0]

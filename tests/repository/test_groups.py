@@ -112,6 +112,10 @@ def test_a_folder_means_its_units_but_not_the_bindings(extension: Snapshot) -> N
     assert resolve(extension, "csrc").units == ("csrc/scale_kernels.cu", "csrc/shift_kernels.cu")
 
 
+def test_several_groups_are_called_by_the_first_and_how_many_more(extension: Snapshot) -> None:
+    assert resolve(extension, "scale", "shift", "scale").name == "scale_and_1_more"
+
+
 def test_names_of_several_units() -> None:
     assert group_key("csrc/activation_kernels.cu") == "activation"
     assert group_key("csrc/cpu/activation.cpp") == "activation"
