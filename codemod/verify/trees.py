@@ -142,14 +142,29 @@ def _resolve(tree: Tree, names: tuple[str, ...]) -> Group:
 
 
 def _candidates(root: Path, layout: Layout) -> Iterator[str]:
-    """The last commit, then the commits before each change of the stable folder, newest first."""
-    yield git.head(root)
+    """The last commit, then the commits before each change of the stable folder, newest first; no commit of moves."""
+    yield _before_moves(root, git.head(root))
     folder = layout.stable_root or "."
     shown = git.run(root, "log", "--format=%H", f"--max-count={SEARCHED_COMMITS}", "--", folder)
     for commit in shown.output.decode().split():
-        parent = git.run(root, "rev-parse", "--verify", "-q", f"{commit}^")
-        if parent.ok:
-            yield parent.output.decode().strip()
+        parent = _parent(root, commit)
+        if parent is not None:
+            yield _before_moves(root, parent)
+
+
+def _before_moves(root: Path, commit: str) -> str:
+    """`commit`, or the one before it where it only moves files: half of a migration, which no build file knows of."""
+    shown = git.run(root, "diff-tree", "-r", "-M100%", "-l0", "--name-status", "--no-commit-id", commit)
+    changes = shown.output.splitlines()
+    parent = _parent(root, commit)
+    if parent is None or not changes or not all(change.startswith(b"R100") for change in changes):
+        return commit
+    return _before_moves(root, parent)
+
+
+def _parent(root: Path, commit: str) -> str | None:
+    answer = git.run(root, "rev-parse", "--verify", "-q", f"{commit}^")
+    return answer.output.decode().strip() if answer.ok else None
 
 
 def _commit(root: Path, revision: str) -> str:

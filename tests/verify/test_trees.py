@@ -82,6 +82,20 @@ def test_behind_a_commit_it_is_the_last_one_in_which_the_group_is_legacy(reposit
     assert repository.legacy().label == before[:12]
 
 
+def test_a_commit_that_only_moves_files_is_half_of_the_migration(repository: Repository) -> None:
+    before = repository.git("rev-parse", "HEAD")
+    (repository.root / "csrc/libtorch_stable").mkdir()
+    for unit in ("scale.cpp", "scale_kernels.cu"):
+        repository.git("mv", f"csrc/{unit}", f"csrc/libtorch_stable/{unit}")
+    repository.commit("moved")
+    for unit in ("scale.cpp", "scale_kernels.cu"):
+        repository.write(f"csrc/{unit}", "")
+    repository.migrate()
+    assert repository.legacy().label == before[:12]
+    repository.commit("migrated")
+    assert repository.legacy().label == before[:12]
+
+
 def test_a_revision_or_a_folder_may_be_named(repository: Repository) -> None:
     repository.migrate()
     assert repository.legacy("HEAD").label == repository.git("rev-parse", "HEAD")[:12]
