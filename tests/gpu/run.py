@@ -59,11 +59,16 @@ class Machine:
         """Seconds for the next step."""
         return max(1.0, min(at_most, self.deadline - time.monotonic()))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Python finds this repository and the packages that were brought along."""
+        path = os.pathsep.join([str(REPOSITORY), str(self.folder / "deps"), os.environ.get("PYTHONPATH", "")])
+        return {**os.environ, "PYTHONPATH": path}
+
     def tool(self, *arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:
         """Run torch-stabilize; a run that took too long ends with 124."""
         command = [sys.executable, "-c", "from codemod.cli.main import main; main()", *arguments]
-        path = os.pathsep.join([str(REPOSITORY), str(self.folder / "deps"), os.environ.get("PYTHONPATH", "")])
-        environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
+        environment = {**self.environment, "COLUMNS": "200"}
         try:
             return subprocess.run(
                 command, env=environment, cwd=self.work, capture_output=True, text=True, timeout=self.left(seconds)
@@ -140,7 +145,7 @@ def _build(machine: Machine, capability: str) -> dict[str, str]:
     """Build both sides at once with their own setup.py, as their users do."""
     jobs = max(1, (os.cpu_count() or 2) // len(SIDES))
     arch = f"{capability}a" if capability == "9.0" else capability
-    environment = {**os.environ, "MAX_JOBS": str(jobs), "TORCH_CUDA_ARCH_LIST": arch}
+    environment = {**machine.environment, "MAX_JOBS": str(jobs), "TORCH_CUDA_ARCH_LIST": arch}
     environment["LDFLAGS"] = f"{os.environ.get('LDFLAGS', '')} {_standard_library(machine)}".strip()
 
     def build(side: str) -> str:
