@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from posixpath import dirname, relpath
 
@@ -150,7 +151,7 @@ def write_includes(
     else:
         stays = [line for line in lines if line not in gone and line.start() not in dropped]
         edits += _place(document, gone, lines, stays, new_own, new_system)
-    return tuple(edits), tuple(diagnostics)
+    return tuple(_without_double_gaps(document, edits)), tuple(diagnostics)
 
 
 def spell_relative(from_path: str, to_path: str) -> str:
@@ -186,13 +187,15 @@ def _place(
     edits: list[Edit] = []
     anchor = next((line for line in gone if not conditions_at(document, line.start())), None)
     place = _whole_line(document, anchor) if anchor is not None else _insertion_place(document, lines)
-    beside = _place_of_own(document, lines, stays, place)
-    before_own = anchor is None and beside is not None and beside.start == place.start
-    if text and (before_own or (own_text and beside is None)):
+    beside, apart = _place_of_own(document, lines, stays, place)
+    opens = anchor is None and any(line.start() == place.start and line.group("path")[:1] == b'"' for line in stays)
+    if text and (opens or (own_text and apart and beside == place.end)):
         text += ending
-    if beside is None or beside.start in (place.start, place.end):
+    if beside == place.start and anchor is not None:
+        text, own_text = own_text + text, b""
+    elif beside in (place.start, place.end):
         text, own_text = text + own_text, b""
-    elif own_text and _LINE.match(document.uncommented, beside.start) is None:
+    elif own_text and apart:
         own_text = ending + own_text
     blocks = empty_conditionals(document, gone)
     for line in gone:
@@ -203,29 +206,32 @@ def _place(
     edits += [Edit(block, b"", REPLACED) for block in blocks]
     if anchor is None and text:
         edits.append(Edit(place, text, REPLACED))
-    if own_text and beside is not None:
-        edits.append(Edit(beside, own_text, REPLACED))
-    return _without_double_gaps(document, edits)
+    if own_text:
+        edits.append(Edit(Span(beside, beside), own_text, REPLACED))
+    return edits
 
 
 def _place_of_own(
     document: Document, lines: Sequence[re.Match[bytes]], stays: Sequence[re.Match[bytes]], place: Span
-) -> Span | None:
-    """Where a header of the repository is included: before its first own one, or behind the last of the system's.
+) -> tuple[int, bool]:
+    """Where a header of the repository is included, and whether apart from what stands there.
 
-    None where no include stays beside that at `place`.
+    With the file's first own ones, or behind those of the system that follow on `place`.
     """
     code = document.code
     head = [m for m in lines if not conditions_at(document, m.start()) and not re.search(rb"[{;]", code[: m.start()])]
-    quoted = next((line for line in head if line in stays and line.group("path").startswith(b'"')), None)
-    if quoted is not None:
-        return Span(quoted.start(), quoted.start())
+    own = [line for line in head if line in stays and line.group("path").startswith(b'"')]
+    if own and own[0].start() > place.start:
+        return own[0].start(), False  # which may lean on what came before it
+    if own:
+        run = [_whole_line(document, line) for line in own]
+        return next((a.end for a, b in pairwise(run) if a.end != b.start), run[-1].end), False
     end = reached = place.end
     for line in head:
         if line.start() >= reached and not code[reached : line.start()].strip():
             reached = _whole_line(document, line).end
             end = reached if line in stays else end
-    return Span(end, end) if end > place.end else None
+    return end, True
 
 
 def _without_double_gaps(document: Document, edits: Sequence[Edit]) -> list[Edit]:

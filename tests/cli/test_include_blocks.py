@@ -25,6 +25,14 @@ CASES = {
         '#include <torch/all.h>\n#include <cub/cub.cuh>\n\n#include "shapes.h"\n',
         TENSOR + "#include <cub/cub.cuh>\n\n" + HELPERS + '#include "../../ops/shapes.h"\n',
     ),
+    "behind those that came before torch's": (
+        '#include "shapes.h"\n#include <torch/all.h>\n#include <cub/cub.cuh>\n',
+        '#include "../../ops/shapes.h"\n' + HELPERS + TENSOR + "#include <cub/cub.cuh>\n",
+    ),
+    "and a block above theirs where torch had none": (
+        '#include "shapes.h"\n',
+        TENSOR + '\n#include "../../ops/shapes.h"\n' + HELPERS,
+    ),
     "not behind a condition": (
         '#include <torch/all.h>\n#include <cub/cub.cuh>\n\n#ifdef FAST\n#include "shapes.h"\n#endif\n',
         TENSOR + "#include <cub/cub.cuh>\n\n" + HELPERS + '\n#ifdef FAST\n#include "../../ops/shapes.h"\n#endif\n',
