@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from codemod.bindings.read import binding_spans
+from codemod.bindings.read import binding_spans, lambda_spans, registration_spans
 from codemod.helper_files import headers_of
-from codemod.model import Change, Diagnostic, Edit, FileEdit
+from codemod.model import Change, Diagnostic, Edit, FileEdit, Span
 from codemod.project import GroupProject
 from codemod.relocate import Relocation
 from codemod.repository.layout import Layout
@@ -35,9 +35,21 @@ def rewrite_files(made: GroupProject, files: Iterable[str]) -> dict[str, Rewritt
     return rewritten | {path: _rewrite_shared(made, path) for path in made.shared}
 
 
+def rewritten_lambdas(made: GroupProject, rewritten: Mapping[str, Rewritten]) -> dict[tuple[str, Span], str]:
+    """What the rules make of the lambdas that the files register, by path and span: the bindings write them."""
+    found: dict[tuple[str, Span], str] = {}
+    for path, one in rewritten.items():
+        document = made.documents[path]
+        for span in lambda_spans(document):
+            after = apply(document.data, [edit for edit in one.edits if span.contains(edit.span)])
+            end = len(after) - (len(document.data) - span.end)
+            found[path, span] = after[span.start : end].decode("utf-8", "replace")
+    return found
+
+
 def _rewrite(made: GroupProject, path: str) -> Rewritten:
     context = made.context(path)
-    return _placed(rewrite_document(context, binding_spans(context.document)), path)
+    return _placed(rewrite_document(context, registration_spans(context.document)), path)
 
 
 def _rewrite_shared(made: GroupProject, path: str) -> Rewritten:
@@ -72,7 +84,9 @@ def kernel_change(
         reached = (path, *made.graph.closure((path,)))
         loses = any(_loses_torch(rewritten[p]) if p in rewritten else p in layout.legacy_declarations for p in reached)
         include_edits, found = _includes(snapshot, layout, made, one, path, place, registered, loses, others)
-        edits += [FileEdit(path, edit) for edit in (*one.edits, *include_edits)]
+        blocks = binding_spans(made.documents[path])
+        outside = [edit for edit in one.edits if not any(block.contains(edit.span) for block in blocks)]
+        edits += [FileEdit(path, edit) for edit in (*outside, *include_edits)]
         diagnostics += (*one.diagnostics, *found)
     return Change("Rewrite the kernels", tuple(edits), (), (), tuple(diagnostics))
 

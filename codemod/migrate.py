@@ -15,7 +15,7 @@ from codemod.bindings.plan import plan_bindings
 from codemod.buildfiles.plan import plan_build
 from codemod.config import Config
 from codemod.helper_files import plan_helpers
-from codemod.kernels import kernel_change, rewrite_files
+from codemod.kernels import kernel_change, rewrite_files, rewritten_lambdas
 from codemod.left_behind import left_behind
 from codemod.model import (
     Change,
@@ -64,6 +64,9 @@ def plan_migration(
     if not files:
         return Plan(group.name, options.target)
     layout = layout.for_units(group.units or group.migrated)
+    # what declares ops and moves as a whole is a header like others
+    declarations = tuple(path for path in layout.legacy_declarations if path not in group.moving_headers)
+    layout = replace(layout, legacy_declarations=declarations)
     options = replace(options, target=options.target or DEFAULT_TARGET)
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
     moves = (
@@ -71,8 +74,8 @@ def plan_migration(
         if options.in_place
         else tuple(Move(path, layout.landing(path)) for path in group.files if layout.landing(path) != path)
     )
-    bindings = plan_bindings(snapshot, layout, group, target=options.target)
     rewritten = rewrite_files(made, files)
+    bindings = plan_bindings(snapshot, layout, group, target=options.target, lambdas=rewritten_lambdas(made, rewritten))
     roles = frozenset(role for one in rewritten.values() for role in one.helpers)
     helpers = plan_helpers(snapshot, layout, made, roles)
     created = tuple(new for change in (bindings, helpers) for new in change.created)

@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 
 from codemod.bindings import codes
 from codemod.bindings.boxing import Adapter, Boxing, boxing_for, listed
+from codemod.bindings.instances import instantiated
 from codemod.bindings.items import boxed_expression
+from codemod.bindings.lambdas import lambda_signature, read_lambda
 from codemod.bindings.model import FunctionRef, Statement
 from codemod.bindings.schema import SchemaError, parse_schema
 from codemod.bindings.select import Located, Moved, diagnostic
 from codemod.bindings.translate import stable_declaration
 from codemod.model import Diagnostic, Severity
-from codemod.source.brackets import closing_angle
 from codemod.source.conditions import are_alternatives
 from codemod.source.document import Document
-from codemod.source.signatures import Function, read_signatures
+from codemod.source.signatures import Function
 from codemod.source.types import split_arguments
-
-_LAMBDA = re.compile(r"\[(?P<captures>[^\]]*)\]\s*(?P<rest>.*)$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -40,23 +39,27 @@ def box(
     schema: str | None,
     target: str,
     document: Callable[[str], Document],
+    documents: Sequence[Document] = (),
+    stable: str = "",
 ) -> Boxed:
     """How the function of `moved` is boxed for torch `target`.
 
     `taken` are names of adapters that are used up; the new one is added. `schema` is the operator's, if one is written.
-    `document` has the file at a path.
+    `document` has the file at a path, `documents` are where a lambda's callees are declared,
+    `stable` is the lambda in stable form where the rules have seen it.
     """  # fmt: skip
     statement = moved.statement
     reference = statement.function
     assert reference is not None
     if reference.is_lambda:
-        return _lambda(statement, reference, taken, schema)
+        return _lambda(statement, reference, taken, schema, aliases, target, documents, stable)
     located = pick_overload(reference, moved.functions, statement, schema)
     if located is None:
         return Boxed(boxed_expression(reference))
     if not moved.in_place:  # at file scope, where no namespace is open
         reference = replace(reference, name=located.function.qualified)
     overloaded = any(_overloads(located, other, document) for other in moved.functions)
+    located = replace(located, function=instantiated(located.function, reference.template_arguments))
     name = _free(f"{located.function.name}_boxed", taken)
     call = f"{reference.name}{reference.template_arguments}"
     boxing = boxing_for(
@@ -133,56 +136,54 @@ def _squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
-def _lambda(statement: Statement, reference: FunctionRef, taken: set[str], schema: str | None) -> Boxed:
-    """A lambda becomes a named function; its body is kept."""
-    match = _LAMBDA.match(reference.text)
+def _lambda(
+    statement: Statement,
+    reference: FunctionRef,
+    taken: set[str],
+    schema: str | None,
+    aliases: Mapping[str, str],
+    target: str,
+    documents: Sequence[Document],
+    stable: str,
+) -> Boxed:
+    """A lambda becomes a named function, its body kept, with an adapter where that cannot be boxed as it is."""
+    found = read_lambda(stable or reference.text)
     name = _free(f"{statement.name.strip('_')}{'_' + statement.overload if statement.overload else ''}_impl", taken)
-    if match is None or match["captures"].strip():
+    if found is None or found.captures:
         note = diagnostic(
             codes.UNBOXABLE, statement.path, reference.span,
             f"{statement.full_name}: a lambda that captures cannot be boxed", severity=Severity.ERROR,
             advice="make it a function",
         )  # fmt: skip
         return Boxed(f"&{name}", None, (note,))
-    parameters, returns, body = _lambda_parts(match["rest"])
     text = schema or statement.schema or ""
-    returned = returns or ("void" if re.search(r"->\s*\(\s*\)\s*$", text) else "auto")
-    head = stable_declaration(f"static {returned} {name}({parameters});").rstrip().rstrip(";")
+    returned = found.returns or ("void" if re.search(r"->\s*\(\s*\)\s*$", text) else "auto")
+    head = stable_declaration(f"static {returned} {name}({found.parameters});").rstrip().rstrip(";")
     taken.add(name)
-    unstable = re.search(r"\b(?:torch|at|c10)::(?!stable\b|headeronly\b)\w+|\bTORCH_\w+", body)
+    unstable = re.search(r"\b(?:torch|at|c10)::(?!stable\b|headeronly\b)\w+|\bTORCH_\w+", found.body)
     severity = Severity.WARNING if unstable else Severity.NOTE
     note = diagnostic(
         codes.ADAPTER, statement.path, reference.span, f"{statement.full_name}: its lambda is now the function {name}",
         severity=severity, advice=f"its body still uses {unstable[0]}" if unstable else "",
     )  # fmt: skip
-    return Boxed(f"&{name}", Adapter(name, f"{head} {body}"), (note,))
+    made = Adapter(name, f"{head} {found.body}")
+    function = lambda_signature(reference.text, (), documents)
+    if function is not None and function.return_type == "auto":
+        function = replace(function, return_type=_type_returned(text))
+    if function is None or not function.return_type:
+        return Boxed(f"&{name}", made, (note,))
+    boxing = boxing_for(function, aliases, target=target, adapter_name=_free(f"{name}_boxed", taken), call=name)
+    boxed = _boxed(statement, reference, Located(statement.path, function), boxing, taken)
+    if boxed.adapter is None:
+        return Boxed(f"&{name}", made, (note, *boxed.diagnostics))
+    both = Adapter(boxed.adapter.name, f"{made.text}\n\n{boxed.adapter.text}")
+    return Boxed(boxed.expression, both, (note, *boxed.diagnostics))
 
 
-def lambda_signature(text: str, callees: Sequence[Located]) -> Function | None:
-    """A lambda's parameters and return type as those of a function; its return type may be that of what it calls."""
-    match = _LAMBDA.match(text)
-    if match is None:
-        return None
-    parameters, returns, body = _lambda_parts(match["rest"])
-    if not returns:
-        called = re.fullmatch(r"\{\s*return\s+([\w:]+)\s*\(.*\)\s*;\s*\}", body, re.DOTALL)
-        known = [f.function.return_type for f in callees if called and f.function.answers_to(called[1])]
-        returns = known[0] if known else "auto" if re.search(r"\breturn\b\s*[^;\s]", body) else "void"
-    return next(iter(read_signatures(Document("lambda.h", f"{returns} f({parameters});".encode()))), None)
+def _type_returned(schema: str) -> str:
+    """The C++ type that a lambda of this schema may return without saying so: the narrowest, "" where it is not clear.
 
-
-def _lambda_parts(text: str) -> tuple[str, str, str]:
-    """Parameters, return type and body of what follows a lambda's captures."""
-    if text.startswith("<"):
-        text = text[closing_angle(text.encode(), 0) + 1 :].lstrip()
-    parameters = ""
-    if text.startswith("("):
-        depth = 0
-        for index, character in enumerate(text):
-            depth += {"(": 1, ")": -1}.get(character, 0)
-            if depth == 0:
-                parameters, text = text[1:index], text[index + 1 :].strip()
-                break
-    head, brace, rest = text.partition("{")
-    returns = re.sub(r"\b(?:mutable|noexcept|constexpr)\b", "", head).strip().removeprefix("->").strip()
-    return parameters, returns, brace + rest
+    An adapter widens what the boxing would get wrong.
+    """
+    returned = schema.rpartition("->")[2].strip()
+    return {"int": "int", "float": "float", "bool": "bool", "Tensor": "at::Tensor", "()": "void"}.get(returned, "")

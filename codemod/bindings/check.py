@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from codemod.bindings import codes
+from codemod.bindings.faults import schema_faults
 from codemod.bindings.infer import read_type
 from codemod.bindings.model import Operator, Statement
 from codemod.bindings.schema import Argument, Schema, SchemaError, Type, parse_schema
@@ -32,7 +33,16 @@ def check_schema(statement: Statement) -> tuple[Schema | None, list[Diagnostic]]
             severity=Severity.ERROR,
         )  # fmt: skip
         return None, [note]
-    found = []
+    found = [
+        diagnostic(
+            codes.BAD_SCHEMA,
+            statement.path,
+            statement.first,
+            f"{statement.full_name}: {fault}",
+            severity=Severity.ERROR,
+        )
+        for fault in schema_faults(schema)
+    ]
     for name, count in Counter(argument.name for argument in schema.arguments).items():
         if count > 1:
             found.append(

@@ -86,6 +86,8 @@ def legacy_edits(
                 )  # fmt: skip
         if not users:
             for declaration in found:
+                if declaration.path in registry.neutral_declarations:
+                    continue
                 going.setdefault(declaration.path, []).append(declaration.lines)
     for path, spans in going.items():
         edits += [FileEdit(path, edit) for edit in removal_edits(registry.document(path), spans, codes.DECLARED.code)]
@@ -165,7 +167,10 @@ class Wanted:
 def wanted_declarations(
     registry: Registry, located: Sequence[Located], declarations: dict[str, list[Declaration]]
 ) -> list[Wanted]:
-    """What the stable header has to declare, in the order of the legacy headers, then of the definitions."""
+    """What the stable header has to declare, in the order of the legacy headers, then of the definitions.
+
+    What a header without a name of torch declares already is none of it.
+    """
     wanted: list[tuple[tuple[int, int], Wanted]] = []
     order = {path: place for place, path in enumerate(registry.layout.legacy_declarations)}
     for found in located:
@@ -174,7 +179,9 @@ def wanted_declarations(
         same_types = [d for d in known if d.function.parameter_types == function.parameter_types]
         matching = same_types or [d for d in known if len(d.function.parameters) == len(function.parameters)]
         if matching:
-            best = matching[0]
+            best = next((d for d in matching if d.path in registry.neutral_declarations), matching[0])
+            if best.path in registry.neutral_declarations:
+                continue
             place = (order.get(best.path, len(order)), best.function.span.start)
             text = stable_declaration(best.text)
             wanted.append(

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from codemod.bindings import codes
 from codemod.bindings.argument_names import argument_names
-from codemod.bindings.boxed import Boxed, box, lambda_signature, pick_overload
+from codemod.bindings.boxed import Boxed, box, pick_overload
 from codemod.bindings.boxing import Adapter, listed
 from codemod.bindings.check import check_aliases, check_duplicates, check_function, check_returns, check_schema
 from codemod.bindings.declarations import find_declarations
 from codemod.bindings.fakes import fake_stub
 from codemod.bindings.infer import infer_schema, type_aliases
 from codemod.bindings.inplace import is_module_doc
+from codemod.bindings.instances import instantiated
 from codemod.bindings.items import Item, definition_item, implementation_item, stable_key, widened_arguments
+from codemod.bindings.lambdas import lambda_signature
 from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.registry import Registry
 from codemod.bindings.schema import Schema
@@ -38,6 +40,7 @@ class Draft:
     group: Group
     selection: Selection
     target: str
+    lambdas: Mapping[Place, str]
     items: list[Item] = field(default_factory=list)
     adapters: list[Adapter] = field(default_factory=list)
     boxed: dict[Place, Boxed] = field(default_factory=dict)
@@ -160,10 +163,12 @@ class Draft:
         """The one function that a statement without a schema registers."""
         reference = statement.function
         if reference is not None and reference.is_lambda:
-            function = lambda_signature(reference.text, functions)
+            function = lambda_signature(reference.text, functions, self.program.documents)
             return Located(statement.path, function) if function else None
         if reference is not None and functions:
-            return pick_overload(reference, functions, statement, None)
+            found = pick_overload(reference, functions, statement, None)
+            if found is not None:
+                return replace(found, function=instantiated(found.function, reference.template_arguments))
         return functions[0] if functions else None
 
     def _accesses(self, located: Located) -> dict[str, Access]:
@@ -202,7 +207,11 @@ class Draft:
         statement = moved.statement
         operator = self.operators.get((statement.namespace, statement.full_name))
         written_schema = next((d.schema for d in operator.definitions if d.schema), None) if operator else None
-        result = box(moved, self.aliases, self._taken, written_schema, self.target, self.registry.document)
+        stable = self.lambdas.get((statement.path, statement.function.span), "") if statement.function else ""
+        result = box(
+            moved, self.aliases, self._taken, written_schema, self.target, self.registry.document,
+            self.program.documents, stable,
+        )  # fmt: skip
         self.boxed[statement.path, statement.span] = result
         self.diagnostics += result.diagnostics
         if result.adapter is not None and not moved.in_place:
@@ -277,9 +286,14 @@ class Draft:
         self.diagnostics.append(diagnostic(code, statement.path, span, message, severity=severity, advice=advice))
 
 
-def make_draft(registry: Registry, group: Group, selection: Selection, target: str) -> Draft:
-    """The registrations of `selection` in stable form, for torch `target` and newer."""
-    draft = Draft(registry, group, selection, target)
+def make_draft(
+    registry: Registry, group: Group, selection: Selection, target: str, lambdas: Mapping[Place, str]
+) -> Draft:
+    """The registrations of `selection` in stable form, for torch `target` and newer.
+
+    `lambdas` are registered lambdas that the rules have rewritten.
+    """
+    draft = Draft(registry, group, selection, target, lambdas)
     for moved in selection.moved:
         draft.add(moved)
     draft.say_of_blocks()

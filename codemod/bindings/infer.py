@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from codemod.bindings.defaults import schema_default
+from codemod.bindings.faults import RESERVED, default_fault
 from codemod.bindings.model import PythonArgument
 from codemod.bindings.schema import Argument, Schema, Type
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
 from codemod.source.signatures import Function
-from codemod.source.types import CppType, parse_type, split_arguments
+from codemod.source.types import CppType, parse_type
 
 _BASE = {
     "Tensor": "Tensor", "int64_t": "int", "double": "float", "bool": "bool", "string": "str", "Scalar": "Scalar",
-    "ScalarType": "ScalarType", "Device": "Device", "Layout": "Layout", "MemoryFormat": "MemoryFormat",
-    "Generator": "Generator", "Stream": "Stream", "Storage": "Storage", "QScheme": "QScheme", "Dimname": "Dimname",
+    "ScalarType": "ScalarType", "Dtype": "ScalarType", "Device": "Device", "Layout": "Layout",
+    "MemoryFormat": "MemoryFormat", "Generator": "Generator", "Stream": "Stream", "Storage": "Storage",
+    "QScheme": "QScheme", "Dimname": "Dimname",
 }  # fmt: skip
 # Types that torch's own inference refuses but pybind takes: the schema has the wider type, an adapter narrows.
 _WIDER = {
@@ -100,28 +103,6 @@ def _renamed(kind: Type, old: str, new: str) -> Type:
     return replace(kind, name=new if kind.name == old else kind.name, inner=inner)
 
 
-def schema_default(text: str, kind: Type) -> str | None:
-    """A C++ default as the schema writes it; "" for none and None for one that has no such form."""
-    text = text.strip()
-    if not text:
-        return ""
-    if re.fullmatch(r"(?:(?:std|c10|at|torch)::)?nullopt|(?:::)?py::none\(\)|None|(?:std|c10)::optional<.*>\(\)", text):
-        return "None"
-    if text == "{}":
-        return "None" if kind.form == "optional" else "[]" if kind.form == "list" else None
-    if text in ("true", "false"):
-        return text.capitalize()
-    if match := re.fullmatch(r"(-?(?:\d[\d']*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[fFlLuUzZ]*", text):
-        number = match[1].replace("'", "")
-        return number + "0" if number.endswith(".") else number
-    if re.fullmatch(r'"(?:\\.|[^"\\])*"', text):
-        return text
-    if (match := re.fullmatch(r"\{(.*)\}", text)) and kind.form == "list":
-        parts = [schema_default(part, kind.inner[0]) for part in split_arguments(match[1])]
-        return f"[{', '.join(map(str, parts))}]" if all(parts) else None
-    return None
-
-
 def infer_schema(
     name: str,
     overload: str,
@@ -138,6 +119,7 @@ def infer_schema(
     `python_arguments` what pybind calls them.
     """
     arguments: list[Argument] = []
+    taken: set[str] = set()
     for index, parameter in enumerate(function.parameters):
         kind = read_type(parameter.type_text, aliases)
         if kind is None:
@@ -149,12 +131,23 @@ def infer_schema(
             return None, f"the default `{default}` has no schema form"
         if parameter.name in written:
             kind = mark_written(kind)
-        label = (python.name if python else "") or parameter.name.strip("_") or f"arg{index}"
-        arguments.append(Argument(stable_type(kind), label, value))
+        label = _free_name((python.name if python else "") or parameter.name.strip("_"), index, taken)
+        taken.add(label)
+        argument = Argument(stable_type(kind), label, value, keyword_only=bool(python and python.keyword_only))
+        if fault := default_fault(argument):
+            return None, fault
+        arguments.append(argument)
     returns, reason = _returns(function.return_type, aliases)
     if returns is None:
         return None, reason
     return Schema(name, overload, tuple(arguments), returns), ""
+
+
+def _free_name(name: str, index: int, taken: Collection[str]) -> str:
+    """`name` as an argument may be called: no keyword of schemas, and once."""
+    if name in RESERVED:
+        name += "_"
+    return f"arg{index}" if not name or name in taken else name
 
 
 def _returns(text: str, aliases: Mapping[str, str]) -> tuple[tuple[Argument, ...] | None, str]:

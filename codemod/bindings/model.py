@@ -61,10 +61,11 @@ class FunctionRef:
 
 @dataclass(frozen=True)
 class PythonArgument:
-    """`py::arg("name") = default`."""
+    """`py::arg("name") = default`; `name` is "" for `py::arg()`, `keyword_only` set behind `py::kw_only()`."""
 
     name: str
     default: str = ""
+    keyword_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,13 @@ def plan_bindings(
     *,
     target: str,
     definitions: Mapping[str, str] | None = None,
+    lambdas: Mapping[tuple[str, Span], str] | None = None,
 ) -> BindingsChange:
     """Everything that registering the units of `group` with the stable library takes.
 
     Legacy registrations and declarations go, stable ones come, units that register themselves are edited in place.
-    `target` is the oldest torch that has to run the result, `definitions` are macros of the legacy build.
+    `target` is the oldest torch that has to run the result, `definitions` are macros of the legacy build,
+    `lambdas` what registered lambdas of the group's files are in stable form, by path and span.
     """
     registry = Registry(snapshot, layout, definitions or {})
     selection = select(registry, group)
@@ -53,7 +55,7 @@ def plan_bindings(
     if not selection.moved:
         return BindingsChange(title, diagnostics=selection.diagnostics)
     _refuse_several_modules(group, selection)
-    draft = make_draft(registry, group, selection, target)
+    draft = make_draft(registry, group, selection, target, lambdas or {})
     edits: list[FileEdit] = []
     created: list[NewFile] = []
     edits += _legacy_removals(registry, selection)
@@ -67,7 +69,12 @@ def plan_bindings(
     )
     edits += changed
     created += new
-    changed, new = stable_file(registry, draft.items, draft.adapters)
+    neutral = sorted(
+        {d.path for found in declarations.values() for d in found if d.path in registry.neutral_declarations}
+    )
+    has_stable = bool(new) or snapshot.exists(layout.stable_declarations)
+    headers = [*([layout.stable_declarations] if has_stable else []), *neutral]
+    changed, new = stable_file(registry, draft.items, draft.adapters, headers)
     edits += changed
     created += new
     said = (*selection.diagnostics, *draft.diagnostics, *notes)

@@ -66,6 +66,24 @@ def binding_spans(document: Document) -> tuple[Span, ...]:
     return tuple(block.span for block in read_bindings(document).blocks)
 
 
+def lambda_spans(document: Document) -> tuple[Span, ...]:
+    """The lambdas that the blocks of `document` register: code like any other."""
+    functions = (statement.function for statement in read_bindings(document).statements)
+    return tuple(function.span for function in functions if function is not None and function.is_lambda)
+
+
+def registration_spans(document: Document) -> tuple[Span, ...]:
+    """The spans of the registration blocks without the lambdas in them."""
+    found: list[Span] = []
+    for block in binding_spans(document):
+        start = block.start
+        for inner in sorted((s for s in lambda_spans(document) if block.contains(s)), key=lambda s: s.start):
+            found.append(Span(start, inner.start))
+            start = inner.end
+        found.append(Span(start, block.end))
+    return tuple(found)
+
+
 def _blocks(document: Document, definitions: Mapping[str, str]) -> Iterator[Block]:
     code = plain_code(document)
     pairs = partners(document)

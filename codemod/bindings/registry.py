@@ -11,6 +11,7 @@ from codemod.bindings.names import EXTENSION_NAME
 from codemod.bindings.read import has_bindings, read_bindings
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.unstable import holds_unstable_names
 from codemod.source.document import SOURCE_SUFFIXES, Document
 
 
@@ -69,6 +70,12 @@ class Registry:
         order = {path: place for place, path in enumerate(self.layout.legacy_bindings)}
         paths = sorted(self.bindings, key=lambda path: (order.get(path, len(order)), path))
         return tuple(statement for path in paths for statement in self.bindings[path].statements)
+
+    @cached_property
+    def neutral_declarations(self) -> frozenset[str]:
+        """The declaring headers without a name of torch: both libraries include them as they are."""
+        headers = (path for path in self.layout.legacy_declarations if self.snapshot.exists(path))
+        return frozenset(path for path in headers if not holds_unstable_names(self.document(path)))
 
     def build_of(self, path: str) -> str:
         """A name for the build a file belongs to: "" for the main one, the path for an alternative one's bindings."""

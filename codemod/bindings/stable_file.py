@@ -26,9 +26,12 @@ _ENDING = re.compile(
 
 
 def stable_file(
-    registry: Registry, items: Sequence[Item], found: Sequence[Adapter]
+    registry: Registry, items: Sequence[Item], found: Sequence[Adapter], headers: Sequence[str]
 ) -> tuple[list[FileEdit], list[NewFile]]:
-    """Put `items` and the adapters into the stable bindings file, or make one."""
+    """Put `items` and the adapters into the stable bindings file, or make one.
+
+    `headers` are those of the repository that declare the functions.
+    """
     layout, snapshot = registry.layout, registry.snapshot
     path = layout.stable_bindings
     style = style_for(snapshot, path)
@@ -44,6 +47,7 @@ def stable_file(
             block = encode(f"{adapters}\n\n".replace("\n", decode(newline_of(document.data))))
             edits.append(Edit(Span(place, place), block, codes.ADAPTER.code))
             edits += _missing_includes(document, adapters)
+        edits += _missing_headers(registry, document, headers) if items else []
         return [FileEdit(path, edit) for edit in edits], []
     if not items:
         return [], []
@@ -51,13 +55,33 @@ def stable_file(
 
     macro, header = _ending(registry)
     blocks = "\n\n".join(render_block(items, style) for items in block_order(items))
-    includes = [f'"{posixpath.basename(layout.stable_declarations)}"', *([header] if header else [])]
+    written = [name for name in headers if layout.is_stable(name)]
+    includes = [*(_include_of(registry, name) for name in written), *([header] if header else [])]
+    # behind torch's, which they may lean on as they did in the legacy bindings
+    late = [_include_of(registry, name) for name in headers if name not in written]
     text = render(
         "bindings/torch_bindings.cpp.jinja",
         includes=includes, registration=macro, library=layout.stable_library, adapters=adapters, blocks=blocks,
-        headers=standard_headers(adapters),
+        headers=standard_headers(adapters), late=late,
     )  # fmt: skip
     return [], [NewFile(path, encode(text), "bindings/torch_bindings.cpp.jinja")]
+
+
+def _missing_headers(registry: Registry, document: Document, headers: Sequence[str]) -> list[Edit]:
+    """Includes of `headers`, where the file does not include them, behind its last one of a header of its own."""
+    includes = [directive for directive in read_directives(document) if directive.kind == "include"]
+    names = {directive.argument.strip('<>"') for directive in includes}
+    folder = posixpath.dirname(document.path)
+    roots = (folder, *registry.layout.include_roots)
+    there = {posixpath.normpath(posixpath.join(root, name)) for name in names for root in roots}
+    missing = [header for header in headers if header not in there]
+    if not missing:
+        return []
+    own = [directive for directive in includes if directive.argument.startswith('"')] or includes
+    place = own[-1].span.end if own else 0
+    newline = decode(newline_of(document.data))
+    lines = "".join(f"#include {_include_of(registry, header)}{newline}" for header in missing)
+    return [Edit(Span(place, place), encode(lines), codes.DECLARED.code)]
 
 
 def _missing_includes(document: Document, text: str) -> list[Edit]:
@@ -102,6 +126,8 @@ def _ending(registry: Registry) -> tuple[str, str]:
 def _include_of(registry: Registry, header: str) -> str:
     """How the stable bindings file includes `header`: below a folder the build is known to search, else relative."""
     layout = registry.layout
+    if posixpath.dirname(header) == posixpath.dirname(layout.stable_bindings):
+        return f'"{posixpath.basename(header)}"'
     for root in IncludeGraph(registry.snapshot, registry.sources, layout.include_roots).searched:
         if not root or header.startswith(root + "/"):
             return f'"{header[len(root) + 1 :] if root else header}"'

@@ -29,6 +29,7 @@ def read_arguments(document: Document, common: Statement, method: str, arguments
     if method == "def":
         fields["schema"] = schema or None
     python_arguments: list[PythonArgument] = []
+    keyword_only = False
     for span in arguments[1:]:
         text = document.uncommented[span.start : span.end].decode("utf-8", "replace").strip()
         if text.startswith("{"):
@@ -36,7 +37,9 @@ def read_arguments(document: Document, common: Statement, method: str, arguments
         elif (key := dispatch_key(text)) is not None:
             fields["key"] = key
         elif argument := _python_argument(text):
-            python_arguments.append(argument)
+            python_arguments.append(replace(argument, keyword_only=keyword_only))
+        elif re.fullmatch(r"(?:py|pybind11)::kw_only\s*(?:\(\)|\{\})", text):
+            keyword_only = True
         elif (literal := string_value(text)) is not None:
             fields["doc"] = literal
         elif "function" not in fields and not re.match(r"(?:py|pybind11)::", text.replace("py::overload_cast", "")):
@@ -61,10 +64,10 @@ def _read_name(text: str) -> tuple[str, str, str, str] | None:
 
 def _python_argument(text: str) -> PythonArgument | None:
     match = re.match(
-        r'(?:(?:py|pybind11)::)?arg\(\s*"(?P<name>\w+)"\s*\)(?:\.\w+\(.*?\))?\s*(?:=\s*(?P<default>.+))?$',
+        r'(?:(?:py|pybind11|torch)::)?arg\(\s*(?:"(?P<name>\w+)")?\s*\)(?:\.\w+\(.*?\))?\s*(?:=\s*(?P<default>.+))?$',
         text,
         re.DOTALL,
     )
     if match is None:
         match = re.match(r'"(?P<name>\w+)"_a\s*(?:=\s*(?P<default>.+))?$', text, re.DOTALL)
-    return PythonArgument(match["name"], " ".join((match["default"] or "").split())) if match else None
+    return PythonArgument(match["name"] or "", " ".join((match["default"] or "").split())) if match else None

@@ -51,10 +51,11 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
     private: list[str] = []
     shared: list[str] = []
     for header in graph.closure(members):
-        if header in inside or header in layout.legacy_declarations or layout.is_stable(header):
+        outside = everyone.intersection(graph.reached_from(header)) - inside
+        if header in inside or layout.is_stable(header) or (outside and header in layout.legacy_declarations):
             continue
         has_twin = units.snapshot.exists(layout.landing(header))  # an earlier group left its stable form there
-        if has_twin or everyone.intersection(graph.reached_from(header)) - inside:
+        if has_twin or outside:
             if units.is_unstable(header):
                 shared.append(header)
         else:

@@ -96,7 +96,7 @@ class Group:
     """What one pull request migrates: units, the headers that move with them, and who else is concerned.
 
     Headers that stay where they are without any change are not listed, nor are the headers that declare ops for the
-    bindings: those are the bindings' business.
+    bindings where others include them too: those are the bindings' business.
     """
 
     name: str
