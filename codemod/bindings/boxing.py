@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from codemod.bindings.infer import read_type, unaliased
 from codemod.bindings.translate import stable_declaration
 from codemod.source.signatures import Function, Parameter
-from codemod.source.types import CppType, parse_type
+from codemod.source.types import CppType, parse_type, split_arguments
 from codemod.surface.versions import parse_version
 
 _NARROW_INT_LIST = (
@@ -36,11 +36,12 @@ _FLOORS = {
 }
 # The bits of a std::vector<bool> have no addresses; the boxing copies the array before the thread comes back here.
 _BOOLS = "torch::headeronly::HeaderOnlyArrayRef<bool>"
-_BOOLS_KEPT = (
+_BOOLS__KEPT = (
     "static thread_local std::unique_ptr<bool[]> values;",
     "values = std::make_unique<bool[]>(result.size());",
     "std::copy(result.begin(), result.end(), values.get());",
 )
+_KEPT = ("",)  # the result is needed more than once
 _NO_FORM = {
     "Scalar": "a Scalar cannot pass the stable boxing; give the schema an int or a float",
     "Storage": "a Storage cannot pass the stable boxing",
@@ -143,7 +144,7 @@ def _adapter(function: Function, passed: list[Passed], returned: Passed, name: s
     if function.return_type == "void":
         body = [*before, f"{called};"]
     elif returned.before:
-        body = [*before, f"auto result = {called};", *returned.before, f"return {returned.argument};"]
+        body = [*before, f"auto result = {called};", *filter(None, returned.before), f"return {returned.argument};"]
     else:
         body = [*before, f"return {returned.argument.replace('result', called)};"]
     lines = "\n".join(f"  {line}" for line in body)
@@ -269,7 +270,7 @@ def _returned(text: str, aliases: Mapping[str, str]) -> Passed | str:
     if kind.name == "char" and kind.pointers == 1:
         return Passed("std::string", "std::string(result)")
     if kind.name == "vector" and kind.arguments and kind.arguments[0].name == "bool":
-        return Passed(_BOOLS, f"{_BOOLS}(values.get(), result.size())", _BOOLS_KEPT)
+        return Passed(_BOOLS, f"{_BOOLS}(values.get(), result.size())", _BOOLS__KEPT)
     if kind.pointers or kind.name in _NO_FORM:
         return f"`{text}` cannot be returned through the stable boxing"
     if kind.is_tensor and (kind.reference or kind.const):
@@ -278,27 +279,37 @@ def _returned(text: str, aliases: Mapping[str, str]) -> Passed | str:
         return Passed(_wide(kind), f"static_cast<{_wide(kind)}>(result)")
     if re.search(r"\bstring_view\b", written) and kind.name == "string":
         return Passed("std::string", "std::string(result)")
-    if re.match(r"(?:const\s+)?std::pair\b", written) and len(kind.arguments) == 2:
-        return Passed(
-            re.sub(r"\bstd::pair\b", "std::tuple", _bare(written)),
-            "std::make_tuple(result.first, result.second)",
-            ("",),
-        )
     if kind.name == "array" and kind.arguments:
         element = re.sub(r".*array\s*<\s*(.+?)\s*,.*", r"\1", written)
-        return Passed(f"std::vector<{element}>", f"std::vector<{element}>(result.begin(), result.end())", ("",))
-    if kind.name == "tuple" and any(_is_narrow(argument) for argument in kind.arguments):
-        parts = [
-            f"static_cast<{_wide(argument)}>(std::get<{index}>(result))" if _is_narrow(argument)
-            else f"std::get<{index}>(result)"
-            for index, argument in enumerate(kind.arguments)
-        ]  # fmt: skip
-        types = re.sub(r"\b(?:unsigned int|long long|size_t|int32_t|int|float)\b", _widen_word, _bare(written))
-        return Passed(types, f"std::make_tuple({', '.join(parts)})", ("",))
+        return Passed(f"std::vector<{element}>", f"std::vector<{element}>(result.begin(), result.end())", _KEPT)
+    if kind.name == "tuple" and (returned := _returned_tuple(written, kind)) is not None:
+        return returned
+    if kind.name == "vector" and kind.arguments and _is_narrow(kind.arguments[0]):
+        wide = f"std::vector<{_wide(kind.arguments[0])}>"
+        return Passed(wide, f"{wide}(result.begin(), result.end())", _KEPT)
+    if kind.name == "optional" and kind.arguments and _is_narrow(kind.arguments[0]):
+        wide = f"std::optional<{_wide(kind.arguments[0])}>"
+        return Passed(wide, f"result.has_value() ? {wide}(*result) : std::nullopt", _KEPT)
     if read_type(text, aliases) is None and kind.name not in ("tuple", "vector", "optional"):
         return f"`{text}` cannot be returned through the stable boxing"
     return Passed(text, "result")
 
 
-def _widen_word(match: re.Match[str]) -> str:
-    return "double" if match[0] == "float" else "int64_t"
+def _returned_tuple(written: str, kind: CppType) -> Passed | None:
+    """A pair, or a tuple with a part that the boxing gets wrong, as a tuple that it takes; None for other tuples."""
+    is_pair = re.match(r"(?:const\s+)?std::pair\b", written) is not None
+    if not is_pair and not any(map(_is_narrow, kind.arguments)):
+        return None
+    parts = [f"std::get<{index}>(result)" for index in range(len(kind.arguments))]
+    if is_pair:
+        parts = ["result.first", "result.second"]
+    parts = [
+        f"static_cast<{_wide(argument)}>({part})" if _is_narrow(argument) else part
+        for part, argument in zip(parts, kind.arguments, strict=True)
+    ]
+    inside = _bare(written).partition("<")[2].rpartition(">")[0]
+    types = [
+        _wide(argument) if _is_narrow(argument) else text
+        for text, argument in zip(split_arguments(inside), kind.arguments, strict=True)
+    ]
+    return Passed(f"std::tuple<{', '.join(types)}>", f"std::make_tuple({', '.join(parts)})", _KEPT)

@@ -11,7 +11,7 @@ from codemod.bindings.infer import read_type
 from codemod.bindings.model import Operator, Statement
 from codemod.bindings.schema import Argument, Schema, SchemaError, Type, parse_schema
 from codemod.bindings.select import diagnostic
-from codemod.bindings.writes import Access
+from codemod.bindings.uses import Access
 from codemod.model import Diagnostic, Severity
 from codemod.source.conditions import canonical
 from codemod.source.signatures import Function, Parameter

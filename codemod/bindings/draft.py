@@ -17,13 +17,14 @@ from codemod.bindings.infer import infer_schema, type_aliases
 from codemod.bindings.inplace import is_module_doc
 from codemod.bindings.instances import instantiated
 from codemod.bindings.items import Item, definition_item, implementation_item, stable_key, widened_arguments
-from codemod.bindings.lambdas import lambda_signature
+from codemod.bindings.lambdas import lambda_accesses, lambda_signature
 from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.registry import Registry
 from codemod.bindings.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
 from codemod.bindings.text import decode
-from codemod.bindings.writes import Access, Program, accesses, returned_parameters, written
+from codemod.bindings.uses import Access, Program
+from codemod.bindings.writes import accesses, returned_parameters, written
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group
@@ -130,7 +131,11 @@ class Draft:
         located = self._registered(statement, functions)
         if located is not None:
             function = located.function
-            access = self._accesses(located)
+            reference = statement.function
+            if reference is not None and reference.is_lambda:
+                access = lambda_accesses(reference.text, self.program)
+            else:
+                access = self._accesses(located)
             schema, reason = infer_schema(
                 statement.name, statement.overload, function, self.aliases,
                 written=written(access.items(), function),

@@ -85,7 +85,9 @@ def _fits_list(default: str, kind: Type) -> bool:
         return bool(kind.size) and _fits(default, kind.inner[0])
     inner = kind.inner[0]
     parts = [part.strip() for part in default[1:-1].split(",") if part.strip()]
-    return inner.form == "base" and inner.name in _DEFAULTED_LISTS and all(_fits(part, inner) for part in parts)
+    if inner.form != "base" or inner.name not in _DEFAULTED_LISTS:
+        return False
+    return all((part in ("True", "False")) == (inner.name == "bool") and _fits(part, inner) for part in parts)
 
 
 def _leaves(kind: Type) -> Iterator[str]:

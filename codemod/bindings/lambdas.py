@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from codemod.bindings.select import Located
+from codemod.bindings.uses import Access, Program
+from codemod.bindings.writes import accesses
 from codemod.rules.snippets import known_returns
 from codemod.source.brackets import closing_angle
 from codemod.source.document import Document
@@ -60,12 +62,23 @@ def lambda_signature(text: str, callees: Sequence[Located], documents: Sequence[
 
 def deduced_return(found: Lambda, documents: Sequence[Document]) -> str:
     """The type of what a lambda returns, as code; "auto" where it is not clear."""
-    document = Document("lambda.cpp", f"auto f({found.parameters}) {found.body}".encode())
+    document = _document(found)
     finder = TypeFinder((document, *documents), known_returns())
     fragment = document.whole
     kinds = {finder.type_of(value, fragment, document) for value in _returned(fragment.tree.root_node)}
     texts = {_spelled(kind) for kind in kinds}
     return texts.pop() if len(texts) == 1 else "auto"
+
+
+def lambda_accesses(text: str, program: Program) -> dict[str, Access]:
+    """What a lambda does with its tensors."""
+    found = read_lambda(text)
+    functions = read_signatures(_document(found)) if found is not None else ()
+    return accesses(_document(found), functions[0], program) if found is not None and functions else {}
+
+
+def _document(found: Lambda) -> Document:
+    return Document("lambda.cpp", f"auto f({found.parameters}) {found.body}".encode())
 
 
 def _returned(node: Node) -> Iterator[Node]:

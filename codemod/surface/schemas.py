@@ -51,6 +51,7 @@ class Op:
     returns: tuple[str, ...]
     is_method: bool
     is_function: bool
+    aliases: bool = False  # a result may be a view of an argument
 
     @property
     def qualified(self) -> str:
@@ -114,7 +115,11 @@ def find_op(name: str, overload: str = "") -> Op:
     except KeyError:
         raise TableError(f"torch has no op aten::{name}{'.' if overload else ''}{overload}") from None
     arguments, returns = parse_signature(signature)
-    return Op(name, overload, arguments, returns, "m" in variants, "f" in variants)
+    return Op(name, overload, arguments, returns, "m" in variants, "f" in variants, _gives_view(signature))
+
+
+def _gives_view(signature: str) -> bool:
+    return re.search(r"\((?!a!)[a-z]", signature.rpartition("->")[2]) is not None
 
 
 @functools.cache

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from codemod.bindings.writes import Access, Program, accesses, returned_parameters
+from codemod.bindings.faults import default_fault, schema_faults
+from codemod.bindings.schema import parse_schema
+from codemod.bindings.uses import Access, Program
+from codemod.bindings.writes import accesses, returned_parameters
 from codemod.source.document import Document
 from codemod.source.signatures import read_signatures
 from tests.bindings.trees import BINDINGS, migrate
 
 UNIT = "csrc/f.cu"
+KINDS = (
+    "Tensor",
+    "Tensor?",
+    "int",
+    "int?",
+    "float",
+    "bool",
+    "str",
+    "ScalarType",
+    "int[]",
+    "int[2]",
+    "bool[]",
+    "Device?",
+)
+DEFAULTS = ("None", "1", "-1.5", "True", "true", '"a"', "[1, 2]", "[]", "half", "nullopt", "[True]")
 
 
 def complaints(schema: str, function: str) -> list[tuple[str, str]]:
@@ -60,6 +78,41 @@ def test_what_does_not_fit(schema: str, function: str, code: str, words: str) ->
     assert words in found[0][1]
 
 
+@pytest.mark.parametrize(
+    ("schema", "fault"),
+    [
+        ("f(Tensor x, int64_t n) -> ()", "`int64_t` is no schema type; write int"),
+        ("f(Tensor x) -> tensor", "`tensor` is no schema type; write Tensor"),
+        ("f(Tensor x, bool up=true) -> ()", "`true` is no default for `bool`; write True"),
+        ("f(Tensor x, Tensor? y=nullptr) -> ()", "`nullptr` is no default for `Tensor?`; write None"),
+        ("f(Tensor x, int[] n=1) -> ()", "`1` is no default for `int[]`"),
+        ("f(Tensor x, int n=1, int m) -> ()", "`m` has no default and stands behind `n`, which has one"),
+        ("f(Tensor in) -> ()", "an argument cannot be called `in`, which is a keyword"),
+    ],
+)
+def test_schemas_that_read_well_and_that_torch_refuses(schema: str, fault: str) -> None:
+    assert ("TSA506", f"f: {fault}") in complaints(schema, "void f(at::Tensor x) {}\n")
+
+
+@pytest.mark.torch
+def test_what_torch_refuses_is_found_and_its_own_defaults_are_fine() -> None:
+    torch = pytest.importorskip("torch")
+    library = torch.library.Library("schema_faults", "FRAGMENT")
+    arguments = [f"{kind} x={default}" for kind in KINDS for default in DEFAULTS]
+    for number, argument in enumerate([*KINDS, "Foo", "int64_t", "double", "Tensor[]?", "int[2]", *arguments]):
+        text = f"f{number}({argument}{'' if '=' in argument else ' x'}) -> ()"
+        faults = list(schema_faults(parse_schema(text)))
+        try:
+            library.define(text)
+        except RuntimeError:
+            assert faults, f"torch refuses {text}"
+    known = [
+        parse_schema(str(schema)) for schema in torch._C._jit_get_all_schemas() if str(schema).startswith("aten::")
+    ]
+    strange = [str(a) for schema in known for a in schema.arguments if a.type.leaf != "t" and default_fault(a)]
+    assert strange == []
+
+
 def test_one_of_several_functions_has_to_fit() -> None:
     function = "#ifdef OLD\nvoid f(at::Tensor x) {}\n#else\nvoid f(at::Tensor x, int64_t n) {}\n#endif\n"
     assert complaints("f(Tensor x, int n) -> ()", function) == []
@@ -82,6 +135,7 @@ def access(body: str, more: str = "") -> Access:
     return accesses(document, function, Program([document]))["x"]
 
 
+ACCESSOR_KERNEL = "__global__ void l(torch::PackedTensorAccessor32<float, 1> a) { a[0] = 0; }"
 READING_KERNEL = "__global__ void k(const float* a, float* b) { b[0] = a[0]; }"
 
 
@@ -95,7 +149,31 @@ READING_KERNEL = "__global__ void k(const float* a, float* b) { b[0] = a[0]; }"
         ("k<<<1, 1>>>(y, reinterpret_cast<float*>(x.data_ptr()));", READING_KERNEL, Access.WRITE),
         ("launch(x.data_ptr<float>());", "void launch(float* p) { k(nullptr, p); }\n" + READING_KERNEL, Access.WRITE),
         ("const float* p = x.data_ptr<float>();", "", Access.READ),
-        ("float* p = x.data_ptr<float>();", "", Access.UNKNOWN),
+        ("float* p = x.data_ptr<float>(); p[3] = 1;", "", Access.WRITE),
+        ("float* p = x.data_ptr<float>(); y[0] = p[3];", "", Access.READ),
+        ("auto p = x.data_ptr<float>(); *(p + 3) = 2;", "", Access.WRITE),
+        ("auto p = reinterpret_cast<uint8_t*>(x.data_ptr()); p[i] |= 2;", "", Access.WRITE),
+        ("sum += x.data_ptr<float>()[i];", "", Access.READ),
+        ("*x.data_ptr<int>() = 3;", "", Access.WRITE),
+        ("auto a = x.accessor<float, 2>(); a[0][1] = 3;", "", Access.WRITE),
+        ("auto a = x.accessor<float, 2>(); y = a[0][1] + a[1][2];", "", Access.READ),
+        ("l<<<1, 1>>>(x.packed_accessor32<float, 1>());", ACCESSOR_KERNEL, Access.WRITE),
+        ("auto y = x.view({-1}); y.fill_(1);", "", Access.WRITE),
+        ("auto y = x.view({-1}); z = y.sum();", "", Access.READ),
+        ("auto y = at::empty_like(x); y.fill_(1);", "", Access.READ),
+        ("at::add_out(x, y, z);", "", Access.WRITE),
+        ("at::add_out(z, x, y);", "", Access.READ),
+        ("y.copy_(x, true);", "", Access.READ),
+        ("x[0] = 3;", "", Access.WRITE),
+        ("CHECK_INPUT(x); z = x.clone();", "#define CHECK_INPUT(t) TORCH_CHECK(t.is_contiguous())", Access.READ),
+        ("fill(x, 3);", "static void fill(at::Tensor t, int n) { t.fill_(n); }", Access.WRITE),
+        ("memcpy(p, x.data_ptr(), n);", "", Access.READ),
+        ("memcpy(x.data_ptr(), p, n);", "", Access.WRITE),
+        ("params.x = x.data_ptr();", "", Access.UNKNOWN),
+        ("h(x.data_ptr<float>());", "void h(float* p) { atomicAdd(&p[i], 2.f); }", Access.WRITE),
+        ("h(x.data_ptr<float>());", "void h(float* p) { *reinterpret_cast<float4*>(p + 4) = v; }", Access.WRITE),
+        ("h(x.data_ptr<float>());", "void h(float* p) { p += blockIdx.x; float v = p[threadIdx.x]; }", Access.READ),
+        ("h(x.data_ptr<float>());", "void h(float* p);", Access.UNKNOWN),
         ("auto p = x.const_data_ptr<float>();", "", Access.READ),
         ("g(x);", "", Access.UNKNOWN),
         ("LAUNCH()", "#define LAUNCH() k<<<1, 1>>>(y, x.data_ptr<float>())\n" + READING_KERNEL, Access.WRITE),

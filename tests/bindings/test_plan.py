@@ -484,13 +484,27 @@ def test_a_function_that_legacy_code_still_calls_is_reported() -> None:
 def test_type_aliases_come_along() -> None:
     files = {
         UNIT: "ptr_t make(int64_t n) { return n; }\nvoid drop(ptr_t p) {}\n",
-        OPS: "#pragma once\nusing ptr_t = int64_t;\nptr_t make(int64_t n);\nvoid drop(ptr_t p);\n",
+        OPS: "#include <torch/all.h>\nusing ptr_t = int64_t;\nptr_t make(int64_t n);\nvoid drop(ptr_t p);\n",
         BINDINGS: 'TORCH_LIBRARY(my, m) {\n  m.def("make", &make);\n  m.def("drop", &drop);\n}\n',
     }
     made = migrate(files, [UNIT])
     assert "using ptr_t = int64_t;\nptr_t make(int64_t n);\nvoid drop(ptr_t p);\n" in made.text(STABLE_OPS)
     assert 'm.def("make(int n) -> int");' in made.text(STABLE_BINDINGS)
     assert 'm.def("drop(int p) -> ()");' in made.text(STABLE_BINDINGS)
+
+
+def test_a_header_without_torch_is_a_header_of_both_libraries() -> None:
+    """Its declarations stay: neither library has to have them for itself."""
+    files = {
+        UNIT: '#include "device.h"\nint64_t cores(int64_t device) { return 4; }\n',
+        "csrc/device.h": "#pragma once\n#include <cstdint>\n\nint64_t cores(int64_t device);\n",
+        OPS: "#pragma once\n#include <torch/all.h>\nvoid rest(torch::Tensor& out);\n",
+        BINDINGS: 'TORCH_LIBRARY(my, m) {\n  m.def("cores(int device) -> int", &cores);\n}\n',
+    }
+    made = migrate(files, [UNIT], replace(LAYOUT, legacy_declarations=(OPS, "csrc/device.h")))
+    assert {edit.path for edit in made.change.edits} == {BINDINGS}
+    assert not made.after.exists(STABLE_OPS)
+    assert '#include "../device.h"' in made.text(STABLE_BINDINGS).splitlines()
 
 
 def test_a_missing_declaration_is_made_from_the_definition() -> None:

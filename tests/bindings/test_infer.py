@@ -1,0 +1,86 @@
+"""What a C++ signature, its defaults and py::arg say about the schema of an operator that has none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from codemod.bindings.defaults import schema_default
+from codemod.bindings.schema import parse_schema
+from codemod.repository.layout import Library
+from tests.bindings.trees import LAYOUT, Migrated, migrate
+
+PATH = "csrc/ext.cpp"
+
+
+def module(functions: str, statements: str) -> Migrated:
+    """A Python module migrated."""
+    text = f"#include <torch/extension.h>\n{functions}\nPYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {{\n{statements}\n}}\n"
+    layout = replace(LAYOUT, legacy_bindings=(PATH,), libraries=(Library("_C", (PATH,)),))
+    return migrate({PATH: text}, [PATH], layout)
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "written"),
+    [
+        ("float", "1.5f", "1.5"),
+        ("int", "0x10", "16"),
+        ("int", "static_cast<int64_t>(3)", "3"),
+        ("bool", "false", "False"),
+        ("str", 'std::string("shift")', '"shift"'),
+        ("str", "std::string()", '""'),
+        ("Tensor?", "py::none()", "None"),
+        ("int?", "c10::optional<int64_t>(4)", "4"),
+        ("float[]", "std::vector<float>{0.5f, 1}", "[0.5, 1]"),
+        ("int[]", "std::vector<int64_t>()", "[]"),
+        ("int[2]", "1", "1"),
+        ("ScalarType", "at::ScalarType::BFloat16", "bfloat16"),
+        ("ScalarType?", "torch::kFloat32", "float"),
+        ("int", "kWidth", None),
+        ("int[]", "1", None),
+    ],
+)
+def test_defaults(kind: str, default: str, written: str | None) -> None:
+    argument = parse_schema(f"f({kind} x) -> ()").arguments[0]
+    assert schema_default(default, argument.type) == written
+
+
+@pytest.mark.parametrize(
+    ("functions", "statement", "schema"),
+    [
+        (
+            "void f(at::Tensor x, bool up) {}",
+            'm.def("f", &f, py::arg("x"), py::kw_only(), py::arg("up") = true);',
+            "f(Tensor x, *, bool up=True) -> ()",
+        ),
+        ("void f(at::Tensor in) {}", 'm.def("f", &f);', "f(Tensor in_) -> ()"),
+        ("void f(at::Tensor x_, at::Tensor _x) {}", 'm.def("f", &f);', "f(Tensor x, Tensor arg1) -> ()"),
+        ("void f(at::Tensor x, int n) {}", 'm.def("f", &f, py::arg(), py::arg("count"));', "f(Tensor x, int count) -> ()"),
+        ("template <typename T> T f(T x) { return x; }", 'm.def("f", &f<double>);', "f(float x) -> float"),
+        ("", 'm.def("f", [](const at::Tensor& x) { return x.size(0); });', "f(Tensor x) -> int"),
+        ("", 'm.def("f", [](at::Tensor x, double y) { return x.mul(y); });', "f(Tensor x, float y) -> Tensor"),
+        ("", 'm.def("f", [](at::Tensor x) { x.zero_(); });', "f(Tensor! x) -> ()"),
+    ],
+)  # fmt: skip
+def test_schemas_of_python_functions(functions: str, statement: str, schema: str) -> None:
+    assert module(functions, statement).messages("TSA504") == [f"inferred `{schema}`"]
+
+
+def test_an_instance_of_a_template_is_boxed_as_what_it_takes() -> None:
+    made = module("template <typename T> T f(T x) { return x; }", 'm.def("f", &f<float>);')
+    assert "static double f_boxed(double x) {" in made.text(PATH)
+    assert "f<float>(static_cast<float>(x))" in made.text(PATH)
+
+
+def test_a_lambda_is_boxed_as_what_it_takes() -> None:
+    made = module("", 'm.def("f", [](int64_t n, float by) -> float { return n * by; });')
+    assert "static float f_impl(int64_t n, float by) { return n * by; }" in made.text(PATH)
+    assert "static double f_impl_boxed(int64_t n, double by) {" in made.text(PATH)
+    assert 'm.impl("f", TORCH_BOX(&f_impl_boxed));' in made.text(PATH)
+
+
+def test_a_pair_is_returned_as_a_tuple_of_what_the_boxing_knows() -> None:
+    made = module("std::pair<at::Tensor, float> f(at::Tensor x) { return {x, 1}; }", 'm.def("f", &f);')
+    assert "static std::tuple<torch::stable::Tensor, double> f_boxed(" in made.text(PATH)
+    assert "std::make_tuple(result.first, static_cast<double>(result.second))" in made.text(PATH)
