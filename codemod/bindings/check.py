@@ -9,9 +9,9 @@ from codemod.bindings import codes
 from codemod.bindings.faults import schema_faults
 from codemod.bindings.infer import read_type
 from codemod.bindings.model import Operator, Statement
+from codemod.bindings.program import Access
 from codemod.bindings.schema import Argument, Schema, SchemaError, Type, parse_schema
 from codemod.bindings.select import diagnostic
-from codemod.bindings.uses import Access
 from codemod.model import Diagnostic, Severity
 from codemod.source.conditions import canonical
 from codemod.source.signatures import Function, Parameter

@@ -19,11 +19,11 @@ from codemod.bindings.instances import instantiated
 from codemod.bindings.items import Item, definition_item, implementation_item, stable_key, widened_arguments
 from codemod.bindings.lambdas import lambda_accesses, lambda_signature
 from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
+from codemod.bindings.program import Access, Program
 from codemod.bindings.registry import Registry
 from codemod.bindings.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
 from codemod.bindings.text import decode
-from codemod.bindings.uses import Access, Program
 from codemod.bindings.writes import accesses, returned_parameters, written
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span

@@ -81,13 +81,19 @@ def _fits(default: str, kind: Type) -> bool:
 
 
 def _fits_list(default: str, kind: Type) -> bool:
-    if not default.startswith("["):
-        return bool(kind.size) and _fits(default, kind.inner[0])
     inner = kind.inner[0]
-    parts = [part.strip() for part in default[1:-1].split(",") if part.strip()]
     if inner.form != "base" or inner.name not in _DEFAULTED_LISTS:
         return False
-    return all((part in ("True", "False")) == (inner.name == "bool") and _fits(part, inner) for part in parts)
+    if not default.startswith("["):
+        return bool(kind.size) and _fits_element(default, inner)  # one value for all
+    return all(_fits_element(part.strip(), inner) for part in default[1:-1].split(",") if part.strip())
+
+
+def _fits_element(text: str, kind: Type) -> bool:
+    if kind.name == "bool":
+        return text in ("True", "False")
+    number = re.compile(r"-?\d+") if kind.name in ("int", "SymInt") else _NUMBER
+    return number.fullmatch(text) is not None
 
 
 def _leaves(kind: Type) -> Iterator[str]:

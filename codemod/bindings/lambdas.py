@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from codemod.bindings.program import Access, Program
 from codemod.bindings.select import Located
-from codemod.bindings.uses import Access, Program
 from codemod.bindings.writes import accesses
 from codemod.rules.snippets import known_returns
 from codemod.source.brackets import closing_angle

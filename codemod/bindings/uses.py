@@ -7,15 +7,10 @@ neither surely a read nor surely a write is unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from functools import cached_property
+from collections.abc import Iterator
 
-from codemod.model import Span
+from codemod.bindings.program import MACROS, Access, Program, combined
 from codemod.source.brackets import split_spans
-from codemod.source.document import Document
-from codemod.source.signatures import Function, read_signatures
 from codemod.surface.schemas import cpp_arguments, overloads
 
 _READING_LIST = (
@@ -32,6 +27,12 @@ _ACCESSOR = frozenset(
     {"accessor", "packed_accessor", "packed_accessor32", "packed_accessor64", "generic_packed_accessor"}
 )
 _SAME = frozenset({"value", "back", "front", "at", "get", "detach", "data", "flatten", "value_or"})
+_BY_VALUE_LIST = (
+    "if while switch return sizeof float double int int64_t int32_t uint32_t bool half max min fmaxf fminf abs fabsf "
+    "exp expf log logf sqrt sqrtf rsqrtf floor ceil round pow powf isnan isinf tanh tanhf __float2half __half2float "
+    "__float2bfloat16 __bfloat162float __ldg size_t long"
+)
+_BY_VALUE = frozenset(_BY_VALUE_LIST.split())
 _MAYBE_A_COPY = frozenset({"contiguous", "to", "reshape", "flatten", "type", "cuda", "cpu", "ravel", "value_or"})
 _GUARDS = re.compile(r"(?:\w*::)*(?:Optional)?(?:CUDA|HIP|Device)\w*Guard\w*|device_of|sizeof|ignore")
 # What functions of C and CUDA do with their pointers: W writes, R reads.
@@ -42,6 +43,7 @@ _POINTER_FUNCTIONS = {
     "static_pointer_cast": "?",
 }  # fmt: skip
 _CHECKS = ("TORCH_CHECK", "STD_TORCH_CHECK", "AT_ASSERT", "AT_ERROR", "TORCH_INTERNAL_ASSERT")
+_WITH_OFFSET = re.compile(rb"\s*(?:[-+][^,;(){}]*(?:\([^(){};]*\)[^,;(){}]*)*)?\)")
 _METHOD = re.compile(rb"\s*(?:\.|->)\s*(?:template\s+)?(?P<method>[A-Za-z_]\w*)\s*(?P<arguments><[^;{}()]*>)?\s*\(")
 _STORE = re.compile(rb"\s*(?:=(?!=)|[-+*/%|&^]=|<<=|>>=|\+\+|--)")
 _CAST = re.compile(
@@ -56,78 +58,6 @@ _CALLED = re.compile(
     rb"(?P<name>(?:[A-Za-z_]\w*\s*::\s*)*[A-Za-z_]\w*)\s*(?:<(?:[^;<>]|<[^;<>]*>)*>)?\s*(?:<<<[^;]*?>>>)?\s*$"
 )
 _DEPTH = 4
-
-
-class Access(Enum):
-    """What a function does with a parameter."""
-
-    READ = "read"
-    WRITE = "write"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Program:
-    """The documents a function and what it calls are looked up in."""
-
-    documents: Sequence[Document]
-
-    @cached_property
-    def functions(self) -> dict[str, list[tuple[Document, Function]]]:
-        """Every function by its bare name."""
-        found: dict[str, list[tuple[Document, Function]]] = {}
-        for document in self.documents:
-            for function in read_signatures(document):
-                found.setdefault(function.name, []).append((document, function))
-        return found
-
-    @cached_property
-    def macros(self) -> dict[str, bytes]:
-        """The bodies of macros by name, continuations joined."""
-        return {name: body for name, (_, body) in self.macro_table.items()}
-
-    @cached_property
-    def macro_table(self) -> dict[str, tuple[tuple[str, ...] | None, bytes]]:
-        """Parameters and body of every macro by name."""
-        found: dict[str, tuple[tuple[str, ...] | None, bytes]] = {}
-        for document in self.documents:
-            for macro in document.macros:
-                body = document.code[macro.body.start : macro.body.end]
-                found.setdefault(macro.name, (macro.params, re.sub(rb"\\\r?\n", b" ", body)))
-        return found
-
-    @cached_property
-    def _bodies(self) -> dict[tuple[str, Span], bytes]:
-        return {}
-
-    def body(self, document: Document, function: Function) -> bytes:
-        """The text of a function's body, with the bodies of the macros that it calls behind it."""
-        key = (document.path, function.span)
-        if key not in self._bodies:
-            self._bodies[key] = self._read_body(document, function)
-        return self._bodies[key]
-
-    def _read_body(self, document: Document, function: Function) -> bytes:
-        if function.body is None:
-            return b""
-        text = document.code[function.body.start : function.body.end]
-        parts, seen, waiting = [text], set[str](), [text]
-        while waiting:
-            for match in re.finditer(rb"\b[A-Z][A-Z0-9_]{2,}\b", waiting.pop()):
-                name = match.group().decode()
-                if name in self.macros and name not in seen:
-                    seen.add(name)
-                    parts.append(self.macros[name])
-                    waiting.append(self.macros[name])
-        return b"\n;\n".join(parts)
-
-
-def combined(found: Iterable[Access]) -> Access | None:
-    """One answer for several uses, None where there is none."""
-    kinds = set(found)
-    if Access.WRITE in kinds:
-        return Access.WRITE
-    return Access.UNKNOWN if Access.UNKNOWN in kinds else Access.READ if kinds else None
 
 
 def tensor_uses(text: bytes, name: bytes, program: Program, depth: int = 0) -> Iterator[Access]:
@@ -157,7 +87,7 @@ def _tensor(text: bytes, start: int, end: int, program: Program, depth: int) -> 
         return Access.READ if is_rebound else Access.WRITE
     before, after = text[max(0, start - 300) : start], text[end : end + 40]
     if local := _bound(before):
-        return combined(tensor_uses(text[end:], local, program, depth + 1)) or Access.READ
+        return combined(tensor_uses(_in_scope(text, end), local, program, depth + 1)) or Access.READ
     if re.search(rb"\breturn\s*(?:\(|\{[^{};]*)?$", before):
         return Access.READ
     if re.search(rb"\b(?:if|while)\s*\(\s*!?\s*$", before) and after.lstrip().startswith(b")"):
@@ -169,7 +99,7 @@ def _tensor(text: bytes, start: int, end: int, program: Program, depth: int) -> 
     if re.search(rb":\s*$", before) and re.search(rb"\bfor\s*\(([^;()]*?)(\w+)\s*:\s*$", before):
         element = re.search(rb"(\w+)\s*:\s*$", before)
         assert element is not None
-        return combined(tensor_uses(text[end:], element.group(1), program, depth + 1)) or Access.READ
+        return combined(tensor_uses(_in_scope(text, end), element.group(1), program, depth + 1)) or Access.READ
     place = argument_place(text, start)
     if place is None or not re.match(rb"\s*[,)}]", after):
         return Access.UNKNOWN
@@ -241,15 +171,17 @@ def _pointer(text: bytes, start: int, end: int, arguments: bytes, program: Progr
         return Access.READ if depth <= _DEPTH else Access.UNKNOWN
     while True:
         before = text[max(0, start - 300) : start]
-        cast = _CAST.search(before.rstrip(b"(") if before.endswith(b"(") else before)
-        if cast is None or (cast.group("type") is not None and not before.endswith(b"(")):
+        is_alone = _WITH_OFFSET.match(text, end)
+        cast = _CAST.search(before.removesuffix(b"(") if is_alone else before)
+        if cast is None or (cast.group("type") is not None) != (is_alone is not None and before.endswith(b"(")):
             break
+        if cast.group("old") is not None and re.compile(rb"\s*\[").match(text, end):
+            break  # a cast of the element
         if re.search(rb"\bconst\b", cast.group("type") or cast.group("old") or b""):
             return Access.READ
-        if cast.group("type") is not None:
-            start, end = start - (len(before) - cast.start()), _closing(text, start - 1)
-        else:
-            start -= len(before) - cast.start()
+        if cast.group("type") is not None and is_alone is not None:
+            end = is_alone.end()
+        start -= len(before) - cast.start()
     return _pointed(text, start, end, program, depth)
 
 
@@ -266,13 +198,13 @@ def _pointed(text: bytes, start: int, end: int, program: Program, depth: int) ->
         if _STORE.match(text, end) or re.search(rb"(?:\+\+|--)\s*$", before):
             return Access.WRITE
         if not before.rstrip().endswith(b"&") or before.rstrip().endswith(b"&&"):
-            return Access.READ
+            return _value(text, start, end)
         # `&x[i]` is a pointer again
         return _pointer(text, len(text[:start].rstrip()) - 1, end, b"", program, depth + 1)
     if re.search(rb"(?:^|[^\w)\]\s])\s*\*\s*$", before):  # dereferenced
-        return Access.WRITE if _STORE.match(text, end) else Access.READ
+        return Access.WRITE if _STORE.match(text, end) else _value(text, start, end)
     if re.search(rb"\*\s*\(\s*$", before) and (summed := re.match(rb"\s*\+[^;(){}]*\)", after)):
-        return Access.WRITE if _STORE.match(text, end + summed.end()) else Access.READ
+        return Access.WRITE if _STORE.match(text, end + summed.end()) else _value(text, start, end + summed.end())
     if re.search(rb"\bconst\b[\w:<>, \t]*\*[\w \t]*(?:=|\{|\()\s*$", before):
         return Access.READ
     if (
@@ -280,7 +212,7 @@ def _pointed(text: bytes, start: int, end: int, program: Program, depth: int) ->
         and not _is_keyword(declared)
         and b"(" not in before[declared.end("local") :]
     ):
-        return combined(pointer_uses(text[end:], declared.group("local"), program, depth + 1)) or Access.READ
+        return combined(pointer_uses(_in_scope(text, end), declared.group("local"), program, depth + 1)) or Access.READ
     if re.match(rb"\s*(?:==|!=|\?|&&|\|\||\)\s*\{)", after) or re.search(rb"(?:==|!=|!|&&|\|\|)\s*$", before):
         return Access.READ
     if re.match(rb"\s*(?:\+=|-=|\+\+|--)", after) or re.search(rb"(?:\+\+|--)\s*$", before):
@@ -289,6 +221,20 @@ def _pointed(text: bytes, start: int, end: int, program: Program, depth: int) ->
     if place is None or not re.match(rb"\s*(?:[-+][^,;()]*(?:\([^()]*\)[^,;()]*)*)?[,)}]", after):
         return Access.UNKNOWN
     return _pointer_argument(program, *place, depth)
+
+
+def _value(text: bytes, start: int, end: int) -> Access:
+    """An element that nothing is stored to here: read, unless a reference to it goes somewhere."""
+    before = text[max(0, start - 300) : start].rstrip(b" \t\n*(")
+    if re.search(rb"\w\s*&\s*\w+\s*=$", before) and not re.search(rb"\bconst\b[^;{}=]*=$", before):
+        return Access.UNKNOWN
+    opened = text[max(0, start - 300) : start].rstrip(b" \t\n*")
+    if not opened.endswith((b"(", b",")) or not re.compile(rb"\s*[,)]").match(text, end):
+        return Access.READ
+    place = argument_place(text, start)
+    if place is None or place[0] in _BY_VALUE or place[0].rpartition("::")[2] in _BY_VALUE:
+        return Access.READ
+    return Access.UNKNOWN
 
 
 def pointer_uses(text: bytes, name: bytes, program: Program, depth: int = 0) -> Iterator[Access]:
@@ -335,6 +281,19 @@ def _bound(before: bytes) -> bytes | None:
 def _is_keyword(declared: re.Match[bytes]) -> bool:
     kind = declared.group("type").strip()
     return kind in (b"", b"return", b"else", b"throw", b"new", b"delete", b"case", b"goto", b"co_return")
+
+
+def _in_scope(text: bytes, start: int) -> bytes:
+    """What follows `start` in its block, and the macro bodies behind the function: where a local is seen."""
+    own = text.find(MACROS, start)
+    end = own = len(text) if own < 0 else own
+    depth = 0
+    for brace in re.compile(rb"[{}]").finditer(text, start, own):
+        depth += 1 if brace.group() == b"{" else -1
+        if depth < 0:
+            end = brace.start()
+            break
+    return text[start:end] + text[own:]
 
 
 def _closing(text: bytes, opening: int) -> int:

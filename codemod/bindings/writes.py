@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from codemod.bindings.uses import Access, Program, combined, tensor_uses
+from codemod.bindings.program import Access, Program, combined
+from codemod.bindings.uses import tensor_uses
 from codemod.source.document import Document
 from codemod.source.signatures import Function
 from codemod.source.types import parse_type

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from codemod.bindings.faults import default_fault, schema_faults
+from codemod.bindings.program import Access, Program
 from codemod.bindings.schema import parse_schema
-from codemod.bindings.uses import Access, Program
 from codemod.bindings.writes import accesses, returned_parameters
 from codemod.source.document import Document
 from codemod.source.signatures import read_signatures
