@@ -38,6 +38,8 @@ class Side:
     gpu_flags: tuple[str, ...] = ()  # those for them
     reused: dict[str, Path] = field(default_factory=dict)  # units whose object another side has already
     host_only: frozenset[str] = frozenset()  # CUDA units of which nobody wants the device code
+    prefix: str = ""  # a header that the host units in `prefixed` include, compiled once for all of them
+    prefixed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,14 @@ def build(
     """
     sides = tuple(sides)
     write_if_changed(folder / "build.ninja", ninja_file(sides, toolchain, folder, options))
-    _run_ninja(toolchain.ninja, folder, options.jobs or os.cpu_count() or 1, progress)
+    for side in sides:
+        if side.prefix:
+            write_if_changed(prefix_path(folder, side), f"#include <{side.prefix}>\n")
+    try:
+        _run_ninja(toolchain.ninja, folder, options.jobs or os.cpu_count() or 1, progress)
+    finally:
+        for side in sides:
+            _precompiled(folder, side).unlink(missing_ok=True)
     return tuple(_collect(side, toolchain, folder) for side in sides)
 
 
@@ -117,19 +126,44 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
             if _is_linked(unit, side, toolchain):
                 linked.append(str(place))
             if unit not in side.reused:
-                (cuda if unit.endswith(CUDA_SUFFIX) else host).extend(_edge(unit, side, toolchain, place))
+                (cuda if unit.endswith(CUDA_SUFFIX) else host).extend(_edge(unit, side, toolchain, place, folder))
+        if side.prefix:
+            cuda.extend(_prefix_edge(side, folder))
         for library, parts, flags in _libraries(folder, side, linked, objects):
             host.append(f"build {_escape(library)}: link {' '.join(map(_escape, parts))}")
             host.append(f"  flags = {_shell(flags)}")
     return "\n".join([*_rules(toolchain, options), "", *cuda, *host, ""])
 
 
-def _edge(unit: str, side: Side, toolchain: Toolchain, target: Path) -> tuple[str, ...]:
+def _edge(unit: str, side: Side, toolchain: Toolchain, target: Path, folder: Path) -> tuple[str, ...]:
+    rule, after, header = _rule(unit, side, toolchain), "", []
+    if unit in side.prefixed:
+        rule, after = "host_prefixed", f" || {_escape(_precompiled(folder, side))}"
+        header = [f"  header = {_shell(_included(folder, side))}"]
     return (
-        f"build {_escape(target)}: {_rule(unit, side, toolchain)} {_escape(side.tree / unit)}",
+        f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}{after}",
         f"  flags = {_shell(_flags(unit, side, toolchain))}",
-        f"  prefix = {_shell([f'-fmacro-prefix-map={side.tree}/='])}",
+        f"  prefix = {_prefix_map(side)}",
+        *header,
     )
+
+
+def _prefix_edge(side: Side, folder: Path) -> tuple[str, ...]:
+    return (
+        f"build {_escape(_precompiled(folder, side))}: precompiled {_escape(prefix_path(folder, side))}",
+        f"  flags = {_shell(side.flags)}",
+        f"  prefix = {_prefix_map(side)}",
+    )
+
+
+def _prefix_map(side: Side) -> str:
+    return _shell([f"-fmacro-prefix-map={side.tree}/="])
+
+
+def _included(folder: Path, side: Side) -> tuple[str, ...]:
+    """The prefix from a system folder: no depfile names it, for it is removed after the build."""
+    header = prefix_path(folder, side)
+    return "-isystem", str(header.parent), "-include", header.name
 
 
 def command_of(unit: str, side: Side, toolchain: Toolchain, options: BuildOptions) -> tuple[str, ...]:
@@ -159,6 +193,15 @@ def library_path(folder: Path, side: Side) -> Path:
 def audit_path(folder: Path, side: Side) -> Path:
     """A library of all objects, CUDA too: it cannot be loaded without CUDA, but its symbols can be looked at."""
     return folder / side.name / "audit" / f"{side.library}.abi3.so"
+
+
+def prefix_path(folder: Path, side: Side) -> Path:
+    """Where the header stands that is compiled once."""
+    return folder / side.name / "prefix" / "torch_stabilize_prefix.h"
+
+
+def _precompiled(folder: Path, side: Side) -> Path:
+    return Path(f"{prefix_path(folder, side)}.gch")
 
 
 def _libraries(
@@ -192,12 +235,19 @@ def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
     common = f"-std={options.standard} {options.optimise} -DNDEBUG"
     # A failed compilation leaves no object, so that an old one is never taken for its result.
     guard = "> $out.log 2>&1 || { rm -f $out; exit 1; }"
+    host = f"{launcher}{shlex.quote(toolchain.cxx)} {common} -fPIC -w $prefix $flags"
+    unit = "-MMD -MF $out.d -c $in -o $out"
     rules = [
         "ninja_required_version = 1.5",
         "rule host",
-        f"  command = {launcher}{shlex.quote(toolchain.cxx)} {common} -fPIC -w $prefix $flags"
-        f" -MMD -MF $out.d -c $in -o $out {guard}",
+        f"  command = {host} {unit} {guard}",
         "  depfile = $out.d",
+        # Where the precompiled header cannot be made or used, the unit is compiled without it.
+        "rule host_prefixed",
+        f"  command = {{ {host} $header {unit} || {host} {unit}; }} {guard}",
+        "  depfile = $out.d",
+        "rule precompiled",
+        f"  command = {host} -x c++-header $in -o $out > $out.log 2>&1 || : > $out",
         "rule link",
         f"  command = {_linker(toolchain)} -shared $in -o $out $flags {guard}",
     ]

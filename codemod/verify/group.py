@@ -70,7 +70,13 @@ def verify_group(
         sides, notes = setup.sides()
     forget_trees(folder, (legacy.label,))
     store = ObjectStore(folder / "objects", setup.graphs, tools, request.options)
-    made = build(store.reuse(sides, folder), tools, folder, request.options, progress=progress)
+    made = build(
+        [setup.with_prefix(side) for side in store.reuse(sides, folder)],
+        tools,
+        folder,
+        request.options,
+        progress=progress,
+    )
     store.keep(made)
     built = {side.side.name: side for side in made}
     steps = (

@@ -64,6 +64,11 @@ class Reader:
         text = _SPACE.sub(lambda match: match["literal"] or " ", _MARKED.sub("", ran.stdout)).strip()
         return Reading(text, tuple(dict.fromkeys(_MARKED.findall(ran.stdout))))
 
+    def elsewhere(self, unit: str) -> tuple[str, ...]:
+        """The headers from elsewhere that the unit includes, itself or through the project's headers."""
+        found = self.read(unit)
+        return found.elsewhere if found is not None else ()
+
     def _marked(self, path: str) -> str:
         data = self.graph.snapshot.read(path)
         for include in reversed(self.graph.includes(path)):
@@ -89,6 +94,10 @@ class Readings:
             return all(self._same(unit, macros) for macros in self._configurations(unit))
         except Refusal:  # the copies cannot be written: the compiler will tell
             return False
+
+    def brought(self, name: str) -> int:
+        """How many headers of torch the header `name` brings along."""
+        return len(self._brought(name))
 
     def _same(self, unit: str, macros: tuple[str, ...]) -> bool:
         before, after = self.before.read(unit, macros), self.after.read(unit, macros)

@@ -15,6 +15,7 @@ from codemod.repository.sources import include_graph
 from codemod.source.document import Document
 from codemod.verify.build import CUDA_SUFFIX, Side, object_path
 from codemod.verify.origins import Migration, plan_again
+from codemod.verify.prefix import with_prefix
 from codemod.verify.project import Libraries, include_folders, read_libraries
 from codemod.verify.reading import Reader, Readings
 from codemod.verify.result import Finding
@@ -82,6 +83,13 @@ class Setup:
         reused = {unit: object_path(self.folder, legacy, unit) for unit in same}
         left = replace(left, reused=reused, host_only=self.affected)
         return (legacy, left, stable), notes
+
+    def with_prefix(self, side: Side) -> Side:
+        """`side`, if it is the legacy one, with what its units share compiled once."""
+        if side.name != LEGACY:
+            return side
+        reader = self._readings.before
+        return with_prefix(side, reader.elsewhere, self._readings.brought, self.tools)
 
     @cached_property
     def migration(self) -> Migration | None:

@@ -49,5 +49,14 @@ def test_units_nobody_compares_get_host_code_alone() -> None:
     assert "legacy/csrc/b.cu.o: cuda_host " in text
 
 
+def test_a_shared_header_is_compiled_first_and_once() -> None:
+    text = text_of(replace(SIDE, units=("a.cpp", "b.cpp"), prefix="torch/types.h", prefixed=frozenset({"a.cpp"})))
+    header = "/build$ dir/legacy/prefix/torch_stabilize_prefix.h"
+    assert f"build {header}.gch: precompiled {header}\n" in text
+    assert f"build /build$ dir/legacy/a.cpp.o: host_prefixed /tree/a.cpp || {header}.gch\n" in text
+    assert "  header = -isystem '/build dir/legacy/prefix' -include torch_stabilize_prefix.h\n" in text
+    assert "build /build$ dir/legacy/b.cpp.o: host /tree/b.cpp\n" in text
+
+
 def test_the_same_sides_give_the_same_file() -> None:
     assert text_of(SIDE) == text_of(SIDE)
