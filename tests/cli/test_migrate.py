@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +14,7 @@ import pytest
 
 from codemod.report.as_json import schema
 from tests.cli.tree_state import tree_state
-from tests.conftest import GIT, Run, commit_all
+from tests.conftest import GIT, ROOT, Run, commit_all
 
 MOVED = "csrc/libtorch_stable/activation_kernels.cu"
 
@@ -50,6 +51,37 @@ def test_a_second_run_changes_nothing(run_cli: Run, sample: Path) -> None:
     ran = run_cli("migrate", "activation", cwd=sample)
     assert ran.out == ""
     assert "nothing to change" in ran.err
+
+
+def test_every_process_writes_the_same_bytes(sample: Path) -> None:
+    """Sets and dictionaries of two processes come in different orders."""
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from codemod.cli.main import main; main()"
+    diffs = [
+        subprocess.run(
+            [sys.executable, "-c", script, "migrate", "activation", "layernorm"],
+            cwd=sample,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=False,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert diffs[0] == diffs[1] != b""
+
+
+def test_git_sees_a_moved_unit_as_renamed(run_cli: Run, sample: Path) -> None:
+    """In one commit with the edits; where most lines of a small header change, it takes the commit of moves alone."""
+    moved = [
+        (row["old"], row["new"])
+        for row in json.loads(run_cli("migrate", "activation", "layernorm", "--write", "--json", cwd=sample).out)[
+            "files"
+        ]
+        if row["action"] == "moved" and row["old"].endswith((".cu", ".cpp"))
+    ]
+    git(sample, "add", "-A")
+    seen = [line.split("\t") for line in git(sample, "diff", "--cached", "-M", "--name-status").splitlines()]
+    assert len(moved) == 4
+    assert {(old, new) for kind, old, *rest in seen if kind.startswith("R") for new in rest} >= set(moved)
 
 
 def test_migrated_files_find_their_headers_beside_themselves(run_cli: Run, sample: Path) -> None:
