@@ -118,20 +118,28 @@ def main() -> int:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = list(pool.map(lambda group: _compare(machine, group), groups))
     _explain_crash(machine, results)
+
+    def write(ranks: dict[str, Any] | None) -> None:
+        document = {"facts": facts, "builds": builds, "seconds": round(time.monotonic() - begun), "ranks": ranks}
+        document["groups"] = [asdict(result) | {"passed": result.passed} for result in results]
+        _write(machine.out, document, golden)
+
+    write(None)  # in case the GPUs hang, or the time is up before it should be
     ranks = _between_gpus(machine, facts["gpus"])
     for result in results:  # one after the other: times must not disturb each other
         _overhead(machine, result)
-
-    document = {"facts": facts, "builds": builds, "seconds": round(time.monotonic() - begun), "ranks": ranks}
-    document["groups"] = [asdict(result) | {"passed": result.passed} for result in results]
-    (machine.out / "results.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
-    (machine.out / "results.md").write_text(markdown(document))
-    with tarfile.open(machine.out / "goldens.tgz", "w:gz") as archive:
-        for path in sorted(golden.glob("*/*.safetensors")):
-            archive.add(path, path.relative_to(golden))
+    write(ranks)
     print((machine.out / "results.md").read_text())
     shutil.rmtree(work, ignore_errors=True)
     return 0 if all(result.passed for result in results) and not between_gpus_findings(ranks) else 1
+
+
+def _write(out: Path, document: dict[str, Any], golden: Path) -> None:
+    (out / "results.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    (out / "results.md").write_text(markdown(document))
+    with tarfile.open(out / "goldens.tgz", "w:gz") as archive:
+        for path in sorted(golden.glob("*/*.safetensors")):
+            archive.add(path, path.relative_to(golden))
 
 
 def _facts() -> dict[str, Any]:
