@@ -31,7 +31,12 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--torch-headers", metavar="DIR", type=FOLDER, help="Stable headers of another torch than the installed one."
 )
-@click.option("--cuda-arch", metavar="ARCH", default="90a", show_default=True, help="GPU architecture to compile for.")
+@click.option(
+    "--cuda-arch",
+    metavar="ARCH",
+    default="",
+    help="GPU architecture to compile for.  [default: 90a, or a newer one that a unit asks for]",
+)
 @click.option(
     "--std", "standard", metavar="STD", default="c++20", show_default=True, help="C++ standard of both sides."
 )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codemod.model import Refusal
+from codemod.verify.architectures import DEFAULT_ARCH
 from codemod.verify.headers import write_if_changed
 from codemod.verify.toolchain import Toolchain
 
@@ -40,6 +41,7 @@ class Side:
     host_only: frozenset[str] = frozenset()  # CUDA units of which nobody wants the device code
     prefix: str = ""  # a header that the host units in `prefixed` include, compiled once for all of them
     prefixed: frozenset[str] = frozenset()
+    archs: dict[str, str] = field(default_factory=dict)  # the chips of CUDA units that are not for the usual one
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class BuiltUnit:
     compiled: bool
     log: str
     ptx: Path | None = None
+    arch: str = ""  # the chip that a CUDA unit was compiled for
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,11 @@ class BuiltSide:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How to build: parallel jobs, language standard, the GPU architecture CUDA units are compiled for."""
+    """How to build: parallel jobs, language standard, the GPU architecture all CUDA units are compiled for."""
 
     jobs: int = 0  # 0: one per processor
     standard: str = "c++20"
-    cuda_arch: str = "90a"
+    cuda_arch: str = ""  # 90a, or what a unit asks for
     optimise: str = "-O2"
 
 
@@ -110,7 +113,7 @@ def build(
     finally:
         for side in sides:
             _precompiled(folder, side).unlink(missing_ok=True)
-    return tuple(_collect(side, toolchain, folder) for side in sides)
+    return tuple(_collect(side, toolchain, folder, options) for side in sides)
 
 
 def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, options: BuildOptions) -> str:
@@ -126,7 +129,9 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
             if _is_linked(unit, side, toolchain):
                 linked.append(str(place))
             if unit not in side.reused:
-                (cuda if unit.endswith(CUDA_SUFFIX) else host).extend(_edge(unit, side, toolchain, place, folder))
+                (cuda if unit.endswith(CUDA_SUFFIX) else host).extend(
+                    _edge(unit, side, toolchain, place, folder, options)
+                )
         if side.prefix:
             cuda.extend(_prefix_edge(side, folder))
         for library, parts, flags in _libraries(folder, side, linked, objects):
@@ -135,17 +140,19 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
     return "\n".join([*_rules(toolchain, options), "", *cuda, *host, ""])
 
 
-def _edge(unit: str, side: Side, toolchain: Toolchain, target: Path, folder: Path) -> tuple[str, ...]:
-    rule, after, header = _rule(unit, side, toolchain), "", []
-    if unit in side.prefixed:
-        rule, after = "host_prefixed", f" || {_escape(_precompiled(folder, side))}"
-        header = [f"  header = {_shell(_included(folder, side))}"]
-    return (
-        f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}{after}",
-        f"  flags = {_shell(_flags(unit, side, toolchain))}",
-        f"  prefix = {_prefix_map(side)}",
-        *header,
-    )
+def _edge(
+    unit: str, side: Side, toolchain: Toolchain, target: Path, folder: Path, options: BuildOptions
+) -> Iterator[str]:
+    prefixed = unit in side.prefixed
+    rule = "host_prefixed" if prefixed else _rule(unit, side, toolchain)
+    after = f" || {_escape(_precompiled(folder, side))}" if prefixed else ""
+    yield f"build {_escape(target)}: {rule} {_escape(side.tree / unit)}{after}"
+    yield f"  flags = {_shell(_flags(unit, side, toolchain))}"
+    yield f"  prefix = {_prefix_map(side)}"
+    if prefixed:
+        yield f"  header = {_shell(_included(folder, side))}"
+    if unit.endswith(CUDA_SUFFIX):
+        yield f"  arch = {_arch(unit, side, options)}"
 
 
 def _prefix_edge(side: Side, folder: Path) -> tuple[str, ...]:
@@ -170,7 +177,8 @@ def command_of(unit: str, side: Side, toolchain: Toolchain, options: BuildOption
     """All of the command that compiles `unit` but the names of files: what it is made with, for who keeps objects."""
     rule = _rule(unit, side, toolchain)
     rules = _rules(toolchain, options)
-    return (rules[rules.index(f"rule {rule}") + 1], toolchain.torch.version, *_flags(unit, side, toolchain))
+    made_with = (rules[rules.index(f"rule {rule}") + 1], _arch(unit, side, options), toolchain.torch.version)
+    return (*made_with, *_flags(unit, side, toolchain))
 
 
 def wanted_units(side: Side, toolchain: Toolchain) -> tuple[str, ...]:
@@ -220,6 +228,12 @@ def _rule(unit: str, side: Side, toolchain: Toolchain) -> str:
     return "cuda_host" if unit in side.host_only and not _is_linked(unit, side, toolchain) else "cuda"
 
 
+def _arch(unit: str, side: Side, options: BuildOptions) -> str:
+    if not unit.endswith(CUDA_SUFFIX):
+        return ""
+    return options.cuda_arch or side.archs.get(unit, DEFAULT_ARCH)
+
+
 def _flags(unit: str, side: Side, toolchain: Toolchain) -> tuple[str, ...]:
     if unit in side.gpu:
         return side.gpu_flags
@@ -252,10 +266,9 @@ def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
         f"  command = {_linker(toolchain)} -shared $in -o $out $flags {guard}",
     ]
     if toolchain.nvcc is not None:
-        arch = options.cuda_arch
         nvcc = (
             f"{shlex.quote(toolchain.nvcc)} {common} -w -ccbin {shlex.quote(toolchain.cxx)}"
-            f" --expt-relaxed-constexpr --expt-extended-lambda -gencode arch=compute_{arch},code=sm_{arch}"
+            f" --expt-relaxed-constexpr --expt-extended-lambda -gencode arch=compute_$arch,code=sm_$arch"
             " -Xcompiler -fPIC,-w,$prefix $flags -MMD -MF $out.d -c $in -o $out"
         )
         rules += [
@@ -302,14 +315,13 @@ def _run_ninja(ninja: str, folder: Path, jobs: int, progress: Callable[[int, int
         raise Refusal(f"the build cannot start: {complaint.removeprefix('ninja: error:').strip()}")
 
 
-def _collect(side: Side, toolchain: Toolchain, folder: Path) -> BuiltSide:
+def _collect(side: Side, toolchain: Toolchain, folder: Path, options: BuildOptions) -> BuiltSide:
     units: list[BuiltUnit] = []
     for unit in wanted_units(side, toolchain):
         target = side.reused.get(unit, object_path(folder, side, unit))
         ptx = Path(f"{target}.ptx")
-        units.append(
-            BuiltUnit(unit, target, target.exists(), _text(Path(f"{target}.log")), ptx if ptx.exists() else None)
-        )
+        log, arch = _text(Path(f"{target}.log")), _arch(unit, side, options)
+        units.append(BuiltUnit(unit, target, target.exists(), log, ptx if ptx.exists() else None, arch))
     library, audit = library_path(folder, side), audit_path(folder, side)
     linkable = [unit for unit in units if _is_linked(unit.path, side, toolchain)]
     complete = bool(linkable) and all(unit.compiled for unit in linkable)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
@@ -34,6 +35,7 @@ class UnitComparison:
     identical: int
     differences: Mapping[str, str]  # kernel -> diff
     diagnostics: tuple[Finding, ...]
+    arch: str = ""
 
 
 def device_code_step(pairs: Iterable[UnitPair], uncompiled: Iterable[str] = ()) -> Step:
@@ -56,9 +58,17 @@ def device_code_step(pairs: Iterable[UnitPair], uncompiled: Iterable[str] = ()) 
         reason = "no CUDA unit was compiled on both sides" if missing else "the group has no CUDA unit"
         return Step.skipped("device code", reason, notes)
     identical, total = sum(unit.identical for unit in compared), sum(unit.kernels for unit in compared)
+    archs = Counter(f"sm_{unit.arch}" for unit in compared if unit.arch)
+    chips = ", ".join(f"{count} for {arch}" for arch, count in archs.most_common())
     summary = f"{identical} of {total} kernels have identical PTX, in {len(compared)} units"
+    summary = f"{summary}: {chips}" if chips else summary
     figures = {
-        unit.unit: {"kernels": unit.kernels, "identical": unit.identical, "differences": dict(unit.differences)}
+        unit.unit: {
+            "arch": unit.arch,
+            "kernels": unit.kernels,
+            "identical": unit.identical,
+            "differences": dict(unit.differences),
+        }
         for unit in compared
     }
     diagnostics = (*(item for unit in compared for item in unit.diagnostics), *notes)
@@ -84,7 +94,7 @@ def compare_unit(pair: UnitPair) -> UnitComparison:
             diagnostics.append(finding(codes.DEVICE_CODE_DIFFERS, text, path=path, help=diff))
             diagnostics += _resources(plain[name], path, before.get(name), after.get(name))
     identical = sum(name in stable and stable[name].text == kernel.text for name, kernel in legacy.items())
-    return UnitComparison(path, len({*legacy, *stable}), identical, differences, tuple(diagnostics))
+    return UnitComparison(path, len({*legacy, *stable}), identical, differences, tuple(diagnostics), pair.stable.arch)
 
 
 def demangle(names: Iterable[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group
 from codemod.repository.sources import include_graph
 from codemod.source.document import Document
+from codemod.verify.architectures import asked_arch, known_archs
 from codemod.verify.build import CUDA_SUFFIX, Side, object_path
 from codemod.verify.origins import Migration, plan_again
 from codemod.verify.prefix import with_prefix
@@ -75,7 +76,8 @@ class Setup:
             self.target,
             self.headers,
         )
-        legacy = replace(legacy, host_only=self.affected - old)
+        legacy = replace(legacy, host_only=self.affected - old, archs={old: arch for old, _, arch in self._archs})
+        stable = replace(stable, archs={new: arch for _, new, arch in self._archs})
         if after.legacy is None:
             return (legacy, stable), notes
         left, _ = self._legacy(REMAINDER, self.work.snapshot.root, self._narrowed(after.legacy, set(self.affected)))
@@ -179,6 +181,15 @@ class Setup:
             return library
         gpu = {unit for unit in library.units if unit.endswith(CUDA_SUFFIX)} | library.gpu
         return replace(library, units=tuple(unit for unit in library.units if unit not in gpu or unit in cuda))
+
+    @cached_property
+    def _archs(self) -> tuple[tuple[str, str, str], ...]:
+        """The CUDA units of the group, before and after, and the chip both are compiled for."""
+        cuda = [(old, new) for old, new in self.units if old.endswith(CUDA_SUFFIX)]
+        if self.tools.nvcc is None or not cuda:
+            return ()
+        known, graph, read = known_archs(self.tools.nvcc), self.graphs[LEGACY], self.legacy.snapshot.read
+        return tuple((old, new, asked_arch(map(read, graph.closure([old])), known)) for old, new in cuda)
 
     def _landed(self, unit: str) -> str:
         place = landed(self.legacy, self.work)(unit)

@@ -60,3 +60,10 @@ def test_a_shared_header_is_compiled_first_and_once() -> None:
 
 def test_the_same_sides_give_the_same_file() -> None:
     assert text_of(SIDE) == text_of(SIDE)
+
+
+def test_a_cuda_unit_is_compiled_for_its_chip_unless_one_is_named_for_all() -> None:
+    newer = replace(SIDE, archs={"csrc/b.cu": "100a"})
+    assert "\n  arch = 90a\n" in text_of(SIDE)
+    assert "\n  arch = 100a\n" in text_of(newer)
+    assert "\n  arch = 120a\n" in ninja_file([newer], TOOLS, FOLDER, BuildOptions(cuda_arch="120a"))
