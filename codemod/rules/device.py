@@ -290,6 +290,10 @@ def _through_stream(node: Node) -> Node:
             "int f() { return at::cuda::getCurrentDeviceProperties()->major; }",
             "int f() { return get_device_prop()->major; }",
         ),
+        Example(
+            "bool f(int i) { return torch::cuda::is_available() && i < c10::cuda::device_count(); }",
+            "bool f(int i) { return (cuda_device_count() > 0) && i < cuda_device_count(); }",
+        ),
     ),
 )
 def properties(site: Site, context: Context) -> Outcome | None:
@@ -307,6 +311,12 @@ def properties(site: Site, context: Context) -> Outcome | None:
         name = context.project.helpers.name("get_device_prop")
         text = f"{name}()->warpSize".encode()
         return context.rewrite(context.fragment(site).span(node), (text,), entry.rule, helpers=("get_device_prop",))
+    if last in ("device_count", "getNumGPUs"):
+        name = context.project.helpers.name("cuda_device_count")
+        return context.replace(site, name, entry.rule, helpers=("cuda_device_count",))
+    if last == "is_available" and node is not None:
+        text = f"({context.project.helpers.name('cuda_device_count')}() > 0)".encode()
+        return context.rewrite(context.fragment(site).span(node), (text,), entry.rule, helpers=("cuda_device_count",))
     if last in ("set_device", "SetDevice", "MaybeSetDevice"):
         return _checked(site, context, node, b"cudaSetDevice")
     return context.diagnose(

@@ -60,7 +60,8 @@ class Function:
     """A function at namespace scope, declared or defined.
 
     `span` runs from its first word (`template <...>` included) to its `;` or closing brace; `head` leaves out the body
-    and the `;`. `is_local` says that no other unit can see it.
+    and the `;`. `is_local` says that no other unit can see it. `written_scope` is what stands before the name where it
+    is defined, mostly a class: "Net" of `void Net::f() {}`.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Function:
     head: Span
     body: Span | None
     conditions: tuple[str, ...]
+    written_scope: str = ""
 
     @property
     def is_definition(self) -> bool:
@@ -99,6 +101,8 @@ class Function:
     def answers_to(self, reference: str) -> bool:
         """Whether `reference`, a name as written somewhere, may mean this function."""
         wanted = reference.strip().removeprefix("::")
+        if self.written_scope and not f"::{wanted}".endswith(f"::{self.written_scope}::{self.name}"):
+            return False  # a member, which its bare name does not mean
         return (
             self.qualified == wanted or self.qualified.endswith(f"::{wanted}") or wanted.endswith(f"::{self.qualified}")
         )
@@ -207,6 +211,7 @@ def _function(
         head=Span(begin, head_end),
         body=Span(end, close + 1) if close is not None else None,
         conditions=conditions_at(document, begin),
+        written_scope="::".join(filter(None, parts[:-1])),
     )
 
 

@@ -80,6 +80,12 @@ def test_namespaces_and_linkage() -> None:
     assert not functions[0].answers_to("d::f")
 
 
+def test_a_member_is_not_meant_by_its_bare_name() -> None:
+    member = only("void Net::f(int n) {}")
+    assert member.answers_to("Net::f")
+    assert not member.answers_to("f")
+
+
 def test_conditions_are_the_lines_that_would_open_them() -> None:
     functions = read(
         """

@@ -75,6 +75,7 @@ void use() {
   CudaStreamGuard guard(get_cuda_stream_from_pool(true, 0), 0);
   cuda_raw_delete(cuda_raw_alloc(16));
   (void)get_current_cuda_blas_handle();
+  (void)cuda_device_count();
 }
 """
 CUBLAS = "#pragma once\ntypedef struct cublasContext* cublasHandle_t;\n"
