@@ -1,11 +1,12 @@
-"""Functions that units which move call, and that are defined in units which stay with the legacy library."""
+"""Calls between the two libraries: of units that move into units that stay, and the other way round."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 
-from codemod.bindings.codes import LEFT_BEHIND
+from codemod.bindings.codes import LEFT_BEHIND, STILL_CALLED
+from codemod.bindings.read import binding_spans
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
@@ -52,6 +53,49 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
                 )
             )  # fmt: skip
     return tuple(diagnostics)
+
+
+def still_called(
+    snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: Group, known: Iterable[str] = ()
+) -> tuple[Diagnostic, ...]:
+    """One diagnostic for each file that stays and calls functions of units that move, which would not link.
+
+    A function counts where a header declares it that the caller sees. `known` are functions of which this was said.
+    """
+    moving = {*group.units, *group.moving_headers}
+    defined = {name for unit in group.units for name in _defined_names(snapshot, unit)} - set(known)
+    callers: dict[str, set[str]] = {}
+    for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
+        if not path.endswith(_UNITS) or path in moving or layout.is_stable(path) or _is_elsewhere(layout, path):
+            continue
+        if path in layout.other_builds:
+            continue
+        seen = [p for p in graph.closure((path,)) if p not in moving and not layout.is_stable(p)]
+        own = {name for p in seen for name in _defined_names(snapshot, p)}
+        for caller in seen:
+            called = _called_in_bodies(snapshot, caller) & defined - own
+            declared = {name for name in called for p in seen if _declares(snapshot, p, name)}
+            if declared:
+                callers.setdefault(caller, set()).update(declared)
+    return tuple(
+        Diagnostic(
+            STILL_CALLED.code, Severity.ERROR, caller, Span(0, 0),
+            f"{', '.join(sorted(names))}: called here, and defined in units that move to the stable library",
+            "Migrate this file in the same group, or keep a legacy definition.",
+        )
+        for caller, names in sorted(callers.items())
+    )  # fmt: skip
+
+
+def _called_in_bodies(snapshot: Snapshot, path: str) -> set[str]:
+    document = snapshot.document(path)
+    blocks = binding_spans(document)  # whose statements are the bindings' business
+    bodies = [f.body for f in read_signatures(document) if f.body and not any(b.contains(f.body) for b in blocks)]
+    return {name for body in bodies for name in _names(document.code[body.start : body.end])}
+
+
+def _declares(snapshot: Snapshot, path: str, name: str) -> bool:
+    return any(f.name == name and not f.is_definition for f in read_signatures(snapshot.document(path)))
 
 
 def _is_elsewhere(layout: Layout, path: str) -> bool:

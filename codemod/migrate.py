@@ -9,14 +9,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from codemod.bindings.codes import BAD_SCHEMA, NO_SCHEMA, UNBOXABLE
+from codemod.bindings.codes import BAD_SCHEMA, NO_SCHEMA, STILL_CALLED, UNBOXABLE
 from codemod.bindings.inventory import compare_inventories, inventory
 from codemod.bindings.plan import plan_bindings
 from codemod.buildfiles.plan import plan_build
 from codemod.config import Config
 from codemod.helper_files import plan_helpers
 from codemod.kernels import kernel_change, rewrite_files, rewritten_lambdas
-from codemod.left_behind import left_behind
+from codemod.left_behind import left_behind, still_called
 from codemod.model import (
     Change,
     Diagnostic,
@@ -100,7 +100,14 @@ def plan_migration(
         if f"dispatch:{name}" in roles
     )
     counts = {path: one.sites for path, one in rewritten.items()}
-    notes = (*notes_on(group), *left_behind(snapshot, layout, made.graph, group))
+    said = {
+        d.message.partition(" ")[0].rpartition("::")[2] for d in bindings.diagnostics if d.code == STILL_CALLED.code
+    }
+    crossing = (
+        *left_behind(snapshot, layout, made.graph, group),
+        *still_called(snapshot, layout, made.graph, group, said),
+    )
+    notes = (*notes_on(group), *crossing)
     plan = replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes), sites=counts)
     _refuse_lost_operators(snapshot, layout, plan)
     return plan

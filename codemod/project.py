@@ -64,7 +64,7 @@ def make_project(
     """Read everything the group's files can see."""
     config = config or Config()
     graph = include_graph(snapshot, layout, config)
-    closure = graph.closure(group.units)
+    closure = graph.closure((*group.units, *group.moving_headers))
     documents = {path: snapshot.document(path) for path in {*closure, *group.files, *group.shared_headers}}
     stable = [snapshot.document(path) for path in _stable_headers(snapshot, layout)]
     surface = load_surface()

@@ -6,6 +6,7 @@ know it copies the wrong bytes, so such a function is registered through an adap
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,10 +67,24 @@ class Passed:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A function with parameters that TORCH_BOX takes, which calls the one that has others."""
+    """A function with parameters that TORCH_BOX takes, which calls the one that has others.
+
+    `conditions` are those of its registration: without them it would call what is not there.
+    """
 
     name: str
     text: str
+    conditions: tuple[str, ...] = ()
+
+
+def adapters_text(adapters: Sequence[Adapter]) -> str:
+    """The adapters as they stand in a file, those of one condition inside one `#if`."""
+    runs = [
+        (key, [one.text for one in run]) for key, run in itertools.groupby(adapters, key=lambda one: one.conditions)
+    ]
+    return "\n\n".join(
+        "\n".join([*conditions, "\n\n".join(texts), *["#endif"] * len(conditions)]) for conditions, texts in runs
+    )
 
 
 @dataclass(frozen=True)

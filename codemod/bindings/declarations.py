@@ -164,17 +164,29 @@ class Wanted:
     source: tuple[str, Span]  # the lines it comes from
 
 
+def moving_header(registry: Registry, located: Located, group: Group) -> str:
+    """The header that moves with the group and has the function, "" where none does."""
+    name = located.function.qualified
+    for path in group.moving_headers:
+        document = registry.document(path)
+        if any(function.qualified == name for function in read_signatures(document)):
+            return path
+    return ""
+
+
 def wanted_declarations(
-    registry: Registry, located: Sequence[Located], declarations: dict[str, list[Declaration]]
+    registry: Registry, located: Sequence[Located], declarations: dict[str, list[Declaration]], group: Group
 ) -> list[Wanted]:
     """What the stable header has to declare, in the order of the legacy headers, then of the definitions.
 
-    What a header without a name of torch declares already is none of it.
+    What a header without a name of torch declares already, or one that moves along, is none of it.
     """
     wanted: list[tuple[tuple[int, int], Wanted]] = []
     order = {path: place for place, path in enumerate(registry.layout.legacy_declarations)}
     for found in located:
         function = found.function
+        if moving_header(registry, found, group):
+            continue
         known = declarations.get(function.qualified, [])
         same_types = [d for d in known if d.function.parameter_types == function.parameter_types]
         matching = same_types or [d for d in known if len(d.function.parameters) == len(function.parameters)]

@@ -217,6 +217,9 @@ class Draft:
             moved, self.aliases, self._taken, written_schema, self.target, self.registry.document,
             self.program.documents, stable,
         )  # fmt: skip
+        if result.adapter is not None:
+            conditions = statement.inner_conditions if moved.in_place else statement.conditions
+            result = replace(result, adapter=replace(result.adapter, conditions=conditions))
         self.boxed[statement.path, statement.span] = result
         self.diagnostics += result.diagnostics
         if result.adapter is not None and not moved.in_place:

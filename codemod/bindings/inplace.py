@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from codemod.bindings import codes
 from codemod.bindings.boxed import Boxed
+from codemod.bindings.boxing import adapters_text
 from codemod.bindings.items import definition_item, implementation_item, stable_key
 from codemod.bindings.model import Block, BlockKind, Statement, StatementKind
 from codemod.bindings.registry import Registry
@@ -45,9 +46,9 @@ def in_place_edits(
         else:
             found = [_rewrite(registry, document, block, members, boxed, schemas)]
         edits += [FileEdit(path, edit) for edit in found]
-        adapters = [b.adapter.text for m in members if (b := boxed.get((path, m.statement.span))) and b.adapter]
+        adapters = [b.adapter for m in members if (b := boxed.get((path, m.statement.span))) and b.adapter]
         if adapters:
-            text = formatted("\n\n".join(adapters) + "\n", style_for(registry.snapshot, path)) + "\n"
+            text = formatted(adapters_text(adapters) + "\n", style_for(registry.snapshot, path)) + "\n"
             place = Span(block.span.start, block.span.start)
             edits.append(FileEdit(path, Edit(place, _encoded(document, text), codes.ADAPTER.code)))
     return [*edits, *_module_names(registry, {path for path, _ in blocks})]

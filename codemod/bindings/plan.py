@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from codemod.bindings.declarations import (
     aliases_used,
     find_declarations,
     legacy_edits,
+    moving_header,
     stable_edits,
     wanted_declarations,
 )
@@ -22,9 +24,10 @@ from codemod.bindings.removal import removal_edits
 from codemod.bindings.select import Located, Selection, select
 from codemod.bindings.stable_file import stable_file
 from codemod.bindings.style import style_for
-from codemod.model import Change, FileEdit, NewFile, Refusal, Span
+from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.source.conditions import read_directives
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def plan_bindings(
     declarations = find_declarations(registry, selection.functions, group)
     gone, notes = legacy_edits(registry, group, selection, declarations)
     edits += gone
-    wanted = wanted_declarations(registry, _to_declare(registry, group, selection, declarations), declarations)
+    named = _to_declare(registry, group, selection, declarations)
+    wanted = wanted_declarations(registry, named, declarations, group)
     changed, new = stable_edits(
         registry, wanted, aliases_used(registry, wanted, declarations), style_for(snapshot, layout.stable_declarations)
     )
@@ -73,7 +77,13 @@ def plan_bindings(
         {d.path for found in declarations.values() for d in found if d.path in registry.neutral_declarations}
     )
     has_stable = bool(new) or snapshot.exists(layout.stable_declarations)
-    headers = [*([layout.stable_declarations] if has_stable else []), *neutral]
+    moving = {moving_header(registry, found, group) for found in named} - {""}
+    edits += _dropped_includes(registry, group)
+    headers = [
+        *([layout.stable_declarations] if has_stable else []),
+        *sorted(layout.landing(path) for path in moving),
+        *neutral,
+    ]
     changed, new = stable_file(registry, draft.items, draft.adapters, headers)
     edits += changed
     created += new
@@ -112,6 +122,32 @@ def _legacy_removals(registry: Registry, selection: Selection) -> list[FileEdit]
             FileEdit(path, edit) for edit in removal_edits(registry.document(path), found, codes.MOVED.code, blocks)
         ]
     return edits
+
+
+def _dropped_includes(registry: Registry, group: Group) -> list[FileEdit]:
+    """The includes of headers that move, out of legacy bindings that stay: what they named has gone too."""
+    layout = registry.layout
+    edits = []
+    for path in layout.legacy_bindings:
+        if path in group.files or not registry.snapshot.exists(path):
+            continue
+        document = registry.document(path)
+        for directive in read_directives(document):
+            name = directive.argument.strip('<>"')
+            places = {
+                posixpath.normpath(posixpath.join(root, name))
+                for root in (posixpath.dirname(path), *layout.include_roots)
+            }
+            if directive.kind == "include" and places.intersection(group.moving_headers):
+                edits.append(FileEdit(path, Edit(_with_gap(document.data, directive.span), b"", codes.DECLARED.code)))
+    return edits
+
+
+def _with_gap(data: bytes, line: Span) -> Span:
+    """A line that goes, with the blank line below it where one is above as well."""
+    below = re.compile(rb"[ \t]*\r?\n").match(data, line.end)
+    is_gap = re.search(rb"(?:\A|\n)[ \t]*\r?\n\Z", data[: line.start]) is not None
+    return Span(line.start, below.end()) if below and is_gap else line
 
 
 def _to_declare(

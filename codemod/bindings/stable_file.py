@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from codemod.bindings import codes
-from codemod.bindings.boxing import Adapter
+from codemod.bindings.boxing import Adapter, adapters_text
 from codemod.bindings.declarations import standard_headers
 from codemod.bindings.items import Item
 from codemod.bindings.model import Bindings
@@ -35,7 +35,7 @@ def stable_file(
     layout, snapshot = registry.layout, registry.snapshot
     path = layout.stable_bindings
     style = style_for(snapshot, path)
-    adapters = formatted("\n\n".join(a.text for a in found) + "\n", style).rstrip() if found else ""
+    adapters = formatted(adapters_text(found) + "\n", style).rstrip() if found else ""
     if snapshot.exists(path):
         document = registry.document(path)
         bindings = registry.bindings.get(path, Bindings(path))

@@ -11,10 +11,12 @@ from codemod.config import Config
 from codemod.model import Refusal
 from codemod.repository.clusters import Cluster, clusters, group_key
 from codemod.repository.layout import Group, Layout
+from codemod.repository.registrations import defines
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import matches
 from codemod.repository.units import Units
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
+from codemod.source.signatures import read_signatures
 
 
 def resolve_group(snapshot: Snapshot, layout: Layout, config: Config, names: tuple[str, ...]) -> Group:
@@ -50,8 +52,11 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
     everyone = set(units.all)
     private: list[str] = []
     shared: list[str] = []
-    for header in graph.closure(members):
+    left = _left_by_bindings(units, inside)
+    for header in graph.closure((*members, *left)):
         outside = everyone.intersection(graph.reached_from(header)) - inside
+        if left and all(map(units.is_only_bindings, outside)) and _is_for(units, header, left, inside):
+            outside = set()
         if header in inside or layout.is_stable(header) or (outside and header in layout.legacy_declarations):
             continue
         has_twin = units.snapshot.exists(layout.landing(header))  # an earlier group left its stable form there
@@ -61,6 +66,34 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
         else:
             private.append(header)
     return Group(name, members, _moving(units, private, members), tuple(shared), migrated)
+
+
+def _left_by_bindings(units: Units, inside: set[str]) -> tuple[str, ...]:
+    """Headers that files which only register include for functions defined there, on top of the group's own.
+
+    The stable bindings include them from now on, and the legacy ones no more.
+    """
+    found = []
+    only_bindings = [path for path in units.bindings if path not in inside and units.is_only_bindings(path)]
+    for header in units.graph.closure(only_bindings):
+        document = units.snapshot.document(header)
+        outside = set(units.all).intersection(units.graph.reached_from(header)) - inside
+        registered = frozenset(
+            name for path in outside & set(units.bindings) for name in units.bindings[path].functions
+        )
+        if not outside or not all(map(units.is_only_bindings, outside)) or not defines(document, registered):
+            continue
+        declared = frozenset(f.name for f in read_signatures(document) if not f.is_definition)
+        owners = {path for path in units.legacy if defines(units.snapshot.document(path), declared)}
+        if owners and owners <= inside:
+            found.append(header)
+    return tuple(found)
+
+
+def _is_for(units: Units, header: str, left: tuple[str, ...], inside: set[str]) -> bool:
+    """Whether no file needs `header` but the group's and what moves with it."""
+    included_by = set(units.graph.includers(header))
+    return header in left or included_by <= {*left, *inside}
 
 
 def _moving(units: Units, private: list[str], members: tuple[str, ...]) -> tuple[str, ...]:

@@ -80,6 +80,21 @@ def test_a_lambda_is_boxed_as_what_it_takes() -> None:
     assert 'm.impl("f", TORCH_BOX(&f_impl_boxed));' in made.text(PATH)
 
 
+def test_an_adapter_stands_under_the_condition_of_its_registration() -> None:
+    made = module(
+        "bool f(int n) { return n; }\n#ifdef WITH_CUDA\nbool g(int n) { return n; }\n#endif",
+        'm.def("f", &f);\n#ifdef WITH_CUDA\nm.def("g", &g);\n#endif',
+    )
+    text = made.text(PATH)
+    adapter = text.index("#ifdef WITH_CUDA\n// TORCH_BOX cannot pass int n.\nstatic bool g_boxed(int64_t n) {")
+    assert (
+        text.index("static bool f_boxed(")
+        < adapter
+        < text.index("#endif", adapter)
+        < text.index("STABLE_TORCH_LIBRARY")
+    )
+
+
 def test_a_pair_is_returned_as_a_tuple_of_what_the_boxing_knows() -> None:
     made = module("std::pair<at::Tensor, float> f(at::Tensor x) { return {x, 1}; }", 'm.def("f", &f);')
     assert "static std::tuple<torch::stable::Tensor, double> f_boxed(" in made.text(PATH)

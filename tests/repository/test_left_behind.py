@@ -1,4 +1,4 @@
-"""A unit that moves and calls into one that stays: the stable library would have an undefined symbol."""
+"""Calls between a unit that moves and one that stays: one of the libraries would have an undefined symbol."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codemod.config import load_config
-from codemod.left_behind import left_behind
+from codemod.left_behind import left_behind, still_called
 from codemod.repository.detect import detect_layout
 from codemod.repository.groups import resolve_group
 from codemod.repository.includes import IncludeGraph
@@ -36,3 +36,20 @@ def test_a_needed_unit_that_stays_is_named(units: list[str], needed: list[str], 
     found = left_behind(snapshot, layout, graph, resolve_group(snapshot, layout, config, tuple(units)))
     assert [diagnostic.path for diagnostic in found] == needed
     assert all("csrc/ops.cpp moves and needs fill" in diagnostic.message for diagnostic in found)
+
+
+@pytest.mark.parametrize(("units", "callers"), [(["csrc/impl.cpp"], ["csrc/ops.cpp"]), (["csrc/ops.cpp"], [])])
+def test_a_caller_that_stays_is_named(units: list[str], callers: list[str], tmp_path: Path) -> None:
+    files = {
+        **FILES,
+        "csrc/impl.h": "#pragma once\nvoid fill(int n);\n",
+        "csrc/impl.cpp": '#include <torch/all.h>\n#include "impl.h"\nvoid fill(int n) { TORCH_CHECK(n); }\n',
+        "csrc/ops.cpp": FILES["csrc/ops.cpp"].replace("grid::Grid::fill", "fill"),
+        "csrc/rest.cpp": "#include <torch/all.h>\nstatic void fill(int n) {}\nvoid other() { fill(1); }\n",
+    }
+    snapshot = open_snapshot(commit(tmp_path / "repository", files))
+    config = load_config(snapshot)
+    layout = detect_layout(snapshot, config)
+    graph = IncludeGraph(snapshot, snapshot.below("csrc", SOURCE_SUFFIXES), ("csrc",))
+    found = still_called(snapshot, layout, graph, resolve_group(snapshot, layout, config, tuple(units)))
+    assert [diagnostic.path for diagnostic in found] == callers
