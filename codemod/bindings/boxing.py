@@ -233,7 +233,8 @@ def _optional(parameter: Parameter, written: str, inner: CppType, function: str)
         if element is None:
             return f"a tuple of different types (`{parameter.type_text}`) cannot pass the stable boxing"
         size = len(inner.arguments)
-        values = ", ".join(f"(*{name})[{index}]" for index in range(size))
+        inside = _bare(written).partition("<")[2].rpartition(">")[0]
+        values = _tuple_parts(inner, inside, f"(*{name})")
         local = f"{name}_values"
         before = (
             f"{_bare(written)} {local};",
@@ -262,8 +263,18 @@ def _array(parameter: Parameter, written: str) -> Passed | str:
 
 
 def _tuple_element(kind: CppType) -> str | None:
-    names = {argument.name for argument in kind.arguments}
-    return names.pop() if len(names) == 1 and names <= {"int64_t", "double", "bool"} else None
+    """What a list has to hold for all parts of a tuple to come from it."""
+    kinds = {_wide(argument) if _is_narrow(argument) else argument.name for argument in kind.arguments}
+    return kinds.pop() if len(kinds) == 1 and kinds <= {"int64_t", "double", "bool"} else None
+
+
+def _tuple_parts(kind: CppType, written: str, values: str) -> str:
+    """The parts of a tuple out of the list `values`, narrowed where they are narrow."""
+    inside = split_arguments(_bare(written).partition("<")[2].rpartition(">")[0])
+    return ", ".join(
+        f"static_cast<{text}>({values}[{index}])" if _is_narrow(argument) else f"{values}[{index}]"
+        for index, (argument, text) in enumerate(zip(kind.arguments, inside, strict=True))
+    )
 
 
 def _tuple(parameter: Parameter, written: str, kind: CppType, function: str) -> Passed | str:
@@ -272,8 +283,7 @@ def _tuple(parameter: Parameter, written: str, kind: CppType, function: str) -> 
         return f"a tuple of different types (`{parameter.type_text}`) cannot pass the stable boxing"
     name, size = parameter.name, len(kind.arguments)
     before = (f'STD_TORCH_CHECK({name}.size() == {size}, "{function}: {name} takes {size} values");',)
-    values = ", ".join(f"{name}[{index}]" for index in range(size))
-    return Passed(f"const std::vector<{element}>&", f"{_bare(written)}({values})", before)
+    return Passed(f"const std::vector<{element}>&", f"{_bare(written)}({_tuple_parts(kind, written, name)})", before)
 
 
 def _returned(text: str, aliases: Mapping[str, str]) -> Passed | str:

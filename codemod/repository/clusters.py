@@ -41,7 +41,7 @@ def clusters(units: Units, taken: Set[str] = frozenset()) -> list[Cluster]:
     """The legacy units less those `taken`, clustered; names are unique."""
     members = [path for path in units.legacy if path not in taken and not units.is_only_bindings(path)]
     together = _Together(members)
-    for pairs in (_same_stem, _same_folder, _same_header, _same_op, _calls):
+    for pairs in (_same_stem, _same_folder, _same_header, _same_op, _calls, _python_module):
         for first, *others in pairs(units, members):
             for other in others:
                 together.join(first, other)
@@ -159,6 +159,19 @@ def _calls(units: Units, members: list[str]) -> list[list[str]]:
         if name in definers
         for part in _by_domain(units, {*paths, *definers[name]})
     ]
+
+
+def _python_module(units: Units, members: list[str]) -> list[list[str]]:
+    """A unit with a Python module and functions of its own, and the units of the others that the module registers.
+
+    The module becomes registrations where it stands, and they need all of their functions.
+    """
+    found = []
+    for path in members:
+        if path in units.bindings and b"PYBIND11_MODULE" in units.snapshot.read(path):
+            definers = _definers(units, members, units.bindings[path].functions)
+            found += _by_domain(units, {path, *(owner for owners in definers.values() for owner in owners)})
+    return found
 
 
 def _definers(

@@ -80,6 +80,20 @@ def test_a_lambda_is_boxed_as_what_it_takes() -> None:
     assert 'm.impl("f", TORCH_BOX(&f_impl_boxed));' in made.text(PATH)
 
 
+@pytest.mark.parametrize(
+    ("kind", "passed", "made"),
+    [
+        ("const std::tuple<int32_t, int32_t>&", "const std::vector<int64_t>&", "std::tuple<int32_t, int32_t>(static_cast<int32_t>(n[0]), static_cast<int32_t>(n[1]))"),
+        ("std::tuple<int64_t, int64_t>", "const std::vector<int64_t>&", "std::tuple<int64_t, int64_t>(n[0], n[1])"),
+        ("std::optional<std::tuple<int, int>>", "const std::optional<std::vector<int64_t>>&", "std::make_tuple(static_cast<int>((*n)[0]), static_cast<int>((*n)[1]))"),
+    ],
+)  # fmt: skip
+def test_tuples_arrive_as_lists(kind: str, passed: str, made: str) -> None:
+    text = " ".join(module(f"void f({kind} n) {{}}", 'm.def("f", &f);').text(PATH).split())
+    assert f"f_boxed({passed} n)" in text.replace("( ", "(")
+    assert made in text.replace("( ", "(")
+
+
 def test_an_adapter_stands_under_the_condition_of_its_registration() -> None:
     made = module(
         "bool f(int n) { return n; }\n#ifdef WITH_CUDA\nbool g(int n) { return n; }\n#endif",

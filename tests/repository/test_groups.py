@@ -292,6 +292,27 @@ def test_bindings_that_implement_ops_are_a_unit(make_repository: MakeRepository)
     assert resolve(snapshot, "ext").units == ("ext.cpp", "ext_cuda.cu")
 
 
+def test_a_python_module_with_functions_of_its_own_goes_with_those_it_registers(
+    make_repository: MakeRepository,
+) -> None:
+    module = """#include <torch/extension.h>
+#include "blur.h"
+at::Tensor half(at::Tensor x) { return x; }
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.def("half", &half);
+  m.def("blur", &blur);
+}
+"""
+    files = {
+        "setup.py": "CppExtension('pkg._C', ['csrc/ext.cpp', 'csrc/blur.cpp', 'csrc/rest.cpp'])\n",
+        "csrc/ext.cpp": module,
+        "csrc/blur.h": "#pragma once\n#include <torch/extension.h>\nat::Tensor blur(at::Tensor x);\n",
+        "csrc/blur.cpp": '#include "blur.h"\nat::Tensor blur(at::Tensor x) { return x; }\n',
+        "csrc/rest.cpp": "#include <torch/extension.h>\nat::Tensor rest(at::Tensor x) { return x; }\n",
+    }
+    assert ("csrc/blur.cpp", "csrc/ext.cpp") in suggested(make_repository(files)).values()
+
+
 def test_an_included_source_is_a_header(make_repository: MakeRepository, extension_files: Files) -> None:
     snapshot = make_repository(
         {
