@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from tree_sitter import Node
 
 from codemod.codes import Example
-from codemod.model import Confidence, Span
+from codemod.model import Confidence, Severity, Span
 from codemod.rules.array_views import equality, is_view
 from codemod.rules.context import Allowed, Context, Outcome, Site
 from codemod.rules.printing import printer_of
@@ -29,6 +31,11 @@ _NO_MESSAGE_PREFIX = ("TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ASSERTM", "TORCH
             'void f(const at::Tensor& x) { TORCH_CHECK(x.dim() == 2, "rank ", x.dim()); }',
             'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "rank ", x.dim()); }',
         ),
+        Example(
+            "#ifdef TORCH_CHECK\n#define MY_CHECK TORCH_CHECK\n#endif",
+            "#ifdef STD_TORCH_CHECK\n#define MY_CHECK STD_TORCH_CHECK\n#endif",
+            "a condition keeps meaning what it did",
+        ),
     ),
 )
 def check(site: Site, context: Context) -> Outcome | None:
@@ -41,6 +48,19 @@ def check(site: Site, context: Context) -> Outcome | None:
     if whole is not None:
         printers = (*printers, *_semicolon(whole, context))
     return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
+
+
+def condition(site: Site, context: Context) -> Outcome:
+    """`#ifdef TORCH_CHECK`: without a macro of that name another branch would be compiled."""
+    entry = site.entry
+    assert entry is not None
+    found = re.match(r"STD_[A-Z_]+", entry.stable)
+    if found is not None:
+        return context.replace(site, found.group(), entry.rule, entry=entry)
+    if entry.form == "same":
+        return Allowed("the same on both sides")
+    message = f"this asks for {site.name}, which stable code does not have: another branch is compiled"
+    return context.diagnose(site, entry.rule or "TSA900", message, entry.note, Severity.WARNING)
 
 
 def call_arguments(site: Site, context: Context) -> tuple[Span, ...] | None:

@@ -22,6 +22,7 @@ class SiteKind(str, Enum):
 
     NAME = "name"  # a qualified name: torch::Tensor, at::cuda::getCurrentCUDAStream
     MACRO = "macro"  # TORCH_CHECK, AT_DISPATCH_SWITCH, a project's own dispatch macro
+    CONDITION = "condition"  # #ifdef TORCH_CHECK
     METHOD = "method"  # .view(, ->data_ptr<T>(
     INCLUDE = "include"
     BARE = "bare"  # an unqualified name found by argument-dependent lookup: device_of(x), toString(dtype)

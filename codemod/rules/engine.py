@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from codemod.model import Diagnostic, Edit, Severity, SiteCount, Span
 from codemod.rules.array_views import COMPARED, PRINTED, array_views, view_sites
 from codemod.rules.certainty import if_certain
+from codemod.rules.checks import condition
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
@@ -92,6 +93,8 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
         return Allowed("compiled in the legacy build alone")
     if site.kind is SiteKind.INCLUDE:
         return Allowed("includes are written once, at the end")
+    if site.kind is SiteKind.CONDITION:
+        return condition(site, context)
     if site.kind is SiteKind.USING:
         return using_namespace(site, context)
     if site.kind is SiteKind.OPERATOR and site.name in (COMPARED, PRINTED):

@@ -62,8 +62,8 @@ def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outc
     """How outcomes change in a header of both worlds; `check` is the name of the two-sided check macro."""
 
     def judge(site: Site, outcome: Outcome) -> Outcome:
-        if not isinstance(outcome, Rewrite):
-            return outcome
+        if not isinstance(outcome, Rewrite) or site.kind is SiteKind.CONDITION:
+            return outcome  # STD_TORCH_CHECK is defined in both worlds
         entry = site.entry
         if site.kind is SiteKind.MACRO and site.name in _CHECKS:
             return _check(site, outcome, check)

@@ -171,13 +171,22 @@ def _macros(
         if not (known or name in project or strange or entry is not None):
             continue
         if _is_directive_name(document.code, match.start()):
+            if not own and entry is not None and _ASKED_FOR.search(_line_before(document.code, match.start())):
+                yield Site(Span(*match.span()), name, SiteKind.CONDITION, entry)
             continue
         yield Site(Span(*match.span()), name, SiteKind.MACRO, entry)
 
 
+_ASKED_FOR = re.compile(rb"(?:#[ \t]*ifn?def|\bdefined[ \t]*\(?)[ \t]*$")
+
+
+def _line_before(code: bytes, offset: int) -> bytes:
+    return code[code.rfind(b"\n", 0, offset) + 1 : offset]
+
+
 def _is_directive_name(code: bytes, offset: int) -> bool:
     """Whether the token is what a `#define`, `#ifdef`, `#undef` ... is about."""
-    line = code[code.rfind(b"\n", 0, offset) + 1 : offset]
+    line = _line_before(code, offset)
     return bool(re.match(rb"[ \t]*#[ \t]*(?:define|undef|ifdef|ifndef|if\b.*|elif\b.*)[ \t]*$", line)) or bool(
         re.match(rb"[ \t]*#[ \t]*(?:if|elif)\b", line)
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import re
+
 from tree_sitter import Node
 
 from codemod.model import Span
 from codemod.rules.context import Context, Site
 from codemod.rules.rewrite import Part
 from codemod.source.declarations import text_of
-from codemod.source.document import Fragment
+from codemod.source.document import Document, Fragment
 from codemod.source.scopes import receiver_type_parts
 from codemod.source.types import CppType
 
@@ -117,7 +120,16 @@ def is_tensor_method(site: Site, context: Context) -> bool:
     kind = receiver_type(site, context)
     if kind is not None and kind.is_known:
         return kind.is_tensor
-    return site.name in UNMISTAKABLE
+    return site.name in UNMISTAKABLE and _may_hold_tensors(context.document)
+
+
+_OF_TORCH = re.compile(rb"\b(?:torch|at|c10|ATen|Tensor)\b")
+
+
+@functools.lru_cache(maxsize=256)
+def _may_hold_tensors(document: Document) -> bool:
+    """Whether a file says anything of torch. Coordinates of CUTLASS have a `contiguous()` too."""
+    return _OF_TORCH.search(document.uncommented) is not None
 
 
 def called_on(node: Node) -> tuple[str, Node] | None:

@@ -49,6 +49,10 @@ CASES = {
     "a string": ("int f(std::string s) { return s.size(); }",) * 2,
     "a vector": ("void f(std::vector<int> v) { v.resize(3); int n = v.data()[0]; }",) * 2,
     "a class of the project": ("struct V { int view(int); };\nint f(V v) { return v.view(3); }",) * 2,
+    "coordinates in a header that says nothing of torch": (
+        "template <typename T> int f(T mask) { return mask.offset_.contiguous(); }",
+    )
+    * 2,
     "a pointer that is indexed": ("float f(const float* x) { return x[0] + x[1]; }",) * 2,
     "dimensions never dangle": (
         "at::Tensor f(at::Tensor x) { return x.sum(0); }",
