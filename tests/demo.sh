@@ -50,8 +50,12 @@ command -v nvcc >/dev/null || echo "nvcc not found: CUDA units are not compiled"
 show 0 torch-stabilize verify $group
 
 say "The audit of the library before, and of the stable one after"
-for library in build/torch-stabilize/{legacy,stable}/*.so; do
-  show 0 torch-abi-audit "$library"
-done
+if command -v torch-abi-audit >/dev/null; then
+  for library in build/torch-stabilize/{legacy,stable}/*.so; do
+    show 0 torch-abi-audit "$library"
+  done
+else
+  echo "torch-abi-audit not found: it needs Python 3.11"
+fi
 
 say "Done in $SECONDS s. The migrated tree is $demo/samplex, the report $demo/report.html"

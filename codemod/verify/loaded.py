@@ -70,11 +70,11 @@ def _goldens(files: tuple[CaseFile, ...], legacy: Worker, stable: Worker, progre
         before = run_cases(cases, legacy, progress=progress)
         after = run_cases(cases, stable, progress=progress)
         checked += compare_runs(cases, before, after)
-        notes += [*_recorded(cases, before), *absent_devices(before)]
+        notes += [*recorded_findings(cases, before), *absent_devices(before)]
     return golden_step(checked, tuple(notes), GOLDENS)
 
 
-def _recorded(cases: CaseFile, before: Run) -> tuple[Finding, ...]:
+def recorded_findings(cases: CaseFile, before: Run) -> tuple[Finding, ...]:
     """What the recorded outputs say of the legacy library here: other machines give other last bits."""
     try:
         checked = check_run(cases, before)

@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from codemod.model import Refusal
+from codemod.model import Refusal, Severity
+from codemod.verify import codes
 from codemod.verify.golden.cases import CaseFile, load_cases
 from codemod.verify.golden.outcome import Outcome, TensorOutcome
 from codemod.verify.golden.process import Crash, LoadError, Worker
-from codemod.verify.golden.session import check_run, compare_runs, golden_step, record_group, run_cases
+from codemod.verify.golden.session import (
+    check_run,
+    compare_runs,
+    golden_of,
+    golden_path,
+    golden_step,
+    record_group,
+    run_cases,
+)
+from codemod.verify.golden.store import write_golden
 from codemod.verify.golden.timing import measure_overhead
+from codemod.verify.loaded import recorded_findings
 from codemod.verify.result import Status
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("verify-run")]
@@ -158,6 +169,20 @@ def test_recorded_outputs_are_checked_and_a_changed_case_is_stale(worker: Worker
     assert [d.message for d in step.diagnostics] == [
         "zeros[cpu]: stale, the case changed since its output was recorded"
     ]
+
+
+def test_a_recorded_file_that_is_corrupted_fails_the_step(worker: Worker, file: CaseFile) -> None:
+    run = run_cases(file, worker)
+    path = golden_path(file, "cpu")
+    write_golden(path, golden_of(file, run, "cpu"), force=True)
+    assert recorded_findings(file, run) == ()
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    (found,) = recorded_findings(file, run)
+    path.unlink()
+    assert (found.code, found.severity) == (codes.GOLDEN_REFUSED, Severity.ERROR)
+    assert "is corrupted" in found.message
 
 
 def test_a_case_that_hangs_is_named_and_the_next_one_runs(file: CaseFile) -> None:

@@ -121,6 +121,7 @@ def test_a_group_may_have_migrated_where_it_is(repository: Repository) -> None:
     assert repository.legacy(before).label == before[:12]
 
 
+@pytest.mark.torch
 def test_a_refused_run_leaves_no_build_folder(repository: Repository) -> None:
     request = Request(NAMES, target="2.11")
     for wrong in (request, replace(request, names=("scales",)), replace(request, legacy="v0")):
@@ -189,6 +190,7 @@ def test_host_sources_of_gpu_builds_are_told_apart(repository: Repository) -> No
     assert library.gpu == frozenset({"csrc/entry.cpp"})
 
 
+@pytest.mark.torch
 def test_units_that_see_nothing_new_are_taken_from_the_legacy_side(repository: Repository) -> None:
     repository.write("csrc/common.h", "#pragma once\n")
     repository.write("csrc/own.h", "#pragma once\n")
