@@ -26,7 +26,7 @@ _SYSTEM_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>", re.MULT
 _WRITTEN = {b"std::vector<int64_t>": "vector", b"torch::stable::Device(": "torch/csrc/stable/device.h"}
 _COMMON = ("algorithm", "cstdio", "cstdlib", "cassert", "cfloat", "climits", "tuple", "stdexcept")
 _BUILT_INTO_NVCC = frozenset({"cuda_runtime.h"})
-_CLOSED = re.compile(r"torch/(?!csrc/stable|headeronly)|ATen/|c10/")
+_CLOSED = re.compile(r"torch/(?!csrc/stable|headeronly)|ATen/|c10/|THC?/")
 
 
 def rewrite_files(made: GroupProject, files: Iterable[str]) -> dict[str, Rewritten]:

@@ -16,7 +16,7 @@ _NAMES = re.compile(
     | \b(?:AT|C10|CAFFE2|TORCH)_(?!LIBRARY)[A-Z0-9_]+\b(?<!\bTORCH_EXTENSION_NAME)(?<!\bTORCH_TARGET_VERSION)
       (?<!\bTORCH_ERROR_CODE_CHECK)(?<!\bTORCH_BOX)(?<!\bTORCH_FEATURE_VERSION)
     | ^[ \t]*\#[ \t]*include[ \t]*[<"]
-      (?:ATen/|c10/|caffe2/|torch/(?!csrc/stable/|headeronly/|csrc/inductor/aoti_torch/))
+      (?:ATen/|c10/|caffe2/|THC?/|torch/(?!csrc/stable/|headeronly/|csrc/inductor/aoti_torch/))
     """,
     re.VERBOSE | re.MULTILINE,
 )

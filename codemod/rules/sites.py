@@ -29,7 +29,7 @@ _MACRO = re.compile(
 _UNSTABLE_PREFIX = ("TORCH_", "AT_", "C10_", "CAFFE2_")
 _METHOD = re.compile(rb"(?:\.|->)\s*(?:template\s+)?(?P<name>[A-Za-z_]\w*)\s*(?=[(<])")
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])", re.MULTILINE)
-_TORCH_INCLUDE = re.compile(r"^(?:torch|ATen|c10|caffe2|pybind11)/")
+_TORCH_INCLUDE = re.compile(r"^(?:torch|ATen|c10|caffe2|pybind11|THC?)/")
 _STABLE_INCLUDE = re.compile(r"^torch/(?:csrc/stable|headeronly|csrc/inductor/aoti_torch)/")
 # Found without a namespace because an argument's type brings it along.
 _BARE = re.compile(

@@ -37,6 +37,10 @@ CASES = {
         '#include <torch/all.h>\n#include <cub/cub.cuh>\n\n#ifdef FAST\n#include "shapes.h"\n#endif\n',
         TENSOR + "#include <cub/cub.cuh>\n\n" + HELPERS + '\n#ifdef FAST\n#include "../../ops/shapes.h"\n#endif\n',
     ),
+    "of torch's early years": (
+        "#include <torch/all.h>\n#include <THC/THCAtomics.cuh>\n",
+        TENSOR + "\n" + HELPERS,
+    ),
     "a block of their own": ("#include <torch/all.h>\n", TENSOR + "\n" + HELPERS),
     "of two empty lines around a header that goes, one stays": (
         "#include <torch/all.h>\n\n#include <cub/cub.cuh>\n\n#include <c10/cuda/CUDAGuard.h>\n\nint n = 0;\n",
