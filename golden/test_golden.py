@@ -20,6 +20,8 @@ def test_golden(file: CaseFile, case: Case, worker: Worker, recorded: Callable[[
     device = worker.devices.get(case.device)
     if device is None:
         pytest.skip(f"no {case.device} here")
+    if not case.runs_on(worker.devices):
+        pytest.skip(f"there is {case.without} here")
     golden = recorded(golden_path(file, device))
     if golden is None:
         pytest.skip(f"nothing is recorded for {device}: torch-stabilize golden record {file.group}")

@@ -69,6 +69,7 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
         ('[[case]]\nop = "f"\ndtype = ["float32"]', "unknown key dtype"),
         ('[[case]]\nop = "f"\ndtypes = ["float31"]', "unknown dtype 'float31'"),
         ('[[case]]\nop = "f"\ndevices = ["gpu"]', "not 'gpu'"),
+        ('[[case]]\nop = "f"\nwithout = "cpu"', "not 'cpu'"),
         ('[[case]]\nop = "f"\nargs = [3]', "a value is a table"),
         ('[[case]]\nop = "f"\nargs = [{integer = 3}]', "unknown kind of value 'integer'"),
         ('[[case]]\nop = "f"\nargs = [{int = 0.5}]', "0.5 is not an integer"),
@@ -103,6 +104,7 @@ def test_the_digest_changes_with_what_decides_the_output_alone(tmp_path: Path) -
 
     plain = digest("")
     assert digest('tolerance = {atol = 0.1, reason = "rounding"}') == plain
+    assert digest('without = "cuda"') == plain
     assert digest("seed = 2") != plain
     assert digest("args = [{int = 1}]") != digest("args = [{float = 1.0}]") != plain
     assert digest('raises = "RuntimeError"') != plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,15 @@ def test_a_recorded_file_that_is_corrupted_fails_the_step(worker: Worker, file: 
     path.unlink()
     assert (found.code, found.severity) == (codes.GOLDEN_REFUSED, Severity.ERROR)
     assert "is corrupted" in found.message
+
+
+def test_a_case_for_machines_without_a_gpu_does_not_run_where_there_is_one(worker: Worker, file: CaseFile) -> None:
+    case = replace(next(case for case in file.cases if case.id.startswith("zeros")), without="cuda")
+    lone = replace(file, cases=(case,))
+    there = replace(run_cases(lone, worker), devices={"cpu": "cpu", "cuda": "cuda-sm90"}, outcomes={})
+    assert case.runs_on(["cpu"])
+    assert not case.runs_on(there.devices)
+    assert golden_step(check_run(lone, there)).status is Status.SKIPPED
 
 
 def test_a_case_that_hangs_is_named_and_the_next_one_runs(file: CaseFile) -> None:

@@ -27,9 +27,11 @@ MODES = ("eager", "compile", "stream", "graph", "device")
 _OF_CUDA = ("stream", "graph", "device")  # modes without a meaning on the CPU
 _NO_DTYPE = "float32"  # what "$dtype" stands for where a case lists none
 
+_NOT_OF_THE_OUTPUT = ("tolerance", "message", "group", "without")
+
 _CASE_KEYS = {
     "op", "overload", "id", "devices", "dtypes", "args", "kwargs", "compare", "seed", "raises", "message", "tolerance",
-    "sweep", "modes",
+    "sweep", "modes", "without",
 }  # fmt: skip
 
 
@@ -44,7 +46,10 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Case:
-    """One call of one op on one device. `id` is unique within its group."""
+    """One call of one op on one device. `id` is unique within its group.
+
+    A case `without` a device is for machines that lack it: what a build for the CPU says where a GPU is needed.
+    """
 
     id: str
     group: str
@@ -60,11 +65,16 @@ class Case:
     raises: str | None = None
     message: str | None = None
     tolerance: Tolerance | None = None
+    without: str = ""
+
+    def runs_on(self, devices: Iterable[str]) -> bool:
+        """Whether a machine with these devices is one that the case is for."""
+        return self.device in devices and self.without not in devices
 
     @property
     def digest(self) -> str:
-        """A hash of all that decides the recorded output; what only judges it (tolerance, message) is left out."""
-        content = {key: value for key, value in asdict(self).items() if key not in ("tolerance", "message", "group")}
+        """A hash of all that decides the recorded output; what judges it or says where it runs is left out."""
+        content = {key: value for key, value in asdict(self).items() if key not in _NOT_OF_THE_OUTPUT}
         text = json.dumps([FORMAT, content], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -179,6 +189,9 @@ def _case(
             raise CaseError(f"{where}: message is not a regular expression: {error}") from error
     args = tuple(parse_value(raw, scope, f"{where}: args[{i}]") for i, raw in enumerate(table.get("args", [])))
     kwargs = {name: parse_value(raw, scope, f"{where}: {name}") for name, raw in table.get("kwargs", {}).items()}
+    without = table.get("without", "")
+    if without not in ("", *DEVICES[1:]):
+        raise CaseError(f"{where}: without is one of {', '.join(DEVICES[1:])}, not {without!r}")
     return Case(
         id=f"{table.get('id', table['op'])}[{label}]",
         group=group,
@@ -194,6 +207,7 @@ def _case(
         raises=table.get("raises"),
         message=message,
         tolerance=_tolerance(table.get("tolerance"), where),
+        without=without,
     )
 
 

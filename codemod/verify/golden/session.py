@@ -54,7 +54,7 @@ def run_cases(
 ) -> Run:
     """Run the cases of `file` (or `cases` of them) in `worker`; those of a device that is not here are counted."""
     wanted = tuple(file.cases if cases is None else cases)
-    here = [case for case in wanted if case.device in worker.devices]
+    here = [case for case in wanted if case.runs_on(worker.devices)]
     outcomes: dict[str, Outcome | Crash] = {}
     for index, case in enumerate(here):
         outcomes[case.id] = worker.run(file.path, case)
@@ -104,11 +104,10 @@ def record_group(
         return (), faults
     fit = replace(run, outcomes={name: run.outcomes[name] for name, found in unfit.items() if not found})
     written = []
-    for device in file.devices:
-        if device in run.devices:
-            path = golden_path(file, run.devices[device])
-            write_golden(path, golden_of(file, fit, device), force=force)
-            written.append(path)
+    for device in _devices_of(file, run):
+        path = golden_path(file, run.devices[device])
+        write_golden(path, golden_of(file, fit, device), force=force)
+        written.append(path)
     return tuple(written), faults
 
 
@@ -166,7 +165,7 @@ def check_run(file: CaseFile, run: Run) -> tuple[Checked, ...]:
 
     Raises Refusal for a golden file that cannot be trusted.
     """
-    return tuple(_check_device(file, run, device) for device in file.devices if device in run.devices)
+    return tuple(_check_device(file, run, device) for device in _devices_of(file, run))
 
 
 def compare_runs(file: CaseFile, legacy: Run, stable: Run) -> tuple[Checked, ...]:
@@ -175,7 +174,11 @@ def compare_runs(file: CaseFile, legacy: Run, stable: Run) -> tuple[Checked, ...
         Checked(
             file.group,
             legacy.devices[device],
-            tuple(compare(case, legacy.outcomes[case.id], stable.outcomes[case.id]) for case in file.on(device)),
+            tuple(
+                compare(case, legacy.outcomes[case.id], stable.outcomes[case.id])
+                for case in file.on(device)
+                if case.runs_on(legacy.devices)
+            ),
         )
         for device in file.devices
         if device in legacy.devices and device in stable.devices
@@ -202,6 +205,11 @@ def judge(case: Case, recorded: Recorded | None, outcome: Outcome | Crash) -> Co
     return compare(case, recorded.outcome, outcome)
 
 
+def _devices_of(file: CaseFile, run: Run) -> tuple[str, ...]:
+    """The devices of cases that are for the machine of `run`."""
+    return tuple(name for name in file.devices if any(case.runs_on(run.devices) for case in file.on(name)))
+
+
 def _check_device(file: CaseFile, run: Run, device: str) -> Checked:
     name = run.devices[device]
     path = golden_path(file, name)
@@ -212,7 +220,9 @@ def _check_device(file: CaseFile, run: Run, device: str) -> Checked:
         )
     golden = read_golden(path)
     cases = file.on(device)
-    comparisons = tuple(judge(case, golden.cases.get(case.id), run.outcomes[case.id]) for case in cases)
+    comparisons = tuple(
+        judge(case, golden.cases.get(case.id), run.outcomes[case.id]) for case in cases if case.runs_on(run.devices)
+    )
     gone = sorted(set(golden.cases) - {case.id for case in cases})
     stale = tuple(
         finding(codes.GOLDEN_STALE, f"{name}: recorded, and no longer in cases.toml", severity=Severity.WARNING)
