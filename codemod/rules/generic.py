@@ -101,7 +101,7 @@ def _pasted_dtype(site: Site, context: Context) -> Outcome | None:
     if macro is None or name not in (macro.params or ()):
         return None
     place = (macro.params or ()).index(name)
-    uses = context.project.finder.uses(macro.name)
+    uses = context.project.finder.macros.of(macro.name)
     given = [document.text(spans[place]) for document, _, spans, _ in uses if place < len(spans)]
     if not given or not all(_DTYPE_CONSTANT.fullmatch(text) for text in given):
         return None

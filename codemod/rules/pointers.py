@@ -229,7 +229,7 @@ def _target_is_const(left: Node, fragment: Fragment, context: Context) -> bool:
     if left.type == "field_expression":
         receiver, member = receiver_type_parts(left)
         owner = context.type_of(receiver, fragment)
-        written = context.project.finder.member_type(owner.name, member)
+        written = context.project.finder.written.member(owner.name, member)
         return _is_const_pointer(written)
     if left.type == "identifier":
         declared = context.project.finder.declaration_of(text_of(left), left)

@@ -7,44 +7,28 @@ functions. In a macro body a free name or a parameter is looked up where the mac
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from tree_sitter import Node
 
 from codemod.model import Span
-from codemod.source.arguments import argument_spans
-from codemod.source.declarations import Declared, data_members, declared_in, text_of
-from codemod.source.document import HEADER_SUFFIXES, Document, Fragment
+from codemod.source.declarations import Declared, declared_in, text_of
+from codemod.source.document import Document, Fragment
+from codemod.source.macro_uses import MacroUses
 from codemod.source.results import FunctionResults, KnownReturns, method_result
 from codemod.source.types import LIST, TENSOR, UNKNOWN, CppType, parse_type
+from codemod.source.written_types import WrittenTypes
 
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
 _COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _DEPTH = 24
-_CLASS = re.compile(rb"\b(?:struct|class)\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{")
 _BARE_TENSOR = re.compile(r"(?<![\w:])Tensor\b")
-_MAKES_TENSOR_VISIBLE = re.compile(
-    rb"\busing\s+(?:namespace\s+(?:torch|at|c10)\b|(?:torch|at|c10)::Tensor\b|Tensor\s*=)"
-    rb"|\bnamespace\s+(?:torch|at|c10)\b(?!\s*=)|\btypedef\s+(?:torch|at|c10)::Tensor\s"
-)
-_ENDS_IN_WORD = re.compile(rb"\w\Z")
-_FALLBACK = re.compile(
-    rb"(?P<type>\b(?:const\s+)?(?:(?:torch|at|c10|std)::)+(?:stable::)?(?:optional\s*<[^;{}]*?>|Tensor))"
-    rb"(?:\s+const)?\s*[&*]*\s*\b(?P<name>[A-Za-z_]\w*)\b"
-)
 _DTYPE = re.compile(
     r"k(?:Bool|Byte|Char|Short|Int|Long|U?Int(?:8|16|32|64)|Half|BFloat16|Float|Double|Float(?:16|32|64)|Float8_\w+)"
 )
-# An alias of something with a tensor, a dtype or a device in it: other types are of no interest to the rules.
-_ALIAS = re.compile(
-    rb"\busing\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<type>[^;{}=()]*\b(?:Tensor|ScalarType|Device|IntArrayRef|TensorOptions)\b[^;{}=()]*);"
-)
-
-
-# One call of a macro: the document, the fragment, the spans of its arguments, the node at the place.
-Use = tuple[Document, Fragment, tuple[Span, ...], Node]
 
 
 @dataclass
@@ -54,12 +38,21 @@ class TypeFinder:
     documents: Sequence[Document]
     returns: KnownReturns
     _scopes: dict[tuple[int, int], dict[str, list[Declared]]] = field(default_factory=dict)
-    _aliases: Mapping[str, CppType] | None = None
-    _members: Mapping[str, dict[str, str]] | None = None
-    _tensor_is_visible: set[str] | None = None
-    _written: dict[str, dict[str, list[tuple[int, str]]]] = field(default_factory=dict)
-    _uses: dict[str, list[Use]] = field(default_factory=dict)
-    _functions: FunctionResults | None = None
+
+    @cached_property
+    def written(self) -> WrittenTypes:
+        """What the documents say by their text alone."""
+        return WrittenTypes(self.documents)
+
+    @cached_property
+    def macros(self) -> MacroUses:
+        """Where the documents use their macros."""
+        return MacroUses(self.documents)
+
+    @cached_property
+    def functions(self) -> FunctionResults:
+        """What the documents' own functions return."""
+        return FunctionResults(self.documents)
 
     def type_of(self, node: Node, fragment: Fragment, document: Document, depth: int = 0) -> CppType:
         """The type of the expression `node`, or UNKNOWN."""
@@ -83,7 +76,7 @@ class TypeFinder:
             return self._declared_type(declared, fragment, document, depth)
         if fragment.macro is not None:
             return self._type_at_uses(name, fragment, document, depth)
-        return self._fallback(name, document, fragment.span(node).start)
+        return self.written.last_tensor(name, document, fragment.span(node).start)
 
     def declaration_of(self, name: str, node: Node) -> Declared | None:
         """The declaration that `name` means at `node`, within the same fragment."""
@@ -111,8 +104,12 @@ class TypeFinder:
         return self._scopes[key]
 
     def _declared_type(self, declared: Declared, fragment: Fragment, document: Document, depth: int) -> CppType:
-        written = self._resolved(parse_type(declared.type_text))
-        if written.name == "Tensor" and _BARE_TENSOR.search(declared.type_text) and not self._sees_tensor(document):
+        written = self.written.resolved(parse_type(declared.type_text))
+        if (
+            written.name == "Tensor"
+            and _BARE_TENSOR.search(declared.type_text)
+            and not self.written.sees_tensor(document)
+        ):
             return UNKNOWN  # of another library, such as CuTe
         if written.name != "auto" and declared.index is None:
             return written
@@ -122,49 +119,16 @@ class TypeFinder:
         if declared.element:
             value = value.inner or UNKNOWN
         if declared.index is not None:
-            parts = value.arguments or self._layout(value.name)
+            parts = value.arguments or self.written.layout(value.name)
             return parts[declared.index] if declared.index < len(parts) else UNKNOWN
         return value
-
-    def _sees_tensor(self, document: Document) -> bool:
-        """Whether `Tensor` without a namespace may be torch's: the file or a header says so."""
-        if self._tensor_is_visible is None:
-            self._tensor_is_visible = {
-                other.path for other in self.documents if _MAKES_TENSOR_VISIBLE.search(other.code)
-            }
-        return any(path == document.path or path.endswith(HEADER_SUFFIXES) for path in self._tensor_is_visible)
-
-    def _resolved(self, written: CppType) -> CppType:
-        """A type behind the name that a `using T = at::Tensor;` gave it."""
-        if self._aliases is None:
-            self._aliases = {
-                match.group("name").decode(): parse_type(match.group("type").decode())
-                for document in self.documents
-                for match in _ALIAS.finditer(document.code)
-            }
-        meant = self._aliases.get(written.name)
-        if meant is not None:
-            return replace(meant, pointers=meant.pointers + written.pointers, const=meant.const or written.const)
-        if written.arguments and self._aliases:
-            return replace(written, arguments=tuple(self._resolved(argument) for argument in written.arguments))
-        return written
-
-    def _fallback(self, name: str, document: Document, before: int) -> CppType:
-        """In code the grammar cannot follow: the last `Tensor NAME` that was written before the place."""
-        if document.path not in self._written:
-            table: dict[str, list[tuple[int, str]]] = {}
-            for match in _FALLBACK.finditer(document.code):
-                table.setdefault(match["name"].decode(), []).append((match.end(), match["type"].decode()))
-            self._written[document.path] = table
-        written = [text for end, text in self._written[document.path].get(name, ()) if end <= before]
-        return parse_type(written[-1]) if written else UNKNOWN
 
     # macros ----------------------------------------------------------------------------------------------------------
 
     def _type_at_uses(self, name: str, fragment: Fragment, document: Document, depth: int) -> CppType:
         assert fragment.macro is not None
         found: set[CppType] = set()
-        for user, use_fragment, arguments, node in self.uses(fragment.macro.name):
+        for user, use_fragment, arguments, node in self.macros.of(fragment.macro.name):
             seen = UNKNOWN
             params = fragment.macro.params or ()
             if name in params:
@@ -176,28 +140,6 @@ class TypeFinder:
             if seen.is_known:
                 found.add(CppType(seen.name, seen.arguments, seen.pointers))
         return found.pop() if len(found) == 1 else UNKNOWN
-
-    def uses(self, macro: str) -> list[Use]:
-        """Where `macro` is called: document, fragment, the spans of its arguments, the node at the place."""
-        if macro not in self._uses:
-            self._uses[macro] = self._find_uses(macro)
-        return self._uses[macro]
-
-    def _find_uses(self, macro: str) -> list[Use]:
-        found = []
-        pattern = re.compile(re.escape(macro.encode()) + rb"\s*\(")
-        for document in self.documents:
-            for match in pattern.finditer(document.code):
-                if _ENDS_IN_WORD.search(document.code[max(0, match.start() - 1) : match.start()]):
-                    continue
-                line_start = document.code.rfind(b"\n", 0, match.start()) + 1
-                if re.match(rb"\s*#\s*define\s+$", document.code[line_start : match.start()]):
-                    continue
-                fragment = document.fragment_at(match.start())
-                node = fragment.node_at(Span(match.start(), match.start() + len(macro)))
-                if node is not None:
-                    found.append((document, fragment, argument_spans(document, match.end() - 1), node))
-        return found
 
     def _type_of_span(self, span: Span, fragment: Fragment, document: Document, depth: int) -> CppType:
         node = fragment.node_at(span)
@@ -244,9 +186,7 @@ class TypeFinder:
         local = self._lambda_result(name, callee, fragment, document, depth)
         if local.is_known:
             return local
-        if self._functions is None:
-            self._functions = FunctionResults(self.documents)
-        return self._resolved(self._functions.result(bare, len(arguments_of(node))))
+        return self.written.resolved(self.functions.result(bare, len(arguments_of(node))))
 
     def _lambda_result(self, name: str, callee: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         """What a call of the lambda in the variable `name` returns: as written behind `->`, or by its first return."""
@@ -287,36 +227,8 @@ class TypeFinder:
         owner = self.type_of(receiver, fragment, document, depth)
         if not owner.is_known:
             return UNKNOWN
-        written = self._member_table().get(owner.name, {}).get(member, "")
+        written = self.written.member(owner.name, member)
         return parse_type(written) if written else UNKNOWN
-
-    def member_type(self, owner: str, member: str) -> str:
-        """The written type of a member of the class `owner`, empty if it is not known."""
-        return self._member_table().get(owner, {}).get(member, "")
-
-    def _member_table(self) -> Mapping[str, dict[str, str]]:
-        if self._members is None:
-            table: dict[str, dict[str, str]] = {}
-            for name, body in self._class_bodies():
-                table.setdefault(name, {}).update({d.name: d.type_text for d in declared_in(body)})
-            self._members = table
-        return self._members
-
-    def _layout(self, owner: str) -> tuple[CppType, ...]:
-        """The types of what an object of the class `owner` consists of; nothing if more than one class has the name."""
-        bodies = [body for name, body in self._class_bodies() if name == owner]
-        if len(bodies) != 1:
-            return ()
-        return tuple(self._resolved(parse_type(member.type_text)) for member in data_members(bodies[0]))
-
-    def _class_bodies(self) -> Iterator[tuple[str, Node]]:
-        for document in self.documents:
-            for match in _CLASS.finditer(document.code):
-                node = document.whole.node_at(Span(match.end() - 1, match.end()))
-                while node is not None and node.type != "field_declaration_list":
-                    node = node.parent
-                if node is not None:
-                    yield match.group(1).decode(), node
 
     def _subscript_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         base = node.child_by_field_name("argument")

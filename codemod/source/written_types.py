@@ -1,0 +1,99 @@
+"""What the text of declarations says of types: aliases, members of classes, tensors in code no grammar can follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from tree_sitter import Node
+
+from codemod.model import Span
+from codemod.source.declarations import data_members, declared_in
+from codemod.source.document import HEADER_SUFFIXES, Document
+from codemod.source.types import UNKNOWN, CppType, parse_type
+
+_CLASS = re.compile(rb"\b(?:struct|class)\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{")
+_MAKES_TENSOR_VISIBLE = re.compile(
+    rb"\busing\s+(?:namespace\s+(?:torch|at|c10)\b|(?:torch|at|c10)::Tensor\b|Tensor\s*=)"
+    rb"|\bnamespace\s+(?:torch|at|c10)\b(?!\s*=)|\btypedef\s+(?:torch|at|c10)::Tensor\s"
+)
+_FALLBACK = re.compile(
+    rb"(?P<type>\b(?:const\s+)?(?:(?:torch|at|c10|std)::)+(?:stable::)?(?:optional\s*<[^;{}]*?>|Tensor))"
+    rb"(?:\s+const)?\s*[&*]*\s*\b(?P<name>[A-Za-z_]\w*)\b"
+)
+# An alias of something with a tensor, a dtype or a device in it: other types are of no interest to the rules.
+_ALIAS = re.compile(
+    rb"\busing\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<type>[^;{}=()]*\b(?:Tensor|ScalarType|Device|IntArrayRef|TensorOptions)\b[^;{}=()]*);"
+)
+
+
+@dataclass
+class WrittenTypes:
+    """The types that a set of documents writes down. Results are kept; documents do not change."""
+
+    documents: Sequence[Document]
+    _tensors: dict[str, dict[str, list[tuple[int, str]]]] = field(default_factory=dict)
+
+    def resolved(self, written: CppType) -> CppType:
+        """A type behind the name that a `using T = at::Tensor;` gave it."""
+        meant = self._aliases.get(written.name)
+        if meant is not None:
+            return replace(meant, pointers=meant.pointers + written.pointers, const=meant.const or written.const)
+        if written.arguments and self._aliases:
+            return replace(written, arguments=tuple(self.resolved(argument) for argument in written.arguments))
+        return written
+
+    def sees_tensor(self, document: Document) -> bool:
+        """Whether `Tensor` without a namespace may be torch's: the file or a header says so."""
+        return any(path == document.path or path.endswith(HEADER_SUFFIXES) for path in self._tensor_is_visible)
+
+    def last_tensor(self, name: str, document: Document, before: int) -> CppType:
+        """In code the grammar cannot follow: the last `Tensor NAME` that was written before the place."""
+        if document.path not in self._tensors:
+            table: dict[str, list[tuple[int, str]]] = {}
+            for match in _FALLBACK.finditer(document.code):
+                table.setdefault(match["name"].decode(), []).append((match.end(), match["type"].decode()))
+            self._tensors[document.path] = table
+        written = [text for end, text in self._tensors[document.path].get(name, ()) if end <= before]
+        return parse_type(written[-1]) if written else UNKNOWN
+
+    def member(self, owner: str, member: str) -> str:
+        """The written type of a member of the class `owner`, empty if it is not known."""
+        return self._members.get(owner, {}).get(member, "")
+
+    def layout(self, owner: str) -> tuple[CppType, ...]:
+        """The types of what an object of the class `owner` consists of; nothing if more than one class has the name."""
+        bodies = [body for name, body in self._class_bodies() if name == owner]
+        if len(bodies) != 1:
+            return ()
+        return tuple(self.resolved(parse_type(member.type_text)) for member in data_members(bodies[0]))
+
+    @cached_property
+    def _aliases(self) -> Mapping[str, CppType]:
+        return {
+            match.group("name").decode(): parse_type(match.group("type").decode())
+            for document in self.documents
+            for match in _ALIAS.finditer(document.code)
+        }
+
+    @cached_property
+    def _tensor_is_visible(self) -> frozenset[str]:
+        return frozenset(d.path for d in self.documents if _MAKES_TENSOR_VISIBLE.search(d.code))
+
+    @cached_property
+    def _members(self) -> Mapping[str, Mapping[str, str]]:
+        table: dict[str, dict[str, str]] = {}
+        for name, body in self._class_bodies():
+            table.setdefault(name, {}).update({d.name: d.type_text for d in declared_in(body)})
+        return table
+
+    def _class_bodies(self) -> Iterator[tuple[str, Node]]:
+        for document in self.documents:
+            for match in _CLASS.finditer(document.code):
+                node = document.whole.node_at(Span(match.end() - 1, match.end()))
+                while node is not None and node.type != "field_declaration_list":
+                    node = node.parent
+                if node is not None:
+                    yield match.group(1).decode(), node
