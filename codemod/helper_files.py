@@ -79,7 +79,7 @@ def _helpers(snapshot: Snapshot, layout: Layout, missing: Sequence[str]) -> tupl
     path = layout.stable_helpers
     if not snapshot.exists(path):
         blocks = [snippet.code.rstrip() for snippet in host] + _guarded(cuda, set(includes))
-        text = render("stable_helpers.h.j2", includes=_torch_first(includes), snippets=blocks)
+        text = render("stable_helpers.h.j2", includes=_include_lines(includes), snippets=blocks)
         return NewFile(path, text.encode(), "stable_helpers.h.j2")
     present = {name.decode() for name in _INCLUDED.findall(snapshot.read(path))}
     blocks = [snippet.code.rstrip() for snippet in host] + _guarded(cuda, present | set(includes))
@@ -90,14 +90,17 @@ def _guarded(snippets: Sequence[Snippet], present: set[str]) -> list[str]:
     """Helpers that need CUDA's headers, as one block that units of CPU builds do not see."""
     if not snippets:
         return []
-    includes = _torch_first({name for snippet in snippets for name in snippet.includes} - present)
-    head = "".join(f"#include <{name}>\n" for name in includes)
+    head = _include_lines({name for snippet in snippets for name in snippet.includes} - present)
     code = "\n\n".join(snippet.code.rstrip() for snippet in snippets)
-    return [f"#ifdef USE_CUDA\n{head}\n{code}\n#endif  // USE_CUDA" if head else f"#ifdef USE_CUDA\n{code}\n#endif"]
+    return ["\n\n".join(filter(None, ["#ifdef USE_CUDA", head, code, "#endif  // USE_CUDA"]))]
 
 
-def _torch_first(includes: Iterable[str]) -> list[str]:
-    return sorted(includes, key=lambda name: (not name.startswith("torch/"), name))
+def _include_lines(names: Iterable[str]) -> str:
+    """Includes in two blocks: those of torch, then the others."""
+    blocks: dict[bool, list[str]] = {True: [], False: []}
+    for name in sorted(names):
+        blocks[name.startswith("torch/")].append(f"#include <{name}>")
+    return "\n\n".join("\n".join(lines) for lines in blocks.values() if lines)
 
 
 def _dispatch(
