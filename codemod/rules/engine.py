@@ -59,7 +59,7 @@ def rewrite_document(
     made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]
     everything = [r for _, rewrite in made for r in (rewrite, *rewrite.also)]
     if around is not None:
-        everything += around(everything)
+        everything = [*around(everything), *everything]  # of two with one span the first wins
     nested = nest(everything)
     kept = _without_orphans(nested.kept, [rewrite for _, rewrite in made])
     bodies = [macro.body for macro in document.macros]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from codemod.model import Confidence, Span
 from codemod.rules.context import Outcome, Site, SiteKind
 from codemod.rules.registry import page
-from codemod.rules.rewrite import Copy, Rewrite
+from codemod.rules.rewrite import Copy, Part, Rewrite
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
 
@@ -100,10 +100,13 @@ def switched(document: Document, rewrites: Sequence[Rewrite]) -> tuple[Rewrite, 
     found = []
     for region in _joined(regions):
         inside = [rewrite for rewrite in rewrites if region.contains(rewrite.span)]
+        parts: tuple[Part, ...] = (b"#ifdef TORCH_TARGET_VERSION\n", Copy(region), b"#else\n")
+        if any(rewrite.span == region and not rewrite.parts for rewrite in inside):
+            parts = (b"#ifndef TORCH_TARGET_VERSION\n",)
         found.append(
             Rewrite(
                 region,
-                (b"#ifdef TORCH_TARGET_VERSION\n", Copy(region), b"#else\n", document.text(region), b"#endif\n"),
+                (*parts, document.text(region), b"#endif\n"),
                 ONE_WORLD,
                 Confidence.REVIEW,
                 tuple(name for rewrite in inside for name in rewrite.includes),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 from codemod.model import Span
 from codemod.rules.calls import closing_parenthesis
 from codemod.rules.context import Context, Outcome, Site, SiteKind
-from codemod.source.document import Document
+from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.scopes import TypeFinder
 from codemod.surface.table import Entry, Surface
 
@@ -18,6 +19,8 @@ _WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?!\s*::)")
 _OWN = re.compile(
     rb"\b(?:struct|class|enum|union|typename|using|namespace|concept|define)\s+(?:class\s+)?([A-Za-z_]\w*)"
 )
+_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?P<path>[^>\"\n]+)[>\"]", re.MULTILINE)
+_HEADERS = (*HEADER_SUFFIXES, ".cuh")
 _TENSORS = ("Tensor", "TensorList")
 
 
@@ -30,12 +33,13 @@ def unqualified_sites(
     tensor, or makes one, and no function of the project has its name.
     """
     code = document.code
-    regions = list(_regions(code))
+    included = _included(document, finder.documents)
+    regions = [*_regions(code), *((0, len(code), space) for other in included for space in _spaces(other))]
     for match in _USING.finditer(code):
         yield Site(Span(*match.span()), match.group().decode(), SiteKind.USING)
     if not regions:
         return
-    own = set(_OWN.findall(code))
+    own = {name for each in (document, *included) for name in _own_names(each)}
     known: dict[tuple[str, bytes], Entry | None] = {}
     for match in _WORD.finditer(code, min(start for start, _, _ in regions)):
         word = match.group()
@@ -51,6 +55,40 @@ def unqualified_sites(
             if entry is not None and _is_meant(entry, match, document, finder):
                 yield Site(Span(*match.span()), f"{space}::{word.decode()}", SiteKind.NAME, entry)
                 break
+
+
+def _included(document: Document, documents: Sequence[Document]) -> list[Document]:
+    """The headers that `document` reaches, where one of them makes a namespace of torch visible; else none."""
+    headers = [other for other in documents if other.path.endswith(_HEADERS)]
+    if not any(_spaces(header) for header in headers):
+        return []
+    reached: dict[str, Document] = {}
+    waiting = [document]
+    while waiting:
+        for name in _include_names(waiting.pop()):
+            for header in headers:
+                if f"/{header.path}".endswith(f"/{name}") and header.path not in (document.path, *reached):
+                    reached[header.path] = header
+                    waiting.append(header)
+    return list(reached.values())
+
+
+@functools.lru_cache(maxsize=4096)
+def _include_names(document: Document) -> tuple[str, ...]:
+    """The paths that a file includes, without the way upwards."""
+    names = (match["path"].decode("utf-8", "replace") for match in _INCLUDE.finditer(document.uncommented))
+    return tuple(re.sub(r"^(?:\.\.?/)+", "", name) for name in names)
+
+
+@functools.lru_cache(maxsize=4096)
+def _spaces(document: Document) -> tuple[str, ...]:
+    """The namespaces that a header opens for all that include it."""
+    return tuple(match["space"].decode() for match in _USING.finditer(document.code))
+
+
+@functools.lru_cache(maxsize=4096)
+def _own_names(document: Document) -> frozenset[bytes]:
+    return frozenset(_OWN.findall(document.code))
 
 
 def _regions(code: bytes) -> Iterator[tuple[int, int, str]]:

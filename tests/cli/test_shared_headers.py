@@ -149,3 +149,20 @@ def test_header_only_types_are_the_same_in_both_worlds_where_the_stable_headers_
 
     assert ran.code in (0, 1)
     assert (tmp_path / "csrc/shared/cache.h").read_text() == TYPES_OF_BOTH_WORLDS
+
+
+def test_what_a_header_makes_visible_stays_so_for_legacy_units(run_cli: Run, tmp_path: Path) -> None:
+    header = "#pragma once\n#include <torch/all.h>\n\nusing namespace at;\n"
+    unit = '#include "shared/cache.h"\n\nvoid {0}(Tensor& x) {{ TORCH_CHECK(x.dim() == 1); }}\n'
+    units = {f"csrc/{name}_kernels.cu": unit.format(name) for name in ("scale", "shift")}
+    for path, text in {**FILES, "csrc/shared/cache.h": header, **units}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    commit_all(tmp_path, "Legacy")
+
+    run_cli("migrate", "scale", "--write", cwd=tmp_path)
+
+    after = (tmp_path / "csrc/shared/cache.h").read_text()
+    assert after.endswith("#ifndef TORCH_TARGET_VERSION\nusing namespace at;\n#endif\n")
+    migrated = (tmp_path / "csrc/libtorch_stable/scale_kernels.cu").read_text()
+    assert "void scale(torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 1); }" in migrated

@@ -67,3 +67,15 @@ CASES = {
 def test_before_becomes_after(name: str) -> None:
     before, after = CASES[name]
     assert rewritten(before) == after
+
+
+def test_names_that_a_header_makes_visible() -> None:
+    head = '#include "../other0.h"\n'
+    header = "#pragma once\nusing namespace at;\nstruct Layout { int n; };\n"
+    before = head + "Tensor f(const Tensor& a, Layout l) { return zeros({l.n}, kInt); }\n"
+    after = head + (
+        "torch::stable::Tensor f(const torch::stable::Tensor& a, Layout l) { return "
+        "torch::stable::full({l.n}, 0, torch::headeronly::ScalarType::Int); }\n"
+    )
+    assert rewritten(before, others=[header]) == after
+    assert rewritten(before.removeprefix(head), others=[header]) == before.removeprefix(head)
