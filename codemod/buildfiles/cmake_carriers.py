@@ -192,14 +192,17 @@ def leave(run: CMakeRun, flows: Sequence[Flow]) -> None:
             _leave_glob(run, flow)
         elif (flow.steps[0].path, flow.item.span) not in run.handled:
             by_command.setdefault(flow.steps[0], []).append(flow)
+    gone = [command for command, leaving in by_command.items() if _leaves_nothing(command, leaving)]
+    deleted: set[tuple[str, Span]] = set()
     for command, leaving in by_command.items():
         file = run.project.files[command.path]
         spans = [flow.item.span for flow in leaving]
         run.handled.update((file.path, span) for span in spans)
-        start = 2 if command.name in ("list", "target_sources") else 1
-        rest = [item for argument in command.arguments[start:] for item in argument.items if item.span not in spans]
-        if not rest and command.name in ("list", "target_sources"):
-            run.edits[file.path].delete(without_gap(file, _emptied(file, command, (command,))), SOURCE_MOVED)
+        if command in gone:
+            span = without_gap(file, _emptied(file, command, gone))
+            if (file.path, span) not in deleted:
+                deleted.add((file.path, span))
+                run.edits[file.path].delete(span, SOURCE_MOVED)
         else:
             remove_items(file, command, spans, run.edits[file.path], SOURCE_MOVED)
     _report_empty(run, flows)
@@ -227,12 +230,25 @@ def _leave_glob(run: CMakeRun, flow: Flow) -> None:
         run.edits[file.path].insert(at, text, SOURCE_MOVED)
 
 
+def _leaves_nothing(command: Command, leaving: Sequence[Flow]) -> bool:
+    """Whether a call that adds to a list has nothing to add any more."""
+    spans = [flow.item.span for flow in leaving]
+    items = [item for argument in command.arguments[2:] for item in argument.items]
+    return command.name in ("list", "target_sources") and all(item.span in spans for item in items)
+
+
 def _emptied(file: CMakeFile, command: Command, gone: Sequence[Command]) -> Span:
-    """The command's lines, or those of the block around it where it holds nothing but commands that are `gone`."""
+    """The command's lines, or those of the block or last arm around it where all commands are `gone`."""
     span = command.span
     for frame in reversed(command.frames):
+        if frame.block.kind != "if":
+            break
         others = [other for other in file.commands if frame.block.span.contains(other.span) and other not in gone]
-        if frame.block.kind != "if" or others:
+        if others:
+            is_last = 0 < frame.arm == len(frame.block.branches) - 1
+            if is_last and not any(frame.body.contains(other.span) for other in others):
+                header = frame.block.branches[frame.arm].header
+                return Span(lines_of(file, header).start, lines_of(file, frame.block.closing).start)
             break
         span = frame.block.span
     return with_comment(file, lines_of(file, span))

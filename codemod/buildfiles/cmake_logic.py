@@ -67,6 +67,10 @@ def residual(conditions: Sequence[str], known: Sequence[str], domains: Domains) 
     for condition in conditions:
         if not implies([*known, *left], [condition], domains):
             left.append(condition)
+    for condition in [c for c in left if c.startswith("NOT ")]:  # of an elseif whose own condition says more
+        others = [other for other in left if other is not condition]
+        if others and implies([*known, *others], [condition], domains):
+            left = others
     return tuple(left)
 
 

@@ -69,12 +69,20 @@ def device_settings(
     cuda = [flow for flow in project.flows(definition) if flow.path.endswith(".cu")]
     if not cuda:
         return []
-    needed = [residual(flow.conditions, conditions, project.domains) for flow in cuda]
-    shortest = min(needed, key=len)
-    text = " ".join(shortest)
-    if "HIP" in text.upper() or "ROCM" in text.upper():
-        return [(shortest, "USE_ROCM")]
-    return [(shortest[:1], "USE_CUDA")]
+    found: dict[str, tuple[str, ...]] = {}
+    for flow in cuda:
+        needed = residual(flow.conditions, conditions, project.domains)
+        macro = "USE_ROCM" if _is_for_rocm(needed) else "USE_CUDA"
+        if macro not in found or len(needed) < len(found[macro]):
+            found[macro] = needed
+    if "USE_CUDA" in found:
+        found["USE_CUDA"] = found["USE_CUDA"][:1]
+    return [(found[macro], macro) for macro in sorted(found)]
+
+
+def _is_for_rocm(conditions: Sequence[str]) -> bool:
+    """Whether one of the conditions, and not its negation, speaks of AMD's toolkit."""
+    return any(re.search(r"HIP|ROCM", c.upper()) for c in conditions if not c.startswith("NOT "))
 
 
 def ensure_settings(run: CMakeRun, site: StableSite, flows: Sequence[Flow]) -> None:

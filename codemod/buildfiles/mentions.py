@@ -6,8 +6,10 @@ new one, are listed: what they should say is a decision.
 
 from __future__ import annotations
 
+import fnmatch
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from codemod.buildfiles.codes import PATH_NAMED, PATTERN_NAMED
@@ -23,6 +25,9 @@ _TEXT_SUFFIXES = (
 )  # fmt: skip
 _TEXT_NAMES = ("CODEOWNERS", "MANIFEST.in", "Makefile", "Dockerfile", ".clang-format-ignore", ".gitattributes", "BUILD")
 _LARGEST = 1_000_000
+_INCLUDED_FOLDER = re.compile(
+    r"^[ \t]*(?:graft|recursive-include)[ \t]+(?P<folder>\S+)(?P<patterns>[^\n]*)", re.MULTILINE
+)
 _PATTERN = re.compile(r"[\w./*?\[\]{}-]*[*?][\w./*?\[\]{}-]*")
 
 
@@ -65,12 +70,13 @@ def _is_text(path: str) -> bool:
 def _plain(found: TextEdits, layout: Layout, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
     """Replace whole paths; the same path with escaped dots, or as a part of a longer one, is listed."""
     for old, new in moved.items():
+        _relative(found, old, new)
         for written, wanted in _spellings(found.path, layout, old, new):
             whole = re.compile(rb"(?<![\w./\\*-])((?:\./|/)?)" + re.escape(written.encode()) + rb"(?![\w/\\*-]|\.\w)")
             for match in whole.finditer(found.data):
                 start = match.start() + len(match.group(1))
                 found.replace(Span(start, match.end()), wanted, PATH_NAMED)
-            escaped = re.escape(written).replace(r"\-", "-").encode()
+            escaped = _escaped(written).encode()
             if escaped == written.encode():
                 continue
             for match in re.finditer(re.escape(escaped), found.data):
@@ -78,6 +84,17 @@ def _plain(found: TextEdits, layout: Layout, moved: Mapping[str, str]) -> Iterat
                     PATTERN_NAMED, Severity.WARNING, found.path, Span(*match.span()),
                     f"a regular expression names {old}, which is {new} now", "Change the expression by hand.",
                 )  # fmt: skip
+
+
+def _relative(found: TextEdits, old: str, new: str) -> None:
+    """Links of documents that start from their own folder: `../csrc/a.cu`."""
+    folder = posixpath.dirname(found.path)
+    written = posixpath.relpath(old, folder or ".")
+    if not written.startswith("../"):
+        return
+    whole = re.compile(rb"(?<![\w./\\*-])" + re.escape(written.encode()) + rb"(?![\w/\\*-]|\.\w)")
+    for match in whole.finditer(found.data):
+        found.replace(Span(*match.span()), posixpath.relpath(new, folder), PATH_NAMED)
 
 
 def _spellings(path: str, layout: Layout, old: str, new: str) -> list[tuple[str, str]]:
@@ -109,8 +126,13 @@ def _patterns(path: str, data: bytes, moved: Mapping[str, str]) -> Iterator[Diag
                 f'the pattern "{match.group()}" caught {", ".join(lost)} and does not catch its new place',
                 "Add a pattern for the new folder if the rule is meant for these files.",
             )  # fmt: skip
-    if PurePosixPath(path).name == "CODEOWNERS":
+    name = PurePosixPath(path).name
+    if name == "CODEOWNERS":
         yield from _owners(path, text, moved)
+    elif name == "MANIFEST.in":
+        yield from _manifest(path, text, moved)
+    elif name == ".pre-commit-config.yaml":
+        yield from _hooks(path, text, moved)
 
 
 def _owners(path: str, text: str, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
@@ -127,6 +149,49 @@ def _owners(path: str, text: str, moved: Mapping[str, str]) -> Iterator[Diagnost
                 f"{', '.join(lost)} had its owners from {words[0]}", "Name the owners of the new folder.",
             )  # fmt: skip
         offset += len(line.encode())
+
+
+def _manifest(path: str, text: str, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """MANIFEST.in: `graft FOLDER` and `recursive-include FOLDER PATTERN...` take what lies below a folder."""
+    for match in _INCLUDED_FOLDER.finditer(text):
+        folder, patterns = match["folder"].strip("/"), match["patterns"].split() or ["*"]
+
+        def takes(file: str, folder: str = folder, patterns: Sequence[str] = patterns) -> bool:
+            below = file.startswith(f"{folder}/")
+            return below and any(fnmatch.fnmatchcase(PurePosixPath(file).name, pattern) for pattern in patterns)
+
+        yield from _missed(path, text, match.start(), match.group().strip(), moved, takes)
+
+
+def _escaped(path: str) -> str:
+    """A path as a regular expression spells it."""
+    return re.escape(path).replace(r"\-", "-")
+
+
+def _hooks(path: str, text: str, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """pre-commit: `files` and `exclude` are regular expressions, searched in the path."""
+    for match in re.finditer(r"^[ \t-]*(?:files|exclude):[ \t]*(?P<pattern>[^\s#|>][^\n]*)", text, re.M):
+        pattern = match["pattern"].strip().strip("'\"")
+        if pattern in moved or any(_escaped(old) in pattern for old in moved):
+            continue  # spelled out: edited, or listed as such
+        try:
+            expression = re.compile(pattern)
+        except re.error:
+            continue
+        yield from _missed(path, text, match.start("pattern"), pattern, moved, expression.search)
+
+
+def _missed(
+    path: str, text: str, start: int, pattern: str, moved: Mapping[str, str], takes: Callable[[str], object]
+) -> Iterator[Diagnostic]:
+    lost = [old for old, new in moved.items() if takes(old) and not takes(new)]
+    if lost:
+        offset = len(text[:start].encode())
+        yield Diagnostic(
+            PATTERN_NAMED, Severity.NOTE, path, Span(offset, offset + len(pattern.encode())),
+            f'"{pattern}" caught {", ".join(lost)} and does not catch its new place',
+            "Add the new place if the rule is meant for these files.",
+        )  # fmt: skip
 
 
 def _glob(pattern: str, path: str) -> bool:

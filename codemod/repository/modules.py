@@ -16,6 +16,8 @@ from posixpath import basename
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, join
 
+_NAMES_SOURCE = re.compile(r"\.(?:cu|cpp|cc|cxx)\b")
+_MAKES_LIBRARY = re.compile(r"\b(?:\w+_)?add_library\s*\(\s*\$\{", re.IGNORECASE)
 TOOL_FOLDERS = frozenset({"tools", "scripts", "cmake", "ci", "build_tools", "_build", "docker"})
 _BUILD_HELPER = re.compile(rb"\b\w*Extension\s*\(")
 _CMAKE_COMMENT = re.compile(r"#\[\[.*?\]\]|#[^\n]*", re.DOTALL)
@@ -72,11 +74,11 @@ class BuildFiles:
 
     @cached_property
     def cmake(self) -> dict[str, str]:
-        """The CMake files that name a source or define a module, by path."""
+        """The CMake files that name a source, define a module or a function that makes one, by path."""
         texts = {}
         for path in self.files(("CMakeLists.txt", ".cmake")):
             text = self._text(path)
-            if re.search(r"\.(?:cu|cpp|cc|cxx)\b", text) or cmake_modules(path, text):
+            if _NAMES_SOURCE.search(text) or _MAKES_LIBRARY.search(text) or cmake_modules(path, text):
                 texts[path] = text
         return texts
 

@@ -166,6 +166,33 @@ def test_conditions_flags_and_devices_of_the_lists() -> None:
         """)
 
 
+def test_devices_of_sources_under_conditions() -> None:
+    text = created(
+        """
+        find_package(Torch REQUIRED)
+        set(EXT_SRC csrc/bindings.cpp)
+        if(GPU STREQUAL "CUDA")
+          list(APPEND EXT_SRC csrc/norm.cu)
+        elseif(GPU STREQUAL "HIP")
+          list(APPEND EXT_SRC csrc/norm_hip.cu)
+        endif()
+        add_ext(_C SOURCES ${EXT_SRC} USE_SABI 3)
+        """,
+        "csrc/norm.cu",
+        "csrc/norm_hip.cu",
+    )
+    assert text.endswith(
+        dedent("""\
+        if(GPU STREQUAL "CUDA")
+          target_compile_definitions(_C_stable PRIVATE USE_CUDA)
+        endif()
+        if(GPU STREQUAL "HIP")
+          target_compile_definitions(_C_stable PRIVATE USE_ROCM)
+        endif()
+        """)
+    )
+
+
 def test_a_target_inside_a_condition_stays_inside_it() -> None:
     text = created(
         """

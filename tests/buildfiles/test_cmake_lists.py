@@ -185,6 +185,22 @@ message(STATUS "lists done")
     assert text.startswith('\nset(EXT_SRC csrc/bindings.cpp)\n\nmessage(STATUS "lists done")\n')
 
 
+def test_an_empty_last_arm_is_removed() -> None:
+    before = """
+set(EXT_SRC csrc/bindings.cpp)
+if(GPU STREQUAL "CUDA")
+  list(APPEND EXT_SRC csrc/act.cu)
+elseif(GPU STREQUAL "HIP")
+  list(APPEND EXT_SRC csrc/norm.cu)
+  list(APPEND EXT_SRC
+    csrc/norm_hip.cu)
+endif()
+"""
+    text = moved(before, "csrc/norm.cu", "csrc/norm_hip.cu")
+    assert 'if(GPU STREQUAL "CUDA")\n  list(APPEND EXT_SRC csrc/act.cu)\nendif()\n' in text
+    assert 'if(GPU STREQUAL "HIP")\n  list(APPEND STABLE_EXT_SRC' in text  # what an elseif excludes follows from it
+
+
 ARCHES = """
 set(EXT_SRC
   "csrc/bindings.cpp")

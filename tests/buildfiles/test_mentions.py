@@ -40,6 +40,7 @@ def test_a_longer_path_is_another_path(name: str) -> None:
         (".pre-commit-config.yaml", r"exclude: ^csrc/norm\.cpp$", r"csrc/norm\.cpp"),
         (".github/workflows/ci.yml", "paths: ['csrc/*.cpp']\n", "csrc/*.cpp"),
         ("csrc/other.h", "// see csrc/norm.cpp for the kernel\n", "csrc/norm.cpp"),
+        (".pre-commit-config.yaml", r"exclude: '^csrc/(norm|other)\.cpp$'", r"^csrc/(norm|other)\.cpp$"),
     ],
 )
 def test_what_an_edit_would_guess_is_listed(path: str, text: str, place: str) -> None:
@@ -50,6 +51,19 @@ def test_what_an_edit_would_guess_is_listed(path: str, text: str, place: str) ->
 
 def test_a_pattern_that_still_catches_the_file_is_fine() -> None:
     assert not with_file(".github/workflows/ci.yml", "paths: ['csrc/**']\n").diagnostics("TSA651")
+
+
+def test_a_link_from_the_folder_of_a_document() -> None:
+    text = "See [the kernel](../csrc/norm.cpp), not ../csrc/norm.cpp.orig or ../../csrc/norm.cpp.\n"
+    done = with_file("docs/kernels.md", text).text("docs/kernels.md")
+    assert done == text.replace("(../csrc/norm.cpp)", "(../csrc/stable/norm.cpp)")
+
+
+def test_folders_of_a_source_distribution() -> None:
+    setup = 'ext_modules = [CppExtension("pkg._C", ["csrc/bindings.cpp", "csrc/quant/norm.cpp"])]\n'
+    manifest = "graft csrc/quant\nrecursive-include csrc/quant *.h\nrecursive-include csrc *.cpp\n"
+    found = plan({"setup.py": setup, "MANIFEST.in": manifest}, ["csrc/quant/norm.cpp"]).diagnostics("TSA651")
+    assert [d.message.partition('" caught')[0] for d in found] == ['"graft csrc/quant']
 
 
 def test_owners_of_a_folder_that_the_file_left() -> None:
