@@ -178,7 +178,9 @@ def _hooks(path: str, text: str, moved: Mapping[str, str]) -> Iterator[Diagnosti
             expression = re.compile(pattern)
         except re.error:
             continue
-        yield from _missed(path, text, match.start("pattern"), pattern, moved, expression.search)
+        yield from _missed(
+            path, text, match.start("pattern") + match["pattern"].index(pattern), pattern, moved, expression.search
+        )
 
 
 def _missed(
