@@ -51,8 +51,10 @@ show 0 torch-stabilize verify $group
 
 say "The audit of the library before, and of the stable one after"
 if command -v torch-abi-audit >/dev/null; then
-  for library in build/torch-stabilize/{legacy,stable}/*.so; do
-    show 0 torch-abi-audit "$library"
+  for side in legacy stable; do
+    # With nvcc there is one of all objects, those of CUDA units too: it cannot be loaded, but looked at.
+    libraries=$(find build/torch-stabilize/$side/audit -name '*.so' 2>/dev/null || true)
+    show 0 torch-abi-audit ${libraries:-build/torch-stabilize/$side/*.so}
   done
 else
   echo "torch-abi-audit not found: it needs Python 3.11"

@@ -13,7 +13,7 @@ from codemod.model import Severity
 from codemod.verify import codes
 from codemod.verify.build import BuiltUnit
 from codemod.verify.ptx import Kernel, Resources, read_kernels, read_resources
-from codemod.verify.result import Finding, Step, finding
+from codemod.verify.result import Finding, Step, counted, finding
 
 DIFF_LINES = 60
 
@@ -60,7 +60,7 @@ def device_code_step(pairs: Iterable[UnitPair], uncompiled: Iterable[str] = ()) 
     identical, total = sum(unit.identical for unit in compared), sum(unit.kernels for unit in compared)
     archs = Counter(f"sm_{unit.arch}" for unit in compared if unit.arch)
     chips = ", ".join(f"{count} for {arch}" for arch, count in archs.most_common())
-    summary = f"{identical} of {total} kernels have identical PTX, in {len(compared)} units"
+    summary = f"{identical} of {total} kernels have identical PTX, in {counted(len(compared), 'unit')}"
     summary = f"{summary}: {chips}" if chips else summary
     figures = {
         unit.unit: {

@@ -15,7 +15,7 @@ from codemod.model import Severity, Span
 from codemod.source.brackets import closing_angle, split_spans
 from codemod.source.document import Document
 from codemod.verify import codes
-from codemod.verify.result import Finding, Step, finding
+from codemod.verify.result import Finding, Step, counted, finding
 
 PARAMETERS = ("grid", "block", "shared memory", "stream")
 DEFAULT_STREAM = "the default stream"
@@ -61,7 +61,8 @@ def launches_step(pairs: Iterable[tuple[Document, Document]]) -> Step:
     if not figures:
         return Step.skipped("launches", "the group launches no kernel")
     total = sum(figures.values())
-    return Step.judged("launches", f"{total} launches compared in {len(figures)} files", tuple(diagnostics), figures)
+    summary = f"{counted(total, 'launch')} compared in {counted(len(figures), 'file')}"
+    return Step.judged("launches", summary, tuple(diagnostics), figures)
 
 
 def read_launches(document: Document) -> tuple[Launch, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ from codemod.verify.golden.session import (
     run_cases,
 )
 from codemod.verify.operators import operators_step
-from codemod.verify.result import Finding, Step, finding
+from codemod.verify.result import Finding, Step, counted, finding
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE
 
 OPERATORS, GOLDENS = "operators", "golden outputs"
@@ -37,21 +38,26 @@ def loaded_steps(
     if unlinked:
         reason = f"{', '.join(unlinked)} could not be built"
         return Step.skipped(OPERATORS, reason), Step.skipped(GOLDENS, reason)
-    with ExitStack() as stack:
-        legacy_library = built[LEGACY].library
-        assert legacy_library is not None
+    workers = [
+        Worker([side.library for side in sides if side.library is not None]) for sides in ([built[LEGACY]], after)
+    ]
+    with ThreadPoolExecutor() as pool, ExitStack() as stack:
+        # Each imports torch, which takes seconds.
+        legacy, stable = (pool.submit(stack.enter_context, worker) for worker in workers)
+        wait((legacy, stable))
         try:
-            legacy = stack.enter_context(Worker([legacy_library]))
+            legacy.result()
         except LoadError as error:
             return _unloadable(str(error))
         try:
-            stable = stack.enter_context(Worker([side.library for side in after if side.library is not None]))
+            stable.result()
         except LoadError as error:
             fault = finding(codes.DOES_NOT_LOAD, f"after the migration: {error}")
             return Step.judged(OPERATORS, "the libraries do not load", (fault,)), Step.skipped(
                 GOLDENS, "no library to run"
             )
-        return operators_step(legacy.operators(), stable.operators()), _goldens(cases, legacy, stable, progress)
+        operators = operators_step(legacy.result().operators(), stable.result().operators())
+        return operators, _goldens(cases, legacy.result(), stable.result(), pool, progress)
 
 
 def _unloadable(error: str) -> tuple[Step, Step]:
@@ -61,14 +67,19 @@ def _unloadable(error: str) -> tuple[Step, Step]:
     return Step.skipped(OPERATORS, reason, (note,)), Step.skipped(GOLDENS, reason)
 
 
-def _goldens(files: tuple[CaseFile, ...], legacy: Worker, stable: Worker, progress: Progress | None) -> Step:
+def _goldens(
+    files: tuple[CaseFile, ...], legacy: Worker, stable: Worker, pool: ThreadPoolExecutor, progress: Progress | None
+) -> Step:
     if not files:
         return Step.skipped(GOLDENS, "the group has no cases.toml")
     checked: list[Checked] = []
     notes: list[Finding] = []
     for cases in files:
-        before = run_cases(cases, legacy, progress=progress)
+        waiting = pool.submit(run_cases, cases, legacy)
+        if set(legacy.devices) != {"cpu"}:
+            wait((waiting,))  # two processes do not share a GPU: its memory may be enough for one alone
         after = run_cases(cases, stable, progress=progress)
+        before = waiting.result()
         checked += compare_runs(cases, before, after)
         notes += [*recorded_findings(cases, before), *absent_devices(before)]
     return golden_step(checked, tuple(notes), GOLDENS)
@@ -86,7 +97,7 @@ def recorded_findings(cases: CaseFile, before: Run) -> tuple[Finding, ...]:
         missing = [item for item in faults if item.code == codes.GOLDEN_MISSING]
         stale = [item for item in faults if item.code == codes.GOLDEN_STALE]
         if missing:
-            more = f" (and {len(missing) - 1} more cases)" if len(missing) > 1 else ""
+            more = f" (and {counted(len(missing) - 1, 'more case')})" if len(missing) > 1 else ""
             found.append(replace(missing[0], severity=Severity.NOTE, message=missing[0].message + more))
         found += stale
         others = len(faults) - len(missing) - len(stale)

@@ -109,6 +109,13 @@ def finding(
     return Finding(code, severity, path, span or Span(0, 0), message, help, line)
 
 
+def counted(count: int, thing: str) -> str:
+    """`1 unit`, `2 units`: a number with the noun in its form."""
+    if count == 1:
+        return f"{count} {thing}"
+    return f"{count} {thing}{'es' if thing.endswith('ch') else 's'}"
+
+
 def step_json(step: Step) -> dict[str, Any]:
     """One step, ready for JSON."""
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codemod.model import Severity
-from codemod.verify.result import Finding, Status, Step, Verification
+from codemod.verify.result import Finding, Status, Step, Verification, counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +22,7 @@ def print_verification(verification: Verification, out: Console) -> None:
     print_steps(verification.steps, out)
     verdict = "nothing but the ABI changed" if verification.passed else "something differs"
     skipped = sum(step.status is Status.SKIPPED for step in verification.steps)
-    left_out = f"; {skipped} {'step' if skipped == 1 else 'steps'} skipped" if skipped else ""
+    left_out = f"; {counted(skipped, 'step')} skipped" if skipped else ""
     out.print(
         f"{verdict}{left_out} ({verification.seconds:.0f} s)", style="green" if verification.passed else "bold red"
     )

@@ -14,7 +14,7 @@ from codemod.verify.golden.compare import Comparison, compare
 from codemod.verify.golden.outcome import Outcome
 from codemod.verify.golden.process import Crash, LoadError, Worker
 from codemod.verify.golden.store import GoldenFile, Recorded, read_golden, record, write_golden
-from codemod.verify.result import Finding, Step, finding
+from codemod.verify.result import Finding, Step, counted, finding
 
 Progress = Callable[[int, int], None]
 
@@ -136,7 +136,9 @@ def collapse(findings: Iterable[Finding]) -> tuple[Finding, ...]:
         says = str(index) if item.severity is Severity.ERROR else item.message.partition(": ")[2]
         told.setdefault((item.code, says), []).append(item)
     return tuple(
-        replace(same[0], message=f"{same[0].message} (and {len(same) - 1} more cases)") if len(same) > 1 else same[0]
+        replace(same[0], message=f"{same[0].message} (and {counted(len(same) - 1, 'more case')})")
+        if len(same) > 1
+        else same[0]
         for same in told.values()
     )
 
