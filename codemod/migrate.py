@@ -6,6 +6,7 @@ Nothing here writes. The plan is a function of the bytes that were read and of t
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -163,7 +164,7 @@ def join(
     for path in sorted({*edits, *landing}):
         before = snapshot.read(path)
         try:
-            done = settle(edits.get(path, ()))
+            done = settle(_behind_mark(before, edits.get(path, ())))
         except OverlapError as error:
             span = error.second.span
             diagnostics.append(Diagnostic("TSA790", Severity.ERROR, path, span, str(error), "edit this place by hand"))
@@ -179,6 +180,21 @@ def join(
         if before_new != new.content:
             files.append(FileChange(new.path if before_new is not None else None, new.path, before_new, new.content))
     return Plan(name, options.target, tuple(files), tuple(diagnostics))
+
+
+def _behind_mark(before: bytes, edits: Sequence[Edit]) -> Sequence[Edit]:
+    """`edits` of a file that may start with a byte order mark: it stays, and stays first."""
+    if not before.startswith(BOM_UTF8):
+        return edits
+    size = len(BOM_UTF8)
+    return [
+        replace(
+            edit,
+            span=Span(max(edit.span.start, size), max(edit.span.end, size)),
+            replacement=edit.replacement.replace(BOM_UTF8, b""),
+        )
+        for edit in edits
+    ]
 
 
 def _merged(changes: Sequence[Change]) -> tuple[NewFile, ...]:

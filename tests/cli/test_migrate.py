@@ -14,7 +14,7 @@ import pytest
 
 from codemod.report.as_json import schema
 from tests.cli.tree_state import tree_state
-from tests.conftest import GIT, ROOT, Run, commit_all
+from tests.conftest import GIT, ROOT, Run, commit_all, make_repository
 
 MOVED = "csrc/libtorch_stable/activation_kernels.cu"
 
@@ -132,6 +132,32 @@ def test_the_suffix_picks_the_form_of_the_report(
     report = tmp_path / f"report{suffix}"
     run_cli("migrate", "activation", "--report", str(report), cwd=sample)
     assert report.read_text().startswith(start)
+
+
+def test_line_ends_byte_order_marks_and_other_encodings_survive(run_cli: Run, tmp_path: Path) -> None:
+    def as_on_windows(text: str) -> bytes:
+        return b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode("cp1252")
+
+    kernel = (
+        "#include <torch/all.h>\n\n// caf\u00e9\nvoid scale(torch::Tensor& x) {\n  TORCH_CHECK(x.is_contiguous());\n}\n"
+    )
+    header = "#pragma once\n#include <torch/all.h>\nvoid scale(torch::Tensor& x);\n"
+    bindings = (
+        '#include "ops.h"\n#include <torch/library.h>\nTORCH_LIBRARY(_C, m) {\n  m.def("scale(Tensor! x) -> ()");\n'
+        '  m.impl("scale", torch::kCUDA, &scale);\n  m.def("other() -> ()");\n}\n'
+    )
+    files = {"csrc/scale.cu": kernel, "csrc/ops.h": header, "csrc/bindings.cpp": bindings}
+    setup = "CUDAExtension(name='p._C', sources=['csrc/bindings.cpp', 'csrc/scale.cu'])\n"
+    folder = tmp_path / "repository"
+    make_repository(folder, {**{path: as_on_windows(text) for path, text in files.items()}, "setup.py": setup})
+    assert run_cli("migrate", "scale", "--write", cwd=folder).code in (0, 1)
+    for path in ("csrc/libtorch_stable/scale.cu", "csrc/ops.h", "csrc/bindings.cpp"):
+        data = (folder / path).read_bytes()
+        assert data not in [as_on_windows(text) for text in files.values()]
+        assert data.startswith(b"\xef\xbb\xbf")
+        assert data.count(b"\xef\xbb\xbf") == 1
+        assert data.count(b"\n") == data.count(b"\r\n") > 1
+    assert b"// caf\xe9\r\n" in (folder / "csrc/libtorch_stable/scale.cu").read_bytes()
 
 
 def test_files_mean_the_same_as_their_group(run_cli: Run, sample: Path) -> None:

@@ -115,7 +115,7 @@ def test_the_json_says_what_the_table_says(verified: Verification) -> None:
 @needs_nvcc
 def test_every_kernel_is_compared(verified: Verification) -> None:
     figures = step(verified, "device code").figures
-    assert figures == {CUDA: {"kernels": 2, "identical": 2, "differences": {}}}
+    assert figures == {CUDA: {"arch": "90a", "kernels": 2, "identical": 2, "differences": {}}}
 
 
 def test_a_second_run_builds_nothing(pair: PairRepository, verified: Verification) -> None:
