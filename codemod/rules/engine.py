@@ -110,6 +110,9 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
     return by_table(site, context)
 
 
+_BRING_FUNCTIONS = frozenset({"ScalarType", "DeviceType", "Device", ""})
+
+
 def _is_ours(site: Site, context: Context) -> bool:
     """A bare `toString(x)` is torch's only where its argument is a torch type, and no function of the project has the name."""
     if context.project.functions.get(site.name):
@@ -119,7 +122,7 @@ def _is_ours(site: Site, context: Context) -> bool:
     node = context.call(site)
     arguments = node.child_by_field_name("arguments") if node is not None else None
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
-    return any(context.type_of(argument, context.fragment(site)).name in ("ScalarType", "") for argument in given)
+    return any(context.type_of(argument, context.fragment(site)).name in _BRING_FUNCTIONS for argument in given)
 
 
 def _without_orphans(kept: Sequence[Rewrite], made: Sequence[Rewrite]) -> tuple[Rewrite, ...]:

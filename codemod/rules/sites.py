@@ -33,7 +33,8 @@ _TORCH_INCLUDE = re.compile(r"^(?:torch|ATen|c10|caffe2|pybind11|THC?)/")
 _STABLE_INCLUDE = re.compile(r"^torch/(?:csrc/stable|headeronly|csrc/inductor/aoti_torch)/")
 # Found without a namespace because an argument's type brings it along.
 _BARE = re.compile(
-    rb"(?P<name>device_of|toString|elementSize|isFloatingType|isIntegralType|isComplexType|isReducedFloatingType)\s*(?=\()"
+    rb"(?P<name>device_of|toString|elementSize|isFloatingType|isIntegralType|isComplexType|isReducedFloatingType"
+    rb"|DeviceTypeName)\s*(?=\()"
 )
 # Macros of the stable API itself, and names that both worlds share.
 _NOT_UNSTABLE = frozenset({

@@ -103,7 +103,7 @@ def _regions(code: bytes) -> Iterator[tuple[int, int, str]]:
 def _is_meant(entry: Entry, match: re.Match[bytes], document: Document, finder: TypeFinder) -> bool:
     code = document.code
     line = code[code.rfind(b"\n", 0, match.start()) + 1 : match.start()].lstrip()
-    if line.startswith((b"#", b"using ")):
+    if line.startswith(b"using ") or (line.startswith(b"#") and not _in_body(match, document)):
         return False
     if entry.form in ("none", "same") or any("*" in spelling for spelling in entry.legacy):
         return False
@@ -112,6 +112,12 @@ def _is_meant(entry: Entry, match: re.Match[bytes], document: Document, finder: 
     if not re.match(rb"\s*\(", code[match.end() : match.end() + 8]):
         return False
     return entry.rule in ("TSA120", "TSA121", "TSA104") or _takes_a_tensor(match, document, finder)
+
+
+def _in_body(match: re.Match[bytes], document: Document) -> bool:
+    """Whether the word stands in what a macro is defined as, and is no parameter of it."""
+    macro = next((m for m in document.macros if m.body.start <= match.start() < m.body.end), None)
+    return macro is not None and match.group().decode() not in (macro.params or ())
 
 
 def _takes_a_tensor(match: re.Match[bytes], document: Document, finder: TypeFinder) -> bool:

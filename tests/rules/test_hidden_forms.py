@@ -12,6 +12,15 @@ CASES = {
         "using namespace at;\nTensor f(const Tensor& a) { return zeros({2}, kInt); }\n",
         f"{STABLE} f(const {STABLE}& a) {{ return torch::stable::full({{2}}, 0, torch::headeronly::ScalarType::Int); }}\n",
     ),
+    "in a macro": (
+        "using namespace at;\n#define ROWS PackedTensorAccessor32<float, 2>\nvoid f(ROWS x);\n",
+        "#define ROWS torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 2, "
+        "torch::headeronly::DefaultPtrTraits, int32_t>\nvoid f(ROWS x);\n",
+    ),
+    "a function that its argument brings along": (
+        "std::string f(const at::Device& d) { return DeviceTypeName(d.type(), true); }\n",
+        "std::string f(const torch::stable::Device& d) { return device_type_name(d.type(), true); }\n",
+    ),
     "functions of a tensor, and others of the same name": (
         "using namespace torch;\nauto f(const Tensor& a, float b) { return max(b, 2.f) + exp(a).numel(); }\n",
         f"auto f(const {STABLE}& a, float b) {{ return max(b, 2.f) + stable_aten::exp(a).numel(); }}\n",

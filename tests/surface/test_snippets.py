@@ -180,6 +180,10 @@ FUNCTIONS = (
     ),
     Function("sizes(Tensor x) -> str", "return sizes_to_string(x.sizes());"),
     Function("device(Tensor x) -> str", "return device_to_string(x.device());"),
+    Function(
+        "device_names(Tensor x) -> str",
+        'auto kind = x.device().type(); return device_type_name(kind) + " " + device_type_name(kind, true);',
+    ),
     Function("layout(Tensor x) -> str", "(void)x; return layout_to_string(torch::headeronly::Layout::Strided);"),
     Function("is_floating(Tensor x) -> bool", "return is_floating_type(x.scalar_type());"),
     Function("is_complex(Tensor x) -> bool", "return is_complex_type(x.scalar_type());"),
@@ -275,6 +279,7 @@ class TestAgainstTorch:
         assert ops.sizes(torch.zeros(2, 0, 3)) == "[2, 0, 3]"
         assert ops.sizes(torch.tensor(1.0)) == "[]"
         assert ops.device(torch.zeros(1)) == "cpu"
+        assert ops.device_names(torch.zeros(1)) == "CPU cpu"
         assert ops.layout(torch.zeros(1)) == "Strided"
 
     def test_strides(self, ops: Any) -> None:

@@ -1,6 +1,7 @@
 #include <torch/csrc/stable/device.h>
 #include <torch/headeronly/core/DeviceType.h>
 
+#include <cctype>
 #include <string>
 
 // A device for a message: "cuda:0".
@@ -25,4 +26,14 @@ inline std::string device_to_string(const torch::stable::Device& device) {
   std::string text = device_type_to_string(device.type());
   return device.has_index() ? text + ":" + std::to_string(device.index())
                             : text;
+}
+
+// What c10::DeviceTypeName says: "CUDA", or "cuda".
+inline std::string device_type_name(torch::headeronly::DeviceType type,
+                                    bool lower_case = false) {
+  std::string name = device_type_to_string(type);
+  for (char& letter : name) {
+    letter = lower_case ? letter : static_cast<char>(std::toupper(letter));
+  }
+  return name;
 }
