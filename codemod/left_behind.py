@@ -1,4 +1,4 @@
-"""Calls between the two libraries: of units that move into units that stay, and the other way round."""
+"""What units that move need of what stays, and the other way round: the compiler and the linker would miss it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.unstable import holds_unstable_names
 from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.signatures import read_signatures
 
 _CALL = re.compile(rb"(?<![\w.>])(?:[A-Za-z_]\w*\s*::\s*)*(?P<name>[A-Za-z_]\w*)\s*(?=\()")
 _DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+_THING = re.compile(
+    rb"\b(?:(?:struct|class|enum|union)\s+(?:class\s+)?(?P<type>[A-Za-z_]\w*)[^;{}()=]*\{"
+    rb"|using\s+(?P<alias>[A-Za-z_]\w*)\s*=|constexpr\b[^;{}()=]*?(?P<constant>[A-Za-z_]\w*)\s*=)"
+)
 _UNITS = (".cu", ".cpp", ".cc", ".cxx")
 
 
@@ -85,6 +91,41 @@ def still_called(
         )
         for caller, names in sorted(callers.items())
     )  # fmt: skip
+
+
+def lost_definitions(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: Group) -> tuple[Diagnostic, ...]:
+    """One diagnostic for each file that moves and loses what a header of declarations defines besides them.
+
+    The header of the stable declarations takes its place, which has the declarations and nothing else.
+    """
+    found = []
+    for path in group.files:
+        code = snapshot.document(path).code
+        words = frozenset(_WORD.findall(code))
+        kept = [h for h in graph.closure(graph.direct(path)) if h not in layout.legacy_declarations]
+        elsewhere = {name for other in (path, *kept) if snapshot.exists(other) for name in _things(snapshot, other)}
+        for header in graph.direct(path):
+            if header not in layout.legacy_declarations or not holds_unstable_names(snapshot.document(header)):
+                continue
+            lost = sorted((_things(snapshot, header) & words) - elsewhere)
+            if lost:
+                names = ", ".join(name.decode() for name in lost)
+                found.append(
+                    Diagnostic(
+                        LEFT_BEHIND.code, Severity.ERROR, path, Span(0, 0),
+                        f"this moves and needs {names}, defined in {header}, whose declarations alone move",
+                        "Put it into a header of its own that both include.",
+                    )
+                )  # fmt: skip
+    return tuple(found)
+
+
+def _things(snapshot: Snapshot, path: str) -> set[bytes]:
+    """What a file defines: macros with a text, types, constants and functions with a body."""
+    document = snapshot.document(path)
+    macros = {macro.name.encode() for macro in document.macros if len(macro.body)}
+    types = {match["type"] or match["alias"] or match["constant"] for match in _THING.finditer(document.code)}
+    return macros | types | {f.name.encode() for f in read_signatures(document) if f.is_definition}
 
 
 def _called_in_bodies(snapshot: Snapshot, path: str) -> set[str]:

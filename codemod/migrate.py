@@ -17,7 +17,7 @@ from codemod.buildfiles.plan import plan_build
 from codemod.config import Config
 from codemod.helper_files import plan_helpers
 from codemod.kernels import kernel_change, rewrite_files, rewritten_lambdas
-from codemod.left_behind import left_behind, still_called
+from codemod.left_behind import left_behind, lost_definitions, still_called
 from codemod.model import (
     Change,
     Diagnostic,
@@ -106,6 +106,7 @@ def plan_migration(
     }
     crossing = (
         *left_behind(snapshot, layout, made.graph, group),
+        *lost_definitions(snapshot, layout, made.graph, group),
         *still_called(snapshot, layout, made.graph, group, said),
     )
     notes = (*notes_on(group), *crossing)

@@ -148,9 +148,10 @@ DECLARED = Code(
 )
 LEFT_BEHIND = Code(
     "TSA523",
-    "A unit that moves needs a function of a unit that stays.",
-    "The function's definition stays in the legacy library, so the stable one cannot be loaded. Migrate its unit in "
-    "the same group; one that uses nothing of torch can be compiled into both libraries.",
+    "A unit that moves needs something that stays.",
+    "The definition of a function stays in the legacy library, so the stable one cannot be loaded. Migrate its unit in "
+    "the same group; one that uses nothing of torch can be compiled into both libraries. A macro or a type beside the "
+    "declarations of ops stays in their legacy header: put it into a header of its own, which both sides include.",
     confidence=Confidence.MANUAL,
 )
 

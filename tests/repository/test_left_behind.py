@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codemod.config import load_config
-from codemod.left_behind import left_behind, still_called
+from codemod.left_behind import left_behind, lost_definitions, still_called
 from codemod.repository.detect import detect_layout
 from codemod.repository.groups import resolve_group
 from codemod.repository.includes import IncludeGraph
@@ -53,3 +53,25 @@ def test_a_caller_that_stays_is_named(units: list[str], callers: list[str], tmp_
     graph = IncludeGraph(snapshot, snapshot.below("csrc", SOURCE_SUFFIXES), ("csrc",))
     found = still_called(snapshot, layout, graph, resolve_group(snapshot, layout, config, tuple(units)))
     assert [diagnostic.path for diagnostic in found] == callers
+
+
+def test_what_a_header_of_declarations_defines_besides_them_is_named(tmp_path: Path) -> None:
+    header = (
+        "#pragma once\n#include <torch/all.h>\n#define BLOCK 16\n#define OTHER 1\nstruct Shape { int n; };\n"
+        "void scale(at::Tensor x);\nvoid shift(at::Tensor x);\n"
+    )
+    files = {
+        "setup.py": 'setup(ext_modules=[CppExtension("pkg._C", ["csrc/ops.cpp", "csrc/a.cpp", "csrc/b.cpp"])])\n',
+        "csrc/ops.h": header,
+        "csrc/ops.cpp": '#include "ops.h"\nTORCH_LIBRARY(my, m) { m.def("scale(Tensor x) -> ()", &scale); '
+        'm.def("shift(Tensor x) -> ()", &shift); }\n',
+        "csrc/a.cpp": '#include "ops.h"\nvoid scale(at::Tensor x) { Shape s{BLOCK}; }\n',
+        "csrc/b.cpp": '#include "ops.h"\nvoid shift(at::Tensor x) {}\n',
+    }
+    snapshot = open_snapshot(commit(tmp_path / "repository", files))
+    config = load_config(snapshot)
+    layout = detect_layout(snapshot, config)
+    graph = IncludeGraph(snapshot, snapshot.below("csrc", SOURCE_SUFFIXES), ("csrc",))
+    for unit, needed in (("csrc/a.cpp", ["BLOCK, Shape"]), ("csrc/b.cpp", [])):
+        found = lost_definitions(snapshot, layout, graph, resolve_group(snapshot, layout, config, (unit,)))
+        assert [d.message.partition("needs ")[2].partition(", defined")[0] for d in found] == needed
