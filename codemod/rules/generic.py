@@ -10,6 +10,7 @@ from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.registry import HANDLERS, page
 from codemod.rules.rewrite import Rewrite
 from codemod.source.brackets import closing_angle
+from codemod.source.declarations import text_of
 from codemod.source.types import split_arguments
 from codemod.surface.table import Entry
 
@@ -47,7 +48,18 @@ page(
     ),
 )
 page("TSA103", "Devices, layouts and memory formats get their stable name.")
-page("TSA104", "Free helpers of at:: and c10:: get their stable name.")
+page(
+    "TSA104",
+    "Free helpers of at:: and c10:: get their stable name.",
+    examples=(
+        Example(
+            "int f() { int n = at::get_num_threads(); return std::min(n, at::get_num_threads()); }",
+            "int f() { int n = torch::stable::get_num_threads(); "
+            "return std::min(n, static_cast<int>(torch::stable::get_num_threads())); }",
+            "it was an int",
+        ),
+    ),
+)
 page("TSA190", "What only libtorch itself can do has no stable form.", confidence=Confidence.MANUAL)
 page("TSA131", "The dispatcher cannot take this op's arguments.", confidence=Confidence.MANUAL)
 page(
@@ -135,6 +147,8 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
         return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
     if entry.form == "rename" and entry.stable.endswith("::complex") and _uses_functions_of_complex(context):
         return context.replace(site, entry.stable, entry.rule, entry=entry, helpers=("complex_functions",))
+    if entry.form == "rename" and entry.stable in _OTHER_RESULT:
+        return _with_result(site, context, entry)
     if entry.form == "rename":
         return context.replace(site, entry.stable, entry.rule, entry=entry)
     if entry.form == "same" and entry.helper:
@@ -150,6 +164,23 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
 
         return free_function(site, context, entry)
     return context.diagnose(site, entry.rule or "TSA900", f"{site.name} needs a rule of its own", entry.note)
+
+
+# What the legacy form returned where the stable one returns another type, which std::min and a difference would notice.
+_OTHER_RESULT = {"torch::stable::get_num_threads": "int"}
+
+
+def _with_result(site: Site, context: Context, entry: Entry) -> Outcome:
+    """A call with the type that it had, but where it only initialises a variable of a written type."""
+    node = context.call(site)
+    declared = node.parent.parent if node is not None and node.parent is not None else None
+    kind = declared.child_by_field_name("type") if declared is not None and declared.type == "declaration" else None
+    arguments = node.child_by_field_name("arguments") if node is not None else None
+    if node is None or arguments is None or (kind is not None and text_of(kind) != "auto"):
+        return context.replace(site, entry.stable, entry.rule, entry=entry)
+    fragment = context.fragment(site)
+    cast = f"static_cast<{_OTHER_RESULT[entry.stable]}>({entry.stable}".encode()
+    return context.rewrite(fragment.span(node), (cast, fragment.span(arguments), b")"), entry.rule, entry=entry)
 
 
 _OF_COMPLEX = re.compile(rb"\bstd::(?:conj|real|imag|norm|abs|arg)\s*\(")

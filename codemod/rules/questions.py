@@ -12,7 +12,7 @@ from codemod.rules.rewrite import Copy, Part
 from codemod.rules.tensor_calls import MethodCall, called_on, is_tensor_method, receiver_type
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
-from codemod.source.scopes import receiver_type_parts
+from codemod.source.scopes import arguments_of, receiver_type_parts
 from codemod.source.types import split_arguments
 from codemod.surface.table import Entry
 
@@ -170,13 +170,26 @@ def renamed_methods(site: Site, context: Context) -> Outcome | None:
     return _expression_of(context, call, entry.stable, entry)
 
 
-@rule("TSA113", "item<T>() reads one value through the C shim.", confidence=Confidence.REVIEW)
+@rule(
+    "TSA113",
+    "item<T>() reads one value through the C shim.",
+    confidence=Confidence.REVIEW,
+    examples=(
+        Example(
+            "float f(at::Tensor x) { return x.item<float>() + x.item().to<int>() + x.item().toDouble(); }",
+            "float f(torch::stable::Tensor x) { return item<float>(x) + item<int>(x) + item<double>(x); }",
+        ),
+    ),
+)
 def item(site: Site, context: Context) -> Outcome | None:
     """`x.item<float>()` -> `item<float>(x)` with the helper."""
     if not is_tensor_method(site, context):
         return None
     call = MethodCall(site, context)
     wanted = call.template_text() if call.is_complete else ""
+    span = call.span if call.is_complete else site.span
+    if not wanted and call.is_complete and (read := _read_as(call)) is not None:
+        wanted, span = read[0], call.fragment.span(read[1])
     if not wanted:
         return context.diagnose(
             site,
@@ -186,8 +199,23 @@ def item(site: Site, context: Context) -> Outcome | None:
         )
     name = context.project.helpers.name("item")
     return context.rewrite(
-        call.span, (f"{name}<{wanted}>(".encode(), *call.receiver_parts(), b")"), "TSA113", helpers=("item",)
+        span, (f"{name}<{wanted}>(".encode(), *call.receiver_parts(), b")"), "TSA113", helpers=("item",)
     )
+
+
+_READ_AS = {"toDouble": "double", "toFloat": "float", "toLong": "int64_t", "toInt": "int", "toBool": "bool"}
+
+
+def _read_as(call: MethodCall) -> tuple[str, Node] | None:
+    """The type that a Scalar is read as, `T` of `x.item().to<T>()`, with the whole expression."""
+    outer = called_on(call.node) if call.node is not None else None
+    if outer is None or arguments_of(outer[1]):
+        return None
+    callee = outer[1].child_by_field_name("function")
+    member = callee.child_by_field_name("field") if callee is not None else None
+    written = text_of(member).partition("<")[2].rpartition(">")[0].strip() if member is not None else ""
+    wanted = written if outer[0] == "to" else _READ_AS.get(outer[0], "")
+    return (wanted, outer[1]) if wanted else None
 
 
 @rule(
