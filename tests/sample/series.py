@@ -4,8 +4,10 @@
 
 Without groups it takes all, by name; --shuffle takes them in the order that SEED gives. FOLDER is made anew: a copy of the sample as a repository of its own. Each group is migrated and committed; then CMake and
 ninja build both libraries for the CPU, torch-abi-audit looks at their symbols, and the golden cases of the group, whose
-outputs the legacy library gave before the first step, run on them. After the last step those of all groups do. Where
-ccache is installed, units that another order compiled already are not compiled again.
+outputs the legacy library gave before the first step, run on them. After the last step those of all groups do.
+
+Headers of torch that all legacy units include are compiled once. Where ccache is installed, stable units that another
+order compiled already are not compiled again.
 """
 
 from __future__ import annotations
@@ -85,6 +87,8 @@ class Series:
             options = [f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_MAKE_PROGRAM={_program('ninja')}"]
             launcher = shutil.which("ccache")
             options += [f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []
+            options += [f"-DCMAKE_PROJECT_samplex_INCLUDE={REPOSITORY / 'tests/sample/prefix.cmake'}"]
+            options += ["-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG"]  # the same on both sides, and soon done
             options += ["-DSAMPLEX_CUDA=OFF", "-G", "Ninja", "-S", str(self.tree), "-B", str(self.build)]
             self._run(_program("cmake"), *options)
         self._run(_program("cmake"), "--build", str(self.build))
