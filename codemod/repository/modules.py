@@ -158,7 +158,7 @@ def setup_modules(path: str, text: str) -> tuple[Module, ...]:
     variables = _assigned(parsed)
     found = []
     for call in ast.walk(parsed):
-        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("Extension"):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).lower().endswith("extension"):
             named = [keyword.value for keyword in call.keywords if keyword.arg == "name"]
             name = _literal([*named, *call.args][0], variables) if named or call.args else None
             module = (name or "").rpartition(".")[2]

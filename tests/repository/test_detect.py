@@ -109,11 +109,13 @@ def test_sources_inside_a_python_package(make_repository: MakeRepository) -> Non
     assert layout.python_roots == ("vision",)
 
 
-def test_a_module_is_not_called_as_the_package_it_is_built_into(make_repository: MakeRepository) -> None:
+@pytest.mark.parametrize("maker", ["CppExtension", "extension"])
+def test_a_module_is_not_called_as_the_package_it_is_built_into(make_repository: MakeRepository, maker: str) -> None:
     layout = layout_of(
         make_repository(
             {
-                "setup.py": "ext = CppExtension('vision.csrc', sources=sources_of('vision/csrc'))\n",
+                "setup.py": "extension = CppExtension\n"
+                f"ext = {maker}('vision.csrc', sources=sources_of('vision/csrc'))\n",
                 "vision/__init__.py": "from . import csrc\n",
                 "vision/csrc/ext.cpp": 'TORCH_LIBRARY(vision, m) { m.def("f() -> int", &f); }\n',
             }
