@@ -7,14 +7,16 @@ import json
 import resource
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from codemod.model import Refusal, Severity
 from codemod.verify import codes
 from codemod.verify.result import Status, Verification
+from tests.conftest import Run
 
-from .conftest import PairRepository, step
+from .conftest import PAIR, PairRepository, step
 
 HOST = "csrc/libtorch_stable/scale.cpp"
 CUDA = "csrc/libtorch_stable/scale_kernels.cu"
@@ -53,6 +55,14 @@ DEFECTS = {
         "(a.const_data_ptr<float>()[i] + b.const_data_ptr<float>()[i] * times) * 1.0000001f;",
         codes.OUTPUT_DIFFERS,
         "join[cpu-float32]: return 0 differs in",
+    ),
+    "an unstable function, declared by hand": (
+        HOST,
+        "using torch::stable::Tensor;",
+        "namespace at { int get_num_threads(); }\nextern const int threads;\nconst int threads = at::get_num_threads();\n"
+        "using torch::stable::Tensor;",
+        codes.UNSTABLE_SYMBOL,
+        "_C_stable_libtorch needs at::get_num_threads()",
     ),
     "a constant of a kernel changed": (
         CUDA,
@@ -118,13 +128,24 @@ def test_every_kernel_is_compared(verified: Verification) -> None:
     assert figures == {CUDA: {"arch": "90a", "kernels": 2, "identical": 2, "differences": {}}}
 
 
-def test_a_second_run_builds_nothing(pair: PairRepository, verified: Verification) -> None:
+def test_a_second_run_builds_nothing_and_says_the_same_in_every_form(
+    pair: PairRepository, verified: Verification, run_cli: Run, tmp_path: Path
+) -> None:
     objects = {path: path.stat().st_mtime_ns for path in pair.root.glob("build/**/*.o")}
     assert objects
     begun = processor_seconds()
-    assert pair.verify().passed
+    files = ["--json", str(tmp_path / "result.json"), "--report", str(tmp_path / "report.md")]
+    ran = run_cli("verify", "scale", "--target", "2.11", "--golden", str(PAIR / "golden"), *files, cwd=pair.root)
+    assert (ran.code, ran.err) == (0, "")
     assert processor_seconds() - begun < 40  # of which most goes into importing torch, twice
     assert {path: path.stat().st_mtime_ns for path in pair.root.glob("build/**/*.o")} == objects
+    document = json.loads((tmp_path / "result.json").read_text())
+    report = (tmp_path / "report.md").read_text()
+    assert document["passed"]
+    for found in document["steps"]:
+        assert f"{found['name']:14}  {found['status']:7}  {found['summary']}\n" in ran.out
+        assert f"| {found['name']} | {found['status']} | {found['summary']} |\n" in report
+    assert ran.out.splitlines()[-1].startswith("nothing but the ABI changed")
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
@@ -132,23 +153,29 @@ def test_a_planted_defect_is_caught_by_name(defective: Verification, defect: str
     path, _, _, code, words = DEFECTS[defect]
     if path == CUDA and code != codes.STREAM_DROPPED and not HAS_NVCC:
         pytest.skip("nvcc is not installed")
+    if code == codes.UNSTABLE_SYMBOL and not HAS_AUDIT:
+        pytest.skip("torch-abi-audit is not installed")
     assert not defective.passed
     caught = [item.message for item in defective.diagnostics if item.code == code and item.severity is Severity.ERROR]
     assert any(words in message for message in caught), caught
 
 
-def test_an_unstable_include_does_not_compile(pair: PairRepository, defective: Verification) -> None:
+def test_an_unstable_include_does_not_compile(pair: PairRepository, defective: Verification, run_cli: Run) -> None:
     pair.restore()
     pair.plant(HOST, "#include <tuple>", "#include <ATen/ATen.h>\n#include <tuple>")
     planted = (pair.root / HOST).read_text()
     verification = pair.verify()
+    ran = run_cli("verify", "scale", "--target", "2.11", "--golden", str(PAIR / "golden"), cwd=pair.root)
     pair.restore()
+    assert ran.code == 1
+    assert "\nsomething differs; " in ran.out
     compiled = step(verification, "compile")
     assert compiled.status is Status.FAILED
     (error,) = (item for item in compiled.diagnostics if item.severity is Severity.ERROR)
     line = next(n for n, text in enumerate(planted.splitlines(), 1) if "ATen/ATen.h" in text)
     assert (error.code, error.place) == (codes.STABLE_DOES_NOT_COMPILE, f"{HOST}:{line}")
     assert error.message == "ATen/ATen.h: No such file or directory [added since the migration]"
+    assert f"  TSA801 error {error.place}: {error.message}\n" in ran.out
     assert step(verification, "golden outputs").status is Status.SKIPPED
 
 

@@ -15,6 +15,7 @@ from codemod.verify.golden.cases import CaseFile, load_cases
 from codemod.verify.golden.outcome import Outcome, TensorOutcome
 from codemod.verify.golden.process import Crash, LoadError, Worker
 from codemod.verify.golden.session import (
+    check_group,
     check_run,
     compare_runs,
     golden_of,
@@ -180,6 +181,8 @@ def test_a_recorded_file_that_is_corrupted_fails_the_step(worker: Worker, file: 
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
+    with pytest.raises(Refusal, match="is corrupted"):
+        check_group(file, [Path("no library is loaded")])
     (found,) = recorded_findings(file, run)
     path.unlink()
     assert (found.code, found.severity) == (codes.GOLDEN_REFUSED, Severity.ERROR)
