@@ -20,7 +20,7 @@ from codemod.rules.context import Site
 from codemod.rules.registry import page
 from codemod.rules.sites import in_legacy_branch
 from codemod.source.conditions import conditions_at
-from codemod.source.document import Document
+from codemod.source.document import UNIT_SUFFIXES, Document
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -77,7 +77,7 @@ def with_implied(headers: Iterable[str]) -> frozenset[str]:
 
 def needed_by_names(code: bytes) -> frozenset[str]:
     """Headers of names in `code` that used to come in through torch's."""
-    words = {m.group().decode() for m in re.finditer(rb"\b(?:std::)?[A-Za-z_]\w*", code)}
+    words = {m.group().decode() for m in re.finditer(rb"\b(?:std::)?[A-Za-z_]\w*", _LINE.sub(b"", code))}
     return frozenset(header for name, header in _knowledge()[0].items() if name in words)
 
 
@@ -113,7 +113,7 @@ def write_includes(
         name = line.group("path")[1:-1].decode("utf-8", "replace")
         site = legacy.get(span)
         if site is not None:
-            if site.entry is not None and site.entry.form == "same":
+            if site.entry is not None and site.entry.form == "same" and not _is_idle(name, document):
                 continue
             if site.entry is not None and site.entry.form == "none":
                 diagnostics.append(
@@ -152,6 +152,13 @@ def write_includes(
         stays = [line for line in lines if line not in gone and line.start() not in dropped]
         edits += _place(document, gone, lines, stays, new_own, new_system)
     return tuple(_without_double_gaps(document, edits)), tuple(diagnostics)
+
+
+def _is_idle(name: str, document: Document) -> bool:
+    """Whether a unit includes pybind11 and has no use for it, as one that registers nothing has not."""
+    if not name.startswith("pybind11/") or not document.path.endswith(UNIT_SUFFIXES):
+        return False
+    return re.search(rb"\b(?:py|pybind11)\s*::|\bPYBIND11_|\bnamespace\s+\w+\s*=\s*pybind11", document.code) is None
 
 
 def spell_relative(from_path: str, to_path: str) -> str:

@@ -41,6 +41,10 @@ CASES = {
         "#include <torch/all.h>\n#include <THC/THCAtomics.cuh>\n",
         TENSOR + "\n" + HELPERS,
     ),
+    "pybind11 that nothing uses goes": (
+        "#include <torch/extension.h>\n#include <pybind11/stl.h>\n",
+        TENSOR + "\n" + HELPERS,
+    ),
     "a block of their own": ("#include <torch/all.h>\n", TENSOR + "\n" + HELPERS),
     "of two empty lines around a header that goes, one stays": (
         "#include <torch/all.h>\n\n#include <cub/cub.cuh>\n\n#include <c10/cuda/CUDAGuard.h>\n\nint n = 0;\n",
