@@ -67,6 +67,11 @@ page(
     "CUDA status checks become STD_CUDA_CHECK and STD_CUDA_KERNEL_LAUNCH_CHECK.",
     examples=(
         Example("void f() { C10_CUDA_CHECK(cudaGetLastError()); }", "void f() { STD_CUDA_CHECK(cudaGetLastError()); }"),
+        Example(
+            "void f(void* p) { C10_CUDA_CHECK_WARN(cudaFree(p)); }",
+            "void f(void* p) { STD_CUDA_CHECK_WARN(cudaFree(p)); }",
+            "a helper warns",
+        ),
     ),
 )
 page("TSA407", "Device code that leans on ATen's headers.", confidence=Confidence.MANUAL)
