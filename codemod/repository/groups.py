@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from posixpath import basename, dirname, normpath
@@ -15,6 +16,7 @@ from codemod.repository.registrations import defines
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import matches
 from codemod.repository.units import Units
+from codemod.repository.unstable import unstable_macros
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 from codemod.source.signatures import read_signatures
 
@@ -61,11 +63,23 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
             continue
         has_twin = units.snapshot.exists(layout.landing(header))  # an earlier group left its stable form there
         if has_twin or outside:
-            if units.is_unstable(header):
+            if units.is_unstable(header) or _leans_on_macros(units, header):
                 shared.append(header)
         else:
             private.append(header)
     return Group(name, members, _moving(units, private, members), tuple(shared), migrated)
+
+
+def _leans_on_macros(units: Units, header: str) -> bool:
+    """Whether `header`, without a name of torch itself, uses a macro of a header it includes that has some."""
+    code = units.snapshot.document(header).code
+    for included in units.graph.direct(header):
+        if units.layout.is_stable(included) or not units.is_unstable(included):
+            continue
+        names = [re.escape(name.encode()) for name in unstable_macros(units.snapshot.document(included))]
+        if names and re.search(rb"\b(?:" + b"|".join(names) + rb")\b", code):
+            return True
+    return False
 
 
 def _left_by_bindings(units: Units, inside: set[str]) -> tuple[str, ...]:

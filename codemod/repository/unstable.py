@@ -40,6 +40,12 @@ def holds_unstable_names(document: Document) -> bool:
     return _REGISTRATION.search(code) is not None and _REGISTRATION.search(_DEFINE.sub(b"", code)) is not None
 
 
+def unstable_macros(document: Document) -> tuple[str, ...]:
+    """The macros that `document` defines with a name of the unstable API in their bodies."""
+    code = document.code
+    return tuple(m.name for m in document.macros if _NAMES.search(code[m.body.start : m.body.end]) is not None)
+
+
 def _without_legacy_branches(code: bytes) -> bytes:
     """`code` less the branches that are not compiled where TORCH_TARGET_VERSION is defined."""
     kept: list[bytes] = []

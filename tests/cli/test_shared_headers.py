@@ -137,6 +137,30 @@ inline int64_t first(c10::IntArrayRef sizes) { return sizes[0]; }
 """
 
 
+def test_a_header_of_macros_over_dispatch_macros_alone(run_cli: Run, tmp_path: Path) -> None:
+    """No name of torch stands in it, and its legacy half would bring the legacy dispatch header all the same."""
+    header = """\
+#pragma once
+
+#include "../dispatch.h"
+
+#define PKG_DISPATCH_CACHE(TYPE, NAME, BODY) \\
+  PKG_DISPATCH_HALF(TYPE, NAME, [&] { BODY(); })
+"""
+    for path, text in {**FILES, "csrc/shared/cache.h": header}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    commit_all(tmp_path)
+
+    assert run_cli("migrate", "csrc/scale_kernels.cu", "--write", cwd=tmp_path).code in (0, 1)
+
+    text = (tmp_path / "csrc/shared/cache.h").read_text()
+    stable, _, rest = text.partition("#else")
+    assert '#include "../libtorch_stable/dispatch_utils.h"' in stable
+    assert '#include "../dispatch.h"' in rest
+    assert '#include "../dispatch.h"' not in stable
+
+
 def test_header_only_types_are_the_same_in_both_worlds_where_the_stable_headers_name_them(
     run_cli: Run, tmp_path: Path
 ) -> None:
