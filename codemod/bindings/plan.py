@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from codemod.bindings import codes
@@ -18,16 +18,18 @@ from codemod.bindings.declarations import (
 )
 from codemod.bindings.draft import make_draft
 from codemod.bindings.inplace import in_place_edits
-from codemod.bindings.model import BlockKind
+from codemod.bindings.model import BlockKind, Statement
 from codemod.bindings.registry import Registry
 from codemod.bindings.removal import removal_edits
 from codemod.bindings.select import Located, Selection, select
 from codemod.bindings.stable_file import stable_file
 from codemod.bindings.style import style_for
+from codemod.bindings.text import line_end, line_start
 from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.source.conditions import read_directives
+from codemod.source.document import Document
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def plan_bindings(
     draft = make_draft(registry, group, selection, target, lambdas or {})
     edits: list[FileEdit] = []
     created: list[NewFile] = []
-    edits += _legacy_removals(registry, selection)
+    edits += _legacy_removals(registry, group, selection)
     edits += in_place_edits(registry, selection, draft.boxed, draft.schemas)
     declarations = find_declarations(registry, selection.functions, group)
     gone, notes = legacy_edits(registry, group, selection, declarations)
@@ -78,7 +80,6 @@ def plan_bindings(
     )
     has_stable = bool(new) or snapshot.exists(layout.stable_declarations)
     moving = {moving_header(registry, found, group) for found in named} - {""}
-    edits += _dropped_includes(registry, group)
     headers = [
         *([layout.stable_declarations] if has_stable else []),
         *sorted(layout.landing(path) for path in moving),
@@ -110,44 +111,57 @@ def _python_functions(selection: Selection) -> dict[str, str]:
     return {statement.name: f"{statement.namespace}::{statement.name}" for statement in statements}
 
 
-def _legacy_removals(registry: Registry, selection: Selection) -> list[FileEdit]:
-    spans: dict[str, list[Span]] = {}
+def _legacy_removals(registry: Registry, group: Group, selection: Selection) -> list[FileEdit]:
+    """The registrations that move, out of the legacy files, and the includes of headers that move."""
+    going: dict[str, list[Statement]] = {}
     for moved in selection.moved:
         if not moved.in_place:
-            spans.setdefault(moved.statement.path, []).append(moved.statement.lines)
+            going.setdefault(moved.statement.path, []).append(moved.statement)
     edits = []
-    for path, found in spans.items():
-        blocks = [block for block in registry.bindings[path].blocks if block.kind is not BlockKind.PYBIND]
-        edits += [
-            FileEdit(path, edit) for edit in removal_edits(registry.document(path), found, codes.MOVED.code, blocks)
-        ]
-    return edits
-
-
-def _dropped_includes(registry: Registry, group: Group) -> list[FileEdit]:
-    """The includes of headers that move, out of legacy bindings that stay: what they named has gone too."""
-    layout = registry.layout
-    edits = []
-    for path in layout.legacy_bindings:
+    for path in dict.fromkeys((*going, *registry.layout.legacy_bindings)):
         if path in group.files or not registry.snapshot.exists(path):
             continue
-        document = registry.document(path)
-        for directive in read_directives(document):
-            name = directive.argument.strip('<>"')
-            places = {
-                posixpath.normpath(posixpath.join(root, name))
-                for root in (posixpath.dirname(path), *layout.include_roots)
-            }
-            if directive.kind == "include" and places.intersection(group.moving_headers):
-                edits.append(FileEdit(path, Edit(_with_gap(document.data, directive.span), b"", codes.DECLARED.code)))
+        document, statements = registry.document(path), going.get(path, [])
+        spans = [s.span for s in statements]
+        alone = [s for s in statements if not _shares_line(document, s, spans)]
+        lines = [*(s.lines for s in alone), *_dropped_includes(registry, group, document)]
+        blocks = registry.bindings[path].blocks if statements else ()
+        hollow = [block for block in blocks if block.kind is not BlockKind.PYBIND]
+        edits += [FileEdit(path, edit) for edit in removal_edits(document, lines, codes.MOVED.code, hollow)]
+        for statement in statements:
+            if statement not in alone:
+                blank = re.compile(rb"[ \t]*").match(document.data, statement.span.end)
+                span = Span(statement.span.start, blank.end() if blank else statement.span.end)
+                edits.append(FileEdit(path, Edit(span, b"", codes.MOVED.code)))
     return edits
 
 
-def _with_gap(data: bytes, line: Span) -> Span:
-    """A line that goes, with the blank line below it where one is above as well."""
-    below = re.compile(rb"[ \t]*\r?\n").match(data, line.end)
-    is_gap = re.search(rb"(?:\A|\n)[ \t]*\r?\n\Z", data[: line.start]) is not None
-    return Span(line.start, below.end()) if below and is_gap else line
+def _shares_line(document: Document, statement: Statement, going: Iterable[Span]) -> bool:
+    """Whether something that stays stands on a line of `statement`: a neighbour, or the braces of a module."""
+    data, block = document.data, statement.block
+    lines = Span(line_start(data, statement.span.start), line_end(data, statement.span.end - 1))
+    code = bytearray(document.code)
+    for span in going:
+        code[span.start : span.end] = b" " * len(span)
+    if (
+        lines.contains(block.span)
+        and block.kind is not BlockKind.PYBIND
+        and not code[block.body.start : block.body.end].strip()
+    ):
+        code[block.span.start : block.span.end] = b" " * len(block.span)  # goes with its last statement
+    return bool(code[lines.start : lines.end].strip())
+
+
+def _dropped_includes(registry: Registry, group: Group, document: Document) -> list[Span]:
+    """The lines that include headers which move, in legacy bindings that stay: what they named has gone too."""
+    roots = (posixpath.dirname(document.path), *registry.layout.include_roots)
+    found = []
+    for directive in read_directives(document) if group.moving_headers else ():
+        name = directive.argument.strip('<>"')
+        places = {posixpath.normpath(posixpath.join(root, name)) for root in roots}
+        if directive.kind == "include" and places.intersection(group.moving_headers):
+            found.append(directive.span)
+    return found
 
 
 def _to_declare(

@@ -493,6 +493,21 @@ def test_type_aliases_come_along() -> None:
     assert 'm.def("drop(int p) -> ()");' in made.text(STABLE_BINDINGS)
 
 
+def test_statements_that_share_a_line() -> None:
+    """Neighbours stay, and so do the braces of a Python module."""
+    line = 'TORCH_LIBRARY(my, m) { m.def("rest(Tensor! x) -> ()"); m.def("norm(Tensor! x) -> ()"); }\n'
+    impl = 'TORCH_LIBRARY_IMPL(my, CUDA, m) { m.impl("rest", &rest); m.impl("norm", &norm); }\n'
+    files = {
+        UNIT: "void norm(torch::Tensor& x) {}\n",
+        BINDINGS: line + impl + 'PYBIND11_MODULE(TORCH_EXTENSION_NAME, p) { p.def("norm_", &norm); }\n',
+    }
+    assert migrate(files, [UNIT]).text(BINDINGS) == (
+        'TORCH_LIBRARY(my, m) { m.def("rest(Tensor! x) -> ()"); }\n'
+        'TORCH_LIBRARY_IMPL(my, CUDA, m) { m.impl("rest", &rest); }\n'
+        "PYBIND11_MODULE(TORCH_EXTENSION_NAME, p) { }\n"
+    )
+
+
 def test_a_header_without_torch_is_a_header_of_both_libraries() -> None:
     """Its declarations stay: neither library has to have them for itself."""
     files = {
