@@ -83,9 +83,10 @@ def kernel_change(
         registered = tuple(f.edit for f in bindings.edits if f.path == path)
         reached = (path, *made.graph.closure((path,)))
         loses = any(_loses_torch(rewritten[p]) if p in rewritten else p in layout.legacy_declarations for p in reached)
-        include_edits, found = _includes(snapshot, layout, made, one, path, place, registered, loses, others)
         blocks = binding_spans(made.documents[path])
-        outside = [edit for edit in one.edits if not any(block.contains(edit.span) for block in blocks)]
+        outside = tuple(edit for edit in one.edits if not any(block.contains(edit.span) for block in blocks))
+        kept = replace(one, edits=outside)
+        include_edits, found = _includes(snapshot, layout, made, kept, path, place, registered, loses, others)
         edits += [FileEdit(path, edit) for edit in (*outside, *include_edits)]
         diagnostics += (*one.diagnostics, *found)
     return Change("Rewrite the kernels", tuple(edits), (), (), tuple(diagnostics))
@@ -147,6 +148,8 @@ def _system_headers(
             wanted.add(header)
     if any(b"PyMODINIT_FUNC" in edit.replacement for edit in registered):
         wanted.add("Python.h")
+    if not re.search(rb"\b(?:pybind11|py)\s*::", mask(after)):
+        wanted = {name for name in wanted if not name.startswith("pybind11/")}  # went with the module
     if header_only:
         wanted = {name for name in wanted if not name.startswith("torch/csrc/")}
     return frozenset(wanted)

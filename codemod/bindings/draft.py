@@ -14,12 +14,13 @@ from codemod.bindings.check import check_aliases, check_duplicates, check_functi
 from codemod.bindings.declarations import find_declarations
 from codemod.bindings.fakes import fake_stub
 from codemod.bindings.infer import infer_schema, type_aliases
-from codemod.bindings.inplace import is_module_doc
+from codemod.bindings.inplace import is_idle
 from codemod.bindings.instances import instantiated
 from codemod.bindings.items import Item, definition_item, implementation_item, stable_key, widened_arguments
 from codemod.bindings.lambdas import lambda_accesses, lambda_signature
 from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.program import Access, Program
+from codemod.bindings.register_functions import whole_functions
 from codemod.bindings.registry import Registry
 from codemod.bindings.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
@@ -265,8 +266,8 @@ class Draft:
                 self._say(
                     codes.NO_STABLE_FORM, statement, message, Severity.ERROR, "keep it in a second, legacy library"
                 )
-            elif statement.kind is StatementKind.OTHER and not is_module_doc(
-                self.registry.document(statement.path), statement
+            elif statement.kind is StatementKind.OTHER and not is_idle(
+                self.registry.document(statement.path), statement, whole_functions(self.registry, self.selection)
             ):
                 self._say(codes.UNREAD, statement, "this statement was not understood", Severity.ERROR)
         modules = {

@@ -72,7 +72,8 @@ class PythonArgument:
 class Block:
     """One registration block. `span` runs from the macro's name to the closing brace, `body` is what the braces hold.
 
-    `key` is the dispatch key of an IMPL block, "" for others; `opening` the conditions around the block.
+    `key` is the dispatch key of an IMPL block, "" for others; `function` the name of a function that registers for a
+    Python module it is handed, "" for what a macro opens.
     """
 
     path: str
@@ -86,6 +87,7 @@ class Block:
     span: Span
     body: Span
     conditions: tuple[str, ...] = ()
+    function: str = ""
 
 
 @dataclass(frozen=True)

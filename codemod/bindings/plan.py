@@ -19,6 +19,7 @@ from codemod.bindings.declarations import (
 from codemod.bindings.draft import make_draft
 from codemod.bindings.inplace import in_place_edits
 from codemod.bindings.model import BlockKind, Statement
+from codemod.bindings.register_functions import calls_one_of, declarations_of, whole_functions
 from codemod.bindings.registry import Registry
 from codemod.bindings.removal import removal_edits
 from codemod.bindings.select import Located, Selection, select
@@ -64,7 +65,7 @@ def plan_bindings(
     edits: list[FileEdit] = []
     created: list[NewFile] = []
     edits += _legacy_removals(registry, group, selection)
-    edits += in_place_edits(registry, selection, draft.boxed, draft.schemas)
+    edits += in_place_edits(registry, selection, draft.boxed, draft.schemas, has_items=bool(draft.items))
     declarations = find_declarations(registry, selection.functions, group)
     gone, notes = legacy_edits(registry, group, selection, declarations)
     edits += gone
@@ -125,6 +126,10 @@ def _legacy_removals(registry: Registry, group: Group, selection: Selection) -> 
         spans = [s.span for s in statements]
         alone = [s for s in statements if not _shares_line(document, s, spans)]
         lines = [*(s.lines for s in alone), *_dropped_includes(registry, group, document)]
+        functions = whole_functions(registry, selection)
+        if path in registry.bindings and functions:
+            others = [s for s in registry.bindings[path].statements if calls_one_of(document, s, functions)]
+            lines += [*(s.lines for s in others), *declarations_of(document, functions)]
         blocks = registry.bindings[path].blocks if statements else ()
         hollow = [block for block in blocks if block.kind is not BlockKind.PYBIND]
         edits += [FileEdit(path, edit) for edit in removal_edits(document, lines, codes.MOVED.code, hollow)]

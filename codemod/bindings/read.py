@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from codemod.bindings.model import Bindings, Block, BlockKind, Side, Statement, StatementKind
@@ -27,7 +27,12 @@ _CALL = re.compile(
 )
 _COMPOUND = re.compile(rb"(?:if|for|while|do|switch|try)\b|\{")
 _KINDS = {None: BlockKind.LIBRARY, b"_FRAGMENT": BlockKind.FRAGMENT, b"_IMPL": BlockKind.IMPL}
-_HINTS = (b"TORCH_LIBRARY", b"PYBIND11_MODULE", b"RegisterOperators")
+_HINTS = (b"TORCH_LIBRARY", b"PYBIND11_MODULE", b"RegisterOperators", b"::module")
+# A function that the module of another file hands itself to.
+_REGISTERING = re.compile(
+    rb"\b(?:(?:static|inline)\s+)*void\s+(?P<name>[A-Za-z_]\w*)\s*\(\s*(?:::)?(?:py|pybind11)\s*::\s*module_?\s*&?\s*"
+    rb"(?P<variable>[A-Za-z_]\w*)\s*\)\s*(?=\{)"
+)
 
 
 def has_bindings(data: bytes) -> bool:
@@ -49,6 +54,7 @@ def read_bindings(document: Document, definitions: Mapping[str, str] | None = No
 def _read_bindings(document: Document, definitions: frozenset[tuple[str, str]]) -> Bindings:
     known = {**dict(definitions), **defined_names(document)}
     blocks = list(_blocks(document, known))
+    blocks += _registering_functions(document, known, blocks)
     statements = [statement for block in blocks for statement in _statements(document, block)]
     statements = told_apart(statements)
     for block, found in read_register_operators(document):
@@ -113,6 +119,26 @@ def _blocks(document: Document, definitions: Mapping[str, str]) -> Iterator[Bloc
             body=Span(brace.end(), end),
             conditions=conditions_at(document, match.start()),
         )
+
+
+def _registering_functions(
+    document: Document, definitions: Mapping[str, str], blocks: Sequence[Block]
+) -> Iterator[Block]:
+    """`void init(py::module& m) { m.def(...); }`: its functions belong to the module that calls it."""
+    code = plain_code(document)
+    modules = [block.namespace_text for block in blocks if block.kind is BlockKind.PYBIND]
+    name = modules[0] if modules else "TORCH_EXTENSION_NAME"
+    for match in _REGISTERING.finditer(code):
+        end = partners(document).get(match.end())
+        variable = match.group("variable")
+        if end is None or not re.search(rb"\b" + variable + rb"\s*\.\s*def\s*\(", code[match.end() : end]):
+            continue
+        yield Block(
+            path=document.path, kind=BlockKind.PYBIND, side=Side.LEGACY, macro="", namespace_text=name,
+            namespace=resolve_name(name, definitions), key="", variable=variable.decode(),
+            span=Span(match.start(), end + 1), body=Span(match.end() + 1, end),
+            conditions=conditions_at(document, match.start()), function=match.group("name").decode(),
+        )  # fmt: skip
 
 
 def _statements(document: Document, block: Block) -> Iterator[Statement]:

@@ -153,10 +153,11 @@ def _plan_file(
     done: set[tuple[cst.CSTNode, tuple[str, ...]]] = set()
     for node in loads:
         statement = sites.file.statement(node)
-        if sites.replaces:
-            replace_load(sites, node, functions)
-            continue
         place = (sites.file.scope(node), sites.file.conditions(node))
+        if sites.replaces:
+            replace_load(sites, node, functions, is_first=place not in done or bool(place[1]))
+            done.add(place)
+            continue
         if place in done or has_twin(sites, statement):
             continue
         if _wanted(sites, node, is_new, widened, units):

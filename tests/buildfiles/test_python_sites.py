@@ -175,6 +175,13 @@ def test_where_nothing_is_left_of_the_legacy_library_its_loads_are_replaced(befo
     assert done.text("pkg/__init__.py") == f"{after}\n"
 
 
+def test_one_load_replaces_several() -> None:
+    text = "import torch\nfrom . import _C\nfrom ._C import fwd\n\n\ndef run(x):\n    return _C.fwd(fwd(x))\n"
+    done = plan({"setup.py": ONE, "pkg/ops.py": text}, ["csrc/norm.cpp"], pybind={"fwd": "_C::fwd"})
+    loads = [line for line in done.text("pkg/ops.py").splitlines() if "_C_stable" in line]
+    assert loads == ["from . import _C_stable  # noqa: F401"]
+
+
 def test_a_load_that_is_assigned_gets_a_twin() -> None:
     before = 'ext = importlib.import_module("pkg._C")\n'
     assert site(before) == before + 'importlib.import_module("pkg._C_stable")\n'
