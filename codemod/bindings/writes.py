@@ -14,6 +14,8 @@ from codemod.source.document import Document
 from codemod.source.signatures import Function
 from codemod.source.types import parse_type
 
+_OUTPUT = re.compile(r"(?:out|output|dst|dest|result)s?_?|\w+_out(?:put)?s?|out(?:put)?_\w+")
+
 
 def accesses(document: Document, function: Function, program: Program) -> dict[str, Access]:
     """What `function`, defined in `document`, does with each of its parameters that is a tensor or holds one."""
@@ -51,11 +53,21 @@ def _is_returned(text: bytes, name: bytes, depth: int) -> bool:
 
 
 def written(found: Iterable[tuple[str, Access]], function: Function) -> frozenset[str]:
-    """The parameters to mark as written: those that surely are, and non-const references of which nothing is known."""
+    """The parameters to mark as written: those that surely are, and those of which nothing is known that look like it.
+
+    These are references that are not const, names like `out`, and the first tensor of a function called `rope_`: an
+    annotation too many costs a copy, and one too few breaks compiled code.
+    """
     types = {parameter.name: parameter.type_text for parameter in function.parameters}
+    accesses_by_name = dict(found)
+    first = next(iter(accesses_by_name), "") if function.name.endswith("_") else ""
     return frozenset(
         name
-        for name, access in found
+        for name, access in accesses_by_name.items()
         if access is Access.WRITE
-        or (access is Access.UNKNOWN and types[name].rstrip().endswith("&") and "const" not in types[name])
+        or (access is Access.UNKNOWN and "const" not in types[name] and _looks_written(name, types[name], first))
     )
+
+
+def _looks_written(name: str, type_text: str, first: str) -> bool:
+    return type_text.rstrip().endswith("&") or name == first or _OUTPUT.fullmatch(name) is not None

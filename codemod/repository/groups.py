@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from posixpath import basename, dirname, normpath
 
@@ -18,7 +18,7 @@ from codemod.repository.sources import matches
 from codemod.repository.units import Units
 from codemod.repository.unstable import unstable_macros
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
-from codemod.source.signatures import read_signatures
+from codemod.source.signatures import Function, read_signatures
 
 
 def resolve_group(snapshot: Snapshot, layout: Layout, config: Config, names: tuple[str, ...]) -> Group:
@@ -57,7 +57,7 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
     left = _left_by_bindings(units, inside)
     for header in graph.closure((*members, *left)):
         outside = everyone.intersection(graph.reached_from(header)) - inside
-        if left and all(map(units.is_only_bindings, outside)) and _is_for(units, header, left, inside):
+        if left and outside <= set(units.bindings) and _is_for(units, header, left, inside):
             outside = set()
         if header in inside or layout.is_stable(header) or (outside and header in layout.legacy_declarations):
             continue
@@ -88,20 +88,27 @@ def _left_by_bindings(units: Units, inside: set[str]) -> tuple[str, ...]:
     The stable bindings include them from now on, and the legacy ones no more.
     """
     found = []
-    only_bindings = [path for path in units.bindings if path not in inside and units.is_only_bindings(path)]
-    for header in units.graph.closure(only_bindings):
+    registering = [path for path in units.bindings if path not in inside]
+    for header in units.graph.closure(registering):
         document = units.snapshot.document(header)
         outside = set(units.all).intersection(units.graph.reached_from(header)) - inside
-        registered = frozenset(
-            name for path in outside & set(units.bindings) for name in units.bindings[path].functions
-        )
-        if not outside or not all(map(units.is_only_bindings, outside)) or not defines(document, registered):
+        if header in outside or not outside or not outside <= set(units.bindings):
             continue
-        declared = frozenset(f.name for f in read_signatures(document) if not f.is_definition)
+        registered = frozenset(name for path in outside for name in units.bindings[path].functions)
+        if not defines(document, registered):
+            continue
+        functions = read_signatures(document)
+        declared = frozenset(f.name for f in functions if not f.is_definition)
         owners = {path for path in units.legacy if defines(units.snapshot.document(path), declared)}
-        if owners and owners <= inside:
+        if owners and owners <= inside and not any(_calls_one(units, path, functions) for path in outside):
             found.append(header)
-    return tuple(found)
+    return tuple(header for header in found if set(units.graph.includers(header)) <= {*found, *inside, *registering})
+
+
+def _calls_one(units: Units, path: str, functions: Sequence[Function]) -> bool:
+    """Whether a file that registers `functions` calls one of them too."""
+    names = b"|".join(re.escape(function.name.encode()) for function in functions)
+    return re.search(rb"(?<![\w&:])(?:" + names + rb")\s*\(", units.snapshot.document(path).code) is not None
 
 
 def _is_for(units: Units, header: str, left: tuple[str, ...], inside: set[str]) -> bool:

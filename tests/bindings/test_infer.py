@@ -67,6 +67,23 @@ def test_schemas_of_python_functions(functions: str, statement: str, schema: str
     assert module(functions, statement).messages("TSA504") == [f"inferred `{schema}`"]
 
 
+@pytest.mark.parametrize(
+    ("signature", "schema"),
+    [
+        ("void run(at::Tensor x, at::Tensor out)", "run(Tensor x, Tensor! out) -> ()"),
+        ("void rope_(at::Tensor x, at::Tensor sin)", "rope_(Tensor! x, Tensor sin) -> ()"),
+        ("void run(at::Tensor& x, const at::Tensor& out)", "run(Tensor! x, Tensor out) -> ()"),
+    ],
+)
+def test_what_looks_written_is_marked_where_nothing_is_known(signature: str, schema: str) -> None:
+    name = schema.partition("(")[0]
+    names = [part.split()[-1] for part in schema.partition("(")[2].partition(")")[0].split(", ")]
+    body = "".join(f"params.{name} = {name}.data_ptr();" for name in names)
+    assert module(f"{signature} {{ {body} }}", f'm.def("{name}", &{name});').messages("TSA504") == [
+        f"inferred `{schema}`"
+    ]
+
+
 def test_an_instance_of_a_template_is_boxed_as_what_it_takes() -> None:
     made = module("template <typename T> T f(T x) { return x; }", 'm.def("f", &f<float>);')
     assert "static double f_boxed(double x) {" in made.text(PATH)
