@@ -7,7 +7,7 @@ neither surely a read nor surely a write is unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from codemod.bindings.program import MACROS, Access, Program, combined
 from codemod.source.brackets import split_spans
@@ -87,7 +87,7 @@ def _tensor(text: bytes, start: int, end: int, program: Program, depth: int) -> 
         return Access.READ if is_rebound else Access.WRITE
     before, after = text[max(0, start - 300) : start], text[end : end + 40]
     if local := _bound(before):
-        return combined(tensor_uses(_in_scope(text, end), local, program, depth + 1)) or Access.READ
+        return _through_local(text, end, local, tensor_uses, program, depth)
     if re.search(rb"\breturn\s*(?:\(|\{[^{};]*)?$", before):
         return Access.READ
     if re.search(rb"\b(?:if|while)\s*\(\s*!?\s*$", before) and after.lstrip().startswith(b")"):
@@ -212,7 +212,7 @@ def _pointed(text: bytes, start: int, end: int, program: Program, depth: int) ->
         and not _is_keyword(declared)
         and b"(" not in before[declared.end("local") :]
     ):
-        return combined(pointer_uses(_in_scope(text, end), declared.group("local"), program, depth + 1)) or Access.READ
+        return _through_local(text, end, declared.group("local"), pointer_uses, program, depth)
     if re.match(rb"\s*(?:==|!=|\?|&&|\|\||\)\s*\{)", after) or re.search(rb"(?:==|!=|!|&&|\|\|)\s*$", before):
         return Access.READ
     if re.match(rb"\s*(?:\+=|-=|\+\+|--)", after) or re.search(rb"(?:\+\+|--)\s*$", before):
@@ -281,6 +281,21 @@ def _bound(before: bytes) -> bytes | None:
 def _is_keyword(declared: re.Match[bytes]) -> bool:
     kind = declared.group("type").strip()
     return kind in (b"", b"return", b"else", b"throw", b"new", b"delete", b"case", b"goto", b"co_return")
+
+
+def _through_local(
+    text: bytes,
+    end: int,
+    local: bytes,
+    uses: Callable[[bytes, bytes, Program, int], Iterator[Access]],
+    program: Program,
+    depth: int,
+) -> Access:
+    """What is done through a local that is bound up to `end`; a write through one that is bound again is unknown."""
+    scope = _in_scope(text, end)
+    found = combined(uses(scope, local, program, depth + 1)) or Access.READ
+    rebound = re.search(rb"(?<![\w.>*&])" + re.escape(local) + rb"\s*=(?!=)", scope) is not None
+    return Access.UNKNOWN if found is Access.WRITE and rebound else found
 
 
 def _in_scope(text: bytes, start: int) -> bytes:
