@@ -57,7 +57,8 @@ def registry_inventory(registry: Registry) -> tuple[OpEntry, ...]:
 
 
 def _entry(registry: Registry, operator: Operator) -> OpEntry:
-    implemented = sorted((s.key, s.function.name or s.function.text) for s in operator.implementations if s.function)
+    named = ((s.key, s.function) for s in operator.implementations if s.function)
+    implemented = sorted((key, function.name or " ".join(function.text.split())) for key, function in named)
     first: Statement = (*operator.definitions, *operator.implementations)[0]
     schema = next((d.schema for d in operator.definitions if d.schema), "")
     return OpEntry(

@@ -123,7 +123,10 @@ def plan_setup(
                 NO_SOURCE_LEFT, Severity.ERROR, extension.call, f"{extension.name} has no source left",
                 "Remove the extension and what imports it, or keep one source in it.",
             )  # fmt: skip
-    _report_computed(run, [e for e in extensions if e not in stable], units, owned | in_stable, created)
+    left = () if stable or owned else created
+    _report_computed(
+        run, [e for e in extensions if e not in stable], units, owned | in_stable, left, bool(stable or owned)
+    )
     if through_cmake:
         add_cmake_extensions(run, extensions, units, widened)
     listed = {unit for unit in units if renames[unit] in in_stable}
@@ -142,20 +145,33 @@ def plan_setup(
 
 
 def _report_computed(
-    run: SetupRun, legacy: Sequence[Extension], units: Sequence[str], known: Iterable[str], created: Sequence[str]
+    run: SetupRun,
+    legacy: Sequence[Extension],
+    units: Sequence[str],
+    known: Iterable[str],
+    created: Sequence[str],
+    has_stable: bool,
 ) -> None:
-    """Units that no list names, where an extension computes its list: the lines that somebody has to add."""
+    """Units that no list names, where an extension computes its list: the lines that somebody has to add.
+
+    `has_stable` says that the stable extension is there, or is written by this run.
+    """
     missing = [unit for unit in units if unit not in known and run.renames[unit] not in known]
     computed = [extension for extension in legacy if extension.computed]
     if not missing or len(computed) != 1 or run.through_cmake:
         return
     prefix = f"{run.model.folder}/" if run.model.folder else ""
     names = [f'"{path.removeprefix(prefix)}"' for path in (*created, *(run.renames[unit] for unit in missing))]
-    text = extension_text(run, computed[0], literal_list(names, spread=True))
+    if has_stable:
+        lines = ",\n".join(names)
+        advice = f"Make sure that they are no more, and add them to {short_name(run.layout.stable_library)}:\n{lines}"
+    else:
+        text = extension_text(run, computed[0], literal_list(names, spread=True))
+        advice = f"Make sure that they are no more, and build this extension beside it:\n{text}"
     run.report(
         COMPUTED_SOURCES, Severity.ERROR, computed[0].call,
         f"the sources of {computed[0].name or 'this extension'} are computed: {', '.join(missing)} may be among them",
-        f"Make sure that they are no more, and build this extension beside it:\n{text}",
+        advice,
     )  # fmt: skip
 
 

@@ -207,6 +207,18 @@ def test_a_computed_list_is_left_alone_with_the_lines_to_add(sources: str) -> No
     assert "TORCH_TARGET_VERSION" in found.help
 
 
+def test_a_list_that_is_computed_in_part() -> None:
+    """What is written out moves; of the rest only the lines are named, and no second stable extension."""
+    setup = HEAD + (
+        'sources = ["csrc/norm.cpp"] + [os.path.join("csrc", n) for n in NAMES]\n'
+        'ext_modules = [CppExtension("pkg._C", sources)]\n'
+    )
+    done = plan({"setup.py": setup}, ["csrc/norm.cpp", "csrc/act.cpp"])
+    assert done.text("setup.py").count("pkg._C_stable") == 1
+    (found,) = done.diagnostics("TSA622")
+    assert found.help.endswith('add them to _C_stable:\n"csrc/stable/act.cpp"')
+
+
 def test_an_extension_built_in_a_function() -> None:
     after = migrated(
         """\
