@@ -74,11 +74,12 @@ class BuildFiles:
 
     @cached_property
     def cmake(self) -> dict[str, str]:
-        """The CMake files that name a source, define a module or a function that makes one, by path."""
+        """The CMake files that name a source, define a module or a function that makes one, and the project's own."""
         texts = {}
+        main = join(self.root, "CMakeLists.txt")
         for path in self.files(("CMakeLists.txt", ".cmake")):
             text = self._text(path)
-            if _NAMES_SOURCE.search(text) or _MAKES_LIBRARY.search(text) or cmake_modules(path, text):
+            if path == main or _NAMES_SOURCE.search(text) or _MAKES_LIBRARY.search(text) or cmake_modules(path, text):
                 texts[path] = text
         return texts
 
