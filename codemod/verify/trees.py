@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from posixpath import normpath
 
 from codemod.config import Config, load_config
 from codemod.model import Refusal
@@ -63,7 +64,7 @@ def legacy_tree(work: Tree, names: tuple[str, ...], wanted: str | None, build_di
         tree = commit_tree(root, _commit(root, wanted), build_dir, start)
         return tree, _resolve(tree, names)
     last_refusal: Refusal | None = None
-    for commit in _candidates(root, work.layout):
+    for commit in _candidates(work, names):
         tree = commit_tree(root, commit, build_dir, start)
         try:
             group = resolve_group(tree.snapshot, tree.layout, tree.config, names)
@@ -141,11 +142,16 @@ def _resolve(tree: Tree, names: tuple[str, ...]) -> Group:
     return group
 
 
-def _candidates(root: Path, layout: Layout) -> Iterator[str]:
-    """The last commit, then the commits before each change of the stable folder, newest first; no commit of moves."""
+def _candidates(work: Tree, names: tuple[str, ...]) -> Iterator[str]:
+    """The last commit, then those before each change of the stable folder or of a named file, newest first.
+
+    No commit of moves alone is among them.
+    """
+    root, start = work.snapshot.root, work.snapshot.start
     yield _before_moves(root, git.head(root))
-    folder = layout.stable_root or "."
-    shown = git.run(root, "log", "--format=%H", f"--max-count={SEARCHED_COMMITS}", "--", folder)
+    files = [path for name in names for path in (name, normpath(f"{start}/{name}")) if work.snapshot.exists(path)]
+    folder = work.layout.stable_root or "."
+    shown = git.run(root, "log", "--format=%H", f"--max-count={SEARCHED_COMMITS}", "--", folder, *files)
     for commit in shown.output.decode().split():
         parent = _parent(root, commit)
         if parent is not None:

@@ -15,6 +15,44 @@ from codemod.verify.result import Step, Verification
 
 PAIR = Path(__file__).parent / "pair"
 
+# A unit that stays legacy, and the header that it shares with others: the migration edits the header.
+REMAINDER = {
+    "csrc/shift.cpp": """\
+#include "common.h"
+#include <torch/library.h>
+
+// x += by, element by element.
+void shift(at::Tensor& x, double by) {
+  check_float(x);
+  for (int64_t i = 0; i < x.numel(); ++i) x.mutable_data_ptr<float>()[i] += static_cast<float>(by);
+}
+
+TORCH_LIBRARY_FRAGMENT(scaling, m) {
+  m.def("shift(Tensor! x, float by) -> ()");
+  m.impl("shift", c10::kCPU, &shift);
+}
+""",
+    "csrc/common.h": """\
+#pragma once
+#include <ATen/core/Tensor.h>
+
+inline void check_float(const at::Tensor& x) { TORCH_CHECK(x.scalar_type() == at::kFloat, "not float"); }
+""",
+}
+EDITED_HEADER = """\
+#pragma once
+#ifdef TORCH_TARGET_VERSION
+  #include <torch/csrc/stable/tensor.h>
+#else
+  #include <ATen/core/Tensor.h>
+#endif
+
+#ifndef TORCH_TARGET_VERSION
+inline void check_float(const at::Tensor& x) { TORCH_CHECK(x.scalar_type() == c10::kFloat, "not float"); }
+#endif
+"""
+LEFT = "Python_add_library(_C MODULE USE_SABI 3.10 WITH_SOABI csrc/shift.cpp)\n"
+
 
 @dataclass(frozen=True)
 class PairRepository:
@@ -36,11 +74,14 @@ class PairRepository:
 
     def restore(self) -> None:
         """Make the work tree the stable side again, touching what differs alone."""
-        for source in sorted((PAIR / "stable").rglob("*")):
-            place = self.root / source.relative_to(PAIR / "stable")
-            if source.is_file() and (not place.exists() or place.read_bytes() != source.read_bytes()):
+        stable = PAIR / "stable"
+        files = {str(path.relative_to(stable)): path.read_text() for path in stable.rglob("*") if path.is_file()}
+        files["CMakeLists.txt"] += LEFT
+        for name, text in {**files, **REMAINDER, "csrc/common.h": EDITED_HEADER}.items():
+            place = self.root / name
+            if not place.exists() or place.read_text() != text:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, place)
+                place.write_text(text)
 
 
 def step(verification: Verification, name: str) -> Step:
@@ -53,6 +94,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> PairRepository:
     """The repository, not yet built."""
     root = tmp_path_factory.mktemp("pair")
     shutil.copytree(PAIR / "legacy", root, dirs_exist_ok=True)
+    for name, text in REMAINDER.items():
+        (root / name).write_text(text)
+    cmake = (root / "CMakeLists.txt").read_text()
+    (root / "CMakeLists.txt").write_text(
+        cmake.replace("csrc/scale_kernels.cu)", "csrc/scale_kernels.cu csrc/shift.cpp)")
+    )
     identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
     for arguments in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "legacy"]):
         subprocess.run(["git", *arguments], cwd=root, check=True)

@@ -122,6 +122,13 @@ def test_the_json_says_what_the_table_says(verified: Verification) -> None:
     assert document["steps"][-1]["figures"] == {"scale": {"cpu": {"cases": 10, "equal": 10}}}
 
 
+def test_what_stays_legacy_is_built_again(verified: Verification) -> None:
+    assert step(verified, "compile").figures["remainder"] == {"units": 1, "compiled": 1, "linked": True}
+    assert step(verified, "operators").figures == {"before": 3, "after": 3}
+    figures = step(verified, "symbols").figures if HAS_AUDIT else {}
+    assert not figures or figures["remainder"]["unstable"] < figures["legacy"]["unstable"]
+
+
 @needs_nvcc
 def test_every_kernel_is_compared(verified: Verification) -> None:
     figures = step(verified, "device code").figures
@@ -160,23 +167,27 @@ def test_a_planted_defect_is_caught_by_name(defective: Verification, defect: str
     assert any(words in message for message in caught), caught
 
 
-def test_an_unstable_include_does_not_compile(pair: PairRepository, defective: Verification, run_cli: Run) -> None:
+def test_an_unstable_include_and_a_lost_helper_do_not_compile(
+    pair: PairRepository, defective: Verification, run_cli: Run, tmp_path: Path
+) -> None:
     pair.restore()
     pair.plant(HOST, "#include <tuple>", "#include <ATen/ATen.h>\n#include <tuple>")
+    pair.plant("csrc/common.h", "#ifndef TORCH_TARGET_VERSION", "#ifdef TORCH_TARGET_VERSION")
     planted = (pair.root / HOST).read_text()
-    verification = pair.verify()
-    ran = run_cli("verify", "scale", "--target", "2.11", "--golden", str(PAIR / "golden"), cwd=pair.root)
+    arguments = ["--target", "2.11", "--golden", str(PAIR / "golden"), "--json", str(tmp_path / "result.json")]
+    ran = run_cli("verify", "scale", *arguments, cwd=pair.root)
     pair.restore()
     assert ran.code == 1
     assert "\nsomething differs; " in ran.out
-    compiled = step(verification, "compile")
-    assert compiled.status is Status.FAILED
-    (error,) = (item for item in compiled.diagnostics if item.severity is Severity.ERROR)
+    steps = {found["name"]: found for found in json.loads((tmp_path / "result.json").read_text())["steps"]}
+    assert [steps[name]["status"] for name in ("compile", "golden outputs")] == ["failed", "skipped"]
+    lost, error = (found for found in steps["compile"]["diagnostics"] if found["severity"] == "error")
+    assert (lost["code"], lost["path"], lost["line"]) == (codes.REMAINDER_DOES_NOT_COMPILE, "csrc/shift.cpp", 6)
+    assert "check_float" in lost["message"]
     line = next(n for n, text in enumerate(planted.splitlines(), 1) if "ATen/ATen.h" in text)
-    assert (error.code, error.place) == (codes.STABLE_DOES_NOT_COMPILE, f"{HOST}:{line}")
-    assert error.message == "ATen/ATen.h: No such file or directory [added since the migration]"
-    assert f"  TSA801 error {error.place}: {error.message}\n" in ran.out
-    assert step(verification, "golden outputs").status is Status.SKIPPED
+    assert (error["code"], error["path"], error["line"]) == (codes.STABLE_DOES_NOT_COMPILE, HOST, line)
+    assert error["message"] == "ATen/ATen.h: No such file or directory [added since the migration]"
+    assert f"  TSA801 error {HOST}:{line}: {error['message']}\n" in ran.out
 
 
 def test_what_cannot_be_verified_is_refused(pair: PairRepository) -> None:
