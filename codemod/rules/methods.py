@@ -181,12 +181,19 @@ def conversions(site: Site, context: Context) -> Outcome | None:
     return _call(context, call, entry, entry.stable, (*call.receiver_parts(), *inside))
 
 
+def _unbraced(argument: Node) -> Node:
+    """`torch::kCPU` of `{torch::kCPU}`."""
+    single = argument.type == "initializer_list" and argument.named_child_count == 1
+    return argument.named_children[0] if single else argument
+
+
 def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tuple[Part, ...] | None:
     if site.name in ("cpu", "cuda"):
         device = "kCPU" if site.name == "cpu" else "kCUDA"
         return (f", torch::stable::Device(torch::headeronly::{device})".encode(),)
-    spans = [call.fragment.span(argument) for argument in call.arguments]
-    kinds = [context.type_of(argument, call.fragment).name for argument in call.arguments]
+    given = [_unbraced(argument) for argument in call.arguments]
+    spans = [call.fragment.span(argument) for argument in given]
+    kinds = [context.type_of(argument, call.fragment).name for argument in given]
     if not spans:
         return None
     rest: list[Part] = [part for span in spans[1:] for part in (b", ", span)]
@@ -195,7 +202,7 @@ def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tup
     if kinds[0] == "TensorOptions":
         from codemod.rules.options import read_options
 
-        options = read_options(call.arguments[0], call.fragment, context)
+        options = read_options(given[0], call.fragment, context)
         if options is None or options.requires_grad:
             return None
         return (b", ", *options.dtype_parts(), b", std::nullopt, ", *options.device_parts(), *rest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tree_sitter import Node
 
 from codemod.codes import Example
@@ -303,8 +305,7 @@ def accessors(site: Site, context: Context) -> Outcome | None:
     dtype_text = arguments[0]
     if site.name != "accessor":
         traits = arguments[2] if len(arguments) > 2 else "torch::headeronly::DefaultPtrTraits"
-        for old in ("torch::RestrictPtrTraits", "at::RestrictPtrTraits"):
-            traits = traits.replace(old, "torch::headeronly::RestrictPtrTraits")
+        traits = _TRAITS.sub(r"torch::headeronly::\g<name>", traits)
         index = "int32_t" if site.name == "packed_accessor32" else "int64_t"
         arguments = (*arguments[:2], traits, index)
     name = f"{entry.stable}<{', '.join(arguments)}>("
@@ -316,6 +317,9 @@ def accessors(site: Site, context: Context) -> Outcome | None:
         entry.rule,
         entry=entry,
     )
+
+
+_TRAITS = re.compile(r"(?<![\w:])(?:(?:torch|at)::)?(?P<name>(?:Restrict|Default)PtrTraits)\b")
 
 
 def _accessor_type(site: Site, context: Context, entry: Entry) -> Outcome:

@@ -68,6 +68,16 @@ CASES = {
         "torch::stable::Tensor f(torch::stable::Tensor x, int d, int64_t e) { return "
         "torch::stable::sum(torch::stable::sum(x, static_cast<int64_t>(d)), e); }",
     ),
+    "a device in braces": (
+        "at::Tensor f(at::Tensor x) { return x.to({torch::kCPU}); }",
+        "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::to(x, torch::headeronly::kCPU); }",
+    ),
+    "traits of an accessor, behind a using-directive": (
+        "using namespace at;\nauto f(const Tensor& x) { return x.packed_accessor32<float, 2, RestrictPtrTraits>(); }",
+        "auto f(const torch::stable::Tensor& x) { return "
+        "torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 2, torch::headeronly::RestrictPtrTraits, "
+        "int32_t>(x.mutable_data_ptr<float>(), x.sizes().data(), x.strides().data()); }",
+    ),
     "a function that takes one dimension": (
         "at::Tensor f(at::Tensor x) { return at::amax(x, 0); }",
         "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::amax(x, 0); }",
