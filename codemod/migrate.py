@@ -83,10 +83,12 @@ def plan_migration(
     place = Relocation(snapshot, layout, made.graph, moves, tuple(new.path for new in created), made.replaced)
     kernels = kernel_change(snapshot, layout, made, rewritten, place, bindings)
     units = tuple(new.path for new in bindings.created if new.path.endswith((".cpp", ".cu", ".cc")))
-    build = plan_build(
-        snapshot, layout, group, moves,
-        target=options.target, created=units, pybind=bindings.python_functions,
-    )  # fmt: skip
+    build = Change("Build files and Python")
+    if group.units or _has_owner(layout, group):
+        build = plan_build(
+            snapshot, layout, group, moves,
+            target=options.target, created=units, pybind=bindings.python_functions,
+        )  # fmt: skip
     changes = (kernels, bindings, helpers, build)
     plan = join(snapshot, group.name, options, changes, moves, formatted=frozenset((*files, *made.shared)))
     clashes = tuple(
@@ -113,6 +115,11 @@ def plan_migration(
     plan = replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes), sites=counts)
     _refuse_lost_operators(snapshot, layout, plan)
     return plan
+
+
+def _has_owner(layout: Layout, group: Group) -> bool:
+    """Whether it is known which library the migrated units of a group are built into: of several it may be any."""
+    return len(layout.libraries) < 2 or any(layout.library_of(unit) is not None for unit in group.migrated)
 
 
 def _refuse_lost_operators(snapshot: Snapshot, layout: Layout, plan: Plan) -> None:

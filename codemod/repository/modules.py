@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename
 
+from codemod.repository.setup_calls import bound_calls
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, join
 
@@ -150,7 +151,7 @@ def _expand(text: str, variables: dict[str, str]) -> str:
 def setup_modules(path: str, text: str) -> tuple[Module, ...]:
     """The extension modules that the setup file at `path` makes under a name it spells out, in order.
 
-    Names and sources may stand in variables; a name that is put together at run time is not known.
+    Names and sources may stand in variables, loops and functions; a name that is computed at run time is not known.
     """
     try:
         parsed = ast.parse(text)
@@ -158,14 +159,20 @@ def setup_modules(path: str, text: str) -> tuple[Module, ...]:
         return ()
     variables = _assigned(parsed)
     found = []
-    for call in ast.walk(parsed):
-        if isinstance(call, ast.Call) and ast.unparse(call.func).lower().endswith("extension"):
+    for call in bound_calls(parsed):
+        if ast.unparse(call.func).lower().endswith("extension") or _is_kind(call.func, variables):
             named = [keyword.value for keyword in call.keywords if keyword.arg == "name"]
             name = _literal([*named, *call.args][0], variables) if named or call.args else None
             module = (name or "").rpartition(".")[2]
             if _IDENTIFIER.fullmatch(module):
                 found.append((call.lineno, call.col_offset, Module(module, _spelled_out(call, variables), path)))
     return tuple(module for _, _, module in sorted(found, key=lambda item: item[:2]))
+
+
+def _is_kind(function: ast.expr, variables: dict[str, list[ast.expr]]) -> bool:
+    """Whether a variable holds a class of extensions: `kind = CUDAExtension if cuda else CppExtension`."""
+    values = variables.get(function.id, ()) if isinstance(function, ast.Name) else ()
+    return bool(values) and all(re.search(r"extension\b", ast.unparse(value).lower()) for value in values)
 
 
 def _assigned(parsed: ast.Module) -> dict[str, list[ast.expr]]:

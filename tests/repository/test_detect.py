@@ -10,6 +10,7 @@ from codemod.config import load_config
 from codemod.model import Refusal
 from codemod.repository.detect import detect_layout
 from codemod.repository.layout import Layout, Library
+from codemod.repository.modules import setup_modules
 from codemod.repository.snapshot import Snapshot, open_snapshot
 from codemod.repository.sources import include_graph
 
@@ -386,3 +387,29 @@ def test_the_main_library_is_the_one_for_the_accelerator(make_repository: MakeRe
     )
     assert layout.legacy_bindings == ("csrc/cuda/z.cpp",)
     assert layout.other_builds == ("csrc/a_cpu.cpp",)
+
+
+@pytest.mark.parametrize(
+    ("setup", "modules"),
+    [
+        (
+            'for name in ("left", "right"):\n    extensions.append(CppExtension(f"pkg._{name}", [f"csrc/{name}.cpp"]))\n',
+            {"_left": "csrc/left.cpp", "_right": "csrc/right.cpp"},
+        ),
+        (
+            'for name, files in [("_left", ["csrc/left.cpp"])]:\n    extensions.append(CppExtension("pkg." + name, files))\n',
+            {"_left": "csrc/left.cpp"},
+        ),
+        (
+            "def make(name, files):\n    kind = CUDAExtension if CUDA else CppExtension\n"
+            '    return kind(name=f"pkg.{name}", sources=[os.path.join("csrc", f) for f in files])\n'
+            'extensions = [make("_left", ["left.cpp"]), make(name="_right", files=["right.cpp"])]\n',
+            {"_left": "left.cpp", "_right": "right.cpp"},
+        ),
+        ('for path in glob("*.cpp"):\n    extensions.append(CppExtension(f"pkg._{path}", [path]))\n', {}),
+    ],
+)
+def test_modules_of_loops_and_functions(setup: str, modules: dict[str, str]) -> None:
+    found = {module.name: module.sources for module in setup_modules("setup.py", setup)}
+    assert found.keys() == modules.keys()
+    assert all(source in found[name] for name, source in modules.items())
