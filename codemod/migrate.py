@@ -84,7 +84,7 @@ def plan_migration(
     kernels = kernel_change(snapshot, layout, made, rewritten, place, bindings)
     units = tuple(new.path for new in bindings.created if new.path.endswith((".cpp", ".cu", ".cc")))
     build = Change("Build files and Python")
-    if group.units or _has_owner(layout, group):
+    if group.units or _is_built(snapshot, layout):
         build = plan_build(
             snapshot, layout, group, moves,
             target=options.target, created=units, pybind=bindings.python_functions,
@@ -117,9 +117,10 @@ def plan_migration(
     return plan
 
 
-def _has_owner(layout: Layout, group: Group) -> bool:
-    """Whether it is known which library the migrated units of a group are built into: of several it may be any."""
-    return len(layout.libraries) < 2 or any(layout.library_of(unit) is not None for unit in group.migrated)
+def _is_built(snapshot: Snapshot, layout: Layout) -> bool:
+    """Whether a build file names the stable library: where none does, nobody knows what migrated units belong to."""
+    name = layout.stable_library.rpartition(".")[2].encode()
+    return any(name in snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files))
 
 
 def _refuse_lost_operators(snapshot: Snapshot, layout: Layout, plan: Plan) -> None:
