@@ -107,7 +107,7 @@ def lost_definitions(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, gr
         for header in graph.direct(path):
             if header not in layout.legacy_declarations or not holds_unstable_names(snapshot.document(header)):
                 continue
-            lost = sorted((_things(snapshot, header) & words) - elsewhere)
+            lost = sorted((_things(snapshot, header) & words) - elsewhere - _carried(snapshot, header, words))
             if lost:
                 names = ", ".join(name.decode() for name in lost)
                 found.append(
@@ -118,6 +118,14 @@ def lost_definitions(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, gr
                     )
                 )  # fmt: skip
     return tuple(found)
+
+
+def _carried(snapshot: Snapshot, header: str, words: frozenset[bytes]) -> set[bytes]:
+    """The aliases that declarations of what `words` name are written with: they move with the declarations."""
+    document = snapshot.document(header)
+    aliases = {match["alias"] for match in _THING.finditer(document.code) if match["alias"]}
+    moving = (f for f in read_signatures(document) if not f.is_definition and f.name.encode() in words)
+    return aliases & {word for f in moving for word in _WORD.findall(document.code[f.head.start : f.head.end])}
 
 
 def _things(snapshot: Snapshot, path: str) -> set[bytes]:

@@ -58,20 +58,20 @@ def test_a_caller_that_stays_is_named(units: list[str], callers: list[str], tmp_
 def test_what_a_header_of_declarations_defines_besides_them_is_named(tmp_path: Path) -> None:
     header = (
         "#pragma once\n#include <torch/all.h>\n#define BLOCK 16\n#define OTHER 1\nstruct Shape { int n; };\n"
-        "void scale(at::Tensor x);\nvoid shift(at::Tensor x);\n"
+        "using handle_t = long;\nusing other_t = int;\nhandle_t scale(at::Tensor x);\nvoid shift(at::Tensor x);\n"
     )
     files = {
         "setup.py": 'setup(ext_modules=[CppExtension("pkg._C", ["csrc/ops.cpp", "csrc/a.cpp", "csrc/b.cpp"])])\n',
         "csrc/ops.h": header,
         "csrc/ops.cpp": '#include "ops.h"\nTORCH_LIBRARY(my, m) { m.def("scale(Tensor x) -> ()", &scale); '
         'm.def("shift(Tensor x) -> ()", &shift); }\n',
-        "csrc/a.cpp": '#include "ops.h"\nvoid scale(at::Tensor x) { Shape s{BLOCK}; }\n',
+        "csrc/a.cpp": '#include "ops.h"\nhandle_t scale(at::Tensor x) { Shape s{BLOCK}; other_t n; }\n',
         "csrc/b.cpp": '#include "ops.h"\nvoid shift(at::Tensor x) {}\n',
     }
     snapshot = open_snapshot(commit(tmp_path / "repository", files))
     config = load_config(snapshot)
     layout = detect_layout(snapshot, config)
     graph = IncludeGraph(snapshot, snapshot.below("csrc", SOURCE_SUFFIXES), ("csrc",))
-    for unit, needed in (("csrc/a.cpp", ["BLOCK, Shape"]), ("csrc/b.cpp", [])):
+    for unit, needed in (("csrc/a.cpp", ["BLOCK, Shape, other_t"]), ("csrc/b.cpp", [])):
         found = lost_definitions(snapshot, layout, graph, resolve_group(snapshot, layout, config, (unit,)))
         assert [d.message.partition("needs ")[2].partition(", defined")[0] for d in found] == needed
