@@ -115,7 +115,8 @@ CODES: tuple[Code, ...] = (
         SCHEMA_DIFFERS,
         "The schema of an operator is not what it was.",
         "Both texts are what the dispatcher says, with defaults and aliasing. Callers, torch.compile and saved programs"
-        " depend on names, types, order, defaults and aliasing of the arguments.",
+        " depend on names, types, order, defaults and aliasing of the arguments. A schema that torch inferred had"
+        " numbers for names; that names, defaults and aliasing are written now, with the same types, is a note.",
     ),
     _finding(
         KEYS_DIFFER,

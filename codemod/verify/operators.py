@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from codemod.model import Severity
@@ -11,6 +12,11 @@ from codemod.verify.result import Finding, Step, finding
 
 # A kernel without a key, as the dispatcher shows it before and after: the stable API registers under a key only.
 _KEYLESS = (("CompositeImplicitAutograd",), ("CompositeExplicitAutograd",))
+
+_SCHEMA = re.compile(r"(?P<name>[\w:.]+)\((?P<arguments>.*)\) -> (?P<returns>.*)", re.DOTALL)
+_ALIASING = re.compile(r"\(\$?\w+[^()]*\)")
+_SIDES = ("arguments", "returns")
+_NUMBERED = re.compile(r"_\d+")
 
 
 def operators_step(before: Iterable[Operator], after: Iterable[Operator]) -> Step:
@@ -28,11 +34,34 @@ def _compare(name: str, old: Operator | None, new: Operator | None) -> list[Find
         return [finding(codes.OPERATOR_LOST, f"{name} {what}")]
     found = []
     if old.schema != new.schema:
-        found.append(finding(codes.SCHEMA_DIFFERS, f"{new.schema}, and was {old.schema}"))
+        severity = Severity.NOTE if _writes_out(new.schema, old.schema) else Severity.ERROR
+        found.append(finding(codes.SCHEMA_DIFFERS, f"{new.schema}, and was {old.schema}", severity=severity))
     if old.keys != new.keys:
         text = (
             f"{name} has kernels for {', '.join(new.keys) or 'no key'}, and had for {', '.join(old.keys) or 'no key'}"
         )
         severity = Severity.NOTE if (old.keys, new.keys) == _KEYLESS else Severity.ERROR
         found.append(finding(codes.KEYS_DIFFER, text, severity=severity))
+    return found
+
+
+def _writes_out(new: str, old: str) -> bool:
+    """Whether torch inferred `old` from a C++ type, with numbers for names, and `new` is written with those types."""
+    before, after = _SCHEMA.fullmatch(old), _SCHEMA.fullmatch(new)
+    if before is None or after is None:
+        return False
+    arguments, returns = _parts(before["arguments"]), _parts(before["returns"])
+    numbered = [_NUMBERED.fullmatch(name) is not None for _, name in (*arguments, *returns)]
+    same_types = all([t for t, _ in _parts(after[part])] == [t for t, _ in _parts(before[part])] for part in _SIDES)
+    return bool(numbered) and all(numbered) and before["name"] == after["name"] and same_types
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    """Type, without aliasing, and name of each argument or return of a schema."""
+    inner = text[1:-1] if text.startswith("(") and text.endswith(")") else text
+    plain = _ALIASING.sub("", inner)
+    found = []
+    for part in filter(None, (part.strip() for part in plain.split(","))):
+        kind, _, name = part.partition("=")[0].strip().partition(" ")
+        found.append((kind, name))
     return found

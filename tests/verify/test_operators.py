@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from codemod.verify import codes
 from codemod.verify.golden.inventory import Operator
 from codemod.verify.operators import operators_step
@@ -27,6 +29,26 @@ def test_what_differs_is_named() -> None:
     assert [d.code for d in step.diagnostics] == [codes.SCHEMA_DIFFERS, codes.KEYS_DIFFER]
     assert swapped.schema in step.diagnostics[0].message
     assert "had for CPU" in step.diagnostics[1].message
+
+
+@pytest.mark.parametrize(
+    ("inferred", "written", "status"),
+    [
+        ("_C::f(int _0, int[][] _1) -> ()", "_C::f(int fa, int[][] handles=[]) -> ()", Status.OK),
+        ("_C::f(int _0) -> (int[] _0, Tensor _1)", "_C::f(int fa) -> (int[], Tensor)", Status.OK),
+        ("_C::f() -> int _0", "_C::f() -> int", Status.OK),
+        ("_C::f(Tensor _0) -> ()", "_C::f(Tensor($0! -> ) out) -> ()", Status.OK),
+        ("_C::f(int _0, float _1) -> ()", "_C::f(float a, int b) -> ()", Status.FAILED),
+        ("_C::f(int _0) -> ()", "_C::f(int a, int b) -> ()", Status.FAILED),
+        ("_C::f(int a) -> ()", "_C::f(int b) -> ()", Status.FAILED),
+        ("_C::f(int a) -> int _0", "_C::f(int b) -> int", Status.FAILED),
+        ("_C::f(Tensor? _0) -> ()", "_C::f(Tensor x) -> ()", Status.FAILED),
+    ],
+)
+def test_a_schema_that_torch_inferred_may_be_written_out(inferred: str, written: str, status: Status) -> None:
+    step = operators_step([Operator("_C::f", inferred, ("CPU",))], [Operator("_C::f", written, ("CPU",))])
+    assert step.status is status
+    assert [d.code for d in step.diagnostics] == [codes.SCHEMA_DIFFERS]
 
 
 def test_an_operator_without_a_key_may_get_the_one_that_stands_for_none() -> None:
