@@ -30,11 +30,13 @@ _NO_STREAM = re.compile(r"^(?:0|nullptr|NULL|\{\}|cudaStream_t\(0\)|cudaStreamDe
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _BRACKET = re.compile(rb"[()\[\]{}]")
 _CONTINUED = re.compile(rb"\\\r?\n")
-# Spellings that a migration changes and that mean the same: namespaces of torch's types and its methods for pointers.
+# Spellings that a migration changes and that mean the same: namespaces of torch's types, its methods for pointers, its
+# functions for the properties of a device.
 _NAMESPACE = re.compile(
     r"\b(?:::)?(?:torch::(?:headeronly|stable(?:::accelerator)?)|torch|at(?:::cuda)?|c10(?:::cuda)?)::"
 )
 _POINTER = re.compile(r"\b(?:const_|mutable_)?data_ptr\b")
+_PROPERTIES = re.compile(r"\b(?:get(?:Current)?DeviceProperties|get_device_prop\w*)\b")
 _OF_TORCH = re.compile(r"(?:\bat|\bc10|\btorch)::|[Pp]rop|->|\.(?:sizes?|numel|element_size|itemsize)\b")
 
 
@@ -247,4 +249,4 @@ def _text(code: bytes) -> str:
     """Code without line continuations and space, with the spellings of both APIs made one."""
     text = _CONTINUED.sub(b" ", code).decode("utf-8", "replace")
     text = re.sub(r"\s*([^\w\s])\s*", r"\1", " ".join(text.split()))
-    return _POINTER.sub("data_ptr", _NAMESPACE.sub("", text))
+    return _PROPERTIES.sub("get_device_prop", _POINTER.sub("data_ptr", _NAMESPACE.sub("", text)))

@@ -50,6 +50,13 @@ def test_the_rewrites_of_a_migration_are_no_difference() -> None:
     assert differences(LEGACY, STABLE) == []
 
 
+def test_properties_of_the_device_are_asked_for_in_another_way() -> None:
+    old = LEGACY.replace("= 256", "= at::cuda::getCurrentDeviceProperties()->maxThreadsPerBlock")
+    new = STABLE.replace("= 256", "= get_device_prop()->maxThreadsPerBlock")
+    assert differences(old, new) == []
+    assert differences(old, new.replace("maxThreadsPerBlock", "warpSize")) != []
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
