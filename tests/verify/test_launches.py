@@ -94,7 +94,7 @@ def test_another_launch_is_an_error(old: str, new: str, says: str) -> None:
 
 def test_a_variable_made_from_an_api_call_is_for_a_person_to_look_at() -> None:
     old = LEGACY.replace("grid(x.size(0))", "grid(at::cuda::getCurrentDeviceProperties()->multiProcessorCount)")
-    new = STABLE.replace("grid(x.size(0))", "grid(get_device_prop()->multiProcessorCount)")
+    new = STABLE.replace("grid(x.size(0))", "grid(own_properties()->multiProcessorCount)")
     ((code, severity, _),) = differences(old, new)
     assert (code, severity) == (codes.LAUNCH_DIFFERS, Severity.WARNING)
 
