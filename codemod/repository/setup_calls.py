@@ -11,16 +11,23 @@ _MOST = 64  # rounds of one loop, calls of one function
 def bound_calls(parsed: ast.Module) -> Iterator[ast.Call]:
     """Every call of the file; one in a loop or a function once for each round or call, their values put in."""
     parents = {child: node for node in ast.walk(parsed) for child in ast.iter_child_nodes(node)}
-    for node in ast.walk(parsed):
-        if isinstance(node, ast.Call):
-            values = list(_environments(parsed, parents, node))
-            yield from (_filled(node, one) for one in values) if values else (node,)
+    calls = [node for node in ast.walk(parsed) if isinstance(node, ast.Call)]
+    by_name: dict[str, list[ast.Call]] = {}
+    for call in calls:
+        if isinstance(call.func, ast.Name):
+            by_name.setdefault(call.func.id, []).append(call)
+    for call in calls:
+        values = list(_environments(by_name, parents, call))
+        yield from (_filled(call, one) for one in values) if values else (call,)
 
 
 def _environments(
-    parsed: ast.Module, parents: Mapping[ast.AST, ast.AST], node: ast.AST
+    by_name: Mapping[str, list[ast.Call]], parents: Mapping[ast.AST, ast.AST], node: ast.AST
 ) -> Iterator[dict[str, ast.expr]]:
-    """The values of the names around `node`: of its loop's variables, or of its function's parameters."""
+    """The values of the names around `node`: of its loop's variables, or of its function's parameters.
+
+    `by_name` are the calls of plain names.
+    """
     around = parents.get(node)
     while around is not None:
         if isinstance(around, ast.For) and isinstance(around.iter, ast.Tuple | ast.List | ast.Set):
@@ -28,8 +35,7 @@ def _environments(
             return
         if isinstance(around, ast.FunctionDef):
             names = [argument.arg for argument in around.args.args]
-            calls = [c for c in ast.walk(parsed) if isinstance(c, ast.Call) and ast.unparse(c.func) == around.name]
-            for call in calls[:_MOST]:
+            for call in by_name.get(around.name, [])[:_MOST]:
                 given = dict(zip(names, call.args, strict=False))
                 yield given | {k.arg: k.value for k in call.keywords if k.arg in names}
             return
