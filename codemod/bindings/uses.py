@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from codemod.bindings.program import MACROS, Access, Program, combined
-from codemod.source.brackets import split_spans
+from codemod.source.brackets import closing_bracket, split_spans
 from codemod.surface.schemas import cpp_arguments, overloads
 
 _READING_LIST = (
@@ -75,7 +75,7 @@ def _tensor(text: bytes, start: int, end: int, program: Program, depth: int) -> 
         return _method(text, start, called, program, depth)
     subscript = re.compile(rb"\s*\[").match(text, end)
     if subscript is not None:
-        return _tensor(text, start, _closing(text, subscript.end() - 1), program, depth)
+        return _tensor(text, start, _behind(text, subscript.end() - 1), program, depth)
     if text[start - 1 : start] == b"*":  # of an optional
         start -= 1
         if text[start - 1 : start] == b"(" and text[end : end + 1] == b")":
@@ -108,7 +108,7 @@ def _tensor(text: bytes, start: int, end: int, program: Program, depth: int) -> 
 
 def _method(text: bytes, start: int, called: re.Match[bytes], program: Program, depth: int) -> Access:
     method = called.group("method").decode()
-    end = _closing(text, called.end() - 1)
+    end = _behind(text, called.end() - 1)
     if method in _POINTER and (method != "data" or called.group("arguments")):
         return _pointer(text, start, end, called.group("arguments") or b"", program, depth)
     if method in _ACCESSOR:
@@ -191,7 +191,7 @@ def _pointed(text: bytes, start: int, end: int, program: Program, depth: int) ->
     subscript = re.compile(rb"\s*\[").match(text, end)
     if subscript is not None:
         while subscript is not None:
-            end = _closing(text, subscript.end() - 1)
+            end = _behind(text, subscript.end() - 1)
             subscript = re.compile(rb"\s*\[").match(text, end)
         if member := re.compile(rb"\s*(?:\.|->)\s*\w+\s*(?!\()").match(text, end):
             end = member.end()
@@ -311,18 +311,10 @@ def _in_scope(text: bytes, start: int) -> bytes:
     return text[start:end] + text[own:]
 
 
-def _closing(text: bytes, opening: int) -> int:
+def _behind(text: bytes, opening: int) -> int:
     """The offset behind the bracket that closes the one at `opening`; the end of the text where none does."""
-    depth = 0
-    for index in range(opening, len(text)):
-        character = text[index : index + 1]
-        if character in b"([{":
-            depth += 1
-        elif character in b")]}":
-            depth -= 1
-            if depth == 0:
-                return index + 1
-    return len(text)
+    closing = closing_bracket(text, opening)
+    return closing + 1 if closing >= 0 else len(text)
 
 
 def argument_place(text: bytes, offset: int) -> tuple[str, int] | None:

@@ -14,6 +14,7 @@ from codemod.rules.printing import printer_of
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part, Rewrite
 from codemod.source.arguments import argument_spans
+from codemod.source.brackets import closing_bracket
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 
@@ -74,9 +75,7 @@ def call_arguments(site: Site, context: Context) -> tuple[Span, ...] | None:
 
 def whole_call(site: Site, context: Context) -> Span | None:
     """The macro with its argument list, up to the closing parenthesis."""
-    from codemod.rules.calls import closing_parenthesis
-
-    end = closing_parenthesis(context.document.code, site.span.end)
+    end = closing_bracket(context.document.code, site.span.end)
     return Span(site.span.start, end + 1) if end >= 0 else None
 
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Container, Iterator, Sequence
 
 from codemod.model import Span
-from codemod.rules.calls import closing_parenthesis
 from codemod.rules.context import Context, Outcome, Site, SiteKind
+from codemod.source.brackets import closing_bracket
 from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.scopes import TypeFinder
 from codemod.surface.table import Entry, Surface
@@ -96,7 +96,7 @@ def _regions(code: bytes) -> Iterator[tuple[int, int, str]]:
     for match in _USING.finditer(code):
         yield match.end(), len(code), match.group("space").decode()
     for match in _INSIDE.finditer(code):
-        end = closing_parenthesis(code, match.end())
+        end = closing_bracket(code, match.end())
         yield match.end(), end if end >= 0 else len(code), match.group("space").decode()
 
 

@@ -128,6 +128,16 @@ def _joined(arms: list[_Open]) -> _Open:
     )
 
 
+def closing_bracket(code: bytes, start: int) -> int:
+    """The offset in masked code of the bracket that closes the first opened at or after `start`; -1 if none does."""
+    depth = 0
+    for match in _BRACKET.finditer(code, start):
+        depth += 1 if match.group() in b"([{" else -1
+        if depth <= 0:
+            return match.start() if depth == 0 else -1
+    return -1
+
+
 def closing_angle(code: bytes, opening: int, end: int | None = None) -> int:
     """The offset before `end` of the `>` that closes the `<` at `opening`, or -1."""
     depth, round_depth = 0, 0

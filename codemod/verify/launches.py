@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from codemod.model import Severity, Span
-from codemod.source.brackets import closing_angle, split_spans
+from codemod.source.brackets import closing_angle, closing_bracket, split_spans
 from codemod.source.document import Document
 from codemod.verify import codes
 from codemod.verify.result import Finding, Step, counted, finding
@@ -28,7 +28,6 @@ _NAME_BEFORE = re.compile(rb"(?:[A-Za-z_]\w*(?:\s*::\s*))*[A-Za-z_]\w*\s*$")
 _CURRENT = re.compile(r"current\w*stream", re.I)
 _NO_STREAM = re.compile(r"^(?:0|nullptr|NULL|\{\}|cudaStream_t\(0\)|cudaStreamDefault|cudaStreamLegacy)?$")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
-_BRACKET = re.compile(rb"[()\[\]{}]")
 _CONTINUED = re.compile(rb"\\\r?\n")
 # Spellings that a migration changes and that mean the same: namespaces of torch's types, its methods for pointers, its
 # functions for the properties of a device.
@@ -125,8 +124,8 @@ def _chevrons(document: Document) -> Iterator[Launch]:
 def _calls(document: Document) -> Iterator[Launch]:
     code = document.code
     for match in _CALL.finditer(code):
-        end = _closing(code, match.end() - 1)
-        if end is None:
+        end = closing_bracket(code, match.end() - 1)
+        if end < 0:
             continue
         texts = [_text(code[start:stop]) for start, stop in split_spans(code, match.end(), end)]
         function = match.group(1).decode()
@@ -205,8 +204,8 @@ def _initialiser(document: Document, name: str, place: int) -> str | None:
     if last.group("open") == b"=":
         end = code.find(b";", last.end())
         return _text(code[last.end() : end]) if end >= 0 else None
-    closing = _closing(code, last.start("open"))
-    return None if closing is None else _text(code[last.end() : closing])
+    closing = closing_bracket(code, last.start("open"))
+    return _text(code[last.end() : closing]) if closing >= 0 else None
 
 
 def _kernel_before(code: bytes, place: int) -> tuple[str, int]:
@@ -232,16 +231,6 @@ def _opening_angle(code: bytes, closing: int) -> int | None:
     while (place := code.rfind(b"<", max(0, closing - 2000), place)) >= 0:
         if closing_angle(code, place) in (closing, closing + 1):
             return place
-    return None
-
-
-def _closing(code: bytes, opening: int) -> int | None:
-    """Where the bracket at `opening` closes, in macro bodies too."""
-    depth = 0
-    for match in _BRACKET.finditer(code, opening):
-        depth += 1 if match.group() in b"([{" else -1
-        if depth == 0:
-            return match.start()
     return None
 
 
