@@ -31,6 +31,7 @@ sys.path.insert(0, str(REPOSITORY))
 from tests.gpu.table import between_gpus_findings, markdown  # noqa: E402  # the repository is not installed here
 
 SIDES = ("legacy", "stable")
+STEPS = ("compare", "ranks", "overhead")
 BUILD_SECONDS, GROUP_SECONDS, RANKS_SECONDS, OVERHEAD_SECONDS = 330, 150, 75, 45
 AT_ONCE = max(2, (os.cpu_count() or 2) // 4)  # groups; each has a worker and a compiler
 UNFIT = "cannot be recorded: "  # how golden record names a case
@@ -87,6 +88,7 @@ class GroupResult:
     step: dict[str, Any] | None = None
     other: dict[str, Any] | None = None
     overhead: list[dict[str, Any]] = field(default_factory=list)
+    untimed: str = ""  # why there is no overhead, or not of all calls
     failure: str = ""
 
     @property
@@ -102,6 +104,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="where results go")
     parser.add_argument("--prepared", type=Path, default=REPOSITORY / "build/gpu", help="what prepare.sh made")
     parser.add_argument("--minutes", type=float, default=9.0, help="time for everything")
+    parser.add_argument("--only", choices=STEPS, help="one step instead of all")
     chosen = parser.parse_args()
     begun = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="gpu-run-"))
@@ -115,23 +118,28 @@ def main() -> int:
     print(json.dumps(facts), flush=True)
     builds = _build(machine, facts["capability"])
     print(f"built: {builds} after {time.monotonic() - begun:.0f} s", flush=True)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(lambda group: _compare(machine, group), groups))
-    _explain_crash(machine, results)
+    steps = (chosen.only,) if chosen.only else STEPS
+    results = [GroupResult(group) for group in groups]
+    if "compare" in steps:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            results = list(pool.map(lambda group: _compare(machine, group), groups))
+        _explain_crash(machine, results)
 
     def write(ranks: dict[str, Any] | None) -> None:
         document = {"facts": facts, "builds": builds, "seconds": round(time.monotonic() - begun), "ranks": ranks}
+        document["steps"] = steps
         document["groups"] = [asdict(result) | {"passed": result.passed} for result in results]
         _write(machine.out, document, golden)
 
     write(None)  # in case the GPUs hang, or the time is up before it should be
-    ranks = _between_gpus(machine, facts["gpus"])
-    for result in results:  # one after the other: times must not disturb each other
+    ranks = _between_gpus(machine, facts["gpus"]) if "ranks" in steps else None
+    for result in results if "overhead" in steps else ():  # one after the other: times must not disturb each other
         _overhead(machine, result)
     write(ranks)
     print((machine.out / "results.md").read_text())
     shutil.rmtree(work, ignore_errors=True)
-    return 0 if all(result.passed for result in results) and not between_gpus_findings(ranks) else 1
+    compared = "compare" not in steps or all(result.passed for result in results)
+    return 0 if compared and not between_gpus_findings(ranks) else 1
 
 
 def _write(out: Path, document: dict[str, Any], golden: Path) -> None:
@@ -269,13 +277,16 @@ def _between_gpus(machine: Machine, gpus: list[str]) -> dict[str, Any] | None:
 
 
 def _overhead(machine: Machine, result: GroupResult) -> None:
-    if result.step is None or machine.deadline - time.monotonic() < 20:
+    if machine.deadline - time.monotonic() < 20:
+        result.untimed = "the time of the run was up"
         return
     stable = [path for path in machine.libraries["stable"] if "stable" in Path(path).name]
     given = [word for path in machine.libraries["legacy"] for word in ("--legacy", path)]
     given += [word for path in stable for word in ("--stable", path)]
     answer = machine.tool("golden", "overhead", result.group, "--json", *given, seconds=OVERHEAD_SECONDS)
     result.overhead = _json(answer.stdout) or []
+    if answer.returncode != 0:
+        result.untimed = (answer.stderr.strip() or "nothing printed").splitlines()[-1]
 
 
 def _libraries(machine: Machine, side: str) -> list[str]:

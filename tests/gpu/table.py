@@ -6,6 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+COMPARED = (
+    "The legacy library's outputs were recorded and the stable library's compared with them bit for bit: plain calls,",
+    "under `torch.compile`, on a second stream, captured in a CUDA graph, and on the last GPU while the first is current.",
+    "",
+    "| group | CPU: equal | CUDA: equal | library built with another torch, CPU | |",
+    "|---|---|---|---|---|",
+)
+TIMED = (
+    "Time per call of the stable operator in that of the legacy one; rounds are taken in turns.",
+    "",
+    "| call | legacy, us | stable, us | ratio | lowest to highest |",
+    "|---|---|---|---|---|",
+)
+
 
 def markdown(document: Mapping[str, Any]) -> str:
     """Results as `run.py` writes them to results.json, for people."""
@@ -15,24 +29,17 @@ def markdown(document: Mapping[str, Any]) -> str:
         "# The sample extension on a GPU: legacy against stable",
         "",
         f"{gpus}; torch {facts['torch']}, CUDA {facts['cuda']}, nvcc {facts['nvcc']}, Python {facts['python']}.",
-        "Both sides were built there with their own setup.py; the legacy library's outputs were recorded and the stable",
-        "library's compared with them bit for bit: plain calls, under `torch.compile`, on a second stream, captured in a",
-        f"CUDA graph, and on the last GPU while the first is current. All of it took {document['seconds']} s.",
-        "",
-        "| group | CPU: equal | CUDA: equal | library built with another torch, CPU | |",
-        "|---|---|---|---|---|",
-        *(_comparison(group) for group in groups),
-        "",
-        *_between_gpus(document.get("ranks")),
-        "Time per call of the stable operator in that of the legacy one; rounds are taken in turns.",
-        "",
-        "| call | legacy, us | stable, us | ratio | lowest to highest |",
-        "|---|---|---|---|---|",
-        *(_overhead(found) for group in groups for found in group["overhead"]),
+        f"Both sides were built there with their own setup.py. All of it took {document['seconds']} s.",
         "",
     ]
+    if "compare" in document["steps"]:
+        lines += [*COMPARED, *(_comparison(group) for group in groups), ""]
+    if "ranks" in document["steps"]:
+        lines += _between_gpus(document["ranks"])
+    if "overhead" in document["steps"]:
+        lines += [*TIMED, *(_overhead(found) for group in groups for found in group["overhead"]), ""]
     findings = [line for group in groups for line in _findings(group)]
-    findings += [f"- between GPUs: {text}" for text in between_gpus_findings(document.get("ranks"))]
+    findings += [f"- between GPUs: {text}" for text in between_gpus_findings(document["ranks"])]
     return "\n".join([*lines, *(["What differs or is missing:", "", *findings, ""] if findings else [])])
 
 
@@ -100,6 +107,7 @@ def _findings(group: Mapping[str, Any]) -> list[str]:
     found += [f"legacy: {text}" for text in group["left_out"]]
     for step in (group["step"], group["other"]):
         found += [item["message"] for item in (step or {}).get("diagnostics", []) if item["severity"] == "error"]
+    found += [f"not timed: {group['untimed']}"] if group["untimed"] else []
     return [f"- {group['group']}: {text.splitlines()[0]}" for text in found if text]
 
 
