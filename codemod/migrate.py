@@ -111,7 +111,7 @@ def plan_migration(
         *lost_definitions(snapshot, layout, made.graph, group),
         *still_called(snapshot, layout, made.graph, group, said),
     )
-    notes = (*notes_on(group), *crossing)
+    notes = (*notes_on(snapshot, layout, made.graph, group), *crossing)
     plan = replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes), sites=counts)
     _refuse_lost_operators(snapshot, layout, plan)
     return plan

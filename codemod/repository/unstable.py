@@ -40,6 +40,11 @@ def holds_unstable_names(document: Document) -> bool:
     return _REGISTRATION.search(code) is not None and _REGISTRATION.search(_DEFINE.sub(b"", code)) is not None
 
 
+def has_legacy_branches(code: bytes) -> bool:
+    """Whether some lines of `code` are compiled only where TORCH_TARGET_VERSION is not defined."""
+    return _TARGET in code and _without_legacy_branches(code) != code
+
+
 def unstable_macros(document: Document) -> tuple[str, ...]:
     """The macros that `document` defines with a name of the unstable API in their bodies."""
     code = document.code
