@@ -5,36 +5,32 @@ from __future__ import annotations
 import re
 
 from codemod.model import Span
+from codemod.source.brackets import closing_bracket
 from codemod.source.document import Document
+
+_MARK = re.compile(rb"[(\[{,]")
+_CONTINUED = re.compile(rb"\\\r?\n")
 
 
 def argument_spans(document: Document, opening: int) -> tuple[Span, ...]:
     """The spans of the arguments between the parenthesis at `opening` and its partner, blanks trimmed."""
-    code = document.code
-    depth, index, start = 0, opening, opening + 1
-    spans: list[Span] = []
-
-    def close(end: int) -> None:
-        raw = code[start:end].replace(b"\\\n", b"  ").replace(b"\\\r\n", b"   ")
-        left = len(raw) - len(raw.lstrip())
-        right = len(raw.rstrip())
-        if right > left:
-            spans.append(Span(start + left, start + right))
-
-    while index < len(code):
-        byte = code[index : index + 1]
-        if byte in b"([{":
-            depth += 1
-        elif byte in b")]}":
-            depth -= 1
-            if depth == 0:
-                close(index)
-                return tuple(spans)
-        elif byte == b"," and depth == 1 and not _inside_template(code, start, index):
-            close(index)
-            start = index + 1
-        index += 1
-    return tuple(spans)
+    first, last = opening + 1, closing_bracket(document.code, opening)
+    code = _CONTINUED.sub(lambda match: b" " * len(match[0]), document.code[first : max(first, last)])
+    start = place = 0
+    bounds: list[tuple[int, int]] = []
+    while match := _MARK.search(code, place):
+        place = match.end()
+        if match.group() != b",":
+            place = closing_bracket(code, match.start()) + 1
+        elif not _inside_template(code, start, match.start()):
+            bounds.append((start, match.start()))
+            start = place
+    parts = [(start, code[start:end]) for start, end in [*bounds, (start, len(code))]]
+    return tuple(
+        Span(first + start + len(part) - len(part.lstrip()), first + start + len(part.rstrip()))
+        for start, part in parts
+        if part.strip()
+    )
 
 
 def _inside_template(code: bytes, start: int, comma: int) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from codemod.source.brackets import closing_bracket, split_spans
 from codemod.source.types import CppType
 from codemod.surface.numbers import is_supported
 from codemod.surface.table import TableError
@@ -20,7 +21,7 @@ UNCALLABLE = frozenset({"Scalar", "Storage", "Stream", "QScheme", "Dict", "Any",
 
 _ALIAS = re.compile(r"\([a-z](?:\|[a-z])*!?(?: -> [*a-z|]+)?\)")
 _ARGUMENT = re.compile(r"(?P<type>\S+(?:\([^)]*\))?\S*) (?P<name>\w+)(?:=(?P<default>.+))?")
-_MARK = re.compile(r'"(?:\\.|[^"\\])*"|([()\[\],])')
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 _SIZED = re.compile(r"\[(\d+)\]")
 
 
@@ -139,7 +140,7 @@ def overloads(cpp_name: str) -> tuple[Op, ...]:
 
 def parse_signature(signature: str) -> tuple[tuple[Argument, ...], tuple[str, ...]]:
     """Arguments and result types of "(Tensor self, *, bool x=False) -> Tensor". Raises TableError."""
-    end = _closing(signature)
+    end = closing_bracket(_unquoted(signature), 0)
     if not signature.startswith("(") or signature[end + 1 : end + 5] != " -> ":
         raise TableError(f"not a schema: {signature}")
     arguments = []
@@ -175,29 +176,14 @@ def _symbolic_as_plain(kind: str) -> str:
     return kind.replace("SymInt", "int").replace("SymBool", "bool").replace("SymFloat", "float")
 
 
-def _closing(text: str) -> int:
-    """Where the bracket that opens `text` closes."""
-    for place, _, depth in _marks(text):
-        if depth == 0:
-            return place
-    raise TableError(f"not a schema: {text}")
-
-
 def _split(text: str) -> list[str]:
-    """The parts of `text` between commas outside of brackets."""
-    commas = [place for place, mark, depth in _marks(text) if mark == "," and depth == 0]
-    bounds = zip([-1, *commas], [*commas, len(text)], strict=True)
-    return [part for start, end in bounds if (part := text[start + 1 : end].strip())]
+    """The parts of `text` between commas outside of brackets and quotes."""
+    return [text[start:end] for start, end in split_spans(_unquoted(text), 0, len(text))]
 
 
-def _marks(text: str) -> Iterator[tuple[int, str, int]]:
-    """Brackets and commas outside of quotes: place, mark, and the depth of brackets behind it."""
-    depth = 0
-    for match in _MARK.finditer(text):
-        mark = match[1]
-        if mark:
-            depth += (mark in "([") - (mark in ")]")
-            yield match.start(), mark, depth
+def _unquoted(text: str) -> bytes:
+    """`text` with something of the same length for what stands in quotes."""
+    return _QUOTED.sub(lambda match: "_" * len(match[0]), text).encode()
 
 
 # What an argument of each schema type takes, best first; "list" is a braced list in the source.
