@@ -16,6 +16,7 @@ from codemod.bindings.registry import Registry
 from codemod.bindings.removal import removal_edits
 from codemod.bindings.schema import Schema
 from codemod.bindings.select import Moved, Selection
+from codemod.bindings.statements import unwrapped
 from codemod.bindings.style import formatted, style_for
 from codemod.bindings.text import decode, encode, newline_of
 from codemod.bindings.write import block_order, render_block
@@ -115,7 +116,9 @@ def _edit_impl(
     head = f"STABLE_TORCH_LIBRARY_IMPL({block.namespace}, {stable_key(block.key)}, {block.variable})"
     edits = [Edit(Span(block.span.start, brace), head.encode(), codes.MOVED.code)]
     for moved in members:
-        function = moved.statement.function
+        function, name = moved.statement.function, decode(document.text(moved.statement.first))
+        if (plain := unwrapped(name)) != name:
+            edits.append(Edit(moved.statement.first, plain.encode(), codes.MOVED.code))
         if function is not None and (found := boxed.get((block.path, moved.statement.span))):
             edits.append(Edit(function.span, f"TORCH_BOX({found.expression})".encode(), codes.MOVED.code))
     return edits

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from codemod.bindings.infer import stable_schema, stable_type
 from codemod.bindings.model import BlockKind, FunctionRef, Statement
 from codemod.bindings.schema import Schema, SchemaError, Type, parse_schema
+from codemod.bindings.statements import unwrapped
 from codemod.bindings.text import decode, line_end
 from codemod.model import Span
 from codemod.source.conditions import canonical
@@ -66,10 +67,7 @@ def definition_item(document: Document, statement: Statement, schema: Schema | N
     if schema is not None:
         literal = schema_literal(schema)
     else:
-        literal = decode(document.text(statement.first))
-        literal = re.sub(
-            r"^\s*(?:torch::schema|TORCH_SELECTIVE_SCHEMA)\s*\(\s*(.*\")[^\"]*\)\s*$", r"\1", literal, flags=re.S
-        )
+        literal = unwrapped(decode(document.text(statement.first)))
         literal = _widened(re.sub(r'"\s*\w+::', '"', literal, count=1), statement)
         between = decode(document.data[_call_open(document, statement) : statement.first.start])
         literal = (between if "\n" in between and not between.strip() else "") + literal

@@ -51,6 +51,12 @@ def read_arguments(document: Document, common: Statement, method: str, arguments
     return replace(common, **fields)  # type: ignore[arg-type]
 
 
+def unwrapped(text: str) -> str:
+    """The literal that `text`, the first argument of a `def` or `impl`, wraps for selective builds; `text` if none."""
+    match = _SCHEMA_WRAPPER.match(text.strip())
+    return f'{text.strip()[match.end() :].rpartition(chr(34))[0].strip()}"' if match else text
+
+
 def _read_name(text: str) -> tuple[str, str, str, str] | None:
     """Namespace, name, overload and the rest of a schema or a name; None where the text is no literal."""
     text = text.strip()

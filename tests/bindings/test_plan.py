@@ -302,7 +302,7 @@ def test_units_that_register_themselves_are_edited_in_place() -> None:
             }
 
             TORCH_LIBRARY_IMPL_EXPAND(TORCH_EXTENSION_NAME, CatchAll, m) {
-              m.impl("workspace", &workspace);
+              m.impl(TORCH_SELECTIVE_NAME("workspace"), TORCH_FN(workspace));
             }
         """,
         OPS: "#pragma once\nvoid gemm(torch::Tensor& out);\n",
