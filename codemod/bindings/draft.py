@@ -33,6 +33,16 @@ from codemod.source.signatures import read_signatures
 
 Place = tuple[str, Span]
 
+# What no stable block can hold, and what to do with it.
+_WAYS_OUT = {
+    StatementKind.CLASS: (
+        "a class has no stable form",
+        "keep it in a unit of its own that stays in the legacy library, or write it in Python over operators that take "
+        "its state as tensors and numbers",
+    ),
+    StatementKind.FALLBACK: ("a fallback has no stable form", "keep it in a unit that stays in the legacy library"),
+}
+
 
 @dataclass
 class Draft:
@@ -262,10 +272,8 @@ class Draft:
             if statement.path not in units or statement.block.side is Side.STABLE:
                 continue
             if statement.kind in (StatementKind.CLASS, StatementKind.FALLBACK):
-                message = f"{'a class' if statement.kind is StatementKind.CLASS else 'a fallback'} has no stable form"
-                self._say(
-                    codes.NO_STABLE_FORM, statement, message, Severity.ERROR, "keep it in a second, legacy library"
-                )
+                message, advice = _WAYS_OUT[statement.kind]
+                self._say(codes.NO_STABLE_FORM, statement, message, Severity.ERROR, advice)
             elif statement.kind is StatementKind.OTHER and not is_idle(
                 self.registry.document(statement.path), statement, whole_functions(self.registry, self.selection)
             ):

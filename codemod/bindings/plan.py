@@ -58,10 +58,10 @@ def plan_bindings(
     registry = Registry(snapshot, layout, definitions or {})
     selection = select(registry, group)
     title = f"Register {group.name} with the stable library"
-    if not selection.moved:
-        return BindingsChange(title, diagnostics=selection.diagnostics)
     _refuse_several_modules(group, selection)
     draft = make_draft(registry, group, selection, target, lambdas or {})
+    if not selection.moved:  # what the units register besides operators has to be spoken of all the same
+        return BindingsChange(title, diagnostics=(*selection.diagnostics, *draft.diagnostics))
     edits: list[FileEdit] = []
     created: list[NewFile] = []
     edits += _legacy_removals(registry, group, selection)

@@ -569,6 +569,24 @@ def test_a_python_module() -> None:
     assert made.codes == {"TSA503", "TSA504", "TSA515", "TSA521"}
 
 
+def test_a_python_module_of_classes_alone_names_the_way_out() -> None:
+    files = {
+        "csrc/ext.cpp": """
+            #include <torch/extension.h>
+            struct Counter { int64_t n = 0; };
+
+            PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+              py::class_<Counter>(m, "Counter").def(py::init<>());
+            }
+        """
+    }
+    layout = replace(LAYOUT, legacy_bindings=("csrc/ext.cpp",), libraries=(Library("_C", ("csrc/ext.cpp",)),))
+    made = migrate(files, ["csrc/ext.cpp"], layout)
+    [found] = made.diagnostics
+    assert (found.code, found.message) == ("TSA515", "a class has no stable form")
+    assert found.help.startswith("keep it in a unit of its own that stays in the legacy library")
+
+
 def test_functions_that_a_macro_defines() -> None:
     files = {
         UNIT: "#define DEFINE(NAME, OP) void NAME(torch::Tensor& out) { run(out, OP{}); }\nDEFINE(relu, Relu)\n",
