@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ from codemod.bindings.model import BlockKind, Statement
 from codemod.bindings.register_functions import calls_one_of, declarations_of, whole_functions
 from codemod.bindings.registry import Registry
 from codemod.bindings.removal import removal_edits
-from codemod.bindings.select import Located, Selection, select
+from codemod.bindings.select import Located, Selection, defined_functions, select
 from codemod.bindings.stable_file import stable_file
 from codemod.bindings.style import style_for
 from codemod.bindings.text import line_end, line_start
@@ -31,6 +32,7 @@ from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
+from codemod.source.signatures import read_signatures
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,11 @@ def plan_bindings(
     created: list[NewFile] = []
     edits += _legacy_removals(registry, group, selection)
     edits += in_place_edits(registry, selection, draft.boxed, draft.schemas, has_items=bool(draft.items))
-    declarations = find_declarations(registry, selection.functions, group)
+    ours = _helpers(registry, group, selection)
+    declarations = find_declarations(registry, (*selection.functions, *ours), group)
     gone, notes = legacy_edits(registry, group, selection, declarations)
     edits += gone
-    named = _to_declare(registry, group, selection, declarations)
+    named = [*_to_declare(registry, group, selection, declarations), *ours]
     wanted = wanted_declarations(registry, named, declarations, group)
     changed, new = stable_edits(
         registry, wanted, aliases_used(registry, wanted, declarations), style_for(snapshot, layout.stable_declarations)
@@ -179,6 +182,29 @@ def _to_declare(
             if not moved.in_place or _called_elsewhere(registry, group, located, declarations):
                 named.setdefault((located.function.qualified, located.function.parameter_types), located)
     return list(named.values())
+
+
+def _helpers(registry: Registry, group: Group, selection: Selection) -> list[Located]:
+    """Functions of the units that no operator registers, and that need the declaration their legacy header has.
+
+    One unit calls what another defines, or calls what it defines itself further down.
+    """
+    registered = {located.function.qualified for located in selection.functions}
+    headers = [path for path in registry.layout.legacy_declarations if registry.snapshot.exists(path)]
+    declared = {f.qualified for path in headers for f in read_signatures(registry.document(path))} - registered
+    found = []
+    for located in itertools.chain(*defined_functions(registry, group.units).values()):
+        function = located.function
+        if function.qualified not in declared or function.is_local:
+            continue
+        call = re.compile(rb"(?<![\w.>])" + re.escape(function.name.encode()) + rb"\s*\(")
+        for path in group.units:
+            document = registry.document(path)
+            own = [f.head.start for f in read_signatures(document) if f.qualified == function.qualified]
+            if call.search(document.code, 0, min(own, default=len(document.code))):
+                found.append(located)
+                break
+    return found
 
 
 def _called_elsewhere(registry: Registry, group: Group, located: Located, declarations: Mapping[str, object]) -> bool:

@@ -508,6 +508,33 @@ def test_statements_that_share_a_line() -> None:
     )
 
 
+def test_a_function_that_is_called_before_its_definition_keeps_a_declaration() -> None:
+    files = {
+        UNIT: """
+            #include "ops.h"
+            void norm(torch::Tensor& out) { slow_norm(out); }
+            void slow_norm(torch::Tensor& out) { last(out); }
+            static void last(torch::Tensor& out) {}
+        """,
+        OPS: """
+            #pragma once
+            void norm(torch::Tensor& out);
+            void slow_norm(torch::Tensor& out);
+            void other(torch::Tensor& out);
+        """,
+        BINDINGS: """
+            TORCH_LIBRARY(my, m) {
+              m.def("norm(Tensor! out) -> ()");
+              m.impl("norm", torch::kCUDA, &norm);
+            }
+        """,
+    }
+    made = migrate(files, [UNIT])
+    declared = "void norm(torch::stable::Tensor& out);\nvoid slow_norm(torch::stable::Tensor& out);\n"
+    assert declared in made.text(STABLE_OPS)
+    assert made.text(OPS) == "#pragma once\nvoid other(torch::Tensor& out);\n"
+
+
 def test_a_header_without_torch_is_a_header_of_both_libraries() -> None:
     """Its declarations stay: neither library has to have them for itself."""
     files = {
