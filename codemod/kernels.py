@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from codemod.bindings.read import binding_spans, lambda_spans, registration_spans
+from codemod.carried_includes import carried_headers
 from codemod.helper_files import headers_of
 from codemod.model import Change, Diagnostic, Edit, FileEdit, Span
 from codemod.project import GroupProject
@@ -108,7 +109,7 @@ def _includes(
     is_shared = path in made.shared
     if is_shared and not (one.includes or one.helpers or one.include_sites):
         return (), ()
-    own = headers_of(one.helpers, made, layout) - {path}
+    own = (headers_of(one.helpers, made, layout) | carried_headers(place, path)) - {path}
     umbrella = any(site.entry is not None and site.entry.form == "drop" for site in one.include_sites)
     legacy_only = frozenset(i.name for i in place.graph.includes(path) if i.target in place.replaced)
     both_worlds = is_shared and (one.switches or bool(legacy_only) or (umbrella and not own))

@@ -12,16 +12,13 @@ from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.unstable import holds_unstable_names
+from codemod.source.definitions import aliases_defined, things_defined
 from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.signatures import read_signatures
 
 _CALL = re.compile(rb"(?<![\w.>])(?:[A-Za-z_]\w*\s*::\s*)*(?P<name>[A-Za-z_]\w*)\s*(?=\()")
 _DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
 _WORD = re.compile(rb"[A-Za-z_]\w*")
-_THING = re.compile(
-    rb"\b(?:(?:struct|class|enum|union)\s+(?:class\s+)?(?P<type>[A-Za-z_]\w*)[^;{}()=]*\{"
-    rb"|using\s+(?P<alias>[A-Za-z_]\w*)\s*=|constexpr\b[^;{}()=]*?(?P<constant>[A-Za-z_]\w*)\s*=)"
-)
 _UNITS = (".cu", ".cpp", ".cc", ".cxx")
 
 
@@ -103,11 +100,18 @@ def lost_definitions(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, gr
         code = snapshot.document(path).code
         words = frozenset(_WORD.findall(code))
         kept = [h for h in graph.closure(graph.direct(path)) if h not in layout.legacy_declarations]
-        elsewhere = {name for other in (path, *kept) if snapshot.exists(other) for name in _things(snapshot, other)}
+        elsewhere = {
+            name
+            for other in (path, *kept)
+            if snapshot.exists(other)
+            for name in things_defined(snapshot.document(other))
+        }
         for header in graph.direct(path):
             if header not in layout.legacy_declarations or not holds_unstable_names(snapshot.document(header)):
                 continue
-            lost = sorted((_things(snapshot, header) & words) - elsewhere - _carried(snapshot, header, words))
+            lost = sorted(
+                (things_defined(snapshot.document(header)) & words) - elsewhere - _carried(snapshot, header, words)
+            )
             if lost:
                 names = ", ".join(name.decode() for name in lost)
                 found.append(
@@ -123,17 +127,9 @@ def lost_definitions(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, gr
 def _carried(snapshot: Snapshot, header: str, words: frozenset[bytes]) -> set[bytes]:
     """The aliases that declarations of what `words` name are written with: they move with the declarations."""
     document = snapshot.document(header)
-    aliases = {match["alias"] for match in _THING.finditer(document.code) if match["alias"]}
+    aliases = aliases_defined(document)
     moving = (f for f in read_signatures(document) if not f.is_definition and f.name.encode() in words)
     return aliases & {word for f in moving for word in _WORD.findall(document.code[f.head.start : f.head.end])}
-
-
-def _things(snapshot: Snapshot, path: str) -> set[bytes]:
-    """What a file defines: macros with a text, types, constants and functions with a body."""
-    document = snapshot.document(path)
-    macros = {macro.name.encode() for macro in document.macros if len(macro.body)}
-    types = {match["type"] or match["alias"] or match["constant"] for match in _THING.finditer(document.code)}
-    return macros | types | {f.name.encode() for f in read_signatures(document) if f.is_definition}
 
 
 def _called_in_bodies(snapshot: Snapshot, path: str) -> set[str]:

@@ -54,6 +54,14 @@ class Relocation:
         """Whether a header cannot be included in stable code as it is."""
         return holds_unstable_names(self.snapshot.document(path))
 
+    def gives_way(self, header: str) -> bool:
+        """Whether files that move include the stable header of declarations where they included `header`."""
+        return header in self.layout.legacy_declarations and self.is_unstable(header)
+
+    def stays_legacy(self, path: str) -> bool:
+        """Whether the file `path` is on the legacy side after the run too."""
+        return self.new_path(path) == path and not self.layout.is_stable(path)
+
     def respeller(
         self, path: str, uses_dispatch: bool, idle: frozenset[str] = frozenset()
     ) -> Callable[[str, str, bool], str | None]:
@@ -62,7 +70,7 @@ class Relocation:
         `idle` are headers that the rewritten file has no use for.
         """
         new_path = self.new_path(path)
-        stays_legacy = new_path == path and not self.layout.is_stable(path)
+        stays_legacy = self.stays_legacy(path)
 
         def respell(name: str, _: str, quoted: bool) -> str | None:
             target = self.graph.resolve(path, name, quoted=quoted)
@@ -75,7 +83,7 @@ class Relocation:
                 if not uses_dispatch:
                     return ""
                 wanted = self.layout.stable_dispatch
-            elif not stays_legacy and target in self.layout.legacy_declarations and self.is_unstable(target):
+            elif not stays_legacy and self.gives_way(target):
                 if not self.exists_after(self.layout.stable_declarations):
                     return ""
                 wanted = self.layout.stable_declarations

@@ -100,9 +100,9 @@ NO_STABLE_FORM = Code(
     "A registration has no stable form.",
     "Custom classes, fallbacks, autograd and meta kernels in C++ stay in the legacy library or move to Python: "
     "torch.library.register_fake, torch.library.register_autograd. So do the classes and enumerations of a pybind11 "
-    "module: pybind11 cannot be compiled for Python's limited API, which a stable library is built for. Split the unit: "
-    "the functions migrate, the class stays. A class that only holds state between calls can be written in Python, over "
-    "operators that take the state as tensors and numbers.",
+    "module: pybind11 cannot be compiled for Python's limited API, which a stable library is built for. Split the "
+    "unit: the functions migrate, the class stays. A class that only holds state between calls can be written in "
+    "Python, over operators that take the state as tensors and numbers.",
     confidence=Confidence.MANUAL,
 )
 META_KERNEL = Code(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +15,10 @@ from codemod.bindings.style import formatted
 from codemod.bindings.text import comments_above, decode, encode, line_end, line_start, newline_of
 from codemod.bindings.translate import stable_declaration
 from codemod.model import Diagnostic, Edit, FileEdit, NewFile, Span
+from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group
-from codemod.source.conditions import canonical, read_conditionals
+from codemod.source.conditions import canonical, read_conditionals, read_directives
+from codemod.source.definitions import types_defined
 from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.signatures import Function, read_signatures
 
@@ -240,10 +243,23 @@ def aliases_used(registry: Registry, wanted: Sequence[Wanted], declarations: dic
     return list(found.values())
 
 
+def headers_of_types(registry: Registry, wanted: Sequence[Wanted], group: Group) -> list[str]:
+    """The repository's headers with the types that the wanted declarations are written with, for the stable header."""
+    layout, graph = registry.layout, IncludeGraph(registry.snapshot, (), registry.layout.include_roots)
+    words = frozenset(re.findall(rb"[A-Za-z_]\w*", encode(" ".join(item.text for item in wanted))))
+    found = {}
+    for source in dict.fromkeys(item.source[0] for item in wanted):
+        for header in graph.direct(source) if source.endswith(HEADER_SUFFIXES) else ():
+            if header not in layout.legacy_declarations and words & types_defined(registry.document(header)):
+                place = layout.landing(header) if header in group.moving_headers else header
+                found[posixpath.relpath(place, posixpath.dirname(layout.stable_declarations) or ".")] = None
+    return list(found)
+
+
 def stable_edits(
-    registry: Registry, wanted: Sequence[Wanted], aliases: Sequence[str], style: bytes
+    registry: Registry, wanted: Sequence[Wanted], aliases: Sequence[str], style: bytes, own: Sequence[str] = ()
 ) -> tuple[list[FileEdit], list[NewFile]]:
-    """Put `wanted` into the stable header, or make one."""
+    """Put `wanted` into the stable header, or make one that includes the headers `own`."""
     path = registry.layout.stable_declarations
     if not registry.snapshot.exists(path):
         if not wanted:
@@ -251,7 +267,7 @@ def stable_edits(
         from codemod.templates import render
 
         body = _render(wanted, aliases, style)
-        text = render("bindings/ops.h.jinja", declarations=body, headers=standard_headers(body))
+        text = render("bindings/ops.h.jinja", declarations=body, headers=standard_headers(body), own=own)
         return [], [NewFile(path, encode(text), "bindings/ops.h.jinja")]
     document = registry.document(path)
     there = {(f.qualified, len(f.parameters)) for f in read_signatures(document)}
@@ -259,7 +275,19 @@ def stable_edits(
     aliases = [line for line in aliases if line.encode() not in document.data]
     if not missing:
         return [], []
-    return [FileEdit(path, edit) for edit in _insert(document, missing, aliases, style)], []
+    edits = [*_included(document, own), *_insert(document, missing, aliases, style)]
+    return [FileEdit(path, edit) for edit in edits], []
+
+
+def _included(document: Document, own: Sequence[str]) -> list[Edit]:
+    """An edit that includes what of `own` the header does not include, behind what it does."""
+    lines = [directive for directive in read_directives(document) if directive.kind == "include"]
+    there = {directive.argument.strip('<>"') for directive in lines}
+    text = "".join(f'#include "{name}"\n' for name in own if name not in there)
+    if not text or not lines:
+        return []
+    place = Span(lines[-1].span.end, lines[-1].span.end)
+    return [Edit(place, encode(text.replace("\n", decode(newline_of(document.data)))), codes.DECLARED.code)]
 
 
 def _insert(document: Document, wanted: Sequence[Wanted], aliases: Sequence[str], style: bytes) -> list[Edit]:

@@ -12,6 +12,7 @@ from codemod.bindings import codes
 from codemod.bindings.declarations import (
     aliases_used,
     find_declarations,
+    headers_of_types,
     legacy_edits,
     moving_header,
     stable_edits,
@@ -75,7 +76,11 @@ def plan_bindings(
     named = [*_to_declare(registry, group, selection, declarations), *ours]
     wanted = wanted_declarations(registry, named, declarations, group)
     changed, new = stable_edits(
-        registry, wanted, aliases_used(registry, wanted, declarations), style_for(snapshot, layout.stable_declarations)
+        registry,
+        wanted,
+        aliases_used(registry, wanted, declarations),
+        style_for(snapshot, layout.stable_declarations),
+        headers_of_types(registry, wanted, group),
     )
     edits += changed
     created += new
