@@ -246,8 +246,9 @@ def aliases_used(registry: Registry, wanted: Sequence[Wanted], declarations: dic
 def headers_of_types(registry: Registry, wanted: Sequence[Wanted], group: Group) -> list[str]:
     """The repository's headers with the types that the wanted declarations are written with, for the stable header."""
     layout, graph = registry.layout, IncludeGraph(registry.snapshot, (), registry.layout.include_roots)
-    words = frozenset(re.findall(rb"[A-Za-z_]\w*", encode(" ".join(item.text for item in wanted))))
-    found = {}
+    own_names = re.sub(r"\b(?:torch|std)(?:::\w+)+", "", " ".join(item.text for item in wanted))
+    words = frozenset(re.findall(rb"[A-Za-z_]\w*", encode(own_names)))
+    found: dict[str, None] = {}
     for source in dict.fromkeys(item.source[0] for item in wanted):
         for header in graph.direct(source) if source.endswith(HEADER_SUFFIXES) else ():
             if header not in layout.legacy_declarations and words & types_defined(registry.document(header)):
