@@ -127,6 +127,10 @@ class PythonFile:
         found = [node for known in by_kind if issubclass(known, kind) for node in by_kind[known]]
         return sorted(cast("list[NodeType]", found), key=lambda node: self._spans[node].start)
 
+    def find_in(self, around: cst.CSTNode, kind: type[NodeType]) -> list[NodeType]:
+        """Every node of `kind` inside of a node, in file order."""
+        return [node for node in self.find(kind) if any(above is around for above in self.around(node))]
+
 
 def read_python(path: str, data: bytes, about: re.Pattern[bytes] | None = None) -> PythonFile:
     """Parse a Python file, or the statements of its top level that match `about`. Raises Refusal for a syntax error.

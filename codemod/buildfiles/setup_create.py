@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, WHEEL_TAG
 from codemod.buildfiles.python_syntax import PythonFile, dotted_name
 from codemod.buildfiles.setup_model import Extension, SetupModel
-from codemod.buildfiles.setup_text import add_after, add_statement
+from codemod.buildfiles.setup_round_edits import place_round, round_text
+from codemod.buildfiles.setup_text import add_after, add_statement, dedented
 from codemod.buildfiles.stable_target import short_name, version_macro
+from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Severity
 
 if TYPE_CHECKING:
@@ -36,12 +38,16 @@ def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
     """The legacy call with the stable library's name and sources, and the macros it needs."""
     file = run.model.file
     call = legacy.call
+    at: cst.CSTNode = call
+    if legacy.round is not None:
+        at = file.statement(call) if legacy.round.row is not None else legacy.round.site
     texts: list[str] = []
-    indent = _argument_indent(run, legacy)
+    outer = file.indent(file.span(at).start)
+    indent = outer + "    "
     arguments = argument_names(call)
     for key, argument in arguments.items():
         head = f"{key}=" if argument.keyword is not None else argument.star
-        value = file.text(argument.value)
+        value = round_text(run, legacy, argument.value)
         if key == "name":
             value = new_name(run, legacy, value)
         elif key == "sources":
@@ -56,22 +62,15 @@ def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
     if "define_macros" not in arguments:
         texts.append(f"define_macros={macros_text(run, legacy, None, indent)}")
     note_wheel_tag(run, legacy)
-    outer = file.indent(file.span(call).start)
     inner = "".join(f"\n{indent}{text}," for text in texts)
     return f"{file.text(call.func)}({inner}\n{outer})"
-
-
-def _argument_indent(run: SetupRun, legacy: Extension) -> str:
-    file = run.model.file
-    start = file.span(legacy.call).start
-    return file.indent(start) + "    "
 
 
 def new_name(run: SetupRun, legacy: Extension, text: str) -> str:
     """The name of the stable library, written as `text`, the legacy name, is."""
     old, new = legacy.name.rpartition(".")[2], short_name(run.layout.stable_library)
     replaced = re.sub(rf"(?<![\w]){re.escape(old)}(?!\w)", new, text) if old else text
-    if replaced != text:
+    if replaced != text and legacy.round is None:
         return replaced
     if not old:  # put together at run time: only its package may be known
         package = re.match(r"[fFrR]*[\"']([\w.]*\.)?", text)
@@ -83,12 +82,11 @@ def macros_text(run: SetupRun, legacy: Extension, value: cst.BaseExpression | No
     """`define_macros` of the stable extension: those of the legacy one (`value`) and what the headers need."""
     import libcst as cst
 
-    file = run.model.file
     before: list[str] = []
     if isinstance(value, (cst.List, cst.Tuple)):
-        before = [file.text(element.value) for element in value.elements]
+        before = [round_text(run, legacy, element.value) for element in value.elements]
     elif value is not None:
-        before = [f"*{file.text(value)}"]
+        before = [f"*{round_text(run, legacy, value)}"]
     entries = [
         *before,
         f'("TORCH_TARGET_VERSION", "{version_macro(run.target)}")',
@@ -141,41 +139,56 @@ def note_wheel_tag(run: SetupRun, legacy: Extension) -> None:
     )  # fmt: skip
 
 
-def place_extension(run: SetupRun, legacy: Extension, text: str) -> None:
-    """Put the new call where the legacy one stands: in its list, behind its append, or beside its variable."""
-    import libcst as cst
+def place_extension(run: SetupRun, legacy: Extension, text: str, *, takes_over: bool = False) -> bool:
+    """Put the new call where the legacy one stands: in its list, behind its append, or beside its variable.
 
+    True where it `takes_over`, as asked for, the place of the round or call that makes the legacy one.
+    """
     file = run.model.file
-    above = file.parent(legacy.call)
-    if isinstance(above, cst.Element):
-        add_after(file, legacy.call, [text], run.edits, EXTENSION_CREATED)
-        return
-    if isinstance(above, cst.Arg):
-        call = file.parent(above)
-        if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute) and call.func.attr.value == "append":
-            start = file.span(legacy.call).start
-            if not file.data[file.line_start(start) : start].strip():  # the call has its lines to itself
-                text = f"\n{file.indent(start)}{text}\n{file.indent(file.span(call).start)}"
-            statement = _dedented(f"{file.text(call.func)}({text})", file, call)
-            add_statement(file, call, statement, run.edits, EXTENSION_CREATED)
-            return
-    if isinstance(above, cst.Assign) and len(above.targets) == 1 and isinstance(above.targets[0].target, cst.Name):
-        name = above.targets[0].target.value
-        uses = [n for n in file.find(cst.Name) if n.value == name and isinstance(file.parent(n), cst.Element)]
-        if uses:
-            new = f"stable_{name}"
-            add_statement(file, above, _dedented(f"{new} = {text}", file, above), run.edits, EXTENSION_CREATED)
-            for use in uses:
-                add_after(file, use, [new], run.edits, EXTENSION_CREATED)
-            return
+    call: cst.CSTNode = legacy.call
+    if legacy.round is not None:
+        place = place_round(run, legacy, text, takes_over=takes_over)
+        if place is None:
+            return takes_over
+        call = place
+    if (legacy.round is None or call is not legacy.call) and _placed_beside(file, call, text, run.edits):
+        return False
     run.report(
         COMPUTED_SOURCES, Severity.ERROR, legacy.call,
         f"cannot tell where extensions like {legacy.name or 'this one'} are collected",
         f"Build this extension too:\n{text}",
     )  # fmt: skip
+    return False
 
 
-def _dedented(text: str, file: PythonFile, node: cst.CSTNode) -> str:
-    """`text`, whose later lines carry the indent of the statement, without that indent."""
-    indent = file.indent(file.span(file.statement(node)).start)
-    return "\n".join(line.removeprefix(indent) for line in text.split("\n"))
+def _placed_beside(file: PythonFile, call: cst.CSTNode, text: str, edits: TextEdits) -> bool:
+    """Whether a call could be put beside `call`."""
+    import libcst as cst
+
+    above = file.parent(call)
+    if isinstance(above, cst.Element):
+        add_after(file, call, [text], edits, EXTENSION_CREATED)
+        return True
+    if isinstance(above, cst.Arg):
+        around = file.parent(above)
+        if (
+            isinstance(around, cst.Call)
+            and isinstance(around.func, cst.Attribute)
+            and around.func.attr.value == "append"
+        ):
+            start = file.span(call).start
+            if not file.data[file.line_start(start) : start].strip():  # the call has its lines to itself
+                text = f"\n{file.indent(start)}{text}\n{file.indent(file.span(around).start)}"
+            statement = dedented(f"{file.text(around.func)}({text})", file, around)
+            add_statement(file, around, statement, edits, EXTENSION_CREATED)
+            return True
+    if isinstance(above, cst.Assign) and len(above.targets) == 1 and isinstance(above.targets[0].target, cst.Name):
+        name = above.targets[0].target.value
+        uses = [n for n in file.find(cst.Name) if n.value == name and isinstance(file.parent(n), cst.Element)]
+        if uses:
+            new = f"stable_{name}"
+            add_statement(file, above, dedented(f"{new} = {text}", file, above), edits, EXTENSION_CREATED)
+            for use in uses:
+                add_after(file, use, [new], edits, EXTENSION_CREATED)
+            return True
+    return False

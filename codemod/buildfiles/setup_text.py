@@ -90,3 +90,9 @@ def literal_list(items: Sequence[str], *, spread: bool, prefix: str = "") -> str
 def is_spread(file: PythonFile, node: cst.CSTNode) -> bool:
     """Whether `node` is written over several lines."""
     return "\n" in file.text(node)
+
+
+def dedented(text: str, file: PythonFile, node: cst.CSTNode) -> str:
+    """`text`, whose later lines carry the indent of the statement of `node`, without that indent."""
+    indent = file.indent(file.span(file.statement(node)).start)
+    return "\n".join(line.removeprefix(indent) for line in text.split("\n"))

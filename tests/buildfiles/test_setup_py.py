@@ -191,7 +191,8 @@ def test_macros_that_were_there_are_kept() -> None:
 @pytest.mark.parametrize(
     "sources",
     [
-        'glob.glob("csrc/*.cpp")',
+        '[name for name in glob.glob("csrc/*.cpp") if "cuda" not in name]',
+        "glob.glob(PATTERN)",
         '[str(p) for p in Path("csrc").iterdir()]',
         "find_sources()",
         '[os.path.join(here(), "csrc/norm.cpp")]',
@@ -339,3 +340,21 @@ def test_a_widened_target_is_asked_for_on_the_new_device() -> None:
     planned = plan({"setup.py": setup, "CMakeLists.txt": WIDE, "macros.cmake": MACRO}, ["csrc/norm.cu"])
     assert "if is_cuda() or is_hip():" in planned.text("setup.py")
     assert "once it works" not in planned.text("setup.py")
+
+
+def test_a_statement_that_moves_whole_goes_to_an_existing_stable_extension() -> None:
+    after = migrated(
+        """\
+        sources = ["csrc/bindings.cpp"]
+        stable_sources = ["csrc/stable/bindings.cpp"]
+        if WITH_CUDA:
+            sources += ["csrc/norm.cu"]
+        ext_modules = [
+            CUDAExtension("pkg._C", sources),
+            CUDAExtension("pkg._C_stable", stable_sources, define_macros=[("TORCH_TARGET_VERSION", "0x020b")]),
+        ]
+        """,
+        "csrc/norm.cu",
+    )
+    assert '"csrc/norm.cu"' not in after
+    assert '    stable_sources += ["csrc/stable/norm.cu"]\n' in after

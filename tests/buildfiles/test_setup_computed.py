@@ -1,0 +1,240 @@
+"""setup.py with sources that are not simply listed: globs, comprehensions, loops over tables, functions."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.buildfiles.test_setup_py import HEAD, migrated
+from tests.buildfiles.trees import plan
+
+MOVING = ("csrc/norm.cpp",)
+STAYING = {"csrc/bindings.cpp": "", "csrc/deep/other.cpp": ""}
+
+
+def sources(body: str, *units: str, created: tuple[str, ...] = ()) -> list[str]:
+    """The lines of the migrated setup.py that say where sources come from."""
+    after = migrated(body, *(units or MOVING), created=created, **STAYING)
+    return [line.strip() for line in after.splitlines() if "csrc" in line or "stable" in line or "ources" in line]
+
+
+@pytest.mark.parametrize(
+    ("glob", "stable"),
+    [
+        ('glob.glob("csrc/*.cpp")', 'glob.glob("csrc/stable/*.cpp")'),
+        ('sorted(glob.glob("./csrc/*.cpp"))', 'glob.glob("./csrc/stable/*.cpp")'),
+        ('glob.glob(os.path.join(HERE, "csrc", "*.cpp"))', 'glob.glob(os.path.join(HERE, "csrc", "stable/*.cpp"))'),
+        ('[str(p) for p in Path("csrc").glob("*.cpp")]', '[str(path) for path in Path("csrc").glob("stable/*.cpp")]'),
+        ('list(map(str, ROOT.glob("csrc/*.cpp")))', '[str(path) for path in ROOT.glob("csrc/stable/*.cpp")]'),
+    ],
+)
+def test_a_glob_that_moved_sources_leave_by_themselves(glob: str, stable: str) -> None:
+    """The stable extension finds its sources by the same glob one folder down."""
+    body = f"""\
+        HERE = os.path.dirname(os.path.abspath(__file__))
+        ROOT = Path(__file__).resolve().parent
+        sources = {glob}
+        ext_modules = [CppExtension("pkg._C", sources)]
+        """
+    assert sources(body) == [
+        f"sources = {glob}",
+        f"stable_sources = {stable}",
+        'ext_modules = [CppExtension("pkg._C", sources), CppExtension(',
+        '"pkg._C_stable",',
+        "stable_sources,",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "left"),
+    [
+        ('"csrc/**/*.cpp"', 'not path.startswith("csrc/stable/")'),
+        ('os.path.join(DIR, "**", "*.cpp")', 'not path.startswith(os.path.join(DIR, "stable", ""))'),
+    ],
+)
+def test_a_glob_that_would_find_the_moved_sources_leaves_out_their_folder(pattern: str, left: str) -> None:
+    body = f"""\
+        DIR = "csrc"
+        ext_modules = [CppExtension("pkg._C", glob.glob({pattern}, recursive=True))]
+        """
+    after = migrated(body, *MOVING, created=("csrc/stable/bindings.cpp",), **STAYING)
+    assert f'"pkg._C", [path for path in glob.glob({pattern}, recursive=True) if {left}])' in after
+    assert '["csrc/stable/bindings.cpp", "csrc/stable/norm.cpp"],' in after or 'glob.glob("csrc/stable/**' in after
+
+
+def test_globs_under_conditions() -> None:
+    body = """\
+        def extensions():
+            sources = glob.glob("csrc/*.cpp")
+            cuda_sources = glob.glob("csrc/cuda/*.cu")
+            if WITH_CUDA:
+                sources += cuda_sources
+            return [CppExtension("pkg._C", sources)]
+        """
+    assert sources(body, "csrc/norm.cpp", "csrc/cuda/norm.cu")[:6] == [
+        'sources = glob.glob("csrc/*.cpp")',
+        'stable_sources = glob.glob("csrc/stable/*.cpp")',
+        'cuda_sources = glob.glob("csrc/cuda/*.cu")',
+        'stable_cuda_sources = glob.glob("csrc/stable/cuda/*.cu")',
+        "sources += cuda_sources",
+        "stable_sources += stable_cuda_sources",
+    ]
+
+
+def test_where_a_glob_finds_nothing_else_it_finds_the_stable_sources_from_now_on() -> None:
+    planned = plan(
+        {"setup.py": HEAD + 'ext_modules = [CppExtension("pkg._C", glob.glob("csrc/*.cpp"))]\n'},
+        MOVING,
+        created=("csrc/stable/bindings.cpp",),
+    )
+    assert 'CppExtension("pkg._C_stable", glob.glob("csrc/stable/*.cpp"), py_limited_api' in planned.text("setup.py")
+
+
+@pytest.mark.parametrize(
+    "taken_out", ['sources.remove("csrc/norm.cpp")', "sources = [s for s in sources if s not in SLOW]"]
+)
+def test_a_glob_that_something_is_taken_out_of_is_computed(taken_out: str) -> None:
+    body = f'sources = glob.glob("csrc/*.cpp")\n{taken_out}\next_modules = [CppExtension("pkg._C", sources)]\n'
+    planned = plan({"setup.py": HEAD + body, **STAYING}, MOVING)
+    assert planned.text("setup.py") == HEAD + body
+    assert "TSA622" in planned.codes
+
+
+def test_what_a_glob_finds_in_place_is_not_moved() -> None:
+    body = 'ext_modules = [CppExtension("pkg._C", glob.glob("csrc/*.cpp"))]\n'
+    planned = plan({"setup.py": HEAD + body, **STAYING}, MOVING, in_place=True)
+    assert planned.text("setup.py") == HEAD + body
+    assert "TSA622" in planned.codes
+
+
+@pytest.mark.parametrize(
+    "comprehension",
+    [
+        'os.path.join("csrc", name) for name in ["norm.cpp", "bindings.cpp"]',
+        'f"csrc/{name}.cpp" for name in ["norm", "bindings"]',
+        '"csrc/" + name for name in ["norm.cpp", "bindings.cpp"]',
+    ],
+)
+def test_a_comprehension_over_a_literal_list(comprehension: str) -> None:
+    after = migrated(f'ext_modules = [CppExtension("pkg._C", [{comprehension}])]', *MOVING)
+    assert '"pkg._C_stable",\n    ["csrc/stable/norm.cpp"],' in after
+    assert '"norm' not in after
+
+
+def test_a_list_that_gets_its_folder_later() -> None:
+    body = """\
+        sources = ["norm.cpp", "bindings.cpp"]
+        if WITH_CUDA:
+            sources += ["norm.cu"]
+        sources = [os.path.join("csrc", name) for name in sources]
+        ext_modules = [CUDAExtension("pkg._C", sources)]
+        """
+    assert sources(body, "csrc/norm.cpp", "csrc/norm.cu")[:5] == [
+        'sources = ["bindings.cpp"]',
+        'stable_sources = ["csrc/stable/norm.cpp"]',
+        'stable_sources += ["csrc/stable/norm.cu"]',
+        'sources = [os.path.join("csrc", name) for name in sources]',
+        'ext_modules = [CUDAExtension("pkg._C", sources), CUDAExtension(',
+    ]
+
+
+def test_a_source_of_one_arm_keeps_its_condition() -> None:
+    body = 'ext_modules = [CUDAExtension("pkg._C", ["csrc/b.cpp"] + (["csrc/norm.cu"] if WITH_CUDA else []))]'
+    after = migrated(body, "csrc/norm.cu")
+    assert '(["csrc/stable/norm.cu"] if WITH_CUDA else []),' in after
+
+
+LOOP = """\
+for name, files in [
+    ("_C", ["csrc/bindings.cpp", "csrc/norm.cpp"]),
+    ("_other", ["csrc/other.cpp"]),
+]:
+    ext_modules.append(
+        CppExtension(f"pkg.{name}", files, extra_compile_args={"cxx": FLAGS})
+    )
+"""
+
+
+def test_a_loop_over_a_table() -> None:
+    """The row loses its source, the stable extension stands behind the loop with the row's values put in."""
+    after = migrated(LOOP, *MOVING)
+    assert '("_C", ["csrc/bindings.cpp"]),' in after
+    assert after.endswith(
+        """\
+    )
+ext_modules.append(CppExtension(
+    "pkg._C_stable",
+    ["csrc/stable/norm.cpp"],
+    extra_compile_args={"cxx": FLAGS},
+    py_limited_api=True,
+    define_macros=[
+        ("TORCH_TARGET_VERSION", "0x020b000000000000ULL"),
+        ("Py_LIMITED_API", "0x030A0000"),
+    ],
+))
+"""
+    )
+
+
+def test_a_row_of_which_nothing_stays_goes() -> None:
+    after = migrated(LOOP, "csrc/bindings.cpp", "csrc/norm.cpp")
+    assert '"_C"' not in after
+    assert '"_other"' in after
+    assert '["csrc/stable/bindings.cpp", "csrc/stable/norm.cpp"],' in after
+
+
+FUNCTION = """\
+def make(name, module, sources, extra=()):
+    return CppExtension(
+        name="%s.%s" % (module, name),
+        sources=[os.path.join(*module.split("."), source) for source in sources],
+        extra_compile_args=[*FLAGS, *extra],
+    )
+
+ext_modules = [
+    make("_C", "csrc", ["bindings.cpp", "norm.cpp"]),
+    make(name="_other", module="csrc.deep", sources=["other.cpp"]),
+]
+"""
+
+
+def test_a_function_that_is_called_with_literals() -> None:
+    after = migrated(FUNCTION, *MOVING)
+    assert after.endswith(
+        """\
+    make("_C", "csrc", ["bindings.cpp"]),
+    CppExtension(
+        name="csrc._C_stable",
+        sources=["csrc/stable/norm.cpp"],
+        extra_compile_args=[*FLAGS, *()],
+        py_limited_api=True,
+        define_macros=[
+            ("TORCH_TARGET_VERSION", "0x020b000000000000ULL"),
+            ("Py_LIMITED_API", "0x030A0000"),
+        ],
+    ),
+    make(name="_other", module="csrc.deep", sources=["other.cpp"]),
+]
+"""
+    )
+
+
+def test_a_call_of_which_nothing_stays_becomes_the_stable_extension() -> None:
+    after = migrated(FUNCTION, "csrc/bindings.cpp", "csrc/norm.cpp")
+    assert 'make("_C"' not in after
+    assert 'make(name="_other", module="csrc.deep", sources=["other.cpp"]),' in after
+    assert 'sources=["csrc/stable/bindings.cpp", "csrc/stable/norm.cpp"],' in after
+
+
+def test_a_function_with_more_to_it_is_not_taken_apart() -> None:
+    body = FUNCTION.replace("    return", "    flags = probe(name)\n    return").replace("*FLAGS", "*flags")
+    planned = plan({"setup.py": HEAD + body}, MOVING)
+    (found,) = planned.diagnostics("TSA622")
+    assert "cannot tell where" in found.message
+    assert '["csrc/stable/norm.cpp"]' in found.help
+
+
+def test_a_parameter_that_is_changed_is_not_followed() -> None:
+    body = FUNCTION.replace("    return", "    sources += GENERATED\n    return")
+    planned = plan({"setup.py": HEAD + body}, MOVING)
+    assert planned.text("setup.py") == HEAD + body
+    assert planned.codes & {"TSA607", "TSA622"}
