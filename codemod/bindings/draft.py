@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from codemod.bindings.items import Item, definition_item, implementation_item, s
 from codemod.bindings.lambdas import lambda_accesses, lambda_signature
 from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.program import Access, Program
+from codemod.bindings.pybind_extras import ways_out
 from codemod.bindings.register_functions import whole_functions
 from codemod.bindings.registry import Registry
 from codemod.bindings.schema import Schema
@@ -59,6 +60,7 @@ class Draft:
     schemas: dict[Place, Schema] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     _taken: set[str] = field(default_factory=set)
+    _said: set[Statement] = field(default_factory=set)
 
     def add(self, moved: Moved) -> None:
         """Work out what `moved` becomes."""
@@ -268,8 +270,9 @@ class Draft:
     def say_of_blocks(self) -> None:
         """What stands in the blocks of the group's units and can move nowhere, and what pybind leaves behind."""
         units = {*self.group.units, *self.group.moving_headers}
+        self._say_of_modules(units)
         for statement in self.registry.statements:
-            if statement.path not in units or statement.block.side is Side.STABLE:
+            if statement.path not in units or statement.block.side is Side.STABLE or statement in self._said:
                 continue
             if statement.kind in (StatementKind.CLASS, StatementKind.FALLBACK):
                 message, advice = _WAYS_OUT[statement.kind]
@@ -283,13 +286,28 @@ class Draft:
         }
         for statement in modules.values():
             namespace = statement.namespace
-            self._say(
-                codes.PYTHON_CALLERS, statement,
-                f"the functions of the module {namespace} are operators now",
-                advice=f"call torch.ops.{namespace}.<name> where Python called {namespace}.<name>",
-            )  # fmt: skip
+            advice = f"call torch.ops.{namespace}.<name> where Python called {namespace}.<name>"
+            if namespace.startswith("_"):
+                advice += (
+                    f"; any package may have operators in {namespace}: rename it in the registrations and the calls if "
+                    "one that is loaded beside this one does"
+                )
+            message = f"the functions of the module {namespace} are operators now"
+            self._say(codes.PYTHON_CALLERS, statement, message, advice=advice)
         moved = {(m.statement.namespace, m.statement.full_name) for m in self.selection.moved}
         self.diagnostics += check_duplicates(o for key, o in self.operators.items() if key in moved)
+
+    def _say_of_modules(self, units: Set[str]) -> None:
+        """What the group's Python modules have besides functions."""
+        blocks: dict[tuple[str, Span], list[Statement]] = {}
+        for statement in self.registry.statements:
+            if statement.path in units and statement.kind is StatementKind.OTHER:
+                blocks.setdefault((statement.path, statement.block.span), []).append(statement)
+        for (path, _), statements in blocks.items():
+            found, covered = ways_out(self.registry.document(path), statements, statements[0].block.namespace)
+            for statement, way in found.items():
+                self._say(codes.NO_STABLE_FORM, statement, way.message, Severity.ERROR, way.advice)
+            self._said |= covered | set(found)
 
     # helpers
 

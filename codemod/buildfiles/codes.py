@@ -132,7 +132,8 @@ CODES: tuple[Code, ...] = (
     Code(
         COMPUTED_SOURCES,
         "The sources of an extension are computed, or its place cannot be found.",
-        "A glob, a comprehension or a call makes the list. Nothing is guessed; the help has the lines to add.",
+        "A call makes the list, or something is taken out of it again. Nothing is guessed; the help has the lines "
+        "to add.",
         confidence=Confidence.MANUAL,
     ),
     Code(

@@ -14,6 +14,7 @@ from codemod.buildfiles.setup_values import Values, place
 if TYPE_CHECKING:
     import libcst as cst
 
+_WIDTH = 88
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -90,19 +91,21 @@ def _is_imported(values: Values, name: str) -> bool:
     )
 
 
-def stable_call(glob: Glob, values: Values, pattern: str, literal: str) -> str | None:
+def stable_call(glob: Glob, values: Values, pattern: str, literal: str, folder: str) -> str | None:
     """The text of a call that finds `pattern`; `literal` is the expression for it, written like that of the glob."""
-    file = values.file
-    if glob.folder is None:
-        text, argument = file.text(glob.call), file.text(glob.argument)
-        return text.replace(argument, literal, 1)
-    start = f"{glob.folder}/" if glob.folder != "." else ""
-    if not pattern.startswith(start):
-        return None
     import libcst as cst
 
-    assert isinstance(glob.call.func, cst.Attribute)
-    return f'{file.text(glob.call.func.value)}.glob("{pattern.removeprefix(start)}")'
+    file = values.file
+    if glob.folder is not None:
+        start = f"{glob.folder}/" if glob.folder != "." else ""
+        assert isinstance(glob.call.func, cst.Attribute)
+        held = file.text(glob.call.func.value)
+        return f'{held}.glob("{pattern.removeprefix(start)}")' if pattern.startswith(start) else None
+    head, joined = _joined_folders(glob, values)
+    found = place(joined, folder) if joined is not None else None
+    if found is not None and pattern.startswith(f"{found}/"):
+        literal = f"{head}, {_quoted(pattern.removeprefix(f'{found}/'))})"
+    return file.text(glob.call).replace(file.text(glob.argument), literal, 1)
 
 
 def left_out(glob: Glob, values: Values, below: str) -> str | None:
@@ -119,15 +122,39 @@ def left_out(glob: Glob, values: Values, below: str) -> str | None:
         magic = _MAGIC.search(written)
         head = written[: written.rfind("/", 0, magic.start() if magic else len(written)) + 1]
         prefix = f'"{head}{below}/"'
-    elif isinstance(argument, cst.Call) and dotted_name(argument.func).endswith("join"):
-        heads = [a for a in argument.args if not _MAGIC.search(values.string(a.value) or "*")]
-        if list(argument.args[: len(heads)]) != heads:
-            return None
-        parts = [*(file.text(head.value) for head in heads), *(f'"{part}"' for part in below.split("/")), '""']
-        prefix = f"{file.text(argument.func)}({', '.join(parts)})"
     else:
-        return None
-    return f"[path for path in {file.text(glob.call)} if not path.startswith({prefix})]"
+        head, start = _joined_folders(glob, values)
+        if start is None:
+            return None
+        prefix = f'{head}, {_quoted(below)}, "")'
+    used = {name.value for name in file.find_in(glob.call, cst.Name)}
+    name = next(name for name in ("path", "source", "found", "one") if name not in used)
+    start_of_line = file.span(glob.call).start
+    indent = file.indent(start_of_line)
+    parts = (f"[{name} for {name} in {file.text(glob.call)}", f"if not {name}.startswith({prefix})]")
+    line = " ".join(parts)
+    if start_of_line - file.line_start(start_of_line) + len(line) <= _WIDTH:
+        return line
+    return f"[\n{indent}    {parts[0][1:]}\n{indent}    {parts[1][:-1]}\n{indent}]"
+
+
+def _joined_folders(glob: Glob, values: Values) -> tuple[str, str | None]:
+    """`os.path.join(here, "csrc"` of a pattern that is joined of folders and more, and what that evaluates to."""
+    import libcst as cst
+
+    argument = glob.argument
+    if not isinstance(argument, cst.Call) or not dotted_name(argument.func).endswith("join"):
+        return "", None
+    parts = [values.string(part.value) for part in argument.args]
+    plain = next((index for index, part in enumerate(parts) if part is None or _MAGIC.search(part)), 0)
+    if not plain:
+        return "", None
+    texts = ", ".join(values.file.text(part.value) for part in argument.args[:plain])
+    return f"{values.file.text(argument.func)}({texts}", posixpath.join(*(part or "" for part in parts[:plain]))
+
+
+def _quoted(path: str) -> str:
+    return ", ".join(f'"{part}"' for part in path.split("/"))
 
 
 def excluded_folder(values: Values, condition: cst.CSTNode, variable: str, folder: str) -> str | None:

@@ -12,7 +12,7 @@ from codemod.buildfiles.setup_globs import Glob, left_out, stable_call
 from codemod.buildfiles.setup_model import Element, Extension, SetupModel
 from codemod.buildfiles.setup_reader import lists_in, same_list
 from codemod.buildfiles.setup_round_edits import can_take_over
-from codemod.buildfiles.setup_text import add_statement, is_spread, literal_list
+from codemod.buildfiles.setup_text import add_statement, dedented, is_spread, literal_list
 from codemod.buildfiles.stable_target import short_name, stable_list_name
 from codemod.model import Confidence, Severity
 
@@ -83,6 +83,7 @@ def _globbed(run: SetupRun, found: Sequence[Element]) -> list[_Part]:
     text = glob_text(run, glob, found) if glob is not None else None
     if text is None or glob is None:
         return [[run.quoted(run.renames[element.path]) for element in found]]
+    text = dedented(text, run.model.file, glob.call)
     return [text if glob.folder is None else f"[str(path) for path in {text}]"]
 
 
@@ -98,7 +99,7 @@ def glob_text(run: SetupRun, glob: Glob, found: Sequence[Element]) -> str | None
     if not all(stable.matches(path) for path in there) or any(path not in there for path in others):
         return None
     literal = run.literal(glob.argument, glob.pattern, pattern)
-    return stable_call(glob, run.model.values(), pattern, literal)
+    return stable_call(glob, run.model.values(), pattern, literal, run.model.folder)
 
 
 def leave_out(run: SetupRun, legacy: Sequence[Extension], paths: Sequence[str]) -> None:

@@ -29,14 +29,33 @@ class Bindings:
     _names: dict[str, list[cst.CSTNode]] | None = field(default=None, repr=False)
 
     def of(self, name: str, at: cst.CSTNode | None = None) -> list[cst.CSTNode]:
-        """Assign, AnnAssign, AugAssign and calls of methods that change `name`, as seen at a node, else all of them."""
+        """Assign, AnnAssign, AugAssign and calls of methods that change `name`, that a node can see, else all of them."""
         if self._names is None:
             self._names = self._collect()
         found = self._names.get(name, [])
         if at is None:
             return found
-        owner = self._owner(name, at)
-        return [statement for statement in found if self._owner(name, statement) is owner]
+        owner, arms = self._owner(name, at), self._arms(at)
+        return [
+            statement
+            for statement in found
+            if self._owner(name, statement) is owner
+            and all(arms.get(around, is_body) == is_body for around, is_body in self._arms(statement).items())
+        ]
+
+    def _arms(self, node: cst.CSTNode) -> dict[cst.CSTNode, bool]:
+        """Each `if` around a node, and whether the node stands in its body; none in a loop, which may come back."""
+        import libcst as cst
+
+        found: dict[cst.CSTNode, bool] = {}
+        below = node
+        for around in self.file.around(node):
+            if isinstance(around, cst.If) and below in (around.body, around.orelse):
+                found[around] = below is around.body
+            elif isinstance(around, (cst.For, cst.While)):
+                found.clear()
+            below = around
+        return found
 
     def _owner(self, name: str, node: cst.CSTNode) -> cst.CSTNode:
         """The function whose variable `name` is at `node`, or the module."""

@@ -614,6 +614,36 @@ def test_a_python_module_of_classes_alone_names_the_way_out() -> None:
     assert found.help.startswith("keep it in a unit of its own that stays in the legacy library")
 
 
+def test_attributes_and_submodules_of_a_python_module() -> None:
+    """Neither has a stable form: the help has the lines that do the same."""
+    files = {
+        "csrc/ext.cpp": """
+            at::Tensor twice(const at::Tensor& x) { return x; }
+            int64_t count(const at::Tensor& x) { return x.numel(); }
+
+            PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+              m.def("twice", &twice);
+              m.attr("VERSION") = py::int_(3u);
+              m.attr("HAS_FAST_PATH") = true;
+              m.attr("LIMIT") = kLimit;
+              auto counting = m.def_submodule("counting", "how many");
+              counting.def("count", &count);
+            }
+        """
+    }
+    layout = replace(LAYOUT, legacy_bindings=("csrc/ext.cpp",), libraries=(Library("_C", ("csrc/ext.cpp",)),))
+    made = migrate(files, ["csrc/ext.cpp"], layout)
+    assert "TSA517" not in made.codes
+    advice = [d.help.partition("\n")[2] for d in made.diagnostics if d.code == "TSA515"]
+    assert advice == [
+        "VERSION = 3",
+        "HAS_FAST_PATH = True",
+        "LIMIT = ...  # kLimit",
+        'TORCH_LIBRARY(_C_counting, m) {\n  m.def("count", &count);\n}\n'
+        "and write in Python, in the place of the submodule:\ncounting = torch.ops._C_counting",
+    ]
+
+
 def test_functions_that_a_macro_defines() -> None:
     files = {
         UNIT: "#define DEFINE(NAME, OP) void NAME(torch::Tensor& out) { run(out, OP{}); }\nDEFINE(relu, Relu)\n",

@@ -22,7 +22,7 @@ def sources(body: str, *units: str, created: tuple[str, ...] = ()) -> list[str]:
     [
         ('glob.glob("csrc/*.cpp")', 'glob.glob("csrc/stable/*.cpp")'),
         ('sorted(glob.glob("./csrc/*.cpp"))', 'glob.glob("./csrc/stable/*.cpp")'),
-        ('glob.glob(os.path.join(HERE, "csrc", "*.cpp"))', 'glob.glob(os.path.join(HERE, "csrc", "stable/*.cpp"))'),
+        ('glob.glob(os.path.join(HERE, "csrc", "*.cpp"))', 'glob.glob(os.path.join(HERE, "csrc", "stable", "*.cpp"))'),
         ('[str(p) for p in Path("csrc").glob("*.cpp")]', '[str(path) for path in Path("csrc").glob("stable/*.cpp")]'),
         ('list(map(str, ROOT.glob("csrc/*.cpp")))', '[str(path) for path in ROOT.glob("csrc/stable/*.cpp")]'),
     ],
@@ -44,21 +44,37 @@ def test_a_glob_that_moved_sources_leave_by_themselves(glob: str, stable: str) -
     ]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "left"),
-    [
-        ('"csrc/**/*.cpp"', 'not path.startswith("csrc/stable/")'),
-        ('os.path.join(DIR, "**", "*.cpp")', 'not path.startswith(os.path.join(DIR, "stable", ""))'),
-    ],
-)
-def test_a_glob_that_would_find_the_moved_sources_leaves_out_their_folder(pattern: str, left: str) -> None:
-    body = f"""\
-        DIR = "csrc"
-        ext_modules = [CppExtension("pkg._C", glob.glob({pattern}, recursive=True))]
+def test_a_glob_that_would_find_the_moved_sources_leaves_out_their_folder() -> None:
+    body = """\
+        ext_modules = [
+            CppExtension("pkg._C", glob.glob("csrc/**/*.cpp", recursive=True)),
+        ]
         """
     after = migrated(body, *MOVING, created=("csrc/stable/bindings.cpp",), **STAYING)
-    assert f'"pkg._C", [path for path in glob.glob({pattern}, recursive=True) if {left}])' in after
-    assert '["csrc/stable/bindings.cpp", "csrc/stable/norm.cpp"],' in after or 'glob.glob("csrc/stable/**' in after
+    assert (
+        """\
+    CppExtension("pkg._C", [
+        path for path in glob.glob("csrc/**/*.cpp", recursive=True)
+        if not path.startswith("csrc/stable/")
+    ]),
+    CppExtension(
+        "pkg._C_stable",
+        ["csrc/stable/bindings.cpp"] + glob.glob("csrc/stable/**/*.cpp", recursive=True),
+"""
+        in after
+    )
+
+
+def test_the_name_for_what_is_left_out_is_free() -> None:
+    body = """\
+        from os import path
+        csrc = path.join(path.dirname(__file__), "csrc")
+        sources = glob.glob(path.join(csrc, "**", "*.cpp"))
+        ext_modules = [CppExtension("pkg._C", sources)]
+        """
+    after = migrated(body, "csrc/deep/norm.cpp", created=("csrc/stable/bindings.cpp",), **STAYING)
+    assert 'if not source.startswith(path.join(csrc, "stable", ""))\n' in after
+    assert 'glob.glob(path.join(csrc, "stable", "**", "*.cpp"))\n' in after
 
 
 def test_globs_under_conditions() -> None:
@@ -77,6 +93,21 @@ def test_globs_under_conditions() -> None:
         'stable_cuda_sources = glob.glob("csrc/stable/cuda/*.cu")',
         "sources += cuda_sources",
         "stable_sources += stable_cuda_sources",
+    ]
+
+
+def test_the_other_arm_of_an_if_has_nothing_to_say() -> None:
+    body = """\
+        if FOREIGN:
+            sources = glob.glob("csrc/*.cc")
+            sources.remove("csrc/foreign.cc")
+        else:
+            sources = glob.glob("csrc/*.cpp")
+            ext_modules.append(CppExtension("pkg._C", sources))
+        """
+    assert sources(body)[4:6] == [
+        'sources = glob.glob("csrc/*.cpp")',
+        'stable_sources = glob.glob("csrc/stable/*.cpp")',
     ]
 
 
