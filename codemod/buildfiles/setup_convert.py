@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import EXTENSION_CREATED, SETUP_SOURCE_MOVED
 from codemod.buildfiles.setup_create import argument_names, macros_text, new_name, note_wheel_tag
-from codemod.buildfiles.setup_mirror import glob_text
+from codemod.buildfiles.setup_mirror import finds, glob_text
 from codemod.buildfiles.setup_model import Element, Extension
 from codemod.buildfiles.setup_text import add_after, add_statement
 from codemod.buildfiles.stable_target import short_name
@@ -79,7 +78,11 @@ def _globs(run: SetupRun, moving: Sequence[Element]) -> dict[cst.Call, str | Non
     for element in moving:
         if element.glob is not None:
             calls.setdefault(element.glob.call, []).append(element)
-    return {call: glob_text(run, found[0].glob, found) for call, found in calls.items() if found[0].glob is not None}
+    return {
+        call: glob_text(run, found[0].glob, found, run.created)
+        for call, found in calls.items()
+        if found[0].glob is not None
+    }
 
 
 def _add_sources(run: SetupRun, moving: Sequence[Element], created: Sequence[str]) -> None:
@@ -87,7 +90,7 @@ def _add_sources(run: SetupRun, moving: Sequence[Element], created: Sequence[str
     import libcst as cst
 
     file, last = run.model.file, moving[-1]
-    wanted = [path for path in created if not any(_finds(run, element, path) for element in moving)]
+    wanted = [path for path in created if not any(finds(run, element, path) for element in moving)]
     texts = [f'"{posixpath.relpath(path, last.base)}"' if last.base else run.quoted(path) for path in wanted]
     if not texts:
         return
@@ -98,9 +101,3 @@ def _add_sources(run: SetupRun, moving: Sequence[Element], created: Sequence[str
         add_statement(file, last.list_node, f"{last.name} += [{', '.join(texts)}]", run.edits, SETUP_SOURCE_MOVED)
     else:
         add_after(file, last.node, texts, run.edits, SETUP_SOURCE_MOVED)
-
-
-def _finds(run: SetupRun, element: Element, path: str) -> bool:
-    """Whether the glob that found a source finds `path` where it looks from now on."""
-    glob = element.glob
-    return glob is not None and replace(glob, pattern=run.layout.landing(glob.pattern), without="").matches(path)

@@ -6,12 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, WHEEL_TAG
-from codemod.buildfiles.python_syntax import PythonFile, dotted_name
+from codemod.buildfiles.python_syntax import dotted_name
 from codemod.buildfiles.setup_model import Extension, SetupModel
 from codemod.buildfiles.setup_round_edits import place_round, round_text
 from codemod.buildfiles.setup_text import add_after, add_statement, dedented
 from codemod.buildfiles.stable_target import short_name, version_macro
-from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Severity
 
 if TYPE_CHECKING:
@@ -144,14 +143,13 @@ def place_extension(run: SetupRun, legacy: Extension, text: str, *, takes_over: 
 
     True where it `takes_over`, as asked for, the place of the round or call that makes the legacy one.
     """
-    file = run.model.file
     call: cst.CSTNode = legacy.call
     if legacy.round is not None:
         place = place_round(run, legacy, text, takes_over=takes_over)
         if place is None:
             return takes_over
         call = place
-    if (legacy.round is None or call is not legacy.call) and _placed_beside(file, call, text, run.edits):
+    if (legacy.round is None or call is not legacy.call) and _placed_beside(run, call, text):
         return False
     run.report(
         COMPUTED_SOURCES, Severity.ERROR, legacy.call,
@@ -161,10 +159,11 @@ def place_extension(run: SetupRun, legacy: Extension, text: str, *, takes_over: 
     return False
 
 
-def _placed_beside(file: PythonFile, call: cst.CSTNode, text: str, edits: TextEdits) -> bool:
+def _placed_beside(run: SetupRun, call: cst.CSTNode, text: str) -> bool:
     """Whether a call could be put beside `call`."""
     import libcst as cst
 
+    file, edits = run.model.file, run.edits
     above = file.parent(call)
     if isinstance(above, cst.Element):
         add_after(file, call, [text], edits, EXTENSION_CREATED)
@@ -183,12 +182,27 @@ def _placed_beside(file: PythonFile, call: cst.CSTNode, text: str, edits: TextEd
             add_statement(file, around, statement, edits, EXTENSION_CREATED)
             return True
     if isinstance(above, cst.Assign) and len(above.targets) == 1 and isinstance(above.targets[0].target, cst.Name):
-        name = above.targets[0].target.value
-        uses = [n for n in file.find(cst.Name) if n.value == name and isinstance(file.parent(n), cst.Element)]
-        if uses:
-            new = f"stable_{name}"
-            add_statement(file, above, dedented(f"{new} = {text}", file, above), edits, EXTENSION_CREATED)
-            for use in uses:
-                add_after(file, use, [new], edits, EXTENSION_CREATED)
-            return True
+        return _placed_in_variable(run, above, above.targets[0].target.value, text)
     return False
+
+
+def _placed_in_variable(run: SetupRun, assign: cst.Assign, name: str, text: str) -> bool:
+    """Whether a variable of its own could be used wherever `name`, the legacy extension's, is collected."""
+    import libcst as cst
+
+    file, new = run.model.file, f"stable_{name}"
+    reached = [n for n in file.find(cst.Name) if n.value == name and run.model.always_behind(n, assign)]
+    elements = [use for use in reached if isinstance(file.parent(use), cst.Element)]
+    appended = [
+        call
+        for call in file.find(cst.Call)
+        if file.text(call.func).endswith(".append") and len(call.args) == 1 and call.args[0].value in reached
+    ]
+    if not elements and not appended:
+        return False
+    add_statement(file, assign, dedented(f"{new} = {text}", file, assign), run.edits, EXTENSION_CREATED)
+    for use in elements:
+        add_after(file, use, [new], run.edits, EXTENSION_CREATED)
+    for call in appended:
+        add_statement(file, call, f"{file.text(call.func)}({new})", run.edits, EXTENSION_CREATED)
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, SETUP_SOURCE_MOVED
@@ -32,16 +33,20 @@ def create(run: SetupRun, legacy: Extension, moving: Sequence[Element], created:
     if created and home:
         mirrored.add(home)
     names = {name: _mirror_name(run.model, name) for name in mirrored}
-    fresh = [run.quoted(path) for path in created]
     for name in sorted(mirrored):
-        _mirror(run, legacy, name, names, moving, fresh if name == home else [])
+        _mirror(run, legacy, name, names, moving, created if name == home else ())
     spread = legacy.sources is not None and is_spread(run.model.file, legacy.sources)
     if legacy.round is not None:
-        literals = [*fresh, *(run.quoted(run.renames[element.path]) for element in moving)]
+        literals = [*map(run.quoted, created), *(run.quoted(run.renames[element.path]) for element in moving)]
         sources = literal_list(literals, spread=spread or len(literals) > 2)
     else:
         assert legacy.sources is not None
-        sources = _joined(parts(run, legacy.sources, names, moving), [] if home else fresh, spread=spread)
+        free = () if home else created
+        sources = _joined(
+            parts(run, legacy.sources, names, moving, free),
+            _fresh(run, [e for e in moving if not e.name], free),
+            spread=spread,
+        )
     takes_over = can_take_over(run, legacy) and not legacy.computed and len(moving) == len(legacy.elements)
     took_over = place_extension(run, legacy, extension_text(run, legacy, sources), takes_over=takes_over)
     stable = short_name(run.layout.stable_library)
@@ -52,51 +57,73 @@ def create(run: SetupRun, legacy: Extension, moving: Sequence[Element], created:
     return took_over
 
 
-def parts(run: SetupRun, node: cst.CSTNode, names: Mapping[str, str], moving: Sequence[Element]) -> list[_Part]:
-    """What of an expression for sources moves, as expressions and literals; `names` are the lists' stable namesakes."""
+def parts(
+    run: SetupRun, node: cst.CSTNode, names: Mapping[str, str], moving: Sequence[Element], free: Sequence[str] = ()
+) -> list[_Part]:
+    """What of an expression for sources moves, as expressions and literals; `names` are the lists' stable namesakes.
+
+    `free` are those new units that a glob may find here.
+    """
     import libcst as cst
 
     if isinstance(node, (cst.List, cst.Tuple, cst.Set)):
         found: list[_Part] = []
         for element in node.elements:
             if isinstance(element, cst.StarredElement):
-                found += parts(run, element.value, names, moving)
+                found += parts(run, element.value, names, moving, free)
         own = [run.new_literal(element) for element in moving if element.list_node is node]
         return [own, *found] if own else found
     if isinstance(node, cst.Name):
         return [names[node.value]] if node.value in names else []
     if isinstance(node, cst.BinaryOperation):
-        return [*parts(run, node.left, names, moving), *parts(run, node.right, names, moving)]
+        return [p for side in (node.left, node.right) for p in parts(run, side, names, moving, free)]
     if isinstance(node, cst.IfExp):
         arms = [_joined(parts(run, arm, names, moving), []) for arm in (node.body, node.orelse)]
         return [f"({arms[0]} if {run.model.file.text(node.test)} else {arms[1]})"] if arms != ["[]", "[]"] else []
     if isinstance(node, (cst.ListComp, cst.GeneratorExp)):
-        return parts(run, node.for_in.iter, names, moving)
+        return parts(run, node.for_in.iter, names, moving, free)
     if (inner := same_list(node)) is not None:
-        return parts(run, inner, names, moving)
+        return parts(run, inner, names, moving, free)
     found_here = [element for element in moving if element.node is node]
-    return _globbed(run, found_here) if found_here else []
+    return _globbed(run, found_here, free) if found_here else []
 
 
-def _globbed(run: SetupRun, found: Sequence[Element]) -> list[_Part]:
+def _globbed(run: SetupRun, found: Sequence[Element], free: Sequence[str]) -> list[_Part]:
     glob = found[0].glob
-    text = glob_text(run, glob, found) if glob is not None else None
+    text = glob_text(run, glob, found, free) if glob is not None else None
     if text is None or glob is None:
         return [[run.quoted(run.renames[element.path]) for element in found]]
     text = dedented(text, run.model.file, glob.call)
     return [text if glob.folder is None else f"[str(path) for path in {text}]"]
 
 
-def glob_text(run: SetupRun, glob: Glob, found: Sequence[Element]) -> str | None:
-    """The call that finds the sources where they are now; None where no pattern says the same."""
+def finds(run: SetupRun, element: Element, path: str) -> bool:
+    """Whether the glob that found a source finds `path` where it looks from now on."""
+    glob = element.glob
+    return glob is not None and replace(glob, pattern=run.layout.landing(glob.pattern), without="").matches(path)
+
+
+def _fresh(run: SetupRun, here: Sequence[Element], created: Sequence[str]) -> list[str]:
+    """The new units that no glob of the same list finds, as literals."""
+    import libcst as cst
+
+    always = [element for element in here if run.model.file.enclosing(element.node, cst.IfExp) is None]
+    return [run.quoted(path) for path in created if not any(finds(run, element, path) for element in always)]
+
+
+def glob_text(run: SetupRun, glob: Glob, found: Sequence[Element], free: Sequence[str]) -> str | None:
+    """The call that finds the sources where they are now; None where no pattern says the same.
+
+    `free` are those new units that it may find too.
+    """
     root = run.layout.source_root
     if root and not glob.pattern.startswith(f"{root}/"):
         return None
     pattern = run.layout.landing(glob.pattern)
     stable = Glob(pattern, glob.recursive, glob.call, glob.argument)
     there = {run.renames[element.path] for element in found}
-    others = (path for path in run.model.files if stable.matches(path))
-    if not all(stable.matches(path) for path in there) or any(path not in there for path in others):
+    others = {path for path in (*run.model.files, *run.created) if stable.matches(path)}
+    if not all(stable.matches(path) for path in there) or others - there - set(free):
         return None
     literal = run.literal(glob.argument, glob.pattern, pattern)
     return stable_call(glob, run.model.values(), pattern, literal, run.model.folder)
@@ -176,7 +203,6 @@ def _mirror(
     import libcst as cst
 
     file = run.model.file
-    fresh = list(created)
     for statement in run.model.bindings(name, legacy.call):
         here = [e for e in moving if e.name == name and any(node is statement for node in file.around(e.node))]
         if isinstance(statement, cst.Call) and here and here[0].list_node is statement:
@@ -188,14 +214,14 @@ def _mirror(
         value = _value(statement)
         if value is None:
             continue
-        found = parts(run, value, {n: new for n, new in names.items() if n != name}, moving)
         defines = isinstance(statement, (cst.Assign, cst.AnnAssign)) and name not in lists_in(value)
+        free = created if defines else ()
+        found = parts(run, value, {n: new for n, new in names.items() if n != name}, moving, free)
         if not (found or defines):
             continue
         head = f"{names[name]} {'=' if defines else '+='} "
         spread = bool(here) and is_spread(file, here[0].list_node)
-        text = head + _joined(found, fresh if defines else [], spread=spread, prefix=head)
-        fresh = [] if defines else fresh
+        text = head + _joined(found, _fresh(run, here, free), spread=spread, prefix=head)
         if here and is_whole_statement(run, here[0].list_node, here):
             line = file.span(statement)
             run.edits.replace(line, text.replace("\n", "\n" + file.indent(line.start)), SETUP_SOURCE_MOVED)

@@ -83,6 +83,11 @@ class SetupModel:
         """The statements that give `name` a value, as seen at a node; everywhere without one."""
         return self._bindings.of(name, at)
 
+    def always_behind(self, node: cst.CSTNode, before: cst.CSTNode) -> bool:
+        """Whether `node` is reached only where `before` was: no `if` is around `before` alone."""
+        arms = self._bindings.arms(node)
+        return all(arms.get(around) == is_body for around, is_body in self._bindings.arms(before).items())
+
     def values(self, given: Mapping[str, cst.CSTNode | str] | None = None) -> Values:
         """What evaluates expressions; `given` are names with values of their own."""
         return Values(self.file, self._bindings, given or {})

@@ -50,6 +50,7 @@ class SetupRun:
     renames: Mapping[str, str]
     target: str
     edits: TextEdits
+    created: Sequence[str] = ()
     through_cmake: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -102,7 +103,7 @@ def plan_setup(
     Raises Refusal for a syntax error.
     """
     model = read_setup(snapshot, path)
-    run = SetupRun(model, layout, renames, target, TextEdits(path, model.file.data), through_cmake)
+    run = SetupRun(model, layout, renames, target, TextEdits(path, model.file.data), created, through_cmake)
     extensions = model.extensions()
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
     owned: set[str] = set()

@@ -29,21 +29,21 @@ class Bindings:
     _names: dict[str, list[cst.CSTNode]] | None = field(default=None, repr=False)
 
     def of(self, name: str, at: cst.CSTNode | None = None) -> list[cst.CSTNode]:
-        """Assign, AnnAssign, AugAssign and calls of methods that change `name`, that a node can see, else all of them."""
+        """Assignments and calls of methods that give `name` a value: those a node can see, or all of them."""
         if self._names is None:
             self._names = self._collect()
         found = self._names.get(name, [])
         if at is None:
             return found
-        owner, arms = self._owner(name, at), self._arms(at)
+        owner, arms = self._owner(name, at), self.arms(at)
         return [
             statement
             for statement in found
             if self._owner(name, statement) is owner
-            and all(arms.get(around, is_body) == is_body for around, is_body in self._arms(statement).items())
+            and all(arms.get(around, is_body) == is_body for around, is_body in self.arms(statement).items())
         ]
 
-    def _arms(self, node: cst.CSTNode) -> dict[cst.CSTNode, bool]:
+    def arms(self, node: cst.CSTNode) -> dict[cst.CSTNode, bool]:
         """Each `if` around a node, and whether the node stands in its body; none in a loop, which may come back."""
         import libcst as cst
 

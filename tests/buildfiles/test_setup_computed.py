@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 
 from tests.buildfiles.test_setup_py import HEAD, migrated
@@ -59,7 +61,7 @@ def test_a_glob_that_would_find_the_moved_sources_leaves_out_their_folder() -> N
     ]),
     CppExtension(
         "pkg._C_stable",
-        ["csrc/stable/bindings.cpp"] + glob.glob("csrc/stable/**/*.cpp", recursive=True),
+        glob.glob("csrc/stable/**/*.cpp", recursive=True),
 """
         in after
     )
@@ -105,10 +107,26 @@ def test_the_other_arm_of_an_if_has_nothing_to_say() -> None:
             sources = glob.glob("csrc/*.cpp")
             ext_modules.append(CppExtension("pkg._C", sources))
         """
-    assert sources(body)[4:6] == [
+    after = sources(body, created=("csrc/stable/bindings.cpp",))
+    assert after[2:4] == [
         'sources = glob.glob("csrc/*.cpp")',
         'stable_sources = glob.glob("csrc/stable/*.cpp")',
     ]
+
+
+def test_every_arm_that_defines_the_list_gets_the_new_bindings() -> None:
+    body = """\
+        if CUDA:
+            sources = ["csrc/norm.cpp", "csrc/norm.cu"]
+        else:
+            sources = ["csrc/norm.cpp"]
+        module = extension("pkg._C", sources + ["csrc/bindings.cpp"])
+        modules.append(module)
+        """
+    body = "extension = CUDAExtension if CUDA else CppExtension\n" + dedent(body)
+    after = migrated(body, "csrc/norm.cpp", created=("csrc/stable/bindings.cpp",))
+    assert after.count('stable_sources = ["csrc/stable/bindings.cpp", "csrc/stable/norm.cpp"]') == 2
+    assert "modules.append(module)\nmodules.append(stable_module)\n" in after
 
 
 def test_where_a_glob_finds_nothing_else_it_finds_the_stable_sources_from_now_on() -> None:
