@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.buildfiles.evaluation import find_cmake
 from tests.conftest import Run
+from tests.sample.building import compile_tree, configure, find_program
 
-pytestmark = [pytest.mark.compile, pytest.mark.torch]
+pytestmark = [
+    pytest.mark.compile,
+    pytest.mark.torch,
+    pytest.mark.skipif(not (find_program("cmake") and find_program("ninja")), reason="cmake and ninja are needed"),
+]
 LIBRARY = "_C_stable_libtorch"
 USE = """
 import sys, torch
@@ -23,15 +26,6 @@ out = torch.empty(3, 4)
 torch.ops._C.silu_and_mul(out, x)
 torch.testing.assert_close(out, torch.nn.functional.silu(x[:, :4]) * x[:, 4:])
 """
-
-
-def configure(source: Path, build: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    ninja = shutil.which("ninja", path=str(Path(sys.executable).parent)) or shutil.which("ninja")
-    if ninja is None:
-        pytest.skip("ninja is needed")
-    command = [find_cmake(), "-S", str(source), "-B", str(build), "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
-    command += [f"-DPython_EXECUTABLE={sys.executable}", "-DSAMPLEX_CUDA=OFF", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_the_migrated_sample_builds_with_cmake(sample: Path, run_cli: Run, tmp_path: Path) -> None:
@@ -48,9 +42,7 @@ def test_the_migrated_sample_builds_with_cmake(sample: Path, run_cli: Run, tmp_p
     assert "csrc/cpu/activation.cpp" not in legacy
     assert "csrc/cpu/layernorm.cpp" in legacy
 
-    build = ["cmake", "--build", str(tmp_path / "build"), "--target", LIBRARY, "--parallel", "1"]
-    built = subprocess.run([find_cmake(), *build[1:]], capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout[-4000:]
+    compile_tree(tmp_path / "build", "--target", LIBRARY, "--parallel", "1")
     (library,) = (tmp_path / "build").glob(f"{LIBRARY}*.so")
     used = subprocess.run([sys.executable, "-c", USE, str(library)], capture_output=True, text=True, check=False)
     assert used.returncode == 0, used.stderr

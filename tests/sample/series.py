@@ -2,9 +2,10 @@
 
     python tests/sample/series.py FOLDER [GROUP...] [--shuffle SEED]
 
-Without groups it takes all, by name; --shuffle takes them in the order that SEED gives. FOLDER is made anew: a copy of the sample as a repository of its own. Each group is migrated and committed; then CMake and
-ninja build both libraries for the CPU, torch-abi-audit looks at their symbols, and the golden cases of the group, whose
-outputs the legacy library gave before the first step, run on them. After the last step those of all groups do.
+Without groups it takes all, by name; --shuffle takes them in the order that SEED gives. FOLDER is made anew: a copy of
+the sample as a repository of its own. Each group is migrated and committed; then CMake and ninja build both libraries
+for the CPU, torch-abi-audit looks at their symbols, and the golden cases of the group, whose outputs the legacy library
+gave before the first step, run on them. After the last step those of all groups do.
 
 Headers of torch that all legacy units include are compiled once. Where ccache is installed, stable units that another
 order compiled already are not compiled again.
@@ -18,13 +19,15 @@ import random
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SCRIPTS = Path(sysconfig.get_path("scripts"))
+sys.path.insert(0, str(REPOSITORY))
+
+from tests.sample.building import build_quickly  # noqa: E402  # the repository is not installed
+
 LEGACY, STABLE = "_C", "_C_stable_libtorch"
 AUTHOR = {f"GIT_{who}_{what}": "series" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
@@ -83,15 +86,8 @@ class Series:
         )
 
     def _build(self) -> None:
-        if not self.build.exists():
-            options = [f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_MAKE_PROGRAM={_program('ninja')}"]
-            launcher = shutil.which("ccache")
-            options += [f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []
-            options += [f"-DCMAKE_PROJECT_samplex_INCLUDE={REPOSITORY / 'tests/sample/prefix.cmake'}"]
-            options += ["-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG"]  # the same on both sides, and soon done
-            options += ["-DSAMPLEX_CUDA=OFF", "-G", "Ninja", "-S", str(self.tree), "-B", str(self.build)]
-            self._run(_program("cmake"), *options)
-        self._run(_program("cmake"), "--build", str(self.build))
+        launcher = shutil.which("ccache")
+        build_quickly(self.tree, self.build, *([f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []))
 
     def _library(self, name: str) -> Path:
         return next(self.build.glob(f"{name}.*so"), self.build / f"{name}.so")
@@ -113,13 +109,6 @@ class Series:
         if done.returncode != 0:
             print(done.stdout[-8000:], done.stderr[-8000:], sep="\n", file=sys.stderr)
             done.check_returncode()
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name, path=str(SCRIPTS)) or shutil.which(name)
-    if found is None:
-        raise SystemExit(f"{name} is not installed")
-    return found
 
 
 def _unstable(library: Path) -> int:
