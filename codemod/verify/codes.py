@@ -23,6 +23,7 @@ KERNEL_LOST = "TSA821"
 RESOURCES_DIFFER = "TSA822"
 LAUNCH_DIFFERS = "TSA825"
 STREAM_DROPPED = "TSA826"
+GUARD_DIFFERS = "TSA827"
 OUTPUT_DIFFERS = "TSA830"
 ERROR_DIFFERS = "TSA831"
 ERROR_TEXT_DIFFERS = "TSA832"
@@ -153,6 +154,13 @@ CODES: tuple[Code, ...] = (
         "A launch lost its stream and now runs on the default stream.",
         "The result is right on an idle device and wrong under torch.cuda.stream or CUDA graphs. Pass the current"
         " stream.",
+    ),
+    _finding(
+        GUARD_DIFFERS,
+        "A device guard is gone, stands behind its launch, or makes another device current.",
+        "The result is right on a machine with one GPU; with more, kernels run on the GPU that happens to be current"
+        " and read memory of another. Guards are compared by the tensor whose device they take and by the launch that"
+        " follows. It is a warning where one of the two texts is part of the other.",
     ),
     _finding(
         OUTPUT_DIFFERS,

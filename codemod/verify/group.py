@@ -16,7 +16,7 @@ from codemod.verify.compilation import compile_step
 from codemod.verify.device_code import UnitPair, device_code_step
 from codemod.verify.golden.cases import CASES_FILE, CaseFile, load_cases, load_group
 from codemod.verify.headers import write_if_changed
-from codemod.verify.launches import launches_step
+from codemod.verify.host_code import launches_step
 from codemod.verify.loaded import loaded_steps
 from codemod.verify.objects import ObjectStore
 from codemod.verify.result import Step, Verification

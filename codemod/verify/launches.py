@@ -6,7 +6,7 @@ Source is compared, not binaries: a launch that lost its stream computes the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -15,7 +15,7 @@ from codemod.model import Severity, Span
 from codemod.source.brackets import closing_angle, closing_bracket, split_spans
 from codemod.source.document import Document
 from codemod.verify import codes
-from codemod.verify.result import Finding, Step, counted, finding
+from codemod.verify.result import Finding, finding
 
 PARAMETERS = ("grid", "block", "shared memory", "stream")
 DEFAULT_STREAM = "the default stream"
@@ -48,22 +48,6 @@ class Launch:
     meaning: tuple[str, str, str, str]
     span: Span
     line: int = 0
-
-
-def launches_step(pairs: Iterable[tuple[Document, Document]]) -> Step:
-    """The `launches` step over the group's files, legacy and stable; fails where a launch differs in what it does."""
-    diagnostics: list[Finding] = []
-    figures: dict[str, int] = {}
-    for legacy, stable in pairs:
-        before, after = read_launches(legacy), read_launches(stable)
-        if before or after:
-            figures[stable.path] = len(after)
-            diagnostics += compare_launches(before, after, stable.path)
-    if not figures:
-        return Step.skipped("launches", "the group launches no kernel")
-    total = sum(figures.values())
-    summary = f"{counted(total, 'launch')} compared in {counted(len(figures), 'file')}"
-    return Step.judged("launches", summary, tuple(diagnostics), figures)
 
 
 def read_launches(document: Document) -> tuple[Launch, ...]:
@@ -116,7 +100,7 @@ def _chevrons(document: Document) -> Iterator[Launch]:
         if end < 0:
             continue
         spans = split_spans(code, match.end(), end)
-        texts = [_text(code[start:stop]) for start, stop in spans]
+        texts = [plain_text(code[start:stop]) for start, stop in spans]
         kernel, start = _kernel_before(code, match.start())
         yield _launch(document, kernel, texts, Span(start, end + 3))
 
@@ -127,7 +111,7 @@ def _calls(document: Document) -> Iterator[Launch]:
         end = closing_bracket(code, match.end() - 1)
         if end < 0:
             continue
-        texts = [_text(code[start:stop]) for start, stop in split_spans(code, match.end(), end)]
+        texts = [plain_text(code[start:stop]) for start, stop in split_spans(code, match.end(), end)]
         function = match.group(1).decode()
         if re.fullmatch(r"cudaLaunch(?:Cooperative)?Kernel", function) and len(texts) >= 6:
             order = [texts[1], texts[2], texts[4], texts[5]]
@@ -146,7 +130,7 @@ def _configured(document: Document) -> Iterator[Launch]:
     code = document.code
     for match in _CONFIGURED.finditer(code):
         end = code.find(b";", match.end())
-        value = _text(code[match.end() : end if end >= 0 else match.end()])
+        value = plain_text(code[match.end() : end if end >= 0 else match.end()])
         name = f"{match.group(1).decode()}.{match.group(2).decode()}"
         slot = {"gridDim": 0, "blockDim": 1, "dynamicSmemBytes": 2}.get(match.group(2).decode(), 3)
         texts = ["", "", "", CURRENT_STREAM]
@@ -203,9 +187,9 @@ def _initialiser(document: Document, name: str, place: int) -> str | None:
         return None
     if last.group("open") == b"=":
         end = code.find(b";", last.end())
-        return _text(code[last.end() : end]) if end >= 0 else None
+        return plain_text(code[last.end() : end]) if end >= 0 else None
     closing = closing_bracket(code, last.start("open"))
-    return _text(code[last.end() : closing]) if closing >= 0 else None
+    return plain_text(code[last.end() : closing]) if closing >= 0 else None
 
 
 def _kernel_before(code: bytes, place: int) -> tuple[str, int]:
@@ -219,10 +203,10 @@ def _kernel_before(code: bytes, place: int) -> tuple[str, int]:
         start = opening if opening is not None else end
     elif code[end - 1 : end] == b")":
         start = max(code.rfind(b"(", 0, end), 0)
-        return _text(code[start:end]), start
+        return plain_text(code[start:end]), start
     match = _NAME_BEFORE.search(code, max(0, start - 200), start)
     begin = match.start() if match else start
-    return _text(code[begin:end]), begin
+    return plain_text(code[begin:end]), begin
 
 
 def _opening_angle(code: bytes, closing: int) -> int | None:
@@ -234,7 +218,7 @@ def _opening_angle(code: bytes, closing: int) -> int | None:
     return None
 
 
-def _text(code: bytes) -> str:
+def plain_text(code: bytes) -> str:
     """Code without line continuations and space, with the spellings of both APIs made one."""
     text = _CONTINUED.sub(b" ", code).decode("utf-8", "replace")
     text = re.sub(r"\s*([^\w\s])\s*", r"\1", " ".join(text.split()))

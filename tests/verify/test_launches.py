@@ -7,7 +7,8 @@ import pytest
 from codemod.model import Severity
 from codemod.source.document import Document
 from codemod.verify import codes
-from codemod.verify.launches import CURRENT_STREAM, DEFAULT_STREAM, compare_launches, launches_step, read_launches
+from codemod.verify.host_code import launches_step
+from codemod.verify.launches import CURRENT_STREAM, DEFAULT_STREAM, compare_launches, read_launches
 from codemod.verify.result import Status
 
 LEGACY = """
