@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from codemod.bindings.read import binding_spans, lambda_spans, registration_spans
+from codemod.bindings.read import binding_spans, registration_spans
 from codemod.carried_includes import carried_headers
 from codemod.helper_files import headers_of
-from codemod.model import Change, Diagnostic, Edit, FileEdit, Span
+from codemod.model import Change, Diagnostic, Edit, FileEdit
 from codemod.project import GroupProject
 from codemod.relocate import Relocation
 from codemod.repository.layout import Layout
@@ -34,18 +34,6 @@ def rewrite_files(made: GroupProject, files: Iterable[str]) -> dict[str, Rewritt
     """What the rules make of the group's files and of the headers it shares, by path."""
     rewritten = {path: _rewrite(made, path) for path in files}
     return rewritten | {path: _rewrite_shared(made, path) for path in made.shared}
-
-
-def rewritten_lambdas(made: GroupProject, rewritten: Mapping[str, Rewritten]) -> dict[tuple[str, Span], str]:
-    """What the rules make of the lambdas that the files register, by path and span: the bindings write them."""
-    found: dict[tuple[str, Span], str] = {}
-    for path, one in rewritten.items():
-        document = made.documents[path]
-        for span in lambda_spans(document):
-            after = apply(document.data, [edit for edit in one.edits if span.contains(edit.span)])
-            end = len(after) - (len(document.data) - span.end)
-            found[path, span] = after[span.start : end].decode("utf-8", "replace")
-    return found
 
 
 def _rewrite(made: GroupProject, path: str) -> Rewritten:

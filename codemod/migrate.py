@@ -16,7 +16,7 @@ from codemod.bindings.plan import plan_bindings
 from codemod.buildfiles.plan import plan_build
 from codemod.config import Config
 from codemod.helper_files import plan_helpers
-from codemod.kernels import kernel_change, rewrite_files, rewritten_lambdas
+from codemod.kernels import kernel_change, rewrite_files
 from codemod.left_behind import left_behind, lost_definitions, still_called
 from codemod.model import (
     Change,
@@ -31,6 +31,7 @@ from codemod.model import (
     Span,
 )
 from codemod.project import make_project
+from codemod.registered_lambdas import registered_lambdas
 from codemod.relocate import Relocation
 from codemod.repository.layout import Group, Layout
 from codemod.repository.notes import notes_on
@@ -76,8 +77,9 @@ def plan_migration(
         else tuple(Move(path, layout.landing(path)) for path in group.files if layout.landing(path) != path)
     )
     rewritten = rewrite_files(made, files)
-    bindings = plan_bindings(snapshot, layout, group, target=options.target, lambdas=rewritten_lambdas(made, rewritten))
-    roles = frozenset(role for one in rewritten.values() for role in one.helpers)
+    lambdas = registered_lambdas(snapshot, layout, group, made, rewritten)
+    bindings = plan_bindings(snapshot, layout, group, target=options.target, lambdas=lambdas.stable)
+    roles = frozenset(role for one in rewritten.values() for role in one.helpers) | lambdas.roles
     helpers = plan_helpers(snapshot, layout, made, roles)
     created = tuple(new for change in (bindings, helpers) for new in change.created)
     place = Relocation(snapshot, layout, made.graph, moves, tuple(new.path for new in created), made.replaced)

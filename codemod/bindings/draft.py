@@ -17,7 +17,7 @@ from codemod.bindings.infer import infer_schema, type_aliases
 from codemod.bindings.inplace import is_idle
 from codemod.bindings.instances import instantiated
 from codemod.bindings.items import Item, definition_item, implementation_item, stable_key, widened_arguments
-from codemod.bindings.lambdas import lambda_accesses, lambda_signature
+from codemod.bindings.lambdas import StableLambda, lambda_accesses, lambda_signature
 from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.program import Access, Program
 from codemod.bindings.pybind_extras import ways_out
@@ -47,18 +47,22 @@ _WAYS_OUT = {
 
 @dataclass
 class Draft:
-    """One run's registrations in stable form. `boxed` and `schemas` go by the place of the statement."""
+    """One run's registrations in stable form. `boxed` and `schemas` go by the place of the statement.
+
+    `moved_lambdas` are those that become functions of the stable bindings file.
+    """
 
     registry: Registry
     group: Group
     selection: Selection
     target: str
-    lambdas: Mapping[Place, str]
+    lambdas: Mapping[Place, StableLambda]
     items: list[Item] = field(default_factory=list)
     adapters: list[Adapter] = field(default_factory=list)
     boxed: dict[Place, Boxed] = field(default_factory=dict)
     schemas: dict[Place, Schema] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    moved_lambdas: list[StableLambda] = field(default_factory=list)
     _taken: set[str] = field(default_factory=set)
     _said: set[Statement] = field(default_factory=set)
 
@@ -105,16 +109,17 @@ class Draft:
 
     def _definition(self, moved: Moved) -> None:
         statement = moved.statement
-        functions = self._implementers(moved)
+        implementing = self._implementing(moved)
         schema, found = check_schema(statement)
         self.diagnostics += found
         if statement.schema is None:
-            schema = self._inferred(statement, functions)
+            schema = self._inferred(statement, self._functions(implementing))
             if schema is None:
                 return
             self.schemas[statement.path, statement.span] = schema
         elif schema is not None:
-            self._check(statement, schema, functions)
+            self._check(statement, schema, self._functions([one for one in implementing if not _is_lambda(one)]))
+            self._check_lambdas(statement, schema, [one for one in implementing if _is_lambda(one)])
         if statement.tags:
             self._say(
                 codes.TAGS, statement, f"{statement.full_name} loses its tags {statement.tags}",
@@ -128,15 +133,16 @@ class Draft:
             inferred = schema if statement.schema is None else None
             self.items.append(definition_item(document, statement, inferred, whole=self._goes_whole(statement)))
 
-    def _implementers(self, moved: Moved) -> tuple[Located, ...]:
-        """The functions that implement what `moved` defines, its own first."""
+    def _implementing(self, moved: Moved) -> list[Moved]:
+        """The statements that implement what `moved` defines, itself first."""
         operator = self.operators.get((moved.statement.namespace, moved.statement.full_name))
         places = {(s.path, s.span) for s in operator.implementations} if operator else set()
-        found = [*moved.functions]
-        for other in self.selection.moved:
-            if (other.statement.path, other.statement.span) in places:
-                found += other.functions
-        return tuple({(f.path, f.function.span): f for f in found}.values())
+        others = [one for one in self.selection.moved if (one.statement.path, one.statement.span) in places]
+        return [moved, *(one for one in others if one is not moved)]
+
+    def _functions(self, implementing: Sequence[Moved]) -> tuple[Located, ...]:
+        """The functions of several statements, each once; for a lambda those that it calls."""
+        return tuple({(f.path, f.function.span): f for one in implementing for f in one.functions}.values())
 
     def _inferred(self, statement: Statement, functions: Sequence[Located]) -> Schema | None:
         """The schema of a `def("name", &fn)`, from the function it registers."""
@@ -219,17 +225,31 @@ class Draft:
                 returned = returned_parameters(self.registry.document(located.path), function)
                 self.diagnostics += check_returns(statement, schema, function, returned)
 
+    def _check_lambdas(self, statement: Statement, schema: Schema, implementing: Sequence[Moved]) -> None:
+        """The schema against each lambda."""
+        for moved in implementing:
+            text = moved.statement.function.text if moved.statement.function is not None else ""
+            function = lambda_signature(text, moved.functions, self.program.documents)
+            if function is not None:
+                function = replace(function, name="its lambda", namespace=())
+                self.diagnostics += check_function(statement, schema, function, self.aliases) or check_aliases(
+                    statement, schema, function, lambda_accesses(text, self.program)
+                )
+
     # implementations
 
     def _implementation(self, moved: Moved) -> None:
         statement = moved.statement
         operator = self.operators.get((statement.namespace, statement.full_name))
         written_schema = next((d.schema for d in operator.definitions if d.schema), None) if operator else None
-        stable = self.lambdas.get((statement.path, statement.function.span), "") if statement.function else ""
+        stable = self.lambdas.get((statement.path, statement.function.span)) if statement.function else None
         result = box(
             moved, self.aliases, self._taken, written_schema, self.target, self.registry.document,
-            self.program.documents, stable,
+            self.program.documents, stable.text if stable is not None else "",
         )  # fmt: skip
+        if stable is not None and not moved.in_place:
+            self.diagnostics += stable.diagnostics
+            self.moved_lambdas.append(stable)
         if result.adapter is not None:
             conditions = statement.inner_conditions if moved.in_place else statement.conditions
             result = replace(result, adapter=replace(result.adapter, conditions=conditions))
@@ -321,8 +341,12 @@ class Draft:
         self.diagnostics.append(diagnostic(code, statement.path, span, message, severity=severity, advice=advice))
 
 
+def _is_lambda(moved: Moved) -> bool:
+    return moved.statement.function is not None and moved.statement.function.is_lambda
+
+
 def make_draft(
-    registry: Registry, group: Group, selection: Selection, target: str, lambdas: Mapping[Place, str]
+    registry: Registry, group: Group, selection: Selection, target: str, lambdas: Mapping[Place, StableLambda]
 ) -> Draft:
     """The registrations of `selection` in stable form, for torch `target` and newer.
 

@@ -11,6 +11,7 @@ from tree_sitter import Node
 from codemod.bindings.program import Access, Program
 from codemod.bindings.select import Located
 from codemod.bindings.writes import accesses
+from codemod.model import Diagnostic
 from codemod.rules.snippets import known_returns
 from codemod.source.brackets import closing_angle
 from codemod.source.document import Document
@@ -31,6 +32,19 @@ class Lambda:
     parameters: str
     returns: str
     body: str
+
+
+@dataclass(frozen=True)
+class StableLambda:
+    """A lambda as the rules rewrite it. One from outside of the group brings along what its new place needs.
+
+    `system` are headers of torch and of the standard library, `own` those of the repository.
+    """
+
+    text: str
+    system: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def read_lambda(text: str) -> Lambda | None:

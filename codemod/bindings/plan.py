@@ -20,6 +20,7 @@ from codemod.bindings.declarations import (
 )
 from codemod.bindings.draft import make_draft
 from codemod.bindings.inplace import in_place_edits
+from codemod.bindings.lambdas import StableLambda
 from codemod.bindings.model import BlockKind, Statement
 from codemod.bindings.register_functions import calls_one_of, declarations_of, whole_functions
 from codemod.bindings.registry import Registry
@@ -50,13 +51,13 @@ def plan_bindings(
     *,
     target: str,
     definitions: Mapping[str, str] | None = None,
-    lambdas: Mapping[tuple[str, Span], str] | None = None,
+    lambdas: Mapping[tuple[str, Span], StableLambda] | None = None,
 ) -> BindingsChange:
     """Everything that registering the units of `group` with the stable library takes.
 
     Legacy registrations and declarations go, stable ones come, units that register themselves are edited in place.
     `target` is the oldest torch that has to run the result, `definitions` are macros of the legacy build,
-    `lambdas` what registered lambdas of the group's files are in stable form, by path and span.
+    `lambdas` what registered lambdas are in stable form, by path and span.
     """
     registry = Registry(snapshot, layout, definitions or {})
     selection = select(registry, group)
@@ -94,7 +95,9 @@ def plan_bindings(
         *sorted(layout.landing(path) for path in moving),
         *neutral,
     ]
-    changed, new = stable_file(registry, draft.items, draft.adapters, headers)
+    headers += sorted({header for one in draft.moved_lambdas for header in one.own} - set(headers))
+    system = frozenset(header for one in draft.moved_lambdas for header in one.system)
+    changed, new = stable_file(registry, draft.items, draft.adapters, headers, system)
     edits += changed
     created += new
     said = (*selection.diagnostics, *draft.diagnostics, *notes)

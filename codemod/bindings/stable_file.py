@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from codemod.bindings import codes
 from codemod.bindings.boxing import Adapter, adapters_text
@@ -20,17 +20,22 @@ from codemod.repository.includes import IncludeGraph
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
 
+_LIBRARY = "torch/csrc/stable/library.h"
 _ENDING = re.compile(
     r"#[ \t]*define[ \t]+(?P<name>\w+)\s*\(\s*\w+\s*\)(?P<body>(?:\\\r?\n|[^\n])*PyInit_(?:\\\r?\n|[^\n])*)"
 )
 
 
 def stable_file(
-    registry: Registry, items: Sequence[Item], found: Sequence[Adapter], headers: Sequence[str]
+    registry: Registry,
+    items: Sequence[Item],
+    found: Sequence[Adapter],
+    headers: Sequence[str],
+    system: Set[str] = frozenset(),
 ) -> tuple[list[FileEdit], list[NewFile]]:
     """Put `items` and the adapters into the stable bindings file, or make one.
 
-    `headers` are those of the repository that declare the functions.
+    `headers` are those of the repository that declare the functions, `system` what the adapters need of others.
     """
     layout, snapshot = registry.layout, registry.snapshot
     path = layout.stable_bindings
@@ -46,7 +51,7 @@ def stable_file(
             place = _above_comments(document.data, first)
             block = encode(f"{adapters}\n\n".replace("\n", decode(newline_of(document.data))))
             edits.append(Edit(Span(place, place), block, codes.ADAPTER.code))
-            edits += _missing_includes(document, adapters)
+            edits += _missing_includes(document, adapters, system)
         edits += _missing_headers(registry, document, headers) if items else []
         return [FileEdit(path, edit) for edit in edits], []
     if not items:
@@ -62,7 +67,7 @@ def stable_file(
     text = render(
         "bindings/torch_bindings.cpp.jinja",
         includes=includes, registration=macro, library=layout.stable_library, adapters=adapters, blocks=blocks,
-        headers=standard_headers(adapters), late=late,
+        headers=sorted({*standard_headers(adapters), *system} - {_LIBRARY}), late=late,
     )  # fmt: skip
     return [], [NewFile(path, encode(text), "bindings/torch_bindings.cpp.jinja")]
 
@@ -84,14 +89,13 @@ def _missing_headers(registry: Registry, document: Document, headers: Sequence[s
     return [Edit(Span(place, place), encode(lines), codes.DECLARED.code)]
 
 
-def _missing_includes(document: Document, text: str) -> list[Edit]:
-    """The standard headers that generated text needs and the file does not include, behind its last include."""
+def _missing_includes(document: Document, text: str, system: Set[str]) -> list[Edit]:
+    """`system` and the standard headers that generated text needs and the file lacks, behind its last include."""
     includes = [directive for directive in read_directives(document) if directive.kind == "include"]
     there = {directive.argument.strip('<>"') for directive in includes}
     # the library's own header brings these along
-    missing = [
-        name for name in standard_headers(text) if name not in there and name in ("algorithm", "array", "memory")
-    ]
+    needed = {name for name in standard_headers(text) if name in ("algorithm", "array", "memory")}
+    missing = sorted((needed | system) - there - {_LIBRARY})
     if not missing:
         return []
     place = includes[-1].span.end if includes else 0

@@ -1,0 +1,70 @@
+"""Lambdas that are registered as implementations, in stable form: the bindings write them as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from codemod.bindings.lambdas import StableLambda
+from codemod.bindings.read import lambda_spans, read_bindings, registration_spans
+from codemod.helper_files import headers_of
+from codemod.model import Span
+from codemod.project import GroupProject
+from codemod.repository.layout import Group, Layout
+from codemod.repository.snapshot import Snapshot
+from codemod.rules.context import Context
+from codemod.rules.engine import Rewritten, rewrite_document
+from codemod.source.document import Document
+from codemod.source.edits import apply
+from codemod.source.signatures import read_signatures
+
+
+@dataclass(frozen=True)
+class RegisteredLambdas:
+    """By path and span; `roles` are the helpers that lambdas from outside of the group use."""
+
+    stable: Mapping[tuple[str, Span], StableLambda]
+    roles: frozenset[str] = frozenset()
+
+
+def registered_lambdas(
+    snapshot: Snapshot, layout: Layout, group: Group, made: GroupProject, rewritten: Mapping[str, Rewritten]
+) -> RegisteredLambdas:
+    """The lambdas in the group's files, as `rewritten`, and those in legacy bindings that call its functions."""
+    found = {
+        (path, span): StableLambda(_text(made.documents[path], span, one))
+        for path, one in rewritten.items()
+        for span in lambda_spans(made.documents[path])
+    }
+    roles: set[str] = set()
+    for path, span in _outside(snapshot, layout, group, made):
+        document = snapshot.document(path)
+        one = rewrite_document(Context(made.project, document), registration_spans(document), only=span)
+        found[path, span] = StableLambda(
+            _text(document, span, one),
+            one.includes,
+            headers_of(one.helpers, made, layout),
+            tuple(replace(diagnostic, path=path) for diagnostic in one.diagnostics),
+        )
+        roles |= one.helpers
+    return RegisteredLambdas(found, frozenset(roles))
+
+
+def _outside(snapshot: Snapshot, layout: Layout, group: Group, made: GroupProject) -> Iterator[tuple[str, Span]]:
+    """The lambdas in bindings that stay which call what the group defines."""
+    files = (*group.units, *group.moving_headers)
+    names = {f.name for path in files for f in read_signatures(made.documents[path]) if f.is_definition}
+    for path in layout.legacy_bindings:
+        if path in files or not snapshot.exists(path):
+            continue
+        for statement in read_bindings(snapshot.document(path)).statements:
+            function = statement.function
+            if function is not None and any(call.rpartition("::")[2] in names for call in function.calls):
+                yield path, function.span
+
+
+def _text(document: Document, span: Span, one: Rewritten) -> str:
+    """What the rules make of the bytes in `span`."""
+    after = apply(document.data, [edit for edit in one.edits if span.contains(edit.span)])
+    end = len(after) - (len(document.data) - span.end)
+    return after[span.start : end].decode("utf-8", "replace")
