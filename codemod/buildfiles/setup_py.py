@@ -16,6 +16,7 @@ from codemod.buildfiles.setup_convert import can_convert, convert
 from codemod.buildfiles.setup_create import extension_text
 from codemod.buildfiles.setup_mirror import create, is_whole_statement, leave_out
 from codemod.buildfiles.setup_model import Element, Extension, SetupModel, is_stable_extension, read_setup
+from codemod.buildfiles.setup_names import sourceless_extensions
 from codemod.buildfiles.setup_reader import lists_in
 from codemod.buildfiles.setup_text import add_after, add_statement, literal_list, remove_elements
 from codemod.buildfiles.stable_target import short_name
@@ -102,6 +103,11 @@ def plan_setup(
     `through_cmake` says that CMake builds the stable target, `widened` for which devices it now does so in addition.
     Raises Refusal for a syntax error.
     """
+    library = short_name(layout.stable_library)
+    if (named := sourceless_extensions(snapshot.read(path))) is not None:
+        has_stable = any(short_name(name) == library for name in named)
+        if not through_cmake or (has_stable and not widened):
+            return SetupResult(names=named, has_stable=has_stable)  # nothing moves, nothing is added
     model = read_setup(snapshot, path)
     run = SetupRun(model, layout, renames, target, TextEdits(path, model.file.data), created, through_cmake)
     extensions = model.extensions()
@@ -145,8 +151,7 @@ def plan_setup(
         add_cmake_extensions(run, extensions, units, widened)
     listed = {unit for unit in units if renames[unit] in in_stable}
     names = frozenset(extension.name for extension in extensions)
-    library = short_name(layout.stable_library)
-    has_stable = bool(stable) or any(name.rpartition(".")[2] == library for name in names)
+    has_stable = bool(stable) or any(short_name(name) == library for name in names)
     return SetupResult(
         run.edits.edits(),
         tuple(run.diagnostics),
