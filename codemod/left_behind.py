@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +17,7 @@ from codemod.source.definitions import aliases_defined, things_defined
 from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.signatures import read_signatures
 
-_CALL = re.compile(rb"(?<![\w.>])(?:[A-Za-z_]\w*\s*::\s*)*(?P<name>[A-Za-z_]\w*)\s*(?=\()")
+_CALL = re.compile(rb"(?<![\w.>])[A-Za-z_]\w*(?=\s*\()")
 _DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _UNITS = (".cu", ".cpp", ".cc", ".cxx")
@@ -29,12 +30,12 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
     """
     moving = {*group.units, *group.migrated}
     headers = {unit: graph.closure(graph.direct(unit)) for unit in group.units}
-    wanted: dict[str, set[str]] = {}  # names by the headers that have them
     called = {unit: _names(snapshot.document(unit).code) for unit in group.units}
-    for unit, found in headers.items():
-        for header in found:
-            if snapshot.exists(header):
-                wanted.setdefault(header, set()).update(called[unit] & _names(snapshot.read(header)))
+    wanted: dict[str, set[str]] = {}  # names by the headers that have them
+    for header in set().union(*headers.values()):
+        if snapshot.exists(header):
+            users = [called[unit] for unit, found in headers.items() if header in found]
+            wanted[header] = _names(snapshot.read(header)).intersection(set().union(*users))
     diagnostics = []
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
         if not path.endswith(_UNITS) or path in moving or layout.is_stable(path) or _is_elsewhere(layout, path):
@@ -67,13 +68,20 @@ def still_called(
     """
     moving = {*group.units, *group.moving_headers}
     defined = {name for unit in group.units for name in _defined_names(snapshot, unit)} - set(known)
+    words = [name.encode() for name in defined]
+
+    @functools.cache
+    def names_one(path: str) -> bool:
+        data = snapshot.read(path) if snapshot.exists(path) else b""
+        return any(word in data for word in words)
+
     callers: dict[str, set[str]] = {}
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
         if not path.endswith(_UNITS) or path in moving or layout.is_stable(path) or _is_elsewhere(layout, path):
             continue
         if path in layout.other_builds:
             continue
-        seen = [p for p in graph.closure((path,)) if p not in moving and not layout.is_stable(p)]
+        seen = [p for p in graph.closure((path,)) if p not in moving and not layout.is_stable(p) and names_one(p)]
         own = {name for p in seen for name in _defined_names(snapshot, p)}
         for caller in seen:
             called = _called_in_bodies(snapshot, caller) & defined - own
@@ -150,7 +158,7 @@ def _is_elsewhere(layout: Layout, path: str) -> bool:
 
 
 def _names(code: bytes) -> set[str]:
-    return {match.group("name").decode() for match in _CALL.finditer(code)}
+    return {name.decode() for name in set(_CALL.findall(code))}
 
 
 def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Iterator[str]:
