@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from codemod.model import FileChange, Plan
 
 CONTEXT = 3
+Opcode = tuple[str, int, int, int, int]  # as difflib has it: tag, first and last line before, first and last after
 
 
 def render_diff(plan: Plan) -> str:
@@ -20,16 +22,20 @@ def render_diff(plan: Plan) -> str:
     return b"".join(part for file in ordered for part in _file_diff(file)).decode("utf-8", "surrogateescape")
 
 
-def changed_ranges(before: list[bytes], after: list[bytes]) -> list[tuple[str, int, int, int, int]]:
-    """The difflib opcodes that turn lines `before` into `after`; what both ends have in common is not compared."""
-    head = _common(before, after)
-    tail = _common(before[head:][::-1], after[head:][::-1])
-    middle_before, middle_after = before[head : len(before) - tail], after[head : len(after) - tail]
-    matcher = SequenceMatcher(None, middle_before, middle_after, autojunk=False)
+@functools.lru_cache(maxsize=1024)
+def changed_ranges(before: bytes, after: bytes) -> tuple[Opcode, ...]:
+    """The difflib opcodes that turn the lines of `before` into those of `after`.
+
+    What both ends have in common is not compared. Formatting, the diff and the report all ask for the same ranges.
+    """
+    old, new = split_lines(before), split_lines(after)
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    matcher = SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail], autojunk=False)
     opcodes = [(tag, i1 + head, i2 + head, j1 + head, j2 + head) for tag, i1, i2, j1, j2 in matcher.get_opcodes()]
     start = [("equal", 0, head, 0, head)] if head else []
-    end = [("equal", len(before) - tail, len(before), len(after) - tail, len(after))] if tail else []
-    return [*start, *opcodes, *end]
+    end = [("equal", len(old) - tail, len(old), len(new) - tail, len(new))] if tail else []
+    return (*start, *opcodes, *end)
 
 
 def split_lines(data: bytes) -> list[bytes]:
@@ -50,7 +56,7 @@ def _common(before: list[bytes], after: list[bytes]) -> int:
 
 def _file_diff(file: FileChange) -> Iterator[bytes]:
     before, after = split_lines(file.before or b""), split_lines(file.after or b"")
-    opcodes = changed_ranges(before, after)
+    opcodes = changed_ranges(file.before or b"", file.after or b"")
     old, new = file.old_path or file.new_path or "", file.new_path or file.old_path or ""
     if file.old_path == file.new_path and before == after:
         return
@@ -87,16 +93,16 @@ def _quoted(path: str) -> str:
     return '"' + "".join(escapes.get(b, chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in data) + '"'
 
 
-def _similarity(opcodes: list[tuple[str, int, int, int, int]], before: list[bytes], after: list[bytes]) -> int:
+def _similarity(opcodes: Sequence[Opcode], before: list[bytes], after: list[bytes]) -> int:
     """Percent of the larger file that the two have in common, as git counts it."""
     kept = sum(len(line) for tag, i1, i2, _, _ in opcodes if tag == "equal" for line in before[i1:i2])
     size = max(sum(map(len, before)), sum(map(len, after)))
     return 100 * kept // size if size else 100
 
 
-def _hunks(opcodes: list[tuple[str, int, int, int, int]]) -> Iterator[list[tuple[str, int, int, int, int]]]:
+def _hunks(opcodes: Sequence[Opcode]) -> Iterator[list[Opcode]]:
     """Changes that stand close together, with the lines around them."""
-    hunk: list[tuple[str, int, int, int, int]] = []
+    hunk: list[Opcode] = []
     for position, (tag, i1, i2, j1, j2) in enumerate(opcodes):
         if tag != "equal":
             hunk.append((tag, i1, i2, j1, j2))
@@ -114,7 +120,7 @@ def _hunks(opcodes: list[tuple[str, int, int, int, int]]) -> Iterator[list[tuple
 
 
 def _render_hunk(
-    hunk: list[tuple[str, int, int, int, int]], before: list[bytes], after: list[bytes]
+    hunk: list[Opcode], before: list[bytes], after: list[bytes]
 ) -> Iterator[bytes]:
     (_, i1, _, j1, _), (_, _, i2, _, j2) = hunk[0], hunk[-1]
     yield f"@@ -{_range(i1, i2)} +{_range(j1, j2)} @@\n".encode()

@@ -43,12 +43,12 @@ def offset_after(offset: int, edits: Iterable[Edit]) -> int:
     return moved
 
 
-def line_after(line: int, before: list[bytes], after: list[bytes]) -> int:
+def line_after(line: int, before: bytes, after: bytes) -> int:
     """The line of `after` that line `line` of `before` became: for a changed one, where the change starts."""
     for kind, old_start, old_end, new_start, _ in changed_ranges(before, after):
         if old_start < line <= old_end:
             return line - old_start + new_start if kind == "equal" else new_start + 1
-    return max(1, min(line, len(after)))
+    return max(1, min(line, len(split_lines(after))))
 
 
 class Places:
@@ -81,5 +81,5 @@ class Places:
         place = place_in(change.new_path, edited, offset_after(offset, change.edits))
         if edited == change.after:
             return place
-        line = line_after(place.line, split_lines(edited), split_lines(change.after))
+        line = line_after(place.line, edited, change.after)
         return replace(place, line=line) if line == place.line else replace(place, line=line, column=1)

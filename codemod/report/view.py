@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from codemod.codes import Code
-from codemod.diff import changed_ranges, split_lines
+from codemod.diff import changed_ranges
 from codemod.model import Confidence, Diagnostic, FileChange, Plan, Severity, SiteCount, Span
 from codemod.report.places import Place, Places, Read
 from codemod.verify.result import Verification
@@ -150,7 +150,7 @@ def total(counts: Iterable[SiteCount]) -> SiteCount:
 
 def changed_lines(before: bytes, after: bytes) -> tuple[int, int]:
     """How many lines were added and removed between two texts."""
-    ranges = [row for row in changed_ranges(split_lines(before), split_lines(after)) if row[0] != "equal"]
+    ranges = [row for row in changed_ranges(before, after) if row[0] != "equal"]
     return sum(row[4] - row[3] for row in ranges), sum(row[2] - row[1] for row in ranges)
 
 

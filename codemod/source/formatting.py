@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from posixpath import basename, relpath
 
-from codemod.diff import changed_ranges, split_lines
+from codemod.diff import changed_ranges
 from codemod.model import Refusal
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import above, join
@@ -52,18 +52,17 @@ def format_changed(path: str, before: bytes, after: bytes, style: bytes | None) 
     """
     if style is None or before == after:
         return after
-    old = split_lines(before)
     current = after
     # A statement that was wrapped anew has other changed lines than before, and they may settle differently.
     for _ in range(_MOST_PASSES):
-        formatted = _format_lines(path, current, _changed_lines(old, split_lines(current)), style)
+        formatted = _format_lines(path, current, _changed_lines(before, current), style)
         if formatted == current:
             break
         current = formatted
     return current
 
 
-def _changed_lines(before: list[bytes], after: list[bytes]) -> list[tuple[int, int]]:
+def _changed_lines(before: bytes, after: bytes) -> list[tuple[int, int]]:
     """First and last line of every changed stretch of `after`, counted from 1; what was only removed has none."""
     opcodes = changed_ranges(before, after)
     return [(start + 1, end) for tag, _, _, start, end in opcodes if tag != "equal" and end > start]

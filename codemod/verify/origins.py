@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from codemod.diff import changed_ranges, split_lines
+from codemod.diff import changed_ranges
 from codemod.migrate import Options, plan_migration
 from codemod.model import Diagnostic, Edit, FileChange, Plan, Refusal, Severity, Span
 from codemod.repository.layout import Group
@@ -59,14 +59,13 @@ class Migration:
         change = self._changes.get(path)
         if change is None or change.after is None:
             return None
-        written, by_hand = _lines_behind(line, split_lines(data), split_lines(change.after))
+        written, by_hand = _lines_behind(line, data, change.after)
         if not written:
             return Origin(change.old_path or "", 0, by_hand=True)
         if change.before is None or (not change.edits and change.before != change.after):
             return Origin("", 0, by_hand=by_hand)
         edited = apply(change.before, change.edits)
-        after, before_format = split_lines(change.after), split_lines(edited)
-        behind = [number for one in written for number in _lines_behind(one, after, before_format)[0]]
+        behind = [number for one in written for number in _lines_behind(one, change.after, edited)[0]]
         if not behind:
             return Origin(change.old_path or path, 1, (), by_hand)
         placed = _placed(change.edits)
@@ -97,7 +96,7 @@ def plan_again(legacy: Tree, group: Group, target: str, *, in_place: bool) -> Mi
     return Migration(plan, legacy.snapshot.read)
 
 
-def _lines_behind(line: int, now: list[bytes], before: list[bytes]) -> tuple[tuple[int, ...], bool]:
+def _lines_behind(line: int, now: bytes, before: bytes) -> tuple[tuple[int, ...], bool]:
     """The lines of `before` that line `line` of `now` stands for, and whether it differs from them."""
     for kind, start, end, old_start, old_end in changed_ranges(now, before):
         if start < line <= end:

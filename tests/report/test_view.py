@@ -41,7 +41,7 @@ def test_a_written_report_points_into_the_migrated_tree() -> None:
 
 
 def test_places_follow_what_formatting_moved() -> None:
-    before, after = [b"a\n", b"b, c\n", b"d\n"], [b"a\n", b"b,\n", b"c\n", b"d\n"]
+    before, after = b"a\nb, c\nd\n", b"a\nb,\nc\nd\n"
     assert [line_after(line, before, after) for line in (1, 2, 3)] == [1, 2, 4]
 
 

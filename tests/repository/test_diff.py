@@ -117,7 +117,7 @@ def test_changed_ranges_cover_both_sides(before: bytes, after: bytes) -> None:
     old, new = split_lines(before), split_lines(after)
     rebuilt: list[bytes] = []
     covered: list[bytes] = []
-    for tag, i1, i2, j1, j2 in changed_ranges(old, new):
+    for tag, i1, i2, j1, j2 in changed_ranges(before, after):
         covered += old[i1:i2]
         rebuilt += old[i1:i2] if tag == "equal" else new[j1:j2]
     assert (covered, rebuilt) == (old, new)
