@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,6 +125,7 @@ def _merged(entries: Iterable[OpEntry]) -> dict[tuple[str, str], _Whole]:
     }
 
 
+@functools.cache
 def _stable_spelling(schema: str) -> str:
     try:
         return str(stable_schema(parse_schema(schema)))

@@ -130,8 +130,11 @@ def _by_macro(registry: Registry, statement: Statement, files: tuple[str, ...]) 
     if reference is None or not reference.is_plain or statement.path in files:
         return ()
     bare = reference.name.rpartition("::")[2]
+    naming = [path for path in files if bare.encode() in registry.snapshot.read(path)]
+    if not naming:
+        return ()
     call = re.compile(rb"^[A-Z][A-Z0-9_]*\s*\([^;{}]*\b" + re.escape(bare.encode()) + rb"\b[^;{}]*\)", re.MULTILINE)
-    units = [p for p in files if bare.encode() in registry.snapshot.read(p) and call.search(registry.document(p).code)]
+    units = [path for path in naming if call.search(registry.document(path).code)]
     headers = [path for path in registry.layout.legacy_declarations if registry.snapshot.exists(path)]
     if len(units) != 1:
         return ()

@@ -85,7 +85,7 @@ def _tensor(text: bytes, start: int, end: int, program: Program, depth: int) -> 
     ):  # a name that is assigned to is another tensor from now on, an element of one is written
         is_rebound = text[end:].lstrip()[:1] == b"=" and text[end - 1 : end] != b"]"
         return Access.READ if is_rebound else Access.WRITE
-    before, after = text[max(0, start - 300) : start], text[end : end + 40]
+    before, after = _before(text, start), text[end : end + 40]
     if local := _bound(before):
         return _through_local(text, end, local, tensor_uses, program, depth)
     if re.search(rb"\breturn\s*(?:\(|\{[^{};]*)?$", before):
@@ -170,7 +170,7 @@ def _pointer(text: bytes, start: int, end: int, arguments: bytes, program: Progr
     if re.search(rb"\bconst\b", arguments) or depth > _DEPTH:
         return Access.READ if depth <= _DEPTH else Access.UNKNOWN
     while True:
-        before = text[max(0, start - 300) : start]
+        before = _before(text, start)
         is_alone = _WITH_OFFSET.match(text, end)
         cast = _CAST.search(before.removesuffix(b"(") if is_alone else before)
         if cast is None or (cast.group("type") is not None) != (is_alone is not None and before.endswith(b"(")):
@@ -187,7 +187,7 @@ def _pointer(text: bytes, start: int, end: int, arguments: bytes, program: Progr
 
 def _pointed(text: bytes, start: int, end: int, program: Program, depth: int) -> Access:
     """What is done with the memory that the expression from `start` to `end` points to."""
-    before, after = text[max(0, start - 300) : start], text[end : end + 200]
+    before, after = _before(text, start), text[end : end + 200]
     subscript = re.compile(rb"\s*\[").match(text, end)
     if subscript is not None:
         while subscript is not None:
@@ -225,10 +225,10 @@ def _pointed(text: bytes, start: int, end: int, program: Program, depth: int) ->
 
 def _value(text: bytes, start: int, end: int) -> Access:
     """An element that nothing is stored to here: read, unless a reference to it goes somewhere."""
-    before = text[max(0, start - 300) : start].rstrip(b" \t\n*(")
+    before = _before(text, start).rstrip(b" \t\n*(")
     if re.search(rb"\w\s*&\s*\w+\s*=$", before) and not re.search(rb"\bconst\b[^;{}=]*=$", before):
         return Access.UNKNOWN
-    opened = text[max(0, start - 300) : start].rstrip(b" \t\n*")
+    opened = _before(text, start).rstrip(b" \t\n*")
     if not opened.endswith((b"(", b",")) or not re.compile(rb"\s*[,)]").match(text, end):
         return Access.READ
     place = argument_place(text, start)
@@ -311,6 +311,11 @@ def _in_scope(text: bytes, start: int) -> bytes:
     return text[start:end] + text[own:]
 
 
+def _before(text: bytes, offset: int, most: int = 300) -> bytes:
+    """The last bytes before `offset`, at `most` so many, of the statement it stands in."""
+    return text[max(0, offset - most, text.rfind(b";", 0, offset) + 1) : offset]
+
+
 def _behind(text: bytes, opening: int) -> int:
     """The offset behind the bracket that closes the one at `opening`; the end of the text where none does."""
     closing = closing_bracket(text, opening)
@@ -336,7 +341,7 @@ def argument_place(text: bytes, offset: int) -> tuple[str, int] | None:
         index -= 1
     if index < 0 or text[index : index + 1] == b"[":
         return None
-    head = text[max(0, index - 400) : index]
+    head = _before(text, index, 400)
     if cast := re.search(rb"(?:reinterpret_cast|static_cast|const_cast)\s*<[^;()]*>\s*$", head):
         return argument_place(text, index - (len(head) - cast.start()))
     called = _CALLED.search(head)

@@ -14,6 +14,9 @@ from codemod.source.document import Document
 from codemod.source.signatures import Function
 from codemod.source.types import parse_type
 
+_VIEW = rb"(?:\s*\.\s*(?:view|reshape|view_as|flatten|squeeze|unsqueeze|transpose|t)\s*\([^;]*\))?"
+_RETURNED = re.compile(rb"\breturn\s+(?:std::move\(\s*)?(?P<name>[A-Za-z_]\w*)" + _VIEW + rb"\s*\)?\s*;")
+_LOCAL = rb"\b(?P<local>[A-Za-z_]\w*)\s*=\s*(?:[^;?]*\?\s*(?:[^;:]*:\s*)?)?%s%s\s*(?::[^;]*)?;"
 _OUTPUT = re.compile(r"(?:out|output|dst|dest|result)s?_?|\w+_out(?:put)?s?|out(?:put)?_\w+")
 
 
@@ -41,11 +44,10 @@ def returned_parameters(document: Document, function: Function) -> tuple[str, ..
 
 
 def _is_returned(text: bytes, name: bytes, depth: int) -> bool:
-    quoted = re.escape(name)
-    view = rb"(?:\s*\.\s*(?:view|reshape|view_as|flatten|squeeze|unsqueeze|transpose|t)\s*\([^;]*\))?"
-    if re.search(rb"\breturn\s+(?:std::move\(\s*)?" + quoted + view + rb"\s*\)?\s*;", text):
-        return True
-    local = rb"\b(?P<local>[A-Za-z_]\w*)\s*=\s*(?:[^;?]*\?\s*(?:[^;:]*:\s*)?)?" + quoted + view + rb"\s*(?::[^;]*)?;"
+    returned = {match.group("name") for match in _RETURNED.finditer(text)}
+    if not returned or name in returned:
+        return bool(returned)
+    local = _LOCAL % (re.escape(name), _VIEW)
     return depth < 2 and any(
         match.group("local") != name and _is_returned(text, match.group("local"), depth + 1)
         for match in re.finditer(local, text)

@@ -8,6 +8,7 @@ not reach the other arms.
 from __future__ import annotations
 
 import contextlib
+import functools
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -351,6 +352,7 @@ def glob_matches(pattern: str, path: str, *, recursive: bool) -> bool:
     return re.fullmatch(folder_expression, own_folder) is not None
 
 
+@functools.cache
 def _glob_expression(pattern: str) -> str:
     parts = re.split(r"(\*\*|\*|\?|\[[^\]]*\])", pattern)
     known = {"**": ".*", "*": "[^/]*", "?": "[^/]"}

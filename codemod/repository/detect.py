@@ -232,7 +232,9 @@ class _Detector:
         found = set()
         for folder in folders:
             spelled = folder.removeprefix(f"{self.project_root}/") if self.project_root else folder
-            if "/" in spelled and re.search(rb"[\"'/ ]" + re.escape(spelled.encode()) + rb"/?[\"' )\n]", text):
+            if "/" not in spelled or spelled.encode() not in text:
+                continue
+            if re.search(rb"[\"'/ ]" + re.escape(spelled.encode()) + rb"/?[\"' )\n]", text):
                 found.add(folder)
         return found
 

@@ -7,6 +7,7 @@ registrations, with schemas and conditions, is `bindings/`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codemod.source.document import Document
@@ -16,6 +17,7 @@ _BLOCK = re.compile(
     rb"\((?P<arguments>(?:[^()]|\([^()]*\))*)\)",
     re.MULTILINE,
 )
+_MARK = re.compile(rb"TORCH_LIBRARY|PYBIND11_MODULE")
 _STATEMENT = re.compile(
     rb"""\b(?P<verb>def|impl|(?<=\.)op)\s*\(\s*(?:TORCH_SELECTIVE_NAME\()?
          "(?P<op>[\w:]+)(?:\\.|[^"\\])*"       # the name, and a schema behind it
@@ -60,7 +62,7 @@ def read_registrations(document: Document) -> Registrations | None:
     if not any(mark in document.data for mark in (b"TORCH_LIBRARY", b"PYBIND11_MODULE", b"RegisterOperators")):
         return None
     text = document.uncommented
-    blocks = list(_BLOCK.finditer(text))
+    blocks = list(_blocks(text))
     by_registry = b"RegisterOperators" in document.data and _REGISTRY.search(document.code) is not None
     if not blocks and not by_registry:
         return None
@@ -95,6 +97,16 @@ def read_registrations(document: Document) -> Registrations | None:
         implements=pairs,
         has_lambdas=any(_LAMBDA.search(match.group("rest")) for match in statements),
     )
+
+
+def _blocks(text: bytes) -> Iterator[re.Match[bytes]]:
+    """The heads of the registration blocks; only lines with a macro's name are looked at."""
+    done = 0
+    for mark in _MARK.finditer(text):
+        line = text.rfind(b"\n", 0, mark.start()) + 1
+        if line >= done and (match := _BLOCK.match(text, line)):
+            yield match
+            done = match.end()
 
 
 def _function(match: re.Match[bytes]) -> str:
