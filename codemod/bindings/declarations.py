@@ -102,13 +102,12 @@ def legacy_users(
 ) -> list[tuple[str, int, bool]]:
     """Places in legacy files that still use `function`: path, offset, and whether they need its moved definition."""
     own = {*group.units, *group.moving_headers, *registry.layout.legacy_declarations}
-    pattern = re.compile(rb"(?<![\w.])(?<!->)" + re.escape(function.name.encode()) + rb"\b(?!\s*::)")
+    name = function.name.encode()
+    pattern = re.compile(rb"(?<![\w.])(?<!->)" + re.escape(name) + rb"\b(?!\s*::)")
     found: list[tuple[str, int, bool]] = []
     for path in registry.sources:
-        if path in own or registry.layout.is_stable(path):
-            continue
         data = registry.snapshot.read(path)
-        if function.name.encode() not in data or not pattern.search(data):
+        if name not in data or path in own or registry.layout.is_stable(path) or not pattern.search(data):
             continue
         document = registry.document(path)
         spans = [s for p, s in moved if p == path]

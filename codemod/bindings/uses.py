@@ -45,6 +45,9 @@ _POINTER_FUNCTIONS = {
 _CHECKS = ("TORCH_CHECK", "STD_TORCH_CHECK", "AT_ASSERT", "AT_ERROR", "TORCH_INTERNAL_ASSERT")
 _WITH_OFFSET = re.compile(rb"\s*(?:[-+][^,;(){}]*(?:\([^(){};]*\)[^,;(){}]*)*)?\)")
 _METHOD = re.compile(rb"\s*(?:\.|->)\s*(?:template\s+)?(?P<method>[A-Za-z_]\w*)\s*(?P<arguments><[^;{}()]*>)?\s*\(")
+_MEMBER = re.compile(rb"\s*(?:\.|->)")
+_SHAPE = re.compile(rb"\s*\.\s*(?:size|stride|sizes|strides)\s*\(")
+_WORD = re.compile(rb"\w")
 _STORE = re.compile(rb"\s*(?:=(?!=)|[-+*/%|&^]=|<<=|>>=|\+\+|--)")
 _CAST = re.compile(
     rb"(?:(?:reinterpret|static|const)_cast\s*<(?P<type>[^;()]*)>\s*|\(\s*(?P<old>[\w:\s]+(?:<[^;()]*>)?\s*\*)\s*\)\s*)$"
@@ -62,8 +65,9 @@ _DEPTH = 4
 
 def tensor_uses(text: bytes, name: bytes, program: Program, depth: int = 0) -> Iterator[Access]:
     """What `text` does with the tensor (or the list or optional of tensors) `name`, use by use."""
-    for match in re.finditer(rb"(?<![\w.])(?<!->)(?<!::)" + re.escape(name) + rb"\b", text):
-        yield _tensor(text, match.start(), match.end(), program, depth)
+    for place in _places(text, name):
+        if text[place - 2 : place] != b"::":
+            yield _tensor(text, place, place + len(name), program, depth)
 
 
 def _tensor(text: bytes, start: int, end: int, program: Program, depth: int) -> Access:
@@ -239,13 +243,14 @@ def _value(text: bytes, start: int, end: int) -> Access:
 
 def pointer_uses(text: bytes, name: bytes, program: Program, depth: int = 0) -> Iterator[Access]:
     """What `text` does with what the pointer or accessor `name` points to, use by use."""
-    for match in re.finditer(rb"(?<![\w.])(?<!->)" + re.escape(name) + rb"\b", text):
-        if re.compile(rb"\s*\.\s*(?:size|stride|sizes|strides)\s*\(").match(text, match.end()):
+    for place in _places(text, name):
+        end = place + len(name)
+        if _SHAPE.match(text, end):
             yield Access.READ
-        elif re.compile(rb"\s*(?:\.|->)").match(text, match.end()):
+        elif _MEMBER.match(text, end):
             yield Access.UNKNOWN
         else:
-            yield _pointer(text, match.start(), match.end(), b"", program, depth)
+            yield _pointer(text, place, end, b"", program, depth)
 
 
 def _pointer_argument(program: Program, callee: str, index: int, depth: int) -> Access:
@@ -294,8 +299,21 @@ def _through_local(
     """What is done through a local that is bound up to `end`; a write through one that is bound again is unknown."""
     scope = _in_scope(text, end)
     found = combined(uses(scope, local, program, depth + 1)) or Access.READ
+    if found is not Access.WRITE:
+        return found
     rebound = re.search(rb"(?<![\w.>*&])" + re.escape(local) + rb"\s*=(?!=)", scope) is not None
-    return Access.UNKNOWN if found is Access.WRITE and rebound else found
+    return Access.UNKNOWN if rebound else found
+
+
+def _places(text: bytes, name: bytes) -> Iterator[int]:
+    """Where `name` stands as a word of its own that is no member of something."""
+    place = text.find(name)
+    while place >= 0:
+        before, behind = text[max(0, place - 2) : place], text[place + len(name) : place + len(name) + 1]
+        is_whole = not (_WORD.match(before[-1:]) or _WORD.match(behind))
+        if is_whole and before != b"->" and not before.endswith(b"."):
+            yield place
+        place = text.find(name, place + 1)
 
 
 def _in_scope(text: bytes, start: int) -> bytes:

@@ -24,6 +24,7 @@ _BLOCKS = {
     "macro_def": "macro",
     "block_def": "block",
 }
+_COMMENTS = ("line_comment", "bracket_comment")
 _ITEM = re.compile(rb"(?:\\.|\$<[^<>]*>|\$\{[^{}]*\}|[^;\\])+", re.DOTALL)
 _OPERATORS = frozenset(
     ("AND", "OR", "NOT", "STREQUAL", "EQUAL", "LESS", "GREATER", "MATCHES", "DEFINED", "IN_LIST", "TARGET", "EXISTS")
@@ -203,13 +204,15 @@ def _walk(
     comments: list[Span],
 ) -> None:
     for child in node.children:
-        if child.type in ("line_comment", "bracket_comment"):
+        if child.type in _COMMENTS:
             comments.append(_span(child))
         elif child.type == "normal_command":
             name = next(part for part in child.children if part.type == "identifier")
             text = (name.text or b"").decode().lower()
-            commands.append(Command(path, text, _span(child), _arguments(child), frames))
-            comments.extend(_span(part) for part in _descend(child, ("line_comment", "bracket_comment")))
+            parts = tuple(_descend(child, ("argument", *_COMMENTS)))
+            arguments = tuple(_argument(part) for part in parts if part.type == "argument")
+            commands.append(Command(path, text, _span(child), arguments, frames))
+            comments.extend(_span(part) for part in parts if part.type != "argument")
         elif child.type in _BLOCKS:
             block, bodies = _read_block(child)
             blocks.append(block)
