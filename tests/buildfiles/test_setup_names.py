@@ -1,0 +1,49 @@
+"""The quick look at a setup.py says what the model says, or leaves it to the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codemod.buildfiles.python_syntax import read_python
+from codemod.buildfiles.setup_model import SetupModel
+from codemod.buildfiles.setup_names import sourceless_extensions
+from codemod.repository.snapshot import Snapshot
+
+THROUGH_CMAKE = """\
+class CMakeExtension(Extension):
+    def __init__(self, name: str):
+        super().__init__(name, sources=[])
+
+
+def extra():
+    return CMakeExtension("pkg._extra")
+
+
+modules = [CMakeExtension(name="pkg._C"), CMakeExtension(**settings)]
+if cuda:
+    modules.append(build.CMakeExtension(name="pkg._C" "_stable"))
+setup(ext_modules=modules, cmdclass={"build_ext": BuildExtension.with_options(ninja=True)})
+"""
+
+
+def test_extensions_without_sources_are_named() -> None:
+    named = sourceless_extensions(THROUGH_CMAKE.encode())
+    assert named == {"pkg._C", "pkg._C_stable", "pkg._extra"}
+    model = SetupModel(read_python("setup.py", THROUGH_CMAKE.encode()), "", Snapshot(Path(), ("setup.py",)))
+    assert named == {extension.name for extension in model.extensions()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'CppExtension("pkg._C", ["a.cpp"])',
+        'CppExtension(name="pkg._C", sources=files)',
+        'CMakeExtension(name=f"{package}._C")',
+        'kind = CUDAExtension if cuda else CppExtension\nkind("pkg._C", ["a.cpp"])',
+        "setup(",
+    ],
+)
+def test_what_takes_the_model_is_left_to_it(text: str) -> None:
+    assert sourceless_extensions(text.encode()) is None
