@@ -160,13 +160,20 @@ def setup_modules(path: str, text: str) -> tuple[Module, ...]:
     variables = _assigned(parsed)
     found = []
     for call in bound_calls(parsed):
-        if ast.unparse(call.func).lower().endswith("extension") or _is_kind(call.func, variables):
+        if _last_name(call.func).lower().endswith("extension") or _is_kind(call.func, variables):
             named = [keyword.value for keyword in call.keywords if keyword.arg == "name"]
             name = _literal([*named, *call.args][0], variables) if named or call.args else None
             module = (name or "").rpartition(".")[2]
             if _IDENTIFIER.fullmatch(module):
                 found.append((call.lineno, call.col_offset, Module(module, _spelled_out(call, variables), path)))
     return tuple(module for _, _, module in sorted(found, key=lambda item: item[:2]))
+
+
+def _last_name(function: ast.expr) -> str:
+    """`c` of `a.b.c`, "" for what is no name."""
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _is_kind(function: ast.expr, variables: dict[str, list[ast.expr]]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Iterator, Mapping
 
 _MOST = 64  # rounds of one loop, calls of one function
@@ -10,8 +11,16 @@ _MOST = 64  # rounds of one loop, calls of one function
 
 def bound_calls(parsed: ast.Module) -> Iterator[ast.Call]:
     """Every call of the file; one in a loop or a function once for each round or call, their values put in."""
-    parents = {child: node for node in ast.walk(parsed) for child in ast.iter_child_nodes(node)}
-    calls = [node for node in ast.walk(parsed) if isinstance(node, ast.Call)]
+    parents: dict[ast.AST, ast.AST] = {}
+    calls: list[ast.Call] = []
+    waiting: deque[ast.AST] = deque([parsed])
+    while waiting:  # as ast.walk does, which would have to be done twice
+        node = waiting.popleft()
+        if isinstance(node, ast.Call):
+            calls.append(node)
+        children = tuple(ast.iter_child_nodes(node))
+        parents.update(dict.fromkeys(children, node))
+        waiting.extend(children)
     by_name: dict[str, list[ast.Call]] = {}
     for call in calls:
         if isinstance(call.func, ast.Name):
