@@ -119,9 +119,7 @@ def _hunks(opcodes: Sequence[Opcode]) -> Iterator[list[Opcode]]:
         yield hunk
 
 
-def _render_hunk(
-    hunk: list[Opcode], before: list[bytes], after: list[bytes]
-) -> Iterator[bytes]:
+def _render_hunk(hunk: list[Opcode], before: list[bytes], after: list[bytes]) -> Iterator[bytes]:
     (_, i1, _, j1, _), (_, _, i2, _, j2) = hunk[0], hunk[-1]
     yield f"@@ -{_range(i1, i2)} +{_range(j1, j2)} @@\n".encode()
     for tag, a1, a2, b1, b2 in hunk:
