@@ -158,8 +158,16 @@ LEFT_BEHIND = Code(
     confidence=Confidence.MANUAL,
 )
 
+WIDENED = Code(
+    "TSA524",
+    "The parameters of a registered function become wider.",
+    "TORCH_BOX gets int and float wrong without a word. Where the units that migrate are all that calls the function, "
+    "and its body hands such a parameter only to what takes the narrower type anyway (a kernel's parameter, a local of "
+    "that type), it takes int64_t or double from now on and needs no adapter. Kernels are given what they were given.",
+)
+
 CODES: tuple[Code, ...] = (
     MOVED, SPLIT_OPERATOR, COMPOSITE_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
-    META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND,
+    META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND, WIDENED,
 )  # fmt: skip

@@ -26,6 +26,7 @@ from codemod.bindings.registry import Registry
 from codemod.bindings.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
 from codemod.bindings.text import decode
+from codemod.bindings.widening import Widening
 from codemod.bindings.writes import accesses, returned_parameters, written
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
@@ -92,6 +93,14 @@ class Draft:
         """Where the functions are looked up that a function calls."""
         paths = dict.fromkeys((*self.files, *self.group.shared_headers))
         return Program([self.registry.document(p) for p in paths if self.registry.snapshot.exists(p)])
+
+    @cached_property
+    def widening(self) -> Widening:
+        """The functions whose parameters can become wider."""
+        declarations = find_declarations(self.registry, self.selection.functions, self.group)
+        return Widening(
+            self.registry, self.group, self.program, self.selection.moved, self.aliases, declarations, self.target
+        )
 
     @cached_property
     def operators(self) -> dict[tuple[str, str], Operator]:
@@ -243,6 +252,9 @@ class Draft:
         operator = self.operators.get((statement.namespace, statement.full_name))
         written_schema = next((d.schema for d in operator.definitions if d.schema), None) if operator else None
         stable = self.lambdas.get((statement.path, statement.function.span)) if statement.function else None
+        before, moved = moved, self.widening.widened(moved)
+        if moved is not before:
+            self._say_widened(moved)
         result = box(
             moved, self.aliases, self._taken, written_schema, self.target, self.registry.document,
             self.program.documents, stable.text if stable is not None else "",
@@ -262,6 +274,12 @@ class Draft:
             document = self.registry.document(statement.path)
             whole = self._goes_whole(statement)
             self.items.append(implementation_item(document, statement, result.expression, whole=whole))
+
+    def _say_widened(self, moved: Moved) -> None:
+        function = moved.functions[0].function
+        message = f"{function.qualified} takes {', '.join(p.type_text + ' ' + p.name for p in function.parameters)} now"
+        advice = "nothing but units of the group calls it, and what it hands on is of the type that it was"
+        self._say(codes.WIDENED, moved.statement, message, Severity.NOTE, advice)
 
     def _say_of_key(self, moved: Moved, operator: Operator | None) -> None:
         statement = moved.statement

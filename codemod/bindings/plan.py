@@ -29,6 +29,7 @@ from codemod.bindings.select import Located, Selection, defined_functions, selec
 from codemod.bindings.stable_file import stable_file
 from codemod.bindings.style import style_for
 from codemod.bindings.text import line_end, line_start
+from codemod.bindings.widening import widened_declaration
 from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
@@ -68,12 +69,16 @@ def plan_bindings(
         return BindingsChange(title, diagnostics=(*selection.diagnostics, *draft.diagnostics))
     edits: list[FileEdit] = []
     created: list[NewFile] = []
-    edits += _legacy_removals(registry, group, selection)
+    edits += [*_legacy_removals(registry, group, selection), *draft.widening.edits.values()]
     edits += in_place_edits(registry, selection, draft.boxed, draft.schemas, has_items=bool(draft.items))
     ours = _helpers(registry, group, selection)
     declarations = find_declarations(registry, (*selection.functions, *ours), group)
     gone, notes = legacy_edits(registry, group, selection, declarations)
     edits += gone
+    declarations |= {
+        name: [widened_declaration(registry.document(one.path), one) for one in declarations[name]]
+        for name in draft.widening.names & declarations.keys()
+    }
     named = [*_to_declare(registry, group, selection, declarations), *ours]
     wanted = wanted_declarations(registry, named, declarations, group)
     changed, new = stable_edits(

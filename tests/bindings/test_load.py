@@ -120,6 +120,8 @@ OWN_UNIT = """
 
     template <typename T>
     int64_t width_of(int64_t count) { return count * sizeof(T); }
+    static int64_t whole(float x) { return static_cast<int64_t>(x); }
+    static int64_t raised(int n, float by) { int from = n; return from + whole(by); }
     static std::vector<bool> bits(int64_t n) { return {(n & 1) != 0, (n & 2) != 0}; }
     namespace oldest {
     static int64_t twice(int64_t n) { return 2 * n; }
@@ -135,6 +137,7 @@ OWN_UNIT = """
       m.def("width(int count) -> int", &width_of<float>);
       m.def("width.half(int count) -> int", &width_of<uint16_t>);
       m.def("bits(int n) -> bool[]", &bits);
+      m.def("raised(int n, float by) -> int", &raised);
     }
 """
 OWN_CALLS = """
@@ -146,6 +149,7 @@ OWN_CALLS = """
     assert (ops.twice(4), ops.half(3.0), ops.half(x=3.0, up=True)) == (8, 1.5, 2.5)
     assert (ops.width(3), ops.width.half(3)) == (12, 6)
     assert ops.bits(2) == [False, True]
+    assert ops.raised(2, 1.5) == 3
 """
 
 
@@ -199,6 +203,7 @@ def test_a_unit_that_registers_itself_compiles_and_loads(tmp_path: Path) -> None
     """RegisterOperators, function templates with overloads, a list of bools."""
     made = migrate({"csrc/own.cpp": OWN_UNIT}, ["csrc/own.cpp"])
     assert made.lost == ()
+    assert "raised(int64_t n, double by) {" in made.text("csrc/own.cpp")
     text = made.text("csrc/own.cpp").replace("<torch/library.h>", "<torch/csrc/stable/library.h>")
     (tmp_path / "own.cpp").write_text(text)
     run(OWN_CALLS, built(tmp_path, "own.cpp"))
