@@ -87,65 +87,84 @@ def flatten(
     New text that falls into one of `macro_bodies` gets its line ends continued. `everything` adds the rewrites that lost
     to an outer one: what is copied from there is rewritten all the same.
     """
-    source = everything or rewrites
-    ordered = sorted(rewrites, key=lambda r: (r.span.start, -r.span.end))
-    edits: list[Edit] = []
-    position = 0
+    return _Flattening(rewrites, data, macro_bodies, everything or rewrites).edits()
 
-    def within(span: Span) -> None:
-        nonlocal position
-        while position < len(ordered) and ordered[position].span.start < span.start:
-            position += 1
-        while position < len(ordered) and span.contains(ordered[position].span):
-            rewrite = ordered[position]
-            position += 1
-            apply_one(rewrite)
 
-    def apply_one(rewrite: Rewrite) -> None:
-        cursor, pending = rewrite.span.start, b""
+class _Flattening:
+    """One walk over a nest's rewrites, outer before inner, in file order."""
+
+    def __init__(
+        self, rewrites: Sequence[Rewrite], data: bytes, macro_bodies: Sequence[Span], source: Sequence[Rewrite]
+    ) -> None:
+        self._ordered = sorted(rewrites, key=lambda r: (r.span.start, -r.span.end))
+        self._data, self._macro_bodies, self._source = data, macro_bodies, source
+        self._position = 0  # of the rewrite that is next
+        self._edits: list[Edit] = []
+
+    def edits(self) -> tuple[Edit, ...]:
+        self._within(Span(0, len(self._data)))
+        return tuple(self._edits)
+
+    def _within(self, span: Span) -> None:
+        """Apply the rewrites in `span`."""
+        while self._next_starts_before(span.start):
+            self._position += 1
+        while self._next_is_in(span):
+            rewrite = self._ordered[self._position]
+            self._position += 1
+            self._apply(rewrite)
+
+    def _apply(self, rewrite: Rewrite) -> None:
         in_order = all(a.end <= b.start for a, b in zip(rewrite.holes, rewrite.holes[1:], strict=False))
-        if not in_order:
-            whole = b"".join(
-                p if isinstance(p, bytes) else rendered(p.span if isinstance(p, Copy) else p, source, data, rewrite)
-                for p in rewrite.parts
-            )
-            emit(rewrite.span, whole, rewrite)
-            skip(rewrite.span)
-            return
+        if in_order:
+            self._apply_in_place(rewrite)
+        else:
+            copied = (part.span if isinstance(part, Copy) else part for part in rewrite.parts)
+            texts = (part if isinstance(part, bytes) else self._rendered(part, rewrite) for part in copied)
+            self._emit(rewrite.span, b"".join(texts), rewrite)
+        self._skip(rewrite.span)
+
+    def _apply_in_place(self, rewrite: Rewrite) -> None:
+        """New text between the holes; what stands in the holes stays where it is, with rewrites of its own."""
+        cursor, pending = rewrite.span.start, b""
         for part in rewrite.parts:
             if isinstance(part, bytes):
                 pending += part
-                continue
-            if isinstance(part, Copy):
-                pending += rendered(part.span, source, data, rewrite)
-                continue
-            emit(Span(cursor, part.start), pending, rewrite)
-            within(part)
-            cursor, pending = part.end, b""
-        emit(Span(cursor, rewrite.span.end), pending, rewrite)
-        skip(rewrite.span)
+            elif isinstance(part, Copy):
+                pending += self._rendered(part.span, rewrite)
+            else:
+                self._emit(Span(cursor, part.start), pending, rewrite)
+                self._within(part)
+                cursor, pending = part.end, b""
+        self._emit(Span(cursor, rewrite.span.end), pending, rewrite)
 
-    def skip(span: Span) -> None:
-        nonlocal position
-        while position < len(ordered) and span.contains(ordered[position].span):
-            if ordered[position].span.start == span.end > span.start:
-                break  # an insertion behind the span, not within it
-            position += 1
+    def _rendered(self, span: Span, around: Rewrite) -> bytes:
+        return rendered(span, self._source, self._data, around)
 
-    def emit(span: Span, text: bytes, rewrite: Rewrite) -> None:
-        if any(body.contains(span) for body in macro_bodies):
+    def _skip(self, span: Span) -> None:
+        """Pass over the rewrites in `span`, but for an insertion behind it."""
+        while self._next_is_in(span):
+            if self._ordered[self._position].span.start == span.end > span.start:
+                break
+            self._position += 1
+
+    def _next_starts_before(self, place: int) -> bool:
+        return self._position < len(self._ordered) and self._ordered[self._position].span.start < place
+
+    def _next_is_in(self, span: Span) -> bool:
+        return self._position < len(self._ordered) and span.contains(self._ordered[self._position].span)
+
+    def _emit(self, span: Span, text: bytes, rewrite: Rewrite) -> None:
+        if any(body.contains(span) for body in self._macro_bodies):
             text = text.replace(b"\n", b" \\\n")
-        if data[span.start : span.end] == text:
+        if self._data[span.start : span.end] == text:
             return
         edit = Edit(span, text, rewrite.rule, rewrite.confidence)
-        if edits and edits[-1].span.end == span.start and (not len(span) or not len(edits[-1].span)):
-            last = edits.pop()
+        if self._edits and self._edits[-1].span.end == span.start and (not len(span) or not len(self._edits[-1].span)):
+            last = self._edits.pop()
             confidence = last.confidence if last.confidence != Confidence.SAFE else edit.confidence
             edit = Edit(Span(last.span.start, span.end), last.replacement + text, last.rule, confidence)
-        edits.append(edit)
-
-    within(Span(0, len(data)))
-    return tuple(edits)
+        self._edits.append(edit)
 
 
 def rendered(span: Span, rewrites: Sequence[Rewrite], data: bytes, around: Rewrite | None = None) -> bytes:
