@@ -14,6 +14,7 @@ functions of every stage (stages.py), says where the time goes; that run is slow
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import subprocess
@@ -187,6 +188,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     tree = options.tree.resolve()
+    compileall.compile_dir(REPOSITORY / "codemod", quiet=1)  # as pip does; Python may be told not to
     compare("scan", ["scan"], sources(tree), tree, options.repeat, SCAN)
     names = options.units or [options.group or largest_group(tree)]
     title = f"migrate {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
