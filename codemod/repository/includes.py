@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from posixpath import dirname, normpath
 
@@ -42,7 +42,11 @@ class IncludeGraph:
     snapshot: Snapshot
     files: tuple[str, ...]
     roots: tuple[str, ...]
-    _read: dict[str, tuple[Include, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def _read(self) -> dict[str, tuple[Include, ...]]:
+        """What was read so far, by any graph of the tree that looks in the same roots."""
+        return self.snapshot.once((IncludeGraph, self.roots), dict[str, tuple[Include, ...]])
 
     def includes(self, path: str) -> tuple[Include, ...]:
         """The include lines of `path` in order, also those under conditions, not those in comments."""

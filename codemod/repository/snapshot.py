@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from codemod.model import Refusal
 from codemod.repository import git
 from codemod.source.document import Document
+
+Derived = TypeVar("Derived")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Snapshot:
     _read: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     _documents: dict[str, Document] = field(default_factory=dict, compare=False, repr=False)
     start: str = ""
+    _derived: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def exists(self, path: str) -> bool:
         """Whether `path` is a file of the tree."""
@@ -50,6 +54,13 @@ class Snapshot:
         if known is None or known.data is not data:
             known = self._documents[path] = Document(path, data)
         return known
+
+    def once(self, key: Hashable, make: Callable[[], Derived]) -> Derived:
+        """What `make` reads off the tree, made by the first who asks for `key`; another overlay is another tree."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        found: Derived = self._derived[key]
+        return found
 
     def below(self, folder: str, suffixes: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The files in `folder` ("" is the root) and under it, with one of `suffixes` if any are given, sorted."""

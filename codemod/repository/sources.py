@@ -31,10 +31,14 @@ def source_files(snapshot: Snapshot, config: Config, suffixes: tuple[str, ...] =
 
 def include_graph(snapshot: Snapshot, layout: Layout, config: Config) -> IncludeGraph:
     """The include graph of the extension `layout` describes, less the projects of their own below it."""
-    prefix = f"{layout.project_root}/" if layout.project_root else ""
-    files = (path for path in source_files(snapshot, config) if path.startswith(prefix))
-    own = tuple(path for path in files if project_of(snapshot, path) == layout.project_root)
-    return IncludeGraph(snapshot, own, layout.include_roots)
+
+    def make() -> IncludeGraph:
+        prefix = f"{layout.project_root}/" if layout.project_root else ""
+        files = (path for path in source_files(snapshot, config) if path.startswith(prefix))
+        own = tuple(path for path in files if project_of(snapshot, path) == layout.project_root)
+        return IncludeGraph(snapshot, own, layout.include_roots)
+
+    return snapshot.once((include_graph, layout.project_root, layout.include_roots, config.exclude), make)
 
 
 def project_of(snapshot: Snapshot, path: str) -> str:
