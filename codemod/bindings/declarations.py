@@ -106,8 +106,10 @@ def legacy_users(
     pattern = re.compile(rb"(?<![\w.])(?<!->)" + re.escape(name) + rb"\b(?!\s*::)")
     found: list[tuple[str, int, bool]] = []
     for path in registry.sources:
+        if path in own or registry.layout.is_stable(path):
+            continue
         data = registry.snapshot.read(path)
-        if name not in data or path in own or registry.layout.is_stable(path) or not pattern.search(data):
+        if name not in data or not pattern.search(data):
             continue
         document = registry.document(path)
         spans = [s for p, s in moved if p == path]

@@ -142,12 +142,9 @@ def _account(
         if outcome is None:
             continue
         found += 1
-        claimed = any(rewrite.claims(site.span) for rewrite in kept)
-        if isinstance(outcome, Rewrite) and (id(outcome) in survivors or claimed):
-            rewritten += 1
-        elif isinstance(outcome, Allowed):
+        if isinstance(outcome, Allowed):
             allowed += 1
-        elif claimed:
+        elif id(outcome) in survivors or any(rewrite.claims(site.span) for rewrite in kept):
             rewritten += 1
         else:
             diagnosed += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,11 +146,15 @@ class Document:
 
     def fragment_at(self, offset: int) -> Fragment:
         """The macro body that holds `offset`, or the whole file."""
-        for fragment in self.fragments:
-            assert fragment.macro is not None
-            if fragment.macro.body.start <= offset < fragment.macro.body.end:
-                return fragment
+        index = bisect_right(self._bodies, offset) - 1
+        if index >= 0 and offset < self.macros[index].body.end:
+            return self.fragments[index]
         return self.whole
+
+    @cached_property
+    def _bodies(self) -> tuple[int, ...]:
+        """Where the macro bodies start."""
+        return tuple(macro.body.start for macro in self.macros)
 
     def text(self, span: Span) -> bytes:
         """The bytes of `span`."""
