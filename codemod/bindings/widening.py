@@ -21,6 +21,7 @@ from codemod.bindings.select import Located, Moved
 from codemod.bindings.text import decode
 from codemod.model import Edit, FileEdit, Span
 from codemod.repository.layout import Group
+from codemod.source.conditions import read_directives
 from codemod.source.document import Document
 from codemod.source.signatures import Function, read_signatures
 
@@ -105,8 +106,10 @@ class Widening:
         for path in self.registry.sources:
             if name.encode() not in self.registry.snapshot.read(path):
                 continue
-            code = self.registry.document(path).code
+            document = self.registry.document(path)
+            code = document.code
             own = [head.head for other, head in heads if other == path]
+            own += [line.span for line in read_directives(document) if line.kind == "include"]
             own += [m.statement.span for m in self.moved if m.statement.path == path]
             for match in pattern.finditer(code):
                 is_call = path in self._files and re.match(rb"\s*\(", code[match.end() :])

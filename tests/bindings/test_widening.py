@@ -97,6 +97,10 @@ def test_a_function_that_is_used_in_another_way_stays(rest: str) -> None:
     assert "TSA524" not in migrated("run(nullptr, n, by);", rest=rest).codes
 
 
+def test_a_header_of_that_name_is_no_use() -> None:
+    assert "TSA524" in migrated("run(nullptr, n, by);", rest='#include "scale.h"').codes
+
+
 def test_a_caller_in_the_group_may_pass_what_it_passed() -> None:
     made = migrated("run(nullptr, n, by);", rest="void twice(at::Tensor& y) { scale(y, 2, 0.5f); }")
     assert "int64_t n, double by" in made.text(UNIT)
