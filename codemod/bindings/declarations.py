@@ -20,6 +20,7 @@ from codemod.repository.layout import Group
 from codemod.source.conditions import canonical, read_conditionals, read_directives
 from codemod.source.definitions import types_defined
 from codemod.source.document import HEADER_SUFFIXES, Document
+from codemod.source.mask import mask
 from codemod.source.signatures import Function, read_signatures
 
 
@@ -247,8 +248,8 @@ def aliases_used(registry: Registry, wanted: Sequence[Wanted], declarations: dic
 def headers_of_types(registry: Registry, wanted: Sequence[Wanted], group: Group) -> list[str]:
     """The repository's headers with the types that the wanted declarations are written with, for the stable header."""
     layout, graph = registry.layout, IncludeGraph(registry.snapshot, (), registry.layout.include_roots)
-    own_names = re.sub(r"\b(?:torch|std)(?:::\w+)+", "", " ".join(item.text for item in wanted))
-    words = frozenset(re.findall(rb"[A-Za-z_]\w*", encode(own_names)))
+    text = mask(encode("\n".join(item.text for item in wanted)))
+    words = frozenset(re.findall(rb"[A-Za-z_]\w*", re.sub(rb"\b(?:torch|std)(?:::\w+)+", b"", text)))
     found: dict[str, None] = {}
     for source in dict.fromkeys(item.source[0] for item in wanted):
         for header in graph.direct(source) if source.endswith(HEADER_SUFFIXES) else ():
