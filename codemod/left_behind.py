@@ -9,17 +9,15 @@ from collections.abc import Iterable, Iterator
 from codemod.bindings.codes import LEFT_BEHIND, STILL_CALLED
 from codemod.bindings.read import binding_spans
 from codemod.model import Diagnostic, Severity, Span
+from codemod.repository.besides import needed_besides
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
-from codemod.repository.unstable import holds_unstable_names
-from codemod.source.definitions import aliases_defined, things_defined
 from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.signatures import read_signatures
 
 _CALL = re.compile(rb"(?<![\w.>])[A-Za-z_]\w*(?=\s*\()")
 _DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
-_WORD = re.compile(rb"[A-Za-z_]\w*")
 _UNITS = (".cu", ".cpp", ".cc", ".cxx")
 
 
@@ -105,39 +103,16 @@ def lost_definitions(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, gr
     """
     found = []
     for path in group.files:
-        code = snapshot.document(path).code
-        words = frozenset(_WORD.findall(code))
-        kept = [h for h in graph.closure(graph.direct(path)) if h not in layout.legacy_declarations]
-        elsewhere = {
-            name
-            for other in (path, *kept)
-            if snapshot.exists(other)
-            for name in things_defined(snapshot.document(other))
-        }
-        for header in graph.direct(path):
-            if header not in layout.legacy_declarations or not holds_unstable_names(snapshot.document(header)):
-                continue
-            lost = sorted(
-                (things_defined(snapshot.document(header)) & words) - elsewhere - _carried(snapshot, header, words)
-            )
-            if lost:
-                names = ", ".join(name.decode() for name in lost)
-                found.append(
-                    Diagnostic(
-                        LEFT_BEHIND.code, Severity.ERROR, path, Span(0, 0),
-                        f"this moves and needs {names}, defined in {header}, whose declarations alone move",
-                        "Put it into a header of its own that both include.",
-                    )
-                )  # fmt: skip
+        for header, lost in needed_besides(snapshot, graph, layout.legacy_declarations, path).items():
+            names = ", ".join(name.decode() for name in lost)
+            found.append(
+                Diagnostic(
+                    LEFT_BEHIND.code, Severity.ERROR, path, Span(0, 0),
+                    f"this moves and needs {names}, defined in {header}, whose declarations alone move",
+                    "Put it into a header of its own that both include.",
+                )
+            )  # fmt: skip
     return tuple(found)
-
-
-def _carried(snapshot: Snapshot, header: str, words: frozenset[bytes]) -> set[bytes]:
-    """The aliases that declarations of what `words` name are written with: they move with the declarations."""
-    document = snapshot.document(header)
-    aliases = aliases_defined(document)
-    moving = (f for f in read_signatures(document) if not f.is_definition and f.name.encode() in words)
-    return aliases & {word for f in moving for word in _WORD.findall(document.code[f.head.start : f.head.end])}
 
 
 def _called_in_bodies(snapshot: Snapshot, path: str) -> set[str]:

@@ -66,8 +66,9 @@ def plan_migration(
     if not files:
         return Plan(group.name, options.target)
     layout = layout.for_units(group.units or group.migrated)
-    # what declares ops and moves as a whole is a header like others
-    declarations = tuple(path for path in layout.legacy_declarations if path not in group.moving_headers)
+    # what declares ops and moves as a whole, or is needed on both sides, is a header like others
+    others = (*group.moving_headers, *group.shared_headers)
+    declarations = tuple(path for path in layout.legacy_declarations if path not in others)
     layout = replace(layout, legacy_declarations=declarations)
     options = replace(options, target=options.target or DEFAULT_TARGET)
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)

@@ -10,6 +10,7 @@ from posixpath import basename, dirname, normpath
 
 from codemod.config import Config
 from codemod.model import Refusal
+from codemod.repository.besides import needed_besides
 from codemod.repository.clusters import Cluster, clusters, group_key
 from codemod.repository.layout import Group, Layout
 from codemod.repository.registrations import defines
@@ -17,6 +18,7 @@ from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import matches
 from codemod.repository.units import Units
 from codemod.repository.unstable import unstable_macros
+from codemod.source.definitions import things_defined
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 from codemod.source.signatures import Function, read_signatures
 
@@ -55,12 +57,18 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
     private: list[str] = []
     shared: list[str] = []
     left = _left_by_bindings(units, inside)
+    needed = _needed_headers(units, members)
     for header in graph.closure((*members, *left)):
         outside = everyone.intersection(graph.reached_from(header)) - inside
         if left and outside <= set(units.bindings) and _is_for(units, header, left, inside):
             outside = set()
-        if header in inside or layout.is_stable(header) or (outside and header in layout.legacy_declarations):
+        if header in inside or layout.is_stable(header):
             continue
+        if outside and header in layout.legacy_declarations:
+            if header not in needed:
+                continue  # its declarations move one by one
+            if _only_declares(units, header, outside, inside):
+                outside = set()
         has_twin = units.snapshot.exists(layout.landing(header))  # an earlier group left its stable form there
         if has_twin or outside:
             if units.is_unstable(header) or _leans_on_macros(units, header):
@@ -68,6 +76,26 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
         else:
             private.append(header)
     return Group(name, members, _moving(units, private, members), tuple(shared), migrated)
+
+
+def _needed_headers(units: Units, members: Sequence[str]) -> frozenset[str]:
+    """The headers of declarations that the group needs for a type, a constant or a macro in them."""
+    declarations = units.layout.legacy_declarations
+    files = (f for f in units.graph.closure(members) if f not in declarations and not units.layout.is_stable(f))
+    return frozenset(h for file in files for h in needed_besides(units.snapshot, units.graph, declarations, file))
+
+
+def _only_declares(units: Units, header: str, outside: set[str], inside: set[str]) -> bool:
+    """Whether the files `outside` want of `header` what the units of the group define, to register it, and no more."""
+    if not all(units.is_only_bindings(path) for path in outside):
+        return False
+    document = units.snapshot.document(header)
+    words = {word for path in outside for word in re.findall(rb"\w+", units.snapshot.document(path).code)}
+    declared = {f.name for f in read_signatures(document) if not f.is_definition and f.name.encode() in words}
+    ours = {
+        name for name in declared if any(defines(units.snapshot.document(path), frozenset({name})) for path in inside)
+    }
+    return declared == ours and not words & things_defined(document)
 
 
 def _leans_on_macros(units: Units, header: str) -> bool:

@@ -100,13 +100,15 @@ def switched(document: Document, rewrites: Sequence[Rewrite]) -> tuple[Rewrite, 
     found = []
     for region in _joined(regions):
         inside = [rewrite for rewrite in rewrites if region.contains(rewrite.span)]
-        parts: tuple[Part, ...] = (b"#ifdef TORCH_TARGET_VERSION\n", Copy(region), b"#else\n")
+        text = document.text(region)
+        end = b"" if text.endswith(b"\n") else b"\n"  # the last line of a file may have none
+        parts: tuple[Part, ...] = (b"#ifdef TORCH_TARGET_VERSION\n", Copy(region), end + b"#else\n")
         if any(rewrite.span == region and not rewrite.parts for rewrite in inside):
             parts = (b"#ifndef TORCH_TARGET_VERSION\n",)
         found.append(
             Rewrite(
                 region,
-                (*parts, document.text(region), b"#endif\n"),
+                (*parts, text, end + b"#endif\n"),
                 ONE_WORLD,
                 Confidence.REVIEW,
                 tuple(name for rewrite in inside for name in rewrite.includes),

@@ -31,3 +31,33 @@ def test_a_type_beside_the_declarations_is_still_seen(run_cli: Run, tmp_path: Pa
     declarations = (folder / "csrc/libtorch_stable/ops.h").read_text()
     assert '#include "../graph.h"\n' in declarations
     assert "void add_to(torch::stable::Tensor& x, Graph* graph);" in declarations
+
+
+CONSTANTS = {
+    **FILES,
+    "csrc/add.h": "#pragma once\n#include <torch/all.h>\n#define STEP 2\nvoid add(torch::Tensor& x);\n",
+    "csrc/add.cpp": '#include "add.h"\nvoid add(torch::Tensor& x) { x.add_(STEP); }\n',
+    "csrc/sub.cpp": "#include <torch/all.h>\nvoid sub(torch::Tensor& x) {}\n",
+}
+
+
+def test_a_header_with_constants_beside_its_declarations_moves_where_only_the_bindings_stay(
+    run_cli: Run, tmp_path: Path
+) -> None:
+    folder = make_repository(tmp_path, CONSTANTS)
+    run_cli("migrate", "csrc/add.cpp", "--write", cwd=folder)
+    header = (folder / "csrc/libtorch_stable/add.h").read_text()
+    assert "#define STEP 2\nvoid add(torch::stable::Tensor& x);\n" in header
+    assert '#include "add.h"\n' in (folder / "csrc/libtorch_stable/add.cpp").read_text()
+    assert "add.h" not in (folder / "csrc/bindings.cpp").read_text()
+    assert not (folder / "csrc/add.h").exists()
+
+
+def test_a_header_with_constants_beside_its_declarations_serves_both_sides(run_cli: Run, tmp_path: Path) -> None:
+    user = '#include "add.h"\nvoid sub(torch::Tensor& x) { x.sub_(STEP); }\n'
+    folder = make_repository(tmp_path, {**CONSTANTS, "csrc/sub.cpp": user})
+    run_cli("migrate", "csrc/add.cpp", "--write", cwd=folder)
+    header = (folder / "csrc/add.h").read_text()
+    assert "#define STEP 2\n" in header
+    assert "void add(torch::stable::Tensor& x);\n#else\nvoid add(torch::Tensor& x);\n#endif\n" in header
+    assert '#include "../add.h"\n' in (folder / "csrc/libtorch_stable/add.cpp").read_text()

@@ -91,6 +91,7 @@ def test_a_macro_over_a_dispatch_macro_stands_there_twice(run_cli: Run, tmp_path
     for path, text in FILES.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
+    (tmp_path / "csrc/shared/cache.h").write_text(FILES["csrc/shared/cache.h"].rstrip("\n"))  # no newline at the end
     commit_all(tmp_path, "Legacy")
 
     ran = run_cli("migrate", "scale", "--write", cwd=tmp_path)
