@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from tree_sitter import Node
 
@@ -92,6 +93,17 @@ class Project:
     macros: frozenset[str] = frozenset()  # every macro the group's files can see
     moving: frozenset[str] = frozenset()  # files that get a new place
     headers: str = ""  # torch version of the headers in use; empty: the target's
+
+    @cached_property
+    def method_aliases(self) -> Mapping[str, str]:
+        """Macros that stand for the name of a tensor's method: `#define DATA_PTR data_ptr`."""
+        found = {}
+        for document in self.documents:
+            for macro in document.macros:
+                body = document.code[macro.body.start : macro.body.end].strip().decode("utf-8", "replace")
+                if macro.params is None and body.isidentifier() and self.surface.method(body) is not None:
+                    found[macro.name] = body
+        return found
 
 
 @dataclass(frozen=True)

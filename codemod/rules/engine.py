@@ -46,7 +46,8 @@ def rewrite_document(
     between them.
     """
     document = context.document
-    sites = [*find_sites(document, context.surface, context.project.dispatch.keys(), context.project.macros)]
+    project = context.project
+    sites = [*find_sites(document, context.surface, project.dispatch.keys(), project.macros, project.method_aliases)]
     sites += operator_sites(document, context.project.finder)
     sites += view_sites(document, context.project.finder)
     found = {site.span for site in sites}

@@ -11,6 +11,8 @@ from codemod.rules.registry import HANDLERS, page
 from codemod.rules.rewrite import Rewrite
 from codemod.source.brackets import closing_angle
 from codemod.source.declarations import text_of
+from codemod.source.document import Document, Macro
+from codemod.source.macro_uses import Use
 from codemod.source.types import split_arguments
 from codemod.surface.table import Entry
 
@@ -44,6 +46,13 @@ page(
             "#define IS(t, dtype) ((t).scalar_type() == dtype_constants::dtype)\n"
             "bool f(const torch::stable::Tensor& t) { return IS(t, kInt); }",
             "a macro that puts the name together",
+        ),
+        Example(
+            "#define IS(dtype) (d == at::dtype)\nbool f(at::ScalarType d) { return IS(kInt); }\n#undef IS\n"
+            "#define IS(n) (n == 1)\nbool g() { return IS(2); }",
+            "#define IS(dtype) (d == dtype_constants::dtype)\nbool f(torch::headeronly::ScalarType d) { return IS(kInt); }\n"
+            "#undef IS\n#define IS(n) (n == 1)\nbool g() { return IS(2); }",
+            "and whose name is used again",
         ),
     ),
 )
@@ -118,11 +127,21 @@ def _pasted_dtype(site: Site, context: Context) -> Outcome | None:
     if macro is None or name not in (macro.params or ()):
         return None
     place = (macro.params or ()).index(name)
-    uses = context.project.finder.macros.of(macro.name)
+    uses = [use for use in context.project.finder.macros.of(macro.name) if _means(macro, use, context.document)]
     given = [document.text(spans[place]) for document, _, spans, _ in uses if place < len(spans)]
     if not given or not all(_DTYPE_CONSTANT.fullmatch(text) for text in given):
         return None
     return context.replace(site, f"dtype_constants::{name}", "TSA102", helpers=("dtype_constants",))
+
+
+def _means(macro: Macro, use: Use, document: Document) -> bool:
+    """Whether a use of a macro's name means this definition: a file may define the name anew further down."""
+    user, place = use[0], use[1].span(use[3]).start
+    others = [other.span.start for other in document.macros if other.name == macro.name and other != macro]
+    if user is not document or not others:
+        return True
+    following = min((start for start in others if start > macro.span.start), default=len(document.data))
+    return macro.span.start <= place < following
 
 
 def _relies_on(entry: Entry, outcome: Outcome | None, context: Context) -> bool:

@@ -37,6 +37,11 @@ _CASTS = ("static_cast", "reinterpret_cast", "const_cast")
             "the tensor without its gradient",
         ),
         Example(
+            "#define DATA_PTR data_ptr\nfloat* f(at::Tensor& a) { return a.DATA_PTR<float>(); }",
+            "#define DATA_PTR data_ptr\nfloat* f(torch::stable::Tensor& a) { return a.mutable_data_ptr<float>(); }",
+            "a macro for the method's name",
+        ),
+        Example(
             "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
             "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
             "not a tensor",

@@ -6,7 +6,8 @@ This search knows nothing of the rules; what the rules make of the sites is coun
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
+from types import MappingProxyType
 
 from codemod.model import Span
 from codemod.rules.context import Site, SiteKind
@@ -53,19 +54,23 @@ LEGACY_ONLY = re.compile(r"^#(?:ifndef\s+TORCH_TARGET_VERSION|if\s+!\s*defined\s
 
 
 def find_sites(
-    document: Document, surface: Surface, macros: Container[str] = (), known: Container[str] = ()
+    document: Document,
+    surface: Surface,
+    macros: Container[str] = (),
+    known: Container[str] = (),
+    methods: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Site, ...]:
     """The sites of `document` in file order.
 
     `macros` are the project's own macros that stand for unstable ones, `known` all macros it defines: a name like
-    TORCH_UTILS_CHECK is no site where the project defines it.
+    TORCH_UTILS_CHECK is no site where the project defines it. `methods` are macros that name a method, with its name.
 
     Method calls are candidates only: whether the receiver is a tensor is decided by the rules.
     """
     found = [*_names(document, surface), *_macros(document, surface, macros, known), *_includes(document, surface)]
     found += [
         *_aliased(document, surface),
-        *_methods(document, surface),
+        *_methods(document, surface, methods),
         *_bare(document, surface),
         *_global(document, surface),
         *_used_names(document, surface),
@@ -193,9 +198,10 @@ def _is_directive_name(code: bytes, offset: int) -> bool:
     )
 
 
-def _methods(document: Document, surface: Surface) -> Iterator[Site]:
+def _methods(document: Document, surface: Surface, aliases: Mapping[str, str]) -> Iterator[Site]:
     for match in _METHOD.finditer(document.code):
         name = match.group("name").decode()
+        name = aliases.get(name, name)
         entry = surface.method(name)
         if entry is not None and (entry.form != "same" or entry.helper or _has_floor(entry)):
             yield Site(Span(*match.span("name")), name, SiteKind.METHOD, entry)
