@@ -18,6 +18,7 @@ from codemod.repository.snapshot import Snapshot
 from codemod.rules.engine import Rewritten, rewrite_document
 from codemod.rules.includes import IncludeWish, needed_by_names, with_implied, write_includes
 from codemod.rules.shared import dual_judge, switched
+from codemod.source.conditions import conditions_at
 from codemod.source.document import CUDA_SUFFIXES, HEADER_SUFFIXES, Document
 from codemod.source.edits import OverlapError, apply
 from codemod.source.mask import mask
@@ -170,12 +171,21 @@ def _gained(made: GroupProject, path: str, others: Mapping[str, Rewritten]) -> f
     return with_implied(name for one in reached if one.include_sites for name in one.includes)
 
 
+def _brought(document: Document) -> set[str]:
+    """The system headers that a header includes; not those of the standard library that it has under a condition."""
+    found = {(m.group(1).decode("utf-8", "replace"), m.start()) for m in _SYSTEM_INCLUDE.finditer(document.data)}
+    return {name for name, place in found if "." in name or not _conditional(document, place)}
+
+
+def _conditional(document: Document, place: int) -> bool:
+    return any("TORCH_TARGET_VERSION" not in condition for condition in conditions_at(document, place))
+
+
 def _provided(snapshot: Snapshot, made: GroupProject, path: str, own: Iterable[str]) -> frozenset[str]:
     """System headers that come in through the repository's own: those of `own`, and those `path` includes already."""
     stays = {p for p in made.graph.closure(made.graph.direct(path)) if p not in made.replaced}
     found: set[str] = set()
     for header in {*own, *stays}:
-        text = snapshot.read(header) if snapshot.exists(header) else b""
-        names = {m.group(1).decode("utf-8", "replace") for m in _SYSTEM_INCLUDE.finditer(text)}
+        names = _brought(snapshot.document(header)) if snapshot.exists(header) else set()
         found |= names if header in own else {n for n in names if not _CLOSED.match(n)}
     return with_implied(found)

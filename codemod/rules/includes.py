@@ -102,7 +102,7 @@ def write_includes(
     edits: list[Edit] = []
     diagnostics: list[Diagnostic] = []
     lines = list(_LINE.finditer(document.uncommented))
-    present = {line.group("path")[1:-1].decode("utf-8", "replace") for line in lines}
+    present = {name for line in lines if (name := _seen_everywhere(document, line))}
     legacy = {site.span: site for site in sites if not in_legacy_branch(document, site.span.start)}
     wanted = set(wish.system)
     gone: list[re.Match[bytes]] = []
@@ -152,6 +152,21 @@ def write_includes(
         stays = [line for line in lines if line not in gone and line.start() not in dropped]
         edits += _place(document, gone, lines, stays, new_own, new_system)
     return tuple(_without_double_gaps(document, edits)), tuple(diagnostics)
+
+
+def _seen_everywhere(document: Document, line: re.Match[bytes]) -> str:
+    """The header of an include line, "" for one of the standard library that other code than its own condition's needs.
+
+    Headers of CUDA and of torch that stand under a condition are left to it: an alternative stands in its other arm.
+    """
+    name = line.group("path")[1:-1].decode("utf-8", "replace")
+    conditions = conditions_at(document, line.start())
+    if "." in name or not conditions:
+        return name
+    names = [re.escape(key.encode()) for key, header in _knowledge()[0].items() if header == name]
+    uses = re.finditer(rb"(?<![\w:])(?:" + b"|".join(names) + rb")(?!\w)", document.code) if names else ()
+    inside = all(conditions_at(document, use.start())[: len(conditions)] == conditions for use in uses)
+    return name if inside else ""
 
 
 def _is_idle(name: str, document: Document) -> bool:

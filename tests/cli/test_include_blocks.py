@@ -37,6 +37,14 @@ CASES = {
         '#include <torch/all.h>\n#include <cub/cub.cuh>\n\n#ifdef FAST\n#include "shapes.h"\n#endif\n',
         TENSOR + "#include <cub/cub.cuh>\n\n" + HELPERS + '\n#ifdef FAST\n#include "../../ops/shapes.h"\n#endif\n',
     ),
+    "a header that only a condition includes": (
+        "#include <torch/all.h>\n#ifdef DEBUG\n#include <deque>\n#endif\nstd::deque<int> list;\n",
+        TENSOR + "#include <deque>\n\n" + HELPERS + "#ifdef DEBUG\n#include <deque>\n#endif\nstd::deque<int> list;\n",
+    ),
+    "a header for a condition that includes it": (
+        "#include <torch/all.h>\n#ifdef DEBUG\n#include <deque>\nstd::deque<int> list;\n#endif\n",
+        TENSOR + "\n" + HELPERS + "#ifdef DEBUG\n#include <deque>\nstd::deque<int> list;\n#endif\n",
+    ),
     "of torch's early years": (
         "#include <torch/all.h>\n#include <THC/THCAtomics.cuh>\n",
         TENSOR + "\n" + HELPERS,
