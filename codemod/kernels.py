@@ -120,6 +120,7 @@ def _includes(
         provided,
         both_worlds,
         legacy_only if is_shared else frozenset(),
+        made.uses,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from codemod.config import Config
 from codemod.model import Edit
@@ -43,6 +44,17 @@ class GroupProject:
     def context(self, path: str) -> Context:
         """The context of one of the group's files."""
         return Context(self.project, self.documents[path])
+
+    def uses(self, word: str) -> bool:
+        """Whether `word` stands in a file that the group can see; the empty word stands everywhere."""
+        return not word or word.encode() in self._words
+
+    @cached_property
+    def _words(self) -> frozenset[bytes]:
+        code = (
+            re.sub(rb"^[ \t]*#[ \t]*include[^\n]*", b"", d.code, flags=re.MULTILINE) for d in self.documents.values()
+        )
+        return frozenset(word for text in code for word in re.findall(rb"[A-Za-z_]\w*", text))
 
     def idle_headers(self, path: str, words: frozenset[str]) -> frozenset[str]:
         """Headers of macros that `path` includes but, with only `words` left in it, uses no more."""

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from posixpath import dirname, relpath
@@ -45,9 +46,9 @@ _LINE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])[^
 
 
 @functools.cache
-def _knowledge() -> tuple[Mapping[str, str], Mapping[str, Sequence[str]]]:
+def _knowledge() -> tuple[Mapping[str, str], Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
     table = tomllib.loads(Path(__file__).with_name("transitive.toml").read_text(encoding="utf-8"))
-    return table["names"], table["implied"]
+    return table["names"], table["implied"], table["closed"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def write_includes(
     provided: frozenset[str] = frozenset(),
     both_worlds: bool = False,
     legacy_only: frozenset[str] = frozenset(),
+    uses: Callable[[str], bool] = lambda word: True,
 ) -> tuple[tuple[Edit, ...], tuple[Diagnostic, ...]]:
     """The edits of the include block of `document`.
 
@@ -97,7 +99,8 @@ def write_includes(
     not include before; `respell(name, path, quoted)` gives the new text between the quotes for one that it did, None to
     leave the line, "" to drop it. `provided` are headers that the own headers of the
     wish already include. With `both_worlds` the includes of torch stay for the legacy build, like those of the
-    repository's headers called `legacy_only`, and the new ones are for the stable build alone.
+    repository's headers called `legacy_only`, and the new ones are for the stable build alone. `uses` says whether a
+    word stands in the code that can see the includes: a header that nobody has a use for goes without a word.
     """
     edits: list[Edit] = []
     diagnostics: list[Diagnostic] = []
@@ -115,7 +118,7 @@ def write_includes(
         if site is not None:
             if site.entry is not None and site.entry.form == "same" and not _is_idle(name, document):
                 continue
-            if site.entry is not None and site.entry.form == "none":
+            if site.entry is not None and site.entry.form == "none" and any(map(uses, _offered(name))):
                 diagnostics.append(
                     Diagnostic(
                         NO_HEADER,
@@ -167,6 +170,12 @@ def _seen_everywhere(document: Document, line: re.Match[bytes]) -> str:
     uses = re.finditer(rb"(?<![\w:])(?:" + b"|".join(names) + rb")(?!\w)", document.code) if names else ()
     inside = all(conditions_at(document, use.start())[: len(conditions)] == conditions for use in uses)
     return name if inside else ""
+
+
+def _offered(name: str) -> Sequence[str]:
+    """Words of which one stands wherever a header without a stable counterpart is used; "" where nobody knows them."""
+    rows = ((len(pattern), words) for pattern, words in _knowledge()[2].items() if fnmatchcase(name, pattern))
+    return max(rows, default=(0, ("",)))[1]
 
 
 def _is_idle(name: str, document: Document) -> bool:

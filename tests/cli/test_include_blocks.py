@@ -45,6 +45,10 @@ CASES = {
         "#include <torch/all.h>\n#ifdef DEBUG\n#include <deque>\nstd::deque<int> list;\n#endif\n",
         TENSOR + "\n" + HELPERS + "#ifdef DEBUG\n#include <deque>\nstd::deque<int> list;\n#endif\n",
     ),
+    "one that is closed and has no user": (
+        "#include <torch/all.h>\n#include <ATen/native/TypeProperties.h>\n",
+        TENSOR + "\n" + HELPERS,
+    ),
     "of torch's early years": (
         "#include <torch/all.h>\n#include <THC/THCAtomics.cuh>\n",
         TENSOR + "\n" + HELPERS,
@@ -79,7 +83,8 @@ def repository(tmp_path: Path, head: str) -> Path:
 def test_before_becomes_after(run_cli: Run, tmp_path: Path, name: str) -> None:
     before, after = CASES[name]
     folder = repository(tmp_path, before)
-    run_cli("migrate", "csrc/ops/twice.cu", "--write", cwd=folder)
+    ran = run_cli("migrate", "csrc/ops/twice.cu", "--write", cwd=folder)
+    assert "TSA003" not in ran.out
     migrated = (folder / "csrc/libtorch_stable/ops/twice.cu").read_text()
     assert migrated.partition("\n__global__")[0] == after
 

@@ -1,4 +1,5 @@
 #include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/DeviceType.h>
 #include <torch/headeronly/core/ScalarType.h>
 #include <torch/headeronly/macros/Export.h>
 #include <torch/headeronly/util/Exception.h>
@@ -118,6 +119,29 @@ inline void check_scalar_types(
       "Unexpected scalar type ",
       torch::headeronly::toString(arg->scalar_type()), " of argument #",
       arg.pos, " '", arg.name, "' (while checking arguments for ", caller, ")");
+}
+
+inline const char* name_of_device_type(torch::headeronly::DeviceType kind) {
+  using torch::headeronly::DeviceType;
+  return kind == DeviceType::CPU    ? "CPU"
+         : kind == DeviceType::CUDA ? "CUDA"
+                                    : "another";
+}
+inline void check_device_type(CheckedFrom caller,
+                              const torch::stable::Tensor& tensor,
+                              torch::headeronly::DeviceType kind) {
+  STD_TORCH_CHECK(!tensor.defined() || tensor.device().type() == kind,
+                  "Expected tensor to have ", name_of_device_type(kind),
+                  " DeviceType, but got tensor with ",
+                  name_of_device_type(tensor.device().type()),
+                  " DeviceType (while checking arguments for ", caller, ")");
+}
+inline void check_device_type(CheckedFrom caller,
+                              const std::vector<torch::stable::Tensor>& tensors,
+                              torch::headeronly::DeviceType kind) {
+  for (const torch::stable::Tensor& tensor : tensors) {
+    check_device_type(caller, tensor, kind);
+  }
 }
 
 inline void check_same_type(CheckedFrom caller, const TensorArg& first,
