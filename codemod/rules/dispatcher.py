@@ -10,6 +10,7 @@ from codemod.rules.options import NOTHING, read_options
 from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall
 from codemod.source.types import CppType
+from codemod.surface.aten import NAMESPACE, aten_name, wrapper
 from codemod.surface.numbers import INTEGERS_ONLY
 from codemod.surface.schemas import Op, choose, schema_kind
 from codemod.surface.table import Entry, TableError
@@ -20,7 +21,7 @@ def choose_overload(arguments: tuple[Node, ...], receiver: bool, context: Contex
     fragment = context.fragment(site)
     given = ["Tensor"] if receiver else []
     given += [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in arguments]
-    op = choose(site.name.rpartition("::")[2], given, method=receiver)
+    op = choose(aten_name(site.name), given, method=receiver)
     if op is not None and op.name in INTEGERS_ONLY and set(given) != {"int64_t"}:
         return None
     return op if op is not None and not op.obstacles else None
@@ -62,7 +63,7 @@ def _with_options(site: Site, context: Context, given: list[Node]) -> Outcome | 
     options = read_options(given[-1], fragment, context)
     if options is None or options.requires_grad or call is None:
         return None
-    name = site.name.rpartition("::")[2]
+    name = aten_name(site.name)
     kinds = [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in given[:-1]]
     op = choose(name, [*kinds, "ScalarType", "nullopt", "Device", "bool"])
     if op is None or op.obstacles or (op.name in INTEGERS_ONLY and set(kinds) != {"int64_t"}):
@@ -78,8 +79,6 @@ def _with_options(site: Site, context: Context, given: list[Node]) -> Outcome | 
 
 
 def _wrapped(context: Context, span: Span | None, site: Site, op: Op, inside: tuple[Part, ...]) -> Outcome:
-    from codemod.surface.aten import NAMESPACE, wrapper
-
     try:
         wrapper(op.name, op.overload)
     except TableError as error:

@@ -243,8 +243,9 @@ def _used_names(document: Document, surface: Surface) -> Iterator[Site]:
         qualified = using.group("name").decode()
         short = qualified.rpartition("::")[2]
         entry = surface.name(qualified)
-        if entry is None or entry.stable.rpartition("::")[2] == short:
-            continue
+        same = entry is not None and "::" in entry.stable and entry.stable.rpartition("::")[2] == short
+        if entry is None or entry.kind == "function" or same:
+            continue  # which calls of a function's name are meant needs types: unqualified.py
         for match in re.finditer(rb"(?<![\w:.>])" + short.encode() + rb"\b", document.code[using.end() :]):
             start = using.end() + match.start()
             yield Site(Span(start, start + len(short)), qualified, SiteKind.NAME, entry)

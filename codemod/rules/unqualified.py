@@ -14,6 +14,7 @@ from codemod.source.scopes import TypeFinder
 from codemod.surface.table import Entry, Surface
 
 _USING = re.compile(rb"\busing\s+namespace\s+(?:::\s*)?(?P<space>torch|at|c10)\s*;")
+_USING_NAME = re.compile(rb"\busing\s+(?:::\s*)?(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 _INSIDE = re.compile(rb"\bnamespace\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
 _WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?!\s*::)")
 _OWN = re.compile(
@@ -21,6 +22,7 @@ _OWN = re.compile(
 )
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?P<path>[^>\"\n]+)[>\"]", re.MULTILINE)
 _HEADERS = (*HEADER_SUFFIXES, ".cuh")
+_NUMBERS = ("float", "double", "int", "int64_t", "int32_t", "size_t", "bool", "long", "unsigned", "uint32_t")
 _TENSORS = ("Tensor", "TensorList")
 
 
@@ -37,6 +39,7 @@ def unqualified_sites(
     regions = [*_regions(code), *((0, len(code), space) for other in included for space in _spaces(other))]
     for match in _USING.finditer(code):
         yield Site(Span(*match.span()), match.group().decode(), SiteKind.USING)
+    yield from _declared_names(document, surface, finder)
     if not regions:
         return
     own = {name for each in (document, *included) for name in _own_names(each)}
@@ -55,6 +58,25 @@ def unqualified_sites(
             if entry is not None and _is_meant(entry, match, document, finder):
                 yield Site(Span(*match.span()), f"{space}::{word.decode()}", SiteKind.NAME, entry)
                 break
+
+
+def _declared_names(document: Document, surface: Surface, finder: TypeFinder) -> Iterator[Site]:
+    """`using torch::full;` and the calls it is for: no `using` can make a wrapper or an enumerator visible."""
+    code = document.code
+    for using in _USING_NAME.finditer(code):
+        qualified = using.group("name").decode()
+        entry = surface.name(qualified)
+        if entry is None or entry.form in ("none", "same"):
+            continue
+        if entry.kind == "type" and "::" in entry.stable:
+            continue  # the declaration names the stable type
+        yield Site(Span(*using.span()), using.group().decode(), SiteKind.USING)
+        if entry.kind != "function":
+            continue  # its uses are found by their name
+        short = qualified.rpartition("::")[2].encode()
+        for match in re.compile(rb"(?<![\w:.>~#])" + short + rb"(?=\s*\()").finditer(code, using.end()):
+            if qualified.count("::") > 1 or not _takes_only_others(match, document, finder):
+                yield Site(Span(*match.span()), qualified, SiteKind.NAME, entry)
 
 
 def _included(document: Document, documents: Sequence[Document]) -> list[Document]:
@@ -120,6 +142,16 @@ def _in_body(match: re.Match[bytes], document: Document) -> bool:
     return macro is not None and match.group().decode() not in (macro.params or ())
 
 
+def _takes_only_others(match: re.Match[bytes], document: Document, finder: TypeFinder) -> bool:
+    """Whether a call is handed something, and nothing of it is a tensor: it means a function of another library."""
+    fragment = document.fragment_at(match.start())
+    node = fragment.node_at(Span(*match.span()))
+    arguments = node.parent.child_by_field_name("arguments") if node is not None and node.parent is not None else None
+    given = arguments.named_children if arguments is not None else []
+    kinds = [finder.type_of(argument, fragment, document) for argument in given]
+    return bool(kinds) and all(kind.is_known and kind.name in _NUMBERS for kind in kinds)
+
+
 def _takes_a_tensor(match: re.Match[bytes], document: Document, finder: TypeFinder) -> bool:
     fragment = document.fragment_at(match.start())
     node = fragment.node_at(Span(*match.span()))
@@ -141,7 +173,7 @@ def _takes_a_tensor(match: re.Match[bytes], document: Document, finder: TypeFind
 
 
 def using_namespace(site: Site, context: Context) -> Outcome:
-    """`using namespace at;` and `namespace F = torch::nn;` go: what they made short is spelled out."""
+    """`using namespace at;`, `using at::full;` and `namespace F = torch::nn;` go: what they made short is spelled out."""
     data = context.document.data
     start, end = data.rfind(b"\n", 0, site.span.start) + 1, data.find(b"\n", site.span.end)
     alone = end >= 0 and not data[start : site.span.start].strip() and not data[site.span.end : end].strip()

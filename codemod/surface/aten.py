@@ -16,6 +16,7 @@ from codemod.surface.table import Entry, TableError
 NAMESPACE = "stable_aten"
 _RULE, _RULE_BLOCKED = "TSA130", "TSA131"
 _SPACES = ("at", "torch")
+_PREFIXES = ("fft", "linalg", "special")  # namespaces of torch whose functions are ops of a longer name
 
 # Schema type -> parameter type, and the type that is handed to the dispatcher where that is another one.
 _PARAMETERS = {
@@ -225,20 +226,28 @@ def _value(argument: Argument) -> str:
     return f"torch::stable::detail::from({given})"
 
 
+def aten_name(spelling: str) -> str:
+    """The aten op behind a method or a function: "at::cumsum" is cumsum, "torch::fft::rfftn" fft_rfftn; "" for none."""
+    space, _, name = spelling.rpartition("::")
+    if not space or space in _SPACES:
+        return name
+    outer, _, inner = space.rpartition("::")
+    return f"{inner}_{name}" if outer == "torch" and inner in _PREFIXES else ""
+
+
 @functools.cache
 def derived_entry(kind: str, spelling: str) -> Entry | None:
     """The row of a method ("expand") or function ("at::cumsum") that only the schemas know, or None."""
-    name = spelling
-    if kind == "function":
-        space, _, name = spelling.rpartition("::")
-        if space not in _SPACES:
-            return None
+    name = aten_name(spelling)
+    if kind == "function" and (not name or "::" not in spelling):
+        return None
     found = [op for op in overloads(name) if (op.is_method if kind == "method" else op.is_function)]
     if not found:
         return None
     callable_ = [op for op in found if not op.obstacles]
     op = min(callable_ or found, key=lambda op: (is_supported(op.qualified), len(op.arguments), len(op.overload)))
-    return _entry(kind, name, op, bool(callable_))
+    legacy = (name,) if kind == "method" else (*(f"{space}::{name}" for space in _SPACES), spelling)
+    return _entry(kind, name, tuple(dict.fromkeys(legacy)), op, bool(callable_))
 
 
 def derived_entries(kind: str) -> tuple[Entry, ...]:
@@ -254,8 +263,7 @@ def result_type(op: Op) -> str:
     return ("void" if not inferred else inferred[0]) if len(inferred) < 2 else f"tuple<{','.join(inferred)}>"
 
 
-def _entry(kind: str, name: str, op: Op, is_callable: bool) -> Entry:
-    legacy = (name,) if kind == "method" else tuple(f"{space}::{name}" for space in _SPACES)
+def _entry(kind: str, name: str, legacy: tuple[str, ...], op: Op, is_callable: bool) -> Entry:
     returns = result_type(op)
     if not is_callable:
         note = f"The dispatcher cannot be handed {', '.join(op.obstacles)}: write a kernel, or call the op from Python."

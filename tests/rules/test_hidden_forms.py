@@ -12,6 +12,20 @@ CASES = {
         "using namespace at;\nTensor f(const Tensor& a) { return zeros({2}, kInt); }\n",
         f"{STABLE} f(const {STABLE}& a) {{ return torch::stable::full({{2}}, 0, torch::headeronly::ScalarType::Int); }}\n",
     ),
+    "using-declarations of functions and constants": (
+        "using torch::full;\nusing torch::round;\nusing torch::kInt32;\nusing at::cuda::getCurrentCUDAStream;\n"
+        "at::Tensor f(const at::Tensor& a, float b) { k(getCurrentCUDAStream(), round(b)); return round(full({2}, 1, kInt32)); }\n",
+        f"{STABLE} f(const {STABLE}& a, float b) {{ k(get_current_cuda_stream(), round(b)); "
+        "return stable_aten::round(torch::stable::full({2}, 1, torch::headeronly::ScalarType::Int)); }\n",
+    ),
+    "a using-declaration of a type that a helper stands in for": (
+        "using torch::TensorOptions;\nstruct S { TensorOptions options; };\n",
+        "struct S { TensorOptions options; };\n",
+    ),
+    "functions of a namespace of torch": (
+        "auto f(const at::Tensor& a) { return torch::fft::irfftn(a, {4}).size(0); }\n",
+        f"auto f(const {STABLE}& a) {{ return stable_aten::fft_irfftn(a, {{4}}).size(0); }}\n",
+    ),
     "in a macro": (
         "using namespace at;\n#define ROWS PackedTensorAccessor32<float, 2>\nvoid f(ROWS x);\n",
         "#define ROWS torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 2, "
