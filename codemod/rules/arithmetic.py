@@ -29,7 +29,7 @@ _MIRRORED = {
     ">=": "<=",
 }
 _UNARY = {"-": "neg", "~": "bitwise_not"}
-_NUMBERS = frozenset({"int64_t", "double", "bool"})
+_NUMBERS = frozenset({"int64_t", "double", "number", "bool"})
 _NUMBER_TYPES = re.compile(
     r"^(?:unsigned|signed|u?int(?:8|16|32|64)?(?:_t)?|long|short|char|size_t|float|double|bool"
     r"|T|scalar_t|scalar_type|opmath_t|acc_t|accscalar_t)\b"

@@ -22,9 +22,18 @@ def choose_overload(arguments: tuple[Node, ...], receiver: bool, context: Contex
     given = ["Tensor"] if receiver else []
     given += [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in arguments]
     op = choose(aten_name(site.name), given, method=receiver)
+    if op is None:
+        inner = [_unbraced(argument) for argument in arguments]
+        given[len(given) - len(arguments) :] = [kind_in_schemas(one, context.type_of(one, fragment)) for one in inner]
+        op = choose(aten_name(site.name), given, method=receiver)
     if op is not None and op.name in INTEGERS_ONLY and set(given) != {"int64_t"}:
         return None
     return op if op is not None and not op.obstacles else None
+
+
+def _unbraced(node: Node) -> Node:
+    """`n` of `{n}`, which a number may be given as."""
+    return node.named_children[0] if node.type == "initializer_list" and node.named_child_count == 1 else node
 
 
 def kind_in_schemas(node: Node, kind: CppType) -> str:
@@ -65,7 +74,12 @@ def _with_options(site: Site, context: Context, given: list[Node]) -> Outcome | 
         return None
     name = aten_name(site.name)
     kinds = [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in given[:-1]]
-    op = choose(name, [*kinds, "ScalarType", "nullopt", "Device", "bool"])
+    options_kinds = ("ScalarType", "nullopt", "Device", "bool")
+    op = choose(name, [*kinds, *options_kinds])
+    if op is None:
+        inner = [_unbraced(argument) for argument in given[:-1]]
+        kinds = [kind_in_schemas(one, context.type_of(one, fragment)) for one in inner]
+        op = choose(name, [*kinds, *options_kinds])
     if op is None or op.obstacles or (op.name in INTEGERS_ONLY and set(kinds) != {"int64_t"}):
         return None
     tail = [options.dtype_parts(), options.layout_parts(), options.device_parts(), options.pinned or NOTHING]

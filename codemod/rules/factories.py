@@ -9,7 +9,7 @@ from tree_sitter import Node
 from codemod.codes import Example
 from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
-from codemod.rules.options import Options, read_options
+from codemod.rules.options import Options, read_options, read_separate
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Copy, Part
 from codemod.rules.tensor_calls import MethodCall, is_tensor_method
@@ -37,6 +37,15 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "at::Tensor f(at::Tensor x) { return torch::zeros({4}, torch::dtype(at::kInt).device(x.device())); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::new_zeros(x, {4}, "
             "torch::headeronly::ScalarType::Int); }",
+        ),
+        Example(
+            "at::Tensor f() { return at::empty({2}, at::CUDA(at::kByte)); }\n"
+            "at::Tensor g() { return at::zeros({2}, at::kLong, std::nullopt, at::kCPU, std::nullopt); }",
+            "torch::stable::Tensor f() { return torch::stable::empty({2}, torch::headeronly::ScalarType::Byte, std::nullopt, "
+            "torch::stable::Device(torch::headeronly::kCUDA)); }\n"
+            "torch::stable::Tensor g() { return torch::stable::full({2}, 0, torch::headeronly::ScalarType::Long, std::nullopt, "
+            "torch::stable::Device(torch::headeronly::kCPU)); }",
+            "options of an early torch, and given one by one",
         ),
         Example(
             "at::Tensor f(at::Tensor x) { return torch::full_like(x, 3, x.options().dtype(at::kInt)); }",
@@ -123,6 +132,10 @@ Made = tuple[tuple[Part, ...], tuple[str, ...]]
 def _options(given: list[Node], place: int, fragment: Fragment, context: Context, node: Node) -> Options | None:
     if len(given) <= place:
         return Options()
+    if len(given) == place + 5 and text_of(given[place]).endswith("nullopt"):
+        return read_separate(given[place + 1 :], fragment, context)  # no names of dimensions
+    if len(given) == place + 4:
+        return read_separate(given[place:], fragment, context)
     return read_options(given[place], fragment, context) if len(given) == place + 1 else None
 
 

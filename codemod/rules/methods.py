@@ -16,6 +16,17 @@ page(
     "TSA130",
     "What only the dispatcher has is called through a typed wrapper in stable_aten.h.",
     "The wrapper is generated from the op's schema: every argument with its default and its exact type.",
+    (
+        Example(
+            "at::Tensor f(const at::Tensor& x, int n) { return at::arange({n}, x.options().dtype(at::kLong)); }",
+            "torch::stable::Tensor f(const torch::stable::Tensor& x, int n) "
+            "{ return stable_aten::arange({n}, torch::headeronly::ScalarType::Long, std::nullopt, x.device()); }",
+        ),
+        Example(
+            "at::Tensor f(const at::Tensor& x, const int64_t* n) { return at::cumsum(x, n[0]); }",
+            "torch::stable::Tensor f(const torch::stable::Tensor& x, const int64_t* n) { return stable_aten::cumsum(x, n[0]); }",
+        ),
+    ),
 )
 
 

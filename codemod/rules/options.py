@@ -14,6 +14,9 @@ from codemod.source.document import Fragment
 from codemod.source.scopes import arguments_of, receiver_type_parts
 
 _STARTS = ("TensorOptions", "dtype", "device", "layout", "requires_grad", "memory_format", "pinned_memory")
+_BROUGHT_ALONG = frozenset({"dtype", "device", "layout"})  # found without a namespace, by the type of the argument
+_OF_BACKENDS = {f"{space}{name}": f"k{name}".encode() for space in ("at::", "torch::") for name in ("CPU", "CUDA")}
+_NULLOPT = frozenset({"std::nullopt", "c10::nullopt", "at::nullopt", "torch::nullopt", "nullopt", "{}"})
 NOTHING: tuple[Part, ...] = (b"std::nullopt",)
 
 
@@ -58,6 +61,20 @@ def read_options(node: Node, fragment: Fragment, context: Context) -> Options | 
     return _Reader(fragment, context).read(node)
 
 
+def read_separate(nodes: list[Node], fragment: Fragment, context: Context) -> Options | None:
+    """What dtype, layout, device and pinned memory, given one by one, set: the long form of `at::zeros`."""
+    reader = _Reader(fragment, context)
+    dtype, layout, device, pinned = (None if text_of(node) in _NULLOPT else node for node in nodes)
+    if dtype is not None and context.type_of(dtype, fragment).name not in ("ScalarType", "optional"):
+        return None
+    return Options(
+        dtype=(reader._part(dtype),) if dtype is not None else (),
+        device=reader._device([device]) if device is not None else (),
+        layout=(reader._part(layout),) if layout is not None else (),
+        pinned=(reader._part(pinned),) if pinned is not None else (),
+    )
+
+
 @dataclass(frozen=True)
 class _Reader:
     """Reads options expressions of one fragment."""
@@ -76,8 +93,10 @@ class _Reader:
                 return self._chained(node, callee)
             text = text_of(callee) if callee is not None else ""
             name = text.rpartition("::")[2]
-            if name in _STARTS and "::" in text:
+            if name in _STARTS and ("::" in text or name in _BROUGHT_ALONG):
                 return self._started(name, arguments_of(node))
+            if text in _OF_BACKENDS:
+                return self._of_backend(_OF_BACKENDS[text], arguments_of(node))
         return self._implicit(node)
 
     def _part(self, node: Node) -> Part:
@@ -88,6 +107,11 @@ class _Reader:
         if name == "TensorOptions":
             return self._implicit(arguments[0]) if arguments else Options()
         return self._set(Options(), name, arguments)
+
+    def _of_backend(self, kind: bytes, arguments: list[Node]) -> Options | None:
+        """`at::CUDA(at::kByte)`, the options of torch's early years."""
+        device = (b"torch::stable::Device(torch::headeronly::" + kind + b")",)
+        return Options(dtype=(self._part(arguments[0]),), device=device) if len(arguments) == 1 else None
 
     def _chained(self, node: Node, callee: Node) -> Options | None:
         """`x.options()`, `x.device()`, `OPTIONS.dtype(...)`."""

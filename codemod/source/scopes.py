@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tree_sitter import Node
@@ -21,6 +21,8 @@ from codemod.source.results import FunctionResults, KnownReturns, method_result
 from codemod.source.types import LIST, TENSOR, UNKNOWN, CppType, parse_type
 from codemod.source.written_types import WrittenTypes
 
+# Methods of a tensor whose template argument says what they give: how many pointers stand before it.
+_ELEMENTS = {"data_ptr": 1, "const_data_ptr": 1, "mutable_data_ptr": 1, "item": 0}
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
 _COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
@@ -121,7 +123,7 @@ class TypeFinder:
         if declared.index is not None:
             parts = value.arguments or self.written.layout(value.name)
             return parts[declared.index] if declared.index < len(parts) else UNKNOWN
-        return value
+        return replace(value, const=True) if written.const and value.is_known and not value.pointers else value
 
     # macros ----------------------------------------------------------------------------------------------------------
 
@@ -210,6 +212,10 @@ class TypeFinder:
         arrow = any(child.type == "->" for child in callee.children)
         if arrow and (owner.pointers or owner.name in ("optional", "unique_ptr", "shared_ptr")):
             owner = owner.pointee
+        if method in _ELEMENTS and (owner.is_tensor or not owner.is_known):
+            wanted = text_of(callee.child_by_field_name("field") or callee).partition("<")[2].rpartition(">")[0]
+            if wanted.strip():
+                return replace(parse_type(wanted), pointers=_ELEMENTS[method])
         given = self._given(node, fragment, document, depth) if owner.is_tensor or not owner.is_known else ()
         return method_result(owner, method, given, self.returns)
 

@@ -192,14 +192,14 @@ _TAKES = {
     "Tensor?": ("Tensor", "optional<Tensor>", "nullopt"),
     "Tensor[]": ("vector<Tensor>", "list"),
     "Tensor?[]": ("vector<optional<Tensor>>", "list"),
-    "int": ("int64_t",),
-    "int?": ("int64_t", "optional<int64_t>", "nullopt"),
+    "int": ("int64_t", "number"),
+    "int?": ("int64_t", "number", "optional<int64_t>", "nullopt"),
     "int[]": ("IntArrayRef", "vector<int64_t>", "list"),
     "int[]?": ("IntArrayRef", "vector<int64_t>", "list", "optional<IntArrayRef>", "nullopt"),
-    "float": ("double", "int64_t"),
-    "float?": ("double", "int64_t", "optional<double>", "nullopt"),
-    "Scalar": ("double", "int64_t", "bool", "Scalar"),
-    "Scalar?": ("double", "int64_t", "optional<double>", "Scalar", "nullopt"),
+    "float": ("double", "int64_t", "number"),
+    "float?": ("double", "int64_t", "number", "optional<double>", "nullopt"),
+    "Scalar": ("double", "int64_t", "bool", "number", "Scalar"),
+    "Scalar?": ("double", "int64_t", "number", "optional<double>", "Scalar", "nullopt"),
     "bool": ("bool",),
     "bool?": ("bool", "optional<bool>", "nullopt"),
     "str": ("string",),
@@ -218,8 +218,10 @@ def schema_kind(kind: CppType) -> str:
         return "string" if kind.name == "char" else ""
     if kind.name in ("int", "int32_t", "size_t", "long", "unsigned int", "uint32_t", "uint64_t", "short", "unsigned"):
         return "int64_t"
-    if kind.name in ("float", "scalar_t", "opmath_t", "acc_t", "accscalar_t"):
-        return "double"  # what dispatch macros and templates commonly call a number
+    if kind.name == "float":
+        return "double"
+    if kind.name in ("scalar_t", "opmath_t", "acc_t", "accscalar_t"):
+        return "number"  # what dispatch macros and templates commonly call one, whole or not
     if kind.name == "tuple":
         return "tuple"
     if kind.name in ("vector", "optional") and kind.inner is not None:
@@ -230,9 +232,9 @@ def schema_kind(kind: CppType) -> str:
 def choose(cpp_name: str, given: Sequence[str], *, method: bool = False) -> Op | None:
     """The overload C++ would take for these argument types, the receiver of a method first; None where none fits.
 
-    `given` has a type per argument ("Tensor", "int64_t", "double", "bool", "IntArrayRef", "vector<Tensor>", "list" for
-    a braced list, "ScalarType", "string", "nullopt"), or "" where it is not known, which fits everything. The overload
-    may be one that cannot be called: see its `obstacles`.
+    `given` has a type per argument ("Tensor", "int64_t", "double", "number" for one of the two, "bool", "IntArrayRef",
+    "vector<Tensor>", "list" for a braced list, "ScalarType", "string", "nullopt"), or "" where it is not known, which
+    fits everything. The overload may be one that cannot be called: see its `obstacles`.
     """
     best: tuple[tuple[int, int, int, int], Op] | None = None
     for op in overloads(cpp_name):
