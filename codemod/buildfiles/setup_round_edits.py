@@ -42,12 +42,12 @@ def place_round(run: SetupRun, legacy: Extension, text: str, *, takes_over: bool
     if not _is_known_outside(run, legacy):
         return call
     if legacy.round.row is not None:
-        above = file.parent(call)
-        around = file.parent(above) if isinstance(above, cst.Arg) else None
-        if not isinstance(around, cst.Call) or not file.text(around.func).endswith(".append"):
+        if isinstance(site, cst.ListComp) and site.elt is call and not site.for_in.ifs:
+            run.edits.insert(file.span(site).end, f" + [{text}]", EXTENSION_CREATED)
+        elif isinstance(site, cst.For) and (statement := _collecting(run, call, text)):
+            add_statement(file, site, dedented(statement, file, call), run.edits, EXTENSION_CREATED)
+        else:
             return call
-        statement = dedented(f"{file.text(around.func)}({text})", file, call)
-        add_statement(file, site, statement, run.edits, EXTENSION_CREATED)
         if takes_over:
             _drop_row(run, legacy.round.row)
         return None
@@ -57,6 +57,22 @@ def place_round(run: SetupRun, legacy: Extension, text: str, *, takes_over: bool
         run.edits.replace(file.span(site), text, EXTENSION_CREATED)
         return None
     return site
+
+
+def _collecting(run: SetupRun, call: cst.CSTNode, text: str) -> str:
+    """The statement that puts `text` where `call` goes by its own: `x.append(...)`, `x += [...]`; "" for another."""
+    import libcst as cst
+
+    file = run.model.file
+    above = file.parent(call)
+    around = file.parent(above) if above is not None else None
+    if isinstance(above, cst.Arg) and isinstance(around, cst.Call) and file.text(around.func).endswith(".append"):
+        return f"{file.text(around.func)}({text})"
+    if isinstance(above, cst.Element) and isinstance(around, cst.List) and len(around.elements) == 1:
+        added = file.parent(around)
+        if isinstance(added, cst.AugAssign) and isinstance(added.operator, cst.AddAssign):
+            return f"{file.text(added.target)} += [{text}]"
+    return ""
 
 
 def _is_known_outside(run: SetupRun, legacy: Extension) -> bool:

@@ -31,9 +31,10 @@ def rounds_of(file: PythonFile, bindings: Bindings, call: cst.Call) -> list[Roun
 
     names = {name.value for name in file.find_in(call, cst.Name)}
     for around in file.around(call):
-        if isinstance(around, cst.For):
-            table = _literal(bindings, around.iter)
-            found = list(_rows(around, table)) if table is not None else []
+        if isinstance(around, (cst.For, cst.ListComp)):
+            loop = around if isinstance(around, cst.For) else around.for_in
+            table = _literal(bindings, loop.iter)
+            found = list(_rows(around, loop.target, table)) if table is not None else []
             return found if all(names & set(one.given) for one in found) else []
         if isinstance(around, cst.FunctionDef):
             return [one for one in _calls(file, around) if names & set(one.given)]
@@ -54,21 +55,21 @@ def _literal(bindings: Bindings, node: cst.CSTNode) -> cst.CSTNode | None:
     return node if isinstance(node, (cst.List, cst.Tuple, cst.Dict)) else None
 
 
-def _rows(loop: cst.For, table: cst.CSTNode) -> Iterator[Round]:
+def _rows(loop: cst.CSTNode, target: cst.CSTNode, table: cst.CSTNode) -> Iterator[Round]:
     import libcst as cst
 
     if isinstance(table, cst.Dict):
         for pair in table.elements:
-            if isinstance(pair, cst.DictElement) and isinstance(loop.target, cst.Tuple):
-                yield Round(loop, _bound(loop.target, [pair.key, pair.value]), pair)
+            if isinstance(pair, cst.DictElement) and isinstance(target, cst.Tuple):
+                yield Round(loop, _bound(target, [pair.key, pair.value]), pair)
         return
     assert isinstance(table, (cst.List, cst.Tuple))
     for element in table.elements:
         value = element.value
-        if isinstance(loop.target, cst.Name):
-            yield Round(loop, {loop.target.value: value}, value)
-        elif isinstance(loop.target, cst.Tuple) and isinstance(value, (cst.Tuple, cst.List)):
-            yield Round(loop, _bound(loop.target, [part.value for part in value.elements]), value)
+        if isinstance(target, cst.Name):
+            yield Round(loop, {target.value: value}, value)
+        elif isinstance(target, cst.Tuple) and isinstance(value, (cst.Tuple, cst.List)):
+            yield Round(loop, _bound(target, [part.value for part in value.elements]), value)
 
 
 def _bound(target: cst.Tuple, values: list[cst.BaseExpression]) -> dict[str, cst.CSTNode]:

@@ -224,6 +224,33 @@ ext_modules.append(CppExtension(
     )
 
 
+TABLE = """\
+TABLE = [
+    ("_C", ["csrc/bindings.cpp", "csrc/norm.cpp"]),
+    ("_other", ["csrc/other.cpp"]),
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("loop", "behind"),
+    [
+        (
+            'modules = [CppExtension(f"pkg.{name}", files) for name, files in TABLE]\n',
+            'for name, files in TABLE] + [CppExtension(\n    "pkg._C_stable",\n',
+        ),
+        (
+            'for name, files in TABLE:\n    modules += [CppExtension("pkg." + name, files)]\n',
+            '\nmodules += [CppExtension(\n    "pkg._C_stable",\n',
+        ),
+    ],
+)
+def test_other_ways_to_collect_the_rows(loop: str, behind: str) -> None:
+    after = migrated(TABLE + loop, *MOVING)
+    assert '("_C", ["csrc/bindings.cpp"]),' in after
+    assert behind in after
+
+
 def test_a_row_of_which_nothing_stays_goes() -> None:
     after = migrated(LOOP, "csrc/bindings.cpp", "csrc/norm.cpp")
     assert '"_C"' not in after
