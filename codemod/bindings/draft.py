@@ -254,7 +254,7 @@ class Draft:
         stable = self.lambdas.get((statement.path, statement.function.span)) if statement.function else None
         before, moved = moved, self.widening.widened(moved)
         if moved is not before:
-            self._say_widened(moved)
+            self._say_widened(before, moved)
         result = box(
             moved, self.aliases, self._taken, written_schema, self.target, self.registry.document,
             self.program.documents, stable.text if stable is not None else "",
@@ -275,9 +275,11 @@ class Draft:
             whole = self._goes_whole(statement)
             self.items.append(implementation_item(document, statement, result.expression, whole=whole))
 
-    def _say_widened(self, moved: Moved) -> None:
-        function = moved.functions[0].function
-        message = f"{function.qualified} takes {', '.join(p.type_text + ' ' + p.name for p in function.parameters)} now"
+    def _say_widened(self, before: Moved, moved: Moved) -> None:
+        function, old = moved.functions[0].function, before.functions[0].function
+        pairs = zip(function.parameters, old.parameters, strict=True)
+        wide = [f"`{one.type_text} {one.name}`" for one, other in pairs if one.type_text != other.type_text]
+        message = f"{function.qualified} takes {listed(wide)} now"
         advice = "nothing but units of the group calls it, and what it hands on is of the type that it was"
         self._say(codes.WIDENED, moved.statement, message, Severity.NOTE, advice)
 

@@ -51,12 +51,26 @@ def place_round(run: SetupRun, legacy: Extension, text: str, *, takes_over: bool
         if takes_over:
             _drop_row(run, legacy.round.row)
         return None
-    if not isinstance(file.parent(call), cst.Return):
+    if not _is_returned(run, call):
         return call
     if takes_over:
         run.edits.replace(file.span(site), text, EXTENSION_CREATED)
         return None
     return site
+
+
+def _is_returned(run: SetupRun, call: cst.CSTNode) -> bool:
+    """Whether a function returns what `call` makes and nothing else: at once, or through a variable."""
+    import libcst as cst
+
+    file = run.model.file
+    function, above = file.scope(call), file.parent(call)
+    returned = [r for r in file.find_in(function, cst.Return) if file.scope(r) is function]
+    if isinstance(above, cst.Assign) and len(above.targets) == 1 and isinstance(above.targets[0].target, cst.Name):
+        name = above.targets[0].target.value
+        values = [r.value for r in returned if isinstance(r.value, cst.Name) and r.value.value == name]
+        return len(returned) == len(values) == 1 == len(run.model.bindings(name, call))
+    return isinstance(above, cst.Return) and len(returned) == 1
 
 
 def _collecting(run: SetupRun, call: cst.CSTNode, text: str) -> str:

@@ -22,7 +22,11 @@ def remove_elements(
     file: PythonFile, holder: cst.List | cst.Tuple | cst.Set, gone: Sequence[cst.CSTNode], edits: TextEdits, rule: str
 ) -> None:
     """Take elements out of a literal list; one that has its lines to itself takes them along."""
+    import libcst as cst
+
     elements = [element.value for element in holder.elements]
+    kept = [node for node in elements if node not in gone]
+    has_comma = len(kept) != 1 or _COMMA.match(file.data, file.span(kept[0]).end) is not None
     last_kept = max((i for i, node in enumerate(elements) if node not in gone), default=-1)
     for index, node in enumerate(elements):
         if node not in gone:
@@ -36,9 +40,12 @@ def remove_elements(
             edits.delete(Span(line, rest.end()), rule)
         elif index > last_kept and last_kept >= 0:  # the tail: with the comma before it
             edits.delete(Span(file.span(elements[last_kept]).end, end if comma else span.end), rule)
+            has_comma = len(kept) != 1
         else:
             blank = re.compile(rb"[ \t]*").match(file.data, end)
             edits.delete(Span(span.start, blank.end() if blank else end), rule)
+    if isinstance(holder, cst.Tuple) and not has_comma:
+        edits.insert(file.span(kept[0]).end, ",", rule)
 
 
 def add_after(

@@ -168,7 +168,14 @@ class _Detector:
             if parent == self.project_root or parent == "" or self.snapshot.exists(join(parent, "__init__.py")):
                 break
             folder = parent
-        return common_folder([folder, *map(dirname, self._sources_of_main())])
+        return common_folder([folder, *map(dirname, self._sources_of_main()), *self._folders_like(folder)])
+
+    def _folders_like(self, folder: str) -> list[str]:
+        """Folders of other modules' sources beside `folder`, one for each: ops/near/src is like ops/far/src."""
+        parts = folder.split("/")
+        named = {dirname(path) for path in self.units if any(module.owns(path) for module in self.build.modules)}
+        alike = (other for other in sorted(named) if other.count("/") == folder.count("/"))
+        return [other for other in alike if sum(a != b for a, b in zip(parts, other.split("/"), strict=True)) == 1]
 
     def _sources_of_main(self) -> list[str]:
         """The units that the main bindings' module names with their whole path: a project may keep them apart."""

@@ -200,6 +200,8 @@ def _literal(value: ast.expr, variables: dict[str, list[ast.expr]], depth: int =
     if isinstance(value, ast.Name) and len(variables.get(value.id, ())) == 1 and depth < 8:
         return _literal(variables[value.id][0], variables, depth + 1)
     parts: list[str | None] = [None]
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mod):
+        return _formatted(value, variables, depth)
     if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
         parts = [_literal(side, variables, depth) for side in (value.left, value.right)]
     elif isinstance(value, ast.JoinedStr):
@@ -207,8 +209,45 @@ def _literal(value: ast.expr, variables: dict[str, list[ast.expr]], depth: int =
     return None if None in parts else "".join(part or "" for part in parts)
 
 
+def _formatted(value: ast.BinOp, variables: dict[str, list[ast.expr]], depth: int) -> str | None:
+    """`"%s.%s" % (package, name)`."""
+    form = _literal(value.left, variables, depth) or ""
+    given = value.right.elts if isinstance(value.right, ast.Tuple) else [value.right]
+    parts = [_literal(part, variables, depth) for part in given]
+    if None in parts or not form.count("%s") == form.count("%") == len(parts):
+        return None
+    return form % tuple(parts)
+
+
+def _joined(node: ast.ListComp, variables: dict[str, list[ast.expr]]) -> list[str]:
+    """The paths of `[os.path.join(*package.split("."), name) for name in ["a.cu"]]`, where they are written out."""
+    loop, call = node.generators[0], node.elt
+    if not (isinstance(loop.iter, (ast.List, ast.Tuple)) and isinstance(loop.target, ast.Name)):
+        return []
+    if not (isinstance(call, ast.Call) and _last_name(call.func) == "join"):
+        return []
+    found = []
+    for one in loop.iter.elts:
+        here = {**variables, loop.target.id: [one]}
+        parts = [_path_part(argument, here) for argument in call.args]
+        if None not in parts:
+            found.append("/".join(part or "" for part in parts))
+    return found
+
+
+def _path_part(argument: ast.expr, variables: dict[str, list[ast.expr]]) -> str | None:
+    """An argument of `join` as text; `*name.split(".")` with slashes for the dots."""
+    if not isinstance(argument, ast.Starred):
+        return _literal(argument, variables)
+    call = argument.value
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "split" and call.args:
+        held, mark = _literal(call.func.value, variables), _literal(call.args[0], variables)
+        return held.replace(mark, "/") if held is not None and mark else None
+    return None
+
+
 def _spelled_out(call: ast.Call, variables: dict[str, list[ast.expr]]) -> str:
-    """The text of `call`, followed by the values of the variables it uses and of those these use."""
+    """The text of `call`, then the paths it joins and the values of the variables it uses and of those these use."""
     texts: list[str] = []
     waiting: list[ast.AST] = [call]
     seen: set[str] = set()
@@ -216,6 +255,8 @@ def _spelled_out(call: ast.Call, variables: dict[str, list[ast.expr]]) -> str:
         node = waiting.pop()
         texts.append(ast.unparse(node))
         for name in ast.walk(node):
+            if isinstance(name, ast.ListComp):
+                texts += map(repr, _joined(name, variables))
             if isinstance(name, ast.Name) and name.id not in seen:
                 seen.add(name.id)
                 waiting += variables.get(name.id, ())

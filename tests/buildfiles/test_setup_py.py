@@ -358,3 +358,10 @@ def test_a_statement_that_moves_whole_goes_to_an_existing_stable_extension() -> 
     )
     assert '"csrc/norm.cu"' not in after
     assert '    stable_sources += ["csrc/stable/norm.cu"]\n' in after
+
+
+def test_a_tuple_of_one_stays_a_tuple() -> None:
+    after = migrated('modules = [CppExtension("pkg._C", ("csrc/norm.cpp", "csrc/b.cpp"))]', "csrc/norm.cpp")
+    assert '("csrc/b.cpp",)' in after
+    after = migrated('modules = [CppExtension("pkg._C", ("csrc/b.cpp", "csrc/norm.cpp"))]', "csrc/norm.cpp")
+    assert '("csrc/b.cpp",)' in after

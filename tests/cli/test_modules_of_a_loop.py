@@ -1,4 +1,4 @@
-"""Python modules that setup.py builds in a loop: each keeps its name, and a second run leaves the tree alone."""
+"""Python modules that setup.py builds in a loop or a function: each keeps its name, and a second run leaves the tree alone."""
 
 from __future__ import annotations
 
@@ -28,13 +28,50 @@ def test_a_module_of_a_loop(tmp_path: Path, run_cli: Run) -> None:
 
     ran = run_cli("migrate", "csrc/right.cpp", "--write", cwd=tree)
 
-    assert ran.code == 1  # setup.py is left to somebody
-    assert "TSA622" in ran.out
+    assert ran.code == 0
+    setup = (tree / "setup.py").read_text()
+    assert setup.startswith('for n in ("left",):\n')
+    assert 'modules.append(CppExtension(\n    "pkg._right_stable_libtorch",\n' in setup
     unit = (tree / "csrc/libtorch_stable/right.cpp").read_text()
     assert "STABLE_TORCH_LIBRARY_FRAGMENT(_right, m)" in unit
     assert "PyInit__right_stable_libtorch" in unit
     package = (tree / "pkg/__init__.py").read_text()
-    assert "from . import _right_stable_libtorch" in package
+    assert "from . import _left, _right_stable_libtorch as _right\n" in package
     assert "_left.left(torch.ops._right.right(x))" in package
     commit_all(tree, "Migrate")
     assert run_cli("migrate", "csrc/right.cpp", cwd=tree).out == ""
+
+
+SETUP = """\
+def make_ext(name, module, sources):
+    extension = CppExtension(
+        name="%s.%s" % (module, name), sources=[os.path.join(*module.split("."), source) for source in sources]
+    )
+    return extension
+
+
+modules = [
+    make_ext("left_ext", "pkg.ops.left", ["src/left.cpp"]),
+    make_ext("right_ext", "pkg.ops.right", ["src/right.cpp"]),
+]
+"""
+
+
+def test_a_module_of_a_function_whose_sources_lie_beside_it(tmp_path: Path, run_cli: Run) -> None:
+    sides = ("left", "right")
+    files = {f"pkg/ops/{side}/src/{side}.cpp": UNIT.format(name=side) for side in sides}
+    files |= {f"pkg/ops/{side}/__init__.py": f"from . import {side}_ext\n" for side in sides}
+    files |= {"pkg/__init__.py": "", "pkg/ops/__init__.py": "", "setup.py": SETUP}
+    tree = make_repository(tmp_path / "pkg", files)
+
+    assert run_cli("migrate", "right", "--write", cwd=tree).code == 0
+
+    unit = (tree / "pkg/ops/libtorch_stable/right/src/right.cpp").read_text()
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(right_ext, m)" in unit
+    setup = (tree / "setup.py").read_text()
+    assert 'make_ext("left_ext", "pkg.ops.left", ["src/left.cpp"]),' in setup
+    assert 'name="pkg.ops.right.right_ext_stable_libtorch",' in setup
+    assert 'sources=["pkg/ops/libtorch_stable/right/src/right.cpp"],' in setup
+    assert (tree / "pkg/ops/right/__init__.py").read_text() == "from . import right_ext_stable_libtorch as right_ext\n"
+    commit_all(tree, "Migrate")
+    assert run_cli("migrate", "right", cwd=tree).out == ""
