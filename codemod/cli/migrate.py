@@ -55,7 +55,7 @@ def command(
     from codemod.source.parsable import refuse_unparsable
 
     with progress("Reading the repository"):
-        workspace = open_workspace()
+        workspace = open_workspace(names=names)
         group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
         for path in (*group.files, *group.shared_headers):
             refuse_unparsable(workspace.snapshot.document(path))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from codemod.config import Config, load_config
 from codemod.model import Refusal
-from codemod.repository.detect import detect_layout
 from codemod.repository.layout import Layout
+from codemod.repository.nearest import layout_for
 from codemod.repository.snapshot import Snapshot, open_snapshot
 
 
@@ -24,11 +24,14 @@ class Workspace:
     layout: Layout
 
 
-def open_workspace(start: Path = Path()) -> Workspace:
-    """The repository around `start`, with its settings and layout. Raises Refusal where there is none to work on."""
+def open_workspace(start: Path = Path(), names: tuple[str, ...] = ()) -> Workspace:
+    """The repository around `start`, with its settings and the layout of the extension that `names` belong to.
+
+    Raises Refusal where there is none to work on.
+    """
     snapshot = open_snapshot(start)
     config = load_config(snapshot)
-    return Workspace(snapshot, config, detect_layout(snapshot, config))
+    return Workspace(snapshot, config, layout_for(snapshot, config, names))
 
 
 def tree_path(snapshot: Snapshot, path: Path) -> str:

@@ -62,8 +62,10 @@ class Module:
 
     def owns(self, source: str) -> bool:
         """Whether the sources spell out `source` with its whole path from the build file's folder."""
-        depth = self.path.count("/")
-        return 0 < len(source.split("/")) - depth == self.names(source)
+        folder = self.path.rpartition("/")[0]
+        below = source.removeprefix(f"{folder}/") if folder else source
+        is_below = not folder or below != source
+        return is_below and len(below.split("/")) == self.names(source)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def verify_group(
     """
     begun = time.monotonic()
     tools = toolchain or find_toolchain()
-    work = read_tree(snapshot, "the work tree")
+    work = read_tree(snapshot, "the work tree", request.names)
     target = request.target or work.config.target or DEFAULT_TARGET
     check_stable_target(target, tools, request.headers)
     folder = (request.build_dir or snapshot.root / work.layout.project_root / BUILD_DIR).resolve()

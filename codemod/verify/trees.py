@@ -13,9 +13,9 @@ from posixpath import normpath
 from codemod.config import Config, load_config
 from codemod.model import Refusal
 from codemod.repository import git
-from codemod.repository.detect import detect_layout
 from codemod.repository.groups import resolve_group
 from codemod.repository.layout import Group, Layout
+from codemod.repository.nearest import layout_for
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.unstable import holds_unstable_names
 
@@ -32,13 +32,13 @@ class Tree:
     layout: Layout
 
 
-def read_tree(snapshot: Snapshot, label: str) -> Tree:
-    """The tree of `snapshot`, with its settings and layout. Raises Refusal."""
+def read_tree(snapshot: Snapshot, label: str, names: tuple[str, ...] = ()) -> Tree:
+    """The tree of `snapshot`, its settings and the layout of the extension that `names` belong to. Raises Refusal."""
     config = load_config(snapshot)
-    return Tree(label, snapshot, config, detect_layout(snapshot, config))
+    return Tree(label, snapshot, config, layout_for(snapshot, config, names))
 
 
-def folder_tree(folder: Path, start: str) -> Tree:
+def folder_tree(folder: Path, start: str, names: tuple[str, ...] = ()) -> Tree:
     """The tree in `folder`, which need not be a repository."""
     root = folder.resolve()
     files = sorted(
@@ -46,7 +46,7 @@ def folder_tree(folder: Path, start: str) -> Tree:
         for path in root.rglob("*")
         if path.is_file() and ".git" not in path.relative_to(root).parts
     )
-    return read_tree(Snapshot(root, tuple(files), start=start), str(folder))
+    return read_tree(Snapshot(root, tuple(files), start=start), str(folder), names)
 
 
 def legacy_tree(work: Tree, names: tuple[str, ...], wanted: str | None, build_dir: Path) -> tuple[Tree, Group]:
@@ -57,15 +57,15 @@ def legacy_tree(work: Tree, names: tuple[str, ...], wanted: str | None, build_di
     """
     start = work.snapshot.start
     if wanted is not None and Path(wanted).is_dir():
-        tree = folder_tree(Path(wanted), start)
+        tree = folder_tree(Path(wanted), start, names)
         return tree, _resolve(tree, names)
     root = work.snapshot.root
     if wanted is not None:
-        tree = commit_tree(root, _commit(root, wanted), build_dir, start)
+        tree = commit_tree(root, _commit(root, wanted), build_dir, start, names)
         return tree, _resolve(tree, names)
     last_refusal: Refusal | None = None
     for commit in _candidates(work, names):
-        tree = commit_tree(root, commit, build_dir, start)
+        tree = commit_tree(root, commit, build_dir, start, names)
         try:
             group = resolve_group(tree.snapshot, tree.layout, tree.config, names)
         except Refusal as refusal:
@@ -78,7 +78,7 @@ def legacy_tree(work: Tree, names: tuple[str, ...], wanted: str | None, build_di
     raise Refusal(f"{', '.join(names)} is not migrated: its units are what they were in every commit", exit_code=2)
 
 
-def commit_tree(root: Path, commit: str, build_dir: Path, start: str) -> Tree:
+def commit_tree(root: Path, commit: str, build_dir: Path, start: str, names: tuple[str, ...] = ()) -> Tree:
     """Lay `commit` out in `build_dir`, unless it is there, and read it. Others that were laid out before are removed.
 
     Neither the index nor the list of work trees of the repository is touched.
@@ -99,7 +99,7 @@ def commit_tree(root: Path, commit: str, build_dir: Path, start: str) -> Tree:
     listed = git.run(root, "ls-tree", "-r", "-z", "--name-only", commit).output
     files = sorted(os.fsdecode(name) for name in listed.split(b"\0") if name)
     present = tuple(name for name in files if (place / name).is_file())
-    return read_tree(Snapshot(place.resolve(), present, start=start), commit[:12])
+    return read_tree(Snapshot(place.resolve(), present, start=start), commit[:12], names)
 
 
 def laid_out(build_dir: Path) -> frozenset[str]:
