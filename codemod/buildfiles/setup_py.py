@@ -112,26 +112,61 @@ def plan_setup(
     run = SetupRun(model, layout, renames, target, TextEdits(path, model.file.data), created, through_cmake)
     extensions = model.extensions()
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
-    owned: set[str] = set()
-    entered: set[str] = set()
-    converted = False
+    legacy = [e for e in extensions if e not in stable]
     in_stable = {path for path in (*created, *renames.values()) if any(e.has(path) for e in stable)}
-    fresh = [new for new in created if new not in in_stable]
-    for extension in extensions:
+    done = _move(run, legacy, stable, units, [new for new in created if new not in in_stable])
+    if not done.replaced:
+        leave_out(run, legacy, [*created, *(renames[unit] for unit in units)])
+    exists = bool(stable or done.owned)
+    _report_computed(run, legacy, units, done.owned | in_stable, () if exists else created, exists)
+    if through_cmake:
+        add_cmake_extensions(run, extensions, units, widened)
+    listed = {unit for unit in units if renames[unit] in in_stable}
+    names = frozenset(extension.name for extension in extensions)
+    return SetupResult(
+        run.edits.edits(),
+        tuple(run.diagnostics),
+        frozenset(done.owned | listed),
+        frozenset(done.entered),
+        names,
+        bool(stable) or any(short_name(name) == library for name in names),
+        done.replaced,
+    )
+
+
+@dataclass
+class _Moved:
+    """The units that left legacy extensions, the new ones that entered, and whether a legacy one became the stable."""
+
+    owned: set[str] = field(default_factory=set)
+    entered: set[str] = field(default_factory=set)
+    replaced: bool = False
+
+
+def _move(
+    run: SetupRun,
+    legacy: Sequence[Extension],
+    stable: Sequence[Extension],
+    units: Sequence[str],
+    fresh: Sequence[str],
+) -> _Moved:
+    """Take `units` out of the legacy extensions and put them, and `fresh`, into the stable one."""
+    done = _Moved()
+    for extension in legacy:
         moving = [e for e in extension.elements if e.path in units and not _stays_found(run, e)]
-        if extension in stable or not moving:
+        if not moving:
             continue
-        owned.update(element.path for element in moving)
-        entered.update(fresh)
-        others = [e for e in extensions if e is not extension]
-        if not stable and not converted and can_convert(run, extension, moving, others):
+        done.owned.update(element.path for element in moving)
+        done.entered.update(fresh)
+        others = [e for e in (*legacy, *stable) if e is not extension]
+        if not stable and not done.replaced and can_convert(run, extension, moving, others):
             convert(run, extension, moving, fresh)
-            converted = True
+            done.replaced = True
             continue
         if stable:
             gone = _fill(run, stable[0], moving, fresh)
         elif create(run, extension, moving, fresh):
-            converted = converted or extension.name.rpartition(".")[2] == short_name(layout.legacy_library)
+            done.replaced |= short_name(extension.name) == short_name(run.layout.legacy_library)
             continue
         else:
             gone = {e.list_node for e in moving if is_whole_statement(run, e.list_node, _beside(e, moving))}
@@ -141,26 +176,7 @@ def plan_setup(
                 NO_SOURCE_LEFT, Severity.ERROR, extension.call, f"{extension.name} has no source left",
                 "Remove the extension and what imports it, or keep one source in it.",
             )  # fmt: skip
-    if not converted:
-        leave_out(run, [e for e in extensions if e not in stable], [*created, *(renames[unit] for unit in units)])
-    left = () if stable or owned else created
-    _report_computed(
-        run, [e for e in extensions if e not in stable], units, owned | in_stable, left, bool(stable or owned)
-    )
-    if through_cmake:
-        add_cmake_extensions(run, extensions, units, widened)
-    listed = {unit for unit in units if renames[unit] in in_stable}
-    names = frozenset(extension.name for extension in extensions)
-    has_stable = bool(stable) or any(short_name(name) == library for name in names)
-    return SetupResult(
-        run.edits.edits(),
-        tuple(run.diagnostics),
-        frozenset(owned | listed),
-        frozenset(entered),
-        names,
-        has_stable,
-        converted,
-    )
+    return done
 
 
 def _report_computed(
