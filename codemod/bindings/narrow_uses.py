@@ -91,8 +91,19 @@ class Uses:
             return False
         is_literal = sides[0].type == "number_literal" and _LITERAL.fullmatch(sides[0].text or b"") is not None
         if _text(operator) in _COMPARED:
-            return is_literal or _is_size(sides[0])
+            return is_literal or _is_size(sides[0]) or self._is_counter(sides[0])
         return _text(operator) in _COMPUTED and is_literal and self._keeps(parent, old)
+
+    def _is_counter(self, node: Node) -> bool:
+        """Whether an expression is a local that is declared as a signed integer and as nothing else: `int i = 0`."""
+        body = self.function.body
+        if body is None or node.type != "identifier":
+            return False
+        name = re.escape(node.text or b"")
+        declared = re.findall(
+            rb"\b([A-Za-z_]\w*)\s*[&*]?\s+" + name + rb"\s*[=;,{(:)]", self.document.code[body.start : body.end]
+        )
+        return bool(declared) and set(declared) <= {b"int", b"int32_t", b"int64_t"}
 
     def _as_argument(self, node: Node, arguments: Node, old: str) -> bool:
         call = arguments.parent

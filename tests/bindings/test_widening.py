@@ -46,6 +46,7 @@ TORCH_LIBRARY(my, m) {{
         "int count = n; const float factor = by; run(y.data_ptr<float>(), count, factor);",
         "run(y.data_ptr<float>(), static_cast<int>(n), (float)by);",
         'TORCH_CHECK(n == 4 && n < y.size(0), "n is ", n);',
+        "for (int i = 0; i < n; ++i) run(y.data_ptr<float>(), i, by);",
         "if (n) run(y.data_ptr<float>(), (n), float(by));",
         "at::Tensor z = at::empty({n, 3}, y.options()).view({-1, n});",
     ],
@@ -64,6 +65,7 @@ def test_what_goes_only_where_the_narrower_type_is_wanted_anyway(body: str) -> N
         "deduced<<<1, 1>>>(n);",  # the kernel's type follows
         "auto m = n;",
         "n += 1;",
+        "for (unsigned i = 0; i < n; ++i) run(nullptr, 1, by);",
         "either(n);",  # picks another overload
         "unknown(n);",
         "y.fill_(n);",
