@@ -65,6 +65,12 @@ class Flow:
                 found.setdefault(condition)
         return tuple(found)
 
+    @property
+    def places(self) -> tuple[object, ...]:
+        """What tells it from others: the source, where it is named, and the commands it goes through."""
+        through = ((command.path, command.span) for command in self.steps[1:])
+        return self.path, self.steps[0].path, self.item.span, *through
+
 
 @dataclass(frozen=True)
 class CMakeProject:
@@ -206,8 +212,7 @@ class CMakeProject:
                 if other.name == "target_sources" and self.expand(other.first, other.path) == definition.name:
                     items = [item for argument in other.arguments[1:] for item in argument.items]
                     found.extend(self._follow(items, (other,), (), definition, frozenset()))
-        unique = {(flow.steps[0].path, flow.item.span, flow.path, flow.steps[1:]): flow for flow in found}
-        return tuple(unique.values())
+        return tuple({flow.places: flow for flow in found}.values())
 
     def source_arguments(self, command: Command) -> tuple[Argument, ...]:
         """The arguments of a defining call that can hold sources."""

@@ -236,18 +236,25 @@ def _arguments(command: Node) -> tuple[Argument, ...]:
 
 def _argument(node: Node) -> Argument:
     raw = node.text or b""
-    start = node.start_byte
+    span = _span(node)
     quoted = raw[:1] == b'"'
     inner = raw[1:-1] if quoted else raw
-    base = start + 1 if quoted else start
-    items = []
+    text = inner.decode("utf-8", "surrogateescape")
+    return Argument(span, text, quoted, tuple(_items(inner, text, span, quoted)))
+
+
+def _items(inner: bytes, text: str, whole: Span, quoted: bool) -> Iterator[Item]:
+    """The list elements of an argument that stands at `whole`: one, where no semicolon parts it."""
+    if b";" not in inner and b"\\" not in inner:
+        if element := text.strip():
+            yield Item(whole, element, quoted)
+        return
+    base = whole.start + quoted
     for match in _ITEM.finditer(inner):
-        text = match.group().decode("utf-8", "surrogateescape").strip()
-        if text:
-            whole = match.start() == 0 and match.end() == len(inner)
-            span = _span(node) if whole else Span(base + match.start(), base + match.end())
-            items.append(Item(span, text, quoted and whole))
-    return Argument(_span(node), inner.decode("utf-8", "surrogateescape"), quoted, tuple(items))
+        if element := match.group().decode("utf-8", "surrogateescape").strip():
+            is_whole = match.start() == 0 and match.end() == len(inner)
+            span = whole if is_whole else Span(base + match.start(), base + match.end())
+            yield Item(span, element, quoted and is_whole)
 
 
 def _read_block(node: Node) -> tuple[Block, list[tuple[int, Node]]]:
