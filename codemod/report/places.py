@@ -60,6 +60,7 @@ class Places:
             change.old_path: change for change in plan.files if change.old_path is not None
         }
         self._created = {c.new_path: c.after or b"" for c in plan.files if c.old_path is None and c.new_path}
+        self._edited: dict[str, bytes] = {}  # files with their edits, before they were formatted
 
     def before(self, path: str, offset: int) -> Place:
         """The place of `offset` in the file as it was read; a new file's place is its own."""
@@ -77,7 +78,9 @@ class Places:
             return self.before(path, offset)
         if change.new_path is None or change.after is None or change.before is None:
             return Place(change.new_path or path)
-        edited = apply(change.before, change.edits)
+        if path not in self._edited:
+            self._edited[path] = apply(change.before, change.edits)
+        edited = self._edited[path]
         place = place_in(change.new_path, edited, offset_after(offset, change.edits))
         if edited == change.after:
             return place
