@@ -176,7 +176,7 @@ def _pointer(text: bytes, start: int, end: int, arguments: bytes, program: Progr
     while True:
         before = _before(text, start)
         is_alone = _WITH_OFFSET.match(text, end)
-        cast = _CAST.search(before.removesuffix(b"(") if is_alone else before)
+        cast = _ending(_CAST, before.removesuffix(b"(") if is_alone else before, (b">", b")"))
         if cast is None or (cast.group("type") is not None) != (is_alone is not None and before.endswith(b"(")):
             break
         if cast.group("old") is not None and re.compile(rb"\s*\[").match(text, end):
@@ -212,7 +212,7 @@ def _pointed(text: bytes, start: int, end: int, program: Program, depth: int) ->
     if re.search(rb"\bconst\b[\w:<>, \t]*\*[\w \t]*(?:=|\{|\()\s*$", before):
         return Access.READ
     if (
-        (declared := _DECLARED.search(before))
+        (declared := _ending(_DECLARED, before, (b"=", b"{", b"(")))
         and not _is_keyword(declared)
         and b"(" not in before[declared.end("local") :]
     ):
@@ -276,11 +276,16 @@ def _pointer_argument(program: Program, callee: str, index: int, depth: int) -> 
 
 def _bound(before: bytes) -> bytes | None:
     """The local that an expression behind `before` is bound to: `auto y = `, `at::Tensor y = `, `y = `."""
-    declared = _DECLARED.search(before)
-    if declared is not None and not _is_keyword(declared) and before.rstrip().endswith(b"="):
+    declared = _ending(_DECLARED, before, (b"=",))
+    if declared is not None and not _is_keyword(declared):
         return declared.group("local")
-    rebound = _REBOUND.search(before)
+    rebound = _ending(_REBOUND, before, (b"=",))
     return rebound.group("local") if rebound else None
+
+
+def _ending(pattern: re.Pattern[bytes], before: bytes, ends: tuple[bytes, ...]) -> re.Match[bytes] | None:
+    """Where `pattern`, which ends in one of `ends`, runs to the end of `before`; it is tried only where one stands."""
+    return pattern.search(before) if before.rstrip().endswith(ends) else None
 
 
 def _is_keyword(declared: re.Match[bytes]) -> bool:
