@@ -129,7 +129,9 @@ class PythonFile:
 
     def find_in(self, around: cst.CSTNode, kind: type[NodeType]) -> list[NodeType]:
         """Every node of `kind` inside of a node, in file order."""
-        return [node for node in self.find(kind) if any(above is around for above in self.around(node))]
+        place = self._spans[around]
+        inside = range(place.start, place.start + place.length)
+        return [node for node in self.find(kind) if self._spans[node].start in inside]
 
 
 def read_python(path: str, data: bytes, about: re.Pattern[bytes] | None = None) -> PythonFile:
