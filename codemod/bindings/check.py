@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from codemod.bindings import codes
 from codemod.bindings.faults import schema_faults
 from codemod.bindings.infer import read_type
-from codemod.bindings.model import Operator, Statement
+from codemod.bindings.model import BlockKind, Operator, Statement
 from codemod.bindings.program import Access
 from codemod.bindings.schema import Argument, Schema, SchemaError, Type, parse_schema
 from codemod.bindings.select import diagnostic
@@ -127,7 +127,8 @@ def check_duplicates(operators: Iterable[Operator]) -> list[Diagnostic]:
     found = []
     for operator in operators:
         for first, second in _clashes(operator.definitions):
-            found.append(_twice(operator, second, f"is defined twice, the first time in {first.path}"))
+            view = _python_view(first, second)
+            found.append(_twice(operator, view or second, f"is defined twice, the first time in {first.path}", view))
         for first, second in _clashes(operator.implementations):
             key = second.key or "every backend"
             found.append(_twice(operator, second, f"is implemented twice for {key}, the first time in {first.path}"))
@@ -138,9 +139,15 @@ def _clashes(statements: tuple[Statement, ...]) -> Iterable[tuple[Statement, Sta
     for place, second in enumerate(statements):
         for first in statements[:place]:
             # two units that register the same may be alternatives of the build
-            same = first.key == second.key and first.path == second.path
+            same = first.key == second.key and (first.path == second.path or _python_view(first, second) is not None)
             if same and not _exclude(first.conditions, second.conditions):
                 yield first, second
+
+
+def _python_view(first: Statement, second: Statement) -> Statement | None:
+    """Which of two statements is of a Python module, where the other registers an operator of that very name."""
+    views = [one for one in (first, second) if one.block.kind is BlockKind.PYBIND]
+    return views[0] if len(views) == 1 else None
 
 
 def _exclude(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
@@ -202,9 +209,14 @@ def _alias(statement: Statement, message: str, advice: str = "") -> Diagnostic:
     return diagnostic(codes.WRONG_ALIAS, statement.path, statement.first, text, advice=advice)
 
 
-def _twice(operator: Operator, statement: Statement, message: str) -> Diagnostic:
+def _twice(operator: Operator, statement: Statement, message: str, view: Statement | None = None) -> Diagnostic:
+    """`view` is the statement of a Python module, where the operator is registered besides."""
+    name = f"{operator.namespace}::{operator.full_name}"
+    advice = ""
+    if view is not None:
+        called = f"torch.ops.{operator.namespace}.{operator.name}"
+        advice = f"take it out of the Python module, call {called} instead, and migrate again"
     return diagnostic(
-        codes.DUPLICATE_OPERATOR, statement.path, statement.span,
-        f"{operator.namespace}::{operator.full_name} {message}",
-        severity=Severity.ERROR,
+        codes.DUPLICATE_OPERATOR, statement.path, statement.span, f"{name} {message}",
+        severity=Severity.ERROR, advice=advice,
     )  # fmt: skip

@@ -614,6 +614,33 @@ def test_a_python_module_of_classes_alone_names_the_way_out() -> None:
     assert found.help.startswith("keep it in a unit of its own that stays in the legacy library")
 
 
+def test_a_python_module_named_like_the_namespace_of_its_operators() -> None:
+    """`_C.twice` of the module would be the operator that is there already."""
+    files = {
+        "csrc/ext.cpp": """
+            at::Tensor twice(const at::Tensor& x) { return x.clone(); }
+            TORCH_LIBRARY(_C, m) {
+              m.def("twice(Tensor x) -> Tensor");
+              m.impl("twice", torch::kCPU, &twice);
+            }
+        """,
+        "csrc/module.cpp": """
+            at::Tensor twice(const at::Tensor& x);
+            PYBIND11_MODULE(_C, m) {
+              m.def("twice", &twice);
+            }
+        """,
+    }
+    paths = tuple(files)
+    layout = replace(LAYOUT, legacy_bindings=paths, libraries=(Library("_C", paths),))
+    (found,) = [d for d in migrate(files, paths, layout).diagnostics if d.code == "TSA510"]
+    assert (found.path, found.message) == (
+        "csrc/module.cpp",
+        "_C::twice is defined twice, the first time in csrc/ext.cpp",
+    )
+    assert "call torch.ops._C.twice instead" in found.help
+
+
 def test_attributes_and_submodules_of_a_python_module() -> None:
     """Neither has a stable form: the help has the lines that do the same."""
     files = {
