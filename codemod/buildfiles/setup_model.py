@@ -131,6 +131,9 @@ class SetupModel:
         reader = Reader(self, values)
         if sources is not None:
             reader.read(sources, "", conditions, frozenset())
+        if one is not None and any(set(e.conditions) - set(conditions) for e in reader.elements):
+            reader.computed.append(call)  # a round with sources that depend on more is not taken apart
+            reader.elements.clear()
         reader.settle()
         return Extension(
             values.string(name_node) or "", kind, call, conditions, sources,

@@ -314,3 +314,14 @@ def test_a_parameter_that_is_changed_is_not_followed() -> None:
     planned = plan({"setup.py": HEAD + body}, MOVING)
     assert planned.text("setup.py") == HEAD + body
     assert planned.codes & {"TSA607", "TSA622"}
+
+
+def test_a_function_whose_sources_depend_on_a_condition_is_not_taken_apart() -> None:
+    body = FUNCTION.replace("for source in sources]", "for source in sources + ([] if CPU else kernels)]")
+    body = body.replace("sources, extra=()", "sources, kernels").replace(", *extra", "")
+    body = body.replace('"norm.cpp"]),', '"act.cpp"], ["norm.cpp"]),').replace(
+        '["other.cpp"])', '["other.cpp"], kernels=[])'
+    )
+    planned = plan({"setup.py": HEAD + body}, MOVING)
+    assert planned.text("setup.py") == HEAD + body
+    assert planned.codes & {"TSA607", "TSA622"}
