@@ -46,7 +46,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "code": finding.code,
         "title": finding.title,
         "place": place_json(finding.place),
-        "place_after": place_json(finding.place_after),
+        "place_after": place_json(finding.place_after) if finding.place_after is not None else None,
         "message": finding.message,
         "help": finding.help,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codemod.diff import render_diff
-from codemod.report.view import Concern, Finding, Report
+from codemod.report.view import Concern, Report
 from codemod.templates import render
 
 HEADINGS = {
@@ -45,10 +45,12 @@ def diff_line_kind(line: str) -> str:
 
 
 def _values(report: Report) -> dict[str, object]:
-    by_concern: list[tuple[str, tuple[Finding, ...]]] = [
-        (HEADINGS[concern], report.of(concern)) for concern in Concern if report.of(concern)
+    sections = [
+        {"heading": HEADINGS[concern], "count": len(report.of(concern)), "findings": report.alike(concern)}
+        for concern in Concern
+        if report.of(concern)
     ]
-    return {"report": report, "sections": by_concern, "summary": summary(report)}
+    return {"report": report, "sections": sections, "summary": summary(report)}
 
 
 def summary(report: Report) -> str:

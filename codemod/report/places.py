@@ -71,13 +71,15 @@ class Places:
             return place_in(path, self._created[path], offset)
         return place_in(path, self._read(path), offset) if path else Place("")
 
-    def after(self, path: str, offset: int) -> Place:
-        """The place of `offset` of the file as it was read, in the migrated tree."""
+    def after(self, path: str, offset: int) -> Place | None:
+        """The place of `offset` of the file as it was read, in the migrated tree; None where its lines are gone."""
         change = self._changes.get(path)
         if change is None:
             return self.before(path, offset)
         if change.new_path is None or change.after is None or change.before is None:
             return Place(change.new_path or path)
+        if any(_takes_out(edit, offset, change.before) for edit in change.edits):
+            return None
         if path not in self._edited:
             self._edited[path] = apply(change.before, change.edits)
         edited = self._edited[path]
@@ -86,3 +88,9 @@ class Places:
             return place
         line = line_after(place.line, edited, change.after)
         return replace(place, line=line) if line == place.line else replace(place, line=line, column=1)
+
+
+def _takes_out(edit: Edit, offset: int, before: bytes) -> bool:
+    """Whether `offset` is within lines that `edit` removes; what is removed within a line leaves the line."""
+    removed = before[edit.span.start : edit.span.end]
+    return edit.span.start <= offset < edit.span.end and not edit.replacement and b"\n" in removed

@@ -69,9 +69,11 @@ def _print_findings(report: Report, concern: Concern, out: Console) -> None:
     if not findings:
         return
     out.print(f"\n{HEADINGS[concern]} ({len(findings)})", style="bold")
-    for finding in findings:
-        place = str(report.place(finding))
-        out.print(_cells((f"  {place} ", ""), (finding.code, STYLES[concern]), (f" {finding.message}", "")))
+    for alike in report.alike(concern):
+        finding = alike[0]
+        out.print(
+            _cells((f"  {report.where(alike)} ", ""), (finding.code, STYLES[concern]), (f" {finding.message}", ""))
+        )
         if finding.help:
             out.print(f"      {finding.help}", style="dim")
 

@@ -22,6 +22,7 @@ class Concern(str, Enum):
     NOTE = "note"  # worth knowing
 
 
+LINES_SHOWN = 6  # of findings that say the same of one file
 CONCERNS = {Severity.WARNING: Concern.REVIEW, Severity.ERROR: Concern.MANUAL, Severity.NOTE: Concern.NOTE}
 
 
@@ -35,13 +36,16 @@ class Stage(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A diagnostic with its place, before and after the migration, and the title of its code."""
+    """A diagnostic with its place, before and after the migration, and the title of its code.
+
+    `place_after` is None for what was taken out there, as registrations are that move to another file.
+    """
 
     concern: Concern
     code: str
     title: str
     place: Place
-    place_after: Place
+    place_after: Place | None
     message: str
     help: str = ""
 
@@ -98,7 +102,27 @@ class Report:
 
     def place(self, finding: Finding) -> Place:
         """Where to look at `finding`: in the migrated tree once it is written, in the legacy one before."""
-        return finding.place if self.stage is Stage.SHOWN else finding.place_after
+        return finding.place if self.stage is Stage.SHOWN else finding.place_after or finding.place
+
+    def alike(self, concern: Concern) -> tuple[tuple[Finding, ...], ...]:
+        """The findings of one concern; those that say the same of one file are together, where the first one stands."""
+        found: dict[tuple[str, ...], list[Finding]] = {}
+        for finding in self.of(concern):
+            gone = "gone" if finding.place_after is None else ""
+            key = (self.place(finding).path, finding.code, finding.message, finding.help, gone)
+            found.setdefault(key, []).append(finding)
+        return tuple(map(tuple, found.values()))
+
+    def where(self, findings: tuple[Finding, ...]) -> str:
+        """The places of findings that are alike, for people, who are told where lines are gone."""
+        first, places = findings[0], [self.place(finding) for finding in findings]
+        text = str(places[0])
+        if len(places) > 1:
+            lines = [str(line) for line in dict.fromkeys(place.line for place in places)]
+            more = f" and {len(lines) - LINES_SHOWN} more lines" if len(lines) > LINES_SHOWN else ""
+            text = f"{places[0].path}:{', '.join(lines[:LINES_SHOWN])}{more}"
+        gone = self.stage is not Stage.SHOWN and first.place_after is None
+        return f"{text} (before)" if gone else text
 
     @property
     def actions(self) -> Mapping[str, int]:

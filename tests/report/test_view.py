@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codemod.model import Edit, Plan, SiteCount, Span
+from codemod.model import Diagnostic, Edit, FileChange, Plan, Severity, SiteCount, Span
+from codemod.report.as_json import report_json
 from codemod.report.places import Place, line_after, offset_after, place_in
 from codemod.report.view import Concern, Stage, build_report, changed_lines
 from codemod.source.edits import apply
@@ -38,6 +41,32 @@ def test_a_written_report_points_into_the_migrated_tree() -> None:
     shown, written = made_up_report(), made_up_report(Stage.WRITTEN)
     assert str(shown.place(shown.findings[1])) == "csrc/norm.cu:3:5"
     assert str(written.place(written.findings[1])) == "csrc/stable/norm.cu:4:5"
+
+
+def test_what_was_taken_out_is_shown_where_it_was() -> None:
+    before, after = b"a\nb\n", b"a\n"
+    gone = FileChange("r.cpp", "r.cpp", before, after, (Edit(Span(2, 4), b"", "TSA500"),))
+    notes = tuple(Diagnostic("TSA503", Severity.NOTE, "r.cpp", Span(place, place + 1), "n") for place in (0, 2))
+    plan = Plan("g", "2.11", files=(gone,), diagnostics=notes)
+    report = build_report(plan, lambda _: before, {}, stage=Stage.WRITTEN)
+    assert [report.where(found) for found in report.alike(Concern.NOTE)] == ["r.cpp:1:1", "r.cpp:2:1 (before)"]
+    assert json.loads(report_json(report))["findings"][1]["place_after"] is None
+
+
+def test_findings_that_say_the_same_of_a_file_are_one_line() -> None:
+    source = b"x\n" * 9
+    said = [("a.cu", place, "n") for place in range(0, 16, 2)] + [
+        ("a.cu", 0, "other"),
+        ("b.cu", 2, "n"),
+        ("b.cu", 4, "n"),
+    ]
+    notes = tuple(Diagnostic("TSA503", Severity.NOTE, path, Span(place, place + 1), text) for path, place, text in said)
+    report = build_report(Plan("g", "2.11", diagnostics=notes), lambda _: source, {})
+    assert [(report.where(found), found[0].message) for found in report.alike(Concern.NOTE)] == [
+        ("a.cu:1, 2, 3, 4, 5, 6 and 2 more lines", "n"),
+        ("a.cu:1:1", "other"),
+        ("b.cu:2, 3", "n"),
+    ]
 
 
 def test_places_follow_what_formatting_moved() -> None:
