@@ -15,6 +15,7 @@ from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 from codemod.source.scopes import arguments_of, receiver_type_parts
 from codemod.source.types import CppType
+from codemod.surface.table import Entry
 
 _GUARD = "torch::stable::accelerator::DeviceGuard"
 _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::DeviceIndex|unsigned char)\s*\)\s*")
@@ -199,6 +200,16 @@ def _receiver_of(node: Node) -> Node | None:
     return receiver_type_parts(callee)[0] if callee is not None and callee.type == "field_expression" else None
 
 
+def _unparsed_call(site: Site, context: Context, entry: Entry) -> Outcome:
+    """`getCurrentCUDAStream()` where the tree around it could not be read, as behind a macro for a namespace."""
+    code = context.document.code
+    called = re.compile(rb"\s*\(\s*\)(?!\s*(?:\.|->))").match(code, site.span.end)
+    if entry.stable != "get_current_cuda_stream" or called is None:
+        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
+    name = context.project.helpers.name(entry.stable)
+    return context.replace(site, name, entry.rule, helpers=(entry.stable,))
+
+
 @rule(
     "TSA402",
     "The current stream comes from the C shim, as a cudaStream_t.",
@@ -212,6 +223,13 @@ def _receiver_of(node: Node) -> Node | None:
         Example(
             "void f() { auto s = at::cuda::getCurrentCUDAStream().stream(); }",
             "void f() { auto s = get_current_cuda_stream(); }",
+        ),
+        Example(
+            "#define PREFIX\nnamespace n { cudaError_t sum(int* x, cudaStream_t s); }\n"
+            "void f(int* x) { C10_CUDA_CHECK(PREFIX n::sum(x + 1, at::cuda::getCurrentCUDAStream())); }",
+            "#define PREFIX\nnamespace n { cudaError_t sum(int* x, cudaStream_t s); }\n"
+            "void f(int* x) { STD_CUDA_CHECK(PREFIX n::sum(x + 1, get_current_cuda_stream())); }",
+            "also where the code around it cannot be parsed",
         ),
         Example(
             "void f(cudaStream_t s) { at::cuda::setCurrentCUDAStream(at::cuda::getStreamFromExternal(s, 0)); }",
@@ -237,7 +255,7 @@ def stream(site: Site, context: Context) -> Outcome | None:
     node = context.call(site)
     fragment = context.fragment(site)
     if node is None:
-        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
+        return _unparsed_call(site, context, entry)
     role = {
         "get_current_cuda_stream": "get_current_cuda_stream",
         "torch_get_cuda_stream_from_pool": "get_cuda_stream_from_pool",

@@ -67,6 +67,13 @@ page(
             "return std::min(n, static_cast<int>(torch::stable::get_num_threads())); }",
             "it was an int",
         ),
+        Example(
+            "void f(at::Tensor& x) { x.fill_(at::get_thread_num()); }\nauto g(const at::Tensor& x) "
+            "{ return at::empty_symint(x.sym_sizes(), x.options()); }",
+            "void f(torch::stable::Tensor& x) { torch::stable::fill_(x, get_thread_num()); }\nauto g(const "
+            "torch::stable::Tensor& x) { return torch::stable::new_empty(x, x.sizes()); }",
+            "sizes are numbers",
+        ),
     ),
 )
 page("TSA190", "What only libtorch itself can do has no stable form.", confidence=Confidence.MANUAL)

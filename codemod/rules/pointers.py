@@ -32,6 +32,10 @@ _CASTS = ("static_cast", "reinterpret_cast", "const_cast")
             "{ k(a.const_data_ptr<float>(), b.mutable_data_ptr<float>()); }",
         ),
         Example(
+            "void k(float* out);\nvoid f(at::Tensor& a) { k(&(a.data_ptr<float>()[2])); }",
+            "void k(float* out);\nvoid f(torch::stable::Tensor& a) { k(&(a.mutable_data_ptr<float>()[2])); }",
+        ),
+        Example(
             "at::Tensor f(at::Tensor a) { return a.data(); }",
             "torch::stable::Tensor f(torch::stable::Tensor a) { return a; }",
             "the tensor without its gradient",
@@ -115,6 +119,8 @@ def is_read_only(node: Node, fragment: Fragment, context: Context, depth: int = 
 
 def _is_only_read(node: Node, fragment: Fragment, context: Context, depth: int) -> bool:
     """Whether the lvalue `node` is read and not written, nor its address taken."""
+    while node.parent is not None and node.parent.type == "parenthesized_expression":
+        node = node.parent
     parent = node.parent
     if parent is None:
         return False

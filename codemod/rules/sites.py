@@ -120,7 +120,7 @@ def _aliased(document: Document, surface: Surface) -> Iterator[Site]:
 def _names(document: Document, surface: Surface) -> Iterator[Site]:
     for span in _qualified(document.code):
         text = document.code[span.start : span.end]
-        name = b"".join(text.split()).decode().removeprefix("::")
+        name = b"".join(text.split()).decode().removeprefix("::").removesuffix("_symint")  # sizes are numbers
         if _STABLE_NAMESPACE.match(name) or document.code[span.end : span.end + 1] == b"/":
             continue
         prefix, entry = resolve(surface, name)
