@@ -24,7 +24,8 @@ _UNITS = (".cu", ".cpp", ".cc", ".cxx")
 def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: Group) -> tuple[Diagnostic, ...]:
     """One diagnostic for each unit that stays and that the units of `group` need: the stable library would not load.
 
-    A function counts where a header that both sides include declares it.
+    A function counts where a header that both sides include declares it, and where the header of one side declares the
+    very name that the other defines.
     """
     moving = {*group.units, *group.migrated}
     headers = {unit: graph.closure(graph.direct(unit)) for unit in group.units}
@@ -34,16 +35,21 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
         if snapshot.exists(header):
             users = [called[unit] for unit, found in headers.items() if header in found]
             wanted[header] = _names(snapshot.read(header)).intersection(set().union(*users))
+    asked: dict[str, set[str]] = {}  # what is called by those who include a header
+    for unit, found in headers.items():
+        for header in found:
+            asked.setdefault(header, set()).update(called[unit])
+    declared = _declared(snapshot, asked)
+    ours_defined = {name for path in (*moving, *group.moving_headers) for name in _defined_names(snapshot, path)}
+    declared = {qualified: name for qualified, name in declared.items() if name not in ours_defined}
     diagnostics = []
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
         if not path.endswith(_UNITS) or path in moving or layout.is_stable(path) or _is_elsewhere(layout, path):
             continue
         theirs = graph.closure(graph.direct(path))
         names = {name for header in theirs for name in wanted.get(header, ())}
-        defined = sorted(_defined(snapshot, path, names)) if names else []
-        ours = {
-            f for f in defined if not any(f in _defined_names(snapshot, u) for u in (*moving, *group.moving_headers))
-        }
+        defined = sorted({*(_defined(snapshot, path, names) if names else ()), *_by_name(snapshot, path, declared)})
+        ours = {name for name in defined if name not in ours_defined}
         if ours:
             user = next(unit for unit in group.units if called[unit] & ours)
             listed = ", ".join(sorted(ours))
@@ -55,6 +61,26 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
                 )
             )  # fmt: skip
     return tuple(diagnostics)
+
+
+def _declared(snapshot: Snapshot, called: dict[str, set[str]]) -> dict[str, str]:
+    """The functions that headers declare and units call, by qualified name; `called` has what is called by header."""
+    return {
+        function.qualified: function.name
+        for header, names in called.items()
+        if snapshot.exists(header)
+        for function in read_signatures(snapshot.document(header))
+        if not function.is_definition and not function.is_device and function.name in names
+    }
+
+
+def _by_name(snapshot: Snapshot, path: str, declared: dict[str, str]) -> set[str]:
+    """The functions of `declared` that `path` defines, whatever it includes."""
+    data = snapshot.read(path)
+    if not any(name.encode() in data for name in declared.values()):
+        return set()
+    functions = read_signatures(snapshot.document(path))
+    return {f.name for f in functions if f.is_definition and not f.is_local and f.qualified in declared}
 
 
 def still_called(

@@ -38,6 +38,21 @@ def test_a_needed_unit_that_stays_is_named(units: list[str], needed: list[str], 
     assert all("csrc/ops.cpp moves and needs fill" in diagnostic.message for diagnostic in found)
 
 
+def test_a_unit_that_does_not_include_the_header_of_its_own_function_is_named(tmp_path: Path) -> None:
+    files = {
+        **FILES,
+        "csrc/impl.h": "#pragma once\nnamespace grid {\nvoid fill(int n);\n}\n",
+        "csrc/impl.cpp": "namespace grid {\nvoid fill(int n) {}\n}\n",
+        "csrc/ops.cpp": FILES["csrc/ops.cpp"].replace("grid::Grid::fill", "grid::fill"),
+    }
+    snapshot = open_snapshot(commit(tmp_path / "repository", files))
+    config = load_config(snapshot)
+    layout = detect_layout(snapshot, config)
+    graph = IncludeGraph(snapshot, snapshot.below("csrc", SOURCE_SUFFIXES), ("csrc",))
+    found = left_behind(snapshot, layout, graph, resolve_group(snapshot, layout, config, ("csrc/ops.cpp",)))
+    assert [diagnostic.path for diagnostic in found] == ["csrc/impl.cpp"]
+
+
 @pytest.mark.parametrize(("units", "callers"), [(["csrc/impl.cpp"], ["csrc/ops.cpp"]), (["csrc/ops.cpp"], [])])
 def test_a_caller_that_stays_is_named(units: list[str], callers: list[str], tmp_path: Path) -> None:
     files = {
