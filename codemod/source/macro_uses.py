@@ -27,14 +27,15 @@ class MacroUses:
     _found: dict[str, list[Use]] = field(default_factory=dict)
 
     def of(self, macro: str) -> list[Use]:
-        """Every call of `macro`; its definitions are none."""
+        """Every call of `macro`, and every mention of one that takes no arguments; its definitions are none."""
         if macro not in self._found:
             self._found[macro] = self._find(macro)
         return self._found[macro]
 
     def _find(self, macro: str) -> list[Use]:
         found = []
-        pattern = re.compile(re.escape(macro.encode()) + rb"\s*\(")
+        plain = any(one.name == macro and one.params is None for document in self.documents for one in document.macros)
+        pattern = re.compile(re.escape(macro.encode()) + (rb"\b" if plain else rb"\s*\("))
         for document in self.documents:
             for match in pattern.finditer(document.code):
                 if _ENDS_IN_WORD.search(document.code[max(0, match.start() - 1) : match.start()]):
@@ -45,5 +46,6 @@ class MacroUses:
                 fragment = document.fragment_at(match.start())
                 node = fragment.node_at(Span(match.start(), match.start() + len(macro)))
                 if node is not None:
-                    found.append((document, fragment, argument_spans(document, match.end() - 1), node))
+                    arguments = () if plain else argument_spans(document, match.end() - 1)
+                    found.append((document, fragment, arguments, node))
         return found

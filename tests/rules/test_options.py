@@ -130,3 +130,14 @@ def test_memory_formats(name: str) -> None:
 def test_another_memory_format_is_a_diagnostic() -> None:
     _, found = rewrite(HEAD + "  auto x = at::empty_like(a, at::MemoryFormat::ChannelsLast);\n}\n")
     assert [d.code for d in found.diagnostics] == ["TSA120"]
+
+
+def test_a_variable_that_a_macro_without_arguments_uses_stays_as_a_holder_of_options() -> None:
+    text = (
+        "#define MAKE torch::empty({2}, o)\n"
+        "void f(at::Tensor a) { auto o = torch::dtype(torch::kInt32).device(a.device()); g(MAKE); g(MAKE); }\n"
+    )
+    after, found = rewrite(text)
+    assert f"#define MAKE {EMPTY}({{2}}, o.dtype(), o.layout(), o.device(), o.pinned_memory())\n" in after
+    assert "tensor_options" in found.helpers
+    assert not found.diagnostics
