@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tree_sitter import Node
 
 from codemod.model import Confidence, Span
@@ -9,10 +11,11 @@ from codemod.rules.context import Context, Outcome, Site
 from codemod.rules.options import NOTHING, read_options
 from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall
+from codemod.source.declarations import text_of
 from codemod.source.types import CppType
 from codemod.surface.aten import NAMESPACE, aten_name, wrapper
 from codemod.surface.numbers import INTEGERS_ONLY
-from codemod.surface.schemas import Op, choose, schema_kind
+from codemod.surface.schemas import Op, choose, find_op, schema_kind
 from codemod.surface.table import Entry, TableError
 
 
@@ -43,6 +46,8 @@ def kind_in_schemas(node: Node, kind: CppType) -> str:
 
 def wrapper_call(site: Site, context: Context, entry: Entry, call: MethodCall) -> Outcome:
     """`x.cumsum(0)` -> `stable_aten::cumsum(x, 0)`."""
+    if (square := _square(site, call.arguments)) is not None:
+        return _wrapped(context, call.span, site, square, call.receiver_parts())
     op = choose_overload(call.arguments, True, context, site)
     if op is None:
         return context.diagnose(
@@ -53,6 +58,9 @@ def wrapper_call(site: Site, context: Context, entry: Entry, call: MethodCall) -
 
 def wrapper_function(site: Site, context: Context, entry: Entry, given: list[Node]) -> Outcome:
     """`torch::cumsum(x, 0)` -> `stable_aten::cumsum(x, 0)`."""
+    node, fragment = context.call(site), context.fragment(site)
+    if node is not None and (square := _square(site, given[1:])) is not None:
+        return _wrapped(context, fragment.span(node), site, square, (fragment.span(given[0]),))
     op = choose_overload(tuple(given), False, context, site)
     if op is None and given:
         made = _with_options(site, context, given)
@@ -63,6 +71,14 @@ def wrapper_function(site: Site, context: Context, entry: Entry, given: list[Nod
             site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", entry.note
         )
     return _wrapped(context, None, site, op, ())
+
+
+def _square(site: Site, exponent: Sequence[Node]) -> Op | None:
+    """The op for `x.pow(2)`, whose exponent cannot be handed over: torch defines `square` as that power."""
+    name = aten_name(site.name)
+    if name not in ("pow", "pow_") or len(exponent) != 1 or text_of(exponent[0]) != "2":
+        return None
+    return find_op(name.replace("pow", "square"))
 
 
 def _with_options(site: Site, context: Context, given: list[Node]) -> Outcome | None:

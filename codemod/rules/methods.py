@@ -23,6 +23,11 @@ page(
             "{ return stable_aten::arange({n}, torch::headeronly::ScalarType::Long, std::nullopt, x.device()); }",
         ),
         Example(
+            "at::Tensor f(at::Tensor x) { x.pow_(2); return at::pow(x, 2); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { stable_aten::square_(x); return stable_aten::square(x); }",
+            "torch defines square as this power",
+        ),
+        Example(
             "at::Tensor f(const at::Tensor& x, const int64_t* n) { return at::cumsum(x, n[0]); }",
             "torch::stable::Tensor f(const torch::stable::Tensor& x, const int64_t* n) { return stable_aten::cumsum(x, n[0]); }",
         ),
