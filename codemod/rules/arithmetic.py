@@ -106,6 +106,9 @@ def _number_first(
     if mirrored is not None:
         return _call(site, node, _OPS[mirrored], ["Tensor", kinds[0]], (tensor, number), fragment, context)
     if sides[1].type not in ("identifier", "field_expression"):
+        if site.name == "-" and kinds[0] == "int64_t":  # an integer leaves the dtype alone: `n - f(x)` is `-f(x) + n`
+            negated = (b"stable_aten::neg(", tensor, b")")
+            return _call(site, node, "add", ["Tensor", kinds[0]], (negated, number), fragment, context, ("aten:neg",))
         return context.diagnose(
             site, RULE, f"the right side of `{site.name}` would be evaluated twice", "give it a variable"
         )
@@ -122,6 +125,7 @@ def _call(
     arguments: tuple[Part | tuple[Part, ...], ...],
     fragment: Fragment,
     context: Context,
+    helpers: tuple[str, ...] = (),
 ) -> Outcome:
     op = choose(name, kinds) or choose(name, kinds, method=True)
     if op is None or op.obstacles:
@@ -133,7 +137,11 @@ def _call(
         parts += [b", "] if place else []
         parts += argument if isinstance(argument, tuple) else (argument,)
     return context.rewrite(
-        fragment.span(node), (*parts, b")"), RULE, helpers=(f"aten:{op.qualified}",), confidence=Confidence.REVIEW
+        fragment.span(node),
+        (*parts, b")"),
+        RULE,
+        helpers=(f"aten:{op.qualified}", *helpers),
+        confidence=Confidence.REVIEW,
     )
 
 

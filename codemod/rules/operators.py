@@ -156,6 +156,12 @@ def _writes(node: Node, left: Node, fragment: Fragment, document: Document, find
     confidence=Confidence.REVIEW,
     examples=(
         Example(
+            "at::Tensor f(at::Tensor x, int n) { return n - x.clone(); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, int n) "
+            "{ return stable_aten::add(stable_aten::neg(torch::stable::clone(x)), n); }",
+            "what would stand there twice stands there once",
+        ),
+        Example(
             "at::Tensor f(at::Tensor x, int i) { return x[i]; }",
             "torch::stable::Tensor f(torch::stable::Tensor x, int i) { return torch::stable::select(x, 0, i); }",
         ),
