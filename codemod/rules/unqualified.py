@@ -39,7 +39,7 @@ def unqualified_sites(
     regions = [*_regions(code), *((0, len(code), space) for other in included for space in _spaces(other))]
     for match in _USING.finditer(code):
         yield Site(Span(*match.span()), match.group().decode(), SiteKind.USING)
-    yield from _declared_names(document, surface, finder)
+    yield from _declared_names(document, included, surface, finder)
     if not regions:
         return
     own = {name for each in (document, *included) for name in _own_names(each)}
@@ -60,29 +60,40 @@ def unqualified_sites(
                 break
 
 
-def _declared_names(document: Document, surface: Surface, finder: TypeFinder) -> Iterator[Site]:
-    """`using torch::full;` and the calls it is for: no `using` can make a wrapper or an enumerator visible."""
-    code = document.code
-    for using in _USING_NAME.finditer(code):
-        qualified = using.group("name").decode()
-        entry = surface.name(qualified)
-        if entry is None or entry.form in ("none", "same"):
-            continue
-        if entry.kind == "type" and "::" in entry.stable:
-            continue  # the declaration names the stable type
-        yield Site(Span(*using.span()), using.group().decode(), SiteKind.USING)
-        if entry.kind != "function":
-            continue  # its uses are found by their name
-        short = qualified.rpartition("::")[2].encode()
-        for match in re.compile(rb"(?<![\w:.>~#])" + short + rb"(?=\s*\()").finditer(code, using.end()):
-            if qualified.count("::") > 1 or not _takes_only_others(match, document, finder):
-                yield Site(Span(*match.span()), qualified, SiteKind.NAME, entry)
+def _declared_names(
+    document: Document, included: Sequence[Document], surface: Surface, finder: TypeFinder
+) -> Iterator[Site]:
+    """`using torch::full;`, here or in a header, and the calls it is for.
+
+    No `using` can make a wrapper or an enumerator visible. Types and constants are found by their name in the file that
+    has the declaration (sites.py), and here in those that include it.
+    """
+    for source in (document, *included):
+        for using in _USING_NAME.finditer(source.code):
+            qualified = using.group("name").decode()
+            entry = surface.name(qualified)
+            if entry is None or entry.form in ("none", "same") or (entry.kind == "type" and "::" in entry.stable):
+                continue
+            if source is document:
+                yield Site(Span(*using.span()), using.group().decode(), SiteKind.USING)
+            if entry.kind == "function" or source is not document:
+                start = using.end() if source is document else 0
+                yield from _uses_of(qualified, entry, start, document, finder)
+
+
+def _uses_of(qualified: str, entry: Entry, start: int, document: Document, finder: TypeFinder) -> Iterator[Site]:
+    """Where the last part of `qualified` stands by itself from `start` on, a function's where it is called."""
+    is_call = entry.kind == "function"
+    short = qualified.rpartition("::")[2].encode() + (rb"(?=\s*\()" if is_call else rb"\b")
+    for match in re.compile(rb"(?<![\w:.>~#])" + short).finditer(document.code, start):
+        if not is_call or qualified.count("::") > 1 or not _takes_only_others(match, document, finder):
+            yield Site(Span(*match.span()), qualified, SiteKind.NAME, entry)
 
 
 def _included(document: Document, documents: Sequence[Document]) -> list[Document]:
-    """The headers that `document` reaches, where one of them makes a namespace of torch visible; else none."""
+    """The headers that `document` reaches, where one of them makes names of torch visible; else none."""
     headers = [other for other in documents if other.path.endswith(_HEADERS)]
-    if not any(_spaces(header) for header in headers):
+    if not any(_spaces(header) or _declares(header) for header in headers):
         return []
     reached: dict[str, Document] = {}
     waiting = [document]
@@ -106,6 +117,12 @@ def _include_names(document: Document) -> tuple[str, ...]:
 def _spaces(document: Document) -> tuple[str, ...]:
     """The namespaces that a header opens for all that include it."""
     return tuple(match["space"].decode() for match in _USING.finditer(document.code))
+
+
+@functools.lru_cache(maxsize=4096)
+def _declares(document: Document) -> bool:
+    """Whether a header makes single names of torch visible."""
+    return _USING_NAME.search(document.code) is not None
 
 
 @functools.lru_cache(maxsize=4096)

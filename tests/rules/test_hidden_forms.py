@@ -102,3 +102,11 @@ def test_names_that_a_header_makes_visible() -> None:
     )
     assert rewritten(before, others=[header]) == after
     assert rewritten(before.removeprefix(head), others=[header]) == before.removeprefix(head)
+
+
+def test_functions_and_constants_that_a_header_makes_visible() -> None:
+    header = "#pragma once\nusing at::zeros;\nusing at::kInt;\nusing at::Tensor;\n"
+    before = '#include "other0.h"\nTensor f(int n) { return zeros({n}, kInt); }\n'
+    assert rewritten(before, others=[header]) == (
+        '#include "other0.h"\nTensor f(int n) { return torch::stable::full({n}, 0, torch::headeronly::ScalarType::Int); }\n'
+    )
