@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import GENERATOR_LISTED, GENERATOR_MIGRATED
-from codemod.buildfiles.python_syntax import PythonFile, read_python
+from codemod.buildfiles.python.syntax import PythonFile, read_python
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Confidence, Diagnostic, FileEdit, Refusal, Severity, Span
 from codemod.repository.layout import Layout

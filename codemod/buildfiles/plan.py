@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from codemod.buildfiles.cmake import plan_cmake
+from codemod.buildfiles.cmake.plan import plan_cmake
 from codemod.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from codemod.buildfiles.generators import plan_generators
 from codemod.buildfiles.mentions import plan_mentions
-from codemod.buildfiles.python_library import legacy_modules
-from codemod.buildfiles.python_sites import plan_imports
-from codemod.buildfiles.setup_py import plan_setup
+from codemod.buildfiles.python.library import legacy_modules
+from codemod.buildfiles.python.sites import plan_imports
+from codemod.buildfiles.setup.plan import plan_setup
 from codemod.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot

@@ -48,7 +48,7 @@ def read_targets(snapshot: Snapshot, layout: Layout) -> tuple[Target, ...]:
 
 
 def _extensions(snapshot: Snapshot, layout: Layout) -> list[Target]:
-    from codemod.buildfiles.setup_model import is_stable_extension, line_of, macros_of, read_setup
+    from codemod.buildfiles.setup.model import is_stable_extension, line_of, macros_of, read_setup
 
     targets = []
     for path in layout.setup_files:
@@ -78,9 +78,9 @@ def _extensions(snapshot: Snapshot, layout: Layout) -> list[Target]:
 
 
 def _cmake_targets(snapshot: Snapshot, layout: Layout) -> list[Target]:
-    from codemod.buildfiles.cmake import is_stable
-    from codemod.buildfiles.cmake_flow import read_project
-    from codemod.buildfiles.cmake_settings import macros_of
+    from codemod.buildfiles.cmake.flow import read_project
+    from codemod.buildfiles.cmake.plan import is_stable
+    from codemod.buildfiles.cmake.settings import macros_of
 
     project = read_project(snapshot, layout.cmake_files)
     targets = []

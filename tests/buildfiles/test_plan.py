@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from codemod.buildfiles.cmake_logic import equal, implies, residual
+from codemod.buildfiles.cmake.logic import equal, implies, residual
 from codemod.model import Refusal
 from codemod.repository.targets import read_targets
 from tests.buildfiles.trees import layout_of, plan, snapshot_of

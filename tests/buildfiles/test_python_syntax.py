@@ -7,7 +7,7 @@ import re
 import libcst as cst
 import pytest
 
-from codemod.buildfiles.python_syntax import read_python
+from codemod.buildfiles.python.syntax import read_python
 from codemod.model import Refusal
 
 TEXT = '''\

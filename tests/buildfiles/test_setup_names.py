@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from codemod.buildfiles.python_syntax import read_python
-from codemod.buildfiles.setup_model import SetupModel
-from codemod.buildfiles.setup_names import sourceless_extensions
+from codemod.buildfiles.python.syntax import read_python
+from codemod.buildfiles.setup.model import SetupModel
+from codemod.buildfiles.setup.names import sourceless_extensions
 from codemod.repository.snapshot import Snapshot
 
 THROUGH_CMAKE = """\

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from codemod.buildfiles.cmake_flow import read_project
-from codemod.buildfiles.cmake_logic import equal
+from codemod.buildfiles.cmake.flow import read_project
+from codemod.buildfiles.cmake.logic import equal
 from codemod.buildfiles.plan import plan_build
 from codemod.config import load_config
 from codemod.model import Move

@@ -1,0 +1,1 @@
+"""CMakeLists.txt: sources change lists, a stable target is made, settings and conditions follow."""

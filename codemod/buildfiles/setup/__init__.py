@@ -1,0 +1,1 @@
+"""setup.py: sources change extensions, a stable extension is made, in whatever plain form the lists are written."""

@@ -1,0 +1,251 @@
+"""Write the stable extension beside the legacy one: its lists mirror the legacy lists statement by statement."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, SETUP_SOURCE_MOVED
+from codemod.buildfiles.setup.create import extension_text, place_extension
+from codemod.buildfiles.setup.globs import Glob, left_out, stable_call
+from codemod.buildfiles.setup.model import Element, Extension, SetupModel
+from codemod.buildfiles.setup.reader import lists_in, same_list
+from codemod.buildfiles.setup.round_edits import can_take_over
+from codemod.buildfiles.setup.text import add_statement, dedented, is_spread, literal_list
+from codemod.buildfiles.stable_target import short_name, stable_list_name
+from codemod.model import Confidence, Severity
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from codemod.buildfiles.setup.plan import SetupRun
+
+_Part = str | list[str]  # an expression, or literals for one list
+
+
+def create(run: SetupRun, legacy: Extension, moving: Sequence[Element], created: Sequence[str]) -> bool:
+    """Write the stable extension, and the lists it needs. True where it takes the place of the legacy one."""
+    top = [] if legacy.round is not None else _top_names(legacy)
+    mirrored = _mirrored(legacy, moving)
+    home = next((name for name in top if name in mirrored or name in _list_names(legacy)), "")
+    if created and home:
+        mirrored.add(home)
+    names = {name: _mirror_name(run.model, name) for name in mirrored}
+    for name in sorted(mirrored):
+        _mirror(run, legacy, name, names, moving, created if name == home else ())
+    spread = legacy.sources is not None and is_spread(run.model.file, legacy.sources)
+    if legacy.round is not None:
+        literals = [*map(run.quoted, created), *(run.quoted(run.renames[element.path]) for element in moving)]
+        sources = literal_list(literals, spread=spread or len(literals) > 2)
+    else:
+        assert legacy.sources is not None
+        free = () if home else created
+        sources = _joined(
+            parts(run, legacy.sources, names, moving, free),
+            _fresh(run, [e for e in moving if not e.name], free),
+            spread=spread,
+        )
+    takes_over = can_take_over(run, legacy) and not legacy.computed and len(moving) == len(legacy.elements)
+    took_over = place_extension(run, legacy, extension_text(run, legacy, sources), takes_over=takes_over)
+    stable = short_name(run.layout.stable_library)
+    message = f"{stable} is built beside {legacy.name} with the same arguments"
+    if took_over:
+        message = f"every source of {legacy.name} moves: it becomes {stable}"
+    run.report(EXTENSION_CREATED, Severity.NOTE, legacy.call, message)
+    return took_over
+
+
+def parts(
+    run: SetupRun, node: cst.CSTNode, names: Mapping[str, str], moving: Sequence[Element], free: Sequence[str] = ()
+) -> list[_Part]:
+    """What of an expression for sources moves, as expressions and literals; `names` are the lists' stable namesakes.
+
+    `free` are those new units that a glob may find here.
+    """
+    import libcst as cst
+
+    if isinstance(node, (cst.List, cst.Tuple, cst.Set)):
+        found: list[_Part] = []
+        for element in node.elements:
+            if isinstance(element, cst.StarredElement):
+                found += parts(run, element.value, names, moving, free)
+        own = [run.new_literal(element) for element in moving if element.list_node is node]
+        return [own, *found] if own else found
+    if isinstance(node, cst.Name):
+        return [names[node.value]] if node.value in names else []
+    if isinstance(node, cst.BinaryOperation):
+        return [p for side in (node.left, node.right) for p in parts(run, side, names, moving, free)]
+    if isinstance(node, cst.IfExp):
+        arms = [_joined(parts(run, arm, names, moving), []) for arm in (node.body, node.orelse)]
+        return [f"({arms[0]} if {run.model.file.text(node.test)} else {arms[1]})"] if arms != ["[]", "[]"] else []
+    if isinstance(node, (cst.ListComp, cst.GeneratorExp)):
+        return parts(run, node.for_in.iter, names, moving, free)
+    if (inner := same_list(node)) is not None:
+        return parts(run, inner, names, moving, free)
+    found_here = [element for element in moving if element.node is node]
+    return _globbed(run, found_here, free) if found_here else []
+
+
+def _globbed(run: SetupRun, found: Sequence[Element], free: Sequence[str]) -> list[_Part]:
+    glob = found[0].glob
+    text = glob_text(run, glob, found, free) if glob is not None else None
+    if text is None or glob is None:
+        return [[run.quoted(run.renames[element.path]) for element in found]]
+    text = dedented(text, run.model.file, glob.call)
+    return [text if glob.folder is None else f"[str(path) for path in {text}]"]
+
+
+def finds(run: SetupRun, element: Element, path: str) -> bool:
+    """Whether the glob that found a source finds `path` where it looks from now on."""
+    glob = element.glob
+    return glob is not None and replace(glob, pattern=run.layout.landing(glob.pattern), without="").matches(path)
+
+
+def _fresh(run: SetupRun, here: Sequence[Element], created: Sequence[str]) -> list[str]:
+    """The new units that no glob of the same list finds, as literals."""
+    import libcst as cst
+
+    always = [element for element in here if run.model.file.enclosing(element.node, cst.IfExp) is None]
+    return [run.quoted(path) for path in created if not any(finds(run, element, path) for element in always)]
+
+
+def glob_text(run: SetupRun, glob: Glob, found: Sequence[Element], free: Sequence[str]) -> str | None:
+    """The call that finds the sources where they are now; None where no pattern says the same.
+
+    `free` are those new units that it may find too.
+    """
+    root = run.layout.source_root
+    if root and not glob.pattern.startswith(f"{root}/"):
+        return None
+    pattern = run.layout.landing(glob.pattern)
+    stable = Glob(pattern, glob.recursive, glob.call, glob.argument)
+    there = {run.renames[element.path] for element in found}
+    others = {path for path in (*run.model.files, *run.created) if stable.matches(path)}
+    if not all(stable.matches(path) for path in there) or others - there - set(free):
+        return None
+    literal = run.literal(glob.argument, glob.pattern, pattern)
+    return stable_call(glob, run.model.values(), pattern, literal, run.model.folder)
+
+
+def leave_out(run: SetupRun, legacy: Sequence[Extension], paths: Sequence[str]) -> None:
+    """Keep what moves to the stable folder from being found by a glob of a legacy extension all the same."""
+    globs = {id(glob.call): glob for extension in legacy for glob in extension.globs}
+    for glob in globs.values():
+        found = [path for path in paths if glob.matches(path) and run.layout.is_stable(path)]
+        if not found:
+            continue
+        below = posixpath.relpath(run.layout.stable_root, glob.fixed or ".")
+        text = left_out(glob, run.model.values(), below)
+        if text is None:
+            run.report(
+                COMPUTED_SOURCES, Severity.ERROR, glob.call,
+                f"this finds {', '.join(found)} too, which the stable extension has",
+                f"Leave out what lies in {run.layout.stable_root}.",
+            )  # fmt: skip
+        else:
+            run.edits.replace(run.model.file.span(glob.call), text, SETUP_SOURCE_MOVED, Confidence.REVIEW)
+
+
+def _joined(found: Sequence[_Part], fresh: Sequence[str], *, spread: bool = False, prefix: str = "") -> str:
+    """Parts as one expression: all literals in one list, where the first of them stood."""
+    literals = [*fresh, *(text for part in found if isinstance(part, list) for text in part)]
+    texts: list[str] = []
+    start: list[_Part] = [[]] if fresh else []
+    for part in [*start, *found]:
+        if isinstance(part, str):
+            texts.append(part)
+        elif literals:
+            texts.append(literal_list(literals, spread=spread or len(literals) > 2, prefix=prefix))
+            literals = []
+    return " + ".join(texts) or "[]"
+
+
+def _list_names(extension: Extension) -> set[str]:
+    return {e.name for e in extension.elements if e.name} | {name for _, *pair in extension.links for name in pair}
+
+
+def _mirrored(legacy: Extension, moving: Sequence[Element]) -> set[str]:
+    """The lists that need a stable namesake: those that hold a moved source, and those they flow into."""
+    if legacy.round is not None:
+        return set()
+    names = {element.name for element in moving if element.name}
+    grown = True
+    while grown:
+        grown = False
+        for _, source, into in legacy.links:
+            if source in names and into not in names:
+                names.add(into)
+                grown = True
+    return names
+
+
+def _top_names(extension: Extension) -> list[str]:
+    """The names of the lists that the call itself is given."""
+    return list(lists_in(extension.sources)) if extension.sources is not None else []
+
+
+def _mirror_name(model: SetupModel, name: str) -> str:
+    wanted = stable_list_name(name) if name.isupper() else f"stable_{name}"
+    return f"{wanted}_list" if model.bindings(wanted) else wanted
+
+
+def _mirror(
+    run: SetupRun,
+    legacy: Extension,
+    name: str,
+    names: Mapping[str, str],
+    moving: Sequence[Element],
+    created: Sequence[str],
+) -> None:
+    """For each statement that gives the legacy list sources, one that gives the stable list those that move."""
+    import libcst as cst
+
+    file = run.model.file
+    for statement in run.model.bindings(name, legacy.call):
+        here = [e for e in moving if e.name == name and any(node is statement for node in file.around(e.node))]
+        if isinstance(statement, cst.Call) and here and here[0].list_node is statement:
+            text = file.text(statement)
+            old = file.text(here[0].node)
+            moved = text.replace(old, run.new_literal(here[0])).replace(name, names[name], 1)
+            run.edits.replace(file.span(statement), moved, SETUP_SOURCE_MOVED)
+            continue
+        value = _value(statement)
+        if value is None:
+            continue
+        defines = isinstance(statement, (cst.Assign, cst.AnnAssign)) and name not in lists_in(value)
+        free = created if defines else ()
+        found = parts(run, value, {n: new for n, new in names.items() if n != name}, moving, free)
+        if not (found or defines):
+            continue
+        head = f"{names[name]} {'=' if defines else '+='} "
+        spread = bool(here) and is_spread(file, here[0].list_node)
+        text = head + _joined(found, _fresh(run, here, free), spread=spread, prefix=head)
+        if here and is_whole_statement(run, here[0].list_node, here):
+            line = file.span(statement)
+            run.edits.replace(line, text.replace("\n", "\n" + file.indent(line.start)), SETUP_SOURCE_MOVED)
+        else:
+            add_statement(file, statement, text, run.edits, SETUP_SOURCE_MOVED)
+
+
+def _value(statement: cst.CSTNode) -> cst.CSTNode | None:
+    """What a statement puts into a list."""
+    import libcst as cst
+
+    if isinstance(statement, cst.Call):
+        return statement.args[-1].value if statement.args else None
+    return statement.value if isinstance(statement, (cst.Assign, cst.AnnAssign, cst.AugAssign)) else None
+
+
+def is_whole_statement(run: SetupRun, holder: cst.CSTNode, elements: Sequence[Element]) -> bool:
+    """Whether `holder` is the right side of a `+=` or the argument of an `extend`, and moves entirely."""
+    import libcst as cst
+
+    if not isinstance(holder, (cst.List, cst.Tuple)) or len(elements) != len(holder.elements):
+        return False
+    above = run.model.file.parent(holder)
+    if isinstance(above, cst.Arg):
+        call = run.model.file.parent(above)
+        return isinstance(call, cst.Call) and call in run.model.bindings(elements[0].name)
+    return isinstance(above, cst.AugAssign)
