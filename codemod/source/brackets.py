@@ -21,13 +21,13 @@ _INK = re.compile(rb"[^\n\r]")
 
 @functools.lru_cache(maxsize=1024)
 def plain_code(document: Document) -> bytes:
-    """The code without comments, literals and preprocessor lines, offsets kept."""
+    """The code without comments, literals, preprocessor lines and the backslashes that join lines, offsets kept."""
     code = bytearray(document.code)
     for directive in read_directives(document):
         code[directive.span.start : directive.span.end] = _INK.sub(
             b" ", bytes(code[directive.span.start : directive.span.end])
         )
-    return bytes(code)
+    return bytes(code).replace(b"\\", b" ")
 
 
 def partners(document: Document) -> dict[int, int]:

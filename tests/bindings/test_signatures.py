@@ -62,6 +62,12 @@ def test_what_stands_around_a_function(text: str) -> None:
     assert [p.name for p in function.parameters] == ["n"]
 
 
+def test_a_line_that_goes_on_behind_a_backslash() -> None:
+    function = only("void g(int a, \\\n    const float* b) {\n}\n")
+    assert [parameter.name for parameter in function.parameters] == ["a", "b"]
+    assert function.is_definition
+
+
 def test_kernels_are_device_functions() -> None:
     kernel, launcher = read("__global__ void __launch_bounds__(256, 4) k(float* x) {}\nvoid f() { k<<<1, 2>>>(0); }\n")
     assert (kernel.name, kernel.is_device) == ("k", True)
