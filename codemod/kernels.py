@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from codemod.bindings.read import binding_spans, registration_spans
+from codemod.bindings.reading.read import binding_spans, registration_spans
 from codemod.carried_includes import carried_headers
 from codemod.helper_files import headers_of
 from codemod.model import Change, Diagnostic, Edit, FileEdit

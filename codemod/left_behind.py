@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from codemod.bindings.codes import LEFT_BEHIND, STILL_CALLED
-from codemod.bindings.read import binding_spans
+from codemod.bindings.reading.read import binding_spans
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.besides import needed_besides
 from codemod.repository.includes import IncludeGraph

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from codemod.bindings.lambdas import StableLambda
-from codemod.bindings.read import lambda_spans, read_bindings, registration_spans
+from codemod.bindings.reading.lambdas import StableLambda
+from codemod.bindings.reading.read import lambda_spans, read_bindings, registration_spans
 from codemod.helper_files import headers_of
 from codemod.model import Span
 from codemod.project import GroupProject

@@ -7,27 +7,27 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from codemod.bindings import codes
-from codemod.bindings.argument_names import argument_names
-from codemod.bindings.boxed import Boxed, box, pick_overload
-from codemod.bindings.boxing import Adapter, listed
-from codemod.bindings.check import check_aliases, check_duplicates, check_function, check_returns, check_schema
-from codemod.bindings.declarations import find_declarations
-from codemod.bindings.fakes import fake_stub
-from codemod.bindings.infer import infer_schema, type_aliases
-from codemod.bindings.inplace import is_idle
-from codemod.bindings.instances import instantiated
-from codemod.bindings.items import Item, definition_item, implementation_item, stable_key, widened_arguments
-from codemod.bindings.lambdas import StableLambda, lambda_accesses, lambda_signature
-from codemod.bindings.model import BlockKind, Operator, Side, Statement, StatementKind
-from codemod.bindings.program import Access, Program
-from codemod.bindings.pybind_extras import ways_out
-from codemod.bindings.register_functions import whole_functions
-from codemod.bindings.registry import Registry
-from codemod.bindings.schema import Schema
+from codemod.bindings.boxing.adapters import Adapter, listed
+from codemod.bindings.boxing.implementations import Boxed, box, pick_overload
+from codemod.bindings.boxing.widening import Widening
+from codemod.bindings.effects.program import Access, Program
+from codemod.bindings.effects.writes import accesses, returned_parameters, written
+from codemod.bindings.reading.instances import instantiated
+from codemod.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
+from codemod.bindings.reading.model import BlockKind, Operator, Side, Statement, StatementKind
+from codemod.bindings.reading.pybind_extras import ways_out
+from codemod.bindings.reading.register_functions import whole_functions
+from codemod.bindings.reading.registry import Registry
+from codemod.bindings.reading.text import decode
+from codemod.bindings.schemas.argument_names import argument_names
+from codemod.bindings.schemas.check import check_aliases, check_duplicates, check_function, check_returns, check_schema
+from codemod.bindings.schemas.fakes import fake_stub
+from codemod.bindings.schemas.infer import infer_schema, type_aliases
+from codemod.bindings.schemas.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
-from codemod.bindings.text import decode
-from codemod.bindings.widening import Widening
-from codemod.bindings.writes import accesses, returned_parameters, written
+from codemod.bindings.writing.declarations import find_declarations
+from codemod.bindings.writing.inplace import is_idle
+from codemod.bindings.writing.items import Item, definition_item, implementation_item, stable_key, widened_arguments
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group

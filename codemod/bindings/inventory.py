@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from codemod.bindings import codes
-from codemod.bindings.infer import stable_schema
-from codemod.bindings.items import stable_key
-from codemod.bindings.model import Operator, Side, Statement
-from codemod.bindings.registry import Registry
-from codemod.bindings.schema import SchemaError, normalised, parse_schema
+from codemod.bindings.reading.model import Operator, Side, Statement
+from codemod.bindings.reading.registry import Registry
+from codemod.bindings.schemas.infer import stable_schema
+from codemod.bindings.schemas.schema import SchemaError, normalised, parse_schema
 from codemod.bindings.select import diagnostic
+from codemod.bindings.writing.items import stable_key
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot

@@ -9,7 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from codemod.bindings import codes
-from codemod.bindings.declarations import (
+from codemod.bindings.boxing.widening import widened_declaration
+from codemod.bindings.draft import make_draft
+from codemod.bindings.reading.lambdas import StableLambda
+from codemod.bindings.reading.model import BlockKind, Statement
+from codemod.bindings.reading.register_functions import calls_one_of, declarations_of, whole_functions
+from codemod.bindings.reading.registry import Registry
+from codemod.bindings.reading.text import line_end, line_start
+from codemod.bindings.select import Located, Selection, defined_functions, select
+from codemod.bindings.writing.declarations import (
     aliases_used,
     find_declarations,
     headers_of_types,
@@ -18,18 +26,10 @@ from codemod.bindings.declarations import (
     stable_edits,
     wanted_declarations,
 )
-from codemod.bindings.draft import make_draft
-from codemod.bindings.inplace import in_place_edits
-from codemod.bindings.lambdas import StableLambda
-from codemod.bindings.model import BlockKind, Statement
-from codemod.bindings.register_functions import calls_one_of, declarations_of, whole_functions
-from codemod.bindings.registry import Registry
-from codemod.bindings.removal import removal_edits
-from codemod.bindings.select import Located, Selection, defined_functions, select
-from codemod.bindings.stable_file import stable_file
-from codemod.bindings.style import style_for
-from codemod.bindings.text import line_end, line_start
-from codemod.bindings.widening import widened_declaration
+from codemod.bindings.writing.inplace import in_place_edits
+from codemod.bindings.writing.removal import removal_edits
+from codemod.bindings.writing.stable_file import stable_file
+from codemod.bindings.writing.style import style_for
 from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from codemod.bindings import codes
-from codemod.bindings.model import Operator, Side, Statement, StatementKind
-from codemod.bindings.registry import Registry
+from codemod.bindings.reading.model import Operator, Side, Statement, StatementKind
+from codemod.bindings.reading.registry import Registry
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group

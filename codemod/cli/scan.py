@@ -32,7 +32,7 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
     if list_ops:
         return _print_operators(snapshot, layout, as_json=as_json)
 
-    from codemod.bindings.registry import Registry
+    from codemod.bindings.reading.registry import Registry
     from codemod.explain import all_codes
     from codemod.report.scan_terminal import print_scan
     from codemod.report.scan_view import ops_by_function

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from codemod.bindings.model import Operator
+from codemod.bindings.reading.model import Operator
 from codemod.codes import Code
 from codemod.repository.layout import Group
 from codemod.scan import NO_TARGET, FoundSite, Scan

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from posixpath import dirname, normpath
 
-from codemod.bindings.read import read_bindings
+from codemod.bindings.reading.read import read_bindings
 from codemod.repository.sources import include_graph
 from codemod.repository.targets import Target, read_targets
 from codemod.repository.units import Units

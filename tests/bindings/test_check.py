@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from codemod.bindings.faults import default_fault, schema_faults
-from codemod.bindings.program import Access, Program
-from codemod.bindings.schema import parse_schema
-from codemod.bindings.writes import accesses, returned_parameters
+from codemod.bindings.effects.program import Access, Program
+from codemod.bindings.effects.writes import accesses, returned_parameters
+from codemod.bindings.schemas.faults import default_fault, schema_faults
+from codemod.bindings.schemas.schema import parse_schema
 from codemod.source.document import Document
 from codemod.source.signatures import read_signatures
 from tests.bindings.trees import BINDINGS, migrate

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from codemod.bindings.defaults import schema_default
-from codemod.bindings.schema import parse_schema
+from codemod.bindings.schemas.defaults import schema_default
+from codemod.bindings.schemas.schema import parse_schema
 from codemod.repository.layout import Library
 from tests.bindings.trees import LAYOUT, Migrated, migrate
 

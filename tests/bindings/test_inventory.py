@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from codemod.bindings.codes import CODES
-from codemod.bindings.fakes import fake_stub
 from codemod.bindings.inventory import OpEntry, compare_inventories, inventory
-from codemod.bindings.model import Side
-from codemod.bindings.registry import Registry, implementing_functions
-from codemod.bindings.schema import parse_schema
+from codemod.bindings.reading.model import Side
+from codemod.bindings.reading.registry import Registry, implementing_functions
+from codemod.bindings.schemas.fakes import fake_stub
+from codemod.bindings.schemas.schema import parse_schema
 from tests.bindings.trees import BINDINGS, LAYOUT, STABLE_BINDINGS, migrate, tree
 
 FILES = {

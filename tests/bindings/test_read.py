@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from codemod.bindings.functions import dispatch_key
-from codemod.bindings.model import BlockKind, Side, Statement, StatementKind
-from codemod.bindings.read import binding_spans, read_bindings
+from codemod.bindings.reading.functions import dispatch_key
+from codemod.bindings.reading.model import BlockKind, Side, Statement, StatementKind
+from codemod.bindings.reading.read import binding_spans, read_bindings
 from codemod.source.document import Document
 
 

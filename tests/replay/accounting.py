@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from codemod.bindings.read import binding_spans
+from codemod.bindings.reading.read import binding_spans
 from codemod.model import FileChange, Plan, Span
 from codemod.rules.sites import in_legacy_branch
 from codemod.source.document import SOURCE_SUFFIXES, Document

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codemod.bindings.inventory import OpEntry, inventory
-from codemod.bindings.items import stable_key
-from codemod.bindings.model import Side
-from codemod.bindings.registry import Registry
+from codemod.bindings.reading.model import Side
+from codemod.bindings.reading.registry import Registry
 from codemod.bindings.select import select
+from codemod.bindings.writing.items import stable_key
 from codemod.config import load_config
 from codemod.repository.detect import detect_layout
 from codemod.repository.layout import Group, Layout

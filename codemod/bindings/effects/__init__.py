@@ -1,0 +1,1 @@
+"""What functions do with their tensors, as far as their text tells."""

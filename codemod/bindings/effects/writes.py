@@ -1,0 +1,75 @@
+"""Which of its tensors a function writes to, as far as its text and that of the kernels it calls tell.
+
+Nothing here guesses: an access that is neither surely a read nor surely a write is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from codemod.bindings.effects.program import Access, Program, combined
+from codemod.bindings.effects.uses import tensor_uses
+from codemod.source.document import Document
+from codemod.source.signatures import Function
+from codemod.source.types import parse_type
+
+_VIEW = rb"(?:\s*\.\s*(?:view|reshape|view_as|flatten|squeeze|unsqueeze|transpose|t)\s*\([^;]*\))?"
+_RETURNED = re.compile(rb"\breturn\s+(?:std::move\(\s*)?(?P<name>[A-Za-z_]\w*)" + _VIEW + rb"\s*\)?\s*;")
+_LOCAL = rb"\b(?P<local>[A-Za-z_]\w*)\s*=\s*(?:[^;?]*\?\s*(?:[^;:]*:\s*)?)?%s%s\s*(?::[^;]*)?;"
+_OUTPUT = re.compile(r"(?:out|output|dst|dest|result)s?_?|\w+_out(?:put)?s?|out(?:put)?_\w+")
+
+
+def accesses(document: Document, function: Function, program: Program) -> dict[str, Access]:
+    """What `function`, defined in `document`, does with each of its parameters that is a tensor or holds one."""
+    tensors = [p.name for p in function.parameters if re.search(r"\bTensor\b|\bTensorList\b", p.type_text) and p.name]
+    if function.body is None:
+        return dict.fromkeys(tensors, Access.UNKNOWN)
+    text = program.body(document, function)
+    return {name: combined(tensor_uses(text, name.encode(), program)) or Access.UNKNOWN for name in tensors}
+
+
+def returned_parameters(document: Document, function: Function) -> tuple[str, ...]:
+    """The tensor parameters that `function` may return: `return x;`, also through a local or as a view of it."""
+    if function.body is None:
+        return ()
+    text = document.code[function.body.start : function.body.end]
+    return tuple(
+        parameter.name
+        for parameter in function.parameters
+        if parameter.name
+        and parse_type(parameter.type_text).is_tensor
+        and _is_returned(text, parameter.name.encode(), 0)
+    )
+
+
+def _is_returned(text: bytes, name: bytes, depth: int) -> bool:
+    returned = {match.group("name") for match in _RETURNED.finditer(text)}
+    if not returned or name in returned:
+        return bool(returned)
+    local = _LOCAL % (re.escape(name), _VIEW)
+    return depth < 2 and any(
+        match.group("local") != name and _is_returned(text, match.group("local"), depth + 1)
+        for match in re.finditer(local, text)
+    )
+
+
+def written(found: Iterable[tuple[str, Access]], function: Function) -> frozenset[str]:
+    """The parameters to mark as written: those that surely are, and those of which nothing is known that look like it.
+
+    These are references that are not const, names like `out`, and the first tensor of a function called `rope_`: an
+    annotation too many costs a copy, and one too few breaks compiled code.
+    """
+    types = {parameter.name: parameter.type_text for parameter in function.parameters}
+    accesses_by_name = dict(found)
+    first = next(iter(accesses_by_name), "") if function.name.endswith("_") else ""
+    return frozenset(
+        name
+        for name, access in accesses_by_name.items()
+        if access is Access.WRITE
+        or (access is Access.UNKNOWN and "const" not in types[name] and _looks_written(name, types[name], first))
+    )
+
+
+def _looks_written(name: str, type_text: str, first: str) -> bool:
+    return type_text.rstrip().endswith("&") or name == first or _OUTPUT.fullmatch(name) is not None

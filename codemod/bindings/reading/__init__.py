@@ -1,0 +1,1 @@
+"""Every legacy and stable form of registration, read into one model."""

@@ -1,0 +1,117 @@
+"""All registrations of a repository, read once, and the operators they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from codemod.bindings.reading.model import Bindings, Operator, Side, Statement, StatementKind
+from codemod.bindings.reading.names import EXTENSION_NAME
+from codemod.bindings.reading.read import has_bindings, read_bindings
+from codemod.repository.layout import Layout
+from codemod.repository.snapshot import Snapshot
+from codemod.repository.unstable import holds_unstable_names
+from codemod.source.document import SOURCE_SUFFIXES, Document
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The registrations of every source file below the layout's source root.
+
+    `definitions` are macros of the legacy build. `TORCH_EXTENSION_NAME` is set for each file to the library that the
+    file is compiled into.
+    """
+
+    snapshot: Snapshot
+    layout: Layout
+    definitions: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self, path: str) -> Document:
+        """The file at `path`, parsed once."""
+        return self.snapshot.document(path)
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Every C++ and CUDA file below the source root, the stable one included."""
+        layout = self.layout
+        found = set(self.snapshot.below(layout.source_root, SOURCE_SUFFIXES))
+        found |= set(self.snapshot.below(layout.stable_root, SOURCE_SUFFIXES)) if layout.stable_root else set()
+        known = (*layout.legacy_bindings, *layout.other_builds, layout.stable_bindings)
+        return tuple(sorted(found | {path for path in known if self.snapshot.exists(path)}))
+
+    @cached_property
+    def bindings(self) -> Mapping[str, Bindings]:
+        """What each file registers; files without registrations are left out."""
+        paths = [path for path in self.sources if has_bindings(self.snapshot.read(path))]
+        homes = {path: library.name for library in self.layout.libraries for path in library.bindings}
+        found = {path: self._read(path, homes.get(path, self.layout.legacy_library)) for path in paths}
+        owners: dict[str, set[str]] = {}
+        for path, library in homes.items():
+            for statement in found[path].statements if path in found else ():
+                owners.setdefault(statement.full_name, set()).add(library)
+        for path in paths:
+            if path in homes or self.layout.is_stable(path):
+                continue
+            if (owner := self.layout.library_of(path)) is not None:
+                found[path] = self._read(path, owner.name)
+                continue
+            candidates = [owners[s.full_name] for s in found[path].statements if s.full_name in owners]
+            if candidates and self.layout.legacy_library not in (common := set.intersection(*candidates)) and common:
+                found[path] = self._read(path, min(common))
+        return {path: bindings for path, bindings in found.items() if bindings.blocks}
+
+    def _read(self, path: str, library: str) -> Bindings:
+        return read_bindings(self.document(path), {EXTENSION_NAME: library, **self.definitions})
+
+    @cached_property
+    def statements(self) -> tuple[Statement, ...]:
+        """Every statement: bindings files in the layout's order first, then the other files by path."""
+        order = {path: place for place, path in enumerate(self.layout.legacy_bindings)}
+        paths = sorted(self.bindings, key=lambda path: (order.get(path, len(order)), path))
+        return tuple(statement for path in paths for statement in self.bindings[path].statements)
+
+    @cached_property
+    def neutral_declarations(self) -> frozenset[str]:
+        """The declaring headers without a name of torch: both libraries include them as they are."""
+        headers = (path for path in self.layout.legacy_declarations if self.snapshot.exists(path))
+        return frozenset(path for path in headers if not holds_unstable_names(self.document(path)))
+
+    def build_of(self, path: str) -> str:
+        """A name for the build a file belongs to: "" for the main one, the path for an alternative one's bindings."""
+        return path if path in self.layout.other_builds else ""
+
+    @cached_property
+    def operators(self) -> tuple[Operator, ...]:
+        """The operators of each build, legacy and stable side apart, in the order of their first statement."""
+        groups: dict[tuple[str, str, str, Side], list[Statement]] = {}
+        for statement in self.statements:
+            if statement.kind in (StatementKind.DEF, StatementKind.IMPL):
+                key = (self.build_of(statement.path), statement.namespace, statement.full_name, statement.block.side)
+                groups.setdefault(key, []).append(statement)
+        found = []
+        for (_, namespace, _, side), statements in groups.items():
+            definitions = tuple(s for s in statements if s.kind is StatementKind.DEF)
+            first = statements[0]
+            functions = tuple(s for s in statements if s.registers_function)
+            found.append(Operator(side, namespace, first.name, first.overload, definitions, functions))
+        return tuple(found)
+
+
+def implementing_functions(registry: Registry) -> dict[str, tuple[str, ...]]:
+    """The operators that each function implements, by the function's bare name: {"relu": ("my_ops::relu",)}.
+
+    For a lambda, the functions that it calls count.
+    """
+    found: dict[str, list[str]] = {}
+    for operator in registry.operators:
+        for statement in operator.implementations:
+            function = statement.function
+            if function is None:
+                continue
+            for name in function.calls if function.is_lambda else (function.name,):
+                operators = found.setdefault(name.rpartition("::")[2], [])
+                full = f"{operator.namespace}::{operator.full_name}"
+                if full not in operators:
+                    operators.append(full)
+    return {name: tuple(operators) for name, operators in found.items() if name}

@@ -1,0 +1,1 @@
+"""Operator schemas without torch: parsed, inferred from C++ types, checked against them."""

@@ -1,0 +1,1 @@
+"""Registrations and declarations as stable code, and the legacy ones taken out."""

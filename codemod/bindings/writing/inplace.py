@@ -1,0 +1,179 @@
+"""Units that register their own operators: the blocks become stable where they stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from codemod.bindings import codes
+from codemod.bindings.boxing.adapters import adapters_text
+from codemod.bindings.boxing.implementations import Boxed
+from codemod.bindings.reading.model import Block, BlockKind, Statement, StatementKind
+from codemod.bindings.reading.register_functions import calls_one_of, declarations_of, idle_pybind, whole_functions
+from codemod.bindings.reading.registry import Registry
+from codemod.bindings.reading.statements import unwrapped
+from codemod.bindings.reading.text import decode, encode, newline_of
+from codemod.bindings.schemas.schema import Schema
+from codemod.bindings.select import Moved, Selection
+from codemod.bindings.writing.blocks import block_order, render_block
+from codemod.bindings.writing.items import definition_item, implementation_item, stable_key
+from codemod.bindings.writing.removal import removal_edits
+from codemod.bindings.writing.style import formatted, style_for
+from codemod.model import Edit, FileEdit, Span
+from codemod.source.document import Document
+
+
+def in_place_edits(
+    registry: Registry,
+    selection: Selection,
+    boxed: Mapping[tuple[str, Span], Boxed],
+    schemas: Mapping[tuple[str, Span], Schema],
+    *,
+    has_items: bool = False,
+) -> list[FileEdit]:
+    """Edits of the units, named by their old paths.
+
+    An IMPL block keeps its text: its head and its functions change. Other blocks are written anew, definitions in a
+    FRAGMENT and implementations in one IMPL block per key. `has_items` says that there are registrations for the stable
+    bindings file too, which makes the library importable then.
+    """
+    functions = whole_functions(registry, selection)
+    blocks: dict[tuple[str, Span], list[Moved]] = {}
+    for moved in selection.moved:
+        if moved.in_place:
+            block = moved.statement.block
+            blocks.setdefault((block.path, block.span), []).append(moved)
+    edits: list[FileEdit] = []
+    home = None if has_items else _module_home(registry, list(blocks))
+    for (path, place), members in blocks.items():
+        document = registry.document(path)
+        block = members[0].statement.block
+        if block.kind is BlockKind.IMPL:
+            found = _edit_impl(document, block, members, boxed)
+        else:
+            found = [_rewrite(registry, document, block, members, boxed, schemas, functions, (path, place) == home)]
+        edits += [FileEdit(path, edit) for edit in found]
+        adapters = [b.adapter for m in members if (b := boxed.get((path, m.statement.span))) and b.adapter]
+        if adapters:
+            text = formatted(adapters_text(adapters) + "\n", style_for(registry.snapshot, path)) + "\n"
+            place = Span(block.span.start, block.span.start)
+            edits.append(FileEdit(path, Edit(place, _encoded(document, text), codes.ADAPTER.code)))
+    for path in dict.fromkeys(path for path, _ in blocks):
+        document = registry.document(path)
+        declared = declarations_of(document, functions)
+        gone = [
+            place for other, place in blocks if other == path and _goes(registry, selection, path, place, functions)
+        ]
+        idle = idle_pybind(document, [*gone, *declared])
+        edits += [FileEdit(path, edit) for edit in removal_edits(document, [*declared, *idle], codes.MOVED.code)]
+    return [*edits, *_module_names(registry, {path for path, _ in blocks})]
+
+
+def _goes(registry: Registry, selection: Selection, path: str, place: Span, functions: frozenset[str]) -> bool:
+    """Whether nothing of a Python module's block stays."""
+    document = registry.document(path)
+    moved = {(m.statement.path, m.statement.span) for m in selection.moved}
+    return all(
+        (s.path, s.span) in moved or is_idle(document, s, functions)
+        for s in registry.bindings[path].statements
+        if s.block.span == place
+    )
+
+
+def _module_home(registry: Registry, blocks: list[tuple[str, Span]]) -> tuple[str, Span] | None:
+    """The Python module's block behind which the library is made importable, None where it is already."""
+    layout = registry.layout
+    name = f"PyInit_{layout.stable_library}".encode()
+    stable = [path for path in registry.sources if layout.is_stable(path)]
+    if registry.snapshot.exists(layout.stable_bindings) or any(name in registry.snapshot.read(path) for path in stable):
+        return None
+    known = {(path, block.span): block for path, _ in blocks for block in registry.bindings[path].blocks}
+    modules = [place for place in blocks if known[place].kind is BlockKind.PYBIND]
+    return min(modules, key=lambda place: bool(known[place].function), default=None)
+
+
+def _module_names(registry: Registry, paths: set[str]) -> list[FileEdit]:
+    """`PyInit_<legacy library>` that a unit spells out is that of the stable library from now on."""
+    layout = registry.layout
+    pattern = re.compile(rb"\bPyInit_" + re.escape(layout.legacy_library.encode()) + rb"\b")
+    name = f"PyInit_{layout.stable_library}".encode()
+    return [
+        FileEdit(path, Edit(Span(*match.span()), name, codes.MOVED.code))
+        for path in sorted(paths)
+        for match in pattern.finditer(registry.document(path).code)
+    ]
+
+
+def _encoded(document: Document, text: str) -> bytes:
+    return encode(text.replace("\n", decode(newline_of(document.data))))
+
+
+def _edit_impl(
+    document: Document, block: Block, members: list[Moved], boxed: Mapping[tuple[str, Span], Boxed]
+) -> list[Edit]:
+    brace = document.code.rindex(b")", block.span.start, document.code.index(b"{", block.span.start)) + 1
+    head = f"STABLE_TORCH_LIBRARY_IMPL({block.namespace}, {stable_key(block.key)}, {block.variable})"
+    edits = [Edit(Span(block.span.start, brace), head.encode(), codes.MOVED.code)]
+    for moved in members:
+        function, name = moved.statement.function, decode(document.text(moved.statement.first))
+        if (plain := unwrapped(name)) != name:
+            edits.append(Edit(moved.statement.first, plain.encode(), codes.MOVED.code))
+        if function is not None and (found := boxed.get((block.path, moved.statement.span))):
+            edits.append(Edit(function.span, f"TORCH_BOX({found.expression})".encode(), codes.MOVED.code))
+    return edits
+
+
+def _rewrite(
+    registry: Registry,
+    document: Document,
+    block: Block,
+    members: list[Moved],
+    boxed: Mapping[tuple[str, Span], Boxed],
+    schemas: Mapping[tuple[str, Span], Schema],
+    functions: frozenset[str],
+    is_home: bool,
+) -> Edit:
+    items = []
+    for moved in members:
+        statement = moved.statement
+        if statement.kind is StatementKind.DEF:
+            items.append(definition_item(document, statement, schemas.get((block.path, statement.span)), whole=True))
+        if found := boxed.get((block.path, statement.span)):
+            items.append(implementation_item(document, statement, found.expression, whole=True))
+    style = style_for(registry.snapshot, block.path)
+    plain = [replace(item, outer=()) for item in items]
+    texts = [render_block(group, style) for group in block_order(plain)]
+    if leftover := _leftover(registry, document, block, members, functions):
+        texts.append(leftover)
+    if is_home:
+        from codemod.templates import render
+
+        texts.append(render("bindings/module.cpp.jinja", library=registry.layout.stable_library).rstrip())
+    return Edit(block.span, _encoded(document, "\n\n".join(texts)), codes.MOVED.code)
+
+
+def _leftover(
+    registry: Registry, document: Document, block: Block, members: list[Moved], functions: frozenset[str]
+) -> str:
+    """What no stable block can hold stays in a block of its own, for somebody to look at."""
+    moved = {m.statement.span for m in members}
+    statements = [
+        s for s in registry.bindings[block.path].statements
+        if s.block == block and s.span not in moved and not is_idle(document, s, functions)
+    ]  # fmt: skip
+    if not statements:
+        return ""
+    lines = "".join(decode(document.text(statement.lines)) for statement in statements).rstrip("\n")
+    head = decode(document.data[block.span.start : block.body.start])
+    return f"{head}\n{lines}\n}}"
+
+
+def is_idle(document: Document, statement: Statement, functions: frozenset[str]) -> bool:
+    """Whether a statement of a Python module has nothing to say any more: its doc, and calls of what has gone."""
+    return is_module_doc(document, statement) or calls_one_of(document, statement, functions)
+
+
+def is_module_doc(document: Document, statement: Statement) -> bool:
+    """`m.doc() = "..."`, which says nothing that the stable library could say."""
+    return bool(re.match(rb"\w+\s*\.\s*doc\s*\(\s*\)\s*=", document.text(statement.span)))
