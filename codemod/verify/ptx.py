@@ -23,7 +23,7 @@ _SIGNATURE = re.compile(r"^__unnamed_\d+$|_ZZ.*__PRETTY_FUNCTION__|^__PRETTY_FUN
 # A string literal: its number counts those of the whole unit. An assertion has its file's path as one.
 _NUMBERED = re.compile(r"(?<![\w$])(?:\$str(?:\$\d+)?|__unnamed_\d+)(?![\w$])")
 _BYTES = re.compile(r"\{([\d, ]*)\}")
-_SOURCE_PATH = re.compile(rb"(?:[\w.+-]*/)*([\w.+-]+\.(?:cu|cuh|h|hpp|cpp|cc|cxx|inl)\0)\Z")
+_SOURCE_PATH = re.compile(rb"(?:[\w.+-]*/)*([\w.+-]+\.(?:cu|cuh|h|hpp|cpp|cc|cxx|inl))")
 
 # A label counts its function among those of the file, and an assertion names its line.
 _LABEL = re.compile(r"(?<=\$L__BB)\d+(?=_)")
@@ -132,7 +132,7 @@ def _without_folder(variable: str) -> str:
     match = _BYTES.search(variable)
     if match is None or "$str" not in variable:
         return variable
-    text = bytes(int(number) for number in match[1].split(",") if number.strip())
+    text = bytes(int(number) for number in match[1].split(",") if number.strip()).removesuffix(b"\0")  # often left out
     path = _SOURCE_PATH.fullmatch(text)
     return f"{variable.partition('[')[0]} = {(path[1] if path else text)!r}"
 
