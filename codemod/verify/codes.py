@@ -18,6 +18,7 @@ DOES_NOT_LOAD = "TSA815"
 OPERATOR_LOST = "TSA816"
 SCHEMA_DIFFERS = "TSA817"
 KEYS_DIFFER = "TSA818"
+CALLS_DIFFER = "TSA819"
 DEVICE_CODE_DIFFERS = "TSA820"
 KERNEL_LOST = "TSA821"
 RESOURCES_DIFFER = "TSA822"
@@ -125,6 +126,13 @@ CODES: tuple[Code, ...] = (
         "A kernel that moved from CompositeExplicitAutograd to CPU, say, is no longer found for other devices. One that"
         " was registered without a key, and so under CompositeImplicitAutograd, may be under CompositeExplicitAutograd"
         " now, which TSA503 gave it: that is a note.",
+    ),
+    _finding(
+        CALLS_DIFFER,
+        "An operator does something else when it is called in another way.",
+        "Each operator of the group is called with the arguments of one of its golden cases: all of them by keyword,"
+        " with those left out that are what they are by default, with a wrong type in each place, and with fake tensors"
+        " where the legacy library has a kernel for those. Results and errors have to be what they were.",
     ),
     _finding(
         DEVICE_CODE_DIFFERS,

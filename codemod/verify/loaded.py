@@ -10,6 +10,7 @@ from dataclasses import replace
 from codemod.model import Refusal, Severity
 from codemod.verify import codes
 from codemod.verify.build import BuiltSide
+from codemod.verify.calls import compare_calls
 from codemod.verify.golden.cases import CaseFile
 from codemod.verify.golden.process import LoadError, Worker
 from codemod.verify.golden.session import (
@@ -56,8 +57,10 @@ def loaded_steps(
             return Step.judged(OPERATORS, "the libraries do not load", (fault,)), Step.skipped(
                 GOLDENS, "no library to run"
             )
-        operators = operators_step(legacy.result().operators(), stable.result().operators())
-        return operators, _goldens(cases, legacy.result(), stable.result(), pool, progress)
+        before, later = legacy.result(), stable.result()
+        calls = compare_calls(cases, before, later)  # first: goldens under a compiler add kernels for fake tensors
+        operators = operators_step(before.operators(), later.operators(), calls)
+        return operators, _goldens(cases, before, later, pool, progress)
 
 
 def _unloadable(error: str) -> tuple[Step, Step]:

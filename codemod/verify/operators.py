@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from codemod.model import Severity
 from codemod.verify import codes
+from codemod.verify.calls import Calls
 from codemod.verify.golden.inventory import Operator
 from codemod.verify.result import Finding, Step, finding
 
@@ -19,13 +20,21 @@ _SIDES = ("arguments", "returns")
 _NUMBERED = re.compile(r"_\d+")
 
 
-def operators_step(before: Iterable[Operator], after: Iterable[Operator]) -> Step:
-    """The `operators` step: the libraries after the migration together register what the legacy one did."""
+def operators_step(before: Iterable[Operator], after: Iterable[Operator], calls: Calls | None = None) -> Step:
+    """The `operators` step: the libraries after the migration together register what the legacy one did.
+
+    `calls` are the operators that were called in every way.
+    """
     old = {operator.name: operator for operator in before}
     new = {operator.name: operator for operator in after}
     diagnostics = tuple(item for name in sorted({*old, *new}) for item in _compare(name, old.get(name), new.get(name)))
     summary = f"{len(old)} operators before, {len(new)} after; schemas and dispatch keys compared"
-    return Step.judged("operators", summary, diagnostics, {"before": len(old), "after": len(new)})
+    figures = {"before": len(old), "after": len(new)}
+    if calls is not None:
+        diagnostics += calls.findings
+        figures["called"] = calls.operators
+        summary += f", {calls.operators} called in every way" if calls.operators else ""
+    return Step.judged("operators", summary, diagnostics, figures)
 
 
 def _compare(name: str, old: Operator | None, new: Operator | None) -> list[Finding]:

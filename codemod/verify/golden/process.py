@@ -75,6 +75,11 @@ class Worker:
         answer = self._ask({"do": "case", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
         return answer if isinstance(answer, (Outcome, Crash)) else Crash("no outcome")
 
+    def forms(self, cases: Path, case: Case) -> dict[str, Outcome] | Crash:
+        """What one case does in every way of calling."""
+        answer = self._ask({"do": "forms", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
+        return answer if isinstance(answer, (dict, Crash)) else Crash("no outcome")
+
     def time(self, cases: Path, case: Case) -> float | Crash:
         """Seconds per call of one case."""
         answer = self._ask({"do": "time", "cases": str(cases.resolve()), "id": case.id}, self._seconds)

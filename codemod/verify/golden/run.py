@@ -18,10 +18,11 @@ from codemod.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
 _PLACE = re.compile(r"^(?:\[[A-Z]\d{4} [\d:.]+ [^\]]*\] *|[^\n]{1,200}?, [^\s,]+:\d+,\s*)")
 
 
-def run_case(case: Case, torch: Any) -> Outcome:
+def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> Outcome:
     """What the op of `case` does. What the op raises is part of the outcome.
 
-    Raises CaseError for inputs that cannot be made, and LookupError for an op that is not registered.
+    `call` calls it in another way than the mode of the case. Raises CaseError for inputs that cannot be made, and
+    LookupError for an op that is not registered.
     """
     op = find_op(case, torch)
     args, kwargs = make_arguments(_placed(case, torch), torch)
@@ -29,7 +30,7 @@ def run_case(case: Case, torch: Any) -> Outcome:
     before = {name: tensor_bytes(_whole(tensor, torch), torch) for name, tensor in inputs.items()}
     digest = _digest(inputs, before)
     try:
-        result = _call(case.mode, op, args, kwargs, case.device, torch)
+        result = (call or _MODES[case.mode])(op, args, kwargs, case.device, torch)
         if case.device != "cpu":
             _wait(torch)
     except Exception as error:  # whatever the op raises is what we are here to see
@@ -72,10 +73,6 @@ def tensor_bytes(tensor: Any, torch: Any) -> bytes:
     if not flat.numel():
         return b""
     return bytes(flat.view(torch.uint8).numpy().tobytes())
-
-
-def _call(mode: str, op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
-    return _MODES[mode](op, args, kwargs, device, torch)
 
 
 def _eager(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:

@@ -11,10 +11,12 @@ import os
 import pickle
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from codemod.verify.golden.cases import Case, load_cases
+from codemod.verify.golden.forms import call_forms
 from codemod.verify.golden.inventory import all_names, read_operators
 from codemod.verify.golden.run import run_case
 from codemod.verify.golden.timing import seconds_per_call
@@ -48,6 +50,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+_CALLS: dict[str, Callable[[Case, Any], Any]] = {"case": run_case, "forms": call_forms, "time": seconds_per_call}
+
+
 def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], registered: frozenset[str], torch: Any) -> Any:
     if request["do"] == "operators":
         return read_operators(registered, torch)
@@ -56,7 +61,7 @@ def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], register
         file = load_cases(Path(path))
         files[path] = {case.id: case for case in (*file.cases, *file.timings)}
     case = files[path][request["id"]]
-    return seconds_per_call(case, torch) if request["do"] == "time" else run_case(case, torch)
+    return _CALLS[request["do"]](case, torch)
 
 
 def _devices(torch: Any) -> dict[str, str]:

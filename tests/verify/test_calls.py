@@ -1,0 +1,92 @@
+"""Operators are called in every way that Python has; here on operators that torch has itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from codemod.verify import codes
+from codemod.verify.calls import compare_calls
+from codemod.verify.golden.cases import Case, CaseFile, load_cases
+from codemod.verify.golden.outcome import Outcome
+from codemod.verify.golden.process import Crash
+
+torch = pytest.importorskip("torch")
+from codemod.verify.golden.forms import FORMS, call_forms  # noqa: E402  # needs torch
+from codemod.verify.golden.run import run_case  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+CASES = """
+group = "aten"
+library = "aten"
+
+[[case]]
+op = "add"
+overload = "Tensor"
+args = [{tensor = {shape = [2, 3], fill = 1}}, {tensor = {shape = [2, 3], fill = 0.5}}]
+kwargs = {alpha = {int = 1}}
+
+[[case]]
+op = "add"
+overload = "Tensor"
+id = "another"
+args = [{tensor = {shape = [1], fill = 1}}, {tensor = {shape = [1], fill = 0.5}}]
+"""
+
+
+class Answers:
+    """Stands for a process with a library: it has these answers."""
+
+    def __init__(self, answer: dict[str, Outcome] | Crash) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    def forms(self, path: Path, case: Case) -> dict[str, Outcome] | Crash:
+        self.asked.append(case.id)
+        return self.answer
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> CaseFile:
+    path = tmp_path / "cases.toml"
+    path.write_text(CASES)
+    return load_cases(path)
+
+
+def test_what_the_ways_of_calling_do(file: CaseFile) -> None:
+    case = file.cases[0]
+    plain = run_case(case, torch)
+    forms = call_forms(case, torch)
+    assert list(forms) == list(FORMS)
+    assert forms["by keyword"].returns == forms["with its defaults left out"].returns == plain.returns
+    first, second = (str(text) for text in forms["with arguments of a wrong type"].returns)
+    assert "Expected a value of type 'Tensor' for argument number 0 but instead found" in first
+    assert "argument number 1" in second
+    assert forms["with fake tensors"].returns == ("'torch.float32 (2, 3) (3, 1)'",)
+
+
+def test_each_operator_is_compared_once(file: CaseFile) -> None:
+    forms = call_forms(file.cases[0], torch)
+    legacy, stable = Answers(forms), Answers(forms)
+    calls = compare_calls([file], legacy, stable)  # type: ignore[arg-type]
+    assert (calls.operators, calls.findings) == (1, ())
+    assert legacy.asked == stable.asked == ["add[cpu]"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_differs_is_said_with_its_way(file: CaseFile, form: str) -> None:
+    forms = call_forms(file.cases[0], torch)
+    other = {**forms, form: replace(forms[form], returns=("'taken'",))}
+    (found,) = compare_calls([file], Answers(forms), Answers(other)).findings  # type: ignore[arg-type]
+    assert found.code == codes.CALLS_DIFFER
+    assert found.message.startswith(f"add[cpu], {form}: 'taken', and was ")
+
+
+def test_a_crash_is_said_where_it_is_new(file: CaseFile) -> None:
+    forms, crash = call_forms(file.cases[0], torch), Crash("the process died of SIGSEGV")
+    (found,) = compare_calls([file], Answers(forms), Answers(crash)).findings  # type: ignore[arg-type]
+    assert found.message == "add[cpu], called in every way: the process died of SIGSEGV"
+    assert compare_calls([file], Answers(crash), Answers(crash)).findings == ()  # type: ignore[arg-type]
