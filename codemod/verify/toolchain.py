@@ -66,7 +66,7 @@ def find_toolchain(*, cxx: str | None = None, nvcc: str | None = None) -> Toolch
         torch=find_torch(),
         python_include=Path(sysconfig.get_paths()["include"]),
         nvcc=_named("NVCC", nvcc) or _first("nvcc", "/usr/local/cuda/bin/nvcc"),
-        launcher=_first(*LAUNCHERS),
+        launcher=_first("sccache") if os.environ.get("CCACHE_DISABLE") else _first(*LAUNCHERS),
     )
 
 

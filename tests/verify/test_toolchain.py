@@ -62,6 +62,16 @@ def test_a_compiler_that_is_asked_for_and_missing_is_not_replaced(monkeypatch: p
     assert find_toolchain().cxx == shutil.which("c++")
 
 
+def test_a_ccache_that_is_switched_off_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("ccache", "c++", "ninja"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CCACHE_DISABLE", raising=False)
+    assert find_toolchain().launcher == str(tmp_path / "ccache")
+    monkeypatch.setenv("CCACHE_DISABLE", "1")
+    assert find_toolchain().launcher is None
+
+
 def test_missing_cuda_library_headers_get_stand_ins_and_a_note(tmp_path: Path) -> None:
     include = tmp_path / "torch"
     include.mkdir()
