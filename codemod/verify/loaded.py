@@ -77,6 +77,7 @@ def _goldens(
         return Step.skipped(GOLDENS, "the group has no cases.toml")
     checked: list[Checked] = []
     notes: list[Finding] = []
+    runs: list[Run] = []
     for cases in files:
         waiting = pool.submit(run_cases, cases, legacy)
         if set(legacy.devices) != {"cpu"}:
@@ -84,8 +85,9 @@ def _goldens(
         after = run_cases(cases, stable, progress=progress)
         before = waiting.result()
         checked += compare_runs(cases, before, after)
-        notes += [*recorded_findings(cases, before), *absent_devices(before)]
-    return golden_step(checked, tuple(notes), GOLDENS)
+        notes += recorded_findings(cases, before)
+        runs.append(before)
+    return golden_step(checked, (*notes, *absent_devices(*runs)), GOLDENS)
 
 
 def recorded_findings(cases: CaseFile, before: Run) -> tuple[Finding, ...]:

@@ -15,6 +15,8 @@ from codemod.verify.golden.cases import CaseFile, load_cases
 from codemod.verify.golden.outcome import Outcome, TensorOutcome
 from codemod.verify.golden.process import Crash, LoadError, Worker
 from codemod.verify.golden.session import (
+    Run,
+    absent_devices,
     check_group,
     check_run,
     compare_runs,
@@ -228,3 +230,8 @@ def test_overhead_is_a_ratio_with_its_spread(worker: Worker, file: CaseFile) -> 
     assert crashed == ()
     assert found.case == "neg[cpu-float32]"
     assert 0 < found.lowest <= found.ratio <= found.highest
+
+
+def test_a_device_that_is_not_here_is_said_once_for_all_files() -> None:
+    runs = [Run("2.13.0", {"cpu": "cpu"}, {}, {"cuda": count}) for count in (2, 3)]
+    assert [found.message for found in absent_devices(*runs)] == ["5 cases for cuda were not run: no such device here"]

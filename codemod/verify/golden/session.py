@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -190,13 +191,14 @@ def compare_runs(file: CaseFile, legacy: Run, stable: Run) -> tuple[Checked, ...
     )
 
 
-def absent_devices(run: Run) -> tuple[Finding, ...]:
-    """A note for each device that cases name and this machine lacks."""
+def absent_devices(*runs: Run) -> tuple[Finding, ...]:
+    """A note for each device that cases of any run name and this machine lacks."""
+    counts: Counter[str] = sum((Counter(run.skipped) for run in runs), Counter())
     return tuple(
         finding(
             codes.DEVICE_ABSENT, f"{count} cases for {device} were not run: no such device here", severity=Severity.NOTE
         )
-        for device, count in run.skipped.items()
+        for device, count in counts.items()
     )
 
 
