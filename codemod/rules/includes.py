@@ -102,59 +102,74 @@ def write_includes(
     repository's headers called `legacy_only`, and the new ones are for the stable build alone. `uses` says whether a
     word stands in the code that can see the includes: a header that nobody has a use for goes without a word.
     """
-    edits: list[Edit] = []
-    diagnostics: list[Diagnostic] = []
     lines = list(_LINE.finditer(document.uncommented))
-    present = {name for line in lines if (name := _seen_everywhere(document, line))}
     legacy = {site.span: site for site in sites if not in_legacy_branch(document, site.span.start)}
-    wanted = set(wish.system)
-    gone: list[re.Match[bytes]] = []
-    kept_own: set[str] = set()
-    dropped: set[int] = set()
-    for line in lines:
-        span = Span(*line.span("path"))
-        name = line.group("path")[1:-1].decode("utf-8", "replace")
-        site = legacy.get(span)
-        if site is not None:
-            if site.entry is not None and site.entry.form == "same" and not _is_idle(name, document):
-                continue
-            if site.entry is not None and site.entry.form == "none" and any(map(uses, _offered(name))):
-                diagnostics.append(
-                    Diagnostic(
-                        NO_HEADER,
-                        Severity.ERROR,
-                        document.path,
-                        span,
-                        f"<{name}> has no stable counterpart",
-                        site.entry.note,
-                    )
-                )
-            gone.append(line)
-            continue
-        if both_worlds and name in legacy_only:
-            gone.append(line)
-            continue
-        spelled = respell(name, document.path, line.group("path").startswith(b'"'))
-        if spelled is None:
-            kept_own.add(name)
-            continue
-        if spelled == "" or spelled in kept_own:
-            dropped.add(line.start())
-            edits.append(Edit(_whole_line(document, line), b"", MOVED))
-            continue
-        kept_own.add(spelled)
-        edits.append(Edit(span, b'"' + spelled.encode() + b'"', MOVED))
-    own = sorted(spell(path) for path in wish.own)
-    new_own = [name for name in own if name not in kept_own]
-    new_system = _needed(wanted, present - {g.group("path")[1:-1].decode("utf-8", "replace") for g in gone}, provided)
+    of_torch = {line: site for line in lines if (site := legacy.get(Span(*line.span("path")))) is not None}
+    gone = [
+        line
+        for line in lines
+        if (
+            not _stays(line, of_torch[line], document)
+            if line in of_torch
+            else both_worlds and _name(line) in legacy_only
+        )
+    ]
+    own_lines = [line for line in lines if line not in of_torch and line not in gone]
+    kept_own, dropped, edits = _respelled(document, own_lines, respell)
+    new_own = [name for name in sorted(spell(path) for path in wish.own) if name not in kept_own]
+    present = {name for line in lines if (name := _seen_everywhere(document, line))} - {_name(line) for line in gone}
+    new_system = _needed(set(wish.system), present, provided)
     if both_worlds:
         dual = [name for name in (spell(path) for path in sorted(wish.dual)) if name in new_own]
         stable = [name for name in new_own if name not in dual]
         edits += _place_beside(document, gone, lines, stable, new_system, dual)
     else:
-        stays = [line for line in lines if line not in gone and line.start() not in dropped]
+        stays = [line for line in lines if line not in gone and line not in dropped]
         edits += _place(document, gone, lines, stays, new_own, new_system)
-    return tuple(_without_double_gaps(document, edits)), tuple(diagnostics)
+    torch_gone = [(line, of_torch[line]) for line in gone if line in of_torch]
+    closed = tuple(_closed(line, site, document) for line, site in torch_gone if _is_closed(line, site, uses))
+    return tuple(_without_double_gaps(document, edits)), closed
+
+
+def _name(line: re.Match[bytes]) -> str:
+    """The header of an include line."""
+    return line.group("path")[1:-1].decode("utf-8", "replace")
+
+
+def _stays(line: re.Match[bytes], site: Site, document: Document) -> bool:
+    """Whether an include of torch is one of the stable API already, and of use."""
+    return site.entry is not None and site.entry.form == "same" and not _is_idle(_name(line), document)
+
+
+def _is_closed(line: re.Match[bytes], site: Site, uses: Callable[[str], bool]) -> bool:
+    """Whether a header has no stable counterpart, and the code has a use for it."""
+    return site.entry is not None and site.entry.form == "none" and any(map(uses, _offered(_name(line))))
+
+
+def _closed(line: re.Match[bytes], site: Site, document: Document) -> Diagnostic:
+    note = site.entry.note if site.entry is not None else ""
+    message = f"<{_name(line)}> has no stable counterpart"
+    return Diagnostic(NO_HEADER, Severity.ERROR, document.path, site.span, message, note)
+
+
+def _respelled(
+    document: Document, lines: Iterable[re.Match[bytes]], respell: Callable[[str, str, bool], str | None]
+) -> tuple[set[str], set[re.Match[bytes]], list[Edit]]:
+    """The names under which own headers are included in the end, the lines that go, and the edits for both."""
+    kept: set[str] = set()
+    dropped: set[re.Match[bytes]] = set()
+    edits: list[Edit] = []
+    for line in lines:
+        spelled = respell(_name(line), document.path, line.group("path").startswith(b'"'))
+        if spelled is None:
+            kept.add(_name(line))
+        elif spelled == "" or spelled in kept:
+            dropped.add(line)
+            edits.append(Edit(_whole_line(document, line), b"", MOVED))
+        else:
+            kept.add(spelled)
+            edits.append(Edit(Span(*line.span("path")), b'"' + spelled.encode() + b'"', MOVED))
+    return kept, dropped, edits
 
 
 def _seen_everywhere(document: Document, line: re.Match[bytes]) -> str:
@@ -162,7 +177,7 @@ def _seen_everywhere(document: Document, line: re.Match[bytes]) -> str:
 
     Headers of CUDA and of torch that stand under a condition are left to it: an alternative stands in its other arm.
     """
-    name = line.group("path")[1:-1].decode("utf-8", "replace")
+    name = _name(line)
     conditions = conditions_at(document, line.start())
     if "." in name or not conditions:
         return name
