@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from codemod.bindings.effects.program import MACROS, Program
+from codemod.source.declarations import text_of
 from codemod.source.document import Document
+from codemod.source.scopes import arguments_of
 from codemod.source.signatures import Function
 
 INTEGERS = frozenset({"int", "int32_t"})
@@ -68,10 +70,10 @@ class Uses:
             return self._as_argument(node, parent, old)
         if parent.type == "init_declarator":
             declared = parent.parent.child_by_field_name("type") if parent.parent is not None else None
-            return _is_plain(parent) and declared is not None and _takes(_text(declared), old)
+            return _is_plain(parent) and declared is not None and _takes(text_of(declared), old)
         if parent.type == "cast_expression":
             kind = parent.child_by_field_name("type")
-            return kind is not None and _takes(_text(kind), old)
+            return kind is not None and _takes(text_of(kind), old)
         if parent.type == "lambda_capture_specifier":
             return True
         return old in INTEGERS and self._of_integer(node, parent, old)
@@ -80,7 +82,7 @@ class Uses:
         if parent.type in ("condition_clause", "kernel_call_syntax"):
             return True
         if parent.type == "unary_expression":
-            return _text(parent).startswith("!")
+            return text_of(parent).startswith("!")
         if parent.type == "initializer_list":
             return _is_shape(parent)
         if parent.type != "binary_expression":
@@ -90,9 +92,9 @@ class Uses:
         if operator is None or len(sides) != 1:
             return False
         is_literal = sides[0].type == "number_literal" and _LITERAL.fullmatch(sides[0].text or b"") is not None
-        if _text(operator) in _COMPARED:
+        if text_of(operator) in _COMPARED:
             return is_literal or _is_size(sides[0]) or self._is_counter(sides[0])
-        return _text(operator) in _COMPUTED and is_literal and self._keeps(parent, old)
+        return text_of(operator) in _COMPUTED and is_literal and self._keeps(parent, old)
 
     def _is_counter(self, node: Node) -> bool:
         """Whether an expression is a local that is declared as a signed integer and as nothing else: `int i = 0`."""
@@ -111,12 +113,12 @@ class Uses:
             return False
         if call.type == "init_declarator":  # dim3 grid(n)
             declared = call.parent.child_by_field_name("type") if call.parent is not None else None
-            kind = _text(declared) if declared is not None else ""
+            kind = text_of(declared) if declared is not None else ""
             return (kind == "dim3" and old in INTEGERS) or _takes(kind, old)
         callee = call.child_by_field_name("function")
         if call.type != "call_expression" or callee is None:
             return False
-        text, index = _text(callee), _place(node, arguments)
+        text, index = text_of(callee), arguments_of(call).index(node)
         if callee.type == "primitive_type" or _CAST.fullmatch(text):
             match = _CAST.fullmatch(text)
             return _takes(match["type"] if match else text, old)
@@ -149,7 +151,7 @@ def _is_plain(declarator: Node) -> bool:
 def _is_size(node: Node) -> bool:
     callee = node.child_by_field_name("function") if node.type == "call_expression" else None
     field = callee.child_by_field_name("field") if callee is not None else None
-    return field is not None and _text(field) in _SIZES
+    return field is not None and text_of(field) in _SIZES
 
 
 def _is_shape(braces: Node) -> bool:
@@ -160,13 +162,4 @@ def _is_shape(braces: Node) -> bool:
     if callee is None:
         return False
     field = callee.child_by_field_name("field")
-    return (field is not None and _text(field) in _SHAPED) or _text(callee).startswith(("at::", "torch::"))
-
-
-def _place(node: Node, arguments: Node) -> int:
-    given = [child for child in arguments.named_children if child.type != "comment"]
-    return next(index for index, child in enumerate(given) if child == node)
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
+    return (field is not None and text_of(field) in _SHAPED) or text_of(callee).startswith(("at::", "torch::"))
