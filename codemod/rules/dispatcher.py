@@ -12,6 +12,7 @@ from codemod.rules.options import NOTHING, read_options
 from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall
 from codemod.source.declarations import text_of
+from codemod.source.document import Fragment
 from codemod.source.types import CppType
 from codemod.surface.aten import NAMESPACE, aten_name, wrapper
 from codemod.surface.numbers import INTEGERS_ONLY
@@ -22,16 +23,31 @@ from codemod.surface.table import Entry, TableError
 def choose_overload(arguments: tuple[Node, ...], receiver: bool, context: Context, site: Site) -> Op | None:
     """The overload these arguments mean, or None where none can be called through the dispatcher."""
     fragment = context.fragment(site)
-    given = ["Tensor"] if receiver else []
-    given += [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in arguments]
-    op = choose(aten_name(site.name), given, method=receiver)
-    if op is None:
-        inner = [_unbraced(argument) for argument in arguments]
-        given[len(given) - len(arguments) :] = [kind_in_schemas(one, context.type_of(one, fragment)) for one in inner]
-        op = choose(aten_name(site.name), given, method=receiver)
-    if op is not None and op.name in INTEGERS_ONLY and set(given) != {"int64_t"}:
+    before = ("Tensor",) if receiver else ()
+    op, given = _choose(site, arguments, fragment, context, before=before, method=receiver)
+    if op is not None and op.name in INTEGERS_ONLY and {*before, *given} != {"int64_t"}:
         return None
     return op if op is not None and not op.obstacles else None
+
+
+def _choose(
+    site: Site,
+    arguments: Sequence[Node],
+    fragment: Fragment,
+    context: Context,
+    *,
+    before: tuple[str, ...] = (),
+    after: tuple[str, ...] = (),
+    method: bool = False,
+) -> tuple[Op | None, list[str]]:
+    """The overload for `arguments` between other kinds, and their kinds; numbers in braces are tried as numbers too."""
+    op, kinds = None, list[str]()
+    for read in (arguments, [_unbraced(argument) for argument in arguments]):
+        kinds = [kind_in_schemas(one, context.type_of(one, fragment)) for one in read]
+        op = choose(aten_name(site.name), [*before, *kinds, *after], method=method)
+        if op is not None:
+            break
+    return op, kinds
 
 
 def _unbraced(node: Node) -> Node:
@@ -88,14 +104,7 @@ def _with_options(site: Site, context: Context, given: list[Node]) -> Outcome | 
     options = read_options(given[-1], fragment, context)
     if options is None or options.requires_grad or call is None:
         return None
-    name = aten_name(site.name)
-    kinds = [kind_in_schemas(argument, context.type_of(argument, fragment)) for argument in given[:-1]]
-    options_kinds = ("ScalarType", "nullopt", "Device", "bool")
-    op = choose(name, [*kinds, *options_kinds])
-    if op is None:
-        inner = [_unbraced(argument) for argument in given[:-1]]
-        kinds = [kind_in_schemas(one, context.type_of(one, fragment)) for one in inner]
-        op = choose(name, [*kinds, *options_kinds])
+    op, kinds = _choose(site, given[:-1], fragment, context, after=("ScalarType", "nullopt", "Device", "bool"))
     if op is None or op.obstacles or (op.name in INTEGERS_ONLY and set(kinds) != {"int64_t"}):
         return None
     tail = [options.dtype_parts(), options.layout_parts(), options.device_parts(), options.pinned or NOTHING]
