@@ -99,8 +99,12 @@ def _globbed(run: SetupRun, found: Sequence[Element], free: Sequence[str]) -> li
 
 def finds(run: SetupRun, element: Element, path: str) -> bool:
     """Whether the glob that found a source finds `path` where it looks from now on."""
-    glob = element.glob
-    return glob is not None and replace(glob, pattern=run.layout.landing(glob.pattern), without="").matches(path)
+    return element.glob is not None and _landed(run, element.glob).matches(path)
+
+
+def _landed(run: SetupRun, glob: Glob) -> Glob:
+    """The same glob where it looks from now on."""
+    return replace(glob, pattern=run.layout.landing(glob.pattern), without="")
 
 
 def _fresh(run: SetupRun, here: Sequence[Element], created: Sequence[str]) -> list[str]:
@@ -119,14 +123,13 @@ def glob_text(run: SetupRun, glob: Glob, found: Sequence[Element], free: Sequenc
     root = run.layout.source_root
     if root and not glob.pattern.startswith(f"{root}/"):
         return None
-    pattern = run.layout.landing(glob.pattern)
-    stable = Glob(pattern, glob.recursive, glob.call, glob.argument)
+    stable = _landed(run, glob)
     there = {run.renames[element.path] for element in found}
     others = {path for path in (*run.model.files, *run.created) if stable.matches(path)}
     if not all(stable.matches(path) for path in there) or others - there - set(free):
         return None
-    literal = run.literal(glob.argument, glob.pattern, pattern)
-    return stable_call(glob, run.model.values(), pattern, literal, run.model.folder)
+    literal = run.literal(glob.argument, glob.pattern, stable.pattern)
+    return stable_call(glob, run.model.values(), stable.pattern, literal, run.model.folder)
 
 
 def leave_out(run: SetupRun, legacy: Sequence[Extension], paths: Sequence[str]) -> None:

@@ -69,14 +69,12 @@ class SetupRun:
 
     def quoted(self, path: str) -> str:
         """A path of the repository as a literal, relative to setup.py."""
-        prefix = f"{self.model.folder}/" if self.model.folder else ""
-        return f'"{path.removeprefix(prefix)}"'
+        return f'"{self._relative(path)}"'
 
     def literal(self, node: cst.CSTNode, old: str, new: str) -> str:
         """`node`, an expression for the path `old`, as an expression for `new`."""
         text = self.model.file.text(node)
-        prefix = f"{self.model.folder}/" if self.model.folder else ""
-        old, new = old.removeprefix(prefix), new.removeprefix(prefix)
+        old, new = self._relative(old), self._relative(new)
         tail = old
         while tail and tail not in text:
             tail = tail.partition("/")[2]
@@ -84,6 +82,9 @@ class SetupRun:
         if tail and new.startswith(head):
             return text.replace(tail, new[len(head) :])
         return f'"{new}"'
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(f"{self.model.folder}/") if self.model.folder else path
 
 
 def plan_setup(
