@@ -7,7 +7,7 @@ domain), one of them holds. Everything else is an independent proposition.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Domains = Mapping[str, tuple[str, ...]]
@@ -153,21 +153,23 @@ def _parse(condition: str) -> _Expression:
 
 
 def _parse_or(words: list[str]) -> tuple[_Expression, list[str]]:
-    first, rest = _parse_and(words)
-    parts = [first]
-    while rest and rest[0] == "OR":
-        part, rest = _parse_and(rest[1:])
-        parts.append(part)
-    return (parts[0] if len(parts) == 1 else _Expression("or", tuple(parts))), rest
+    return _parse_joined(words, "OR", _parse_and)
 
 
 def _parse_and(words: list[str]) -> tuple[_Expression, list[str]]:
-    first, rest = _parse_not(words)
+    return _parse_joined(words, "AND", _parse_not)
+
+
+def _parse_joined(
+    words: list[str], joint: str, parse: Callable[[list[str]], tuple[_Expression, list[str]]]
+) -> tuple[_Expression, list[str]]:
+    """What `parse` reads, as often as the word `joint` stands between."""
+    first, rest = parse(words)
     parts = [first]
-    while rest and rest[0] == "AND":
-        part, rest = _parse_not(rest[1:])
+    while rest and rest[0] == joint:
+        part, rest = parse(rest[1:])
         parts.append(part)
-    return (parts[0] if len(parts) == 1 else _Expression("and", tuple(parts))), rest
+    return (parts[0] if len(parts) == 1 else _Expression(joint.lower(), tuple(parts))), rest
 
 
 def _parse_not(words: list[str]) -> tuple[_Expression, list[str]]:
