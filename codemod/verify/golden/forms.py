@@ -7,7 +7,7 @@ from typing import Any
 
 from codemod.verify.golden.cases import Case
 from codemod.verify.golden.outcome import Outcome
-from codemod.verify.golden.run import run_case
+from codemod.verify.golden.run import full_name, run_case
 
 
 class _Nothing:
@@ -62,8 +62,7 @@ def _without_names(text: str, op: Any) -> str:
 
 def _faked(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> list[str]:
     """What the results look like that a compiler is told of, where the library has a kernel for that."""
-    name = ".".join(filter(None, (op._schema.name, op._schema.overload_name)))
-    if not torch._C._dispatch_has_kernel_for_dispatch_key(name, "Meta"):
+    if not torch._C._dispatch_has_kernel_for_dispatch_key(full_name(op), "Meta"):
         return ["no kernel for fake tensors"]
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils._pytree import tree_flatten, tree_map_only

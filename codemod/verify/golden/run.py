@@ -56,6 +56,11 @@ def find_op(case: Case, torch: Any) -> Any:
         raise LookupError(f"{case.namespace}::{case.op}.{case.overload} is not registered by this library") from error
 
 
+def full_name(op: Any) -> str:
+    """What the dispatcher calls an overload: "ns::name" or "ns::name.overload"."""
+    return ".".join(filter(None, (op._schema.name, op._schema.overload_name)))
+
+
 def describe(tensor: Any, torch: Any, alias: str | None = None) -> TensorOutcome:
     """A tensor with its bytes."""
     return TensorOutcome(
@@ -95,7 +100,7 @@ def _describe_results(op: Any, args: list[Any], kwargs: dict[str, Any], torch: A
 
     Projects do that in Python, which is not loaded here. What the op does to its arguments is in the schema.
     """
-    name = ".".join(filter(None, (op._schema.name, op._schema.overload_name)))
+    name = full_name(op)
     returns_tensors = "Tensor" in str(op._schema).rpartition("->")[2]
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
     has_meta = any(has_kernel(name, key) for key in ("Meta", "CompositeImplicitAutograd"))
