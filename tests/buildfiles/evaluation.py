@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.sample.building import find_program
 
 # Stands in for what builds: each target's sources and what is done to single sources are written down.
 RECORDER = """
@@ -39,7 +39,7 @@ endfunction()
 
 def find_cmake() -> str:
     """The cmake to run; skips the test where there is none."""
-    found = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
+    found = find_program("cmake")
     if found is None:
         pytest.skip("cmake is needed")
     return found
