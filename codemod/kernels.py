@@ -103,11 +103,11 @@ def _includes(
     legacy_only = frozenset(i.name for i in place.graph.includes(path) if i.target in place.replaced)
     both_worlds = is_shared and (one.switches or bool(legacy_only) or (umbrella and not own))
     after = _after(document.data, (*one.edits, *registered))
-    system = _system_headers(one, document, after, registered, is_shared and not both_worlds, loses)
+    code_after = mask(after)
+    system = _system_headers(one, document, code_after, registered, is_shared and not both_worlds, loses)
     wish = IncludeWish(system, own, own & {made.check[1]})
     uses_dispatch = any(role.startswith(("dispatch:", "switch:")) for role in one.helpers)
-    words = frozenset(word.decode() for word in re.findall(rb"[A-Za-z_]\w*", mask(after)))
-    respell = place.respeller(path, uses_dispatch, made.idle_headers(path, words))
+    respell = place.respeller(path, uses_dispatch, made.idle_headers(path, code_after))
     provided = _provided(snapshot, made, path, own)
     if not one.include_sites and not path.endswith(HEADER_SUFFIXES):
         provided |= _gained(made, path, others)
@@ -127,7 +127,7 @@ def _includes(
 def _system_headers(
     one: Rewritten, document: Document, after: bytes, registered: Sequence[Edit], header_only: bool, loses: bool
 ) -> frozenset[str]:
-    """The headers of torch and of the standard library that a file needs."""
+    """The headers of torch and of the standard library that a file needs, whose code will be `after`."""
     code = document.code
     wanted = set(one.includes) | (needed_by_names(code) if loses else _left_behind(document))
     if document.path.endswith(CUDA_SUFFIXES):
@@ -139,7 +139,7 @@ def _system_headers(
             wanted.add(header)
     if any(b"PyMODINIT_FUNC" in edit.replacement for edit in registered):
         wanted.add("Python.h")
-    if not re.search(rb"\b(?:pybind11|py)\s*::", mask(after)):
+    if not re.search(rb"py(?<!\wpy)(?:bind11)?\s*::", after):
         wanted = {name for name in wanted if not name.startswith("pybind11/")}  # went with the module
     if header_only:
         wanted = {name for name in wanted if not name.startswith("torch/csrc/")}

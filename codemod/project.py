@@ -56,16 +56,16 @@ class GroupProject:
         )
         return frozenset(word for text in code for word in re.findall(rb"[A-Za-z_]\w*", text))
 
-    def idle_headers(self, path: str, words: frozenset[str]) -> frozenset[str]:
-        """Headers of macros that `path` includes but, with only `words` left in it, uses no more."""
+    def idle_headers(self, path: str, after: bytes) -> frozenset[str]:
+        """Headers of macros that `path` includes but, once its code is `after`, uses no more."""
         found = set()
         for header in self.graph.direct(path):
             document = self.documents.get(header)
             if document is None or header in self.replaced or not is_macro_header(document):
                 continue
-            had = {macro.name for macro in document.macros}
-            used_before = any(re.search(rb"\b" + name.encode() + rb"\b", self.documents[path].code) for name in had)
-            if used_before and not had & words:
+            names = sorted({macro.name.encode() for macro in document.macros})
+            used = re.compile(rb"\b(?:" + b"|".join(names) + rb")\b")
+            if used.search(self.documents[path].code) and not used.search(after):
                 found.add(header)
         return frozenset(found)
 

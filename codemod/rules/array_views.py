@@ -22,12 +22,11 @@ from codemod.surface.versions import parse_version
 COMPARED, PRINTED = "compared view", "printed value"
 _COMPARABLE_SINCE = "2.13"  # headers in which HeaderOnlyArrayRef has operator==
 
-_VIEWS = re.compile(rb"\b(?:sizes|strides)\s*\(|ArrayRef\b")
-_COMPARISON = re.compile(rb"(?<![<>!=])[=!]=(?!=)")
-_SHIFTED = re.compile(rb"(?<!<)<<(?![<=])")
-_PRINTABLE = re.compile(
-    rb"\bTensor\b|\b(?:sizes|strides|device|layout)\s*\(|ArrayRef\b|\bDevice\b|\bDeviceType\b|\bLayout\b"
-)
+# What a file says that has views of arrays, or values that were printed: it is not parsed for the others.
+_VIEWS = (b"sizes", b"strides", b"ArrayRef")
+_PRINTABLE = (*_VIEWS, b"Tensor", b"Device", b"Layout", b"device()", b"layout()")
+_COMPARISON = re.compile(rb"[=!]=(?<![<>!=]..)(?!=)")
+_SHIFTED = re.compile(rb"<<(?<!<<<)(?![<=])")
 _VIEW_TYPES = frozenset({"IntArrayRef", "ArrayRef"})
 _PLAIN = frozenset({"number_literal", "char_literal", "string_literal", "null", "true", "false", "nullptr"})
 _POSTFIX = frozenset(
@@ -78,12 +77,12 @@ TEXT = page(
 def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
     """Comparisons of array views, and values behind `<<` that the stable types do not print."""
     code = document.code
-    if _VIEWS.search(code):
+    if any(word in code for word in _VIEWS):
         for match in _COMPARISON.finditer(code):
             fragment, node = _binary_at(document, match)
             if node is not None and any(_is_view(side, fragment, document, finder) for side in _sides(node)):
                 yield Site(fragment.span(node), COMPARED, SiteKind.OPERATOR)
-    if not _PRINTABLE.search(code):
+    if not any(word in code for word in _PRINTABLE):
         return
     for match in _SHIFTED.finditer(code):
         fragment, node = _binary_at(document, match)

@@ -47,8 +47,10 @@ class Definition:
 
 def is_macro_header(document: Document, *, surface: Surface | None = None) -> bool:
     """Whether a header defines macros and nothing else; with `surface`, macros that dispatch over dtypes."""
+    if not document.macros:
+        return False
     rest = re.sub(rb"^[ \t]*#(?:\\\r?\n|[^\n])*", b"", document.code, flags=re.MULTILINE)
-    if rest.replace(b"\xef\xbb\xbf", b"").strip() or not document.macros:
+    if rest.replace(b"\xef\xbb\xbf", b"").strip():
         return False
     if surface is None:
         return True

@@ -129,7 +129,7 @@ _DTYPE_CONSTANT = re.compile(rb"k(?:Bool|Byte|Char|Short|Int|Long|Half|BFloat16|
 
 def _pasted_dtype(site: Site, context: Context) -> Outcome | None:
     """`torch::DTYPE` in a macro whose parameter DTYPE is a dtype wherever the macro is used: CHECK_DTYPE(x, kHalf)."""
-    macro = context.fragment(site).macro
+    macro = context.document.macro_at(site.span.start)
     name = site.name.rpartition("::")[2]
     if macro is None or name not in (macro.params or ()):
         return None

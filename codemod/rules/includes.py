@@ -43,6 +43,7 @@ HELPERS = page(
 )
 
 _LINE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])[^\n]*\n?", re.MULTILINE)
+_WORD_OR_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*[<\"][^\n]*|std::\w+|[A-Za-z_]\w*")
 
 
 @functools.cache
@@ -78,8 +79,8 @@ def with_implied(headers: Iterable[str]) -> frozenset[str]:
 
 def needed_by_names(code: bytes) -> frozenset[str]:
     """Headers of names in `code` that used to come in through torch's."""
-    words = {m.group().decode() for m in re.finditer(rb"\b(?:std::)?[A-Za-z_]\w*", _LINE.sub(b"", code))}
-    return frozenset(header for name, header in _knowledge()[0].items() if name in words)
+    words = set(_WORD_OR_INCLUDE.findall(code))
+    return frozenset(header for name, header in _knowledge()[0].items() if name.encode() in words)
 
 
 def write_includes(

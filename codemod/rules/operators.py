@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from tree_sitter import Node
@@ -16,11 +17,17 @@ from codemod.rules.rewrite import Part
 from codemod.source.declarations import text_of
 from codemod.source.document import Document, Fragment
 from codemod.source.scopes import TypeFinder
+from codemod.source.signatures import read_signatures
 
-_TENSOR_NAME = re.compile(rb"\bTensor\b(?:\s*const\b)?[\s&*>]*\b([A-Za-z_]\w*)\b|\bauto\b[\s&*]*([A-Za-z_]\w*)\s*=")
+# A declaration that may be a tensor's: with its type, or with a value that is no number made of CUDA's indices.
+_DECLARED = (
+    rb"Tensor(?<!\wTensor)%s\b(?:\s*const\b)?[\s&*>]*\b([A-Za-z_]\w*)\b"
+    rb"|auto(?<!\wauto)\b[\s&*]*([A-Za-z_]\w*)\s*=(?![^;]*\b(?:blockIdx|threadIdx|blockDim|gridDim)\b)"
+)
+_TENSOR_NAME = re.compile(_DECLARED % b"")
 # CUTLASS has a class template of the same name, which its code writes without its namespace.
 _CUTE = re.compile(rb"\busing\s+namespace\s+cute\b|\bcute::")
-_TENSOR_OF_TORCH = re.compile(_TENSOR_NAME.pattern.replace(rb"\bTensor\b", rb"\b(?:at|torch|c10)::Tensor\b", 1))
+_TENSOR_OF_TORCH = re.compile(_DECLARED % rb"(?:(?<=\bat::Tensor)|(?<=\btorch::Tensor)|(?<=\bc10::Tensor))")
 # What may stand behind or before the name of a tensor that is an operand, or the receiver or argument of one.
 _AFTER = re.compile(rb"\s*(?:\)\s*)*(?:\[|\.|->|[-+*/%^]|[=!<>]=?|&(?!&)|\|(?!\|))")
 _BEFORE = re.compile(rb"(?:[-+*/%^~&|=]|[!<>]=?)\s*(?:\(\s*)?$")
@@ -34,25 +41,53 @@ _GOES_ON = frozenset({
 def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
     """Subscripts and binary operators with a tensor operand, found from the names of tensors."""
     yield from _elements(document, finder)
-    pattern = _TENSOR_OF_TORCH if _CUTE.search(document.code) else _TENSOR_NAME
-    names = {name for match in pattern.finditer(document.code) for name in match.groups() if name}
-    if not names:
-        return
-    wanted = re.compile(rb"(?<![\w.>:])(?:" + b"|".join(sorted(map(re.escape, names))) + rb")\b")
     seen: set[tuple[int, int]] = set()
-    for match in wanted.finditer(document.code):
-        before = document.code[max(0, match.start() - 4) : match.start()]
-        if not (_AFTER.match(document.code, match.end()) or _BEFORE.search(before)):
-            continue
-        fragment = document.fragment_at(match.start())
-        node = fragment.tree.root_node.descendant_for_byte_range(
-            match.start() - fragment.base, match.end() - fragment.base
-        )
-        for operator in _climb(node, fragment, document, finder):
+    for span in _tensor_uses(document):
+        fragment = document.fragment_at(span.start)
+        for operator in _climb(fragment.node_at(span), fragment, document, finder):
             span = fragment.span(operator)
             if (span.start, span.end) not in seen:
                 seen.add((span.start, span.end))
                 yield Site(span, _operator_of(operator), SiteKind.OPERATOR)
+
+
+def _tensor_uses(document: Document) -> Iterator[Span]:
+    """Where names that some declaration gives to a tensor stand as if they were operands.
+
+    A name that other functions alone declare so means something else.
+    """
+    code = document.code
+    pattern = _TENSOR_OF_TORCH if b"cute" in code and _CUTE.search(code) else _TENSOR_NAME
+    declared: dict[bytes, list[int]] = {}
+    for match in pattern.finditer(code):
+        declared.setdefault(match[match.lastindex or 0], []).append(match.start())
+    if not declared:
+        return
+    owner = _FunctionPlaces(document)
+    owners = {name: {owner.at(place) for place in places} for name, places in declared.items()}
+    names = re.compile(rb"(?<![\w.>:])(?:" + b"|".join(sorted(map(re.escape, declared))) + rb")\b")
+    for match in names.finditer(code):
+        start, end = match.span()
+        if not (_AFTER.match(code, end) or _BEFORE.search(code[max(0, start - 4) : start])):
+            continue
+        here = owner.at(start)
+        if here is None or here in owners[match[0]] or None in owners[match[0]]:
+            yield Span(start, end)
+
+
+class _FunctionPlaces:
+    """Which function of a document a place lies in."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._spans = [function.span for function in read_signatures(document)]
+        self._starts = [span.start for span in self._spans]
+
+    def at(self, place: int) -> Span | None:
+        """The span of the function, its head included; None outside of functions and in the body of a macro."""
+        index = bisect_right(self._starts, place) - 1
+        inside = index >= 0 and place < self._spans[index].end
+        return self._spans[index] if inside and self._document.macro_at(place) is None else None
 
 
 _ELEMENT = re.compile(rb"\.\s*(?P<name>sizes|strides)\s*\(\s*\)\s*(?=\[)")

@@ -47,7 +47,7 @@ _GLOBAL = re.compile(rb"::\s*detail\s*::\s*scalar_type\b(?=\s*\()")
 _BARE_NAMES = tuple(re.findall(rb"\w{6,}", _BARE.pattern))
 _USING = re.compile(rb"using(?<!\wusing)\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 _NAMESPACE_ALIAS = re.compile(
-    rb"\bnamespace\s+(?P<short>[A-Za-z_]\w*)\s*=\s*(?P<space>(?:::\s*)?(?:torch|at|c10)(?:\s*::\s*\w+)*)\s*;"
+    rb"namespace(?<!\wnamespace)\s+(?P<short>[A-Za-z_]\w*)\s*=\s*(?P<space>(?:::\s*)?(?:torch|at|c10)(?:\s*::\s*\w+)*)\s*;"
 )
 _IN_ALIAS = re.compile(rb"\bnamespace\s+[A-Za-z_]\w*\s*=\s*$")
 LEGACY_ONLY = re.compile(r"^#(?:ifndef\s+TORCH_TARGET_VERSION|if\s+!\s*defined\s*\(?\s*TORCH_TARGET_VERSION\s*\)?)$")

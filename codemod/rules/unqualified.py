@@ -13,9 +13,9 @@ from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.scopes import TypeFinder
 from codemod.surface.table import Entry, Surface
 
-_USING = re.compile(rb"\busing\s+namespace\s+(?:::\s*)?(?P<space>torch|at|c10)\s*;")
-_USING_NAME = re.compile(rb"\busing\s+(?:::\s*)?(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
-_INSIDE = re.compile(rb"\bnamespace\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
+_USING = re.compile(rb"using(?<!\wusing)\s+namespace\s+(?:::\s*)?(?P<space>torch|at|c10)\s*;")
+_USING_NAME = re.compile(rb"using(?<!\wusing)\s+(?:::\s*)?(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
+_INSIDE = re.compile(rb"namespace(?<!\wnamespace)\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
 _WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?!\s*::)")
 _OWN = re.compile(
     rb"\b(?:struct|class|enum|union|typename|using|namespace|concept|define)\s+(?:class\s+)?([A-Za-z_]\w*)"

@@ -15,6 +15,12 @@ TRANSPARENT = frozenset({
 PARAMETERS = frozenset({"parameter_declaration", "optional_parameter_declaration", "variadic_parameter_declaration"})
 _DECLARATIONS = frozenset({"declaration", "field_declaration", "for_range_loop"}) | PARAMETERS
 _NAMES = frozenset({"identifier", "field_identifier"})
+# Nodes that declare nothing themselves, as far as the grammar could follow.
+_EXPRESSIONS = frozenset({
+    "identifier", "binary_expression", "unary_expression", "field_expression", "call_expression", "argument_list",
+    "subscript_expression", "subscript_argument_list", "assignment_expression", "expression_statement",
+    "parenthesized_expression", "pointer_expression", "conditional_expression", "cast_expression",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,11 @@ def _is_function(member: Node) -> bool:
         return False
     name = declarator.child_by_field_name("declarator")
     return name is not None and name.type != "parenthesized_declarator"
+
+
+def may_declare(node: Node) -> bool:
+    """False for expressions, which need not be asked what they declare."""
+    return node.type not in _EXPRESSIONS or node.has_error
 
 
 def declared_in(scope: Node) -> Iterator[Declared]:

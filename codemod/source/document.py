@@ -111,11 +111,6 @@ class Document:
         """Every `#define` with a body, in file order."""
         return tuple(self._macros())
 
-    @cached_property
-    def fragments(self) -> tuple[Fragment, ...]:
-        """The macro bodies, parsed, in file order."""
-        return tuple(self._parse_body(macro) for macro in self.macros)
-
     def _macros(self) -> Iterator[Macro]:
         for match in _DEFINE.finditer(self.code):
             body = Span(*match.span("body"))
@@ -146,10 +141,22 @@ class Document:
 
     def fragment_at(self, offset: int) -> Fragment:
         """The macro body that holds `offset`, or the whole file."""
+        macro = self.macro_at(offset)
+        if macro is None:
+            return self.whole
+        if macro.span not in self._parsed:
+            self._parsed[macro.span] = self._parse_body(macro)
+        return self._parsed[macro.span]
+
+    def macro_at(self, offset: int) -> Macro | None:
+        """The macro in whose body `offset` lies."""
         index = bisect_right(self._bodies, offset) - 1
-        if index >= 0 and offset < self.macros[index].body.end:
-            return self.fragments[index]
-        return self.whole
+        return self.macros[index] if index >= 0 and offset < self.macros[index].body.end else None
+
+    @cached_property
+    def _parsed(self) -> dict[Span, Fragment]:
+        """The macro bodies that were asked for, by the macro's span."""
+        return {}
 
     @cached_property
     def _bodies(self) -> tuple[int, ...]:

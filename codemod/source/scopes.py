@@ -14,7 +14,7 @@ from functools import cached_property
 from tree_sitter import Node
 
 from codemod.model import Span
-from codemod.source.declarations import Declared, declared_in, text_of
+from codemod.source.declarations import Declared, declared_in, may_declare, text_of
 from codemod.source.document import Document, Fragment
 from codemod.source.macro_uses import MacroUses
 from codemod.source.results import FunctionResults, KnownReturns, method_result
@@ -27,6 +27,7 @@ _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_ca
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
 _COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _DEPTH = 24
+Names = tuple[dict[str, list[Declared]], ...]
 _BARE_TENSOR = re.compile(r"(?<![\w:])Tensor\b")
 _DTYPE = re.compile(
     r"k(?:Bool|Byte|Char|Short|Int|Long|U?Int(?:8|16|32|64)|Half|BFloat16|Float|Double|Float(?:16|32|64)|Float8_\w+)"
@@ -39,7 +40,7 @@ class TypeFinder:
 
     documents: Sequence[Document]
     returns: KnownReturns
-    _scopes: dict[tuple[int, int], dict[str, list[Declared]]] = field(default_factory=dict)
+    _visible: dict[tuple[int, int], Names] = field(default_factory=dict)
 
     @cached_property
     def written(self) -> WrittenTypes:
@@ -82,13 +83,10 @@ class TypeFinder:
 
     def declaration_of(self, name: str, node: Node) -> Declared | None:
         """The declaration that `name` means at `node`, within the same fragment."""
-        scope: Node | None = node
-        while scope is not None:
-            declared = self._names(scope).get(name)
-            if declared:
+        for names in self._names_seen_from(node):
+            if declared := names.get(name):
                 before = [d for d in declared if d.start <= node.start_byte] or declared[:1]
                 return before[-1]
-            scope = scope.parent
         return None
 
     def value_of(self, name: str, node: Node, fragment: Fragment) -> Node | None:
@@ -96,14 +94,22 @@ class TypeFinder:
         declared = self.declaration_of(name, node)
         return declared.value if declared is not None and not declared.element else None
 
-    def _names(self, scope: Node) -> dict[str, list[Declared]]:
-        key = (scope.id, scope.start_byte)
-        if key not in self._scopes:
+    def _names_seen_from(self, node: Node) -> Names:
+        """What the scopes around `node` declare, by name, the innermost first; scopes that declare nothing left out."""
+        inner: list[Node] = []
+        seen: Names | None = None
+        scope: Node | None = node
+        while scope is not None and (seen := self._visible.get((scope.id, scope.start_byte))) is None:
+            if may_declare(scope):
+                inner.append(scope)
+            scope = scope.parent
+        seen = seen or ()
+        for scope in reversed(inner):
             names: dict[str, list[Declared]] = {}
             for declared in declared_in(scope):
                 names.setdefault(declared.name, []).append(declared)
-            self._scopes[key] = names
-        return self._scopes[key]
+            self._visible[scope.id, scope.start_byte] = seen = (names, *seen) if names else seen
+        return seen
 
     def _declared_type(self, declared: Declared, fragment: Fragment, document: Document, depth: int) -> CppType:
         written = self.written.resolved(parse_type(declared.type_text))

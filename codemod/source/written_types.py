@@ -25,7 +25,7 @@ _FALLBACK = re.compile(
 )
 # An alias of something with a tensor, a dtype or a device in it: other types are of no interest to the rules.
 _ALIAS = re.compile(
-    rb"\busing\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<type>[^;{}=()]*\b(?:Tensor|ScalarType|Device|IntArrayRef|TensorOptions)\b[^;{}=()]*);"
+    rb"using(?<!\wusing)\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<type>[^;{}=()]*\b(?:Tensor|ScalarType|Device|IntArrayRef|TensorOptions)\b[^;{}=()]*);"
 )
 
 
