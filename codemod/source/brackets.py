@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from codemod.source.conditions import read_conditionals, read_directives
 from codemod.source.document import Document
+from codemod.source.mask import blanked
 
 _BRACKET = re.compile(rb"[()\[\]{}]")
 _IN_ANGLES = re.compile(rb"[()\[\]{}<>;]")
@@ -16,18 +17,13 @@ _BETWEEN_COMMAS = re.compile(rb"[()\[\]{},<]")
 _BRACE = re.compile(rb"[{}]")
 _OPENS = frozenset({b"(", b"[", b"{"})
 _CLOSES = {b")": b"(", b"]": b"[", b"}": b"{"}
-_INK = re.compile(rb"[^\n\r]")
 
 
 @functools.lru_cache(maxsize=1024)
 def plain_code(document: Document) -> bytes:
     """The code without comments, literals, preprocessor lines and the backslashes that join lines, offsets kept."""
-    code = bytearray(document.code)
-    for directive in read_directives(document):
-        code[directive.span.start : directive.span.end] = _INK.sub(
-            b" ", bytes(code[directive.span.start : directive.span.end])
-        )
-    return bytes(code).replace(b"\\", b" ")
+    directives = [(directive.span.start, directive.span.end) for directive in read_directives(document)]
+    return blanked(document.code, directives).replace(b"\\", b" ")
 
 
 def partners(document: Document) -> dict[int, int]:

@@ -11,12 +11,10 @@ import re
 from dataclasses import dataclass
 
 from codemod.model import Span
-from codemod.source.document import Document
+from codemod.source.document import Document, lines_matching
 
-_DIRECTIVE = re.compile(
-    rb"^[ \t]*#[ \t]*(?P<kind>[a-z]+)\b(?P<rest>(?:\\\r?\n|[^\n\r])*)(?:\r?\n|\Z)",
-    re.MULTILINE,
-)
+_DIRECTIVE = re.compile(rb"#[ \t]*(?P<kind>[a-z]+)\b(?P<rest>[^\n\r\\]*(?:\\(?:\r?\n)?[^\n\r\\]*)*)(?:\r?\n|\Z)")
+_JOINED = re.compile(rb"\\\r?\n")
 _OPENING = frozenset({"if", "ifdef", "ifndef"})
 _MIDDLE = frozenset({"elif", "elifdef", "elifndef", "else"})
 
@@ -52,10 +50,12 @@ class Conditional:
 def read_directives(document: Document) -> tuple[Directive, ...]:
     """Every preprocessor line of `document`, in file order. Text in comments and literals does not count."""
     found = []
-    for match in _DIRECTIVE.finditer(document.code):
+    for start, match in lines_matching(_DIRECTIVE, document.code):
         raw = document.uncommented[match.start("rest") : match.end("rest")]
-        argument = " ".join(re.sub(rb"\\\r?\n", b" ", raw).decode("utf-8", "replace").split())
-        found.append(Directive(match.group("kind").decode(), argument, Span(*match.span())))
+        if b"\\" in raw:
+            raw = _JOINED.sub(b" ", raw)
+        argument = " ".join(raw.decode("utf-8", "replace").split())
+        found.append(Directive(match.group("kind").decode(), argument, Span(start, match.end())))
     return tuple(found)
 
 

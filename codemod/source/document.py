@@ -30,8 +30,7 @@ UNIT_SUFFIXES = (*CPP_SUFFIXES, ".cu")
 BOM = b"\xef\xbb\xbf"
 _CONTINUATION = re.compile(rb"\\(\r?)\n")
 _DEFINE = re.compile(
-    rb"^[ \t]*#[ \t]*define[ \t]+(?P<name>[A-Za-z_]\w*)(?P<params>\([^)]*\))?(?P<body>(?:\\\r?\n|[^\n\r])*)",
-    re.MULTILINE,
+    rb"#[ \t]*define[ \t]+(?P<name>[A-Za-z_]\w*)(?P<params>\([^)]*\))?(?P<body>[^\n\r\\]*(?:\\(?:\r?\n)?[^\n\r\\]*)*)"
 )
 # A macro body may be statements, an expression or declarations; each is tried in a frame that makes it parse.
 _FRAMES = ((b"void _(){", b"\n;}"), (b"auto _=[&]{return ", b"\n;};"), (b"", b"\n"), (b"void _(){switch(0){", b"\n}}"))
@@ -46,6 +45,21 @@ def _parser(cuda: bool) -> Parser:
 def parse_code(text: bytes, *, cuda: bool) -> Tree:
     """The syntax tree of `text` in the CUDA or the C++ grammar."""
     return _parser(cuda).parse(text)
+
+
+def lines_matching(pattern: re.Pattern[bytes], code: bytes) -> Iterator[tuple[int, re.Match[bytes]]]:
+    """The preprocessor lines of masked `code` that `pattern` matches from their `#` on, and where each line starts.
+
+    A search for `#` passes over the bytes between; one for line starts would try `pattern` at every one of them.
+    """
+    place = 0
+    while match := pattern.search(code, place):
+        start = code.rfind(b"\n", 0, match.start()) + 1
+        if code[start : match.start()].strip(b" \t"):
+            place = match.start() + 1
+            continue
+        yield start, match
+        place = match.end()
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,7 @@ class Document:
         return tuple(self._macros())
 
     def _macros(self) -> Iterator[Macro]:
-        for match in _DEFINE.finditer(self.code):
+        for start, match in lines_matching(_DEFINE, self.code):
             body = Span(*match.span("body"))
             if not match.group("body").strip(b" \t\\\r\n"):
                 continue
@@ -120,7 +134,7 @@ class Document:
             params = None
             if names is not None:
                 params = tuple(p.strip().decode() for p in names[1:-1].replace(b"\\", b" ").split(b",") if p.strip())
-            yield Macro(match.group("name").decode(), params, Span(*match.span()), body)
+            yield Macro(match.group("name").decode(), params, Span(start, match.end()), body)
 
     def _parse_body(self, macro: Macro) -> Fragment:
         text = self.data[macro.body.start : macro.body.end]

@@ -2,16 +2,17 @@
 
 Offsets stay what they were: every blanked byte becomes a space, line ends stay. Include paths are kept.
 
-Every file of a tree goes through here, so the pattern does no more than find where a comment or a literal may begin:
-its first byte is one of four, which a search finds without trying anything at the bytes between.
+Every file of a tree goes through here, so the pattern does no more than find where a comment or a literal may begin.
+Each of its alternatives starts with one known byte: only then does a search skip the bytes between without a try.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 
-_START = re.compile(rb"[\"'#]|/[/*]")
+_START = re.compile(rb"\"|'|#|//|/\*")
 _INCLUDE = re.compile(rb"#[ \t]*include(?:_next)?\b[^\n]*")
 _LINE = re.compile(rb"[^\n\\]*(?:\\(?:\r?\n)?[^\n\\]*)*")
 _STRING = re.compile(rb'"[^"\\\n]*(?:\\(?s:\r\n|.)[^"\\\n]*)*"?')
@@ -29,33 +30,30 @@ _Stretch = tuple[int, int, bool]
 
 def mask_comments(data: bytes) -> bytes:
     """`data` with comments blanked and literals kept."""
-    return _blanked(data, [stretch for stretch in _stretches(data) if stretch[2]])
+    return blanked(data, [(start, end) for start, end, is_comment in _stretches(data) if is_comment])
 
 
 def mask(data: bytes) -> bytes:
     """`data` with comments, strings and character literals blanked; the quotes of a literal stay."""
-    return _blanked(data, _stretches(data))
+    return blanked(data, [(start, end) for start, end, _ in _stretches(data)])
 
 
-def _blanked(data: bytes, stretches: list[_Stretch]) -> bytes:
-    if not stretches and not data.startswith(_BOM):
-        return data
+def blanked(data: bytes, stretches: Iterable[tuple[int, int]]) -> bytes:
+    """`data` with a space for every byte of `stretches`, which are in order; line ends stay."""
     parts: list[bytes] = []
     done = 0
-    if data.startswith(_BOM):  # a directive may stand right behind it
-        parts, done = [b"   "], len(_BOM)
-    for start, end, _ in stretches:
+    for start, end in stretches:
         parts.append(data[done:start])
         parts.append(data[start:end].translate(_BLANKS))
         done = end
-    parts.append(data[done:])
-    return b"".join(parts)
+    return b"".join((*parts, data[done:])) if parts else data
 
 
 @functools.lru_cache(maxsize=8)
 def _stretches(data: bytes) -> list[_Stretch]:
     """What there is to blank in `data`, in order."""
-    found: list[_Stretch] = []
+    # a directive may stand right behind a byte order mark
+    found: list[_Stretch] = [(0, len(_BOM), True)] if data.startswith(_BOM) else []
     place = 0
     while match := _START.search(data, place):
         start = match.start()
