@@ -15,8 +15,7 @@ _IN_ANGLES = re.compile(rb"[()\[\]{}<>;]")
 _MAY_TAKE_ANGLES = re.compile(rb"[\w>]")
 _BETWEEN_COMMAS = re.compile(rb"[()\[\]{},<]")
 _BRACE = re.compile(rb"[{}]")
-_OPENS = frozenset({b"(", b"[", b"{"})
-_CLOSES = {b")": b"(", b"]": b"[", b"}": b"{"}
+_CLOSES = dict(zip(b")]}", b"([{", strict=True))  # by byte
 
 
 @functools.lru_cache(maxsize=1024)
@@ -59,69 +58,67 @@ def _unequal(code: bytes) -> bool:
 @dataclass(frozen=True)
 class _Matching:
     closing: dict[int, int]
-    closers: frozenset[int]
+    closers: set[int]
 
 
 # The brackets open at one place, innermost last. Those that the arms of an `#if` open at the same depth and close
 # behind it together stand in one entry.
-_Open = tuple[tuple[bytes, tuple[int, ...]], ...]
+_Open = list[tuple[int, tuple[int, ...]]]
 
 
 @functools.lru_cache(maxsize=1024)
 def _match_brackets(document: Document) -> _Matching:
     """Match the brackets of every arm of an `#if` as if it alone were compiled."""
-    closing: dict[int, int] = {}
-    closers: set[int] = set()
-    stack: _Open = ()
+    matching = _Matching({}, set())
+    code, place = plain_code(document), 0
+    stack: _Open = []
     before: list[_Open] = []  # per `#if` around: what was open there
     after: list[list[_Open]] = []  # and what each finished arm left open
-    for offset, token in _bracket_tokens(document):
-        if token in _OPENS:
-            stack = (*stack, (token, (offset,)))
-        elif token in _CLOSES:
-            depth = len(stack) - 1
-            while depth >= 0 and stack[depth][0] != _CLOSES[token]:
-                depth -= 1
-            if depth >= 0:
-                closers.add(offset)
-                for start in stack[depth][1]:
-                    closing.setdefault(start, offset)
-                stack = stack[:depth]
-        elif token == b"if":
-            before.append(stack)
-            after.append([])
-        elif not before:
-            continue
-        else:
-            after[-1].append(stack)
-            stack = before[-1]
-            if token == b"endif":
-                before.pop()
-                stack = _joined(after.pop())
-    return _Matching(closing, frozenset(closers))
-
-
-def _bracket_tokens(document: Document) -> list[tuple[int, bytes]]:
-    """Brackets, and where the arms of conditionals begin and end, in file order."""
-    tokens = [(match.start(), match.group()) for match in _BRACKET.finditer(plain_code(document))]
     for directive in read_directives(document):
-        if directive.kind.startswith("if"):
-            tokens.append((directive.span.start, b"if"))
-        elif directive.kind.startswith("el"):
-            tokens.append((directive.span.start, b"else"))
-        elif directive.kind == "endif":
-            tokens.append((directive.span.start, b"endif"))
-    return sorted(tokens)
+        opens, closes = directive.kind.startswith("if"), directive.kind == "endif"
+        if not (opens or ((closes or directive.kind.startswith("el")) and before)):
+            continue
+        _match_stretch(code, place, directive.span.start, stack, matching)
+        place = directive.span.end
+        if opens:
+            before.append(list(stack))
+            after.append([])
+            continue
+        after[-1].append(stack)
+        stack = _joined(after.pop()) if closes else list(before[-1])
+        if closes:
+            before.pop()
+    _match_stretch(code, place, len(code), stack, matching)
+    return matching
+
+
+def _match_stretch(code: bytes, start: int, end: int, stack: _Open, matching: _Matching) -> None:
+    """Match the brackets of `code[start:end]`, without a conditional in it, where those of `stack` are open."""
+    closing, closers = matching.closing, matching.closers
+    for match in _BRACKET.finditer(code, start, end):
+        offset = match.start()
+        opened = _CLOSES.get(code[offset])
+        if opened is None:
+            stack.append((code[offset], (offset,)))
+            continue
+        depth = len(stack) - 1
+        while depth >= 0 and stack[depth][0] != opened:
+            depth -= 1
+        if depth >= 0:
+            closers.add(offset)
+            for opening in stack[depth][1]:
+                closing.setdefault(opening, offset)
+            del stack[depth:]
 
 
 def _joined(arms: list[_Open]) -> _Open:
     """What is open behind an `#endif`: what the first arm left, and with it what the others left at the same depth."""
     first = arms[0]
     same = [arm for arm in arms if [opened for opened, _ in arm] == [opened for opened, _ in first]]
-    return tuple(
+    return [
         (opened, tuple(dict.fromkeys(start for arm in same for start in arm[depth][1])))
         for depth, (opened, _) in enumerate(first)
-    )
+    ]
 
 
 def closing_bracket(code: bytes, start: int) -> int:
