@@ -178,5 +178,6 @@ def split_spans(code: bytes, start: int, end: int) -> tuple[tuple[int, int], ...
 
 def _trimmed(code: bytes, start: int, end: int) -> tuple[int, int]:
     text = code[start:end]
-    left = len(text) - len(text.lstrip())
-    return start + left, max(start + left, start + len(text.rstrip()))
+    kept = text.lstrip()
+    first = start + len(text) - len(kept)
+    return first, first + len(kept.rstrip())

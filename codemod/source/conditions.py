@@ -147,8 +147,10 @@ def _is_guard(
     document: Document, arms: list[Directive], end: Directive, directives: tuple[Directive, ...], place: int
 ) -> bool:
     """`#ifndef X` / `#define X` around all there is in the file."""
+    if len(arms) > 1 or arms[0].kind != "ifndef":
+        return False
     first = directives.index(arms[0])
-    if len(arms) > 1 or arms[0].kind != "ifndef" or first + 1 >= len(directives) or first >= place:
+    if first + 1 >= len(directives) or first >= place:
         return False
     follower = directives[first + 1]
     outside = document.code[: arms[0].span.start] + document.code[end.span.end :]

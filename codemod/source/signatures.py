@@ -43,6 +43,19 @@ _TYPE_WORD_LIST = (
     "const volatile unsigned signed int long short char bool float double auto void __restrict__ __restrict"
 )
 _TYPE_WORDS = frozenset(_TYPE_WORD_LIST.split())
+_NO_TYPE_ALONE = frozenset({"const", "volatile", "struct", "class", "typename"})
+_IN_NAMES = b"0123456789_~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_OPERATOR = re.compile(rb"operator\s*[-+*/%^&|<>!=]*$")
+_EXTERN_BLOCK = re.compile(rb'extern\s*"\s*"')
+_EXTERN_C = re.compile(r'\bextern\s*"C"')
+_STATIC = re.compile(r"\bstatic\b")
+_ON_DEVICE = re.compile(r"\b__(?:global|device)__\b")
+_NO_RETURN_TYPE = re.compile(r"=(?<!operator=)|(?<!decltype)\(")
+_LETTER = re.compile(r"[A-Za-z_]")
+_WORD = re.compile(r"\w+")
+_PARAMETER_START = re.compile(r"[A-Za-z_:\[.]")
+_ATTRIBUTE = re.compile(r"\[\[.*?\]\]")
+_TO_DEFAULT = re.compile(r"[(\[{<)\]}>=]")
 
 
 @dataclass(frozen=True)
@@ -144,7 +157,7 @@ def _scope(
 
 def _behind_initialiser(code: bytes, pairs: dict[int, int], index: int, end: int) -> int:
     """Behind an `=`: an operator's name, a comparison or a default stays; an initialiser is skipped to its `;`."""
-    if re.search(rb"operator\s*[-+*/%^&|<>!=]*$", code[max(0, index - 24) : index]):
+    if _OPERATOR.search(code[max(0, index - 24) : index]):
         return index + 1
     while index < end and code[index : index + 1] != b";":
         index = pairs.get(index, index) + 1
@@ -158,7 +171,7 @@ def _braced(
     if match := _NAMESPACE.match(head):
         names = tuple(part.strip().decode() for part in match.group("name").split(b"::"))
         yield from _scope(document, code, brace + 1, close, (*namespace, *names), extern_c)
-    elif re.fullmatch(rb'extern\s*"\s*"', head):
+    elif _EXTERN_BLOCK.fullmatch(head):
         yield from _scope(document, code, brace + 1, close, namespace, True)
     elif function := _function(document, code, begin, brace, close, namespace, extern_c):
         yield function
@@ -191,22 +204,22 @@ def _function(
     before = document.data[after_template:name_start].decode("utf-8", "replace")
     before_code = code[after_template:name_start].decode("utf-8", "replace")
     return_type = returns or _return_type(before_code)
-    if not return_type or re.search(r"=(?<!operator=)|(?<!decltype)\(", return_type):
+    if not return_type or _NO_RETURN_TYPE.search(return_type):
         return None
     parameters = _parameters(document, code, opening + 1, closing)
     if parameters is None:
         return None
     parts = [part.strip() for part in name.split("::")]
-    extern = extern_c or bool(re.search(r'\bextern\s*"C"', before))
+    extern = extern_c or bool(_EXTERN_C.search(before))
     return Function(
         name=parts[-1],
         namespace=(*namespace, *filter(None, parts[:-1])),
         return_type=return_type,
         parameters=parameters,
         template=" ".join(document.data[begin:after_template].decode("utf-8", "replace").split()),
-        is_static=bool(re.search(r"\bstatic\b", before_code)),
+        is_static=bool(_STATIC.search(before_code)),
         is_extern_c=extern,
-        is_device=bool(re.search(r"\b__(?:global|device)__\b", before_code)) and "__host__" not in before_code,
+        is_device=bool(_ON_DEVICE.search(before_code)) and "__host__" not in before_code,
         span=Span(begin, (close if close is not None else end) + 1),
         head=Span(begin, head_end),
         body=Span(end, close + 1) if close is not None else None,
@@ -252,9 +265,7 @@ def _name_before(code: bytes, begin: int, end: int) -> tuple[int, bytes]:
         end = _skip_back(code, begin, place)
         if code[begin:end].endswith(b">"):
             end = _skip_back(code, begin, _opening_angle(code, begin, end - 1))
-        start = end
-        while start > begin and (code[start - 1 : start].isalnum() or code[start - 1 : start] in b"_~"):
-            start -= 1
+        start = _skip_back(code, begin, end, _IN_NAMES)
         if start == end or code[start : start + 1].isdigit():
             return (place, b"::".join(words))
         words.insert(0, code[start:end])
@@ -270,10 +281,11 @@ def _skip_blanks(code: bytes, begin: int, end: int) -> int:
     return match.start() if match else max(begin, end)
 
 
-def _skip_back(code: bytes, begin: int, end: int) -> int:
+def _skip_back(code: bytes, begin: int, end: int, skipped: bytes | None = None) -> int:
+    """Where what ends at `end` begins that consists of `skipped`, of blanks if None."""
     while end > begin:
         start = max(begin, end - _CHUNK)
-        kept = len(code[start:end].rstrip())
+        kept = len(code[start:end].rstrip(skipped))
         if kept:
             return start + kept
         end = start
@@ -294,36 +306,39 @@ def _return_type(text: str) -> str:
     text = " ".join(_SPECIFIER.sub(" ", text.replace('""', " ").replace('" "', " ")).split())
     while match := _EXPORT_MACRO.match(text):
         text = text[match.end() :]
-    return text if re.search(r"[A-Za-z_]", text) else ""
+    return text if _LETTER.search(text) else ""
 
 
 def _parameters(document: Document, code: bytes, start: int, end: int) -> tuple[Parameter, ...] | None:
     """The parameters between two parentheses, or None where they cannot be ones (a constructor's arguments)."""
     found = []
     for first, last in split_spans(code, start, end):
-        text = document.uncommented[first:last].decode("utf-8", "replace")
         masked = code[first:last].decode("utf-8", "replace")
         if masked.strip() in ("void", ""):
             continue
-        if not re.match(r"[A-Za-z_:\[.]", masked):
+        if not _PARAMETER_START.match(masked):
             return None
+        declared, default = masked, ""
         equals = _top_level_equals(masked)
-        default = " ".join(text.encode()[equals + 1 :].decode().split()) if equals >= 0 else ""
-        declared = re.sub(r"\[\[.*?\]\]", " ", masked[:equals] if equals >= 0 else masked).strip()
-        type_text, name = _split_parameter(declared)
+        if equals >= 0:
+            text = document.uncommented[first:last].decode("utf-8", "replace")
+            declared, default = masked[:equals], " ".join(text.encode()[equals + 1 :].decode().split())
+        type_text, name = _split_parameter(_ATTRIBUTE.sub(" ", declared).strip())
         found.append(Parameter(type_text, name, default, Span(first, last)))
     return tuple(found)
 
 
 def _top_level_equals(text: str) -> int:
+    if "=" not in text:
+        return -1
     depth = 0
-    for index, character in enumerate(text):
-        if character in "([{<":
+    for match in _TO_DEFAULT.finditer(text):
+        if match[0] in "([{<":
             depth += 1
-        elif character in ")]}>":
+        elif match[0] != "=":
             depth -= 1
-        elif character == "=" and depth == 0:
-            return index
+        elif depth == 0:
+            return match.start()
     return -1
 
 
@@ -332,8 +347,7 @@ def _split_parameter(text: str) -> tuple[str, str]:
     match = _PARAMETER.match(text)
     if match is None or match["name"] in _TYPE_WORDS:
         return " ".join(text.split()), ""
-    words = set(re.findall(r"\w+", match["type"]))
-    if not words - {"const", "volatile", "struct", "class", "typename"}:
+    if _NO_TYPE_ALONE.issuperset(_WORD.findall(match["type"])):
         return " ".join(text.split()), ""
     marks = "*" * match["array"].count("[")
     return " ".join(match["type"].split()) + marks, match["name"]
