@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from codemod.bindings.codes import BAD_SCHEMA, NO_SCHEMA, STILL_CALLED, UNBOXABLE
-from codemod.bindings.inventory import compare_inventories, inventory
+from codemod.bindings.inventory import compare_inventories, inventory, registry_inventory
 from codemod.bindings.plan import plan_bindings
+from codemod.bindings.reading.registry import Registry
 from codemod.buildfiles.plan import plan_build
 from codemod.config import Config
 from codemod.helper_files import plan_helpers
@@ -78,8 +79,9 @@ def plan_migration(
         else tuple(Move(path, layout.landing(path)) for path in group.files if layout.landing(path) != path)
     )
     rewritten = rewrite_files(made, files)
-    lambdas = registered_lambdas(snapshot, layout, group, made, rewritten)
-    bindings = plan_bindings(snapshot, layout, group, target=options.target, lambdas=lambdas.stable)
+    registry = Registry(snapshot, layout)
+    lambdas = registered_lambdas(registry, group, made, rewritten)
+    bindings = plan_bindings(registry, group, target=options.target, lambdas=lambdas.stable)
     roles = frozenset(role for one in rewritten.values() for role in one.helpers) | lambdas.roles
     helpers = plan_helpers(snapshot, layout, made, roles)
     created = tuple(new for change in (bindings, helpers) for new in change.created)
@@ -116,7 +118,7 @@ def plan_migration(
     )
     notes = (*notes_on(snapshot, layout, made.graph, group), *crossing)
     plan = replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes), sites=counts)
-    _refuse_lost_operators(snapshot, layout, plan)
+    _refuse_lost_operators(registry, plan)
     return plan
 
 
@@ -126,13 +128,14 @@ def _is_built(snapshot: Snapshot, layout: Layout) -> bool:
     return any(name in snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files))
 
 
-def _refuse_lost_operators(snapshot: Snapshot, layout: Layout, plan: Plan) -> None:
+def _refuse_lost_operators(registry: Registry, plan: Plan) -> None:
     """Raise Refusal where the plan would lose an operator, rename it, or give it another schema or key."""
+    snapshot = registry.snapshot
     after = {file.new_path: file.after for file in plan.files if file.new_path is not None and file.after is not None}
     gone = {file.old_path for file in plan.files} - set(after)
     tree = snapshot.with_overlay(after)
     left = replace(tree, files=tuple(path for path in tree.files if path not in gone))
-    lost = compare_inventories(inventory(snapshot, layout), inventory(left, layout))
+    lost = compare_inventories(registry_inventory(registry), inventory(left, registry.layout))
     if not lost:
         return
     first = lost[0]

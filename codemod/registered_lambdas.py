@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from codemod.bindings.reading.lambdas import StableLambda
-from codemod.bindings.reading.read import lambda_spans, read_bindings, registration_spans
+from codemod.bindings.reading.read import lambda_spans, registration_spans
+from codemod.bindings.reading.registry import Registry
 from codemod.helper_files import headers_of
 from codemod.model import Span
 from codemod.project import GroupProject
-from codemod.repository.layout import Group, Layout
-from codemod.repository.snapshot import Snapshot
+from codemod.repository.layout import Group
 from codemod.rules.context import Context
 from codemod.rules.engine import Rewritten, rewrite_document
 from codemod.source.document import Document
@@ -28,7 +28,7 @@ class RegisteredLambdas:
 
 
 def registered_lambdas(
-    snapshot: Snapshot, layout: Layout, group: Group, made: GroupProject, rewritten: Mapping[str, Rewritten]
+    registry: Registry, group: Group, made: GroupProject, rewritten: Mapping[str, Rewritten]
 ) -> RegisteredLambdas:
     """The lambdas in the group's files, as `rewritten`, and those in legacy bindings that call its functions."""
     found = {
@@ -37,27 +37,27 @@ def registered_lambdas(
         for span in lambda_spans(made.documents[path])
     }
     roles: set[str] = set()
-    for path, span in _outside(snapshot, layout, group, made):
-        document = snapshot.document(path)
+    for path, span in _outside(registry, group, made):
+        document = registry.document(path)
         one = rewrite_document(Context(made.project, document), registration_spans(document), only=span)
         found[path, span] = StableLambda(
             _text(document, span, one),
             one.includes,
-            headers_of(one.helpers, made, layout),
+            headers_of(one.helpers, made, registry.layout),
             tuple(replace(diagnostic, path=path) for diagnostic in one.diagnostics),
         )
         roles |= one.helpers
     return RegisteredLambdas(found, frozenset(roles))
 
 
-def _outside(snapshot: Snapshot, layout: Layout, group: Group, made: GroupProject) -> Iterator[tuple[str, Span]]:
+def _outside(registry: Registry, group: Group, made: GroupProject) -> Iterator[tuple[str, Span]]:
     """The lambdas in bindings that stay which call what the group defines."""
     files = (*group.units, *group.moving_headers)
     names = {f.name for path in files for f in read_signatures(made.documents[path]) if f.is_definition}
-    for path in layout.legacy_bindings:
-        if path in files or not snapshot.exists(path):
+    for path in registry.layout.legacy_bindings:
+        if path in files or path not in registry.bindings:
             continue
-        for statement in read_bindings(snapshot.document(path)).statements:
+        for statement in registry.bindings[path].statements:
             function = statement.function
             if function is not None and any(call.rpartition("::")[2] in names for call in function.calls):
                 yield path, function.span

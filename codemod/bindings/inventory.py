@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from codemod.repository.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class OpEntry:
-    """One operator of one build. `schema` is in one spelling, "" where torch infers it from the C++ type.
+    """One operator of one build. `written` is its schema as written, "" where torch infers it from the C++ type.
 
     `keys` are the dispatch keys as they are written, "" for none, sorted; `functions` the C++ functions in the order of
     `keys`; `file` and `span` where it is defined, or first implemented where the definition is elsewhere; `build` is
@@ -31,7 +30,7 @@ class OpEntry:
     namespace: str
     name: str
     overload: str
-    schema: str
+    written: str
     keys: tuple[str, ...]
     functions: tuple[str, ...]
     file: str
@@ -45,6 +44,11 @@ class OpEntry:
         """`namespace::name.overload`."""
         return f"{self.namespace}::{self.name}" + (f".{self.overload}" if self.overload else "")
 
+    @property
+    def schema(self) -> str:
+        """The schema in one spelling."""
+        return normalised(self.written) if self.written else ""
+
 
 def inventory(snapshot: Snapshot, layout: Layout, definitions: Mapping[str, str] | None = None) -> tuple[OpEntry, ...]:
     """The operators that the tree registers, the legacy side's in front of the stable side's."""
@@ -52,7 +56,7 @@ def inventory(snapshot: Snapshot, layout: Layout, definitions: Mapping[str, str]
 
 
 def registry_inventory(registry: Registry) -> tuple[OpEntry, ...]:
-    """The same for registrations that were read already."""
+    """The same of registrations that were read already."""
     entries = [_entry(registry, operator) for operator in registry.operators]
     return tuple(sorted(entries, key=lambda entry: entry.side is Side.STABLE))
 
@@ -66,7 +70,7 @@ def _entry(registry: Registry, operator: Operator) -> OpEntry:
         namespace=operator.namespace,
         name=operator.name,
         overload=operator.overload,
-        schema=normalised(operator.full_name + schema) if schema else "",
+        written=operator.full_name + schema if schema else "",
         keys=tuple(key for key, _ in implemented),
         functions=tuple(function for _, function in implemented),
         file=first.path,
@@ -99,7 +103,7 @@ class _Whole:
     """An operator of one build over both sides."""
 
     full_name: str
-    schemas: frozenset[str]
+    schemas: frozenset[str]  # as written
     keys: Counter[str]
     definitions: int
     has_bare_definition: bool  # on the stable side, where torch infers no schema
@@ -114,10 +118,10 @@ def _merged(entries: Iterable[OpEntry]) -> dict[tuple[str, str], _Whole]:
     return {
         key: _Whole(
             full_name=members[0].full_name,
-            schemas=frozenset(_stable_spelling(m.schema) for m in members if m.schema),
+            schemas=frozenset(m.written for m in members if m.written),
             keys=Counter(stable_key(k) for m in members for k in m.keys),
             definitions=sum(m.definitions for m in members),
-            has_bare_definition=any(m.side is Side.STABLE and m.definitions and not m.schema for m in members),
+            has_bare_definition=any(m.side is Side.STABLE and m.definitions and not m.written for m in members),
             file=members[0].file,
             span=members[0].span,
         )
@@ -125,8 +129,8 @@ def _merged(entries: Iterable[OpEntry]) -> dict[tuple[str, str], _Whole]:
     }
 
 
-@functools.cache
-def _stable_spelling(schema: str) -> str:
+def _stable_spelling(written: str) -> str:
+    schema = normalised(written)
     try:
         return str(stable_schema(parse_schema(schema)))
     except SchemaError:
@@ -136,8 +140,10 @@ def _stable_spelling(schema: str) -> str:
 def _differences(old: _Whole, new: _Whole) -> list[Diagnostic]:
     found = []
     if old.schemas and old.schemas != new.schemas:
-        now = " and ".join(sorted(new.schemas)) or "none"
-        found.append(_lost(old, f"the schema of {old.full_name} would change from {min(old.schemas)} to {now}"))
+        before, after = ({_stable_spelling(written) for written in whole.schemas} for whole in (old, new))
+        if before != after:
+            now = " and ".join(sorted(after)) or "none"
+            found.append(_lost(old, f"the schema of {old.full_name} would change from {min(before)} to {now}"))
     if new.has_bare_definition:
         found.append(_lost(old, f"{old.full_name} would be defined without a schema"))
     if old.keys != new.keys:

@@ -31,8 +31,7 @@ from codemod.bindings.writing.removal import removal_edits
 from codemod.bindings.writing.stable_file import stable_file
 from codemod.bindings.writing.style import style_for
 from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
-from codemod.repository.layout import Group, Layout
-from codemod.repository.snapshot import Snapshot
+from codemod.repository.layout import Group
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
 from codemod.source.signatures import read_signatures
@@ -46,21 +45,19 @@ class BindingsChange(Change):
 
 
 def plan_bindings(
-    snapshot: Snapshot,
-    layout: Layout,
+    registry: Registry,
     group: Group,
     *,
     target: str,
-    definitions: Mapping[str, str] | None = None,
     lambdas: Mapping[tuple[str, Span], StableLambda] | None = None,
 ) -> BindingsChange:
     """Everything that registering the units of `group` with the stable library takes.
 
     Legacy registrations and declarations go, stable ones come, units that register themselves are edited in place.
-    `target` is the oldest torch that has to run the result, `definitions` are macros of the legacy build,
-    `lambdas` what registered lambdas are in stable form, by path and span.
+    `target` is the oldest torch that has to run the result, `lambdas` what registered lambdas are in stable form, by
+    path and span.
     """
-    registry = Registry(snapshot, layout, definitions or {})
+    snapshot, layout = registry.snapshot, registry.layout
     selection = select(registry, group)
     title = f"Register {group.name} with the stable library"
     _refuse_several_modules(group, selection)

@@ -65,13 +65,10 @@ def select(registry: Registry, group: Group) -> Selection:
     for operator in registry.operators:
         if operator.side is Side.STABLE or _is_other_build(registry, operator):
             continue
-        theirs = [s for s in operator.implementations if _has_its_own(registry, s, files)]
+        named = [(s, _meant(s, definitions) or _by_macro(registry, s, files)) for s in operator.implementations]
         ours = [
-            (s, _meant(s, definitions) or _by_macro(registry, s, files))
-            for s in operator.implementations
-            if s not in theirs
+            (s, functions) for s, functions in named if s.path in files or (functions and not _has_its_own(registry, s))
         ]
-        ours = [(s, functions) for s, functions in ours if functions or s.path in files]
         if not ours and not any(d.path in files for d in operator.definitions):
             continue
         for definition in operator.definitions:
@@ -99,11 +96,10 @@ def defined_functions(registry: Registry, files: Iterable[str]) -> dict[str, lis
     return found
 
 
-def _has_its_own(registry: Registry, statement: Statement, files: tuple[str, ...]) -> bool:
+def _has_its_own(registry: Registry, statement: Statement) -> bool:
     """Whether a unit that stays registers a function it defines itself, whatever others define under that name."""
     return (
-        statement.path not in files
-        and statement.function is not None
+        statement.function is not None
         and not statement.function.is_lambda
         and bool(_meant(statement, defined_functions(registry, (statement.path,))))
     )

@@ -59,13 +59,13 @@ def test_what_a_migration_may_change() -> None:
     moved = replace(
         ENTRY,
         side=Side.STABLE,
-        schema="f(Tensor x, int[]? k=None) -> ()",
+        written="f(Tensor x, int[]? k=None) -> ()",
         keys=("CUDA", "CompositeExplicitAutograd"),
         functions=("f", "f_boxed"),
         file=STABLE_BINDINGS,
     )
     assert compare_inventories([ENTRY], [moved]) == ()
-    left = replace(ENTRY, schema="", keys=("CUDA",), functions=("f",), definitions=0)
+    left = replace(ENTRY, written="", keys=("CUDA",), functions=("f",), definitions=0)
     rest = replace(moved, keys=("CompositeExplicitAutograd",), functions=("f_boxed",))
     assert compare_inventories([ENTRY], [left, rest]) == ()
 
@@ -74,9 +74,9 @@ def test_what_a_migration_may_change() -> None:
     ("after", "words"),
     [
         ([], "would no longer be registered"),
-        ([replace(ENTRY, name="g", schema=ENTRY.schema)], "would no longer be registered"),
+        ([replace(ENTRY, name="g")], "would no longer be registered"),
         ([replace(ENTRY, namespace="_D")], "would no longer be registered"),
-        ([replace(ENTRY, schema="f(Tensor x) -> ()")], "the schema of _C::f would change"),
+        ([replace(ENTRY, written="f(Tensor x) -> ()")], "the schema of _C::f would change"),
         ([replace(ENTRY, keys=("CUDA",), functions=("f",))], "the dispatch keys of _C::f would change"),
         ([ENTRY, replace(ENTRY, side=Side.STABLE, keys=(), functions=())], "would be defined 2 times instead of 1"),
     ],
@@ -88,7 +88,7 @@ def test_what_it_may_not(after: list[OpEntry], words: str) -> None:
 
 
 def test_a_schema_that_was_inferred_may_be_written_out() -> None:
-    before = replace(ENTRY, schema="")
+    before = replace(ENTRY, written="")
     assert compare_inventories([before], [ENTRY]) == ()
     assert compare_inventories([ENTRY], [before]) != ()
 

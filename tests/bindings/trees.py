@@ -9,6 +9,7 @@ from pathlib import Path
 
 from codemod.bindings.inventory import compare_inventories, inventory
 from codemod.bindings.plan import plan_bindings
+from codemod.bindings.reading.registry import Registry
 from codemod.model import Change, Diagnostic, Edit
 from codemod.repository.layout import Group, Layout, Library
 from codemod.repository.snapshot import Snapshot
@@ -79,7 +80,7 @@ def migrate(
 ) -> Migrated:
     """Plan the bindings of `units` and apply the plan to the tree in memory."""
     before = files if isinstance(files, Snapshot) else tree(files)
-    change = plan_bindings(before, layout, Group("group", tuple(units)), target=target)
+    change = plan_bindings(Registry(before, layout), Group("group", tuple(units)), target=target)
     edits: dict[str, list[Edit]] = {}
     for edit in change.edits:
         edits.setdefault(edit.path, []).append(edit.edit)

@@ -22,6 +22,8 @@ _KERNEL = re.compile(rb"\.\s*(?P<method>kernel|catchAllKernel|schema|aliasAnalys
 
 def read_register_operators(document: Document) -> Iterator[tuple[Block, list[Statement]]]:
     """Each declaration that registers through RegisterOperators, as a block of `def` statements."""
+    if b"RegisterOperators" not in document.data:
+        return
     code = plain_code(document)
     pairs = partners(document)
     done = 0

@@ -22,10 +22,15 @@ _BLOCK = re.compile(
     rb"\b(?P<macro>(?P<stable>STABLE_)?TORCH_LIBRARY(?P<kind>_FRAGMENT|_IMPL)?(?:_[A-Z]+)?|PYBIND11_MODULE(?:_[A-Z]+)?)"
     rb"\s*(?=\()"
 )
+_MARK = re.compile(rb"TORCH_LIBRARY|PYBIND11_MODULE")
+_BODY = re.compile(rb"\s*\{")
 _CALL = re.compile(
     rb"(?P<variable>[A-Za-z_]\w*)\s*(?:\.|->)\s*(?:template\s+)?(?P<method>[A-Za-z_]\w*)\s*(?P<open>[(<])"
 )
+_BEGIN = re.compile(rb"[^\s;]")
+_SIGN = re.compile(rb"[;(\[{]")
 _COMPOUND = re.compile(rb"(?:if|for|while|do|switch|try)\b|\{")
+_STABLE = b"STABLE_"
 _KINDS = {None: BlockKind.LIBRARY, b"_FRAGMENT": BlockKind.FRAGMENT, b"_IMPL": BlockKind.IMPL}
 _HINTS = (b"TORCH_LIBRARY", b"PYBIND11_MODULE", b"RegisterOperators", b"::module")
 # A function that the module of another file hands itself to.
@@ -94,12 +99,15 @@ def registration_spans(document: Document) -> tuple[Span, ...]:
 def _blocks(document: Document, definitions: Mapping[str, str]) -> Iterator[Block]:
     code = plain_code(document)
     pairs = partners(document)
-    for match in _BLOCK.finditer(code):
+    for mark in _MARK.finditer(code):
+        match = _BLOCK.match(code, mark.start() - len(_STABLE) * code.endswith(_STABLE, 0, mark.start()))
+        if match is None:
+            continue
         opening = code.index(b"(", match.end() - 1)
         closing = pairs.get(opening)
         if closing is None:
             continue
-        brace = re.compile(rb"\s*\{").match(code, closing + 1)
+        brace = _BODY.match(code, closing + 1)
         if brace is None or (end := pairs.get(brace.end() - 1)) is None:
             continue
         arguments = [document.text(Span(*part)).decode() for part in split_spans(code, opening + 1, closing)]
@@ -129,7 +137,7 @@ def _registering_functions(
     code = plain_code(document)
     modules = [block.namespace_text for block in blocks if block.kind is BlockKind.PYBIND]
     name = modules[0] if modules else "TORCH_EXTENSION_NAME"
-    for match in _REGISTERING.finditer(code):
+    for match in _REGISTERING.finditer(code) if b"module" in code else ():
         end = partners(document).get(match.end())
         variable = match.group("variable")
         if end is None or not re.search(rb"\b" + variable + rb"\s*\.\s*def\s*\(", code[match.end() : end]):
@@ -154,19 +162,15 @@ def _statement_spans(document: Document, body: Span) -> Iterator[Span]:
     code = plain_code(document)
     pairs = partners(document)
     index = body.start
-    while index < body.end:
-        if code[index : index + 1].isspace() or code[index : index + 1] == b";":
-            index += 1
-            continue
-        start = index
+    while begin := _BEGIN.search(code, index, body.end):
+        start = index = begin.start()
         compound = _COMPOUND.match(code, start)
-        while index < body.end and code[index : index + 1] != b";":
-            is_brace = code[index : index + 1] == b"{"
-            index = pairs.get(index, index) + 1
-            if is_brace and compound:
+        while sign := _SIGN.search(code, index, body.end):
+            index = pairs.get(sign.start(), sign.start()) + 1
+            if sign.group() == b";" or (sign.group() == b"{" and compound):
                 break
         else:
-            index += 1
+            index = body.end
         yield Span(start, min(index, body.end))
 
 

@@ -23,6 +23,8 @@ from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.mask import mask
 from codemod.source.signatures import Function, read_signatures
 
+_INCLUDED = re.compile(rb'#\s*include\s*["<](?:[^">]*/)?([^"/>]+)[">]')
+
 
 @dataclass(frozen=True)
 class Declaration:
@@ -76,9 +78,10 @@ def legacy_edits(
     edits: list[FileEdit] = []
     diagnostics: list[Diagnostic] = []
     going: dict[str, list[Span]] = {}
-    moved_spans = {(moved.statement.path, moved.statement.span) for moved in selection.moved}
+    moved = {(moved.statement.path, moved.statement.span) for moved in selection.moved}
+    places = _legacy_places(registry, group)
     for name, found in declarations.items():
-        users = legacy_users(registry, group, found[0].function, moved_spans)
+        users = legacy_users(registry, places, found[0].function, moved)
         for path, offset, links in users:
             if links:
                 diagnostics.append(
@@ -98,30 +101,42 @@ def legacy_edits(
     return edits, diagnostics
 
 
+@dataclass(frozen=True)
+class _LegacyPlaces:
+    """The legacy files, none of the group, that may see what `headers` declare."""
+
+    paths: tuple[str, ...]
+    headers: frozenset[bytes]  # without folders
+
+
+def _legacy_places(registry: Registry, group: Group) -> _LegacyPlaces:
+    own = {*group.units, *group.moving_headers, *registry.layout.legacy_declarations}
+    headers = frozenset(path.rpartition("/")[2].encode() for path in own if path.endswith(HEADER_SUFFIXES))
+    legacy = (path for path in registry.sources if path not in own and not registry.layout.is_stable(path))
+    paths = (p for p in legacy if p.endswith(HEADER_SUFFIXES) or any(h in registry.snapshot.read(p) for h in headers))
+    return _LegacyPlaces(tuple(paths), headers)
+
+
 def legacy_users(
-    registry: Registry, group: Group, function: Function, moved: set[tuple[str, Span]]
+    registry: Registry, places: _LegacyPlaces, function: Function, moved: set[tuple[str, Span]]
 ) -> list[tuple[str, int, bool]]:
     """Places in legacy files that still use `function`: path, offset, and whether they need its moved definition."""
-    own = {*group.units, *group.moving_headers, *registry.layout.legacy_declarations}
     name = function.name.encode()
     pattern = re.compile(rb"(?<![\w.])(?<!->)" + re.escape(name) + rb"\b(?!\s*::)")
     found: list[tuple[str, int, bool]] = []
-    for path in registry.sources:
-        if path in own or registry.layout.is_stable(path):
-            continue
+    for path in places.paths:
         data = registry.snapshot.read(path)
         if name not in data or not pattern.search(data):
             continue
         document = registry.document(path)
-        spans = [s for p, s in moved if p == path]
+        used = [Span(*m.span()) for m in pattern.finditer(document.code) if _is_use(document.code, *m.span(), function)]
+        if not used or not _sees(document, places.headers):
+            continue
         heads = [f for f in read_signatures(document) if f.name == function.name]
         defines = any(f.is_definition and f.answers_to(function.qualified) for f in heads)
-        for match in pattern.finditer(document.code):
-            place = Span(*match.span())
-            if any(span.contains(place) for span in spans) or any(f.head.contains(place) for f in heads):
-                continue
-            if _is_use(document.code, match.start(), match.end(), function) and _sees(registry, path, own):
-                found.append((path, match.start(), not defines and not _other_build_unit(registry, path)))
+        aside = [*(span for other, span in moved if other == path), *(f.head for f in heads)]
+        links = not defines and not _other_build_unit(registry, path)
+        found += [(path, span.start, links) for span in used if not any(one.contains(span) for one in aside)]
     return found
 
 
@@ -140,12 +155,10 @@ def _is_use(code: bytes, start: int, end: int, function: Function) -> bool:
     return bool(re.search(rb"&\s*(?:\w+\s*::\s*)*$", code[max(0, start - 80) : start]))
 
 
-def _sees(registry: Registry, path: str, headers: set[str]) -> bool:
-    """Whether `path` can mean the function at all: it includes one of the headers that declare it, or declares it."""
-    names = {header.rpartition("/")[2].encode() for header in headers if header.endswith(HEADER_SUFFIXES)}
-    text = registry.document(path).uncommented
-    included = {m.group(1) for m in re.finditer(rb'#\s*include\s*["<](?:[^">]*/)?([^"/>]+)[">]', text)}
-    return bool(included & names) or path.endswith(HEADER_SUFFIXES)
+def _sees(document: Document, headers: frozenset[bytes]) -> bool:
+    """Whether a file can mean the function at all: it includes one of `headers`, which declare it, or declares it."""
+    included = {m.group(1) for m in _INCLUDED.finditer(document.uncommented)}
+    return bool(included & headers) or document.path.endswith(HEADER_SUFFIXES)
 
 
 def _other_build_unit(registry: Registry, path: str) -> bool:
