@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import GENERATOR_LISTED, GENERATOR_MIGRATED
 from codemod.buildfiles.python.syntax import PythonFile, read_python
@@ -18,29 +18,14 @@ from codemod.model import Confidence, Diagnostic, FileEdit, Refusal, Severity, S
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 
+if TYPE_CHECKING:
+    import libcst as cst
+
 _UNSTABLE = re.compile(
     rb"\b(?:torch::Tensor\b|at::|c10::|TORCH_CHECK\w*|TORCH_LIBRARY\w*|AT_DISPATCH\w+|getCurrentCUDAStream\b)"
     rb"|#\s*include\s*[<\"](?:torch/(?!csrc/stable|headeronly)|ATen/|c10/)"
 )
-_STRING = re.compile(
-    rb"#[^\n]*|(?P<prefix>[A-Za-z]{0,2})(?P<quote>\"\"\"|'''|[\"'])(?P<body>(?:\\.|(?!(?P=quote)).)*)(?P=quote)",
-    re.DOTALL,
-)
 _TEMPLATES = (".jinja", ".j2", ".tmpl", ".in", ".mako")
-
-
-@dataclass(frozen=True)
-class _Literal:
-    """A string as it is written: `body` is what stands between its quotes."""
-
-    span: Span
-    body: Span
-    prefix: str
-    quote: str
-
-    @property
-    def is_formatted(self) -> bool:
-        return "f" in self.prefix.lower()
 
 
 def plan_generators(
@@ -89,56 +74,50 @@ def _listed(path: str, span: Span, what: str) -> Diagnostic:
 
 def _script(found: TextEdits, target: str) -> list[Diagnostic]:
     """One Python script: its plain strings, then everything else that mentions an unstable name."""
+    import libcst as cst
+
     try:
         file = read_python(found.path, found.data)
     except Refusal:
         return [_listed(found.path, _first(found.data, 0, len(found.data)), "this script, which cannot be parsed,")]
     diagnostics = []
-    written = [one for one in _literals(file) if _UNSTABLE.search(file.data, one.span.start, one.span.end)]
-    for literal in written:
-        if not literal.is_formatted:
-            diagnostics.extend(_template(found, file, literal, target))
-    for literal in written:
-        if literal.is_formatted:
-            place = _first(found.data, literal.span.start, literal.span.end)
-            diagnostics.append(_listed(found.path, place, "an f-string"))
+    for node in file.find(cst.SimpleString):
+        if _UNSTABLE.search(found.data, file.span(node).start, file.span(node).end) and not _is_docstring(file, node):
+            diagnostics.extend(_template(found, file, node, target))
+    for formatted in file.find(cst.FormattedString):
+        span = file.span(formatted)
+        if _UNSTABLE.search(found.data, span.start, span.end):
+            diagnostics.append(_listed(found.path, _first(found.data, span.start, span.end), "an f-string"))
     return diagnostics
 
 
-def _literals(file: PythonFile) -> Iterator[_Literal]:
-    """Every string that is written down, docstrings left out; one by one where several stand beside each other."""
-    strings: list[ast.Constant | ast.JoinedStr] = [*file.find(ast.Constant), *file.find(ast.JoinedStr)]
-    for node in strings:
-        if isinstance(node, ast.Constant) and not isinstance(node.value, (str, bytes)):
-            continue
-        if isinstance(file.parent(node), ast.FormattedValue) and isinstance(node, ast.JoinedStr):
-            continue  # how a value is formatted
-        span = file.span(node)
-        matches = [match for match in _STRING.finditer(file.data, span.start, span.end) if match["quote"]]
-        if len(matches) > 1 or not isinstance(file.parent(node), ast.Expr):
-            for match in matches:
-                prefix, quote = match["prefix"].decode(), match["quote"].decode()
-                yield _Literal(Span(*match.span()), Span(*match.span("body")), prefix, quote)
+def _is_docstring(file: PythonFile, node: cst.SimpleString) -> bool:
+    import libcst as cst
+
+    return isinstance(file.parent(node), cst.Expr)
 
 
-def _template(found: TextEdits, file: PythonFile, literal: _Literal, target: str) -> list[Diagnostic]:
-    span, body = literal.span, literal.body
+def _template(found: TextEdits, file: PythonFile, node: cst.SimpleString, target: str) -> list[Diagnostic]:
+    span = file.span(node)
+    text = file.text(node)
+    body = Span(span.start + len(node.prefix) + len(node.quote), span.end - len(node.quote))
     raw = file.slice(body)
     if re.search(r"\{[%#{]|%\(\w+\)s|\$\{?\w", raw) and not _reads_as_code(raw):
         return [_listed(found.path, _first(found.data, span.start, span.end), "a template with placeholders")]
     migrated = _migrate(raw, found.path, target)
     if migrated is None or _UNSTABLE.search(migrated.encode()):
         return [_listed(found.path, _first(found.data, span.start, span.end), "a template string")]
-    if "\\" in raw and not _means_the_same(literal, raw, migrated, found.path, target):
+    assert text.endswith(node.quote)
+    if "\\" in raw and not _means_the_same(node, raw, migrated, found.path, target):
         return [_listed(found.path, _first(found.data, span.start, span.end), "a string with escapes")]
     if migrated != raw:
         found.replace(body, migrated, GENERATOR_MIGRATED, Confidence.REVIEW)
     return []
 
 
-def _means_the_same(literal: _Literal, raw: str, migrated: str, path: str, target: str) -> bool:
+def _means_the_same(node: cst.SimpleString, raw: str, migrated: str, path: str, target: str) -> bool:
     """Whether the string, migrated as it is written, has the value that its own value is migrated to."""
-    values = [ast.literal_eval(f"{literal.prefix}{literal.quote}{text}{literal.quote}") for text in (raw, migrated)]
+    values = [ast.literal_eval(f"{node.prefix}{node.quote}{text}{node.quote}") for text in (raw, migrated)]
     return isinstance(values[0], str) and _migrate(values[0], path, target) == values[1]
 
 

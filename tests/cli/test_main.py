@@ -16,7 +16,7 @@ from codemod.cli import main
 from codemod.model import Refusal
 from tests.conftest import ROOT, SAMPLE, Run
 
-HEAVY = ("torch", "jinja2", "rich", "tree_sitter", "numpy")
+HEAVY = ("torch", "libcst", "jinja2", "rich", "tree_sitter", "numpy")
 HELP_CPU_SECONDS = 0.3
 
 

@@ -196,7 +196,7 @@ def test_a_name_may_be_stable_in_one_kind_and_legacy_in_another() -> None:
 
 
 def test_loading_imports_nothing_heavy() -> None:
-    heavy = "{'torch', 'jinja2', 'tree_sitter'}"
+    heavy = "{'torch', 'jinja2', 'libcst'}"
     code = f"import codemod.surface.table as t, sys; t.load_surface(); print({heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import LIBRARY_PROBED
-from codemod.buildfiles.python.syntax import PythonFile, arguments_of, dotted_name
+from codemod.buildfiles.python.syntax import PythonFile, dotted_name
 from codemod.buildfiles.stable_target import short_name
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, Severity
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 _FROM_IMPORT = re.compile(
     r"^[ \t]*from[ \t]+(?P<dots>\.*)[ \t]*(?P<module>[\w.]*)[ \t]+import[ \t]*"
@@ -64,26 +67,30 @@ class Sites:
         stem = posixpath.basename(self.file.path).removesuffix(".py")
         return self.module if stem == "__init__" else ".".join(filter(None, (self.module, stem)))
 
-    def loads(self, node: ast.Import | ast.ImportFrom) -> bool:
+    def loads(self, node: cst.Import | cst.ImportFrom) -> bool:
         """Whether an import loads the legacy library."""
-        if isinstance(node, ast.Import):
-            return any(self.is_legacy(alias.name) for alias in node.names)
+        import libcst as cst
+
+        if isinstance(node, cst.Import):
+            return any(self.is_legacy(dotted_name(alias.name)) for alias in node.names)
         module = self.absolute(node)
-        return self.is_legacy(module) or any(self.is_legacy(f"{module}.{alias.name}") for alias in node.names)
+        names = node.names if isinstance(node.names, Sequence) else ()
+        return self.is_legacy(module) or any(self.is_legacy(f"{module}.{dotted_name(a.name)}") for a in names)
 
     def report(
-        self, severity: Severity, node: ast.AST, message: str, help: str = "", code: str = LIBRARY_PROBED
+        self, severity: Severity, node: cst.CSTNode, message: str, help: str = "", code: str = LIBRARY_PROBED
     ) -> None:
         """Add a diagnostic at `node`."""
         self.diagnostics.append(Diagnostic(code, severity, self.file.path, self.file.span(node), message, help))
 
-    def absolute(self, node: ast.ImportFrom) -> str:
+    def absolute(self, node: cst.ImportFrom) -> str:
         """The module that a `from ... import` names, with its dots resolved."""
-        name = node.module or ""
-        if node.level == 0:
+        name = dotted_name(node.module)
+        level = len(node.relative)
+        if level == 0:
             return name
         package = self.module.split(".")
-        base = package[: len(package) - node.level + 1]
+        base = package[: len(package) - level + 1]
         return ".".join([*base, name] if name else base)
 
     def is_legacy(self, module: str) -> bool:
@@ -152,14 +159,15 @@ def package_of(layout: Layout, path: str) -> str:
     return folder.replace("/", ".")
 
 
-def load_sites(sites: Sites) -> list[ast.AST]:
+def load_sites(sites: Sites) -> list[cst.CSTNode]:
     """The nodes that load the legacy library: imports and calls of loaders, in file order."""
-    imports: list[ast.Import | ast.ImportFrom] = [*sites.file.find(ast.Import), *sites.file.find(ast.ImportFrom)]
-    found: list[ast.AST] = [node for node in imports if sites.loads(node)]
-    for call in sites.file.find(ast.Call):
+    import libcst as cst
+
+    imports: list[cst.Import | cst.ImportFrom] = [*sites.file.find(cst.Import), *sites.file.find(cst.ImportFrom)]
+    found: list[cst.CSTNode] = [node for node in imports if sites.loads(node)]
+    for call in sites.file.find(cst.Call):
         name = dotted_name(call.func).rpartition(".")[2]
-        given = arguments_of(call)[:1] if name in IMPORTERS else []
-        calls = any(string_value(argument.value) in module_spellings(sites) for argument in given)
+        calls = name in IMPORTERS and call.args and string_value(call.args[0].value) in module_spellings(sites)
         opens = name in LOADERS and any(names_library(text, sites.library.legacy) for text in _strings(sites, call))
         if calls or opens:
             found.append(call)
@@ -171,28 +179,32 @@ def module_spellings(sites: Sites) -> set[str]:
     return {*sites.library.modules, f".{sites.library.legacy}"}
 
 
-def string_value(node: ast.AST) -> str:
+def string_value(node: cst.CSTNode) -> str:
     """The value of a plain string, "" for anything else."""
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+    import libcst as cst
+
+    value = node.evaluated_value if isinstance(node, cst.SimpleString) else ""
+    return value if isinstance(value, str) else ""
 
 
-def _strings(sites: Sites, call: ast.Call) -> list[str]:
+def _strings(sites: Sites, call: cst.Call) -> list[str]:
     """The literals in a loader's arguments, and in the one value of a variable that is passed."""
-    text = " ".join(sites.file.text(argument.node) for argument in arguments_of(call))
+    text = " ".join(sites.file.text(argument) for argument in call.args)
     assigned = assigned_value(sites, call)
     return re.findall(r"[\"']([^\"']*)[\"']", f"{text} {sites.file.text(assigned) if assigned else ''}")
 
 
-def assigned_value(sites: Sites, call: ast.Call) -> ast.expr | None:
+def assigned_value(sites: Sites, call: cst.Call) -> cst.BaseExpression | None:
     """The value of the variable that is the call's only argument, where it is assigned once in the same scope."""
-    only = [argument.value for argument in arguments_of(call)]
-    if len(only) != 1 or not isinstance(only[0], ast.Name):
+    import libcst as cst
+
+    if len(call.args) != 1 or not isinstance(call.args[0].value, cst.Name):
         return None
-    name, scope = only[0].id, sites.file.scope(call)
+    name, scope = call.args[0].value.value, sites.file.scope(call)
     values = [
         assign.value
-        for assign in sites.file.find(ast.Assign)
-        if any(dotted_name(target) == name for target in assign.targets) and sites.file.scope(assign) is scope
+        for assign in sites.file.find(cst.Assign)
+        if any(dotted_name(target.target) == name for target in assign.targets) and sites.file.scope(assign) is scope
     ]
     return values[0] if len(values) == 1 else None
 

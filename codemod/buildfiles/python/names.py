@@ -6,13 +6,16 @@ that does so at its top level hands the name on to whoever imports it from there
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.python.library import IMPORTERS, Sites, module_spellings, string_value
 from codemod.buildfiles.python.syntax import dotted_name
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,8 @@ class ModuleName:
     """A name for the module (`ext`, `pkg._C`, `self.ext`), where it is bound, and the node it holds in (None: all)."""
 
     name: str
-    node: ast.AST
-    scope: ast.AST | None = None
+    node: cst.CSTNode
+    scope: cst.CSTNode | None = None
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,12 @@ class FunctionName:
 
     name: str
     function: str
-    node: ast.ImportFrom
+    node: cst.ImportFrom
 
 
-def is_star(node: ast.ImportFrom) -> bool:
-    """Whether an import is `from module import *`."""
-    return node.names[0].name == "*"
+def alias_of(alias: cst.ImportAlias) -> str:
+    """The name behind `as`, "" where there is none."""
+    return dotted_name(alias.asname.name) if alias.asname is not None else ""
 
 
 def module_names(sites: Sites) -> list[ModuleName]:
@@ -46,17 +49,22 @@ def module_names(sites: Sites) -> list[ModuleName]:
 
 def function_names(sites: Sites) -> list[FunctionName]:
     """Every name of one file that means a function of the legacy module."""
+    import libcst as cst
+
     return [
-        FunctionName(alias.asname or alias.name, alias.name, node)
-        for node in sites.file.find(ast.ImportFrom)
-        if sites.is_legacy(sites.absolute(node)) and not is_star(node)
+        FunctionName(alias_of(alias) or dotted_name(alias.name), dotted_name(alias.name), node)
+        for node in sites.file.find(cst.ImportFrom)
+        if sites.is_legacy(sites.absolute(node)) and isinstance(node.names, Sequence)
         for alias in node.names
     ]
 
 
-def star_imports(sites: Sites) -> list[ast.ImportFrom]:
+def star_imports(sites: Sites) -> list[cst.ImportFrom]:
     """`from pkg._C import *`."""
-    return [n for n in sites.file.find(ast.ImportFrom) if is_star(n) and sites.is_legacy(sites.absolute(n))]
+    import libcst as cst
+
+    found = sites.file.find(cst.ImportFrom)
+    return [n for n in found if not isinstance(n.names, Sequence) and sites.is_legacy(sites.absolute(n))]
 
 
 def handed_on(sites: Sites) -> frozenset[str]:
@@ -66,20 +74,24 @@ def handed_on(sites: Sites) -> frozenset[str]:
 
 
 def _imported(sites: Sites) -> Iterator[ModuleName]:
+    import libcst as cst
+
     known = sites.library.modules | sites.handed_on
-    for imported in sites.file.find(ast.Import):
+    for imported in sites.file.find(cst.Import):
         scope = _scope(sites, imported)
         for alias in imported.names:
-            module, bound = alias.name, alias.asname or alias.name
+            module, bound = dotted_name(alias.name), alias_of(alias)
             if module in known:
-                yield ModuleName(bound, imported, scope)
+                yield ModuleName(bound or module, imported, scope)
             for name in sites.handed_on:  # import pkg.backend; pkg.backend.ext.fwd(x)
                 if name.startswith(f"{module}."):
-                    yield ModuleName(f"{bound}{name[len(module) :]}", imported, scope)
-    for imported_from in sites.file.find(ast.ImportFrom):
+                    yield ModuleName(f"{bound or module}{name[len(module) :]}", imported, scope)
+    for imported_from in sites.file.find(cst.ImportFrom):
+        if not isinstance(imported_from.names, Sequence):
+            continue
         module, scope = sites.absolute(imported_from), _scope(sites, imported_from)
         for alias in imported_from.names:
-            full, bound = f"{module}.{alias.name}", alias.asname or alias.name
+            full, bound = f"{module}.{dotted_name(alias.name)}", alias_of(alias) or dotted_name(alias.name)
             if full in known:
                 yield ModuleName(bound, imported_from, scope)
             for name in sites.handed_on:  # from pkg import backend; backend.ext.fwd(x)
@@ -89,30 +101,36 @@ def _imported(sites: Sites) -> Iterator[ModuleName]:
 
 def _assigned(sites: Sites) -> Iterator[ModuleName]:
     """`ext = importlib.import_module("pkg._C")`, also as an attribute of `self`."""
-    for assign in sites.file.find(ast.Assign):
+    import libcst as cst
+
+    for assign in sites.file.find(cst.Assign):
         value = assign.value
-        if not isinstance(value, ast.Call) or not value.args:
+        if not isinstance(value, cst.Call) or not value.args:
             continue
         called = dotted_name(value.func).rpartition(".")[2]
-        if called not in IMPORTERS or string_value(value.args[0]) not in module_spellings(sites):
+        if called not in IMPORTERS or string_value(value.args[0].value) not in module_spellings(sites):
             continue
         for target in assign.targets:
-            name = dotted_name(target)
+            name = dotted_name(target.target)
             if re.fullmatch(r"\w+", name):
                 yield ModuleName(name, assign, _scope(sites, assign, name))
             elif re.fullmatch(r"self\.\w+", name):
-                yield ModuleName(name, assign, sites.file.enclosing(assign, ast.ClassDef))
+                yield ModuleName(name, assign, sites.file.enclosing(assign, cst.ClassDef))
 
 
-def _scope(sites: Sites, node: ast.AST, name: str = "") -> ast.AST | None:
+def _scope(sites: Sites, node: cst.CSTNode, name: str = "") -> cst.CSTNode | None:
     """The function that `node` binds a name in; None at module level and for a name declared global."""
+    import libcst as cst
+
     scope = sites.file.scope(node)
-    if isinstance(scope, ast.Module) or (name and name in global_names(sites, scope)):
+    if isinstance(scope, cst.Module) or (name and name in global_names(sites, scope)):
         return None
     return scope
 
 
-def global_names(sites: Sites, scope: ast.AST) -> frozenset[str]:
+def global_names(sites: Sites, scope: cst.CSTNode) -> frozenset[str]:
     """The names that a function declares global or nonlocal."""
-    statements: list[ast.Global | ast.Nonlocal] = [*sites.file.find(ast.Global), *sites.file.find(ast.Nonlocal)]
-    return frozenset(name for s in statements if sites.file.scope(s) is scope for name in s.names)
+    import libcst as cst
+
+    statements: list[cst.Global | cst.Nonlocal] = [*sites.file.find(cst.Global), *sites.file.find(cst.Nonlocal)]
+    return frozenset(item.name.value for s in statements if sites.file.scope(s) is scope for item in s.names)

@@ -6,22 +6,26 @@ the operator's schema. Only names that are bound to the module, and by nothing e
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import CALL_UNDECIDED, FUNCTION_CALLED
 from codemod.buildfiles.python.library import Sites
 from codemod.buildfiles.python.names import (
     FunctionName,
     ModuleName,
+    alias_of,
     function_names,
     global_names,
     module_names,
     star_imports,
 )
-from codemod.buildfiles.python.syntax import FUNCTIONS, dotted_name, parameter_names
+from codemod.buildfiles.python.syntax import dotted_name
 from codemod.model import Severity, Span
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 
 def rewrite_calls(sites: Sites, functions: Mapping[str, str]) -> None:
@@ -34,7 +38,7 @@ def rewrite_calls(sites: Sites, functions: Mapping[str, str]) -> None:
         _undecided(sites, node, "everything is imported from the module")
     for module in module_names(sites):
         changed |= _through_module(sites, module, functions)
-    names: dict[ast.ImportFrom, set[str]] = {}
+    names: dict[cst.ImportFrom, set[str]] = {}
     for name in function_names(sites):
         if name.function in functions:
             _direct(sites, name, _operator(functions[name.function]))
@@ -49,7 +53,7 @@ def _operator(name: str) -> str:
     return f"torch.ops.{name.replace('::', '.')}"
 
 
-def _undecided(sites: Sites, node: ast.AST, why: str) -> None:
+def _undecided(sites: Sites, node: cst.CSTNode, why: str) -> None:
     sites.report(
         Severity.WARNING, node, f"{why}: whether it calls a function that is an operator now cannot be told",
         "Call torch.ops.<namespace>.<name> for the operators of this group.", CALL_UNDECIDED,
@@ -62,9 +66,11 @@ def is_used(sites: Sites, module: ModuleName, functions: Mapping[str, str]) -> b
     return others or bool(other_uses(sites, module))
 
 
-def _attributes(sites: Sites, module: ModuleName) -> Iterator[tuple[ast.Attribute, str]]:
+def _attributes(sites: Sites, module: ModuleName) -> Iterator[tuple[cst.Attribute, str]]:
     """Every `ext.name` with its name; `ext.a.b` counts for both "a" and "a.b"."""
-    for attribute in sites.file.find(ast.Attribute):
+    import libcst as cst
+
+    for attribute in sites.file.find(cst.Attribute):
         dotted = dotted_name(attribute)
         if dotted.startswith(f"{module.name}.") and _means(sites, module, attribute):
             yield attribute, dotted[len(module.name) + 1 :]
@@ -90,56 +96,82 @@ def _through_module(sites: Sites, module: ModuleName, functions: Mapping[str, st
     return changed
 
 
-def _means(sites: Sites, module: ModuleName, node: ast.AST) -> bool:
+def _means(sites: Sites, module: ModuleName, node: cst.CSTNode) -> bool:
     """Whether the module's name means the module where `node` stands."""
-    if module.scope and all(around is not module.scope for around in sites.file.around(node)):
+    if _in_import(sites, node) or (module.scope and all(n is not module.scope for n in sites.file.around(node))):
         return False
     first = module.name.partition(".")[0]
     return first == "self" or not _is_shadowed(sites, first, node, module.scope)
 
 
-def other_uses(sites: Sites, module: ModuleName) -> list[ast.Name]:
+def other_uses(sites: Sites, module: ModuleName) -> list[cst.Name]:
     """Uses of the module's name by itself: `ext is None`, `run(ext)`, neither a function of it nor a new value."""
+    import libcst as cst
+
     found = []
-    for use in sites.file.find(ast.Name):
-        if use.id != module.name or not _means(sites, module, use):
+    for use in sites.file.find(cst.Name):
+        if use.value != module.name or not _means(sites, module, use):
             continue
-        if not isinstance(sites.file.parent(use), ast.Attribute) and not _is_store(sites, use):
-            found.append(use)
+        above = sites.file.parent(use)
+        if isinstance(above, (cst.Attribute, cst.AssignTarget, cst.NameItem)) or _is_keyword(above, use):
+            continue
+        found.append(use)
     return found
 
 
-def _is_test(sites: Sites, use: ast.Name) -> bool:
+def _is_keyword(above: cst.CSTNode | None, use: cst.Name) -> bool:
+    import libcst as cst
+
+    return isinstance(above, (cst.Arg, cst.Param)) and getattr(above, "keyword", getattr(above, "name", None)) is use
+
+
+def _is_test(sites: Sites, use: cst.Name) -> bool:
     """`ext is None` and `if ext:` ask whether the library is there; that stays true."""
+    import libcst as cst
+
     above = sites.file.parent(use)
-    return isinstance(above, (ast.Compare, ast.If, ast.Assert, ast.UnaryOp, ast.BoolOp, ast.Delete))
+    return isinstance(above, (cst.Comparison, cst.If, cst.Assert, cst.UnaryOperation, cst.BooleanOperation, cst.Del))
 
 
-def _is_store(sites: Sites, node: ast.AST) -> bool:
-    above = sites.file.parent(node)
-    return isinstance(above, ast.Assign) and node in above.targets
+def _in_import(sites: Sites, node: cst.CSTNode) -> bool:
+    import libcst as cst
+
+    return sites.file.enclosing(node, (cst.Import, cst.ImportFrom)) is not None
 
 
-def _is_shadowed(sites: Sites, name: str, node: ast.AST, home: ast.AST | None = None) -> bool:
+def _is_store(sites: Sites, node: cst.CSTNode) -> bool:
+    import libcst as cst
+
+    return isinstance(sites.file.parent(node), cst.AssignTarget)
+
+
+def _is_shadowed(sites: Sites, name: str, node: cst.CSTNode, home: cst.CSTNode | None = None) -> bool:
     """Whether a function around `node`, within `home`, has a parameter or a variable of the same name."""
+    import libcst as cst
+
     for scope in sites.file.around(node):
         if scope is home:
             return False
-        if isinstance(scope, (*FUNCTIONS, ast.Lambda)) and name in parameter_names(scope):
-            return True
-        if isinstance(scope, FUNCTIONS) and _assigned_in(sites, name, scope):
-            return True
+        if isinstance(scope, (cst.FunctionDef, cst.Lambda)):
+            params = scope.params
+            every = [*params.params, *params.kwonly_params, *params.posonly_params]
+            if any(param.name.value == name for param in every):
+                return True
+            if isinstance(scope, cst.FunctionDef) and _assigned_in(sites, name, scope):
+                return True
     return False
 
 
-def _assigned_in(sites: Sites, name: str, scope: ast.AST) -> bool:
+def _assigned_in(sites: Sites, name: str, scope: cst.FunctionDef) -> bool:
+    import libcst as cst
+
     if name in global_names(sites, scope):
         return False
-    bound: list[tuple[ast.expr, ast.AST]] = []
-    bound += [(target, assign) for assign in sites.file.find(ast.Assign) for target in assign.targets]
-    bound += [(loop.target, loop) for loop in sites.file.find(ast.For)]
-    bound += [(loop.target, loop) for loop in sites.file.find(ast.comprehension)]
-    return any(dotted_name(target) == name and sites.file.scope(binding) is scope for target, binding in bound)
+    for target in sites.file.find(cst.AssignTarget):
+        if dotted_name(target.target) == name and sites.file.scope(target) is scope:
+            return True
+    loops: list[cst.For | cst.CompFor] = [*sites.file.find(cst.For), *sites.file.find(cst.CompFor)]
+    return any(dotted_name(loop.target) == name and sites.file.scope(loop) is scope for loop in loops)
 
 
 def _direct(sites: Sites, name: FunctionName, operator: str) -> None:
@@ -152,18 +184,28 @@ def _direct(sites: Sites, name: FunctionName, operator: str) -> None:
             sites.edits.replace(sites.file.span(use), operator, FUNCTION_CALLED)
 
 
-def _uses(sites: Sites, name: FunctionName) -> list[ast.Name]:
-    uses = (use for use in sites.file.find(ast.Name) if use.id == name.name)
-    return [use for use in uses if not _is_shadowed(sites, name.name, use)]
+def _uses(sites: Sites, name: FunctionName) -> list[cst.Name]:
+    import libcst as cst
+
+    found = []
+    for use in sites.file.find(cst.Name):
+        above = sites.file.parent(use)
+        if use.value != name.name or _in_import(sites, use) or _is_shadowed(sites, name.name, use):
+            continue
+        if not ((isinstance(above, cst.Attribute) and above.attr is use) or _is_keyword(above, use)):
+            found.append(use)
+    return found
 
 
 def _is_public(sites: Sites, name: str) -> bool:
     """Whether a package or `__all__` offers the name."""
+    import libcst as cst
+
     if sites.file.path.endswith("__init__.py"):
         return True
-    for assign in sites.file.find(ast.Assign):
-        if any(dotted_name(target) == "__all__" for target in assign.targets):
-            text = sites.file.text(assign)
+    for target in sites.file.find(cst.AssignTarget):
+        if dotted_name(target.target) == "__all__":
+            text = sites.file.text(sites.file.statement(target))
             return re.search(rf"[\"']{re.escape(name)}[\"']", text) is not None
     return False
 
@@ -172,9 +214,9 @@ def _bind(sites: Sites, name: FunctionName, operator: str) -> None:
     """`fwd = torch.ops.pkg.fwd`, behind the imports that the statement stands among."""
     file = sites.file
     statement = file.statement(name.node)
-    body = file.siblings(statement)
+    body = list(getattr(file.parent(statement), "body", ()))
     last = statement
-    for following in body[body.index(statement) :]:
+    for following in body[body.index(statement) :] if statement in body else ():
         if not _is_import(following):
             break
         last = following
@@ -186,14 +228,19 @@ def _bind(sites: Sites, name: FunctionName, operator: str) -> None:
     sites.edits.insert(at, f"{blank}{indent}{name.name} = {operator}\n", FUNCTION_CALLED)
 
 
-def _is_import(statement: ast.AST) -> bool:
-    return isinstance(statement, (ast.Import, ast.ImportFrom))
+def _is_import(statement: cst.CSTNode) -> bool:
+    import libcst as cst
+
+    return isinstance(statement, cst.SimpleStatementLine) and isinstance(
+        statement.body[0], (cst.Import, cst.ImportFrom)
+    )
 
 
-def _drop_names(sites: Sites, names: Set[str], node: ast.ImportFrom) -> None:
+def _drop_names(sites: Sites, names: Set[str], node: cst.ImportFrom) -> None:
     """Take names out of an import; where none is left, the library itself must still be loaded."""
-    aliases = node.names
-    gone = [alias for alias in aliases if (alias.asname or alias.name) in names]
+    assert isinstance(node.names, Sequence)
+    aliases = list(node.names)
+    gone = [a for a in aliases if (alias_of(a) or dotted_name(a.name)) in names]
     file = sites.file
     span = file.span(node)
     if len(gone) == len(aliases) and sites.replaces:
@@ -214,9 +261,11 @@ def _drop_names(sites: Sites, names: Set[str], node: ast.ImportFrom) -> None:
 
 def _import_torch(sites: Sites) -> None:
     """`torch` has to be there for `torch.ops`."""
+    import libcst as cst
+
     file = sites.file
-    for imported in file.find(ast.Import):
-        names = [alias.name.partition(".")[0] for alias in imported.names if alias.asname is None]
+    for imported in file.find(cst.Import):
+        names = [dotted_name(a.name).partition(".")[0] for a in imported.names if a.asname is None]
         if "torch" in names and file.scope(imported) is file.module:
             return
     body = file.module.body
@@ -241,15 +290,24 @@ def _stands_apart(sites: Sites, at: int) -> bool:
     return not above and own.match(file.data, at) is not None
 
 
-def _imports_in(sites: Sites, statement: ast.AST) -> list[ast.Import | ast.ImportFrom]:
-    found: list[ast.Import | ast.ImportFrom] = [*sites.file.find(ast.Import), *sites.file.find(ast.ImportFrom)]
+def _imports_in(sites: Sites, statement: cst.CSTNode) -> list[cst.Import | cst.ImportFrom]:
+    import libcst as cst
+
+    found: list[cst.Import | cst.ImportFrom] = [*sites.file.find(cst.Import), *sites.file.find(cst.ImportFrom)]
     return [node for node in found if any(n is statement for n in sites.file.around(node))
             and sites.file.scope(node) is sites.file.module]  # fmt: skip
 
 
-def _is_future(statement: ast.AST) -> bool:
-    return isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+def _is_future(statement: cst.CSTNode) -> bool:
+    import libcst as cst
+
+    node = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else None
+    return isinstance(node, cst.ImportFrom) and dotted_name(node.module) == "__future__"
 
 
-def _is_docstring(statement: ast.AST) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, (ast.Constant, ast.JoinedStr))
+def _is_docstring(statement: cst.CSTNode) -> bool:
+    import libcst as cst
+
+    if not isinstance(statement, cst.SimpleStatementLine) or not isinstance(statement.body[0], cst.Expr):
+        return False
+    return isinstance(statement.body[0].value, (cst.SimpleString, cst.ConcatenatedString))

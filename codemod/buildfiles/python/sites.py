@@ -7,9 +7,9 @@ not hide the other. Probes and patterns that nobody can decide on are listed.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import LIBRARY_PROBED
 from codemod.buildfiles.python.library import (
@@ -34,6 +34,9 @@ from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Refusal, Severity, Span
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 _DEVICE_WORDS = {"HIP": ("hip", "rocm"), "ROCM": ("hip", "rocm"), "CUDA": ("cuda",), "CPU": ("cpu",)}
 
@@ -147,7 +150,7 @@ def _plan_file(
     from codemod.buildfiles.python.replace import replace_load
 
     loads = load_sites(sites)
-    done: set[tuple[ast.AST, tuple[str, ...]]] = set()
+    done: set[tuple[cst.CSTNode, tuple[str, ...]]] = set()
     for node in loads:
         statement = sites.file.statement(node)
         place = (sites.file.scope(node), sites.file.conditions(node))
@@ -164,7 +167,7 @@ def _plan_file(
         _list_probes(sites)
 
 
-def _wanted(sites: Sites, node: ast.AST, is_new: bool, widened: Sequence[str], units: Sequence[str]) -> bool:
+def _wanted(sites: Sites, node: cst.CSTNode, is_new: bool, widened: Sequence[str], units: Sequence[str]) -> bool:
     """Whether the stable library exists where this site runs."""
     words = f"{sites.file.path} {' '.join(sites.file.conditions(node))}".lower()
     if is_new:
@@ -181,12 +184,14 @@ def _wanted(sites: Sites, node: ast.AST, is_new: bool, widened: Sequence[str], u
 
 def _list_probes(sites: Sites) -> None:
     """Strings that mean the legacy library and are neither imported nor loaded: probes, patterns, tables."""
+    import libcst as cst
+
     legacy = re.escape(sites.library.legacy)
     loads = load_sites(sites)
     handled = {sites.file.statement(node) for node in loads}
-    values = [assigned_value(sites, node) for node in loads if isinstance(node, ast.Call)]
+    values = [assigned_value(sites, node) for node in loads if isinstance(node, cst.Call)]
     handled |= {sites.file.statement(value) for value in values if value is not None}
-    for node in sites.file.find(ast.Constant):
+    for node in sites.file.find(cst.SimpleString):
         if sites.file.statement(node) in handled:
             continue
         text = string_value(node)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import LIBRARY_LOADED
 from codemod.buildfiles.python.library import IMPORTERS, LOADERS, Sites, assigned_value
@@ -11,15 +12,18 @@ from codemod.buildfiles.python.syntax import PythonFile, dotted_name
 from codemod.buildfiles.setup.text import add_statement
 from codemod.model import Severity, Span
 
-_WITH = (ast.With, ast.AsyncWith)
+if TYPE_CHECKING:
+    import libcst as cst
 
 
-def has_twin(sites: Sites, statement: ast.AST) -> bool:
+def has_twin(sites: Sites, statement: cst.CSTNode) -> bool:
     """Whether the stable library is loaded in the same function or module."""
     scope = sites.file.scope(statement)
     stable = re.compile(rf"(?<!\w){re.escape(sites.library.stable)}(?!\w)")
-    for node in (*sites.file.find(ast.Import), *sites.file.find(ast.ImportFrom), *sites.file.find(ast.Call)):
-        if isinstance(node, ast.Call) and dotted_name(node.func).rpartition(".")[2] not in (*LOADERS, *IMPORTERS):
+    import libcst as cst
+
+    for node in (*sites.file.find(cst.Import), *sites.file.find(cst.ImportFrom), *sites.file.find(cst.Call)):
+        if isinstance(node, cst.Call) and dotted_name(node.func).rpartition(".")[2] not in (*LOADERS, *IMPORTERS):
             continue
         same = sites.file.scope(node) is scope
         if same and stable.search(sites.file.text(node)) and _arms_agree(sites, node, statement):
@@ -27,19 +31,23 @@ def has_twin(sites: Sites, statement: ast.AST) -> bool:
     return False
 
 
-def _arms_agree(sites: Sites, first: ast.AST, second: ast.AST) -> bool:
+def _arms_agree(sites: Sites, first: cst.CSTNode, second: cst.CSTNode) -> bool:
     """Whether both run in the same cases, as far as `if` statements tell."""
     return set(sites.file.conditions(first)) <= set(sites.file.conditions(second))
 
 
-def add_twin(sites: Sites, node: ast.AST, statement: ast.AST) -> None:
+def add_twin(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> None:
     """The same load of the stable library, behind the legacy one or behind the `try` or `with` that is all about it."""
+    import libcst as cst
+
     file = sites.file
     around = file.parent(statement)
-    if isinstance(around, (ast.Try, *_WITH)) and around.body == [statement] and _can_repeat(around):
-        text = _repeated(sites, node, statement, around)
+    body = file.parent(around) if isinstance(around, cst.IndentedBlock) else None
+    alone = isinstance(around, cst.IndentedBlock) and len(around.body) == 1
+    if alone and isinstance(body, (cst.Try, cst.With)) and around is body.body and _can_repeat(body):
+        text = _repeated(sites, node, statement, body)
         if sites.library.stable in text:
-            add_statement(file, around, _spaced(file, around, text), sites.edits, LIBRARY_LOADED)
+            add_statement(file, body, _spaced(file, body, text), sites.edits, LIBRARY_LOADED)
             return
     text = _twin(sites, node, statement)
     if text:
@@ -51,19 +59,21 @@ def add_twin(sites: Sites, node: ast.AST, statement: ast.AST) -> None:
         )  # fmt: skip
 
 
-def _repeated(sites: Sites, node: ast.AST, statement: ast.AST, body: ast.Try | ast.With | ast.AsyncWith) -> str:
+def _repeated(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode, body: cst.Try | cst.With) -> str:
     """The `try` or `with` for the stable library. Handlers that give names a value are not repeated: `pass` does."""
-    names = node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else []
-    has_alias = any(alias.asname is not None for alias in names)
-    assigns = isinstance(body, ast.Try) and any(
-        isinstance(part, ast.Assign) and any(above is handler for above in sites.file.around(part))
+    import libcst as cst
+
+    names = node.names if isinstance(node, (cst.Import, cst.ImportFrom)) else ()
+    has_alias = any(a.asname is not None for a in names) if isinstance(names, Sequence) else False
+    assigns = isinstance(body, cst.Try) and any(
+        isinstance(part, cst.Assign) and any(above is handler for above in sites.file.around(part))
         for handler in body.handlers
-        for part in sites.file.find(ast.Assign)
+        for part in sites.file.find(cst.Assign)
     )
     if not (has_alias or assigns):
         return sites.library.renamed(_dedented(sites.file, body))
     twin = _twin(sites, node, statement)
-    if isinstance(body, _WITH):
+    if isinstance(body, cst.With):
         head = _dedented(sites.file, body).split("\n")[0]
         return f"{head}\n    {twin}"
     handled = body.handlers[0].type
@@ -71,33 +81,37 @@ def _repeated(sites: Sites, node: ast.AST, statement: ast.AST, body: ast.Try | a
     return f"try:\n    {twin}\nexcept{caught}:\n    pass"
 
 
-def _can_repeat(node: ast.AST) -> bool:
-    return not (isinstance(node, ast.Try) and (node.finalbody or node.orelse))
+def _can_repeat(node: cst.CSTNode) -> bool:
+    import libcst as cst
+
+    return not (isinstance(node, cst.Try) and (node.finalbody is not None or node.orelse is not None))
 
 
-def _dedented(file: PythonFile, node: ast.AST) -> str:
+def _dedented(file: PythonFile, node: cst.CSTNode) -> str:
     span = file.span(node)
     indent = file.indent(span.start)
     text = file.slice(span).replace("\r\n", "\n").rstrip("\n")
     return "\n".join(line.removeprefix(indent) for line in text.split("\n"))
 
 
-def _spaced(file: PythonFile, node: ast.AST, text: str) -> str:
+def _spaced(file: PythonFile, node: cst.CSTNode, text: str) -> str:
     """Module-level blocks keep the blank line that separates such blocks."""
     end = file.line_end(max(0, file.span(node).end - 1))
     blank = file.data[end : file.line_end(end)].strip() == b"" and end < len(file.data)
     return f"\n{text}" if blank and not file.indent(file.span(node).start) else text
 
 
-def _twin(sites: Sites, node: ast.AST, statement: ast.AST) -> str:
+def _twin(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> str:
     """The text of the statement that loads the stable library; "" where it cannot be told."""
+    import libcst as cst
+
     stable = sites.library.stable
-    if isinstance(node, ast.Import):
-        module = next(alias.name for alias in node.names if sites.is_legacy(alias.name))
+    if isinstance(node, cst.Import):
+        module = next(dotted_name(a.name) for a in node.names if sites.is_legacy(dotted_name(a.name)))
         return f"import {module.rpartition('.')[0]}{'.' if '.' in module else ''}{stable}{remark(sites, statement)}"
-    if isinstance(node, ast.ImportFrom):
-        dots = "." * node.level
-        name = node.module or ""
+    if isinstance(node, cst.ImportFrom):
+        dots = "." * len(node.relative)
+        name = dotted_name(node.module)
         if sites.is_legacy(sites.absolute(node)):  # from pkg._C import fwd
             package = name.rpartition(".")[0]
             where = f"{dots}{package}"
@@ -106,9 +120,10 @@ def _twin(sites: Sites, node: ast.AST, statement: ast.AST) -> str:
         else:
             where = f"{dots}{name}"
         return f"from {where} import {stable}{remark(sites, statement)}"
-    if not isinstance(node, ast.Call) or not isinstance(statement, (ast.Expr, ast.Assign)):
+    if not isinstance(node, cst.Call) or not isinstance(statement, cst.SimpleStatementLine):
         return ""
-    if statement.value is not node:
+    only = statement.body[0]
+    if not isinstance(only, (cst.Expr, cst.Assign)) or only.value is not node:
         return ""
     assigned = assigned_value(sites, node)
     if assigned is not None:
@@ -122,7 +137,7 @@ def loaded(sites: Sites, text: str) -> str:
     return re.sub(rf"(?<![\w])(?<!ops\.){legacy}(?=(\.abi3)?\.(so|pyd|dylib)|[\"'])", stable, text)
 
 
-def remark(sites: Sites, statement: ast.AST) -> str:
+def remark(sites: Sites, statement: cst.CSTNode) -> str:
     """The comment behind the import, with what keeps linters from removing one that is not used by name."""
     end = sites.file.span(statement).end
     line = sites.file.slice(Span(end, sites.file.line_end(end))).strip()

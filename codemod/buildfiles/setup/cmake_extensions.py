@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import CMAKE_EXTENSION, COMPUTED_SOURCES, CONDITION_LOST, TARGET_WIDENED
-from codemod.buildfiles.python.syntax import dotted_name, is_element, is_simple
+from codemod.buildfiles.python.syntax import dotted_name
 from codemod.buildfiles.setup.model import Extension
 from codemod.buildfiles.setup.text import add_after, add_statement
 from codemod.buildfiles.stable_target import short_name
@@ -43,14 +42,16 @@ def add_cmake_extensions(
 
 
 def _repeat(run: SetupRun, extension: Extension, old: str, new: str) -> None:
+    import libcst as cst
+
     file = run.model.file
     text = re.sub(rf"(?<![\w]){re.escape(old)}(?=[\"'])", new, file.text(extension.call))
     above = file.parent(extension.call)
-    if is_element(above):
+    if isinstance(above, cst.Element):
         add_after(file, extension.call, [text], run.edits, CMAKE_EXTENSION)
         return
     statement = file.statement(extension.call)
-    if is_simple(statement) and isinstance(above, (ast.Call, ast.keyword)) and new in text:
+    if isinstance(statement, cst.SimpleStatementLine) and isinstance(above, cst.Arg) and new in text:
         whole = file.text(statement).replace(file.text(extension.call), text)
         add_statement(file, extension.call, whole, run.edits, CMAKE_EXTENSION)
         return
@@ -62,9 +63,12 @@ def _repeat(run: SetupRun, extension: Extension, old: str, new: str) -> None:
 
 def _widen(run: SetupRun, stable: Extension, value: str) -> None:
     """`if is_cuda():` around the stable entry becomes `if is_cuda() or is_hip():`, where both are known."""
+    import libcst as cst
+
     file = run.model.file
-    for node, is_body in file.arms(stable.call):
-        if is_body and "cuda" in file.text(node.test).lower():
+    below: cst.CSTNode | None = None
+    for node in file.around(stable.call):
+        if isinstance(node, cst.If) and below is node.body and "cuda" in file.text(node.test).lower():
             other = _counterpart(run, file.text(node.test), value)
             if other is None:
                 break
@@ -73,6 +77,7 @@ def _widen(run: SetupRun, stable: Extension, value: str) -> None:
                 run.edits.replace(span, f"{file.text(node.test)} or {other}", TARGET_WIDENED, Confidence.REVIEW)
                 _drop_comment(run, node, other)
             return
+        below = node
     if any("cuda" in condition.lower() for condition in stable.conditions):
         run.report(
             CONDITION_LOST, Severity.ERROR, stable.call, f"{stable.name} is not asked for when building for {value}",
@@ -82,8 +87,10 @@ def _widen(run: SetupRun, stable: Extension, value: str) -> None:
 
 def _counterpart(run: SetupRun, test: str, value: str) -> str | None:
     """The test for another device that the file knows: `_is_cuda()` and HIP give `_is_hip()`."""
-    names = {function.name for function in run.model.file.find(ast.FunctionDef)}
-    names |= {dotted_name(target) for assign in run.model.file.find(ast.Assign) for target in assign.targets}
+    import libcst as cst
+
+    names = {node.name.value for node in run.model.file.find(cst.FunctionDef)}
+    names |= {dotted_name(t.target) for a in run.model.file.find(cst.Assign) for t in a.targets}
     match = re.fullmatch(r"(\w*cuda\w*)(\(\))?", test, re.IGNORECASE)
     if not match:
         return None
@@ -95,8 +102,11 @@ def _counterpart(run: SetupRun, test: str, value: str) -> str | None:
     return None
 
 
-def _drop_comment(run: SetupRun, node: ast.If, other: str) -> None:
+def _drop_comment(run: SetupRun, node: object, other: str) -> None:
     """A comment above that asks for what was just done."""
+    import libcst as cst
+
+    assert isinstance(node, cst.If)
     file = run.model.file
     start = end = file.line_start(file.span(node).start)
     while start > 0 and file.data[file.line_start(start - 1) : start].strip().startswith(b"#"):

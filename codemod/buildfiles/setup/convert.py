@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import posixpath
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from codemod.buildfiles.stable_target import short_name
 from codemod.model import Severity
 
 if TYPE_CHECKING:
+    import libcst as cst
+
     from codemod.buildfiles.setup.plan import SetupRun
 
 
@@ -41,8 +42,7 @@ def convert(run: SetupRun, extension: Extension, moving: Sequence[Element], crea
         edits.replace(file.span(call), text or "", SETUP_SOURCE_MOVED)
     _add_sources(run, moving, created)
     arguments = argument_names(extension.call)
-    last = list(arguments.values())[-1].node
-    indent = file.indent(file.span(last).start)
+    indent = file.indent(file.span(extension.call.args[-1]).start)
     for name, argument in arguments.items():
         if name == "name":
             edits.replace(
@@ -57,7 +57,7 @@ def convert(run: SetupRun, extension: Extension, moving: Sequence[Element], crea
     missing = [] if "py_limited_api" in arguments else ["py_limited_api=True"]
     if "define_macros" not in arguments:
         missing.append(f"define_macros={macros_text(run, extension, None, indent)}")
-    add_after(file, last, missing, edits, EXTENSION_CREATED)
+    add_after(file, extension.call.args[-1], missing, edits, EXTENSION_CREATED)
     note_wheel_tag(run, extension)
     run.report(
         EXTENSION_CREATED, Severity.NOTE, extension.call,
@@ -72,9 +72,9 @@ def _in_place(run: SetupRun, element: Element) -> str:
     return f'"{posixpath.relpath(run.renames[element.path], element.base)}"'
 
 
-def _globs(run: SetupRun, moving: Sequence[Element]) -> dict[ast.Call, str | None]:
+def _globs(run: SetupRun, moving: Sequence[Element]) -> dict[cst.Call, str | None]:
     """The globs that found the moving sources, with the calls that find them from now on."""
-    calls: dict[ast.Call, list[Element]] = {}
+    calls: dict[cst.Call, list[Element]] = {}
     for element in moving:
         if element.glob is not None:
             calls.setdefault(element.glob.call, []).append(element)
@@ -87,6 +87,8 @@ def _globs(run: SetupRun, moving: Sequence[Element]) -> dict[ast.Call, str | Non
 
 def _add_sources(run: SetupRun, moving: Sequence[Element], created: Sequence[str]) -> None:
     """New sources behind the last one that moves, in the list it stands in, unless a glob finds them."""
+    import libcst as cst
+
     file, last = run.model.file, moving[-1]
     wanted = [path for path in created if not any(finds(run, element, path) for element in moving)]
     texts = [f'"{posixpath.relpath(path, last.base)}"' if last.base else run.quoted(path) for path in wanted]
@@ -95,7 +97,7 @@ def _add_sources(run: SetupRun, moving: Sequence[Element], created: Sequence[str
     if last.glob is not None:
         edits = [text for call, text in _globs(run, moving).items() if call is last.glob.call]
         run.edits.replace(file.span(last.node), f"{edits[0]} + [{', '.join(texts)}]", SETUP_SOURCE_MOVED)
-    elif isinstance(last.list_node, ast.Call):
+    elif isinstance(last.list_node, cst.Call):
         add_statement(file, last.list_node, f"{last.name} += [{', '.join(texts)}]", run.edits, SETUP_SOURCE_MOVED)
     else:
         add_after(file, last.node, texts, run.edits, SETUP_SOURCE_MOVED)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, WHEEL_TAG
-from codemod.buildfiles.python.syntax import Argument, arguments_of, dotted_name, is_element
+from codemod.buildfiles.python.syntax import dotted_name
 from codemod.buildfiles.setup.model import Extension, SetupModel
 from codemod.buildfiles.setup.round_edits import place_round, round_text
 from codemod.buildfiles.setup.text import add_after, add_statement, dedented
@@ -15,18 +14,22 @@ from codemod.buildfiles.stable_target import short_name, version_macro
 from codemod.model import Severity
 
 if TYPE_CHECKING:
+    import libcst as cst
+
     from codemod.buildfiles.setup.plan import SetupRun
 
 _TAG = re.compile(r"cp3(\d+)")
 _REQUIRES = re.compile(r"""(?:requires[-_]python|python_requires)["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
 
 
-def argument_names(call: ast.Call) -> dict[str, Argument]:
+def argument_names(call: cst.Call) -> dict[str, cst.Arg]:
     """The arguments of a call that makes an extension by what they are called; stars by their place."""
-    found: dict[str, Argument] = {}
-    for index, argument in enumerate(arguments_of(call)):
-        place = f"*{index}" if argument.star or index > 1 else ("name", "sources")[index]
-        found[argument.keyword or place] = argument
+    found: dict[str, cst.Arg] = {}
+    for index, argument in enumerate(call.args):
+        if argument.keyword is not None:
+            found[argument.keyword.value] = argument
+        else:
+            found[f"*{index}" if argument.star or index > 1 else ("name", "sources")[index]] = argument
     return found
 
 
@@ -34,7 +37,7 @@ def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
     """The legacy call with the stable library's name and sources, and the macros it needs."""
     file = run.model.file
     call = legacy.call
-    at: ast.AST = call
+    at: cst.CSTNode = call
     if legacy.round is not None:
         at = file.statement(call) if legacy.round.row is not None else legacy.round.site
     texts: list[str] = []
@@ -42,7 +45,7 @@ def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
     indent = outer + "    "
     arguments = argument_names(call)
     for key, argument in arguments.items():
-        head = f"{key}=" if argument.keyword else argument.star
+        head = f"{key}=" if argument.keyword is not None else argument.star
         value = round_text(run, legacy, argument.value)
         if key == "name":
             value = new_name(run, legacy, value)
@@ -74,11 +77,13 @@ def new_name(run: SetupRun, legacy: Extension, text: str) -> str:
     return f'"{legacy.name[: len(legacy.name) - len(old)]}{new}"'
 
 
-def macros_text(run: SetupRun, legacy: Extension, value: ast.expr | None, indent: str) -> str:
+def macros_text(run: SetupRun, legacy: Extension, value: cst.BaseExpression | None, indent: str) -> str:
     """`define_macros` of the stable extension: those of the legacy one (`value`) and what the headers need."""
+    import libcst as cst
+
     before: list[str] = []
-    if isinstance(value, (ast.List, ast.Tuple)):
-        before = [round_text(run, legacy, element) for element in value.elts]
+    if isinstance(value, (cst.List, cst.Tuple)):
+        before = [round_text(run, legacy, element.value) for element in value.elements]
     elif value is not None:
         before = [f"*{round_text(run, legacy, value)}"]
     entries = [
@@ -92,13 +97,15 @@ def macros_text(run: SetupRun, legacy: Extension, value: ast.expr | None, indent
 
 def _device_entries(run: SetupRun, legacy: Extension) -> list[str]:
     """USE_CUDA where the class that is called is CUDAExtension, decided where setup.py decides it."""
+    import libcst as cst
+
     entry = '("USE_CUDA", None)'
     if legacy.kind == "CUDAExtension":
         return [entry]
     texts = []
     for bound in run.model.bindings(legacy.kind):
-        value = bound.value if isinstance(bound, (ast.Assign, ast.AnnAssign)) else None
-        values = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+        value = bound.value if isinstance(bound, (cst.Assign, cst.AnnAssign)) else None
+        values = [value.body, value.orelse] if isinstance(value, cst.IfExp) else [value]
         texts += [dotted_name(item) for item in values]
     cuda = next((text for text in texts if text.rpartition(".")[2] == "CUDAExtension"), "")
     if not cuda:
@@ -136,7 +143,7 @@ def place_extension(run: SetupRun, legacy: Extension, text: str, *, takes_over: 
 
     True where it `takes_over`, as asked for, the place of the round or call that makes the legacy one.
     """
-    call: ast.AST = legacy.call
+    call: cst.CSTNode = legacy.call
     if legacy.round is not None:
         place = place_round(run, legacy, text, takes_over=takes_over)
         if place is None:
@@ -152,34 +159,44 @@ def place_extension(run: SetupRun, legacy: Extension, text: str, *, takes_over: 
     return False
 
 
-def _placed_beside(run: SetupRun, call: ast.AST, text: str) -> bool:
+def _placed_beside(run: SetupRun, call: cst.CSTNode, text: str) -> bool:
     """Whether a call could be put beside `call`."""
+    import libcst as cst
+
     file, edits = run.model.file, run.edits
     above = file.parent(call)
-    if is_element(above):
+    if isinstance(above, cst.Element):
         add_after(file, call, [text], edits, EXTENSION_CREATED)
         return True
-    if isinstance(above, ast.Call) and isinstance(above.func, ast.Attribute) and above.func.attr == "append":
-        start = file.span(call).start
-        if not file.data[file.line_start(start) : start].strip():  # the call has its lines to itself
-            text = f"\n{file.indent(start)}{text}\n{file.indent(file.span(above).start)}"
-        statement = dedented(f"{file.text(above.func)}({text})", file, above)
-        add_statement(file, above, statement, edits, EXTENSION_CREATED)
-        return True
-    if isinstance(above, ast.Assign) and len(above.targets) == 1 and isinstance(above.targets[0], ast.Name):
-        return _placed_in_variable(run, above, above.targets[0].id, text)
+    if isinstance(above, cst.Arg):
+        around = file.parent(above)
+        if (
+            isinstance(around, cst.Call)
+            and isinstance(around.func, cst.Attribute)
+            and around.func.attr.value == "append"
+        ):
+            start = file.span(call).start
+            if not file.data[file.line_start(start) : start].strip():  # the call has its lines to itself
+                text = f"\n{file.indent(start)}{text}\n{file.indent(file.span(around).start)}"
+            statement = dedented(f"{file.text(around.func)}({text})", file, around)
+            add_statement(file, around, statement, edits, EXTENSION_CREATED)
+            return True
+    if isinstance(above, cst.Assign) and len(above.targets) == 1 and isinstance(above.targets[0].target, cst.Name):
+        return _placed_in_variable(run, above, above.targets[0].target.value, text)
     return False
 
 
-def _placed_in_variable(run: SetupRun, assign: ast.Assign, name: str, text: str) -> bool:
+def _placed_in_variable(run: SetupRun, assign: cst.Assign, name: str, text: str) -> bool:
     """Whether a variable of its own could be used wherever `name`, the legacy extension's, is collected."""
+    import libcst as cst
+
     file, new = run.model.file, f"stable_{name}"
-    reached = [n for n in file.find(ast.Name) if n.id == name and run.model.always_behind(n, assign)]
-    elements = [use for use in reached if is_element(file.parent(use))]
+    reached = [n for n in file.find(cst.Name) if n.value == name and run.model.always_behind(n, assign)]
+    elements = [use for use in reached if isinstance(file.parent(use), cst.Element)]
     appended = [
         call
-        for call in file.find(ast.Call)
-        if file.text(call.func).endswith(".append") and len(call.args) == 1 and call.args[0] in reached
+        for call in file.find(cst.Call)
+        if file.text(call.func).endswith(".append") and len(call.args) == 1 and call.args[0].value in reached
     ]
     if not elements and not appended:
         return False

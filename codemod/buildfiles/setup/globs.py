@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import posixpath
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.python.syntax import dotted_name
 from codemod.buildfiles.setup.values import Values, place
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 _WIDTH = 88
 _MAGIC = re.compile(r"[*?\[]")
@@ -24,8 +27,8 @@ class Glob:
 
     pattern: str
     recursive: bool
-    call: ast.Call
-    argument: ast.AST
+    call: cst.Call
+    argument: cst.CSTNode
     folder: str | None = None
     without: str = ""
 
@@ -51,47 +54,51 @@ def _matches(parts: list[str], patterns: list[str], recursive: bool) -> bool:
     return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:], recursive)
 
 
-def read_glob(values: Values, node: ast.AST, folder: str) -> Glob | None:
+def read_glob(values: Values, node: cst.CSTNode, folder: str) -> Glob | None:
     """`glob.glob("csrc/*.cu")`, `Path("csrc").rglob("*.cu")` in a setup file in `folder`; None for anything else."""
-    if not isinstance(node, ast.Call) or not node.args:
+    import libcst as cst
+
+    if not isinstance(node, cst.Call) or not node.args or node.args[0].keyword is not None:
         return None
-    name, argument = dotted_name(node.func), node.args[0]
+    name, argument = dotted_name(node.func), node.args[0].value
     text = values.string(argument)
     if text is None:
         return None
-    options = {keyword.arg: keyword.value for keyword in node.keywords}
+    options = {a.keyword.value: dotted_name(a.value) for a in node.args[1:] if a.keyword is not None}
     if name in ("glob.glob", "glob.iglob") or (name in ("glob", "iglob") and _is_imported(values, name)):
-        if set(options) - {"recursive"} or len(node.args) > 1:
+        if set(options) - {"recursive"} or len(options) != len(node.args) - 1:
             return None
         pattern = place(text, folder)
-        recursive = options.get("recursive")
-        is_recursive = isinstance(recursive, ast.Constant) and recursive.value is True
-        return Glob(pattern, is_recursive, node, argument) if pattern else None
-    if not isinstance(node.func, ast.Attribute) or node.func.attr not in ("glob", "rglob"):
-        return None
-    if len(node.args) > 1 or options:
+        return Glob(pattern, options.get("recursive") == "True", node, argument) if pattern else None
+    if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in ("glob", "rglob") or len(node.args) > 1:
         return None
     held = values.string(node.func.value)
     start = place(held, folder) if held is not None else None
     if start is None:
         return None
-    below = posixpath.join("**", text) if node.func.attr == "rglob" else text
+    below = posixpath.join("**", text) if node.func.attr.value == "rglob" else text
     return Glob(posixpath.normpath(posixpath.join(start, below)), True, node, argument, start)
 
 
 def _is_imported(values: Values, name: str) -> bool:
+    import libcst as cst
+
     return any(
-        line.module == "glob" and any(alias.name == name and alias.asname is None for alias in line.names)
-        for line in values.file.find(ast.ImportFrom)
+        dotted_name(line.module) == "glob"
+        and not isinstance(line.names, cst.ImportStar)
+        and any(alias.evaluated_name == name and alias.asname is None for alias in line.names)
+        for line in values.file.find(cst.ImportFrom)
     )
 
 
 def stable_call(glob: Glob, values: Values, pattern: str, literal: str, folder: str) -> str | None:
     """The text of a call that finds `pattern`; `literal` is the expression for it, written like that of the glob."""
+    import libcst as cst
+
     file = values.file
     if glob.folder is not None:
         start = f"{glob.folder}/" if glob.folder != "." else ""
-        assert isinstance(glob.call.func, ast.Attribute)
+        assert isinstance(glob.call.func, cst.Attribute)
         held = file.text(glob.call.func.value)
         return f'{held}.glob("{pattern.removeprefix(start)}")' if pattern.startswith(start) else None
     head, joined = _joined_folders(glob, values)
@@ -103,11 +110,15 @@ def stable_call(glob: Glob, values: Values, pattern: str, literal: str, folder: 
 
 def left_out(glob: Glob, values: Values, below: str) -> str | None:
     """The text of the call without what lies in the folder `below` of where it looks; None where it cannot be told."""
+    import libcst as cst
+
     file = values.file
     if glob.folder is not None or glob.without:
         return None
     argument = glob.argument
-    if isinstance(argument, ast.Constant) and isinstance(written := argument.value, str):
+    if isinstance(argument, cst.SimpleString):
+        written = argument.evaluated_value
+        assert isinstance(written, str)
         magic = _MAGIC.search(written)
         head = written[: written.rfind("/", 0, magic.start() if magic else len(written)) + 1]
         prefix = f'"{head}{below}/"'
@@ -116,7 +127,7 @@ def left_out(glob: Glob, values: Values, below: str) -> str | None:
         if start is None:
             return None
         prefix = f'{head}, {_quoted(below)}, "")'
-    used = {name.id for name in file.find_in(glob.call, ast.Name)}
+    used = {name.value for name in file.find_in(glob.call, cst.Name)}
     name = next(name for name in ("path", "source", "found", "one") if name not in used)
     start_of_line = file.span(glob.call).start
     indent = file.indent(start_of_line)
@@ -129,14 +140,16 @@ def left_out(glob: Glob, values: Values, below: str) -> str | None:
 
 def _joined_folders(glob: Glob, values: Values) -> tuple[str, str | None]:
     """`os.path.join(here, "csrc"` of a pattern that is joined of folders and more, and what that evaluates to."""
+    import libcst as cst
+
     argument = glob.argument
-    if not isinstance(argument, ast.Call) or not dotted_name(argument.func).endswith("join"):
+    if not isinstance(argument, cst.Call) or not dotted_name(argument.func).endswith("join"):
         return "", None
-    parts = [values.string(part) for part in argument.args]
+    parts = [values.string(part.value) for part in argument.args]
     plain = next((index for index, part in enumerate(parts) if part is None or _MAGIC.search(part)), 0)
     if not plain:
         return "", None
-    texts = ", ".join(values.file.text(part) for part in argument.args[:plain])
+    texts = ", ".join(values.file.text(part.value) for part in argument.args[:plain])
     return f"{values.file.text(argument.func)}({texts}", posixpath.join(*(part or "" for part in parts[:plain]))
 
 
@@ -144,12 +157,14 @@ def _quoted(path: str) -> str:
     return ", ".join(f'"{part}"' for part in path.split("/"))
 
 
-def excluded_folder(values: Values, condition: ast.AST, variable: str, folder: str) -> str | None:
+def excluded_folder(values: Values, condition: cst.CSTNode, variable: str, folder: str) -> str | None:
     """The folder that `not variable.startswith(FOLDER)` leaves out; None for another condition."""
-    if not isinstance(condition, ast.UnaryOp) or not isinstance(condition.op, ast.Not):
+    import libcst as cst
+
+    if not isinstance(condition, cst.UnaryOperation) or not isinstance(condition.operator, cst.Not):
         return None
-    call = condition.operand
-    if not isinstance(call, ast.Call) or dotted_name(call.func) != f"{variable}.startswith" or len(call.args) != 1:
+    call = condition.expression
+    if not isinstance(call, cst.Call) or dotted_name(call.func) != f"{variable}.startswith" or len(call.args) != 1:
         return None
-    text = values.string(call.args[0])
+    text = values.string(call.args[0].value)
     return place(text, folder) if text is not None and text.endswith("/") else None

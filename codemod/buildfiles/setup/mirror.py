@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +18,8 @@ from codemod.buildfiles.stable_target import short_name, stable_list_name
 from codemod.model import Confidence, Severity
 
 if TYPE_CHECKING:
+    import libcst as cst
+
     from codemod.buildfiles.setup.plan import SetupRun
 
 _Part = str | list[str]  # an expression, or literals for one list
@@ -57,28 +58,30 @@ def create(run: SetupRun, legacy: Extension, moving: Sequence[Element], created:
 
 
 def parts(
-    run: SetupRun, node: ast.AST, names: Mapping[str, str], moving: Sequence[Element], free: Sequence[str] = ()
+    run: SetupRun, node: cst.CSTNode, names: Mapping[str, str], moving: Sequence[Element], free: Sequence[str] = ()
 ) -> list[_Part]:
     """What of an expression for sources moves, as expressions and literals; `names` are the lists' stable namesakes.
 
     `free` are those new units that a glob may find here.
     """
-    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+    import libcst as cst
+
+    if isinstance(node, (cst.List, cst.Tuple, cst.Set)):
         found: list[_Part] = []
-        for element in node.elts:
-            if isinstance(element, ast.Starred):
+        for element in node.elements:
+            if isinstance(element, cst.StarredElement):
                 found += parts(run, element.value, names, moving, free)
         own = [run.new_literal(element) for element in moving if element.list_node is node]
         return [own, *found] if own else found
-    if isinstance(node, ast.Name):
-        return [names[node.id]] if node.id in names else []
-    if isinstance(node, ast.BinOp):
+    if isinstance(node, cst.Name):
+        return [names[node.value]] if node.value in names else []
+    if isinstance(node, cst.BinaryOperation):
         return [p for side in (node.left, node.right) for p in parts(run, side, names, moving, free)]
-    if isinstance(node, ast.IfExp):
+    if isinstance(node, cst.IfExp):
         arms = [_joined(parts(run, arm, names, moving), []) for arm in (node.body, node.orelse)]
         return [f"({arms[0]} if {run.model.file.text(node.test)} else {arms[1]})"] if arms != ["[]", "[]"] else []
-    if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
-        return parts(run, node.generators[0].iter, names, moving, free)
+    if isinstance(node, (cst.ListComp, cst.GeneratorExp)):
+        return parts(run, node.for_in.iter, names, moving, free)
     if (inner := same_list(node)) is not None:
         return parts(run, inner, names, moving, free)
     found_here = [element for element in moving if element.node is node]
@@ -106,7 +109,9 @@ def _landed(run: SetupRun, glob: Glob) -> Glob:
 
 def _fresh(run: SetupRun, here: Sequence[Element], created: Sequence[str]) -> list[str]:
     """The new units that no glob of the same list finds, as literals."""
-    always = [element for element in here if run.model.file.enclosing(element.node, ast.IfExp) is None]
+    import libcst as cst
+
+    always = [element for element in here if run.model.file.enclosing(element.node, cst.IfExp) is None]
     return [run.quoted(path) for path in created if not any(finds(run, element, path) for element in always)]
 
 
@@ -198,10 +203,12 @@ def _mirror(
     created: Sequence[str],
 ) -> None:
     """For each statement that gives the legacy list sources, one that gives the stable list those that move."""
+    import libcst as cst
+
     file = run.model.file
     for statement in run.model.bindings(name, legacy.call):
         here = [e for e in moving if e.name == name and any(node is statement for node in file.around(e.node))]
-        if isinstance(statement, ast.Call) and here and here[0].list_node is statement:
+        if isinstance(statement, cst.Call) and here and here[0].list_node is statement:
             text = file.text(statement)
             old = file.text(here[0].node)
             moved = text.replace(old, run.new_literal(here[0])).replace(name, names[name], 1)
@@ -210,7 +217,7 @@ def _mirror(
         value = _value(statement)
         if value is None:
             continue
-        defines = isinstance(statement, (ast.Assign, ast.AnnAssign)) and name not in lists_in(value)
+        defines = isinstance(statement, (cst.Assign, cst.AnnAssign)) and name not in lists_in(value)
         free = created if defines else ()
         found = parts(run, value, {n: new for n, new in names.items() if n != name}, moving, free)
         if not (found or defines):
@@ -225,18 +232,23 @@ def _mirror(
             add_statement(file, statement, text, run.edits, SETUP_SOURCE_MOVED)
 
 
-def _value(statement: ast.AST) -> ast.AST | None:
+def _value(statement: cst.CSTNode) -> cst.CSTNode | None:
     """What a statement puts into a list."""
-    if isinstance(statement, ast.Call):
-        return statement.args[-1] if statement.args else None
-    return statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)) else None
+    import libcst as cst
+
+    if isinstance(statement, cst.Call):
+        return statement.args[-1].value if statement.args else None
+    return statement.value if isinstance(statement, (cst.Assign, cst.AnnAssign, cst.AugAssign)) else None
 
 
-def is_whole_statement(run: SetupRun, holder: ast.AST, elements: Sequence[Element]) -> bool:
+def is_whole_statement(run: SetupRun, holder: cst.CSTNode, elements: Sequence[Element]) -> bool:
     """Whether `holder` is the right side of a `+=` or the argument of an `extend`, and moves entirely."""
-    if not isinstance(holder, (ast.List, ast.Tuple)) or len(elements) != len(holder.elts):
+    import libcst as cst
+
+    if not isinstance(holder, (cst.List, cst.Tuple)) or len(elements) != len(holder.elements):
         return False
     above = run.model.file.parent(holder)
-    if isinstance(above, ast.Call):
-        return above in run.model.bindings(elements[0].name)
-    return isinstance(above, ast.AugAssign)
+    if isinstance(above, cst.Arg):
+        call = run.model.file.parent(above)
+        return isinstance(call, cst.Call) and call in run.model.bindings(elements[0].name)
+    return isinstance(above, cst.AugAssign)

@@ -7,12 +7,12 @@ else is computed, and nothing is guessed about it.
 
 from __future__ import annotations
 
-import ast
 import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.python.syntax import PythonFile, dotted_name, read_python
 from codemod.buildfiles.setup.globs import Glob
@@ -22,6 +22,9 @@ from codemod.model import Span
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import SOURCE_SUFFIXES
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Element:
     """
 
     path: str
-    node: ast.AST
-    list_node: ast.AST
+    node: cst.CSTNode
+    list_node: cst.CSTNode
     name: str
     conditions: tuple[str, ...]
     glob: Glob | None = None
@@ -50,12 +53,12 @@ class Extension:
 
     name: str
     kind: str
-    call: ast.Call
+    call: cst.Call
     conditions: tuple[str, ...]
-    sources: ast.AST | None
+    sources: cst.CSTNode | None
     elements: tuple[Element, ...]
-    computed: tuple[ast.AST, ...]  # parts of the sources that are not understood
-    links: tuple[tuple[ast.AST, str, str], ...]  # statements that put one list into another: (node, from, to)
+    computed: tuple[cst.CSTNode, ...]  # parts of the sources that are not understood
+    links: tuple[tuple[cst.CSTNode, str, str], ...]  # statements that put one list into another: (node, from, to)
     globs: tuple[Glob, ...] = ()
     round: Round | None = None
 
@@ -76,16 +79,16 @@ class SetupModel:
     def __post_init__(self) -> None:
         self._bindings = Bindings(self.file)
 
-    def bindings(self, name: str, at: ast.AST | None = None) -> list[ast.AST]:
+    def bindings(self, name: str, at: cst.CSTNode | None = None) -> list[cst.CSTNode]:
         """The statements that give `name` a value, as seen at a node; everywhere without one."""
         return self._bindings.of(name, at)
 
-    def always_behind(self, node: ast.AST, before: ast.AST) -> bool:
+    def always_behind(self, node: cst.CSTNode, before: cst.CSTNode) -> bool:
         """Whether `node` is reached only where `before` was: no `if` is around `before` alone."""
         arms = self._bindings.arms(node)
         return all(arms.get(around) == is_body for around, is_body in self._bindings.arms(before).items())
 
-    def values(self, given: Mapping[str, ast.AST | str] | None = None) -> Values:
+    def values(self, given: Mapping[str, cst.CSTNode | str] | None = None) -> Values:
         """What evaluates expressions; `given` are names with values of their own."""
         return Values(self.file, self._bindings, given or {})
 
@@ -96,12 +99,14 @@ class SetupModel:
 
     def extensions(self) -> list[Extension]:
         """Every extension module that the file makes, in file order."""
+        import libcst as cst
+
         found = []
-        for call in self.file.find(ast.Call):
+        for call in self.file.find(cst.Call):
             short = dotted_name(call.func).rpartition(".")[2]
             if not short.endswith("Extension") and not self._holds_extension_class(short):
                 continue
-            if short in ("BuildExtension", "build_ext") or self.file.enclosing(call, ast.ClassDef) is not None:
+            if short in ("BuildExtension", "build_ext") or self.file.enclosing(call, cst.ClassDef) is not None:
                 continue
             rounds: list[Round | None] = [*rounds_of(self.file, self._bindings, call)]
             for one in rounds or [None]:
@@ -110,11 +115,11 @@ class SetupModel:
                     found.append(extension)
         return found
 
-    def _extension(self, call: ast.Call, kind: str, one: Round | None) -> Extension | None:
+    def _extension(self, call: cst.Call, kind: str, one: Round | None) -> Extension | None:
         from codemod.buildfiles.setup.reader import Reader
 
-        arguments = {k.arg: k.value for k in call.keywords}
-        positional = [a for a in call.args if not isinstance(a, ast.Starred)]
+        arguments = {a.keyword.value: a.value for a in call.args if a.keyword is not None}
+        positional = [a.value for a in call.args if a.keyword is None and not a.star]
         values = self.values(one.given if one is not None else None)
         name_node = arguments.get("name", positional[0] if positional else None)
         if name_node is None:
@@ -136,10 +141,12 @@ class SetupModel:
         )  # fmt: skip
 
     def _holds_extension_class(self, name: str) -> bool:
+        import libcst as cst
+
         for bound in self.bindings(name):
-            value = bound.value if isinstance(bound, (ast.Assign, ast.AnnAssign)) else None
+            value = bound.value if isinstance(bound, (cst.Assign, cst.AnnAssign)) else None
             texts = [value]
-            if isinstance(value, ast.IfExp):
+            if isinstance(value, cst.IfExp):
                 texts = [value.body, value.orelse]
             if any(dotted_name(text).endswith("Extension") for text in texts):
                 return True

@@ -6,9 +6,9 @@ takes in `stable_cuda_sources` on the next line.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, NO_SOURCE_LEFT, SETUP_SOURCE_MOVED
 from codemod.buildfiles.setup.cmake_extensions import add_cmake_extensions
@@ -24,6 +24,9 @@ from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Severity, Span
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class SetupRun:
     through_cmake: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
-    def report(self, code: str, severity: Severity, node: ast.AST | None, message: str, help: str = "") -> None:
+    def report(self, code: str, severity: Severity, node: cst.CSTNode | None, message: str, help: str = "") -> None:
         """Add a diagnostic at `node`."""
         file = self.model.file
         span = file.span(node) if node is not None else Span(0, 0)
@@ -68,7 +71,7 @@ class SetupRun:
         """A path of the repository as a literal, relative to setup.py."""
         return f'"{self._relative(path)}"'
 
-    def literal(self, node: ast.AST, old: str, new: str) -> str:
+    def literal(self, node: cst.CSTNode, old: str, new: str) -> str:
         """`node`, an expression for the path `old`, as an expression for `new`."""
         text = self.model.file.text(node)
         old, new = self._relative(old), self._relative(new)
@@ -216,23 +219,25 @@ def _beside(element: Element, moving: Sequence[Element]) -> list[Element]:
     return [other for other in moving if other.list_node is element.list_node]
 
 
-def _remove(run: SetupRun, moving: Sequence[Element], gone: Set[ast.AST]) -> None:
+def _remove(run: SetupRun, moving: Sequence[Element], gone: Set[cst.CSTNode]) -> None:
     """Take the elements out of their lists, but those lists that are `gone` as a whole."""
-    by_list: dict[ast.AST, list[ast.AST]] = {}
+    import libcst as cst
+
+    by_list: dict[cst.CSTNode, list[cst.CSTNode]] = {}
     for element in moving:
         by_list.setdefault(element.list_node, []).append(element.node)
     for holder, nodes in by_list.items():
-        if isinstance(holder, (ast.List, ast.Tuple, ast.Set)) and holder not in gone:
+        if isinstance(holder, (cst.List, cst.Tuple, cst.Set)) and holder not in gone:
             remove_elements(run.model.file, holder, nodes, run.edits, SETUP_SOURCE_MOVED)
 
 
-def _fill(run: SetupRun, stable: Extension, moving: Sequence[Element], created: Sequence[str]) -> set[ast.AST]:
+def _fill(run: SetupRun, stable: Extension, moving: Sequence[Element], created: Sequence[str]) -> set[cst.CSTNode]:
     """Add sources to the lists of a stable extension that exists, under the conditions they had.
 
     Says which of the legacy lists are gone with their statements.
     """
-    places: dict[ast.AST, list[str]] = {}
-    apart: dict[ast.AST, list[Element]] = {}
+    places: dict[cst.CSTNode, list[str]] = {}
+    apart: dict[cst.CSTNode, list[Element]] = {}
     for path in created:
         last = _like(stable, stable.conditions)
         if last is not None:
@@ -258,7 +263,7 @@ def _like(stable: Extension, conditions: Sequence[str]) -> Element | None:
     return same[-1] if same else None
 
 
-def _new_statement(run: SetupRun, stable: Extension, holder: ast.AST, elements: Sequence[Element]) -> bool:
+def _new_statement(run: SetupRun, stable: Extension, holder: cst.CSTNode, elements: Sequence[Element]) -> bool:
     """A `+=` beside the legacy list's statement, where the stable list exists by then; a diagnostic elsewhere.
 
     True where it takes the place of that statement, of which nothing stays.

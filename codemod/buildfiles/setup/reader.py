@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import posixpath
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,10 +13,12 @@ from codemod.buildfiles.setup.model import Element, SetupModel
 from codemod.buildfiles.setup.values import Values, place
 
 if TYPE_CHECKING:
+    import libcst as cst
+
     from codemod.buildfiles.setup.globs import Glob
 
 SAME_LIST = ("list", "sorted", "tuple", "set")  # calls that keep what is in a list
-_Maps = tuple[tuple[ast.AST, str], ...]  # for each comprehension around: what it makes of which variable
+_Maps = tuple[tuple["cst.CSTNode", str], ...]  # for each comprehension around: what it makes of which variable
 
 
 class Reader:
@@ -27,32 +28,34 @@ class Reader:
         self.model = model
         self.values = values
         self.elements: list[Element] = []
-        self.computed: list[ast.AST] = []
-        self.links: list[tuple[ast.AST, str, str]] = []
+        self.computed: list[cst.CSTNode] = []
+        self.links: list[tuple[cst.CSTNode, str, str]] = []
         self.globs: list[Glob] = []
 
     def read(
-        self, node: ast.AST, name: str, conditions: tuple[str, ...], seen: frozenset[str], maps: _Maps = ()
+        self, node: cst.CSTNode, name: str, conditions: tuple[str, ...], seen: frozenset[str], maps: _Maps = ()
     ) -> None:
         """Add what `node` holds; `name` is the list it goes to, `seen` the names that are being read."""
-        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-            for element in node.elts:
-                if isinstance(element, ast.Starred):
+        import libcst as cst
+
+        if isinstance(node, (cst.List, cst.Tuple, cst.Set)):
+            for element in node.elements:
+                if isinstance(element, cst.StarredElement):
                     self.read(element.value, name, conditions, seen, maps)
                 else:
-                    self._literal(element, node, name, conditions, maps)
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+                    self._literal(element.value, node, name, conditions, maps)
+        elif isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add):
             self.read(node.left, name, conditions, seen, maps)
             self.read(node.right, name, conditions, seen, maps)
-        elif isinstance(node, ast.IfExp):
+        elif isinstance(node, cst.IfExp):
             test = self.model.file.text(node.test)
             self.read(node.body, name, (*conditions, test), seen, maps)
             self.read(node.orelse, name, (*conditions, f"not ({test})"), seen, maps)
-        elif isinstance(node, ast.Name):
+        elif isinstance(node, cst.Name):
             self._named(node, name, conditions, seen, maps)
         elif (inner := same_list(node)) is not None:
             self.read(inner, name, conditions, seen, maps)
-        elif isinstance(node, (ast.ListComp, ast.GeneratorExp)):
+        elif isinstance(node, (cst.ListComp, cst.GeneratorExp)):
             self._comprehended(node, name, conditions, seen, maps)
         else:
             self._globbed(node, name, conditions, maps)
@@ -64,7 +67,9 @@ class Reader:
             self.elements = [element for element in self.elements if element.glob is None]
             self.globs = []
 
-    def _literal(self, node: ast.AST, holder: ast.AST, name: str, conditions: tuple[str, ...], maps: _Maps) -> None:
+    def _literal(
+        self, node: cst.CSTNode, holder: cst.CSTNode, name: str, conditions: tuple[str, ...], maps: _Maps
+    ) -> None:
         written = self.values.string(node)
         path = self.model.path(self._mapped(written, maps))
         if path is None or written is None:
@@ -84,11 +89,13 @@ class Reader:
         written = posixpath.normpath(written)
         return path.removesuffix(f"/{written}") if path.endswith(f"/{written}") else ""
 
-    def _named(self, node: ast.Name, into: str, conditions: tuple[str, ...], seen: frozenset[str], maps: _Maps) -> None:
-        name = node.id
+    def _named(self, node: cst.Name, into: str, conditions: tuple[str, ...], seen: frozenset[str], maps: _Maps) -> None:
+        import libcst as cst
+
+        name = node.value
         given = self.values.given.get(name)
         bound = self.model.bindings(name, node)
-        if isinstance(given, ast.AST) and not bound:
+        if isinstance(given, cst.CSTNode) and not bound:
             self.read(given, into, conditions, seen, maps)
             return
         if name in seen:
@@ -105,20 +112,22 @@ class Reader:
                 self._bound(statement, name, conditions, seen, (*later, *maps))
 
     def _bound(
-        self, statement: ast.AST, name: str, conditions: tuple[str, ...], seen: frozenset[str], maps: _Maps
+        self, statement: cst.CSTNode, name: str, conditions: tuple[str, ...], seen: frozenset[str], maps: _Maps
     ) -> None:
         """What a statement puts into the list `name`."""
+        import libcst as cst
+
         here = tuple(dict.fromkeys((*conditions, *self.model.file.conditions(statement))))
-        if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        if isinstance(statement, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
             value, into = statement.value, True
         else:
-            assert isinstance(statement, ast.Call)
-            assert isinstance(statement.func, ast.Attribute)
-            method = statement.func.attr
+            assert isinstance(statement, cst.Call)
+            assert isinstance(statement.func, cst.Attribute)
+            method = statement.func.attr.value
             if method not in ("extend", "append", "insert") or not statement.args:
                 self.computed.append(statement)
                 return
-            value, into = statement.args[-1], method == "extend"
+            value, into = statement.args[-1].value, method == "extend"
         if value is None:
             return
         if into:
@@ -127,41 +136,47 @@ class Reader:
         else:
             self._literal(value, statement, name, here, maps)
 
-    def _remap(self, statement: ast.AST, name: str) -> tuple[ast.AST, str] | None:
+    def _remap(self, statement: cst.CSTNode, name: str) -> tuple[cst.CSTNode, str] | None:
         """What `x = [join(folder, one) for one in x]` makes of each: the expression and its variable."""
-        value = statement.value if isinstance(statement, ast.Assign) else None
-        if not isinstance(value, ast.ListComp) or self.model.file.conditions(statement):
+        import libcst as cst
+
+        value = statement.value if isinstance(statement, cst.Assign) else None
+        if not isinstance(value, cst.ListComp) or self.model.file.conditions(statement):
             return None
-        loop = value.generators[0]
-        plain = not loop.ifs and len(value.generators) == 1
-        if plain and isinstance(loop.target, ast.Name) and dotted_name(loop.iter) == name:
-            return value.elt, loop.target.id
+        target, source = value.for_in.target, value.for_in.iter
+        plain = not value.for_in.ifs and value.for_in.inner_for_in is None
+        if plain and isinstance(target, cst.Name) and dotted_name(source) == name:
+            return value.elt, target.value
         return None
 
     def _comprehended(
         self,
-        node: ast.ListComp | ast.GeneratorExp,
+        node: cst.ListComp | cst.GeneratorExp,
         name: str,
         conditions: tuple[str, ...],
         seen: frozenset[str],
         maps: _Maps,
     ) -> None:
-        loop = node.generators[0]
-        if len(node.generators) > 1 or not isinstance(loop.target, ast.Name):
+        import libcst as cst
+
+        loop = node.for_in
+        if loop.inner_for_in is not None or not isinstance(loop.target, cst.Name):
             self.computed.append(node)
             return
-        variable = loop.target.id
+        variable = loop.target.value
         inner: _Maps = ((node.elt, variable), *maps)
         if not loop.ifs:
             self.read(loop.iter, name, conditions, seen, inner)
             return
-        folder = excluded_folder(self.values, loop.ifs[0], variable, self.model.folder)
+        folder = excluded_folder(self.values, loop.ifs[0].test, variable, self.model.folder)
         if len(loop.ifs) > 1 or folder is None:
             self.computed.append(node)
         else:
             self._globbed(loop.iter, name, conditions, inner, without=folder)
 
-    def _globbed(self, node: ast.AST, name: str, conditions: tuple[str, ...], maps: _Maps, without: str = "") -> None:
+    def _globbed(
+        self, node: cst.CSTNode, name: str, conditions: tuple[str, ...], maps: _Maps, without: str = ""
+    ) -> None:
         glob = read_glob(self.values, node, self.model.folder)
         if glob is None or not self._keeps_paths(glob, maps):
             self.computed.append(node)
@@ -181,33 +196,37 @@ class Reader:
         return mapped == written or place(mapped, self.model.folder) == glob.pattern
 
 
-def same_list(node: ast.AST) -> ast.AST | None:
+def same_list(node: cst.CSTNode) -> cst.CSTNode | None:
     """What `list(...)`, `sorted(...)` and `map(str, ...)` are given; None for anything else."""
-    if not isinstance(node, ast.Call) or not node.args:
+    import libcst as cst
+
+    if not isinstance(node, cst.Call) or not node.args:
         return None
     name = dotted_name(node.func)
     if name in SAME_LIST:
-        return node.args[0]
-    if name == "map" and len(node.args) == 2 and dotted_name(node.args[0]) in ("str", "os.fspath"):
-        return node.args[1]
+        return node.args[0].value
+    if name == "map" and len(node.args) == 2 and dotted_name(node.args[0].value) in ("str", "os.fspath"):
+        return node.args[1].value
     return None
 
 
-def lists_in(node: ast.AST) -> Iterator[str]:
+def lists_in(node: cst.CSTNode) -> Iterator[str]:
     """The names of the lists that an expression puts together."""
-    if isinstance(node, ast.Name):
-        yield node.id
-    elif isinstance(node, ast.BinOp):
+    import libcst as cst
+
+    if isinstance(node, cst.Name):
+        yield node.value
+    elif isinstance(node, cst.BinaryOperation):
         yield from lists_in(node.left)
         yield from lists_in(node.right)
-    elif isinstance(node, ast.IfExp):
+    elif isinstance(node, cst.IfExp):
         yield from lists_in(node.body)
         yield from lists_in(node.orelse)
-    elif isinstance(node, (ast.ListComp, ast.GeneratorExp)):
-        yield from lists_in(node.generators[0].iter)
-    elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-        for element in node.elts:
-            if isinstance(element, ast.Starred):
+    elif isinstance(node, (cst.ListComp, cst.GeneratorExp)):
+        yield from lists_in(node.for_in.iter)
+    elif isinstance(node, (cst.List, cst.Tuple, cst.Set)):
+        for element in node.elements:
+            if isinstance(element, cst.StarredElement):
                 yield from lists_in(element.value)
     elif (inner := same_list(node)) is not None:
         yield from lists_in(inner)

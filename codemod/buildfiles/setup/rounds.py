@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from codemod.buildfiles.python.syntax import FUNCTIONS, Function, PythonFile, dotted_name
+from codemod.buildfiles.python.syntax import PythonFile, dotted_name
 from codemod.buildfiles.setup.values import Bindings
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 
 @dataclass(frozen=True)
@@ -17,66 +20,73 @@ class Round:
     `row` is the row of the table, None for a call.
     """
 
-    site: ast.AST
-    given: Mapping[str, ast.AST]
-    row: ast.AST | None = None
+    site: cst.CSTNode
+    given: Mapping[str, cst.CSTNode]
+    row: cst.CSTNode | None = None
 
 
-def rounds_of(file: PythonFile, bindings: Bindings, call: ast.Call) -> list[Round]:
+def rounds_of(file: PythonFile, bindings: Bindings, call: cst.Call) -> list[Round]:
     """The rounds that make `call` more than once, with what differs; nothing where it is made once or nobody knows."""
-    names = {name.id for name in file.find_in(call, ast.Name)}
+    import libcst as cst
+
+    names = {name.value for name in file.find_in(call, cst.Name)}
     for around in file.around(call):
-        if isinstance(around, (ast.For, ast.ListComp)):
-            loop = around if isinstance(around, ast.For) else around.generators[0]
+        if isinstance(around, (cst.For, cst.ListComp)):
+            loop = around if isinstance(around, cst.For) else around.for_in
             table = _literal(bindings, loop.iter)
             found = list(_rows(around, loop.target, table)) if table is not None else []
             return found if all(names & set(one.given) for one in found) else []
-        if isinstance(around, FUNCTIONS):
+        if isinstance(around, cst.FunctionDef):
             return [one for one in _calls(file, around) if names & set(one.given)]
     return []
 
 
-def _literal(bindings: Bindings, node: ast.AST) -> ast.AST | None:
+def _literal(bindings: Bindings, node: cst.CSTNode) -> cst.CSTNode | None:
     """The table that a loop runs over: written there, or the one value of a name; `x.items()` of a dict counts."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "items":
+    import libcst as cst
+
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "items":
         table = _literal(bindings, node.func.value)
-        return table if isinstance(table, ast.Dict) else None
-    if isinstance(node, ast.Name):
-        bound = bindings.of(node.id, node)
-        value = bound[0].value if len(bound) == 1 and isinstance(bound[0], (ast.Assign, ast.AnnAssign)) else None
-        return value if isinstance(value, (ast.List, ast.Tuple, ast.Dict)) else None
-    return node if isinstance(node, (ast.List, ast.Tuple, ast.Dict)) else None
+        return table if isinstance(table, cst.Dict) else None
+    if isinstance(node, cst.Name):
+        bound = bindings.of(node.value, node)
+        value = bound[0].value if len(bound) == 1 and isinstance(bound[0], (cst.Assign, cst.AnnAssign)) else None
+        return value if isinstance(value, (cst.List, cst.Tuple, cst.Dict)) else None
+    return node if isinstance(node, (cst.List, cst.Tuple, cst.Dict)) else None
 
 
-def _rows(loop: ast.AST, target: ast.AST, table: ast.AST) -> Iterator[Round]:
-    if isinstance(table, ast.Dict):
-        for key, value in zip(table.keys, table.values, strict=True):
-            if key is not None and isinstance(target, ast.Tuple):
-                yield Round(loop, _bound(target, [key, value]), key)
+def _rows(loop: cst.CSTNode, target: cst.CSTNode, table: cst.CSTNode) -> Iterator[Round]:
+    import libcst as cst
+
+    if isinstance(table, cst.Dict):
+        for pair in table.elements:
+            if isinstance(pair, cst.DictElement) and isinstance(target, cst.Tuple):
+                yield Round(loop, _bound(target, [pair.key, pair.value]), pair)
         return
-    assert isinstance(table, (ast.List, ast.Tuple))
-    for value in table.elts:
-        if isinstance(target, ast.Name):
-            yield Round(loop, {target.id: value}, value)
-        elif isinstance(target, ast.Tuple) and isinstance(value, (ast.Tuple, ast.List)):
-            yield Round(loop, _bound(target, value.elts), value)
+    assert isinstance(table, (cst.List, cst.Tuple))
+    for element in table.elements:
+        value = element.value
+        if isinstance(target, cst.Name):
+            yield Round(loop, {target.value: value}, value)
+        elif isinstance(target, cst.Tuple) and isinstance(value, (cst.Tuple, cst.List)):
+            yield Round(loop, _bound(target, [part.value for part in value.elements]), value)
 
 
-def _bound(target: ast.Tuple, values: list[ast.expr]) -> dict[str, ast.AST]:
-    names = [dotted_name(element) for element in target.elts]
+def _bound(target: cst.Tuple, values: list[cst.BaseExpression]) -> dict[str, cst.CSTNode]:
+    names = [dotted_name(element.value) for element in target.elements]
     return dict(zip(names, values, strict=False)) if len(names) == len(values) and all(names) else {}
 
 
-def _calls(file: PythonFile, function: Function) -> Iterator[Round]:
-    arguments = function.args
-    parameters = [parameter.arg for parameter in (*arguments.posonlyargs, *arguments.args)]
-    defaults: dict[str, ast.AST] = dict(zip(reversed(parameters), reversed(arguments.defaults), strict=False))
-    by_keyword = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    defaults |= {parameter.arg: default for parameter, default in by_keyword if default is not None}
-    for call in file.find(ast.Call):
-        is_spread = any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords)
-        if dotted_name(call.func) != function.name or is_spread:
+def _calls(file: PythonFile, function: cst.FunctionDef) -> Iterator[Round]:
+    import libcst as cst
+
+    parameters = [*function.params.posonly_params, *function.params.params]
+    every = [*parameters, *function.params.kwonly_params]
+    defaults: dict[str, cst.CSTNode] = {p.name.value: p.default for p in every if p.default is not None}
+    for call in file.find(cst.Call):
+        if dotted_name(call.func) != function.name.value or any(argument.star for argument in call.args):
             continue
-        given: dict[str, ast.AST] = dict(zip(parameters, call.args, strict=False))
-        given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
+        plain = [argument.value for argument in call.args if argument.keyword is None]
+        given: dict[str, cst.CSTNode] = dict(zip((p.name.value for p in parameters), plain, strict=False))
+        given |= {argument.keyword.value: argument.value for argument in call.args if argument.keyword is not None}
         yield Round(call, {**defaults, **given})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from codemod.buildfiles.python.syntax import PythonFile
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Span
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 _WIDTH = 88
 _REST_OF_LINE = re.compile(rb"[ \t]*(#[^\n]*)?\r?\n")
@@ -16,10 +19,12 @@ _COMMA = re.compile(rb"\s*,")
 
 
 def remove_elements(
-    file: PythonFile, holder: ast.List | ast.Tuple | ast.Set, gone: Sequence[ast.AST], edits: TextEdits, rule: str
+    file: PythonFile, holder: cst.List | cst.Tuple | cst.Set, gone: Sequence[cst.CSTNode], edits: TextEdits, rule: str
 ) -> None:
     """Take elements out of a literal list; one that has its lines to itself takes them along."""
-    elements = holder.elts
+    import libcst as cst
+
+    elements = [element.value for element in holder.elements]
     kept = [node for node in elements if node not in gone]
     has_comma = len(kept) != 1 or _COMMA.match(file.data, file.span(kept[0]).end) is not None
     last_kept = max((i for i, node in enumerate(elements) if node not in gone), default=-1)
@@ -39,12 +44,12 @@ def remove_elements(
         else:
             blank = re.compile(rb"[ \t]*").match(file.data, end)
             edits.delete(Span(span.start, blank.end() if blank else end), rule)
-    if isinstance(holder, ast.Tuple) and not has_comma:
+    if isinstance(holder, cst.Tuple) and not has_comma:
         edits.insert(file.span(kept[0]).end, ",", rule)
 
 
 def add_after(
-    file: PythonFile, node: ast.AST, texts: Sequence[str], edits: TextEdits, rule: str, *, own_lines: bool = False
+    file: PythonFile, node: cst.CSTNode, texts: Sequence[str], edits: TextEdits, rule: str, *, own_lines: bool = False
 ) -> None:
     """Put expressions behind `node`, an element of a literal list or an argument, in the form it is written in."""
     span = file.span(node)
@@ -64,7 +69,7 @@ def add_after(
         edits.insert(span.end, "".join(f",\n{indent}{text}" for text in texts), rule)
 
 
-def add_statement(file: PythonFile, node: ast.AST, text: str, edits: TextEdits, rule: str) -> None:
+def add_statement(file: PythonFile, node: cst.CSTNode, text: str, edits: TextEdits, rule: str) -> None:
     """A statement behind the one of `node`, at its indent."""
     statement = file.statement(node)
     span = file.span(statement)
@@ -89,12 +94,12 @@ def literal_list(items: Sequence[str], *, spread: bool, prefix: str = "") -> str
     return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
 
 
-def is_spread(file: PythonFile, node: ast.AST) -> bool:
+def is_spread(file: PythonFile, node: cst.CSTNode) -> bool:
     """Whether `node` is written over several lines."""
     return "\n" in file.text(node)
 
 
-def dedented(text: str, file: PythonFile, node: ast.AST) -> str:
+def dedented(text: str, file: PythonFile, node: cst.CSTNode) -> str:
     """`text`, whose later lines carry the indent of the statement of `node`, without that indent."""
     indent = file.indent(file.span(file.statement(node)).start)
     return "\n".join(line.removeprefix(indent) for line in text.split("\n"))

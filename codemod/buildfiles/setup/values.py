@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from codemod.buildfiles.python.syntax import FUNCTIONS, PythonFile, dotted_name, parameter_names
+from codemod.buildfiles.python.syntax import PythonFile, dotted_name
+
+if TYPE_CHECKING:
+    import libcst as cst
 
 _ROOT = "/the folder of setup.py"  # what absolute paths start with
 _DEPTH = 8
@@ -23,9 +26,9 @@ class Bindings:
     """The statements that give names their values, by the function they belong to."""
 
     file: PythonFile
-    _names: dict[str, list[ast.AST]] | None = field(default=None, repr=False)
+    _names: dict[str, list[cst.CSTNode]] | None = field(default=None, repr=False)
 
-    def of(self, name: str, at: ast.AST | None = None) -> list[ast.AST]:
+    def of(self, name: str, at: cst.CSTNode | None = None) -> list[cst.CSTNode]:
         """Assignments and calls of methods that give `name` a value: those a node can see, or all of them."""
         if self._names is None:
             self._names = self._collect()
@@ -40,39 +43,58 @@ class Bindings:
             and all(arms.get(around, is_body) == is_body for around, is_body in self.arms(statement).items())
         ]
 
-    def arms(self, node: ast.AST) -> dict[ast.AST, bool]:
+    def arms(self, node: cst.CSTNode) -> dict[cst.CSTNode, bool]:
         """Each `if` around a node, and whether the node stands in its body; none in a loop, which may come back."""
-        loops = [around for around in self.file.around(node) if isinstance(around, (ast.For, ast.AsyncFor, ast.While))]
-        return dict(self.file.arms(loops[-1] if loops else node))
+        import libcst as cst
 
-    def _owner(self, name: str, node: ast.AST) -> ast.AST:
+        found: dict[cst.CSTNode, bool] = {}
+        below = node
+        for around in self.file.around(node):
+            if isinstance(around, cst.If) and below in (around.body, around.orelse):
+                found[around] = below is around.body
+            elif isinstance(around, (cst.For, cst.While)):
+                found.clear()
+            below = around
+        return found
+
+    def _owner(self, name: str, node: cst.CSTNode) -> cst.CSTNode:
         """The function whose variable `name` is at `node`, or the module."""
+        import libcst as cst
+
         scope = self.file.scope(node)
-        while not isinstance(scope, ast.Module):
-            if isinstance(scope, FUNCTIONS) and name in parameter_names(scope):
+        while not isinstance(scope, cst.Module):
+            if isinstance(scope, cst.FunctionDef) and name in parameter_names(scope):
                 return scope
             for statement in (self._names or {}).get(name, []):
-                if not isinstance(statement, ast.Call) and self.file.scope(statement) is scope:
+                if not isinstance(statement, cst.Call) and self.file.scope(statement) is scope:
                     return scope
             scope = self.file.scope(scope)
         return scope
 
-    def _collect(self) -> dict[str, list[ast.AST]]:
-        found: dict[str, list[ast.AST]] = {}
-        for assign in self.file.find(ast.Assign):
+    def _collect(self) -> dict[str, list[cst.CSTNode]]:
+        import libcst as cst
+
+        found: dict[str, list[cst.CSTNode]] = {}
+        for assign in self.file.find(cst.Assign):
             for target in assign.targets:
-                found.setdefault(dotted_name(target), []).append(assign)
-        for annotated in self.file.find(ast.AnnAssign):
+                found.setdefault(dotted_name(target.target), []).append(assign)
+        for annotated in self.file.find(cst.AnnAssign):
             if annotated.value is not None:
                 found.setdefault(dotted_name(annotated.target), []).append(annotated)
-        for augmented in self.file.find(ast.AugAssign):
+        for augmented in self.file.find(cst.AugAssign):
             found.setdefault(dotted_name(augmented.target), []).append(augmented)
-        for call in self.file.find(ast.Call):
-            if isinstance(call.func, ast.Attribute) and call.func.attr in _GIVES_VALUE:
+        for call in self.file.find(cst.Call):
+            if isinstance(call.func, cst.Attribute) and call.func.attr.value in _GIVES_VALUE:
                 found.setdefault(dotted_name(call.func.value), []).append(call)
         for statements in found.values():
             statements.sort(key=lambda node: self.file.span(node).start)
         return found
+
+
+def parameter_names(function: cst.FunctionDef) -> list[str]:
+    """The names of a function's parameters, those without a keyword first."""
+    parameters = function.params
+    return [p.name.value for p in (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)]
 
 
 @dataclass(frozen=True)
@@ -81,32 +103,37 @@ class Values:
 
     file: PythonFile
     bindings: Bindings
-    given: Mapping[str, ast.AST | str] = field(default_factory=dict)
+    given: Mapping[str, cst.CSTNode | str] = field(default_factory=dict)
 
     def with_given(self, **given: str) -> Values:
         """The same where names have these values."""
         return replace(self, given={**self.given, **given})
 
-    def string(self, node: ast.AST | None, depth: int = 0) -> str | None:
+    def string(self, node: cst.CSTNode | None, depth: int = 0) -> str | None:
         """The string or path that an expression evaluates to, where it is written down; None elsewhere."""
+        import libcst as cst
+
         if depth > _DEPTH or node is None:
             return None
-        if isinstance(node, ast.Constant):
-            return node.value if isinstance(node.value, str) else None
-        if isinstance(node, ast.JoinedStr):
+        if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
+            value = node.evaluated_value
+            return value if isinstance(value, str) else None
+        if isinstance(node, cst.FormattedString):
             return self._formatted(node, depth)
-        if isinstance(node, ast.BinOp):
+        if isinstance(node, cst.BinaryOperation):
             return self._combined(node, depth)
-        if isinstance(node, ast.Call):
+        if isinstance(node, cst.Call):
             return self._called(node, depth)
-        if isinstance(node, ast.Attribute):
+        if isinstance(node, cst.Attribute):
             if dotted_name(node) in ("os.curdir", "os.path.curdir"):
                 return "."
-            held = self.string(node.value, depth + 1) if node.attr == "parent" else None
+            held = self.string(node.value, depth + 1) if node.attr.value == "parent" else None
             return posixpath.dirname(held) if held is not None else None
-        return self._named(node.id, node, depth) if isinstance(node, ast.Name) else None
+        return self._named(node.value, node, depth) if isinstance(node, cst.Name) else None
 
-    def _named(self, name: str, node: ast.AST, depth: int) -> str | None:
+    def _named(self, name: str, node: cst.CSTNode, depth: int) -> str | None:
+        import libcst as cst
+
         if name == "__file__":
             return posixpath.basename(self.file.path)
         value = self.given.get(name)
@@ -115,33 +142,42 @@ class Values:
         bound = self.bindings.of(name, node)
         if value is not None:
             return self.string(value, depth + 1) if not bound else None
-        values = [b.value for b in bound if isinstance(b, (ast.Assign, ast.AnnAssign))]
+        values = [b.value for b in bound if isinstance(b, (cst.Assign, cst.AnnAssign))]
         return self.string(values[0], depth + 1) if len(bound) == 1 and values else None
 
-    def _combined(self, node: ast.BinOp, depth: int) -> str | None:
+    def _combined(self, node: cst.BinaryOperation, depth: int) -> str | None:
+        import libcst as cst
+
         left = self.string(node.left, depth + 1)
-        if isinstance(node.op, ast.Mod) and left is not None:
-            parts = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+        if isinstance(node.operator, cst.Modulo) and left is not None:
+            parts = [e.value for e in node.right.elements] if isinstance(node.right, cst.Tuple) else [node.right]
             values = [self.string(part, depth + 1) for part in parts]
             plain = left.count("%s") == len(values) == left.count("%")
             return left % tuple(values) if plain and None not in values else None
         right = self.string(node.right, depth + 1)
         if left is None or right is None:
             return None
-        if isinstance(node.op, ast.Div):
+        if isinstance(node.operator, cst.Divide):
             return posixpath.join(left, right)
-        return left + right if isinstance(node.op, ast.Add) else None
+        return left + right if isinstance(node.operator, cst.Add) else None
 
-    def _formatted(self, node: ast.JoinedStr, depth: int) -> str | None:
+    def _formatted(self, node: cst.FormattedString, depth: int) -> str | None:
+        import libcst as cst
+
         parts = []
-        for part in node.values:
-            value = self.string(part.value if isinstance(part, ast.FormattedValue) else part, depth + 1)
+        for part in node.parts:
+            if isinstance(part, cst.FormattedStringText):
+                parts.append(part.value)
+                continue
+            value = self.string(part.expression, depth + 1) if isinstance(part, cst.FormattedStringExpression) else None
             if value is None:
                 return None
             parts.append(value)
         return "".join(parts)
 
-    def _called(self, node: ast.Call, depth: int) -> str | None:
+    def _called(self, node: cst.Call, depth: int) -> str | None:
+        import libcst as cst
+
         name = dotted_name(node.func)
         if name in ("os.getcwd", "Path.cwd", "pathlib.Path.cwd"):
             return _ROOT
@@ -152,37 +188,36 @@ class Values:
             return posixpath.join(*values)
         if values and (match := _CALLED.fullmatch(name)):
             return _of_path(match[1] or match[2], values)
-        if not isinstance(node.func, ast.Attribute):
+        if not isinstance(node.func, cst.Attribute):
             return None
         held = self.string(node.func.value, depth + 1)
         if held is None or values is None:
             return None
-        method = node.func.attr
+        method = node.func.attr.value
         if method in ("resolve", "absolute"):
             return posixpath.join(_ROOT, held)
         if method == "joinpath":
             return posixpath.join(held, *values)
         return held if method == "as_posix" else None
 
-    def _arguments(self, node: ast.Call, depth: int) -> list[str] | None:
+    def _arguments(self, node: cst.Call, depth: int) -> list[str] | None:
         """The strings a call is given by place; `*name.split(".")` counts as its parts."""
         found: list[str] = []
-        if any(keyword.arg is None for keyword in node.keywords):
-            return None
         for argument in node.args:
-            if isinstance(argument, ast.Starred):
-                values = self._split(argument.value)
-            else:
-                values = [self.string(argument, depth + 1)]
-            if None in values:
+            if argument.keyword is not None:
+                continue
+            values = [self.string(argument.value, depth + 1)] if not argument.star else self._split(argument.value)
+            if None in values or argument.star == "**":
                 return None
             found += [value for value in values if value is not None]
         return found
 
-    def _split(self, node: ast.AST) -> list[str | None]:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "split":
+    def _split(self, node: cst.CSTNode) -> list[str | None]:
+        import libcst as cst
+
+        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "split":
             held = self.string(node.func.value)
-            mark = self.string(node.args[0]) if len(node.args) == 1 else None
+            mark = self.string(node.args[0].value) if len(node.args) == 1 else None
             if held is not None and mark:
                 return list(held.split(mark))
         return [None]
