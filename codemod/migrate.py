@@ -187,7 +187,7 @@ def join(
         after = apply(before, done)
         new_path = landing.get(path, path)
         if options.format and path in formatted and path.endswith(SOURCE_SUFFIXES):
-            after = format_changed(new_path, before, after, style_for(snapshot, new_path))
+            after = format_changed(snapshot.document(path), after, style_for(snapshot, new_path))
         if after != before or new_path != path:
             files.append(FileChange(path, new_path, before, after, done))
     for new in _merged(changes):

@@ -7,19 +7,24 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from posixpath import basename, relpath
 
-from codemod.diff import changed_ranges
+from codemod.diff import Opcode, changed_ranges, split_lines
 from codemod.model import Refusal
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import above, join
+from codemod.source.document import Document
+from codemod.source.elision import Lines, Untouched, elide
 
 STYLE_FILES = (".clang-format", "_clang-format")
 IGNORE_FILE = ".clang-format-ignore"
 _MOST_PASSES = 4
 _OTHER_LANGUAGE = "not support"  # "Configuration file(s) do(es) not support C++": a style for other languages alone
+# A style that derives it reads the pointers of the whole file.
+_OWN_ALIGNMENT = re.compile(rb"\bDerivePointerAlignment\s*:\s*false\b")
 _INHERITS = re.compile(rb"^\s*BasedOnStyle\s*:\s*['\"]?InheritParentConfig\b", re.MULTILINE)
 
 
@@ -43,35 +48,49 @@ def style_for(snapshot: Snapshot, path: str) -> bytes | None:
     return texts[0] if texts else None
 
 
-def format_changed(path: str, before: bytes, after: bytes, style: bytes | None) -> bytes:
+def format_changed(before: Document, after: bytes, style: bytes | None) -> bytes:
     """`after` with the lines that differ from `before` formatted by clang-format; as it is where `style` is None.
 
     A statement is formatted whole where one of its lines changed, and so are the backslashes of a macro. The result is
-    a fixed point: formatting it again changes nothing. `path` tells clang-format the language. Raises Refusal where
-    clang-format is missing or cannot read the style.
+    a fixed point: formatting it again changes nothing. The document's path tells clang-format the language. Raises
+    Refusal where clang-format is missing or cannot read the style.
     """
-    if style is None or before == after:
+    if style is None or before.data == after:
         return after
     current = after
     # A statement that was wrapped anew has other changed lines than before, and they may settle differently.
     for _ in range(_MOST_PASSES):
-        formatted = _format_lines(path, current, _changed_lines(before, current), style)
+        formatted = _format_lines(before, current, style)
         if formatted == current:
             break
         current = formatted
     return current
 
 
-def _changed_lines(before: bytes, after: bytes) -> list[tuple[int, int]]:
-    """First and last line of every changed stretch of `after`, counted from 1; what was only removed has none."""
-    opcodes = changed_ranges(before, after)
-    return [(start + 1, end) for tag, _, _, start, end in opcodes if tag != "equal" and end > start]
+def _format_lines(before: Document, after: bytes, style: bytes) -> bytes:
+    """One run over the changed stretches of `after`; what was only removed has none."""
+    opcodes = changed_ranges(before.data, after)
+    changed = [(start, end) for tag, _, _, start, end in opcodes if tag != "equal" and end > start]
+    if not changed:
+        return after
+    gaps = _untouched(before, opcodes) if _OWN_ALIGNMENT.search(style) and b"\r" not in after else []
+    elided = elide(split_lines(after), gaps)
+    options = [f"--lines={elided.line(start) + 1}:{elided.line(end - 1) + 1}" for start, end in changed]
+    done = elided.restored(_run(before.path, elided.text, (style,), *options))
+    if done is not None:
+        return done
+    return _run(before.path, after, (style,), *(f"--lines={start + 1}:{end}" for start, end in changed))
 
 
-def _format_lines(path: str, data: bytes, lines: list[tuple[int, int]], style: bytes) -> bytes:
-    if not lines:
-        return data
-    return _run(path, data, (style,), *(f"--lines={start}:{end}" for start, end in lines))
+def _untouched(before: Document, opcodes: Sequence[Opcode]) -> list[Lines]:
+    """The stretches of lines that can be left out while the changed ones are formatted, where they stand now."""
+    kept = [(start, end, new - start) for tag, start, end, new, _ in opcodes if tag == "equal"]
+
+    def shift(lines: Lines) -> int | None:
+        return next((by for start, end, by in kept if start <= lines[0] and lines[1] <= end), None)
+
+    found = Untouched(before, lambda lines: shift(lines) is not None).stretches() if kept else ()
+    return [(lines[0] + by, lines[1] + by) for lines in found if (by := shift(lines)) is not None]
 
 
 def _run(path: str, data: bytes, styles: tuple[bytes, ...], *options: str) -> bytes:

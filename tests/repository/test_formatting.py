@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from codemod.model import Refusal
 from codemod.repository.snapshot import Snapshot
+from codemod.source.document import Document
 from codemod.source.formatting import format_changed, style_for
 
 MakeRepository = Callable[..., Snapshot]
@@ -30,7 +31,7 @@ void call(torch::Tensor& out, const torch::Tensor& input) {
 
 def test_a_changed_statement_is_wrapped_and_nothing_else() -> None:
     after = BEFORE.replace(b"out.data_ptr", b"out.mutable_data_ptr").replace(b"input.data_ptr", b"input.const_data_ptr")
-    assert format_changed("a.cu", BEFORE, after, STYLE) == BEFORE.replace(
+    assert format_changed(Document("a.cu", BEFORE), after, STYLE) == BEFORE.replace(
         b"  run(out.data_ptr<float>(), input.data_ptr<float>());\n",
         b"  run(out.mutable_data_ptr<float>(),\n      input.const_data_ptr<float>());\n",
     )
@@ -48,7 +49,7 @@ MACRO = b"""\
 
 def test_the_backslashes_of_a_changed_macro_stay_in_line() -> None:
     after = MACRO.replace(b"out.data_ptr<float>()", b"out.mutable_data_ptr<float>()")
-    assert format_changed("a.cu", MACRO, after, STYLE) == (
+    assert format_changed(Document("a.cu", MACRO), after, STYLE) == (
         b"#define LAUNCH(KERNEL)              \\\n"
         b"  const int tokens = input.numel(); \\\n"
         b"  KERNEL<<<1, 1>>>(out.mutable_data_ptr<float>(), tokens);\n"
@@ -59,16 +60,16 @@ def test_the_backslashes_of_a_changed_macro_stay_in_line() -> None:
 
 
 def test_without_a_style_nothing_is_formatted() -> None:
-    assert format_changed("a.cu", BEFORE, b"int   a;", None) == b"int   a;"
+    assert format_changed(Document("a.cu", BEFORE), b"int   a;", None) == b"int   a;"
 
 
 def test_a_new_file_is_formatted_whole() -> None:
-    assert format_changed("a.h", b"", b"int   a;\nint   b;\n", STYLE) == b"int a;\nint b;\n"
+    assert format_changed(Document("a.h", b""), b"int   a;\nint   b;\n", STYLE) == b"int a;\nint b;\n"
 
 
 def test_removed_lines_leave_the_rest_alone() -> None:
     after = BEFORE.replace(b"  stay( 1 );\n", b"")
-    assert format_changed("a.cu", BEFORE, after, STYLE) == after
+    assert format_changed(Document("a.cu", BEFORE), after, STYLE) == after
 
 
 @pytest.mark.parametrize(
@@ -81,16 +82,16 @@ def test_removed_lines_leave_the_rest_alone() -> None:
     ],
 )
 def test_bytes_survive(before: bytes, after: bytes) -> None:
-    assert format_changed("a.cu", before, after, STYLE) == after.replace(b"int   c", b"int c")
+    assert format_changed(Document("a.cu", before), after, STYLE) == after.replace(b"int   c", b"int c")
 
 
 def test_an_option_of_a_newer_clang_format_is_no_obstacle() -> None:
-    assert format_changed("a.h", b"", b"int   a;\n", STYLE + b"OptionOfTomorrow: true\n") == b"int a;\n"
+    assert format_changed(Document("a.h", b""), b"int   a;\n", STYLE + b"OptionOfTomorrow: true\n") == b"int a;\n"
 
 
 def test_a_style_that_cannot_be_read_is_named() -> None:
     with pytest.raises(Refusal, match=r"clang-format cannot format a\.h") as caught:
-        format_changed("a.h", b"", b"int a;\n", b"BasedOnStyle: [\n")
+        format_changed(Document("a.h", b""), b"int a;\n", b"BasedOnStyle: [\n")
     assert "\n" not in str(caught.value)
 
 
@@ -110,11 +111,11 @@ def test_a_style_may_inherit_from_the_folder_above(make_repository: MakeReposito
     assert b"ColumnLimit:     60" in style
     after = b"void f() {\n  " + b"g(aaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbb, cccccccccc);\n}\n"
     wrapped = b"void f() {\n      g(aaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbb,\n        cccccccccc);\n}\n"
-    assert format_changed("deep/er/b.cu", b"", after, style) == wrapped
+    assert format_changed(Document("deep/er/b.cu", b""), after, style) == wrapped
 
 
 def test_a_style_for_other_languages_is_none_for_this_one() -> None:
-    assert format_changed("a.cu", b"", b"int   a;\n", b"Language: JavaScript\n") == b"int   a;\n"
+    assert format_changed(Document("a.cu", b""), b"int   a;\n", b"Language: JavaScript\n") == b"int   a;\n"
 
 
 def test_no_style_and_ignored_files(make_repository: MakeRepository) -> None:
@@ -146,9 +147,9 @@ STATEMENTS = st.sampled_from(
 def test_formatting_is_a_fixed_point_and_keeps_the_code(before: list[bytes], after: list[bytes]) -> None:
     head, tail = b"void f() {\n", b"}\n"
     old, new = head + b"".join(before) + tail, head + b"".join(after) + tail
-    once = format_changed("a.cu", old, new, STYLE)
-    assert format_changed("a.cu", old, once, STYLE) == once
-    assert format_changed("a.cu", old, new, STYLE) == once
+    once = format_changed(Document("a.cu", old), new, STYLE)
+    assert format_changed(Document("a.cu", old), once, STYLE) == once
+    assert format_changed(Document("a.cu", old), new, STYLE) == once
 
     def ink(data: bytes) -> bytes:
         return b"".join(data.replace(b"\\\n", b"").replace(b"//", b"").split())

@@ -7,8 +7,10 @@ import re
 
 from codemod.repository.snapshot import Snapshot
 from codemod.source import formatting
+from codemod.source.document import Document
 
 _PLAIN = b"{BasedOnStyle: Google, ColumnLimit: 80, DerivePointerAlignment: false, PointerAlignment: Left}\n"
+_NOTHING = Document("bindings.cpp", b"")
 _MARK = "//!"
 _MARK_LINE = re.compile(rf"^[ \t]*{_MARK}\n", re.MULTILINE)
 
@@ -44,5 +46,5 @@ def _framed(head: str, body: str) -> str:
 
 
 def _run(text: str, style: bytes) -> str:
-    done = formatting.format_changed("bindings.cpp", b"", text.encode("utf-8", "surrogateescape"), style)
+    done = formatting.format_changed(_NOTHING, text.encode("utf-8", "surrogateescape"), style)
     return done.decode("utf-8", "surrogateescape")
