@@ -22,12 +22,13 @@ Lines = tuple[int, int]
 _LISTS = frozenset(
     {"declaration_list", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "preproc_elifdef"}
 )
+_LIST_HOLDERS = frozenset({"namespace_definition", "linkage_specification"})
 _BRACES = frozenset({"declaration_list", "compound_statement", "initializer_list"})
 # What a block may stand in; a lambda is not among them: its body is laid out with the call around it.
 _HOLDERS = frozenset(
     {
-        "namespace_definition", "linkage_specification", "template_declaration", "function_definition",
-        "compound_statement", "if_statement", "else_clause", "for_statement", "for_range_loop", "while_statement",
+        *_LIST_HOLDERS, "template_declaration", "function_definition", "compound_statement",
+        "if_statement", "else_clause", "for_statement", "for_range_loop", "while_statement",
     }
 )  # fmt: skip
 _TABLE_HOLDERS = frozenset({"declaration", "init_declarator"})
@@ -45,8 +46,9 @@ class Untouched:
     is_untouched: Callable[[Lines], bool]
 
     def stretches(self) -> Iterator[Lines]:
-        """The largest such stretches, in order and apart."""
-        return self._among(self.document.whole.tree.root_node)
+        """The largest such stretches, in order and apart; none where the file's outline was not understood."""
+        root = self.document.whole.tree.root_node
+        return iter(()) if _is_broken(root) else self._among(root)
 
     def _among(self, parent: Node) -> Iterator[Lines]:
         run: list[Node] = []
@@ -80,10 +82,17 @@ class Untouched:
             yield from self._within(node)
 
     def _within(self, node: Node) -> Iterator[Lines]:
-        """What can be left out of the braces of `node`."""
+        """What can be left out of the braces of `node`; nothing of a function that was not understood."""
+        if node.has_error and node.type not in _LISTS | _LIST_HOLDERS:
+            return
         if node.type in _BRACES:
             inside = node.start_point[0] + 1, node.end_point[0]
-            if self._is_worth_it(inside) and self.is_untouched(inside) and self._has_lines_of_its_own(node):
+            if (
+                not node.has_error
+                and self._is_worth_it(inside)
+                and self.is_untouched(inside)
+                and self._has_own_lines(node)
+            ):
                 yield inside
                 return
         if node.type in _LISTS:
@@ -95,12 +104,18 @@ class Untouched:
     def _is_worth_it(self, lines: Lines) -> bool:
         return lines[1] - lines[0] >= _WORTH
 
-    def _has_lines_of_its_own(self, body: Node) -> bool:
+    def _has_own_lines(self, body: Node) -> bool:
         data = self.document.data
         first = data.find(b"\n", body.start_byte) + 1
         last = data.rfind(b"\n", 0, body.end_byte) + 1
         beside_braces = data[body.start_byte + 1 : first] + data[last : body.end_byte - 1]
-        return not body.has_error and not beside_braces.strip()
+        return not beside_braces.strip()
+
+
+def _is_broken(parent: Node) -> bool:
+    """Whether an error stands among the declarations: what is inside and what outside of a function is not known."""
+    outer = (child for child in parent.named_children if child.has_error)
+    return any(child.is_error or (child.type in _LISTS | _LIST_HOLDERS and _is_broken(child)) for child in outer)
 
 
 def _lines(node: Node) -> Lines:

@@ -21,7 +21,6 @@ from codemod.source.elision import Lines, Untouched, elide
 
 STYLE_FILES = (".clang-format", "_clang-format")
 IGNORE_FILE = ".clang-format-ignore"
-_MOST_PASSES = 4
 _OTHER_LANGUAGE = "not support"  # "Configuration file(s) do(es) not support C++": a style for other languages alone
 # A style that derives it reads the pointers of the whole file.
 _OWN_ALIGNMENT = re.compile(rb"\bDerivePointerAlignment\s*:\s*false\b")
@@ -51,24 +50,12 @@ def style_for(snapshot: Snapshot, path: str) -> bytes | None:
 def format_changed(before: Document, after: bytes, style: bytes | None) -> bytes:
     """`after` with the lines that differ from `before` formatted by clang-format; as it is where `style` is None.
 
-    A statement is formatted whole where one of its lines changed, and so are the backslashes of a macro. The result is
-    a fixed point: formatting it again changes nothing. The document's path tells clang-format the language. Raises
-    Refusal where clang-format is missing or cannot read the style.
+    A statement is formatted whole where one of its lines changed, and so are the backslashes of a macro; what was only
+    removed is no change. The document's path tells clang-format the language. Raises Refusal where clang-format is
+    missing or cannot read the style.
     """
     if style is None or before.data == after:
         return after
-    current = after
-    # A statement that was wrapped anew has other changed lines than before, and they may settle differently.
-    for _ in range(_MOST_PASSES):
-        formatted = _format_lines(before, current, style)
-        if formatted == current:
-            break
-        current = formatted
-    return current
-
-
-def _format_lines(before: Document, after: bytes, style: bytes) -> bytes:
-    """One run over the changed stretches of `after`; what was only removed has none."""
     opcodes = changed_ranges(before.data, after)
     changed = [(start, end) for tag, _, _, start, end in opcodes if tag != "equal" and end > start]
     if not changed:
