@@ -35,6 +35,7 @@ _TABLE_HOLDERS = frozenset({"declaration", "init_declarator"})
 _WORTH = 8  # lines; what is shorter could be joined to the line of its brace
 _SWITCH = b"clang-format o"  # "off" or "on" in a comment: it counts beyond the stretch
 _MARK = b"//!left out %d\n"
+_CODE_LINE = re.compile(rb"([ \t]*)[^\s#]")
 _MARK_LINE = re.compile(rb"^[ \t]*//!left out (\d+)\n", re.MULTILINE)
 
 
@@ -157,7 +158,12 @@ def elide(lines: Sequence[bytes], gaps: Sequence[Lines]) -> Elided:
     stretches = [(gap, b"".join(lines[gap[0] : gap[1]])) for gap in gaps]
     left_out = [(gap, text) for gap, text in stretches if _SWITCH not in text]
     for number, ((start, end), _) in enumerate(left_out):
-        kept += (*lines[position:start], _MARK % number)
+        kept += (*lines[position:start], _indent(lines[start:end]) + _MARK % number)
         position = end
     kept += lines[position:]
     return Elided(b"".join(kept), tuple(gap for gap, _ in left_out), tuple(text for _, text in left_out))
+
+
+def _indent(lines: Sequence[bytes]) -> bytes:
+    """That of the first line of code: clang-format indents what follows as it finds what stands before."""
+    return next((found[1] for line in lines if (found := _CODE_LINE.match(line))), b"")
