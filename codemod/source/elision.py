@@ -152,10 +152,14 @@ class Elided:
 
 
 def elide(lines: Sequence[bytes], gaps: Sequence[Lines]) -> Elided:
-    """The text of `lines`, which end in line feeds, without `gaps`, but for those that switch a formatter off or on."""
+    """The text of `lines`, which end in line feeds, without `gaps`.
+
+    Empty lines at either end of a gap stay, and so does a gap that switches a formatter off or on.
+    """
     kept: list[bytes] = []
     position = 0
-    stretches = [(gap, b"".join(lines[gap[0] : gap[1]])) for gap in gaps]
+    trimmed = [gap for gap in (_trimmed(lines, gap) for gap in gaps) if gap[0] < gap[1]]
+    stretches = [(gap, b"".join(lines[gap[0] : gap[1]])) for gap in trimmed]
     left_out = [(gap, text) for gap, text in stretches if _SWITCH not in text]
     for number, ((start, end), _) in enumerate(left_out):
         kept += (*lines[position:start], _indent(lines[start:end]) + _MARK % number)
@@ -167,3 +171,12 @@ def elide(lines: Sequence[bytes], gaps: Sequence[Lines]) -> Elided:
 def _indent(lines: Sequence[bytes]) -> bytes:
     """That of the first line of code: clang-format indents what follows as it finds what stands before."""
     return next((found[1] for line in lines if (found := _CODE_LINE.match(line))), b"")
+
+
+def _trimmed(lines: Sequence[bytes], gap: Lines) -> Lines:
+    start, end = gap
+    while start < end and not lines[start].strip():
+        start += 1
+    while start < end and not lines[end - 1].strip():
+        end -= 1
+    return start, end
