@@ -58,8 +58,10 @@ _DECLARED = re.compile(
 )
 _REBOUND = re.compile(rb"(?:^|[;{}])\s*(?P<local>[A-Za-z_]\w*)\s*=\s*$")
 _CALLED = re.compile(
-    rb"(?P<name>(?:[A-Za-z_]\w*\s*::\s*)*[A-Za-z_]\w*)\s*(?:<(?:[^;<>]|<[^;<>]*>)*>)?\s*(?:<<<[^;]*?>>>)?\s*$"
+    rb"(?<![A-Za-z_])(?P<name>(?:[A-Za-z_]\w*\s*::\s*)*[A-Za-z_]\w*)\s*(?:<(?:[^;<>]|<[^;<>]*>)*>\s*)?(?:<<<[^;]*?>>>\s*)?$"
 )
+_BRACKET_OR_END = re.compile(rb"[()\[\]{};]")
+_CHUNK = 256  # bytes looked at in one go, from behind
 _DEPTH = 4
 
 
@@ -345,23 +347,28 @@ def _behind(text: bytes, opening: int) -> int:
     return closing + 1 if closing >= 0 else len(text)
 
 
+def _open_bracket(text: bytes, offset: int) -> int:
+    """The offset of the innermost bracket that is open at `offset`, -1 where a statement begins behind it."""
+    depth, end = 0, offset
+    while end > 0:
+        start = max(0, end - _CHUNK)
+        for sign in reversed(list(_BRACKET_OR_END.finditer(text, start, end))):
+            if sign.group() in b")]}":
+                depth += 1
+            elif depth == 0:
+                return -1 if sign.group() == b";" else sign.start()
+            elif sign.group() != b";":
+                depth -= 1
+        end = start
+    return -1
+
+
 def argument_place(text: bytes, offset: int) -> tuple[str, int] | None:
     """The function in whose argument list `offset` stands, and the argument's index; casts are looked through.
 
     A method has a dot in front of its name.
     """
-    depth, index = 0, offset - 1
-    while index >= 0:
-        character = text[index : index + 1]
-        if character in b")]}":
-            depth += 1
-        elif character in b"([{":
-            if depth == 0:
-                break
-            depth -= 1
-        elif character == b";" and depth == 0:
-            return None
-        index -= 1
+    index = _open_bracket(text, offset)
     if index < 0 or text[index : index + 1] == b"[":
         return None
     head = _before(text, index, 400)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 from codemod.bindings.reading.model import Operator, PythonArgument, Statement
 from codemod.bindings.reading.registry import Registry
@@ -65,19 +65,24 @@ def python_names(snapshot: Snapshot, layout: Layout, namespace: str, operator: s
     for root in layout.python_roots:
         for path in snapshot.below(root, (".py",)):
             data = snapshot.read(path)
-            if pattern.search(data):
-                for names in _wrapper_names(data, namespace, operator):
+            if operator.encode() in data and pattern.search(data):
+                for names in _wrappers(snapshot, path).get((namespace, operator), ()):
                     if len(names) == arity:
                         return names
     return ()
 
 
-def _wrapper_names(data: bytes, namespace: str, operator: str) -> Iterator[tuple[str, ...]]:
-    """The names that each function passes on to the operator, where they are parameters of its own."""
+def _wrappers(snapshot: Snapshot, path: str) -> Mapping[tuple[str, str], Sequence[tuple[str, ...]]]:
+    """By namespace and operator the names that each function of a module passes on: parameters of its own."""
+    return snapshot.once((_wrappers, path), lambda: _read_wrappers(snapshot.read(path)))
+
+
+def _read_wrappers(data: bytes) -> dict[tuple[str, str], list[tuple[str, ...]]]:
+    found: dict[tuple[str, str], list[tuple[str, ...]]] = {}
     try:
         module = ast.parse(data)
     except (SyntaxError, ValueError):
-        return
+        return found
     for function in ast.walk(module):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -85,10 +90,18 @@ def _wrapper_names(data: bytes, namespace: str, operator: str) -> Iterator[tuple
             argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
         }
         for call in ast.walk(function):
-            if isinstance(call, ast.Call) and _dotted(call.func).endswith(f"ops.{namespace}.{operator}"):
-                names = tuple(argument.id for argument in call.args if isinstance(argument, ast.Name))
-                if len(names) == len(call.args) and not call.keywords and own.issuperset(names):
-                    yield names
+            if not isinstance(call, ast.Call) or (called := _operator(call.func)) is None:
+                continue
+            names = tuple(argument.id for argument in call.args if isinstance(argument, ast.Name))
+            if len(names) == len(call.args) and not call.keywords and own.issuperset(names):
+                found.setdefault(called, []).append(names)
+    return found
+
+
+def _operator(called: ast.expr) -> tuple[str, str] | None:
+    """Namespace and name of `torch.ops.my_ops.relu`, None for another function."""
+    *_, ops, namespace, name = ("", "", *_dotted(called).split("."))
+    return (namespace, name) if ops.endswith("ops") else None
 
 
 def _dotted(node: ast.expr) -> str:

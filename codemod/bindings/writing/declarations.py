@@ -122,7 +122,7 @@ def legacy_users(
 ) -> list[tuple[str, int, bool]]:
     """Places in legacy files that still use `function`: path, offset, and whether they need its moved definition."""
     name = function.name.encode()
-    pattern = re.compile(rb"(?<![\w.])(?<!->)" + re.escape(name) + rb"\b(?!\s*::)")
+    pattern = re.compile(rb"%b\b(?!\s*::)(?<![\w.]%b)(?<!->%b)" % ((re.escape(name),) * 3))
     found: list[tuple[str, int, bool]] = []
     for path in places.paths:
         data = registry.snapshot.read(path)
