@@ -18,6 +18,7 @@ from codemod.source.signatures import read_signatures
 
 _CALL = re.compile(rb"(?<![\w.>])[A-Za-z_]\w*(?=\s*\()")
 _DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
+_KEYWORDS = frozenset({b"if", b"for", b"while", b"switch", b"catch", b"return", b"sizeof", b"constexpr", b"defined"})
 _UNITS = (".cu", ".cpp", ".cc", ".cxx")
 
 
@@ -159,7 +160,8 @@ def _is_elsewhere(layout: Layout, path: str) -> bool:
 
 
 def _names(code: bytes) -> set[str]:
-    return {name.decode() for name in set(_CALL.findall(code))}
+    """What `code` calls, or defines."""
+    return {name.decode() for name in {*_CALL.findall(code)} - _KEYWORDS}
 
 
 def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from codemod.rules.engine import rewrite_document
 from codemod.rules.helpers import find_helpers
 from codemod.rules.shared import DEFAULT_CHECK, find_dual_check
 from codemod.rules.snippets import known_returns
-from codemod.source.document import CUDA_SUFFIXES, HEADER_SUFFIXES, Document
+from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.scopes import TypeFinder
 from codemod.source.signatures import Function, read_signatures
 from codemod.surface.table import load_surface
@@ -120,7 +120,7 @@ def make_project(
 
 def _stable_headers(snapshot: Snapshot, layout: Layout) -> tuple[str, ...]:
     """Headers right in the stable folder: helpers and dispatch macros live there."""
-    below = snapshot.below(layout.stable_root, (*HEADER_SUFFIXES, *CUDA_SUFFIXES))
+    below = snapshot.below(layout.stable_root, (*HEADER_SUFFIXES, ".cuh"))
     return tuple(p for p in below if "/" not in p.removeprefix(layout.stable_root + "/"))
 
 

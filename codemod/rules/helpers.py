@@ -25,6 +25,8 @@ _RESULTS = {
     "get_current_cuda_stream": "cudaStream_t", "get_device_prop": "cudaDeviceProp",
     "get_current_cuda_blas_handle": "cublasHandle_t", "get_cuda_stream_from_pool": "cudaStream_t",
 }  # fmt: skip
+# A header without any of these words has no helper: its functions are not read.
+_MAY_HOLD_ONE = re.compile(b"|".join(_MARKS.values()) + b"|" + "|".join(_MARKS).encode())
 _STD_MACRO = re.compile(r"^STD_(?:TORCH|CUDA)_\w+$")
 
 
@@ -43,7 +45,7 @@ def find_helpers(documents: Iterable[Document]) -> StableHelpers:
     names: dict[str, str] = {}
     headers: dict[str, str] = {}
     for document in documents:
-        for function in read_signatures(document):
+        for function in read_signatures(document) if _MAY_HOLD_ONE.search(document.code) else ():
             for role in _roles_of(function, document):
                 names.setdefault(role, function.name)
                 headers.setdefault(role, document.path)
