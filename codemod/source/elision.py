@@ -170,7 +170,13 @@ def elide(lines: Sequence[bytes], gaps: Sequence[Lines]) -> Elided:
 
 def _indent(lines: Sequence[bytes]) -> bytes:
     """That of the first line of code: clang-format indents what follows as it finds what stands before."""
-    return next((found[1] for line in lines if (found := _CODE_LINE.match(line))), b"")
+    continues = False
+    for line in lines:
+        found = None if continues else _CODE_LINE.match(line)
+        if found:
+            return found[1]
+        continues = line.endswith(b"\\\n") and (continues or line.lstrip().startswith(b"#"))
+    return b""
 
 
 def _trimmed(lines: Sequence[bytes], gap: Lines) -> Lines:
