@@ -121,9 +121,6 @@ def test_macros_have_no_indentation_of_their_own() -> None:
     macros = "".join(f"#define M{n}(x) \\\n    f{n}( x )\n\n" for n in range(6))
     before = f"#define A(x) f(x)\n\n{macros}#define B(x) f(x)\n".encode()
     after = before.replace(b"B(x) f(x)", b"B(x) call_of_a_function(x, call_of_another_function(x))")
-    wrapped = (
-        b"#define B(x)           \\\n  call_of_a_function(x, \\\n                     call_of_another_function(x))\n"
-    )
     assert format_changed(Document("a.cu", before), after, STYLE).endswith(
         b"#define B(x) \\\n  call_of_a_function(x, call_of_another_function(x))\n"
     )
