@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from codemod.bindings import codes
@@ -12,7 +12,11 @@ from codemod.bindings.reading.registry import Registry
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group
+from codemod.source.document import Document
 from codemod.source.signatures import Function, read_signatures
+
+_MACRO_USE = re.compile(rb"^[A-Z][A-Z0-9_]*\s*\(([^;{}]*)\)", re.MULTILINE)
+_NAME = re.compile(rb"\w+")
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,11 @@ def select(registry: Registry, group: Group) -> Selection:
     definitions = defined_functions(registry, files)
     moved: dict[tuple[str, Span], Moved] = {}
     diagnostics: list[Diagnostic] = []
+    handed = {p: _handed_to_macros(registry.document(p)) for p in files if registry.snapshot.exists(p)}
     for operator in registry.operators:
         if operator.side is Side.STABLE or _is_other_build(registry, operator):
             continue
-        named = [(s, _meant(s, definitions) or _by_macro(registry, s, files)) for s in operator.implementations]
+        named = [(s, _meant(s, definitions) or _by_macro(registry, s, handed)) for s in operator.implementations]
         ours = [
             (s, functions) for s, functions in named if s.path in files or (functions and not _has_its_own(registry, s))
         ]
@@ -120,17 +125,18 @@ def _meant(statement: Statement, definitions: dict[str, list[Located]]) -> tuple
     return same_file or tuple(located for located in found if not located.function.is_local)
 
 
-def _by_macro(registry: Registry, statement: Statement, files: tuple[str, ...]) -> tuple[Located, ...]:
+def _handed_to_macros(document: Document) -> frozenset[bytes]:
+    """The words in the arguments of macros that are used at the start of a line."""
+    return frozenset(word for use in _MACRO_USE.finditer(document.code) for word in _NAME.findall(use.group(1)))
+
+
+def _by_macro(registry: Registry, statement: Statement, handed: Mapping[str, frozenset[bytes]]) -> tuple[Located, ...]:
     """A function that a macro of a unit defines: `DEFINE_ACTIVATION(relu, ...)`, declared in a header."""
     reference = statement.function
-    if reference is None or not reference.is_plain or statement.path in files:
+    if reference is None or not reference.is_plain or statement.path in handed:
         return ()
-    bare = reference.name.rpartition("::")[2]
-    naming = [path for path in files if bare.encode() in registry.snapshot.read(path)]
-    if not naming:
-        return ()
-    call = re.compile(rb"^[A-Z][A-Z0-9_]*\s*\([^;{}]*\b" + re.escape(bare.encode()) + rb"\b[^;{}]*\)", re.MULTILINE)
-    units = [path for path in naming if call.search(registry.document(path).code)]
+    bare = reference.name.rpartition("::")[2].encode()
+    units = [path for path, words in handed.items() if bare in words]
     headers = [path for path in registry.layout.legacy_declarations if registry.snapshot.exists(path)]
     if len(units) != 1:
         return ()

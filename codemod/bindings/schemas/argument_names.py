@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from codemod.bindings.reading.model import Operator, PythonArgument, Statement
 from codemod.bindings.reading.registry import Registry
@@ -18,6 +18,9 @@ from codemod.bindings.select import Selection
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.source.signatures import Function
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_HOLDS_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
 def argument_names(
@@ -65,43 +68,40 @@ def python_names(snapshot: Snapshot, layout: Layout, namespace: str, operator: s
     for root in layout.python_roots:
         for path in snapshot.below(root, (".py",)):
             data = snapshot.read(path)
-            if operator.encode() in data and pattern.search(data):
-                for names in _wrappers(snapshot, path).get((namespace, operator), ()):
-                    if len(names) == arity:
-                        return names
+            if operator.encode() not in data:
+                continue
+            lines = [data.count(b"\n", 0, match.start()) + 1 for match in pattern.finditer(data)]
+            for function in _functions(snapshot, path) if lines else ():
+                if any(function.lineno <= line <= (function.end_lineno or 0) for line in lines):
+                    for names in _passed_on(function, f"ops.{namespace}.{operator}"):
+                        if len(names) == arity:
+                            return names
     return ()
 
 
-def _wrappers(snapshot: Snapshot, path: str) -> Mapping[tuple[str, str], Sequence[tuple[str, ...]]]:
-    """By namespace and operator the names that each function of a module passes on: parameters of its own."""
-    return snapshot.once((_wrappers, path), lambda: _read_wrappers(snapshot.read(path)))
+def _functions(snapshot: Snapshot, path: str) -> list[_Function]:
+    """The functions of a Python module, outer ones first; none where it cannot be read."""
+    return snapshot.once((_functions, path), lambda: _read_functions(snapshot.read(path)))
 
 
-def _read_wrappers(data: bytes) -> dict[tuple[str, str], list[tuple[str, ...]]]:
-    found: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+def _read_functions(data: bytes) -> list[_Function]:
     try:
-        module = ast.parse(data)
+        waiting: list[ast.AST] = [ast.parse(data)]
     except (SyntaxError, ValueError):
-        return found
-    for function in ast.walk(module):
-        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        own = {
-            argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
-        }
-        for call in ast.walk(function):
-            if not isinstance(call, ast.Call) or (called := _operator(call.func)) is None:
-                continue
+        return []
+    for node in waiting:
+        waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, _HOLDS_STATEMENTS)]
+    return [node for node in waiting if isinstance(node, _Function)]
+
+
+def _passed_on(function: _Function, called: str) -> Iterator[tuple[str, ...]]:
+    """The names that a function passes on to what it calls by a name with that end: parameters of its own."""
+    own = {argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)}
+    for call in ast.walk(function):
+        if isinstance(call, ast.Call) and _dotted(call.func).endswith(called):
             names = tuple(argument.id for argument in call.args if isinstance(argument, ast.Name))
             if len(names) == len(call.args) and not call.keywords and own.issuperset(names):
-                found.setdefault(called, []).append(names)
-    return found
-
-
-def _operator(called: ast.expr) -> tuple[str, str] | None:
-    """Namespace and name of `torch.ops.my_ops.relu`, None for another function."""
-    *_, ops, namespace, name = ("", "", *_dotted(called).split("."))
-    return (namespace, name) if ops.endswith("ops") else None
+                yield names
 
 
 def _dotted(node: ast.expr) -> str:

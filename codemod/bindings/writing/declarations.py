@@ -184,10 +184,10 @@ class Wanted:
 
 def moving_header(registry: Registry, located: Located, group: Group) -> str:
     """The header that moves with the group and has the function, "" where none does."""
-    name = located.function.qualified
+    name, qualified = located.function.name, located.function.qualified
     for path in group.moving_headers:
-        document = registry.document(path)
-        if any(function.qualified == name for function in read_signatures(document)):
+        functions = read_signatures(registry.document(path))
+        if any(function.name == name and function.qualified == qualified for function in functions):
             return path
     return ""
 

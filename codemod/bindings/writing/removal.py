@@ -14,6 +14,8 @@ from codemod.source.document import Document
 
 _OPENING = re.compile(rb"#\s*(?:if|ifdef|ifndef|else|elif)\b")
 
+_LINE_END = re.compile(rb"\n")
+
 
 def removal_edits(
     document: Document, spans: Iterable[Span], rule: str, blocks: Iterable[Block] = ()
@@ -37,10 +39,7 @@ class _Sheet:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.starts = [0]
-        for index, byte in enumerate(document.data):
-            if byte == 10:
-                self.starts.append(index + 1)
+        self.starts = [0, *(line.end() for line in _LINE_END.finditer(document.data))]
         if self.starts[-1] < len(document.data):
             self.starts.append(len(document.data))
         self.count = len(self.starts) - 1
