@@ -22,7 +22,8 @@ from codemod.source.elision import Lines, Untouched, elide
 STYLE_FILES = (".clang-format", "_clang-format")
 IGNORE_FILE = ".clang-format-ignore"
 _OTHER_LANGUAGE = "not support"  # "Configuration file(s) do(es) not support C++": a style for other languages alone
-# A style that derives it reads the pointers of the whole file.
+# What clang-format derives from the whole file: the side of `*` where no style says it, line ends, the standard.
+_DERIVED_FROM = (b"\r", b"> >")
 _OWN_ALIGNMENT = re.compile(rb"\bDerivePointerAlignment\s*:\s*false\b")
 _INHERITS = re.compile(rb"^\s*BasedOnStyle\s*:\s*['\"]?InheritParentConfig\b", re.MULTILINE)
 
@@ -60,7 +61,8 @@ def format_changed(before: Document, after: bytes, style: bytes | None) -> bytes
     changed = [(start, end) for tag, _, _, start, end in opcodes if tag != "equal" and end > start]
     if not changed:
         return after
-    gaps = _untouched(before, opcodes) if _OWN_ALIGNMENT.search(style) and b"\r" not in after else []
+    is_derived = not _OWN_ALIGNMENT.search(style) or any(sign in after for sign in _DERIVED_FROM)
+    gaps = [] if is_derived else _untouched(before, opcodes)
     elided = elide(split_lines(after), gaps)
     options = [f"--lines={elided.line(start) + 1}:{elided.line(end - 1) + 1}" for start, end in changed]
     done = elided.restored(_run(before.path, elided.text, (style,), *options))

@@ -126,6 +126,14 @@ def test_macros_have_no_indentation_of_their_own() -> None:
     )
 
 
+def test_whether_closing_brackets_are_parted_is_read_off_the_whole_file() -> None:
+    users = "\n".join(f"  std::vector<std::vector<int>> a{n};" for n in range(12))
+    before = f"void f() {{\n{users}\n}}\n\nstd::vector<std::vector<int> > b;\n".encode()
+    after = before.replace(b" b;", b"  c;")
+    expected = before.replace(b"<int> > b;", b"<int>> c;")
+    assert format_changed(Document("a.cu", before), after, STYLE) == whole(before, after) == expected
+
+
 LINES = st.sampled_from(
     [
         "int  a = 1;  // one",
