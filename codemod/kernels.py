@@ -19,11 +19,11 @@ from codemod.rules.engine import Rewritten, rewrite_document
 from codemod.rules.includes import IncludeWish, needed_by_names, with_implied, write_includes
 from codemod.rules.shared import dual_judge, switched
 from codemod.source.conditions import conditions_at
-from codemod.source.document import CUDA_SUFFIXES, HEADER_SUFFIXES, Document
+from codemod.source.document import CUDA_SUFFIXES, HEADER_SUFFIXES, Document, lines_matching
 from codemod.source.edits import OverlapError, apply
 from codemod.source.mask import mask
 
-_SYSTEM_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<([^>\n]+)>", re.MULTILINE)
+_SYSTEM_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*<([^>\n]+)>")
 # What the rules write in passing, with the header it needs.
 _WRITTEN = {b"std::vector<int64_t>": "vector", b"torch::stable::Device(": "torch/csrc/stable/device.h"}
 _COMMON = ("algorithm", "cstdio", "cstdlib", "cassert", "cfloat", "climits", "tuple", "stdexcept")
@@ -174,7 +174,8 @@ def _gained(made: GroupProject, path: str, others: Mapping[str, Rewritten]) -> f
 
 def _brought(document: Document) -> set[str]:
     """The system headers that a header includes; not those of the standard library that it has under a condition."""
-    found = {(m.group(1).decode("utf-8", "replace"), m.start()) for m in _SYSTEM_INCLUDE.finditer(document.data)}
+    lines = lines_matching(_SYSTEM_INCLUDE, document.data)
+    found = {(match.group(1).decode("utf-8", "replace"), start) for start, match in lines}
     return {name for name, place in found if "." in name or not _conditional(document, place)}
 
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from codemod.model import Span
 from codemod.rules.context import Site, SiteKind
 from codemod.source.conditions import conditions_at
-from codemod.source.document import Document
+from codemod.source.document import Document, lines_matching
 from codemod.surface.headers import OLDEST_TARGET
 from codemod.surface.table import Entry, Surface
 from codemod.surface.versions import parse_version
@@ -29,7 +29,7 @@ _MACRO = re.compile(
 )
 _UNSTABLE_PREFIX = ("TORCH_", "AT_", "C10_", "CAFFE2_")
 _METHOD = re.compile(rb"(?:\.|->)\s*(?:template\s+)?(?P<name>[A-Za-z_]\w*)\s*(?=[(<])")
-_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])", re.MULTILINE)
+_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])")
 _TORCH_INCLUDE = re.compile(r"^(?:torch|ATen|c10|caffe2|pybind11|THC?)/")
 _STABLE_INCLUDE = re.compile(r"^torch/(?:csrc/stable|headeronly|csrc/inductor/aoti_torch)/")
 # Found without a namespace because an argument's type brings it along.
@@ -75,8 +75,8 @@ def find_sites(
         *_global(document, surface),
         *_used_names(document, surface),
     ]
-    unique = {site.span: site for site in sorted(found, key=lambda s: (s.span, s.kind))}
-    return tuple(unique[span] for span in sorted(unique))
+    found.sort(key=lambda site: (site.span.start, site.span.end, site.kind))
+    return tuple({site.span: site for site in found}.values())
 
 
 def in_legacy_branch(document: Document, offset: int) -> bool:
@@ -213,7 +213,7 @@ def _has_floor(entry: Entry) -> bool:
 
 
 def _includes(document: Document, surface: Surface) -> Iterator[Site]:
-    for match in _INCLUDE.finditer(document.uncommented):
+    for _, match in lines_matching(_INCLUDE, document.uncommented):
         path = match.group("path")[1:-1].decode("utf-8", "replace")
         if _TORCH_INCLUDE.match(path) and not _STABLE_INCLUDE.match(path):
             yield Site(Span(*match.span("path")), path, SiteKind.INCLUDE, surface.include(path))

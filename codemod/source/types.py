@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -81,6 +82,7 @@ def split_arguments(text: str) -> tuple[str, ...]:
     return (*parts, rest) if rest or parts else ()
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_type(text: str) -> CppType:
     """Read a type as written: `const std::optional<torch::Tensor>&`. What it cannot read is UNKNOWN."""
     constant = bool(re.search(r"\bconst\b", text.partition("<")[0] + text.rpartition(">")[2]))
