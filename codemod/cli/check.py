@@ -32,8 +32,8 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
     from codemod.cli.workspace import open_workspace, progress
     from codemod.explain import all_codes
     from codemod.report.check_view import check_json, print_check
+    from codemod.report.lines import lines
     from codemod.report.sarif import sarif
-    from codemod.report.terminal import console
     from codemod.scan import scan_tree
 
     with progress("Looking for unstable sites"):
@@ -48,7 +48,7 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
     elif as_sarif:
         click.echo(sarif([(finding, finding.place) for finding in result.findings], codes), nl=False)
     else:
-        print_check(result, console())
+        print_check(result, lines())
     return 1 if result.findings else 0
 
 

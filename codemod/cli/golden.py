@@ -77,7 +77,7 @@ def check(
     group: str, libraries: tuple[Path, ...], folder: Path, device: str | None, python: str | None, as_json: bool
 ) -> int:
     """Run the cases of GROUP on the stable library and compare, bit for bit, with what is recorded."""
-    from codemod.report.terminal import console
+    from codemod.report.lines import lines
     from codemod.verify.golden.cases import load_group
     from codemod.verify.golden.session import check_group
     from codemod.verify.progress import counting
@@ -90,7 +90,7 @@ def check(
     if as_json:
         click.echo(json.dumps(step_json(step), indent=2, sort_keys=True))
     else:
-        print_steps((step,), console())
+        print_steps((step,), lines())
     return 0 if step.status is Status.OK else 1
 
 

@@ -98,20 +98,21 @@ def _carry_out(plan: Plan, snapshot: Snapshot, mode: str, *, allow_dirty: bool) 
 def _print(report: Report, *, as_json: bool) -> None:
     """The report on stdout; a diff takes stdout for itself, so that it can be piped, and sends the report to stderr."""
     from codemod.report.as_json import report_json
-    from codemod.report.terminal import console, print_diff, print_report
+    from codemod.report.lines import lines
+    from codemod.report.terminal import print_diff, print_report
     from codemod.report.view import Stage
 
     if as_json:
         click.echo(report_json(report), nl=False)
         return
     if report.stage is not Stage.SHOWN:
-        print_report(report, console())
+        print_report(report, lines())
         return
     from codemod.diff import render_diff
 
     diff = render_diff(report.plan)
     if sys.stdout.isatty():
-        print_diff(diff, console())
+        print_diff(diff, lines())
     else:
         sys.stdout.buffer.write(diff.encode("utf-8", "surrogateescape"))
-    print_report(report, console(stderr=True))
+    print_report(report, lines(stderr=True))

@@ -23,8 +23,8 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
     Exit code 1 says that there are unstable sites.
     """
     from codemod.cli.workspace import open_workspace, progress, tree_path
+    from codemod.report.lines import lines
     from codemod.report.scan_view import build_scan_report, scan_json
-    from codemod.report.terminal import console
 
     with progress("Reading the repository"):
         workspace = open_workspace(path)
@@ -48,18 +48,18 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
     if as_json:
         click.echo(scan_json(report, all_codes()), nl=False)
     else:
-        print_scan(report, all_codes(), console(), every_site=list_sites)
+        print_scan(report, all_codes(), lines(), every_site=list_sites)
     return 1 if report.sites else 0
 
 
 def _print_operators(snapshot: Snapshot, layout: Layout, *, as_json: bool) -> int:
     from codemod.bindings.inventory import inventory
+    from codemod.report.lines import lines
     from codemod.report.ops_view import ops_json, print_ops
-    from codemod.report.terminal import console
 
     operators = inventory(snapshot, layout)
     if as_json:
         click.echo(ops_json(operators), nl=False)
     else:
-        print_ops(operators, console())
+        print_ops(operators, lines())
     return 0

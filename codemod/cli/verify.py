@@ -72,7 +72,7 @@ def command(
     for path in (json_file, report_file):
         if path is not None and str(path) != "-":
             check_writable(path)
-    from codemod.report.terminal import console
+    from codemod.report.lines import lines
     from codemod.repository.snapshot import open_snapshot
     from codemod.verify.build import BuildOptions
     from codemod.verify.group import Request, verify_group
@@ -100,7 +100,7 @@ def command(
         return 0 if verification.passed else 1
     if json_file is not None:
         write_text(json_file, verification.to_json())
-    print_verification(verification, console())
+    print_verification(verification, lines())
     return 0 if verification.passed else 1
 
 

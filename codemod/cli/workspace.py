@@ -54,7 +54,7 @@ def progress(text: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from codemod.report.terminal import console
+    from codemod.report.lines import rich_console
 
-    with console(stderr=True).status(text):
+    with rich_console(sys.stderr).status(text):
         yield

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from codemod.check import CheckResult
 from codemod.report.as_json import place_json
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from codemod.report.lines import Lines
 
 FORMAT = "torch-stabilize-check/1"
 
 
-def print_check(result: CheckResult, out: Console) -> None:
+def print_check(result: CheckResult, out: Lines) -> None:
     """One line for every finding, and the figures."""
     for finding in result.findings:
         out.print(f"{finding.place} {finding.code} {finding.message}")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from codemod.bindings.inventory import OpEntry
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from codemod.report.lines import Lines
 
 NO_SCHEMA = "(no schema is written: torch infers it from the C++ type)"
 FORMAT = "torch-stabilize-ops/1"
 
 
-def print_ops(operators: Sequence[OpEntry], out: Console) -> None:
+def print_ops(operators: Sequence[OpEntry], out: Lines) -> None:
     """Two lines for every operator: side, name, keys with their functions and the file; then the schema."""
     width = max((len(operator.full_name) for operator in operators), default=0)
     for operator in operators:
@@ -23,7 +20,7 @@ def print_ops(operators: Sequence[OpEntry], out: Console) -> None:
             f"{key or 'any'}={function}" for key, function in zip(operator.keys, operator.functions, strict=True)
         )
         out.print(f"{operator.side.value:7} {operator.full_name:{width}}  {functions or '-'}  {operator.file}")
-        out.print(f"        {operator.schema or NO_SCHEMA}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"        {operator.schema or NO_SCHEMA}")
     out.print(f"{len(operators)} operators", style="bold")
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from codemod.codes import Code
+from codemod.report.lines import Lines
 from codemod.report.scan_view import Blocker, GroupRow, ScanReport, Tally
 from codemod.scan import NO_TARGET
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 MOST_NAMES = 6
 MOST_FILES = 3
@@ -18,7 +15,7 @@ NO_STABLE_FORM = "no stable form"
 OUTSIDE_OPS = "(macros, helpers, includes)"
 
 
-def print_scan(report: ScanReport, codes: Mapping[str, Code], out: Console, *, every_site: bool = False) -> None:
+def print_scan(report: ScanReport, codes: Mapping[str, Code], out: Lines, *, every_site: bool = False) -> None:
     """The sites by file and op, what they wait for, and the groups; every site first where that is asked for."""
     place = report.within or report.root
     if not report.sites:
@@ -37,21 +34,21 @@ def print_scan(report: ScanReport, codes: Mapping[str, Code], out: Console, *, e
     _print_groups(report.groups, out)
 
 
-def _print_tallies(heading: str, tallies: Iterable[Tally], out: Console) -> None:
+def _print_tallies(heading: str, tallies: Iterable[Tally], out: Lines) -> None:
     out.print(f"\n{heading}", style="bold")
     for tally in tallies:
         codes = ", ".join(f"{code} {count}" for code, count in tally.codes)
         out.print(f"{tally.sites:6}  {tally.name or OUTSIDE_OPS}  {codes}")
 
 
-def _print_codes(report: ScanReport, codes: Mapping[str, Code], out: Console) -> None:
+def _print_codes(report: ScanReport, codes: Mapping[str, Code], out: Lines) -> None:
     out.print("\nCodes", style="bold")
     for code, count in report.codes:
         title = codes[code].title if code in codes else ""
         out.print(f"{count:6}  {code}  {title}")
 
 
-def _print_blockers(blockers: Iterable[Blocker], out: Console) -> None:
+def _print_blockers(blockers: Iterable[Blocker], out: Lines) -> None:
     rows = list(blockers)
     if not rows:
         return
@@ -61,7 +58,7 @@ def _print_blockers(blockers: Iterable[Blocker], out: Console) -> None:
         out.print(f"{blocker.sites:6}  {NO_STABLE_FORM if blocker.target == NO_TARGET else blocker.target}  {names}")
 
 
-def _print_groups(groups: Iterable[GroupRow], out: Console) -> None:
+def _print_groups(groups: Iterable[GroupRow], out: Lines) -> None:
     rows = list(groups)
     if not rows:
         return

@@ -1,28 +1,16 @@
-"""Reports for people at a terminal. Where the output is no terminal they are the same lines without colour."""
+"""Reports for people at a terminal."""
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
-
 from codemod.report.documents import HEADINGS, diff_line_kind, summary
+from codemod.report.lines import Lines
 from codemod.report.view import Concern, FileRow, Report
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
 
 STYLES = {Concern.REVIEW: "yellow", Concern.MANUAL: "red", Concern.NOTE: "cyan"}
 DIFF_STYLES = {"header": "bold", "hunk": "cyan", "added": "green", "removed": "red"}
 
 
-def console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
-    """A console that never breaks a line: `path:line:column` has to stay in one piece."""
-    from rich.console import Console
-
-    return Console(file=file, stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
-
-
-def print_report(report: Report, out: Console) -> None:
+def print_report(report: Report, out: Lines) -> None:
     """The short report after a run."""
     if not report.files:
         out.print(f"{report.group}: nothing to change")
@@ -33,7 +21,7 @@ def print_report(report: Report, out: Console) -> None:
     if report.rules:
         out.print("\nEdits by rule", style="bold")
     for rule in report.rules:
-        out.print(_cells((f"{rule.edits:6}  ", ""), (rule.code, "cyan"), (f"  {rule.title}", "")))
+        out.print(f"{rule.edits:6}  ", (rule.code, "cyan"), f"  {rule.title}")
     if report.sites.found:
         sites = report.sites
         out.print(
@@ -48,10 +36,10 @@ def print_report(report: Report, out: Console) -> None:
         out.print(f"  {step}")
 
 
-def print_diff(diff: str, out: Console) -> None:
+def print_diff(diff: str, out: Lines) -> None:
     """A diff in colour, to look at: bytes that are no text are shown as question marks."""
     for line in diff.encode("utf-8", "surrogateescape").decode("utf-8", "replace").splitlines():
-        out.print(line, style=DIFF_STYLES.get(diff_line_kind(line)))
+        out.print(line, style=DIFF_STYLES.get(diff_line_kind(line), ""))
 
 
 def _file(row: FileRow) -> str:
@@ -64,21 +52,13 @@ def _edits(row: FileRow) -> str:
     return f"{row.edits} edit{'' if row.edits == 1 else 's'}"
 
 
-def _print_findings(report: Report, concern: Concern, out: Console) -> None:
+def _print_findings(report: Report, concern: Concern, out: Lines) -> None:
     findings = report.of(concern)
     if not findings:
         return
     out.print(f"\n{HEADINGS[concern]} ({len(findings)})", style="bold")
     for alike in report.alike(concern):
         finding = alike[0]
-        out.print(
-            _cells((f"  {report.where(alike)} ", ""), (finding.code, STYLES[concern]), (f" {finding.message}", ""))
-        )
+        out.print(f"  {report.where(alike)} ", (finding.code, STYLES[concern]), f" {finding.message}")
         if finding.help:
             out.print(f"      {finding.help}", style="dim")
-
-
-def _cells(*cells: tuple[str, str]) -> Text:
-    from rich.text import Text
-
-    return Text.assemble(*cells)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from codemod.model import Severity
+from codemod.report.lines import Lines
 from codemod.verify.result import Finding, Status, Step, Verification, counted
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 STATUS_STYLES = {Status.OK: "green", Status.FAILED: "bold red", Status.SKIPPED: "yellow"}
 SEVERITY_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 FINDINGS_PER_STEP = 25
 
 
-def print_verification(verification: Verification, out: Console) -> None:
+def print_verification(verification: Verification, out: Lines) -> None:
     """The table of steps, then what each step found."""
     title = f"{verification.group}: target torch {verification.target}, built with torch {verification.torch}"
     out.print(f"{title}, legacy side {verification.legacy}", style="bold")
@@ -28,16 +24,12 @@ def print_verification(verification: Verification, out: Console) -> None:
     )
 
 
-def print_steps(steps: tuple[Step, ...], out: Console) -> None:
+def print_steps(steps: tuple[Step, ...], out: Lines) -> None:
     """One line for each step, then the findings. No column is broken: the lines go through `grep`."""
-    from rich.text import Text
-
     width = max(len(step.name) for step in steps)
     for step in steps:
-        row = Text(f"{step.name:{width}}  ")
-        row.append(f"{step.status.value:7}", style=STATUS_STYLES[step.status])
-        row.append(f"  {step.summary}")
-        out.print(row)
+        status = (f"{step.status.value:7}", STATUS_STYLES[step.status])
+        out.print(f"{step.name:{width}}  ", status, f"  {step.summary}")
     for step in steps:
         if step.diagnostics:
             out.print(f"\n{step.name}", style="bold")
@@ -47,14 +39,9 @@ def print_steps(steps: tuple[Step, ...], out: Console) -> None:
             out.print(f"  ... {len(step.diagnostics) - FINDINGS_PER_STEP} more; all of them are in the JSON")
 
 
-def _print_finding(diagnostic: Finding, out: Console) -> None:
-    from rich.text import Text
-
+def _print_finding(diagnostic: Finding, out: Lines) -> None:
     place = f"{diagnostic.place}: " if diagnostic.path else ""
-    line = Text("  ")
-    line.append(diagnostic.code, style="cyan")
-    line.append(f" {diagnostic.severity.value}", style=SEVERITY_STYLES[diagnostic.severity])
-    line.append(f" {place}{diagnostic.message}")
-    out.print(line)
+    severity = (f" {diagnostic.severity.value}", SEVERITY_STYLES[diagnostic.severity])
+    out.print("  ", (diagnostic.code, "cyan"), severity, f" {place}{diagnostic.message}")
     for extra in diagnostic.help.splitlines():
-        out.print(Text(f"      {extra}", style="dim"))
+        out.print(f"      {extra}", style="dim")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from html.parser import HTMLParser
 from typing import Any
 
 import jsonschema
+import pytest
 
 from codemod.report.as_json import report_json, schema
 from codemod.report.documents import diffs_of_files, report_html, report_markdown, summary
+from codemod.report.lines import lines
 from codemod.report.sarif import sarif
-from codemod.report.terminal import console, print_diff, print_report
+from codemod.report.terminal import print_diff, print_report
 from codemod.report.view import Report, Stage
 from tests.report.made_up import CODES, made_up_report
 
@@ -30,7 +33,7 @@ rename to y z.cu
 
 def in_terminal(report: Report) -> str:
     file = io.StringIO()
-    print_report(report, console(file))
+    print_report(report, lines(file))
     return file.getvalue()
 
 
@@ -44,13 +47,24 @@ def test_terminal_lists_places_as_compilers_do_and_never_breaks_a_line() -> None
 
 def test_terminal_keeps_square_brackets() -> None:
     file = io.StringIO()
-    console(file).print("x[i] [red]y[/red]")
+    lines(file).print("x[i] [red]y[/red]")
     assert file.getvalue() == "x[i] [red]y[/red]\n"
+
+
+def test_colour_is_added_where_it_is_asked_for_and_the_text_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, coloured = io.StringIO(), io.StringIO()
+    lines(plain).print("a ", ("[b]", "cyan"), style="bold")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    lines(coloured).print("a ", ("[b]", "cyan"), style="bold")
+    assert plain.getvalue() == "a [b]\n" != coloured.getvalue()
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured.getvalue()) == plain.getvalue()
 
 
 def test_a_diff_is_printed_byte_for_byte_where_nobody_looks() -> None:
     file = io.StringIO()
-    print_diff(DIFF, console(file))
+    print_diff(DIFF, lines(file))
     assert file.getvalue() == DIFF
 
 
