@@ -199,8 +199,18 @@ class CMakeProject:
         relative = posixpath.relpath(new, self.source_dir(path) or ".")
         return f"${{CMAKE_CURRENT_SOURCE_DIR}}/{relative}" if text.startswith("${") else relative
 
+    @cached_property
+    def _known_flows(self) -> dict[Definition, tuple[Flow, ...]]:
+        """What was asked for so far."""
+        return {}
+
     def flows(self, definition: Definition) -> tuple[Flow, ...]:
         """Every source of a target, in the order it is found from the definition backwards."""
+        if definition not in self._known_flows:
+            self._known_flows[definition] = self._read_flows(definition)
+        return self._known_flows[definition]
+
+    def _read_flows(self, definition: Definition) -> tuple[Flow, ...]:
         found: list[Flow] = []
         command = definition.command
         for argument in self.source_arguments(command):

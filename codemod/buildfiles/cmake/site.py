@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from codemod.buildfiles.cmake.flow import CMakeProject, Definition, Flow, is_around, written_list
 from codemod.buildfiles.cmake.logic import equal
@@ -50,7 +51,7 @@ class StableSite:
             frames = list(command.frames)
         return tuple(condition for frame in frames for condition in frame.conditions)
 
-    @property
+    @cached_property
     def anchor(self) -> int:
         """Where blocks that belong to the target go: before the call that defines it and what introduces that call."""
         return lead_in(self.file, self.definition.command)
@@ -64,7 +65,7 @@ class StableSite:
         start = deeper[0].block.span.start if deeper else helper.span.start
         return lead_in(self.file, Command(self.file.path, helper.name, Span(start, helper.span.end), (), self.frames))
 
-    @property
+    @cached_property
     def helper(self) -> Command | None:
         """The first call that treats every source of the list."""
         return list_helper(self.file, self.variable, self.start, self.definition.command)
@@ -176,14 +177,14 @@ def last_source(command: Command) -> Argument | None:
 def lead_in(file: CMakeFile, command: Command) -> int:
     """Where the comment lines and messages directly above `command` begin."""
     start = file.line_start(command.span.start)
-    siblings = {other.span.end: other for other in file.commands if other.frames == command.frames}
+    messages = (other for other in file.commands if other.name == "message" and other.frames == command.frames)
+    siblings = {message.span.end: message for message in messages}
     while start > 0:
         above = file.line_start(start - 1)
         line = file.data[above:start].strip()
         message = siblings.get(above + len(file.data[above:start].rstrip()))
-        is_message = message is not None and message.name == "message"
-        if line.startswith(b"#") or is_message:
-            start = file.line_start(message.span.start) if is_message and message is not None else above
+        if line.startswith(b"#") or message is not None:
+            start = file.line_start(message.span.start) if message is not None else above
         else:
             break
     return start

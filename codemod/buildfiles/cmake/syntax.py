@@ -52,7 +52,14 @@ class Argument:
     span: Span
     text: str
     quoted: bool
-    items: tuple[Item, ...]
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """The elements it holds: one, where no semicolon parts it."""
+        if ";" not in self.text and "\\" not in self.text:
+            element = self.text.strip()
+            return (Item(self.span, element, self.quoted),) if element else ()
+        return tuple(_items(self.text.encode("utf-8", "surrogateescape"), self.span, self.quoted))
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class Branch:
     body: Span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     """An `if`, loop, function, macro or block with its span from the opening to the closing command."""
 
@@ -98,7 +105,7 @@ class Frame:
         return (*earlier, own) if own else earlier
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Command:
     """A call. `name` is lower case; `frames` are the blocks around it, outermost first."""
 
@@ -203,30 +210,35 @@ def _walk(
     blocks: list[Block],
     comments: list[Span],
 ) -> None:
-    for child in node.children:
-        if child.type in _COMMENTS:
+    for child in node.named_children:
+        kind = child.type
+        if kind in _COMMENTS:
             comments.append(_span(child))
-        elif child.type == "normal_command":
-            name = next(part for part in child.children if part.type == "identifier")
+        elif kind == "normal_command":
+            name = next(part for part in child.named_children if part.type == "identifier")
             text = (name.text or b"").decode().lower()
-            parts = tuple(_descend(child, ("argument", *_COMMENTS)))
-            arguments = tuple(_argument(part) for part in parts if part.type == "argument")
-            commands.append(Command(path, text, _span(child), arguments, frames))
-            comments.extend(_span(part) for part in parts if part.type != "argument")
-        elif child.type in _BLOCKS:
+            arguments: list[Argument] = []
+            for part in _descend(child, ("argument", *_COMMENTS)):
+                if part.type == "argument":
+                    arguments.append(_argument(part))
+                else:
+                    comments.append(_span(part))
+            commands.append(Command(path, text, _span(child), tuple(arguments), frames))
+        elif kind in _BLOCKS:
             block, bodies = _read_block(child)
             blocks.append(block)
             for arm, body in bodies:
                 _walk(path, body, (*frames, Frame(block, arm)), commands, blocks, comments)
-        elif child.type == "body":
+        elif kind == "body":
             _walk(path, child, frames, commands, blocks, comments)
 
 
 def _descend(node: Node, types: tuple[str, ...]) -> Iterator[Node]:
+    """The outermost nodes of `types` below a command."""
     for child in node.children:
         if child.type in types:
             yield child
-        else:
+        elif child.child_count:
             yield from _descend(child, types)
 
 
@@ -235,20 +247,13 @@ def _arguments(command: Node) -> tuple[Argument, ...]:
 
 
 def _argument(node: Node) -> Argument:
-    raw = node.text or b""
-    span = _span(node)
-    quoted = raw[:1] == b'"'
-    inner = raw[1:-1] if quoted else raw
-    text = inner.decode("utf-8", "surrogateescape")
-    return Argument(span, text, quoted, tuple(_items(inner, text, span, quoted)))
+    text = (node.text or b"").decode("utf-8", "surrogateescape")
+    quoted = text[:1] == '"'
+    return Argument(_span(node), text[1:-1] if quoted else text, quoted)
 
 
-def _items(inner: bytes, text: str, whole: Span, quoted: bool) -> Iterator[Item]:
-    """The list elements of an argument that stands at `whole`: one, where no semicolon parts it."""
-    if b";" not in inner and b"\\" not in inner:
-        if element := text.strip():
-            yield Item(whole, element, quoted)
-        return
+def _items(inner: bytes, whole: Span, quoted: bool) -> Iterator[Item]:
+    """The list elements of an argument that stands at `whole` and is `inner` without its quotes."""
     base = whole.start + quoted
     for match in _ITEM.finditer(inner):
         if element := match.group().decode("utf-8", "surrogateescape").strip():
