@@ -16,7 +16,7 @@ from codemod.repository.snapshot import Snapshot
 from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.signatures import read_signatures
 
-_CALL = re.compile(rb"(?<![\w.>])[A-Za-z_]\w*(?=\s*\()")
+_IN_NAMES = b"0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
 _KEYWORDS = frozenset({b"if", b"for", b"while", b"switch", b"catch", b"return", b"sizeof", b"constexpr", b"defined"})
 _UNITS = (".cu", ".cpp", ".cc", ".cxx")
@@ -159,15 +159,26 @@ def _is_elsewhere(layout: Layout, path: str) -> bool:
     return owner is not None and owner.name != layout.legacy_library
 
 
-def _names(code: bytes) -> set[str]:
-    """What `code` calls, or defines."""
-    return {name.decode() for name in {*_CALL.findall(code)} - _KEYWORDS}
+def _names(code: bytes, *, members: bool = False) -> set[str]:
+    """What `code` calls, or defines: the names in front of round brackets. Members count if asked for."""
+    found = set()
+    for before in code.split(b"(")[:-1]:
+        before = before.rstrip()
+        rest = before.rstrip(_IN_NAMES)
+        name = before[len(rest) :]
+        if name and not name[:1].isdigit() and (members or not rest.endswith((b".", b">"))):
+            found.add(name)
+    return {name.decode() for name in found - _KEYWORDS}
 
 
 def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Iterator[str]:
     """Those of `names` that the unit at `path` defines for others to call."""
-    pattern = re.compile(_DEFINED % "|".join(map(re.escape, sorted(names))).encode())
-    found = {match.group("name").decode() for match in pattern.finditer(snapshot.read(path))}
+    data = snapshot.read(path)
+    here = _names(data, members=True).intersection(names)
+    if not here:
+        return
+    pattern = re.compile(_DEFINED % "|".join(map(re.escape, sorted(here))).encode())
+    found = {match.group("name").decode() for match in pattern.finditer(data)}
     if found:
         yield from found & _defined_names(snapshot, path)
 

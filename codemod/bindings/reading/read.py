@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from codemod.bindings.reading.model import Bindings, Block, BlockKind, Side, Statement, StatementKind
@@ -58,9 +58,7 @@ def read_bindings(document: Document, definitions: Mapping[str, str] | None = No
 
 @functools.lru_cache(maxsize=1024)
 def _read_bindings(document: Document, definitions: frozenset[tuple[str, str]]) -> Bindings:
-    known = {**dict(definitions), **defined_names(document)}
-    blocks = list(_blocks(document, known))
-    blocks += _registering_functions(document, known, blocks)
+    blocks = _opened(document, definitions)
     statements = [statement for block in blocks for statement in _statements(document, block)]
     statements = told_apart(statements)
     for block, found in read_register_operators(document):
@@ -73,9 +71,20 @@ def _read_bindings(document: Document, definitions: frozenset[tuple[str, str]]) 
     )
 
 
+def _opened(document: Document, definitions: Iterable[tuple[str, str]]) -> list[Block]:
+    """The blocks that a macro or a function opens."""
+    known = {**dict(definitions), **defined_names(document)}
+    blocks = list(_blocks(document, known))
+    return [*blocks, *_registering_functions(document, known, blocks)]
+
+
+@functools.lru_cache(maxsize=1024)
 def binding_spans(document: Document) -> tuple[Span, ...]:
     """The spans of the registration blocks of `document`: other rooms leave them alone."""
-    return tuple(block.span for block in read_bindings(document).blocks)
+    if not has_bindings(document.data):
+        return ()
+    blocks = [*_opened(document, ()), *(block for block, _ in read_register_operators(document))]
+    return tuple(sorted((block.span for block in blocks), key=lambda span: span.start))
 
 
 def lambda_spans(document: Document) -> tuple[Span, ...]:
