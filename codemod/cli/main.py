@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -106,7 +107,20 @@ def main() -> NoReturn:
     """The console script."""
     # A run makes many small objects and almost no cycles; looking for them as often as Python does takes a tenth of it.
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
-    sys.exit(run())
+    _leave(run())
+
+
+def _leave(exit_code: int) -> NoReturn:
+    """End the process without freeing its objects one by one, which takes a twelfth of a run."""
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # nobody reads any more
+        pass
+    except OSError:  # the disk is full
+        exit_code = exit_code or INTERNAL_ERROR
+    os._exit(exit_code)
 
 
 def _usage(error: click.ClickException) -> str:

@@ -140,3 +140,21 @@ def test_directory_option_runs_elsewhere(run_cli: Run, tmp_path: Path) -> None:
     ran = run_cli("-C", str(tmp_path), "scan", cwd=SAMPLE)
     assert ran.code == 2
     assert "not a git repository" in ran.err
+
+
+@pytest.mark.parametrize(("into", "code"), [("/dev/null", 0), ("/dev/full", 3)])
+def test_what_was_printed_is_written_out_before_the_process_ends(into: str, code: int, tmp_path: Path) -> None:
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from codemod.cli.main import main; main()"
+    with open(into, "wb") as out:
+        done = subprocess.run([sys.executable, "-c", script, "--version"], cwd=tmp_path, stdout=out, check=False)
+    assert done.returncode == code
+
+
+def test_what_waits_for_the_end_of_the_process_runs(tmp_path: Path) -> None:
+    script = (
+        f"import atexit, sys; sys.path.insert(0, {str(ROOT)!r}); from codemod.cli.main import main\n"
+        "atexit.register(print, 'last words'); main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script, "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "last words"
+    assert done.returncode == 0
