@@ -59,9 +59,6 @@ def plan_helpers(snapshot: Snapshot, layout: Layout, made: GroupProject, roles: 
     return Change("Helpers of the stable side", tuple(edits), (), tuple(created))
 
 
-Written = "tuple[FileEdit, ...] | NewFile | None"
-
-
 def _add(written: tuple[FileEdit, ...] | NewFile | None, edits: list[FileEdit], created: list[NewFile]) -> None:
     if isinstance(written, NewFile):
         created.append(written)

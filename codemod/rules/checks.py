@@ -19,7 +19,6 @@ from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 
 _OPERATORS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
-_NO_MESSAGE_PREFIX = ("TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ASSERTM", "TORCH_INTERNAL_ASSERT_DEBUG_ONLY")
 
 
 @rule(

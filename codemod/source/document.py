@@ -27,7 +27,6 @@ HEADER_SUFFIXES = (".h", ".hpp", ".hh", ".hxx", ".inc", ".inl")
 SOURCE_SUFFIXES = CPP_SUFFIXES + CUDA_SUFFIXES + HEADER_SUFFIXES
 UNIT_SUFFIXES = (*CPP_SUFFIXES, ".cu")
 
-BOM = b"\xef\xbb\xbf"
 _CONTINUATION = re.compile(rb"\\(\r?)\n")
 _DEFINE = re.compile(
     rb"#[ \t]*define[ \t]+(?P<name>[A-Za-z_]\w*)(?P<params>\([^)]*\))?(?P<body>[^\n\r\\]*(?:\\(?:\r?\n)?[^\n\r\\]*)*)"

@@ -9,7 +9,6 @@ import pytest
 from codemod.bindings.codes import CODES
 from codemod.bindings.inventory import OpEntry, compare_inventories, inventory
 from codemod.bindings.reading.model import Side
-from codemod.bindings.reading.registry import Registry, implementing_functions
 from codemod.bindings.schemas.fakes import fake_stub
 from codemod.bindings.schemas.schema import parse_schema
 from tests.bindings.trees import BINDINGS, LAYOUT, STABLE_BINDINGS, migrate, tree
@@ -43,13 +42,6 @@ def test_one_entry_for_each_operator() -> None:
     assert (g.full_name, g.keys, g.functions) == ("_C::g.out", ("",), ("g",))
     assert (h.full_name, h.schema) == ("_C::h", "")
     assert (s.side, s.keys, s.file) == (Side.STABLE, ("CompositeExplicitAutograd",), STABLE_BINDINGS)
-
-
-def test_which_function_implements_what() -> None:
-    functions = implementing_functions(Registry(tree(FILES), LAYOUT))
-    assert functions == {
-        "f": ("_C::f",), "f_cpu": ("_C::f",), "g": ("_C::g.out",), "k": ("_C::h",), "s": ("_C::s",),
-    }  # fmt: skip
 
 
 ENTRY = OpEntry("_C", "f", "", "f(Tensor x, (int, int)? k=None) -> ()", ("", "CUDA"), ("f", "f"), BINDINGS, Side.LEGACY)

@@ -96,22 +96,3 @@ class Registry:
             functions = tuple(s for s in statements if s.registers_function)
             found.append(Operator(side, namespace, first.name, first.overload, definitions, functions))
         return tuple(found)
-
-
-def implementing_functions(registry: Registry) -> dict[str, tuple[str, ...]]:
-    """The operators that each function implements, by the function's bare name: {"relu": ("my_ops::relu",)}.
-
-    For a lambda, the functions that it calls count.
-    """
-    found: dict[str, list[str]] = {}
-    for operator in registry.operators:
-        for statement in operator.implementations:
-            function = statement.function
-            if function is None:
-                continue
-            for name in function.calls if function.is_lambda else (function.name,):
-                operators = found.setdefault(name.rpartition("::")[2], [])
-                full = f"{operator.namespace}::{operator.full_name}"
-                if full not in operators:
-                    operators.append(full)
-    return {name: tuple(operators) for name, operators in found.items() if name}

@@ -144,11 +144,6 @@ class CMakeFile:
     blocks: tuple[Block, ...]
     comments: tuple[Span, ...]
 
-    @cached_property
-    def eol(self) -> str:
-        """The file's line ending."""
-        return "\r\n" if b"\r\n" in self.data else "\n"
-
     def text(self, span: Span) -> str:
         """The text of `span`."""
         return self.data[span.start : span.end].decode("utf-8", "surrogateescape")
