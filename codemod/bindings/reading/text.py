@@ -10,23 +10,28 @@ from codemod.source.document import Document
 _LITERAL = re.compile(
     r'\s*(?:(?:u8|[uUL])?R"(?P<tag>[^()\\\s]{0,16})\((?P<raw>.*?)\)(?P=tag)"|"(?P<plain>(?:\\.|[^"\\])*)")', re.DOTALL
 )
+_JOINED_LINE = re.compile(r"\\\r?\n")
+_ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 
 
 def string_value(text: str) -> str | None:
     """The value of adjacent string literals, or None where `text` is anything else."""
+    text = text.rstrip()
     value, place = "", 0
-    while place < len(text.rstrip()):
+    while place < len(text):
         match = _LITERAL.match(text, place)
         if match is None:
             return None
-        if match["plain"] is not None:
-            plain = re.sub(r"\\\r?\n", "", match["plain"])
-            value += re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), plain)
-        else:
-            value += match["raw"]
+        value += match["raw"] if match["plain"] is None else _unescaped(match["plain"])
         place = match.end()
     return value if place else None
+
+
+def _unescaped(plain: str) -> str:
+    if "\\" not in plain:
+        return plain
+    return _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[1]), _JOINED_LINE.sub("", plain))
 
 
 def line_start(data: bytes, offset: int) -> int:
