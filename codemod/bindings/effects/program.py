@@ -80,8 +80,10 @@ class Program:
 
 
 def combined(found: Iterable[Access]) -> Access | None:
-    """One answer for several uses, None where there is none."""
-    kinds = set(found)
-    if Access.WRITE in kinds:
-        return Access.WRITE
+    """One answer for several uses, None where there is none: behind a write nobody looks at the others."""
+    kinds = set()
+    for access in found:
+        if access is Access.WRITE:
+            return access
+        kinds.add(access)
     return Access.UNKNOWN if Access.UNKNOWN in kinds else Access.READ if kinds else None

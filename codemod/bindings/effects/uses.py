@@ -53,7 +53,7 @@ _CAST = re.compile(
     rb"(?:(?:reinterpret|static|const)_cast\s*<(?P<type>[^;()]*)>\s*|\(\s*(?P<old>[\w:\s]+(?:<[^;()]*>)?\s*\*)\s*\)\s*)$"
 )
 _DECLARED = re.compile(
-    rb"(?P<type>(?:const\s+)?(?:[\w:]+)(?:\s*<[^;{}()]*>)?(?:\s+const)?[\s*&]*(?:\b(?:const|__restrict__|__restrict|RESTRICT)\s+)*)"
+    rb"(?<![\w:])(?P<type>(?:const\s+)?(?:[\w:]+)(?:\s*<[^;{}()]*>)?(?:\s+const)?[\s*&]*(?:\b(?:const|__restrict__|__restrict|RESTRICT)\s+)*)"
     rb"(?<![\w.>])(?P<local>[A-Za-z_]\w*)\s*(?:=|\{|\()\s*$"
 )
 _REBOUND = re.compile(rb"(?:^|[;{}])\s*(?P<local>[A-Za-z_]\w*)\s*=\s*$")
