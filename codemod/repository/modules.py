@@ -14,6 +14,7 @@ from functools import cached_property
 from posixpath import basename
 
 from codemod.repository.setup_calls import bound_calls
+from codemod.repository.setup_tree import SetupTree, read_setup_tree
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, join
 
@@ -109,8 +110,12 @@ class BuildFiles:
         cmake = sorted(self.cmake, key=lambda path: (basename(path) != "CMakeLists.txt", path.count("/"), path))
         return (
             *(module for path in cmake for module in cmake_modules(path, self.cmake[path])),
-            *(module for path, text in self.setup.items() for module in setup_modules(path, text)),
+            *(module for path in self.setup for module in self._setup_modules(path)),
         )
+
+    def _setup_modules(self, path: str) -> tuple[Module, ...]:
+        tree = read_setup_tree(self.snapshot, path)
+        return setup_modules(path, tree) if tree is not None else ()
 
     def files(self, endings: tuple[str, ...]) -> list[str]:
         """The project's own files that end in one of `endings`."""
@@ -150,24 +155,23 @@ def _expand(text: str, variables: dict[str, str]) -> str:
     return _CMAKE_VARIABLE.sub(lambda match: variables.get(match.group(1), match.group()), text)
 
 
-def setup_modules(path: str, text: str) -> tuple[Module, ...]:
+def setup_modules(path: str, tree: SetupTree) -> tuple[Module, ...]:
     """The extension modules that the setup file at `path` makes under a name it spells out, in order.
 
     Names and sources may stand in variables, loops and functions; a name that is computed at run time is not known.
     """
-    try:
-        parsed = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return ()
-    variables = _assigned(parsed)
+    variables = _assigned(tree)
+
+    def makes_module(call: ast.Call) -> bool:
+        return _last_name(call.func).lower().endswith("extension") or _is_kind(call.func, variables)
+
     found = []
-    for call in bound_calls(parsed):
-        if _last_name(call.func).lower().endswith("extension") or _is_kind(call.func, variables):
-            named = [keyword.value for keyword in call.keywords if keyword.arg == "name"]
-            name = _literal([*named, *call.args][0], variables) if named or call.args else None
-            module = (name or "").rpartition(".")[2]
-            if _IDENTIFIER.fullmatch(module):
-                found.append((call.lineno, call.col_offset, Module(module, _spelled_out(call, variables), path)))
+    for call in bound_calls(tree, makes_module):
+        named = [keyword.value for keyword in call.keywords if keyword.arg == "name"]
+        name = _literal([*named, *call.args][0], variables) if named or call.args else None
+        module = (name or "").rpartition(".")[2]
+        if _IDENTIFIER.fullmatch(module):
+            found.append((call.lineno, call.col_offset, Module(module, _spelled_out(call, variables), path)))
     return tuple(module for _, _, module in sorted(found, key=lambda item: item[:2]))
 
 
@@ -184,10 +188,10 @@ def _is_kind(function: ast.expr, variables: dict[str, list[ast.expr]]) -> bool:
     return bool(values) and all(re.search(r"extension\b", ast.unparse(value).lower()) for value in values)
 
 
-def _assigned(parsed: ast.Module) -> dict[str, list[ast.expr]]:
+def _assigned(tree: SetupTree) -> dict[str, list[ast.expr]]:
     """Every value a plain variable is given anywhere in the file."""
     values: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(parsed):
+    for node in tree.parents:
         if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value is not None:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if isinstance(target, ast.Name):

@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 import ast
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+
+from codemod.repository.setup_tree import SetupTree
 
 _MOST = 64  # rounds of one loop, calls of one function
 
 
-def bound_calls(parsed: ast.Module) -> Iterator[ast.Call]:
-    """Every call of the file; one in a loop or a function once for each round or call, their values put in."""
-    parents: dict[ast.AST, ast.AST] = {}
-    calls: list[ast.Call] = []
-    waiting: deque[ast.AST] = deque([parsed])
-    while waiting:  # as ast.walk does, which would have to be done twice
-        node = waiting.popleft()
-        if isinstance(node, ast.Call):
-            calls.append(node)
-        children = tuple(ast.iter_child_nodes(node))
-        parents.update(dict.fromkeys(children, node))
-        waiting.extend(children)
+def bound_calls(tree: SetupTree, wanted: Callable[[ast.Call], bool]) -> Iterator[ast.Call]:
+    """The calls of a file that are `wanted`; one in a loop or a function once for each round or call of that.
+
+    The values of the round or call are put in. A call of a name that has such a value is looked at with it.
+    """
+    calls = tree.find(ast.Call)
     by_name: dict[str, list[ast.Call]] = {}
     for call in calls:
         if isinstance(call.func, ast.Name):
             by_name.setdefault(call.func.id, []).append(call)
     for call in calls:
-        values = list(_environments(by_name, parents, call))
-        yield from (_filled(call, one) for one in values) if values else (call,)
+        name, is_wanted = call.func.id if isinstance(call.func, ast.Name) else None, wanted(call)
+        if name is None and not is_wanted:
+            continue
+        values = list(_environments(by_name, tree, call))
+        filled = [_filled(call, one) for one in values if is_wanted or name in one]
+        yield from (one for one in filled if wanted(one))
+        if is_wanted and not values:
+            yield call
 
 
 def _environments(
-    by_name: Mapping[str, list[ast.Call]], parents: Mapping[ast.AST, ast.AST], node: ast.AST
+    by_name: Mapping[str, list[ast.Call]], tree: SetupTree, node: ast.AST
 ) -> Iterator[dict[str, ast.expr]]:
     """The values of the names around `node`: of its loop's variables, or of its function's parameters.
 
     `by_name` are the calls of plain names.
     """
-    around = parents.get(node)
-    while around is not None:
+    for around in tree.around(node):
         if isinstance(around, ast.For) and isinstance(around.iter, ast.Tuple | ast.List | ast.Set):
             yield from (_bound(around.target, value) for value in around.iter.elts[:_MOST])
             return
@@ -48,7 +48,6 @@ def _environments(
                 given = dict(zip(names, call.args, strict=False))
                 yield given | {k.arg: k.value for k in call.keywords if k.arg in names}
             return
-        around = parents.get(around)
 
 
 def _bound(target: ast.expr, value: ast.expr) -> dict[str, ast.expr]:

@@ -8,7 +8,8 @@ import pytest
 
 from codemod.buildfiles.python.syntax import read_python
 from codemod.buildfiles.setup.model import SetupModel
-from codemod.buildfiles.setup.names import sourceless_extensions
+from codemod.buildfiles.setup.names import sourceless_extensions, statements_about
+from codemod.repository.setup_tree import parse_setup
 from codemod.repository.snapshot import Snapshot
 
 THROUGH_CMAKE = """\
@@ -29,7 +30,7 @@ setup(ext_modules=modules, cmdclass={"build_ext": BuildExtension.with_options(ni
 
 
 def test_extensions_without_sources_are_named() -> None:
-    named = sourceless_extensions(THROUGH_CMAKE.encode())
+    named = sourceless_extensions(parse_setup(THROUGH_CMAKE.encode()))
     assert named == frozenset({"pkg._C", "pkg._C_stable", "pkg._extra"})
     model = SetupModel(read_python("setup.py", THROUGH_CMAKE.encode()), "", Snapshot(Path(), ("setup.py",)))
     assert named == frozenset(extension.name for extension in model.extensions())
@@ -42,8 +43,30 @@ def test_extensions_without_sources_are_named() -> None:
         'CppExtension(name="pkg._C", sources=files)',
         'CMakeExtension(name=f"{package}._C")',
         'kind = CUDAExtension if cuda else CppExtension\nkind("pkg._C", ["a.cpp"])',
-        "setup(",
     ],
 )
 def test_what_takes_the_model_is_left_to_it(text: str) -> None:
-    assert sourceless_extensions(text.encode()) is None
+    assert sourceless_extensions(parse_setup(text.encode())) is None
+
+
+def test_statements_that_make_modules_or_name_a_device_are_enough_to_read() -> None:
+    text = b"""
+def left_out(): return CUDA_HOME
+def _is_hip(): return HIP
+class A: pass
+if cuda:
+    modules.append(CMakeExtension(name="pkg._C"))
+USE_HIP = 1
+left_out_too = 2
+"""
+    about = statements_about(parse_setup(text), ["hip"])
+    file = read_python("setup.py", text, about)
+    assert [file.text(s).split("\n")[0] for s in file.module.body] == [
+        "def _is_hip(): return HIP",
+        "if cuda:",
+        "USE_HIP = 1",
+    ]
+
+
+def test_a_module_that_a_function_makes_takes_the_whole_file() -> None:
+    assert statements_about(parse_setup(THROUGH_CMAKE.encode()), ["hip"]) is None

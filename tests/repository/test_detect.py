@@ -11,6 +11,7 @@ from codemod.model import Refusal
 from codemod.repository.detect import detect_layout
 from codemod.repository.layout import Layout, Library
 from codemod.repository.modules import setup_modules
+from codemod.repository.setup_tree import parse_setup
 from codemod.repository.snapshot import Snapshot, open_snapshot
 from codemod.repository.sources import include_graph
 
@@ -410,6 +411,6 @@ def test_the_main_library_is_the_one_for_the_accelerator(make_repository: MakeRe
     ],
 )
 def test_modules_of_loops_and_functions(setup: str, modules: dict[str, str]) -> None:
-    found = {module.name: module.sources for module in setup_modules("setup.py", setup)}
+    found = {module.name: module.sources for module in setup_modules("setup.py", parse_setup(setup.encode()))}
     assert found.keys() == modules.keys()
     assert all(source in found[name] for name, source in modules.items())

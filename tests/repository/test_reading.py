@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from codemod.repository.modules import cmake_modules, module_of, setup_modules
+from codemod.repository.modules import BuildFiles, cmake_modules, module_of, setup_modules
 from codemod.repository.registrations import Registrations, declares, defines, read_registrations
+from codemod.repository.setup_tree import parse_setup
+from codemod.repository.snapshot import Snapshot
 from codemod.repository.unstable import holds_unstable_names
 from codemod.source.document import Document
 
@@ -129,11 +133,12 @@ def extensions():
     return [CUDAExtension(name="pkg.sub._C", sources=["a.cu"]), cpp.CppExtension(
         'other', sources), CMakeExtension(NAME), CMakeExtension(name=f"_{suffix}")]
 """
-    modules = setup_modules("setup.py", text)
+    modules = setup_modules("setup.py", parse_setup(text.encode()))
     assert [module.name for module in modules] == ["_C", "other", "_fast"]
     assert module_of("csrc/b.cpp", modules) == "other"
     assert module_of("csrc/late.cpp", modules) == "other"
-    assert setup_modules("setup.py", "print 'python 2'") == ()
+    broken = Snapshot(Path(), ("setup.py",), {"setup.py": b"print 'python 2'"})
+    assert BuildFiles(broken, "").modules == ()
 
 
 @pytest.mark.parametrize(

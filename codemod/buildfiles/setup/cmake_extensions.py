@@ -94,12 +94,17 @@ def _counterpart(run: SetupRun, test: str, value: str) -> str | None:
     match = re.fullmatch(r"(\w*cuda\w*)(\(\))?", test, re.IGNORECASE)
     if not match:
         return None
-    for device in _DEVICES.get(value.upper(), (value.lower(),)):
+    for device in device_words(value):
         for form in (device, device.upper()):
             name = re.sub("cuda", form, match.group(1), flags=re.IGNORECASE)
             if name in names:
                 return name + (match.group(2) or "")
     return None
+
+
+def device_words(value: str) -> tuple[str, ...]:
+    """What names of a setup file call the device that CMake calls `value`, in lower case."""
+    return _DEVICES.get(value.upper(), (value.lower(),))
 
 
 def _drop_comment(run: SetupRun, node: object, other: str) -> None:

@@ -157,9 +157,9 @@ class SetupModel:
         return place(text, self.folder) if text is not None and text.endswith(SOURCE_SUFFIXES) else None
 
 
-def read_setup(snapshot: Snapshot, path: str) -> SetupModel:
-    """The model of one setup.py. Raises Refusal where it has a syntax error."""
-    return SetupModel(read_python(path, snapshot.read(path)), posixpath.dirname(path), snapshot)
+def read_setup(snapshot: Snapshot, path: str, about: re.Pattern[bytes] | None = None) -> SetupModel:
+    """The model of one setup.py, or of its statements that match `about`. Raises Refusal for a syntax error."""
+    return SetupModel(read_python(path, snapshot.read(path), about), posixpath.dirname(path), snapshot)
 
 
 def is_stable_extension(model: SetupModel, layout: Layout, extension: Extension) -> bool:

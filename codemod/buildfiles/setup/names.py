@@ -6,30 +6,28 @@ LibCST takes longer to import and to read one setup.py than all of the kernels t
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
+
+from codemod.repository.setup_tree import SetupTree
 
 _COMMANDS = ("BuildExtension", "build_ext")
+_REPEATED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.For, ast.AsyncFor, ast.While, ast.comprehension)
 
 
-def sourceless_extensions(data: bytes) -> frozenset[str] | None:
+def sourceless_extensions(tree: SetupTree) -> frozenset[str] | None:
     """The names of the extension modules in a setup.py that lists sources for none of them.
 
-    None where one has sources, where a name is not written down, or where the file cannot be read this way: then it
-    takes the model to tell.
+    None where one has sources, or where a name is not written down: then it takes the model to tell.
     """
-    try:
-        parsed = ast.parse(data)
-    except (SyntaxError, ValueError):
-        return None
+    assigns: list[ast.Assign | ast.AnnAssign] = [*tree.find(ast.Assign), *tree.find(ast.AnnAssign)]
+    if any(_holds_class(assign.value) and not _is_in_class(tree, assign) for assign in assigns):
+        return None  # a variable is called in place of the class
     names: set[str] = set()
-    for node in _outside_classes(parsed):
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and _holds_class(node.value):
-            return None  # a variable is called in place of the class
-        if not isinstance(node, ast.Call) or not _last_name(node.func).endswith("Extension"):
-            continue
-        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-        positional = [argument for argument in node.args if not isinstance(argument, ast.Starred)]
-        if _last_name(node.func) in _COMMANDS or not (positional or "name" in keywords):
+    for call in _extension_calls(tree):
+        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+        positional = [argument for argument in call.args if not isinstance(argument, ast.Starred)]
+        if _last_name(call.func) in _COMMANDS or not (positional or "name" in keywords):
             continue
         name = keywords.get("name", positional[0] if positional else None)
         if "sources" in keywords or len(positional) > 1:
@@ -40,14 +38,24 @@ def sourceless_extensions(data: bytes) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _outside_classes(parsed: ast.Module) -> Iterator[ast.AST]:
-    """Every node but those inside of a class."""
-    waiting: list[ast.AST] = [parsed]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, ast.ClassDef):
-            waiting.extend(ast.iter_child_nodes(node))
+def statements_about(tree: SetupTree, devices: Sequence[str]) -> re.Pattern[bytes] | None:
+    """What the statements match that make extension modules, or define a name that speaks of one of `devices`.
+
+    None where a loop or a function makes a module: what else that takes is not known.
+    """
+    if any(isinstance(above, _REPEATED) for call in _extension_calls(tree) for above in tree.around(call)):
+        return None
+    words = "|".join(map(re.escape, devices)) or "(?!)"
+    defined = rf"^(?:async\s+)?def\s+\w*(?:{words})|^[ \t]*\w*(?:{words})\w*\s*="
+    return re.compile(rf"Extension\s*\(|(?i:{defined})".encode(), re.MULTILINE)
+
+
+def _extension_calls(tree: SetupTree) -> list[ast.Call]:
+    return [c for c in tree.find(ast.Call) if _last_name(c.func).endswith("Extension") and not _is_in_class(tree, c)]
+
+
+def _is_in_class(tree: SetupTree, node: ast.AST) -> bool:
+    return any(isinstance(above, ast.ClassDef) for above in tree.around(node))
 
 
 def _last_name(node: ast.expr | None) -> str:

@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, NO_SOURCE_LEFT, SETUP_SOURCE_MOVED
-from codemod.buildfiles.setup.cmake_extensions import add_cmake_extensions
+from codemod.buildfiles.setup.cmake_extensions import add_cmake_extensions, device_words
 from codemod.buildfiles.setup.convert import can_convert, convert
 from codemod.buildfiles.setup.create import extension_text
 from codemod.buildfiles.setup.mirror import create, is_whole_statement, leave_out
 from codemod.buildfiles.setup.model import Element, Extension, SetupModel, is_stable_extension, read_setup
-from codemod.buildfiles.setup.names import sourceless_extensions
+from codemod.buildfiles.setup.names import sourceless_extensions, statements_about
 from codemod.buildfiles.setup.reader import lists_in
 from codemod.buildfiles.setup.text import add_after, add_statement, literal_list, remove_elements
 from codemod.buildfiles.stable_target import short_name
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Severity, Span
 from codemod.repository.layout import Layout
+from codemod.repository.setup_tree import read_setup_tree
 from codemod.repository.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -105,11 +106,13 @@ def plan_setup(
     Raises Refusal for a syntax error.
     """
     library = short_name(layout.stable_library)
-    if (named := sourceless_extensions(snapshot.read(path))) is not None:
+    tree, about = read_setup_tree(snapshot, path), None
+    if tree is not None and (named := sourceless_extensions(tree)) is not None:
         has_stable = any(short_name(name) == library for name in named)
         if not through_cmake or (has_stable and not widened):
             return SetupResult(names=named, has_stable=has_stable)  # nothing moves, nothing is added
-    model = read_setup(snapshot, path)
+        about = statements_about(tree, [word for value in widened for word in device_words(value)])
+    model = read_setup(snapshot, path, about)
     run = SetupRun(model, layout, renames, target, TextEdits(path, model.file.data), created, through_cmake)
     extensions = model.extensions()
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]

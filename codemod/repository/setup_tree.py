@@ -1,0 +1,58 @@
+"""A setup file as Python's own tree: for questions that need no text, before LibCST reads what is edited."""
+
+from __future__ import annotations
+
+import ast
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from codemod.repository.snapshot import Snapshot
+
+NodeType = TypeVar("NodeType", bound=ast.AST)
+
+
+@dataclass(frozen=True)
+class SetupTree:
+    """A file and the node around each of its nodes, in the order in which `ast.walk` gives them."""
+
+    module: ast.Module
+    parents: Mapping[ast.AST, ast.AST]
+
+    def find(self, kind: type[NodeType]) -> list[NodeType]:
+        """Every node of `kind`."""
+        return [node for node in self.parents if isinstance(node, kind)]
+
+    def around(self, node: ast.AST) -> Iterator[ast.AST]:
+        """What stands around `node`, inside out."""
+        above = self.parents.get(node)
+        while above is not None:
+            yield above
+            above = self.parents.get(above)
+
+
+def read_setup_tree(snapshot: Snapshot, path: str) -> SetupTree | None:
+    """The setup file at `path`, parsed once for everybody who asks; None where this Python cannot read it."""
+
+    def parse() -> SetupTree | None:
+        try:
+            return parse_setup(snapshot.read(path))
+        except (SyntaxError, ValueError):
+            return None
+
+    return snapshot.once((SetupTree, path), parse)
+
+
+def parse_setup(data: bytes) -> SetupTree:
+    """The tree of a setup file. Raises SyntaxError or ValueError where this Python cannot read it."""
+    module = ast.parse(data)
+    parents: dict[ast.AST, ast.AST] = {}
+    waiting: deque[ast.AST] = deque([module])
+    while waiting:
+        node = waiting.popleft()
+        for child in ast.iter_child_nodes(node):
+            parents[child] = node
+            if not isinstance(child, (ast.Name, ast.Constant)):  # most nodes, and nothing stands in them
+                waiting.append(child)
+    return SetupTree(module, parents)
