@@ -204,8 +204,12 @@ def _glob(pattern: str, path: str) -> bool:
 
 def _in_sources(snapshot: Snapshot, layout: Layout, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
     """Comments in C++ and CUDA files that name a moved file by its path."""
+    written_somehow = [written for old, new in moved.items() for written, _ in _spellings(old, layout, old, new)]
+    beginning = posixpath.commonprefix(written_somehow).encode()
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
         data = snapshot.read(path)
+        if beginning not in data:
+            continue
         for old, new in moved.items():
             for written, _ in _spellings(path, layout, old, new):
                 if written.encode() not in data:

@@ -13,7 +13,7 @@ from codemod.model import Refusal
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout, Library
 from codemod.repository.modules import TOOL_FOLDERS, BuildFiles, module_of
-from codemod.repository.registrations import Registrations, declares, defines, read_registrations
+from codemod.repository.registrations import Registrations, declares, defines, registrations_of
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import (
     BESIDE_FOLDERS,
@@ -86,7 +86,7 @@ class _Detector:
     @cached_property
     def registrations(self) -> tuple[Registrations, ...]:
         """Every file with a registration block, of the extension the run is about, best candidate first."""
-        found = [read_registrations(self.snapshot.document(path)) for path in self.units]
+        found = [registrations_of(self.snapshot, path) for path in self.units]
         known = [file for file in found if file is not None]
         if self.snapshot.start:
             known = _nearest(known, self.snapshot.start, self._project_of) or known

@@ -65,6 +65,8 @@ class IncludeGraph:
         """The file of the repository that `#include` of `name` in `path` means, or None."""
         if not quoted and name in _OF_C:
             return None  # <math.h> is the compiler's, whatever a folder of the project calls its own
+        if name.rpartition("/")[2] not in self.snapshot.names:
+            return None
         places = [dirname(path)] if quoted else []
         for folder in [*places, *self.roots]:
             candidate = _joined(folder, name)

@@ -65,8 +65,9 @@ class Module:
         """Whether the sources spell out `source` with its whole path from the build file's folder."""
         folder = self.path.rpartition("/")[0]
         below = source.removeprefix(f"{folder}/") if folder else source
-        is_below = not folder or below != source
-        return is_below and len(below.split("/")) == self.names(source)
+        if (folder and below == source) or not self._spells(below):
+            return False
+        return not folder or len(below.split("/")) == self.names(source)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from posixpath import dirname, join, normpath
 from codemod.config import Config
 from codemod.repository.detect import detect_layout
 from codemod.repository.layout import Layout
-from codemod.repository.registrations import read_registrations
+from codemod.repository.registrations import registrations_of
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import above, common_folder
 from codemod.source.document import UNIT_SUFFIXES
@@ -28,7 +28,7 @@ def layout_for(snapshot: Snapshot, config: Config, names: Iterable[str]) -> Layo
     for folder in above(join(common_folder(map(dirname, paths)), "x")):
         if not folder or _is_below(folder, layout):
             break
-        if any(read_registrations(snapshot.document(unit)) for unit in snapshot.below(folder, UNIT_SUFFIXES)):
+        if any(registrations_of(snapshot, unit) for unit in snapshot.below(folder, UNIT_SUFFIXES)):
             other = detect_layout(replace(snapshot, start=folder), config)
             return other if all(_is_below(path, other) for path in paths) else layout
     return layout

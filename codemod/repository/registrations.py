@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from codemod.repository.snapshot import Snapshot
 from codemod.source.document import Document
 
 _BLOCK = re.compile(
@@ -31,6 +32,12 @@ _LAMBDA = re.compile(rb"\[[&=\w, ]*\]\s*[({]")
 _REGISTRY = re.compile(rb"\b(?:torch|c10)::RegisterOperators\b")  # what was used before TORCH_LIBRARY
 _KEY = re.compile(rb"\b(?:torch::k|c10::k|at::k|DispatchKey::)(\w+)")
 _MODULE_NAME = re.compile(rb"\b(?:REGISTER_EXTENSION\s*\(\s*|PyInit_)(\w+)")
+_ARGUMENTS = rb"\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\s*"
+_PROTOTYPE_TAIL = re.compile(_ARGUMENTS + rb";")
+_DEFINITION_TAIL = re.compile(_ARGUMENTS + rb"(?:const\s*|noexcept\s*)*\{")
+_TYPE_BEFORE = re.compile(rb"(?P<word>\w*)(?<=[\w>&*\])])\s+[&*]*\Z")
+_LONGEST_GAP = 200  # bytes between the end of a type and a name
+_NO_TYPES = frozenset({b"return", b"else", b"throw", b"case", b"co_return", b"new", b"delete"})
 GPU_KEYS = frozenset({"CUDA", "HIP", "XPU", "MPS", "PrivateUse1"})
 
 
@@ -57,6 +64,11 @@ class Registrations:
         return "CPU" in self.keys and not self.keys & GPU_KEYS
 
 
+def registrations_of(snapshot: Snapshot, path: str) -> Registrations | None:
+    """What the file at `path` binds, read once for everybody who asks."""
+    return snapshot.once((Registrations, path), lambda: read_registrations(snapshot.document(path)))
+
+
 def read_registrations(document: Document) -> Registrations | None:
     """What a file binds, or None where it holds no registration block."""
     if not any(mark in document.data for mark in (b"TORCH_LIBRARY", b"PYBIND11_MODULE", b"RegisterOperators")):
@@ -68,7 +80,8 @@ def read_registrations(document: Document) -> Registrations | None:
         return None
     libraries: list[str] = []
     keys = {match.group(1).decode() for match in _KEY.finditer(text)}
-    modules = [match.group(1).decode() for match in _MODULE_NAME.finditer(text)]
+    exports = b"REGISTER_EXTENSION" in text or b"PyInit_" in text
+    modules = [match.group(1).decode() for match in _MODULE_NAME.finditer(text)] if exports else []
     for match in blocks:
         arguments = [argument.strip().decode() for argument in match.group("arguments").split(b",")]
         libraries.append(arguments[0])
@@ -123,31 +136,35 @@ def _op(match: re.Match[bytes]) -> str:
 
 def declares(document: Document, functions: frozenset[str]) -> frozenset[str]:
     """Those of `functions` that a file declares: a prototype, not a definition or a call in a body."""
-    return _named(document, functions, rb";")
+    return _named(document, functions, _PROTOTYPE_TAIL)
 
 
 def defines(document: Document, functions: frozenset[str]) -> frozenset[str]:
     """Those of `functions` that a file defines with a body."""
-    return _named(document, functions, rb"(?:const\s*|noexcept\s*)*\{")
+    return _named(document, functions, _DEFINITION_TAIL)
 
 
-def _named(document: Document, functions: frozenset[str], behind: bytes) -> frozenset[str]:
-    wanted = {name for name in functions if name.encode() in document.data}
-    if not wanted:
-        return frozenset()
-    names = "|".join(sorted(map(re.escape, wanted), key=len, reverse=True)).encode()
-    # A return type stands before the name: that tells a prototype from a call.
-    head = re.compile(
-        rb"[\w>&*\])]\s+[&*]*(?P<name>"
-        + names
-        + rb")\s*\((?P<arguments>(?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\s*"
-        + behind
+def _named(document: Document, functions: frozenset[str], tail: re.Pattern[bytes]) -> frozenset[str]:
+    """Those of `functions` that stand behind a type and before what matches `tail`."""
+    wanted = [name for name in functions if name.encode() in document.data]
+    return frozenset(
+        name
+        for name in wanted
+        if any(
+            tail.match(document.code, end) and _is_typed(document.code, start)
+            for start, end in _places(document.code, name.encode())
+        )
     )
-    code = document.code
-    return frozenset(match.group("name").decode() for match in head.finditer(code) if _is_typed(code, match.start()))
+
+
+def _places(code: bytes, name: bytes) -> Iterator[tuple[int, int]]:
+    start = code.find(name)
+    while start >= 0:
+        yield start, start + len(name)
+        start = code.find(name, start + len(name))
 
 
 def _is_typed(code: bytes, place: int) -> bool:
-    """Whether the word that ends at `place` can be a type: `return f(x);` and `else f(x);` declare nothing."""
-    word = re.search(rb"\w*$", code[max(0, place - 40) : place + 1])
-    return word is None or word.group() not in (b"return", b"else", b"throw", b"case", b"co_return", b"new", b"delete")
+    """Whether what stands before `place` can be a type: `return f(x);` and `else f(x);` declare nothing."""
+    before = _TYPE_BEFORE.search(code, max(0, place - _LONGEST_GAP), place)
+    return before is not None and before.group("word") not in _NO_TYPES

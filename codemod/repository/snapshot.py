@@ -36,6 +36,11 @@ class Snapshot:
         """Whether `path` is a file of the tree."""
         return path in self._paths
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What the files of the tree are called, without their folders."""
+        return self.once("names", lambda: frozenset(path.rpartition("/")[2] for path in self.files))
+
     def read(self, path: str) -> bytes:
         """The bytes of `path`. Raises Refusal where it cannot be read."""
         if path in self.overlay:

@@ -9,7 +9,7 @@ from posixpath import dirname
 from codemod.config import Config
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout
-from codemod.repository.registrations import Registrations, defines, read_registrations
+from codemod.repository.registrations import Registrations, defines, registrations_of
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, include_graph
 from codemod.repository.unstable import holds_unstable_names
@@ -53,7 +53,7 @@ class Units:
     @cached_property
     def bindings(self) -> dict[str, Registrations]:
         """The main build's registrations by file."""
-        read = ((path, read_registrations(self.snapshot.document(path))) for path in self.layout.legacy_bindings)
+        read = ((path, registrations_of(self.snapshot, path)) for path in self.layout.legacy_bindings)
         return {path: found for path, found in read if found is not None}
 
     def is_unstable(self, path: str) -> bool:

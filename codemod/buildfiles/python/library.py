@@ -122,8 +122,9 @@ def python_files(snapshot: Snapshot, layout: Layout, library: Library) -> list[s
         rf"|[\"'/]{re.escape(library.legacy)}(?:(?:\.abi3)?\.(?:so|pyd|dylib)|[^\"'\n]*\*)".encode(),
         re.MULTILINE,
     )
-    paths = snapshot.below(layout.project_root, (".py",))
-    return [path for path in paths if path not in layout.setup_files and pattern.search(snapshot.read(path))]
+    needle = library.legacy.encode()  # nothing else is found faster than a word
+    paths = [path for path in snapshot.below(layout.project_root, (".py",)) if path not in layout.setup_files]
+    return [path for path in paths if needle in (data := snapshot.read(path)) and pattern.search(data)]
 
 
 def importers(snapshot: Snapshot, layout: Layout, names: Iterable[str], known: Sequence[str]) -> list[str]:
