@@ -4,7 +4,7 @@
 #   TORCH   what pip installs as torch. A CPU build is enough; where the default brings CUDA along, name another, as in
 #           make test TORCH="torch==2.13.0 --index-url URL-OF-A-CPU-INDEX"
 #   TREE    the tree that `make bench` measures; UNITS the files it migrates, instead of the largest group
-#   CASE    the case that `make replay` replays; all where it is empty
+#   CASE    the cases that `make replay` replays, all where it is empty; and that `make bench` measures, instead of TREE
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -57,7 +57,7 @@ gpu: $(VENV)/.ready
 	PYTHON="$(abspath $(BIN))/python" PATH="$(abspath $(BIN)):$$PATH" tests/gpu/prepare.sh build/gpu
 
 bench: $(VENV)/.ready
-	$(BIN)/python tests/bench/bench.py $(TREE) $(if $(UNITS),--units $(UNITS))
+	$(BIN)/python -m tests.bench.bench $(if $(CASE),--case $(CASE),$(TREE) $(if $(UNITS),--units $(UNITS)))
 
 # Every group of the sample migrated, one after another: the table in README.md. SERIES_ARGS="--shuffle 1" for another order.
 series: $(VENV)/.ready

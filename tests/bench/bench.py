@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """How far `scan` and `migrate` are from the floor, which is reading and parsing the bytes.
 
-    bench.py [TREE] [--group GROUP | --units FILE...] [--repeat N]
+    python -m tests.bench.bench [TREE] [--group GROUP | --units FILE...] [--repeat N]
+    python -m tests.bench.bench --case CASE... [--repeat N]
 
 Each figure is the CPU time of a process of its own with its children, the best of N runs, all in this one run: a bare
 tree-sitter parse of the same files beside the command. What Python needs to start and to import is measured too and
 taken off the parse; the limits say what they take it off. A second run of each command, with a clock around the
 functions of every stage (stages.py), says where the time goes; that run is slower than the first.
 
-`scan` is held against the parse of every file of the tree, `migrate` against that of the files it changes.
+`scan` is held against the parse of every file of the tree, `migrate` against that of the files it changes. A CASE is one
+of tests/replay: the release before a hand migration, and the units that were migrated.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.replay.cases import SOURCES, read_cases
+from tests.replay.releases import Store
 
 CPP = (".cpp", ".cc", ".cxx", ".c++")
 CUDA_AND_HEADERS = (".cu", ".cuh", ".h", ".hpp", ".hh", ".hxx", ".inc", ".inl")
@@ -186,13 +191,24 @@ def main() -> None:
     parser.add_argument("--group", help="group to migrate; the one with the most sites where it is left out")
     parser.add_argument("--units", nargs="+", default=[], help="files to migrate instead of a group")
     parser.add_argument("--repeat", type=int, default=3)
+    cases, _ = read_cases()
+    parser.add_argument("--case", nargs="+", choices=cases, default=[], help="replayed requests instead of a tree")
     options = parser.parse_args()
-    tree = options.tree.resolve()
     compileall.compile_dir(REPOSITORY / "codemod", quiet=1)  # as pip does; Python may be told not to
-    compare("scan", ["scan"], sources(tree), tree, options.repeat, SCAN)
-    names = options.units or [options.group or largest_group(tree)]
+    for case in options.case:
+        tree = REPOSITORY / "build" / "bench" / case
+        Store(Path(os.environ.get("REPLAY_CACHE") or REPOSITORY / "build" / "replay")).lay_out(cases[case].before, tree)
+        both(tree, [f"{SOURCES}/{unit}" for unit in cases[case].units], options.repeat)
+    if not options.case:
+        tree = options.tree.resolve()
+        both(tree, options.units or [options.group or largest_group(tree)], options.repeat)
+
+
+def both(tree: Path, names: Sequence[str], repeat: int) -> None:
+    """Compare `scan` of `tree` and `migrate` of `names` in it."""
+    compare(f"scan {tree.name}", ["scan"], sources(tree), tree, repeat, SCAN)
     title = f"migrate {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-    compare(title, ["migrate", *names], changed_files(tree, names), tree, options.repeat, MIGRATE)
+    compare(title, ["migrate", *names], changed_files(tree, names), tree, repeat, MIGRATE)
 
 
 if __name__ == "__main__":

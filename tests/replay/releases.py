@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -37,6 +38,14 @@ class Store:
                     packed.extractall(temporary, filter="data")
                 (Path(temporary) / folder.name).rename(folder)
         return folder
+
+    def lay_out(self, version: str, folder: Path) -> None:
+        """Put the sources of a release into `folder`, anew, as a git repository with one commit."""
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.release(version), folder)
+        identity = ("-c", "user.name=replay", "-c", "user.email=replay@localhost", "-c", "commit.gpgsign=false")
+        for command in (("init", "-q"), ("add", "-A", "-f"), (*identity, "commit", "-qm", f"Release {version}")):
+            subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
 
     def headers(self, requirement: str, folders: Iterable[str]) -> list[Path]:
         """Those `folders` of a wheel, unpacked for the headers in them."""

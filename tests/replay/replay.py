@@ -20,8 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -61,13 +59,8 @@ class Replay:
 
 def lay_out(case: Case, store: Store, folder: Path) -> Replay:
     """Put the release before the request into `folder` as a git repository."""
-    before = store.release(case.before)
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(before, folder)
-    identity = ("-c", "user.name=replay", "-c", "user.email=replay@localhost", "-c", "commit.gpgsign=false")
-    for command in (("init", "-q"), ("add", "-A", "-f"), (*identity, "commit", "-qm", f"Release {case.before}")):
-        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
-    return Replay(case, before, store.release(case.after), folder)
+    store.lay_out(case.before, folder)
+    return Replay(case, store.release(case.before), store.release(case.after), folder)
 
 
 def migrate(replay: Replay) -> tuple[Plan, Group]:
