@@ -13,12 +13,15 @@ from codemod.repository.besides import needed_besides
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
-from codemod.source.document import SOURCE_SUFFIXES
+from codemod.source.document import SOURCE_SUFFIXES, Document
 from codemod.source.signatures import read_signatures
 
 _IN_NAMES = b"0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
-_KEYWORDS = frozenset({b"if", b"for", b"while", b"switch", b"catch", b"return", b"sizeof", b"constexpr", b"defined"})
+_UP_TO_SEMICOLON = re.compile(rb"(?:=\s*\{[^{}]*\}|[^;{}])*;")
+_KEYWORDS = frozenset(
+    b"if for while switch catch return sizeof constexpr defined assert static_assert asm volatile".split()
+)
 _UNITS = (".cu", ".cpp", ".cc", ".cxx")
 
 
@@ -69,10 +72,26 @@ def _declared(snapshot: Snapshot, called: dict[str, set[str]]) -> dict[str, str]
     return {
         function.qualified: function.name
         for header, names in called.items()
-        if snapshot.exists(header)
+        if snapshot.exists(header) and _may_declare(snapshot.document(header), names)
         for function in read_signatures(snapshot.document(header))
         if not function.is_definition and not function.is_device and function.name in names
     }
+
+
+def _may_declare(document: Document, names: Iterable[str]) -> bool:
+    """Whether one of `names` stands behind a type and in front of brackets, with a `;` next."""
+    wanted = {name.encode() for name in names} & document.words
+    return any(
+        name in wanted and _ends_in_type(before) and _UP_TO_SEMICOLON.match(document.code, bracket)
+        for before, name, bracket in (_bracketed(document.code, specialised=True) if wanted else ())
+    )
+
+
+def _ends_in_type(before: bytes) -> bool:
+    text = before.rstrip()
+    if text.endswith((b">", b"*", b"&", b"]", b")")):
+        return True
+    return len(text) < len(before) and text[-1:] in _IN_NAMES and not text.endswith((b"return", b"else"))
 
 
 def _by_name(snapshot: Snapshot, path: str, declared: dict[str, str]) -> set[str]:
@@ -100,6 +119,12 @@ def still_called(
         data = snapshot.read(path) if snapshot.exists(path) else b""
         return any(word in data for word in words)
 
+    @functools.cache
+    def declared_by(path: str) -> frozenset[str]:
+        document = snapshot.document(path)
+        functions = read_signatures(document) if _may_declare(document, defined) else ()
+        return frozenset(f.name for f in functions if not f.is_definition and f.name in defined)
+
     callers: dict[str, set[str]] = {}
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
         if not path.endswith(_UNITS) or path in moving or layout.is_stable(path) or _is_elsewhere(layout, path):
@@ -107,12 +132,13 @@ def still_called(
         if path in layout.other_builds:
             continue
         seen = [p for p in graph.closure((path,)) if p not in moving and not layout.is_stable(p) and names_one(p)]
-        own = {name for p in seen for name in _defined_names(snapshot, p)}
-        for caller in seen:
-            called = _called_in_bodies(snapshot, caller) & defined - own
-            declared = {name for name in called for p in seen if _declares(snapshot, p, name)}
-            if declared:
-                callers.setdefault(caller, set()).update(declared)
+        declared = frozenset[str]().union(*map(declared_by, seen))
+        users = [p for p in seen if any(name.encode() in snapshot.document(p).words for name in declared)]
+        missing = declared - {name for p in users for name in _defined_names(snapshot, p)}
+        for caller in users if missing else ():
+            called = _called_in_bodies(snapshot, caller) & missing
+            if called:
+                callers.setdefault(caller, set()).update(called)
     return tuple(
         Diagnostic(
             STILL_CALLED.code, Severity.ERROR, caller, Span(0, 0),
@@ -149,10 +175,6 @@ def _called_in_bodies(snapshot: Snapshot, path: str) -> set[str]:
     return {name for body in bodies for name in _names(document.code[body.start : body.end])}
 
 
-def _declares(snapshot: Snapshot, path: str, name: str) -> bool:
-    return any(f.name == name and not f.is_definition for f in read_signatures(snapshot.document(path)))
-
-
 def _is_elsewhere(layout: Layout, path: str) -> bool:
     """Whether another library than the one that migrates has the unit."""
     owner = layout.library_of(path)
@@ -161,14 +183,25 @@ def _is_elsewhere(layout: Layout, path: str) -> bool:
 
 def _names(code: bytes, *, members: bool = False) -> set[str]:
     """What `code` calls, or defines: the names in front of round brackets. Members count if asked for."""
-    found = set()
-    for before in code.split(b"(")[:-1]:
-        before = before.rstrip()
-        rest = before.rstrip(_IN_NAMES)
-        name = before[len(rest) :]
-        if name and not name[:1].isdigit() and (members or not rest.endswith((b".", b">"))):
-            found.add(name)
+    found = {name for before, name, _ in _bracketed(code) if members or not before.endswith((b".", b">"))}
     return {name.decode() for name in found - _KEYWORDS}
+
+
+def _bracketed(code: bytes, *, specialised: bool = False) -> Iterator[tuple[bytes, bytes, int]]:
+    """What stands in front of each round bracket, from the one before on: text, the name, and the bracket's place.
+
+    Names with template arguments count if asked for.
+    """
+    bracket = -1
+    for before in code.split(b"(")[:-1]:
+        bracket += len(before) + 1
+        before = before.rstrip()
+        if specialised and before.endswith(b">"):
+            before = before[: before.rfind(b"<")].rstrip()
+        text = before.rstrip(_IN_NAMES)
+        name = before[len(text) :]
+        if name and not name[:1].isdigit():
+            yield text, name, bracket
 
 
 def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,8 +20,8 @@ from codemod.rules.helpers import find_helpers
 from codemod.rules.shared import DEFAULT_CHECK, find_dual_check
 from codemod.rules.snippets import known_returns
 from codemod.source.document import HEADER_SUFFIXES, Document
+from codemod.source.function_index import FunctionIndex
 from codemod.source.scopes import TypeFinder
-from codemod.source.signatures import Function, read_signatures
 from codemod.surface.table import load_surface
 
 
@@ -81,13 +81,12 @@ def make_project(
     stable = [snapshot.document(path) for path in _stable_headers(snapshot, layout)]
     surface = load_surface()
     finder = TypeFinder(tuple(documents[path] for path in sorted(documents)), known_returns())
-    functions = _functions(documents.values())
     project = Project(
         surface,
         target,
         finder.documents,
         finder,
-        functions,
+        FunctionIndex(finder.documents),
         {},
         find_helpers(stable),
         switches(stable, surface),
@@ -127,11 +126,3 @@ def _stable_headers(snapshot: Snapshot, layout: Layout) -> tuple[str, ...]:
 def _top_headers(snapshot: Snapshot, layout: Layout) -> list[Document]:
     below = snapshot.below(layout.source_root, HEADER_SUFFIXES)
     return [snapshot.document(p) for p in below if b"TORCH_TARGET_VERSION" in snapshot.read(p)]
-
-
-def _functions(documents: Iterable[Document]) -> dict[str, tuple[Function, ...]]:
-    table: dict[str, tuple[Function, ...]] = {}
-    for document in documents:
-        for function in read_signatures(document):
-            table[function.name] = (*table.get(function.name, ()), function)
-    return table

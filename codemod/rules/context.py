@@ -12,8 +12,8 @@ from tree_sitter import Node
 from codemod.model import Confidence, Diagnostic, Severity, Span
 from codemod.rules.rewrite import Part, Rewrite
 from codemod.source.document import Document, Fragment
+from codemod.source.function_index import FunctionIndex
 from codemod.source.scopes import TypeFinder
-from codemod.source.signatures import Function
 from codemod.source.types import UNKNOWN, CppType
 from codemod.surface.table import Entry, Surface
 
@@ -86,7 +86,7 @@ class Project:
     target: str
     documents: Sequence[Document]
     finder: TypeFinder
-    functions: Mapping[str, tuple[Function, ...]]
+    functions: FunctionIndex
     dispatch: Mapping[str, DispatchMacro] = field(default_factory=dict)
     helpers: StableHelpers = field(default_factory=StableHelpers)
     switches: Mapping[frozenset[str], DispatchMacro] = field(default_factory=dict)  # the stable ones it has, by dtypes

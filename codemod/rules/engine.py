@@ -116,7 +116,7 @@ _BRING_FUNCTIONS = frozenset({"ScalarType", "DeviceType", "Device", ""})
 
 def _is_ours(site: Site, context: Context) -> bool:
     """A bare `toString(x)` is torch's only where its argument is a torch type, and no function of the project has the name."""
-    if context.project.functions.get(site.name):
+    if site.name in context.project.functions:
         return False
     if site.name == "device_of":
         return True

@@ -168,7 +168,7 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
 
         if not is_tensor_method(site, context):
             return None
-    if entry.helper and site.kind is SiteKind.MACRO and context.project.functions.get(site.name):
+    if entry.helper and site.kind is SiteKind.MACRO and site.name in context.project.functions:
         return None  # the project's own, under the same name
     if entry.helper == "concatenate":
         from codemod.rules.checks import printable

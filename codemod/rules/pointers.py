@@ -174,7 +174,7 @@ def parameter_is_const(name: str, place: int, count: int, node: Node, fragment: 
     bare = name.rpartition("::")[2]
     found = [
         function
-        for function in context.project.functions.get(bare, ())
+        for _, function in context.project.functions.named(bare)
         if len(function.parameters) > place
         and sum(not parameter.default for parameter in function.parameters) <= count <= len(function.parameters)
     ]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from codemod.rules.context import Context, Project
 from codemod.source.document import Document
 from codemod.source.edits import apply
+from codemod.source.function_index import FunctionIndex
 from codemod.source.results import KnownReturns
 from codemod.source.scopes import TypeFinder
-from codemod.source.signatures import read_signatures
 from codemod.source.types import CppType
 from codemod.surface.aten import result_type
 from codemod.surface.schemas import Op, choose, schema_kind
@@ -59,11 +59,9 @@ def rewrite_text(text: bytes, path: str = "text.cu", target: str = DEFAULT_TARGE
     from codemod.rules.engine import rewrite_document
 
     document = Document(path, text)
-    functions: dict[str, tuple[object, ...]] = {}
-    for function in read_signatures(document):
-        functions[function.name] = (*functions.get(function.name, ()), function)
     finder = TypeFinder((document,), known_returns())
-    project = Project(load_surface(), target, (document,), finder, functions, moving=frozenset((path,)), headers=target)  # type: ignore[arg-type]
+    functions = FunctionIndex((document,))
+    project = Project(load_surface(), target, (document,), finder, functions, moving=frozenset((path,)), headers=target)
     return apply(text, rewrite_document(Context(project, document)).edits)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from codemod.model import Span
 from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.source.brackets import closing_bracket
 from codemod.source.document import HEADER_SUFFIXES, Document
+from codemod.source.function_index import FunctionIndex
 from codemod.source.scopes import TypeFinder
 from codemod.surface.table import Entry, Surface
 
@@ -27,7 +28,7 @@ _TENSORS = ("Tensor", "TensorList")
 
 
 def unqualified_sites(
-    document: Document, surface: Surface, finder: TypeFinder, functions: Container[str]
+    document: Document, surface: Surface, finder: TypeFinder, functions: FunctionIndex
 ) -> Iterator[Site]:
     """The names of torch, at and c10 that the document uses without saying so.
 

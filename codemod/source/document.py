@@ -27,6 +27,7 @@ HEADER_SUFFIXES = (".h", ".hpp", ".hh", ".hxx", ".inc", ".inl")
 SOURCE_SUFFIXES = CPP_SUFFIXES + CUDA_SUFFIXES + HEADER_SUFFIXES
 UNIT_SUFFIXES = (*CPP_SUFFIXES, ".cu")
 
+_WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" ") for byte in range(128)) + b" " * 128
 _CONTINUATION = re.compile(rb"\\(\r?)\n")
 _DEFINE = re.compile(
     rb"#[ \t]*define[ \t]+(?P<name>[A-Za-z_]\w*)(?P<params>\([^)]*\))?(?P<body>[^\n\r\\]*(?:\\(?:\r?\n)?[^\n\r\\]*)*)"
@@ -113,6 +114,11 @@ class Document:
     def uncommented(self) -> bytes:
         """The bytes with comments blanked."""
         return mask_comments(self.data)
+
+    @cached_property
+    def words(self) -> frozenset[bytes]:
+        """The names and keywords of the code, and its numbers."""
+        return frozenset(self.code.translate(_WORDS).split())
 
     @cached_property
     def whole(self) -> Fragment:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from codemod.source.document import Document
-from codemod.source.signatures import Function, read_signatures
+from codemod.source.function_index import FunctionIndex
+from codemod.source.signatures import Function
 from codemod.source.types import UNKNOWN, CppType, parse_type
 
 
@@ -21,15 +22,12 @@ class KnownReturns:
 class FunctionResults:
     """Return types of the functions that a set of documents declares."""
 
-    def __init__(self, documents: Iterable[Document]) -> None:
-        self._by_name: dict[str, list[Function]] = {}
-        for document in documents:
-            for function in read_signatures(document):
-                self._by_name.setdefault(function.name, []).append(function)
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._functions = FunctionIndex(documents)
 
     def result(self, reference: str, count: int) -> CppType:
         """What a call of `reference` with `count` arguments returns; UNKNOWN where overloads differ."""
-        named = [f for f in self._by_name.get(reference.rpartition("::")[2], ()) if f.answers_to(reference)]
+        named = [f for _, f in self._functions.named(reference.rpartition("::")[2]) if f.answers_to(reference)]
         fitting = [f for f in named if _takes(f, count)] or named
         found = {_by_value(parse_type(function.return_type)) for function in fitting}
         return found.pop() if len(found) == 1 else UNKNOWN

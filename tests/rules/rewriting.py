@@ -9,8 +9,8 @@ from codemod.rules.engine import Rewritten, rewrite_document
 from codemod.rules.snippets import known_returns
 from codemod.source.document import Document
 from codemod.source.edits import apply
+from codemod.source.function_index import FunctionIndex
 from codemod.source.scopes import TypeFinder
-from codemod.source.signatures import Function, read_signatures
 from codemod.surface.table import load_surface
 
 
@@ -20,10 +20,7 @@ def rewrite(
     """The rewritten text, and what the rules said; `others` are headers that the text can see."""
     document = Document(path, text.encode())
     documents = (document, *(Document(f"other{i}.h", other.encode()) for i, other in enumerate(others)))
-    functions: dict[str, tuple[Function, ...]] = {}
-    for one in documents:
-        for function in read_signatures(one):
-            functions[function.name] = (*functions.get(function.name, ()), function)
+    functions = FunctionIndex(documents)
     finder = TypeFinder(documents, known_returns())
     project = Project(load_surface(), target, documents, finder, functions, moving=frozenset((path,)), headers=target)
     found = rewrite_document(Context(project, document))

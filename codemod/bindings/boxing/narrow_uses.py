@@ -129,7 +129,7 @@ class Uses:
             return old in INTEGERS  # a part of the message
         if bare == "dim3":
             return old in INTEGERS
-        known = [function for _, function in self.program.functions.get(bare, ())]
+        known = [function for _, function in self.program.functions.named(bare)]
         taken = [function.parameters[index].type_text for function in known if index < len(function.parameters)]
         is_one = len(taken) == len(known) and len({type_word(kind) for kind in taken}) == 1
         return is_one and _takes(taken[0], old)

@@ -10,7 +10,8 @@ from functools import cached_property
 
 from codemod.model import Span
 from codemod.source.document import Document
-from codemod.source.signatures import Function, read_signatures
+from codemod.source.function_index import FunctionIndex
+from codemod.source.signatures import Function
 
 MACROS = b"\n;\x00\n"  # in front of the bodies of macros behind a function's own
 
@@ -30,13 +31,9 @@ class Program:
     documents: Sequence[Document]
 
     @cached_property
-    def functions(self) -> dict[str, list[tuple[Document, Function]]]:
+    def functions(self) -> FunctionIndex:
         """Every function by its bare name."""
-        found: dict[str, list[tuple[Document, Function]]] = {}
-        for document in self.documents:
-            for function in read_signatures(document):
-                found.setdefault(function.name, []).append((document, function))
-        return found
+        return FunctionIndex(self.documents)
 
     @cached_property
     def macros(self) -> dict[str, bytes]:

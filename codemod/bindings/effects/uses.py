@@ -155,7 +155,7 @@ def _tensor_argument(program: Program, callee: str, index: int, depth: int) -> A
         parameters, body = program.macro_table[bare]
         if parameters and index < len(parameters) and not parameters[index].startswith("..."):
             found.add(combined(tensor_uses(body, parameters[index].encode(), program, depth + 1)) or Access.READ)
-    for document, function in program.functions.get(bare, ()) if not found else ():
+    for document, function in program.functions.named(bare) if not found else ():
         if index < len(function.parameters) and function.body is not None:
             name = function.parameters[index].name.encode()
             body = program.body(document, function)
@@ -264,7 +264,7 @@ def _pointer_argument(program: Program, callee: str, index: int, depth: int) -> 
         kinds = _POINTER_FUNCTIONS[bare]
         return {"W": Access.WRITE, "R": Access.READ}.get(kinds[index] if index < len(kinds) else "?", Access.UNKNOWN)
     found: set[Access] = set()
-    for document, function in program.functions.get(bare, ()):
+    for document, function in program.functions.named(bare):
         if index >= len(function.parameters):
             continue
         parameter = function.parameters[index]
