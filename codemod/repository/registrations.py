@@ -30,7 +30,10 @@ _FUNCTION = re.compile(rb"(?:&\s*|TORCH_FN\(\s*|TORCH_BOX\(\s*&?\s*)([A-Za-z_][\
 _BARE_FUNCTION = re.compile(rb",\s*(?!(?:torch|at|c10)::)([A-Za-z_][\w:]*)\s*(?=[),])")
 _LAMBDA = re.compile(rb"\[[&=\w, ]*\]\s*[({]")
 _REGISTRY = re.compile(rb"\b(?:torch|c10)::RegisterOperators\b")  # what was used before TORCH_LIBRARY
-_KEY = re.compile(rb"\b(?:torch::k|c10::k|at::k|DispatchKey::)(\w+)")
+_KEYS = tuple(
+    re.compile(begin + rb"(?<!\w" + begin + rb")(\w+)")
+    for begin in (b"torch::k", b"c10::k", b"at::k", b"DispatchKey::")
+)  # one by one, as each begins with letters that a search can skip to
 _MODULE_NAME = re.compile(rb"\b(?:REGISTER_EXTENSION\s*\(\s*|PyInit_)(\w+)")
 _ARGUMENTS = rb"\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\s*"
 _PROTOTYPE_TAIL = re.compile(_ARGUMENTS + rb";")
@@ -79,7 +82,7 @@ def read_registrations(document: Document) -> Registrations | None:
     if not blocks and not by_registry:
         return None
     libraries: list[str] = []
-    keys = {match.group(1).decode() for match in _KEY.finditer(text)}
+    keys = {match.group(1).decode() for pattern in _KEYS for match in pattern.finditer(text)}
     exports = b"REGISTER_EXTENSION" in text or b"PyInit_" in text
     modules = [match.group(1).decode() for match in _MODULE_NAME.finditer(text)] if exports else []
     for match in blocks:

@@ -6,22 +6,30 @@ Which name it is and what becomes of it is the rules' business; here a namespace
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from codemod.source.document import Document
 
-_NAMES = re.compile(
-    rb"""
-      \b(?:at|c10)::
-    | \btorch::(?!stable\b|headeronly\b|native\b)
-    | \b(?:AT|C10|CAFFE2|TORCH)_(?!LIBRARY)[A-Z0-9_]+\b(?<!\bTORCH_EXTENSION_NAME)(?<!\bTORCH_TARGET_VERSION)
-      (?<!\bTORCH_ERROR_CODE_CHECK)(?<!\bTORCH_BOX)(?<!\bTORCH_FEATURE_VERSION)
-    | ^[ \t]*\#[ \t]*include[ \t]*[<"]
-      (?:ATen/|c10/|caffe2/|THC?/|torch/(?!csrc/stable/|headeronly/|csrc/inductor/aoti_torch/))
-    """,
-    re.VERBOSE | re.MULTILINE,
+# Each begins with letters that must occur: a search for those skips the rest of a file.
+_NAMES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rb"#[ \t]*include[ \t]*[<\"]"
+        rb"(?:ATen/|c10/|caffe2/|THC?/|torch/(?!csrc/stable/|headeronly/|csrc/inductor/aoti_torch/))",
+        rb"torch::(?<!\wtorch::)(?!stable\b|headeronly\b|native\b)",
+        rb"at::(?<!\wat::)",
+        rb"c10::(?<!\wc10::)",
+        rb"TORCH_(?<!\wTORCH_)(?!LIBRARY|(?:EXTENSION_NAME|TARGET_VERSION|ERROR_CODE_CHECK|BOX|FEATURE_VERSION)\b)[A-Z0-9_]+\b",
+        rb"AT_(?<!\wAT_)(?!LIBRARY)[A-Z0-9_]+\b",
+        rb"C10_(?<!\wC10_)(?!LIBRARY)[A-Z0-9_]+\b",
+        rb"CAFFE2_(?<!\wCAFFE2_)(?!LIBRARY)[A-Z0-9_]+\b",
+    )
 )
 # Only where it is used: a header of the project may wrap these macros, and what nobody expands harms nobody.
-_REGISTRATION = re.compile(rb"\b(?<!STABLE_)TORCH_LIBRARY[A-Z_]*\b|\bPYBIND11_MODULE\b")
+_REGISTRATIONS = (
+    re.compile(rb"TORCH_LIBRARY(?<!\wTORCH_LIBRARY)[A-Z_]*\b"),
+    re.compile(rb"PYBIND11_MODULE(?<!\wPYBIND11_MODULE)\b"),
+)
 _DEFINE = re.compile(rb"^[ \t]*#[ \t]*define\b(?:\\\r?\n|[^\n])*", re.MULTILINE)
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b((?:\\\r?\n|[^\n])*)", re.MULTILINE)
 _TARGET = rb"TORCH_TARGET_VERSION"
@@ -35,9 +43,13 @@ def holds_unstable_names(document: Document) -> bool:
     code = document.code
     if _TARGET in code:
         code = _without_legacy_branches(code)
-    if _NAMES.search(code) is not None:
+    if _holds(_NAMES, code):
         return True
-    return _REGISTRATION.search(code) is not None and _REGISTRATION.search(_DEFINE.sub(b"", code)) is not None
+    return _holds(_REGISTRATIONS, code) and _holds(_REGISTRATIONS, _DEFINE.sub(b"", code))
+
+
+def _holds(patterns: Iterable[re.Pattern[bytes]], code: bytes) -> bool:
+    return any(pattern.search(code) for pattern in patterns)
 
 
 def has_legacy_branches(code: bytes) -> bool:
@@ -48,7 +60,7 @@ def has_legacy_branches(code: bytes) -> bool:
 def unstable_macros(document: Document) -> tuple[str, ...]:
     """The macros that `document` defines with a name of the unstable API in their bodies."""
     code = document.code
-    return tuple(m.name for m in document.macros if _NAMES.search(code[m.body.start : m.body.end]) is not None)
+    return tuple(m.name for m in document.macros if _holds(_NAMES, code[m.body.start : m.body.end]))
 
 
 def _without_legacy_branches(code: bytes) -> bytes:
