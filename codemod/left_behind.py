@@ -14,7 +14,8 @@ from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import SOURCE_SUFFIXES, Document
-from codemod.source.signatures import read_signatures
+from codemod.source.function_index import FunctionIndex
+from codemod.source.signatures import Function, read_signatures
 
 _IN_NAMES = b"0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
@@ -44,8 +45,8 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
         for header in found:
             asked.setdefault(header, set()).update(called[unit])
     declared = _declared(snapshot, asked)
-    ours_defined = {name for path in (*moving, *group.moving_headers) for name in _defined_names(snapshot, path)}
-    declared = {qualified: name for qualified, name in declared.items() if name not in ours_defined}
+    ours = FunctionIndex([snapshot.document(p) for p in (*moving, *group.moving_headers) if snapshot.exists(p)])
+    declared = {qualified: name for qualified, name in declared.items() if not _defines(ours, name)}
     diagnostics = []
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
         if not path.endswith(_UNITS) or path in moving or layout.is_stable(path) or _is_elsewhere(layout, path):
@@ -53,10 +54,10 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
         theirs = graph.closure(graph.direct(path))
         names = {name for header in theirs for name in wanted.get(header, ())}
         defined = sorted({*(_defined(snapshot, path, names) if names else ()), *_by_name(snapshot, path, declared)})
-        ours = {name for name in defined if name not in ours_defined}
-        if ours:
-            user = next(unit for unit in group.units if called[unit] & ours)
-            listed = ", ".join(sorted(ours))
+        lost = {name for name in defined if not _defines(ours, name)}
+        if lost:
+            user = next(unit for unit in group.units if called[unit] & lost)
+            listed = ", ".join(sorted(lost))
             diagnostics.append(
                 Diagnostic(
                     LEFT_BEHIND.code, Severity.ERROR, path, Span(0, 0),
@@ -216,8 +217,18 @@ def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Iterator[st
         yield from found & _defined_names(snapshot, path)
 
 
+def _defines(functions: FunctionIndex, name: str) -> bool:
+    """Whether `name` is defined for others to call."""
+    return any(_is_callable(function) for _, function in functions.named(name))
+
+
 def _defined_names(snapshot: Snapshot, path: str) -> set[str]:
     if not snapshot.exists(path):
         return set()
     functions = read_signatures(snapshot.document(path))
-    return {f.name for f in functions if f.is_definition and not f.is_local and not f.is_device}
+    return {function.name for function in functions if _is_callable(function)}
+
+
+def _is_callable(function: Function) -> bool:
+    """Whether other units can call what is defined."""
+    return function.is_definition and not function.is_local and not function.is_device

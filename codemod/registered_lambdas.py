@@ -16,7 +16,7 @@ from codemod.rules.context import Context
 from codemod.rules.engine import Rewritten, rewrite_document
 from codemod.source.document import Document
 from codemod.source.edits import apply
-from codemod.source.signatures import read_signatures
+from codemod.source.function_index import FunctionIndex
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,17 @@ def registered_lambdas(
 def _outside(registry: Registry, group: Group, made: GroupProject) -> Iterator[tuple[str, Span]]:
     """The lambdas in bindings that stay which call what the group defines."""
     files = (*group.units, *group.moving_headers)
-    names = {f.name for path in files for f in read_signatures(made.documents[path]) if f.is_definition}
+    functions = FunctionIndex([made.documents[path] for path in files])
+
+    def is_ours(call: str) -> bool:
+        return any(function.is_definition for _, function in functions.named(call.rpartition("::")[2]))
+
     for path in registry.layout.legacy_bindings:
         if path in files or path not in registry.bindings:
             continue
         for statement in registry.bindings[path].statements:
             function = statement.function
-            if function is not None and any(call.rpartition("::")[2] in names for call in function.calls):
+            if function is not None and any(map(is_ours, function.calls)):
                 yield path, function.span
 
 

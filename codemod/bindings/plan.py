@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -34,6 +33,7 @@ from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
 from codemod.repository.layout import Group
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
+from codemod.source.function_index import FunctionIndex
 from codemod.source.signatures import read_signatures
 
 
@@ -201,11 +201,13 @@ def _helpers(registry: Registry, group: Group, selection: Selection) -> list[Loc
     """
     registered = {located.function.qualified for located in selection.functions}
     headers = [path for path in registry.layout.legacy_declarations if registry.snapshot.exists(path)]
-    declared = {f.qualified for path in headers for f in read_signatures(registry.document(path))} - registered
+    declared = FunctionIndex([registry.document(path) for path in headers])
     found = []
-    for located in itertools.chain(*defined_functions(registry, group.units).values()):
+    for located in defined_functions(registry, group.units):
         function = located.function
-        if function.qualified not in declared or function.is_local:
+        if function.is_local or function.qualified in registered:
+            continue
+        if not any(other.qualified == function.qualified for _, other in declared.named(function.name)):
             continue
         call = re.compile(rb"(?<![\w.>])" + re.escape(function.name.encode()) + rb"\s*\(")
         for path in group.units:

@@ -13,6 +13,7 @@ from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group
 from codemod.source.document import Document
+from codemod.source.function_index import FunctionIndex
 from codemod.source.signatures import Function, read_signatures
 
 _MACRO_USE = re.compile(rb"^[A-Z][A-Z0-9_]*\s*\(([^;{}]*)\)", re.MULTILINE)
@@ -63,7 +64,7 @@ def diagnostic(
 def select(registry: Registry, group: Group) -> Selection:
     """The statements of the legacy library that have to be stable once the units of `group` are."""
     files = (*group.units, *group.moving_headers)
-    definitions = defined_functions(registry, files)
+    definitions = _index(registry, files)
     moved: dict[tuple[str, Span], Moved] = {}
     diagnostics: list[Diagnostic] = []
     handed = {p: _handed_to_macros(registry.document(p)) for p in files if registry.snapshot.exists(p)}
@@ -90,15 +91,25 @@ def select(registry: Registry, group: Group) -> Selection:
     )
 
 
-def defined_functions(registry: Registry, files: Iterable[str]) -> dict[str, list[Located]]:
-    """The host functions that `files` define, by bare name."""
-    found: dict[str, list[Located]] = {}
-    for path in files:
-        if registry.snapshot.exists(path):
-            for function in read_signatures(registry.document(path)):
-                if function.is_definition and not function.is_device:
-                    found.setdefault(function.name, []).append(Located(path, function))
-    return found
+def defined_functions(registry: Registry, files: Iterable[str]) -> list[Located]:
+    """The host functions that `files` define."""
+    return [
+        Located(path, function)
+        for path in files
+        if registry.snapshot.exists(path)
+        for function in read_signatures(registry.document(path))
+        if function.is_definition and not function.is_device
+    ]
+
+
+def _index(registry: Registry, files: Iterable[str]) -> FunctionIndex:
+    return FunctionIndex([registry.document(path) for path in files if registry.snapshot.exists(path)])
+
+
+def _defined(functions: FunctionIndex, name: str) -> list[Located]:
+    """The host functions called `name` that are defined."""
+    found = functions.named(name)
+    return [Located(document.path, f) for document, f in found if f.is_definition and not f.is_device]
 
 
 def _has_its_own(registry: Registry, statement: Statement) -> bool:
@@ -106,11 +117,11 @@ def _has_its_own(registry: Registry, statement: Statement) -> bool:
     return (
         statement.function is not None
         and not statement.function.is_lambda
-        and bool(_meant(statement, defined_functions(registry, (statement.path,))))
+        and bool(_meant(statement, _index(registry, (statement.path,))))
     )
 
 
-def _meant(statement: Statement, definitions: dict[str, list[Located]]) -> tuple[Located, ...]:
+def _meant(statement: Statement, functions: FunctionIndex) -> tuple[Located, ...]:
     """The definitions that a statement's function may mean: of its own file first, else those other units can see."""
     if statement.function is None:
         return ()
@@ -118,7 +129,7 @@ def _meant(statement: Statement, definitions: dict[str, list[Located]]) -> tuple
     found = [
         located
         for name in names
-        for located in definitions.get(name.rpartition("::")[2], ())
+        for located in _defined(functions, name.rpartition("::")[2])
         if located.function.answers_to(name)
     ]
     same_file = tuple(located for located in found if located.path == statement.path)
@@ -163,7 +174,7 @@ def _split(operator: Operator, statement: Statement) -> Diagnostic:
 
 
 def _other_builds(
-    registry: Registry, definitions: dict[str, list[Located]], moved: dict[tuple[str, Span], Moved]
+    registry: Registry, definitions: FunctionIndex, moved: dict[tuple[str, Span], Moved]
 ) -> list[Diagnostic]:
     """Functions of the group that only an alternative build registers."""
     taken = {located.function.qualified for found in moved.values() for located in found.functions}
@@ -177,7 +188,7 @@ def _other_builds(
             name = located.function.name
             near = [path for path in registry.sources if _near(path, statement.path)]
             named = [path for path in near if name.encode() in registry.snapshot.read(path)]
-            if name not in defined_functions(registry, named):
+            if not _defined(_index(registry, named), name):
                 found.append(
                     diagnostic(
                         codes.OTHER_BUILD, statement.path, statement.span,

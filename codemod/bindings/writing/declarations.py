@@ -45,12 +45,13 @@ def find_declarations(registry: Registry, located: Iterable[Located], group: Gro
     layout = registry.layout
     paths = [*layout.legacy_declarations, *(p for p in layout.legacy_bindings if p not in layout.other_builds)]
     functions = {found.function.qualified: found.function for found in located}
+    names = {function.name.encode() for function in functions.values()}
     result: dict[str, list[Declaration]] = {}
     for path in dict.fromkeys(paths):
         if not registry.snapshot.exists(path) or path in group.units:
             continue
         document = registry.document(path)
-        for declared in read_signatures(document):
+        for declared in () if names.isdisjoint(document.words) else read_signatures(document):
             if not declared.is_definition and declared.qualified in functions:
                 result.setdefault(declared.qualified, []).append(_declaration(document, declared))
     return result
@@ -186,7 +187,8 @@ def moving_header(registry: Registry, located: Located, group: Group) -> str:
     """The header that moves with the group and has the function, "" where none does."""
     name, qualified = located.function.name, located.function.qualified
     for path in group.moving_headers:
-        functions = read_signatures(registry.document(path))
+        document = registry.document(path)
+        functions = read_signatures(document) if name.encode() in document.words else ()
         if any(function.name == name and function.qualified == qualified for function in functions):
             return path
     return ""
