@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import GENERATOR_LISTED, GENERATOR_MIGRATED
-from codemod.buildfiles.python.syntax import PythonFile, read_python
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Confidence, Diagnostic, FileEdit, Refusal, Severity, Span
 from codemod.repository.layout import Layout
@@ -20,6 +19,8 @@ from codemod.repository.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import libcst as cst
+
+    from codemod.buildfiles.python.syntax import PythonFile
 
 _UNSTABLE = re.compile(
     rb"\b(?:torch::Tensor\b|at::|c10::|TORCH_CHECK\w*|TORCH_LIBRARY\w*|AT_DISPATCH\w+|getCurrentCUDAStream\b)"
@@ -75,6 +76,8 @@ def _listed(path: str, span: Span, what: str) -> Diagnostic:
 def _script(found: TextEdits, target: str) -> list[Diagnostic]:
     """One Python script: its plain strings, then everything else that mentions an unstable name."""
     import libcst as cst
+
+    from codemod.buildfiles.python.syntax import read_python
 
     try:
         file = read_python(found.path, found.data)

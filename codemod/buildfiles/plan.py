@@ -8,8 +8,6 @@ from codemod.buildfiles.cmake.plan import plan_cmake
 from codemod.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from codemod.buildfiles.generators import plan_generators
 from codemod.buildfiles.mentions import plan_mentions
-from codemod.buildfiles.python.library import legacy_modules
-from codemod.buildfiles.python.sites import plan_imports
 from codemod.buildfiles.setup.plan import plan_setup
 from codemod.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from codemod.repository.layout import Group, Layout
@@ -50,17 +48,21 @@ def plan_build(
         diagnostics.extend(setup.diagnostics)
     owned = cmake.owned.union(*(setup.owned for setup in setups))
     diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics))
-    modules = legacy_modules(layout, [name for setup in setups for name in setup.names])
     exists = cmake.has_stable or any(setup.has_stable for setup in setups)
-    is_gone = any(setup.replaced for setup in setups)
-    imports, listed = plan_imports(
-        snapshot, layout, modules,
-        is_new=not exists, is_gone=is_gone, widened=cmake.widened, units=group.units, functions=pybind or {},
-    )  # fmt: skip
+    imports: tuple[FileEdit, ...] = ()
+    if not exists or cmake.widened or pybind:  # elsewhere, what loads the legacy library loads the stable one already
+        from codemod.buildfiles.python.sites import plan_imports
+
+        imports, listed = plan_imports(
+            snapshot, layout, [name for setup in setups for name in setup.names],
+            is_new=not exists, is_gone=any(setup.replaced for setup in setups), widened=cmake.widened,
+            units=group.units, functions=pybind or {},
+        )  # fmt: skip
+        diagnostics.extend(listed)
     named, stale = plan_mentions(snapshot, layout, renames)
     generated, unread = plan_generators(snapshot, layout, group.units, target)
     edits.extend((*imports, *_apart(named, imports, edits), *_apart(generated, named, edits)))
-    diagnostics.extend((*listed, *stale, *unread))
+    diagnostics.extend((*stale, *unread))
     return Change(f"build files for {group.name}", tuple(edits), diagnostics=tuple(diagnostics))
 
 

@@ -21,6 +21,7 @@ from codemod.buildfiles.python.library import (
     assigned_value,
     imported_names,
     importers,
+    legacy_modules,
     load_sites,
     names_library,
     package_of,
@@ -44,7 +45,7 @@ _DEVICE_WORDS = {"HIP": ("hip", "rocm"), "ROCM": ("hip", "rocm"), "CUDA": ("cuda
 def plan_imports(
     snapshot: Snapshot,
     layout: Layout,
-    modules: frozenset[str],
+    named: Iterable[str],
     *,
     is_new: bool,
     is_gone: bool = False,
@@ -54,14 +55,13 @@ def plan_imports(
 ) -> tuple[tuple[FileEdit, ...], tuple[Diagnostic, ...]]:
     """Load the stable library wherever the legacy one is loaded, and call `functions` (pybind11) as operators.
 
-    `is_new` says that the library is built for the first time: all sites get a twin, or are replaced where `is_gone`
-    says that nothing of the legacy library is left. Where it exists, its import sites do too, and only those for the
-    devices in `widened` ("HIP") may lack it. A file with a syntax error is listed.
+    `named` are the extension modules that setup files name. `is_new` says that the library is built for the first
+    time: all sites get a twin, or are replaced where `is_gone` says that nothing of the legacy library is left. Where
+    it exists, its import sites do too, and only those for the devices in `widened` ("HIP") may lack it. A file with a
+    syntax error is listed.
     """
-    if not (is_new or widened or functions):
-        return (), ()  # what loads the legacy library loads the stable one already
-    from codemod.buildfiles.python.pybind_calls import rewrite_calls
 
+    modules = legacy_modules(layout, named)
     library = Library(short_name(layout.legacy_library), short_name(layout.stable_library), modules)
     paths = python_files(snapshot, layout, library)
     about = None
@@ -79,6 +79,8 @@ def plan_imports(
         one.replaces, one.handed_on, one.wanted = is_gone, handed_on, names.get(one.dotted, frozenset())
         _plan_file(one, is_new, widened, units, functions)
         if functions:
+            from codemod.buildfiles.python.pybind_calls import rewrite_calls
+
             rewrite_calls(one, functions)
     edits = tuple(edit for one in (*sites, *more) for edit in one.edits.edits())
     said = (*diagnostics, *unread, *(d for one in (*sites, *more) for d in one.diagnostics))

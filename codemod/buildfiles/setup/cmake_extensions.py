@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from codemod.buildfiles.codes import CMAKE_EXTENSION, COMPUTED_SOURCES, CONDITION_LOST, TARGET_WIDENED
 from codemod.buildfiles.python.syntax import dotted_name
 from codemod.buildfiles.setup.model import Extension
+from codemod.buildfiles.setup.names import device_words
 from codemod.buildfiles.setup.text import add_after, add_statement
 from codemod.buildfiles.stable_target import short_name
 from codemod.model import Confidence, Severity, Span
 
 if TYPE_CHECKING:
-    from codemod.buildfiles.setup.plan import SetupRun
-
-_DEVICES = {"CUDA": ("cuda",), "HIP": ("hip", "rocm"), "ROCM": ("rocm", "hip")}
+    from codemod.buildfiles.setup.run import SetupRun
 
 
 def add_cmake_extensions(
@@ -100,11 +99,6 @@ def _counterpart(run: SetupRun, test: str, value: str) -> str | None:
             if name in names:
                 return name + (match.group(2) or "")
     return None
-
-
-def device_words(value: str) -> tuple[str, ...]:
-    """What names of a setup file call the device that CMake calls `value`, in lower case."""
-    return _DEVICES.get(value.upper(), (value.lower(),))
 
 
 def _drop_comment(run: SetupRun, node: object, other: str) -> None:

@@ -17,7 +17,7 @@ from codemod.model import Severity
 if TYPE_CHECKING:
     import libcst as cst
 
-    from codemod.buildfiles.setup.plan import SetupRun
+    from codemod.buildfiles.setup.run import SetupRun
 
 
 def can_convert(run: SetupRun, extension: Extension, moving: Sequence[Element], others: Sequence[Extension]) -> bool:

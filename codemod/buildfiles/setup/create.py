@@ -16,7 +16,7 @@ from codemod.model import Severity
 if TYPE_CHECKING:
     import libcst as cst
 
-    from codemod.buildfiles.setup.plan import SetupRun
+    from codemod.buildfiles.setup.run import SetupRun
 
 _TAG = re.compile(r"cp3(\d+)")
 _REQUIRES = re.compile(r"""(?:requires[-_]python|python_requires)["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")

@@ -20,7 +20,7 @@ from codemod.model import Confidence, Severity
 if TYPE_CHECKING:
     import libcst as cst
 
-    from codemod.buildfiles.setup.plan import SetupRun
+    from codemod.buildfiles.setup.run import SetupRun
 
 _Part = str | list[str]  # an expression, or literals for one list
 

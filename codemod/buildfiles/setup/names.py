@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from codemod.repository.setup_tree import SetupTree
 
 _COMMANDS = ("BuildExtension", "build_ext")
+_DEVICES = {"CUDA": ("cuda",), "HIP": ("hip", "rocm"), "ROCM": ("rocm", "hip")}
 _REPEATED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.For, ast.AsyncFor, ast.While, ast.comprehension)
 
 
@@ -48,6 +49,11 @@ def statements_about(tree: SetupTree, devices: Sequence[str]) -> re.Pattern[byte
     words = "|".join(map(re.escape, devices)) or "(?!)"
     defined = rf"^(?:async\s+)?def\s+\w*(?:{words})|^[ \t]*\w*(?:{words})\w*\s*="
     return re.compile(rf"Extension\s*\(|(?i:{defined})".encode(), re.MULTILINE)
+
+
+def device_words(value: str) -> tuple[str, ...]:
+    """What names of a setup file call the device that CMake calls `value`, in lower case."""
+    return _DEVICES.get(value.upper(), (value.lower(),))
 
 
 def _extension_calls(tree: SetupTree) -> list[ast.Call]:

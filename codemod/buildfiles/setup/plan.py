@@ -1,33 +1,16 @@
-"""Move sources from the legacy extension of a setup.py to the stable one, which is written on first use.
-
-The stable side mirrors the legacy one: where `sources` takes in `cuda_sources` under a condition, `stable_sources`
-takes in `stable_cuda_sources` on the next line.
-"""
+"""One setup.py of a migration: what CMake builds is answered from the names alone, the rest takes the model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from codemod.buildfiles.codes import COMPUTED_SOURCES, NO_SOURCE_LEFT, SETUP_SOURCE_MOVED
-from codemod.buildfiles.setup.cmake_extensions import add_cmake_extensions, device_words
-from codemod.buildfiles.setup.convert import can_convert, convert
-from codemod.buildfiles.setup.create import extension_text
-from codemod.buildfiles.setup.mirror import create, is_whole_statement, leave_out
-from codemod.buildfiles.setup.model import Element, Extension, SetupModel, is_stable_extension, read_setup
-from codemod.buildfiles.setup.names import sourceless_extensions, statements_about
-from codemod.buildfiles.setup.reader import lists_in
-from codemod.buildfiles.setup.text import add_after, add_statement, literal_list, remove_elements
+from codemod.buildfiles.setup.names import device_words, sourceless_extensions, statements_about
 from codemod.buildfiles.stable_target import short_name
-from codemod.buildfiles.text_edits import TextEdits
-from codemod.model import Diagnostic, FileEdit, Severity, Span
+from codemod.model import Diagnostic, FileEdit
 from codemod.repository.layout import Layout
 from codemod.repository.setup_tree import read_setup_tree
 from codemod.repository.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    import libcst as cst
 
 
 @dataclass(frozen=True)
@@ -41,51 +24,6 @@ class SetupResult:
     names: frozenset[str] = frozenset()  # of all extension modules
     has_stable: bool = False  # a stable extension was there before
     replaced: bool = False  # the legacy extension became the stable one
-
-
-@dataclass
-class SetupRun:
-    """One run over one setup.py."""
-
-    model: SetupModel
-    layout: Layout
-    renames: Mapping[str, str]
-    target: str
-    edits: TextEdits
-    created: Sequence[str] = ()
-    through_cmake: bool = False
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-
-    def report(self, code: str, severity: Severity, node: cst.CSTNode | None, message: str, help: str = "") -> None:
-        """Add a diagnostic at `node`."""
-        file = self.model.file
-        span = file.span(node) if node is not None else Span(0, 0)
-        self.diagnostics.append(Diagnostic(code, severity, file.path, span, message, help))
-
-    def new_literal(self, element: Element) -> str:
-        """The element's expression with the new path in it, written the same way as far as possible."""
-        if element.glob is not None or element.base is not None:
-            return self.quoted(self.renames[element.path])
-        return self.literal(element.node, element.path, self.renames[element.path])
-
-    def quoted(self, path: str) -> str:
-        """A path of the repository as a literal, relative to setup.py."""
-        return f'"{self._relative(path)}"'
-
-    def literal(self, node: cst.CSTNode, old: str, new: str) -> str:
-        """`node`, an expression for the path `old`, as an expression for `new`."""
-        text = self.model.file.text(node)
-        old, new = self._relative(old), self._relative(new)
-        tail = old
-        while tail and tail not in text:
-            tail = tail.partition("/")[2]
-        head = old[: len(old) - len(tail)]
-        if tail and new.startswith(head):
-            return text.replace(tail, new[len(head) :])
-        return f'"{new}"'
-
-    def _relative(self, path: str) -> str:
-        return path.removeprefix(f"{self.model.folder}/") if self.model.folder else path
 
 
 def plan_setup(
@@ -105,196 +43,14 @@ def plan_setup(
     `through_cmake` says that CMake builds the stable target, `widened` for which devices it now does so in addition.
     Raises Refusal for a syntax error.
     """
-    library = short_name(layout.stable_library)
     tree, about = read_setup_tree(snapshot, path), None
     if tree is not None and (named := sourceless_extensions(tree)) is not None:
-        has_stable = any(short_name(name) == library for name in named)
+        has_stable = any(short_name(name) == short_name(layout.stable_library) for name in named)
         if not through_cmake or (has_stable and not widened):
             return SetupResult(names=named, has_stable=has_stable)  # nothing moves, nothing is added
         about = statements_about(tree, [word for value in widened for word in device_words(value)])
+    from codemod.buildfiles.setup.model import read_setup
+    from codemod.buildfiles.setup.run import run_setup
+
     model = read_setup(snapshot, path, about)
-    run = SetupRun(model, layout, renames, target, TextEdits(path, model.file.data), created, through_cmake)
-    extensions = model.extensions()
-    stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
-    legacy = [e for e in extensions if e not in stable]
-    in_stable = {path for path in (*created, *renames.values()) if any(e.has(path) for e in stable)}
-    done = _move(run, legacy, stable, units, [new for new in created if new not in in_stable])
-    if not done.replaced:
-        leave_out(run, legacy, [*created, *(renames[unit] for unit in units)])
-    exists = bool(stable or done.owned)
-    _report_computed(run, legacy, units, done.owned | in_stable, () if exists else created, exists)
-    if through_cmake:
-        add_cmake_extensions(run, extensions, units, widened)
-    listed = {unit for unit in units if renames[unit] in in_stable}
-    names = frozenset(extension.name for extension in extensions)
-    return SetupResult(
-        run.edits.edits(),
-        tuple(run.diagnostics),
-        frozenset(done.owned | listed),
-        frozenset(done.entered),
-        names,
-        bool(stable) or any(short_name(name) == library for name in names),
-        done.replaced,
-    )
-
-
-@dataclass
-class _Moved:
-    """The units that left legacy extensions, the new ones that entered, and whether a legacy one became the stable."""
-
-    owned: set[str] = field(default_factory=set)
-    entered: set[str] = field(default_factory=set)
-    replaced: bool = False
-
-
-def _move(
-    run: SetupRun,
-    legacy: Sequence[Extension],
-    stable: Sequence[Extension],
-    units: Sequence[str],
-    fresh: Sequence[str],
-) -> _Moved:
-    """Take `units` out of the legacy extensions and put them, and `fresh`, into the stable one."""
-    done = _Moved()
-    for extension in legacy:
-        moving = [e for e in extension.elements if e.path in units and not _stays_found(run, e)]
-        if not moving:
-            continue
-        done.owned.update(element.path for element in moving)
-        done.entered.update(fresh)
-        others = [e for e in (*legacy, *stable) if e is not extension]
-        if not stable and not done.replaced and can_convert(run, extension, moving, others):
-            convert(run, extension, moving, fresh)
-            done.replaced = True
-            continue
-        if stable:
-            gone = _fill(run, stable[0], moving, fresh)
-        elif create(run, extension, moving, fresh):
-            done.replaced |= short_name(extension.name) == short_name(run.layout.legacy_library)
-            continue
-        else:
-            gone = {e.list_node for e in moving if is_whole_statement(run, e.list_node, _beside(e, moving))}
-        _remove(run, moving, gone)
-        if not extension.computed and len(moving) == len(extension.elements):
-            run.report(
-                NO_SOURCE_LEFT, Severity.ERROR, extension.call, f"{extension.name} has no source left",
-                "Remove the extension and what imports it, or keep one source in it.",
-            )  # fmt: skip
-    return done
-
-
-def _report_computed(
-    run: SetupRun,
-    legacy: Sequence[Extension],
-    units: Sequence[str],
-    known: Iterable[str],
-    created: Sequence[str],
-    has_stable: bool,
-) -> None:
-    """Units that no list names, where an extension computes its list: the lines that somebody has to add.
-
-    `has_stable` says that the stable extension is there, or is written by this run.
-    """
-    missing = [unit for unit in units if unit not in known and run.renames[unit] not in known]
-    computed = [e for e in legacy if e.computed or any(_stays_found(run, one) for one in e.elements)]
-    if not missing or len(computed) != 1 or run.through_cmake:
-        return
-    names = [run.quoted(path) for path in (*created, *(run.renames[unit] for unit in missing))]
-    if has_stable:
-        lines = ",\n".join(names)
-        advice = f"Make sure that they are no more, and add them to {short_name(run.layout.stable_library)}:\n{lines}"
-    else:
-        text = extension_text(run, computed[0], literal_list(names, spread=True))
-        advice = f"Make sure that they are no more, and build this extension beside it:\n{text}"
-    run.report(
-        COMPUTED_SOURCES, Severity.ERROR, computed[0].call,
-        f"the sources of {computed[0].name or 'this extension'} are computed: {', '.join(missing)} may be among them",
-        advice,
-    )  # fmt: skip
-
-
-def _stays_found(run: SetupRun, element: Element) -> bool:
-    """Whether a glob finds a unit that does not move, and so would find it for the legacy extension for ever."""
-    return element.glob is not None and run.renames.get(element.path) == element.path
-
-
-def _beside(element: Element, moving: Sequence[Element]) -> list[Element]:
-    return [other for other in moving if other.list_node is element.list_node]
-
-
-def _remove(run: SetupRun, moving: Sequence[Element], gone: Set[cst.CSTNode]) -> None:
-    """Take the elements out of their lists, but those lists that are `gone` as a whole."""
-    import libcst as cst
-
-    by_list: dict[cst.CSTNode, list[cst.CSTNode]] = {}
-    for element in moving:
-        by_list.setdefault(element.list_node, []).append(element.node)
-    for holder, nodes in by_list.items():
-        if isinstance(holder, (cst.List, cst.Tuple, cst.Set)) and holder not in gone:
-            remove_elements(run.model.file, holder, nodes, run.edits, SETUP_SOURCE_MOVED)
-
-
-def _fill(run: SetupRun, stable: Extension, moving: Sequence[Element], created: Sequence[str]) -> set[cst.CSTNode]:
-    """Add sources to the lists of a stable extension that exists, under the conditions they had.
-
-    Says which of the legacy lists are gone with their statements.
-    """
-    places: dict[cst.CSTNode, list[str]] = {}
-    apart: dict[cst.CSTNode, list[Element]] = {}
-    for path in created:
-        last = _like(stable, stable.conditions)
-        if last is not None:
-            places.setdefault(last.node, []).append(run.quoted(path))
-        else:
-            _report_condition(run, stable, [run.quoted(path)], stable.conditions)
-    for element in moving:
-        if stable.has(run.renames[element.path]):
-            continue
-        last = _like(stable, element.conditions)
-        if last is not None:
-            places.setdefault(last.node, []).append(run.new_literal(element))
-        else:
-            apart.setdefault(element.list_node, []).append(element)
-    for node, texts in places.items():
-        add_after(run.model.file, node, texts, run.edits, SETUP_SOURCE_MOVED)
-    return {holder for holder, elements in apart.items() if _new_statement(run, stable, holder, elements)}
-
-
-def _like(stable: Extension, conditions: Sequence[str]) -> Element | None:
-    """The last source in a list of `stable` that is there under `conditions`."""
-    same = [e for e in stable.elements if set(e.conditions) == set(conditions) and e.glob is None]
-    return same[-1] if same else None
-
-
-def _new_statement(run: SetupRun, stable: Extension, holder: cst.CSTNode, elements: Sequence[Element]) -> bool:
-    """A `+=` beside the legacy list's statement, where the stable list exists by then; a diagnostic elsewhere.
-
-    True where it takes the place of that statement, of which nothing stays.
-    """
-    file = run.model.file
-    top = list(lists_in(stable.sources)) if stable.sources is not None else []
-    texts = [run.new_literal(element) for element in elements]
-    statement = file.statement(holder)
-    call_start, start = file.span(stable.call).start, file.span(statement).start
-    conditions = elements[0].conditions
-    bound = run.model.bindings(top[0], stable.call) if top else []
-    defined = min((file.span(statement).start for statement in bound), default=call_start)
-    if set(file.conditions(holder)) != set(conditions) or not defined < start < call_start:
-        _report_condition(run, stable, texts, conditions)
-        return False
-    text = f"{top[0]} += {literal_list(texts, spread=False)}"
-    if is_whole_statement(run, holder, elements):
-        run.edits.replace(file.span(statement), text, SETUP_SOURCE_MOVED)
-        return True
-    add_statement(file, holder, text, run.edits, SETUP_SOURCE_MOVED)
-    return False
-
-
-def _report_condition(run: SetupRun, stable: Extension, texts: Sequence[str], conditions: Sequence[str]) -> None:
-    condition = " and ".join(f"({c})" if " or " in c else c for c in conditions) or "True"
-    listed = ", ".join(texts)
-    run.report(
-        COMPUTED_SOURCES, Severity.ERROR, stable.call,
-        f"{listed} cannot be added to {stable.name} where it is built: it needs the condition {condition}",
-        f"Before the extension is made:\n  if {condition}:\n      sources += [{listed}]",
-    )  # fmt: skip
+    return run_setup(model, layout, renames, units, created, target, through_cmake=through_cmake, widened=widened)

@@ -11,7 +11,7 @@ from codemod.buildfiles.setup.text import add_statement, dedented, remove_elemen
 if TYPE_CHECKING:
     import libcst as cst
 
-    from codemod.buildfiles.setup.plan import SetupRun
+    from codemod.buildfiles.setup.run import SetupRun
 
 
 def round_text(run: SetupRun, legacy: Extension, node: cst.CSTNode) -> str:
