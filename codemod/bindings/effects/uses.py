@@ -178,7 +178,7 @@ def _pointer(text: bytes, start: int, end: int, arguments: bytes, program: Progr
     while True:
         before = _before(text, start)
         is_alone = _WITH_OFFSET.match(text, end)
-        cast = _ending(_CAST, before.removesuffix(b"(") if is_alone else before, (b">", b")"))
+        cast = _cast(before.removesuffix(b"(") if is_alone else before)
         if cast is None or (cast.group("type") is not None) != (is_alone is not None and before.endswith(b"(")):
             break
         if cast.group("old") is not None and re.compile(rb"\s*\[").match(text, end):
@@ -288,6 +288,13 @@ def _bound(before: bytes) -> bytes | None:
 def _ending(pattern: re.Pattern[bytes], before: bytes, ends: tuple[bytes, ...]) -> re.Match[bytes] | None:
     """Where `pattern`, which ends in one of `ends`, runs to the end of `before`; it is tried only where one stands."""
     return pattern.search(before) if before.rstrip().endswith(ends) else None
+
+
+def _cast(before: bytes) -> re.Match[bytes] | None:
+    """The cast at the end of `before`; it is looked for only where a star or a word of C++ says that there is one."""
+    written = before.rstrip()
+    is_old = written.endswith(b")") and written[:-1].rstrip().endswith(b"*")
+    return _CAST.search(before) if is_old or (written.endswith(b">") and b"_cast" in written) else None
 
 
 def _is_keyword(declared: re.Match[bytes]) -> bool:

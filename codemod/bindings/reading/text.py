@@ -8,7 +8,8 @@ from codemod.model import Span
 from codemod.source.document import Document
 
 _LITERAL = re.compile(
-    r'\s*(?:(?:u8|[uUL])?R"(?P<tag>[^()\\\s]{0,16})\((?P<raw>.*?)\)(?P=tag)"|"(?P<plain>(?:\\.|[^"\\])*)")', re.DOTALL
+    r'\s*(?:(?:u8|[uUL])?R"(?P<tag>[^()\\\s]{0,16})\((?P<raw>.*?)\)(?P=tag)"|"(?P<plain>[^"\\]*(?:\\.[^"\\]*)*)")',
+    re.DOTALL,
 )
 _JOINED_LINE = re.compile(r"\\\r?\n")
 _ESCAPE = re.compile(r"\\(.)")
