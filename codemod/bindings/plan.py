@@ -209,7 +209,7 @@ def _helpers(registry: Registry, group: Group, selection: Selection) -> list[Loc
             continue
         if not any(other.qualified == function.qualified for _, other in declared.named(function.name)):
             continue
-        call = re.compile(rb"(?<![\w.>])" + re.escape(function.name.encode()) + rb"\s*\(")
+        call = _call_of(function.name)
         for path in group.units:
             document = registry.document(path)
             own = [f.head.start for f in read_signatures(document) if f.qualified == function.qualified]
@@ -222,9 +222,14 @@ def _helpers(registry: Registry, group: Group, selection: Selection) -> list[Loc
 def _called_elsewhere(registry: Registry, group: Group, located: Located, declarations: Mapping[str, object]) -> bool:
     if located.function.qualified not in declarations:
         return False
-    pattern = re.compile(rb"(?<![\w.>])" + re.escape(located.function.name.encode()) + rb"\s*\(")
+    pattern = _call_of(located.function.name)
     return any(
         pattern.search(registry.document(path).code)
         for path in (*group.units, *group.moving_headers)
         if path != located.path and registry.snapshot.exists(path)
     )
+
+
+def _call_of(name: str) -> re.Pattern[bytes]:
+    """What calls `name` as no member. It comes first in the pattern, so that a search passes over all else."""
+    return re.compile(rb"%b(?<![\w.>]%b)\s*\(" % ((re.escape(name.encode()),) * 2))

@@ -43,7 +43,7 @@ _TYPE_WORD_LIST = (
     "const volatile unsigned signed int long short char bool float double auto void __restrict__ __restrict"
 )
 _TYPE_WORDS = frozenset(_TYPE_WORD_LIST.split())
-_NO_TYPE_ALONE = frozenset({"const", "volatile", "struct", "class", "typename"})
+_NO_TYPE_ALONE = re.compile(r"\W*(?:(?:const|volatile|struct|class|typename)\b\W*)*")
 _IN_NAMES = b"0123456789_~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _OPERATOR = re.compile(rb"operator\s*[-+*/%^&|<>!=]*$")
 _EXTERN_BLOCK = re.compile(rb'extern\s*"\s*"')
@@ -52,7 +52,6 @@ _STATIC = re.compile(r"\bstatic\b")
 _ON_DEVICE = re.compile(r"\b__(?:global|device)__\b")
 _NO_RETURN_TYPE = re.compile(r"=(?<!operator=)|(?<!decltype)\(")
 _LETTER = re.compile(r"[A-Za-z_]")
-_WORD = re.compile(r"\w+")
 _PARAMETER_START = re.compile(r"[A-Za-z_:\[.]")
 _ATTRIBUTE = re.compile(r"\[\[.*?\]\]")
 _TO_DEFAULT = re.compile(r"[(\[{<)\]}>=]")
@@ -323,7 +322,9 @@ def _parameters(document: Document, code: bytes, start: int, end: int) -> tuple[
         if equals >= 0:
             text = document.uncommented[first:last].decode("utf-8", "replace")
             declared, default = masked[:equals], " ".join(text.encode()[equals + 1 :].decode().split())
-        type_text, name = _split_parameter(_ATTRIBUTE.sub(" ", declared).strip())
+        if "[[" in declared:
+            declared = _ATTRIBUTE.sub(" ", declared)
+        type_text, name = _split_parameter(declared.strip())
         found.append(Parameter(type_text, name, default, Span(first, last)))
     return tuple(found)
 
@@ -347,7 +348,6 @@ def _split_parameter(text: str) -> tuple[str, str]:
     match = _PARAMETER.match(text)
     if match is None or match["name"] in _TYPE_WORDS:
         return " ".join(text.split()), ""
-    if _NO_TYPE_ALONE.issuperset(_WORD.findall(match["type"])):
+    if _NO_TYPE_ALONE.fullmatch(match["type"]):
         return " ".join(text.split()), ""
-    marks = "*" * match["array"].count("[")
-    return " ".join(match["type"].split()) + marks, match["name"]
+    return " ".join(match["type"].split()) + "*" * match["array"].count("["), match["name"]
