@@ -12,7 +12,7 @@ from codemod.repository.snapshot import Snapshot
 from codemod.rules.dispatch_macros import render_definitions
 from codemod.rules.includes import HELPERS, spell_relative, with_implied
 from codemod.surface.snippet import Snippet, all_snippets
-from codemod.templates import render
+from codemod.templates import filled, render
 
 RULE = HELPERS
 _OPS = re.compile(rb"^// aten::([\w.]+)", re.MULTILINE)
@@ -54,8 +54,8 @@ def plan_helpers(snapshot: Snapshot, layout: Layout, made: GroupProject, roles: 
     _add(_dispatch(snapshot, layout, made, macros), edits, created)
     _add(_aten(snapshot, layout, [r.partition(":")[2] for r in roles if r.startswith("aten:")]), edits, created)
     if "dual_check" in roles and not snapshot.exists(made.check[1]):
-        text = render("torch_utils.h.j2", check=made.check[0])
-        created.append(NewFile(made.check[1], text.encode(), "torch_utils.h.j2"))
+        text = filled("torch_utils.h.in", check=made.check[0])
+        created.append(NewFile(made.check[1], text.encode(), "torch_utils.h.in"))
     return Change("Helpers of the stable side", tuple(edits), (), tuple(created))
 
 

@@ -35,6 +35,14 @@ def render(name: str, **values: object) -> str:
     return _environment().get_template(name).render(**values)
 
 
+def filled(name: str, **words: str) -> str:
+    """The template `name` with each `@word@` replaced: one that repeats and decides nothing needs no Jinja."""
+    text = template(name)
+    for word, value in words.items():
+        text = text.replace(f"@{word}@", value)
+    return text
+
+
 @functools.cache
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
