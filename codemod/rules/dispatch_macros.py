@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from codemod.model import Edit, Span
 from codemod.rules.context import DispatchMacro
 from codemod.rules.registry import page
+from codemod.source.brackets import plain_code
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document, Macro
 from codemod.source.edits import apply
@@ -47,10 +48,7 @@ class Definition:
 
 def is_macro_header(document: Document, *, surface: Surface | None = None) -> bool:
     """Whether a header defines macros and nothing else; with `surface`, macros that dispatch over dtypes."""
-    if not document.macros:
-        return False
-    rest = re.sub(rb"^[ \t]*#(?:\\\r?\n|[^\n])*", b"", document.code, flags=re.MULTILINE)
-    if rest.replace(b"\xef\xbb\xbf", b"").strip():
+    if not document.macros or plain_code(document).strip():
         return False
     if surface is None:
         return True

@@ -15,6 +15,7 @@ _IN_ANGLES = re.compile(rb"[()\[\]{}<>;]")
 _MAY_TAKE_ANGLES = re.compile(rb"[\w>]")
 _BETWEEN_COMMAS = re.compile(rb"[()\[\]{},<]")
 _BRACE = re.compile(rb"[{}]")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"()[]{}")
 _CLOSES = dict(zip(b")]}", b"([{", strict=True))  # by byte
 
 
@@ -35,13 +36,12 @@ def stray_braces(document: Document) -> tuple[int, ...]:
 
     A conditional with unequal braces has its other half elsewhere: what stands in one is not counted.
     """
+    code, conditionals = plain_code(document), read_conditionals(document)
+    arms = (code[branch.body.start : branch.body.end] for c in conditionals for branch in c.branches)
+    if _is_balanced(code) and all(map(_is_balanced, arms)):
+        return ()
     matching = _match_brackets(document)
-    code = plain_code(document)
-    halves = [
-        c.span
-        for c in read_conditionals(document)
-        if any(_unequal(code[b.body.start : b.body.end]) for b in c.branches)
-    ]
+    halves = [c.span for c in conditionals if any(_unequal(code[b.body.start : b.body.end]) for b in c.branches)]
     return tuple(
         offset
         for offset in (brace.start() for brace in _BRACE.finditer(code))
@@ -49,6 +49,17 @@ def stray_braces(document: Document) -> tuple[int, ...]:
         and offset not in matching.closers
         and not any(half.start <= offset < half.end for half in halves)
     )
+
+
+def _is_balanced(code: bytes) -> bool:
+    """Whether every bracket of `code` has its partner there: pairs are taken out, the inner ones first."""
+    left = code.translate(None, _NO_BRACKETS)
+    while left:
+        rest = left.replace(b"()", b"").replace(b"[]", b"").replace(b"{}", b"")
+        if rest == left:
+            return False
+        left = rest
+    return True
 
 
 def _unequal(code: bytes) -> bool:
