@@ -58,8 +58,8 @@ class _Detector:
             stable_bindings=self.stable_bindings,
             legacy_declarations=self._declared_by(file for file in self.legacy if file.defines),
             stable_declarations=self._stable_declarations(),
-            stable_helpers=self.config.stable_helpers or self._stable_header(_STREAM, "torch_utils.h"),
-            stable_dispatch=self.config.stable_dispatch or self._stable_header(_DISPATCH, "dispatch_utils.h"),
+            stable_helpers=self.config.stable_helpers or self._stable_header(_asks_for_stream, "torch_utils.h"),
+            stable_dispatch=self.config.stable_dispatch or self._stable_header(_defines_dispatch, "dispatch_utils.h"),
             cmake_files=tuple(sorted(self.build.cmake)),
             setup_files=tuple(sorted(self.build.setup)),
             python_roots=self.config.python_roots or self._python_roots(),
@@ -355,10 +355,10 @@ class _Detector:
                     return header
         return join(self.stable_root, "ops.h")
 
-    def _stable_header(self, marks: re.Pattern[bytes], default: str) -> str:
-        """The highest header of the stable folder that holds `marks`, or where one is to be made."""
+    def _stable_header(self, fits: Callable[[bytes], bool], default: str) -> str:
+        """The highest header of the stable folder that `fits`, or where one is to be made."""
         headers = self.snapshot.below(self.stable_root, (*HEADER_SUFFIXES, ".cuh"))
-        fitting = [path for path in headers if marks.search(self.snapshot.read(path))]
+        fitting = [path for path in headers if fits(self.snapshot.read(path))]
         return min(fitting, key=lambda path: (path.count("/"), path), default=join(self.stable_root, default))
 
     def _python_roots(self) -> tuple[str, ...]:
@@ -395,8 +395,19 @@ class _Detector:
         return ()
 
 
-_STREAM = re.compile(rb"\baoti_torch_get_current_cuda_stream\b|\bgetCurrentStream\b")
+_STREAMS = (
+    re.compile(rb"aoti_torch_get_current_cuda_stream(?<!\waoti_torch_get_current_cuda_stream)\b"),
+    re.compile(rb"getCurrentStream(?<!\wgetCurrentStream)\b"),
+)
 _DISPATCH = re.compile(rb"^[ \t]*#[ \t]*define\b[^\n]*(?:\\\n[^\n]*)*\bTHO_DISPATCH_", re.MULTILINE)
+
+
+def _asks_for_stream(data: bytes) -> bool:
+    return any(pattern.search(data) for pattern in _STREAMS)
+
+
+def _defines_dispatch(data: bytes) -> bool:
+    return b"THO_DISPATCH_" in data and _DISPATCH.search(data) is not None
 
 
 def _nearest(files: Iterable[Registrations], start: str, project_of: Callable[[str], str]) -> list[Registrations]:

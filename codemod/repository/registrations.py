@@ -38,7 +38,7 @@ _MODULE_NAME = re.compile(rb"\b(?:REGISTER_EXTENSION\s*\(\s*|PyInit_)(\w+)")
 _ARGUMENTS = rb"\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\s*"
 _PROTOTYPE_TAIL = re.compile(_ARGUMENTS + rb";")
 _DEFINITION_TAIL = re.compile(_ARGUMENTS + rb"(?:const\s*|noexcept\s*)*\{")
-_TYPE_BEFORE = re.compile(rb"(?P<word>\w*)(?<=[\w>&*\])])\s+[&*]*\Z")
+_TYPE_END = re.compile(rb"[\w>&*\])]")
 _LONGEST_GAP = 200  # bytes between the end of a type and a name
 _NO_TYPES = frozenset({b"return", b"else", b"throw", b"case", b"co_return", b"new", b"delete"})
 GPU_KEYS = frozenset({"CUDA", "HIP", "XPU", "MPS", "PrivateUse1"})
@@ -169,5 +169,8 @@ def _places(code: bytes, name: bytes) -> Iterator[tuple[int, int]]:
 
 def _is_typed(code: bytes, place: int) -> bool:
     """Whether what stands before `place` can be a type: `return f(x);` and `else f(x);` declare nothing."""
-    before = _TYPE_BEFORE.search(code, max(0, place - _LONGEST_GAP), place)
-    return before is not None and before.group("word") not in _NO_TYPES
+    before = code[max(0, place - _LONGEST_GAP) : place].rstrip(b"&*")
+    ended = before.rstrip()
+    if ended == before or not _TYPE_END.match(ended[-1:]):
+        return False
+    return re.split(rb"\W", ended[-40:])[-1] not in _NO_TYPES

@@ -47,7 +47,8 @@ class Snapshot:
             return self.overlay[path]
         if path not in self._read:
             try:
-                self._read[path] = (self.root / path).read_bytes()
+                with open(os.path.join(self.root, path), "rb") as file:
+                    self._read[path] = file.read()
             except OSError as error:
                 raise Refusal(f"cannot read {path}: {error.strerror}") from error
         return self._read[path]
@@ -98,5 +99,5 @@ def open_snapshot(start: Path) -> Snapshot:
     listed = git.run(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").output
     names = sorted({os.fsdecode(name) for name in listed.split(b"\0") if name})
     below = folder.relative_to(root).as_posix()
-    files = tuple(name for name in names if (root / name).is_file())
+    files = tuple(name for name in names if os.path.isfile(os.path.join(root, name)))
     return Snapshot(root, files, start="" if below == "." else below)

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -287,11 +287,13 @@ class CMakeProject:
         """What `list(FILTER name EXCLUDE REGEX ...)` takes out of a glob before it is read."""
         found = []
         for command in self.files[writer.path].commands:
+            if command.name != "list" or command.first != "FILTER":
+                continue
             words = [argument.text for argument in command.arguments]
             behind = writer.span.start < command.span.start and (
                 reader.path != writer.path or command.span.start < reader.span.start
             )
-            if behind and command.name == "list" and words[:4] == ["FILTER", name, "EXCLUDE", "REGEX"] and words[4:]:
+            if behind and words[:4] == ["FILTER", name, "EXCLUDE", "REGEX"] and words[4:]:
                 with contextlib.suppress(re.error):
                     found.append(re.compile(words[4].replace("\\\\", "\\")))
         return found
@@ -299,24 +301,34 @@ class CMakeProject:
     def writers(self, name: str, reader: Command) -> Iterator[tuple[Command, tuple[Item, ...]]]:
         """The commands that give the list `name` elements that `reader` can see, last first."""
         found = False
-        file = self.files[reader.path]
-        for command in reversed(file.commands):
+        for command, items in self._writers_in(reader.path, name):
             if command.span.start >= reader.span.start or command.function not in (None, reader.function):
                 continue
-            written = self._written(command)
-            if written is None or written[0] != name or exclusive(command.frames, reader.frames):
+            if exclusive(command.frames, reader.frames):
                 continue
             found = True
-            yield command, written[1]
+            yield command, items
             if command.name in ("set", "file") and is_around(command.frames, reader.frames):
                 return
         if found:
             return
-        for other in self.files.values():  # a list that an included file defines
-            for command in reversed(other.commands if other is not file else ()):
-                written = self._written(command)
-                if written is not None and written[0] == name and command.function is None:
-                    yield command, written[1]
+        for path in self.files:  # a list that an included file defines
+            for command, items in self._writers_in(path, name) if path != reader.path else ():
+                if command.function is None:
+                    yield command, items
+
+    @cached_property
+    def _by_list(self) -> dict[tuple[str, str], list[tuple[Command, tuple[Item, ...]]]]:
+        """For each file and list the commands that write it, last first, with the elements they give it."""
+        found: dict[tuple[str, str], list[tuple[Command, tuple[Item, ...]]]] = {}
+        for path, file in self.files.items():
+            for command in reversed(file.commands):
+                if (written := self._written(command)) is not None:
+                    found.setdefault((path, written[0]), []).append((command, written[1]))
+        return found
+
+    def _writers_in(self, path: str, name: str) -> Sequence[tuple[Command, tuple[Item, ...]]]:
+        return self._by_list.get((path, name), ())
 
     @staticmethod
     def _written(command: Command) -> tuple[str, tuple[Item, ...]] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from codemod.buildfiles.cmake.flow import CMakeProject, Flow
 from codemod.buildfiles.cmake.syntax import CMakeFile, Item
@@ -54,14 +55,19 @@ class CMakeRun:
             if not within.contains(command.span):
                 continue
             for argument in command.arguments:
-                for item in argument.items:
+                for item in argument.items if "." in argument.text else ():
                     text = self._renamed(file, item)
                     if text is not None:
                         found[item.span] = text
         return found
 
+    @cached_property
+    def _moved_names(self) -> frozenset[str]:
+        return frozenset(posixpath.basename(path) for path in self.renames)
+
     def _renamed(self, file: CMakeFile, item: Item) -> str | None:
-        if "." not in posixpath.basename(item.text):
+        name = posixpath.basename(item.text)
+        if "." not in name or ("$" not in name and name not in self._moved_names):
             return None
         old = self.project.resolve(item.text, file.path)
         new = self.renames.get(old) if old else None
