@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from codemod.source.declarations import data_members, declared_in
 from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.types import UNKNOWN, CppType, parse_type
 
-_CLASS = re.compile(rb"\b(?:struct|class)\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{")
+_CLASS = re.compile(rb"(?:struct(?<!\wstruct)|class(?<!\wclass))\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{")
 _MAKES_TENSOR_VISIBLE = re.compile(
     rb"\busing\s+(?:namespace\s+(?:torch|at|c10)\b|(?:torch|at|c10)::Tensor\b|Tensor\s*=)"
     rb"|\bnamespace\s+(?:torch|at|c10)\b(?!\s*=)|\btypedef\s+(?:torch|at|c10)::Tensor\s"
@@ -35,6 +35,7 @@ class WrittenTypes:
 
     documents: Sequence[Document]
     _tensors: dict[str, dict[str, list[tuple[int, str]]]] = field(default_factory=dict)
+    _members: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def resolved(self, written: CppType) -> CppType:
         """A type behind the name that a `using T = at::Tensor;` gave it."""
@@ -61,11 +62,14 @@ class WrittenTypes:
 
     def member(self, owner: str, member: str) -> str:
         """The written type of a member of the class `owner`, empty if it is not known."""
-        return self._members.get(owner, {}).get(member, "")
+        if owner not in self._members:
+            bodies = self._class_bodies(owner)
+            self._members[owner] = {d.name: d.type_text for body in bodies for d in declared_in(body)}
+        return self._members[owner].get(member, "")
 
     def layout(self, owner: str) -> tuple[CppType, ...]:
         """The types of what an object of the class `owner` consists of; nothing if more than one class has the name."""
-        bodies = [body for name, body in self._class_bodies() if name == owner]
+        bodies = self._class_bodies(owner)
         if len(bodies) != 1:
             return ()
         return tuple(self.resolved(parse_type(member.type_text)) for member in data_members(bodies[0]))
@@ -83,17 +87,21 @@ class WrittenTypes:
         return frozenset(d.path for d in self.documents if _MAKES_TENSOR_VISIBLE.search(d.code))
 
     @cached_property
-    def _members(self) -> Mapping[str, Mapping[str, str]]:
-        table: dict[str, dict[str, str]] = {}
-        for name, body in self._class_bodies():
-            table.setdefault(name, {}).update({d.name: d.type_text for d in declared_in(body)})
-        return table
-
-    def _class_bodies(self) -> Iterator[tuple[str, Node]]:
+    def _classes(self) -> Mapping[str, Sequence[tuple[Document, int]]]:
+        """By name of a class, the documents that define one and where its brace stands."""
+        found: dict[str, list[tuple[Document, int]]] = {}
         for document in self.documents:
             for match in _CLASS.finditer(document.code):
-                node = document.whole.node_at(Span(match.end() - 1, match.end()))
-                while node is not None and node.type != "field_declaration_list":
-                    node = node.parent
-                if node is not None:
-                    yield match.group(1).decode(), node
+                found.setdefault(match.group(1).decode(), []).append((document, match.end() - 1))
+        return found
+
+    def _class_bodies(self, name: str) -> list[Node]:
+        """The bodies of the classes called `name`."""
+        found = []
+        for document, brace in self._classes.get(name, ()):
+            node = document.whole.node_at(Span(brace, brace + 1))
+            while node is not None and node.type != "field_declaration_list":
+                node = node.parent
+            if node is not None:
+                found.append(node)
+        return found
