@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from codemod.bindings.reading.model import Bindings, Block, Side
 from codemod.bindings.reading.text import decode, encode, line_end, line_start, newline_of
 from codemod.bindings.writing.items import COMPOSITE, Item
-from codemod.bindings.writing.style import formatted, formatted_block
+from codemod.bindings.writing.style import Braced, formatted_together
 from codemod.model import Edit, Span
 from codemod.source.conditions import canonical, read_conditionals
 from codemod.source.document import Document
@@ -21,6 +21,22 @@ class Insertion:
 
     offset: int
     text: str
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """An insertion that is not formatted yet: a block under `conditions`, or only its body where they are None."""
+
+    offset: int
+    braced: Braced
+    before: str
+    after: str
+    conditions: Sequence[str] | None = None
+
+    def insertion(self, done: Braced) -> Insertion:
+        """It with the formatted block."""
+        text = done.body if self.conditions is None else _wrapped(done.text, self.conditions)
+        return Insertion(self.offset, f"{self.before}{text}{self.after}")
 
 
 def block_order(items: Sequence[Item]) -> list[list[Item]]:
@@ -35,15 +51,17 @@ def block_order(items: Sequence[Item]) -> list[list[Item]]:
     return [groups[key] for key in keys]
 
 
-def render_block(items: Sequence[Item], style: bytes, macro: str = "") -> str:
-    """A new block with `items`, all of one namespace, key and outer conditions, those conditions around it."""
+def render_blocks(groups: Sequence[Sequence[Item]], style: bytes) -> list[str]:
+    """A new block for each of `groups`, all of one namespace, key and outer conditions, those conditions around it."""
+    done = formatted_together([_block_of(items) for items in groups], style)
+    return [_wrapped(block.text, items[0].outer) for block, items in zip(done, groups, strict=True)]
+
+
+def _block_of(items: Sequence[Item]) -> Braced:
     first = items[0]
-    if not macro:
-        macro = "STABLE_TORCH_LIBRARY_IMPL" if first.key else "STABLE_TORCH_LIBRARY_FRAGMENT"
+    macro = "STABLE_TORCH_LIBRARY_IMPL" if first.key else "STABLE_TORCH_LIBRARY_FRAGMENT"
     arguments = [first.namespace, *([first.key] if first.key else []), first.variable]
-    body = "\n".join(render_items(items, first.variable))
-    text = formatted_block(f"{macro}({', '.join(arguments)}) {{", body, style)
-    return _wrapped(text, first.outer)
+    return Braced(f"{macro}({', '.join(arguments)}) {{", "\n".join(render_items(items, first.variable)))
 
 
 def _wrapped(text: str, conditions: Sequence[str]) -> str:
@@ -86,7 +104,7 @@ def insert_items(
 
     `ending` is the macro that ends the file (`REGISTER_EXTENSION`): new blocks stand before it.
     """
-    insertions: list[Insertion] = []
+    planned: list[_Planned] = []
     homeless: list[Item] = []
     by_block: dict[Span, tuple[Block, list[Item]]] = {}
     for item in items:
@@ -96,10 +114,10 @@ def insert_items(
         else:
             by_block.setdefault(block.span, (block, []))[1].append(item)
     for block, found in by_block.values():
-        insertions += _into_block(document, bindings, block, found, style)
-    for group in block_order(homeless):
-        insertions.append(_new_block(document, bindings, group, style, ending))
-    return edits_of(document, insertions)
+        planned += _into_block(document, bindings, block, found)
+    planned += [_new_block(document, bindings, group, ending) for group in block_order(homeless)]
+    done = formatted_together([one.braced for one in planned], style)
+    return edits_of(document, [one.insertion(text) for one, text in zip(planned, done, strict=True)])
 
 
 def edits_of(document: Document, insertions: Sequence[Insertion]) -> tuple[Edit, ...]:
@@ -126,9 +144,7 @@ def _home(bindings: Bindings, item: Item) -> Block | None:
     return best
 
 
-def _into_block(
-    document: Document, bindings: Bindings, block: Block, items: list[Item], style: bytes
-) -> list[Insertion]:
+def _into_block(document: Document, bindings: Bindings, block: Block, items: list[Item]) -> list[_Planned]:
     skip = len(block.conditions)
     inside = [s for s in bindings.statements if s.block == block]
     head = f"STABLE_TORCH_LIBRARY_FRAGMENT(n, {block.variable}) {{"
@@ -144,31 +160,31 @@ def _into_block(
     found = []
     for offset, members in regions.items():
         lines = render_items(members, block.variable, skip + len(members[0].conditions[skip:]))
-        found.append(Insertion(offset, f"\n{formatted(chr(10).join(lines), style, head=head)}\n"))
+        found.append(_Planned(offset, Braced(head, "\n".join(lines)), "\n", "\n"))
     if loose:
-        text = formatted("\n".join(render_items(loose, block.variable, skip)), style, head=head)
+        braced = Braced(head, "\n".join(render_items(loose, block.variable, skip)))
         offset = line_start(document.data, block.body.end)
         gap = "\n" if inside else ""
         if block.body.start > offset:  # `{}` on one line
-            found.append(Insertion(block.body.end, f"\n{text}\n"))
+            found.append(_Planned(block.body.end, braced, "\n", "\n"))
         else:
-            found.append(Insertion(offset, f"{gap}{text}\n"))
+            found.append(_Planned(offset, braced, gap, "\n"))
     return found
 
 
-def _new_block(document: Document, bindings: Bindings, items: list[Item], style: bytes, ending: str) -> Insertion:
+def _new_block(document: Document, bindings: Bindings, items: list[Item], ending: str) -> _Planned:
     """A block for which the file has none: behind the last one of its namespace, else before the file's end."""
-    text = render_block(items, style)
+    braced, outer = _block_of(items), items[0].outer
     last = [block for block in bindings.blocks if block.namespace == items[0].namespace and items[0].key]
     if items[0].key != COMPOSITE:  # the composite block stays the last one
         last = [block for block in last if block.key != COMPOSITE] or last
     if last:
-        return Insertion(_behind(document, last[-1]), f"\n{text}\n")
+        return _Planned(_behind(document, last[-1]), braced, "\n", "\n", outer)
     place = document.code.find(ending.encode()) if ending else -1
     if place < 0:
         gap = "" if document.data.endswith(b"\n") else "\n"
-        return Insertion(len(document.data), f"{gap}\n{text}\n")
-    return Insertion(line_start(document.data, place), f"{text}\n\n")
+        return _Planned(len(document.data), braced, f"{gap}\n", "\n", outer)
+    return _Planned(line_start(document.data, place), braced, "", "\n\n", outer)
 
 
 def _behind(document: Document, block: Block) -> int:

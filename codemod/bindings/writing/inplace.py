@@ -16,7 +16,7 @@ from codemod.bindings.reading.statements import unwrapped
 from codemod.bindings.reading.text import decode, encode, newline_of
 from codemod.bindings.schemas.schema import Schema
 from codemod.bindings.select import Moved, Selection
-from codemod.bindings.writing.blocks import block_order, render_block
+from codemod.bindings.writing.blocks import block_order, render_blocks
 from codemod.bindings.writing.items import definition_item, implementation_item, stable_key
 from codemod.bindings.writing.removal import removal_edits
 from codemod.bindings.writing.style import formatted, style_for
@@ -143,7 +143,7 @@ def _rewrite(
             items.append(implementation_item(document, statement, found.expression, whole=True))
     style = style_for(registry.snapshot, block.path)
     plain = [replace(item, outer=()) for item in items]
-    texts = [render_block(group, style) for group in block_order(plain)]
+    texts = render_blocks(block_order(plain), style)
     if leftover := _leftover(registry, document, block, members, functions):
         texts.append(leftover)
     if is_home:

@@ -11,7 +11,7 @@ from codemod.bindings.boxing.adapters import Adapter, adapters_text
 from codemod.bindings.reading.model import Bindings
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.reading.text import decode, encode, line_start, newline_of
-from codemod.bindings.writing.blocks import block_order, insert_items, render_block
+from codemod.bindings.writing.blocks import block_order, insert_items, render_blocks
 from codemod.bindings.writing.declarations import standard_headers
 from codemod.bindings.writing.items import Item
 from codemod.bindings.writing.style import formatted, style_for
@@ -59,7 +59,7 @@ def stable_file(
     from codemod.templates import render
 
     macro, header = _ending(registry)
-    blocks = "\n\n".join(render_block(items, style) for items in block_order(items))
+    blocks = "\n\n".join(render_blocks(block_order(items), style))
     written = [name for name in headers if layout.is_stable(name)]
     includes = [*(_include_of(registry, name) for name in written), *([header] if header else [])]
     # behind torch's, which they may lean on as they did in the legacy bindings
