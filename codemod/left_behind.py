@@ -18,7 +18,7 @@ from codemod.source.function_index import FunctionIndex
 from codemod.source.signatures import Function, read_signatures
 
 _IN_NAMES = b"0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_DEFINED = rb"\b(?P<name>%s)\s*\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{"
+_UP_TO_BODY = re.compile(rb"\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{")
 _UP_TO_SEMICOLON = re.compile(rb"(?:=\s*\{[^{}]*\}|[^;{}])*;")
 _KEYWORDS = frozenset(
     b"if for while switch catch return sizeof constexpr defined assert static_assert asm volatile".split()
@@ -182,9 +182,9 @@ def _is_elsewhere(layout: Layout, path: str) -> bool:
     return owner is not None and owner.name != layout.legacy_library
 
 
-def _names(code: bytes, *, members: bool = False) -> set[str]:
-    """What `code` calls, or defines: the names in front of round brackets. Members count if asked for."""
-    found = {name for before, name, _ in _bracketed(code) if members or not before.endswith((b".", b">"))}
+def _names(code: bytes) -> set[str]:
+    """What `code` calls, or defines: the names in front of round brackets, but for members."""
+    found = {name for before, name, _ in _bracketed(code) if not before.endswith((b".", b">"))}
     return {name.decode() for name in found - _KEYWORDS}
 
 
@@ -207,12 +207,9 @@ def _bracketed(code: bytes, *, specialised: bool = False) -> Iterator[tuple[byte
 
 def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Iterator[str]:
     """Those of `names` that the unit at `path` defines for others to call."""
-    data = snapshot.read(path)
-    here = _names(data, members=True).intersection(names)
-    if not here:
-        return
-    pattern = re.compile(_DEFINED % "|".join(map(re.escape, sorted(here))).encode())
-    found = {match.group("name").decode() for match in pattern.finditer(data)}
+    data, wanted = snapshot.read(path), {name.encode() for name in names}
+    heads = ((name, bracket) for _, name, bracket in _bracketed(data) if name in wanted)
+    found = {name.decode() for name, bracket in heads if _UP_TO_BODY.match(data, bracket)}
     if found:
         yield from found & _defined_names(snapshot, path)
 
