@@ -26,7 +26,7 @@ _RESULTS = {
     "get_current_cuda_blas_handle": "cublasHandle_t", "get_cuda_stream_from_pool": "cudaStream_t",
 }  # fmt: skip
 # A header without any of these words has no helper: its functions are not read.
-_MAY_HOLD_ONE = re.compile(b"|".join(_MARKS.values()) + b"|" + "|".join(_MARKS).encode())
+_TELLING = frozenset({*_MARKS.values(), *(role.encode() for role in _MARKS)})
 _STD_MACRO = re.compile(r"^STD_(?:TORCH|CUDA)_\w+$")
 
 
@@ -45,7 +45,7 @@ def find_helpers(documents: Iterable[Document]) -> StableHelpers:
     names: dict[str, str] = {}
     headers: dict[str, str] = {}
     for document in documents:
-        for function in read_signatures(document) if _MAY_HOLD_ONE.search(document.code) else ():
+        for function in () if _TELLING.isdisjoint(document.words) else read_signatures(document):
             for role in _roles_of(function, document):
                 names.setdefault(role, function.name)
                 headers.setdefault(role, document.path)

@@ -81,7 +81,7 @@ def find_sites(
 
 def in_legacy_branch(document: Document, offset: int) -> bool:
     """Whether the place is compiled only where TORCH_TARGET_VERSION is not defined."""
-    if b"TORCH_TARGET_VERSION" not in document.data:
+    if b"TORCH_TARGET_VERSION" not in document.words:
         return False
     return any(LEGACY_ONLY.match(condition) for condition in conditions_at(document, offset))
 
