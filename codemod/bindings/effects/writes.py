@@ -15,7 +15,8 @@ from codemod.source.signatures import Function
 from codemod.source.types import parse_type
 
 _VIEW = rb"(?:\s*\.\s*(?:view|reshape|view_as|flatten|squeeze|unsqueeze|transpose|t)\s*\([^;]*\))?"
-_RETURNED = re.compile(rb"\breturn\s+(?:std::move\(\s*)?(?P<name>[A-Za-z_]\w*)" + _VIEW + rb"\s*\)?\s*;")
+_RETURNED = re.compile(rb"return(?<!\wreturn)\s+(?:std::move\(\s*)?(?P<name>[A-Za-z_]\w*)" + _VIEW + rb"\s*\)?\s*;")
+_ASSIGNED = re.compile(rb"[=?:]\s*([A-Za-z_]\w*)")
 _LOCAL = rb"\b(?P<local>[A-Za-z_]\w*)\s*=\s*(?:[^;?]*\?\s*(?:[^;:]*:\s*)?)?%s%s\s*(?::[^;]*)?;"
 _OUTPUT = re.compile(r"(?:out|output|dst|dest|result)s?_?|\w+_out(?:put)?s?|out(?:put)?_\w+")
 
@@ -47,8 +48,10 @@ def _is_returned(text: bytes, name: bytes, depth: int) -> bool:
     returned = {match.group("name") for match in _RETURNED.finditer(text)}
     if not returned or name in returned:
         return bool(returned)
+    if depth == 2 or name not in _ASSIGNED.findall(text):
+        return False
     local = _LOCAL % (re.escape(name), _VIEW)
-    return depth < 2 and any(
+    return any(
         match.group("local") != name and _is_returned(text, match.group("local"), depth + 1)
         for match in re.finditer(local, text)
     )
