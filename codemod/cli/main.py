@@ -20,7 +20,7 @@ from codemod.model import Refusal
 PROGRAM = "torch-stabilize"
 INTERNAL_ERROR = 3
 INTERRUPTED = 130
-_OBJECTS_PER_COLLECTION = 100_000
+_OBJECTS_PER_COLLECTION = 1_000_000
 
 # Verb -> the module with its `command`, and its line in the overview: --help must not import the verbs to print them.
 VERBS = {
