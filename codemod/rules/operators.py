@@ -22,7 +22,7 @@ from codemod.source.signatures import read_signatures
 # A declaration that may be a tensor's: with its type, or with a value that is no number made of CUDA's indices.
 _DECLARED = (
     rb"Tensor(?<!\wTensor)%s\b(?:\s*const\b)?[\s&*>]*\b([A-Za-z_]\w*)\b"
-    rb"|auto(?<!\wauto)\b[\s&*]*([A-Za-z_]\w*)\s*=(?![^;]*\b(?:blockIdx|threadIdx|blockDim|gridDim)\b)"
+    rb"|auto(?<!\wauto)\b[\s&*]*([A-Za-z_]\w*)\s*=(?![^;]*\b(?:blockIdx|threadIdx)\b)"
 )
 _TENSOR_NAME = re.compile(_DECLARED % b"")
 # CUTLASS has a class template of the same name, which its code writes without its namespace.
@@ -63,14 +63,14 @@ def _tensor_uses(document: Document) -> Iterator[Span]:
         declared.setdefault(match[match.lastindex or 0], []).append(match.start())
     if not declared:
         return
-    owner = _FunctionPlaces(document)
-    owners = {name: {owner.at(place) for place in places} for name, places in declared.items()}
+    functions = _FunctionPlaces(document)
+    owners = {name: {functions.owner(name, place) for place in places} for name, places in declared.items()}
     names = re.compile(rb"(?<![\w.>:])(?:" + b"|".join(sorted(map(re.escape, declared))) + rb")\b")
     for match in names.finditer(code):
         start, end = match.span()
         if not (_AFTER.match(code, end) or _BEFORE.search(code[max(0, start - 4) : start])):
             continue
-        here = owner.at(start)
+        here = functions.at(start)
         if here is None or here in owners[match[0]] or None in owners[match[0]]:
             yield Span(start, end)
 
@@ -80,14 +80,19 @@ class _FunctionPlaces:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._spans = [function.span for function in read_signatures(document)]
-        self._starts = [span.start for span in self._spans]
+        self._functions = read_signatures(document)
+        self._starts = [function.span.start for function in self._functions]
 
-    def at(self, place: int) -> Span | None:
-        """The span of the function, its head included; None outside of functions and in the body of a macro."""
+    def at(self, place: int) -> int | None:
+        """The number of the function, its head included; None outside of functions and in the body of a macro."""
         index = bisect_right(self._starts, place) - 1
-        inside = index >= 0 and place < self._spans[index].end
-        return self._spans[index] if inside and self._document.macro_at(place) is None else None
+        inside = index >= 0 and place < self._functions[index].span.end
+        return index if inside and self._document.macro_at(place) is None else None
+
+    def owner(self, name: bytes, place: int) -> int | None:
+        """The function in which the `name` declared at `place` means that; None for all of them, as with its own name."""
+        index = self.at(place)
+        return None if index is None or self._functions[index].name.encode() == name else index
 
 
 _ELEMENT = re.compile(rb"\.\s*(?P<name>sizes|strides)\s*\(\s*\)\s*(?=\[)")

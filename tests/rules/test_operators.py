@@ -53,3 +53,17 @@ def test_before_becomes_after(name: str) -> None:
 @pytest.mark.parametrize("statement", ["auto c = unknown() - a;", "auto c = 2 / (a + b).exp();"])
 def test_what_cannot_be_told_is_a_diagnostic(statement: str) -> None:
     assert "TSA140" in [d.code for d in rewrite(HEAD.format("at::Tensor", statement))[1].diagnostics]
+
+
+def test_functions_of_the_file_are_operands_too() -> None:
+    before = "at::Tensor g(const at::Tensor& x);\nat::Tensor f(const at::Tensor& y) { return 1 - g(y); }\n"
+    assert "{ return stable_aten::add(stable_aten::neg(g(y)), 1); }" in rewritten(before)
+
+
+def test_a_name_means_what_its_own_function_says() -> None:
+    """The kernel's `x` is a pointer; sizes of a launch in host code do not make a number of what is computed with them."""
+    kernel = "__global__ void k(const float* x, float* y) { auto i = threadIdx.x; y[i] = x[i] * 2; }\n"
+    host = "void f(at::Tensor x, dim3 gridDim) { auto y = at::empty({gridDim.x}, x.options()); y += x; }\n"
+    after = rewritten(kernel + host)
+    assert kernel in after
+    assert "stable_aten::add_(y, x);" in after
