@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import string
 from collections.abc import Iterable, Iterator
 
 from codemod.bindings.codes import LEFT_BEHIND, STILL_CALLED
@@ -17,7 +18,7 @@ from codemod.source.document import SOURCE_SUFFIXES, Document
 from codemod.source.function_index import FunctionIndex
 from codemod.source.signatures import Function, read_signatures
 
-_IN_NAMES = b"0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_IN_NAMES = (string.ascii_letters + string.digits + "_").encode()
 _UP_TO_BODY = re.compile(rb"\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{")
 _UP_TO_SEMICOLON = re.compile(rb"(?:=\s*\{[^{}]*\}|[^;{}])*;")
 _KEYWORDS = frozenset(

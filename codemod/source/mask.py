@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+import string
 from collections.abc import Iterable
 
 _START = re.compile(rb"\"|'|#|//|/\*")
@@ -19,7 +20,7 @@ _STRING = re.compile(rb'"[^"\\\n]*(?:\\(?s:\r\n|.)[^"\\\n]*)*"?')
 _RAW = re.compile(rb'"(?P<tag>[^()\\\s]{0,16})\((?s:.*?)\)(?P=tag)"')
 _RAW_PREFIX = re.compile(rb"(?:^|\W)(?:u8|[uUL])?R\Z")
 _CHAR = re.compile(rb"'(?:\\.|[^'\\\n]){1,8}'")
-_WORD = frozenset(b"0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_WORD = frozenset((string.ascii_letters + string.digits + "_").encode())
 _BLANKS = bytes(byte if byte in b"\n\r" else 32 for byte in range(256))
 _BOM = b"\xef\xbb\xbf"
 _COMMENT_IN_INCLUDE = re.compile(rb"//.*|/\*.*?\*/")

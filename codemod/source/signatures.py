@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ _TYPE_WORD_LIST = (
 )
 _TYPE_WORDS = frozenset(_TYPE_WORD_LIST.split())
 _NO_TYPE_ALONE = re.compile(r"\W*(?:(?:const|volatile|struct|class|typename)\b\W*)*")
-_IN_NAMES = b"0123456789_~abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_IN_NAMES = (string.ascii_letters + string.digits + "_~").encode()
 _OPERATOR = re.compile(rb"operator\s*[-+*/%^&|<>!=]*$")
 _EXTERN_BLOCK = re.compile(rb'extern\s*"\s*"')
 _EXTERN_C = re.compile(r'\bextern\s*"C"')
