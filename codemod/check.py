@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from codemod.codes import Code
 from codemod.config import Allowed, Config
@@ -11,7 +12,9 @@ from codemod.model import Confidence
 from codemod.report.places import Place
 from codemod.report.view import Concern, Finding
 from codemod.repository.sources import matches
-from codemod.scan import FoundSite, Scan
+
+if TYPE_CHECKING:
+    from codemod.scan import FoundSite, Scan
 
 STALE_ENTRY = "TSA791"
 ALLOW_LIST_GREW = "TSA792"

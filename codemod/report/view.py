@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from codemod.codes import Code
 from codemod.diff import changed_ranges
 from codemod.model import Confidence, Diagnostic, FileChange, Plan, Severity, SiteCount, Span
 from codemod.report.places import Place, Places, Read
-from codemod.verify.result import Verification
+
+if TYPE_CHECKING:
+    from codemod.verify.result import Verification
 
 
 class Concern(str, Enum):
