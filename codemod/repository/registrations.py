@@ -20,9 +20,9 @@ _BLOCK = re.compile(
 )
 _MARK = re.compile(rb"TORCH_LIBRARY|PYBIND11_MODULE")
 _STATEMENT = re.compile(
-    rb"""\b(?P<verb>def|impl|(?<=\.)op)\s*\(\s*(?:TORCH_SELECTIVE_NAME\()?
-         "(?P<op>[\w:]+)(?:\\.|[^"\\])*"       # the name, and a schema behind it
-         (?P<rest>(?:"(?:\\.|[^"\\])*"|(?!\.op\b)[^";])*)""",
+    rb"""(?P<verb>def(?<!\wdef)|impl(?<!\wimpl)|op(?<=\.op))\s*\(\s*(?:TORCH_SELECTIVE_NAME\()?
+         "(?P<op>[\w:]+)[^"\\]*(?:\\.[^"\\]*)*"       # the name, and a schema behind it
+         (?P<rest>[^";.]*(?:(?:"[^"\\]*(?:\\.[^"\\]*)*"|\.(?!op\b))[^";.]*)*)""",
     re.VERBOSE,
 )
 _STRING = re.compile(rb'"(?:\\.|[^"\\\n])*"')
