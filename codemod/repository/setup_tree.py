@@ -31,6 +31,10 @@ class SetupTree:
             yield above
             above = self.parents.get(above)
 
+    def statement(self, node: ast.AST) -> ast.AST:
+        """The statement of the top level that `node` stands in, or is."""
+        return [node, *self.around(node)][-2]  # around that is the module
+
 
 def read_setup_tree(snapshot: Snapshot, path: str) -> SetupTree | None:
     """The setup file at `path`, parsed once for everybody who asks; None where this Python cannot read it."""

@@ -7,7 +7,7 @@ import re
 import libcst as cst
 import pytest
 
-from codemod.buildfiles.python.syntax import read_python
+from codemod.buildfiles.python.syntax import read_python, statements_about
 from codemod.model import Refusal
 
 TEXT = '''\
@@ -30,11 +30,12 @@ try:
 except ImportError:
     pass
 '''
+BROKEN = b"import _C\ndef f(:\n"
 ABOUT = re.compile(rb"(?<!\w)_C(?!\w)")
 
 
 def texts(data: bytes, about: re.Pattern[bytes] | None) -> list[tuple[int, str]]:
-    file = read_python("x.py", data, about)
+    file = read_python("x.py", data, statements_about(data, about) if about else None)
     nodes: list[cst.CSTNode] = [*file.find(cst.Import), *file.find(cst.ImportFrom), *file.find(cst.Call)]
     return [(file.span(node).start, file.text(node)) for node in nodes]
 
@@ -44,11 +45,11 @@ def texts(data: bytes, about: re.Pattern[bytes] | None) -> list[tuple[int, str]]
 def test_statements_that_do_not_matter_are_left_out_and_offsets_stay(mark: bytes, end: bytes) -> None:
     data = mark + TEXT.encode().replace(b"\n", end)
     assert texts(data, ABOUT) == texts(data, None)
-    names = [node.name.value for node in read_python("x.py", data, ABOUT).find(cst.FunctionDef)]
+    names = [node.name.value for node in read_python("x.py", data, statements_about(data, ABOUT)).find(cst.FunctionDef)]
     assert names == ["kept"]
-    assert read_python("x.py", data, ABOUT).find(cst.ClassDef) == []
+    assert read_python("x.py", data, statements_about(data, ABOUT)).find(cst.ClassDef) == []
 
 
 def test_a_syntax_error_is_an_error_in_part_too() -> None:
     with pytest.raises(Refusal, match=r"x\.py: Python syntax error"):
-        read_python("x.py", b"import _C\ndef f(:\n", ABOUT)
+        read_python("x.py", BROKEN, statements_about(BROKEN, ABOUT))

@@ -8,7 +8,7 @@ import pytest
 
 from codemod.buildfiles.python.syntax import read_python
 from codemod.buildfiles.setup.model import SetupModel
-from codemod.buildfiles.setup.names import sourceless_extensions, statements_about
+from codemod.buildfiles.setup.names import sourceless_extensions, telling_statements
 from codemod.repository.setup_tree import parse_setup
 from codemod.repository.snapshot import Snapshot
 
@@ -59,8 +59,8 @@ if cuda:
 USE_HIP = 1
 left_out_too = 2
 """
-    about = statements_about(parse_setup(text), ["hip"])
-    file = read_python("setup.py", text, about)
+    only = telling_statements(parse_setup(text), ["hip"])
+    file = read_python("setup.py", text, only)
     assert [file.text(s).split("\n")[0] for s in file.module.body] == [
         "def _is_hip(): return HIP",
         "if cuda:",
@@ -69,4 +69,4 @@ left_out_too = 2
 
 
 def test_a_module_that_a_function_makes_takes_the_whole_file() -> None:
-    assert statements_about(parse_setup(THROUGH_CMAKE.encode()), ["hip"]) is None
+    assert telling_statements(parse_setup(THROUGH_CMAKE.encode()), ["hip"]) is None

@@ -28,7 +28,7 @@ from codemod.buildfiles.python.library import (
     python_files,
     string_value,
 )
-from codemod.buildfiles.python.syntax import read_python
+from codemod.buildfiles.python.syntax import read_python, statements_about
 from codemod.buildfiles.python.twins import add_twin, has_twin
 from codemod.buildfiles.stable_target import short_name
 from codemod.buildfiles.text_edits import TextEdits
@@ -60,7 +60,6 @@ def plan_imports(
     it exists, its import sites do too, and only those for the devices in `widened` ("HIP") may lack it. A file with a
     syntax error is listed.
     """
-
     modules = legacy_modules(layout, named)
     library = Library(short_name(layout.legacy_library), short_name(layout.stable_library), modules)
     paths = python_files(snapshot, layout, library)
@@ -131,7 +130,8 @@ def _read(
     diagnostics: list[Diagnostic] = []
     for path in paths:
         try:
-            file = read_python(path, snapshot.read(path), about)
+            data = snapshot.read(path)
+            file = read_python(path, data, statements_about(data, about) if about else None)
         except Refusal as refusal:
             message = f"{refusal}: its imports of {library.legacy} were not looked at"
             diagnostics.append(Diagnostic(LIBRARY_PROBED, Severity.WARNING, path, Span(0, 0), message))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -134,8 +134,8 @@ class PythonFile:
         return [node for node in self.find(kind) if self._spans[node].start in inside]
 
 
-def read_python(path: str, data: bytes, about: re.Pattern[bytes] | None = None) -> PythonFile:
-    """Parse a Python file, or the statements of its top level that match `about`. Raises Refusal for a syntax error.
+def read_python(path: str, data: bytes, only: Sequence[ast.stmt] | None = None) -> PythonFile:
+    """Parse a Python file, or `only` these statements of its top level. Raises Refusal for a syntax error.
 
     LibCST takes its time; where few statements matter, the tree holds white space in place of the others.
     """
@@ -144,7 +144,7 @@ def read_python(path: str, data: bytes, about: re.Pattern[bytes] | None = None) 
 
     shift = len(_BOM) if data.startswith(_BOM) else 0
     try:
-        module = cst.parse_module((data if about is None else _outline(data, about))[shift:])
+        module = cst.parse_module((data if only is None else _outline(data, only))[shift:])
     except (cst.ParserSyntaxError, UnicodeDecodeError) as error:
         line = getattr(error, "raw_line", 1)
         raise Refusal(f"cannot parse {path}: Python syntax error at line {line}") from error
@@ -153,27 +153,38 @@ def read_python(path: str, data: bytes, about: re.Pattern[bytes] | None = None) 
     return PythonFile(path, data, wrapper.module, spans, _parents(wrapper.module), shift)
 
 
-def _outline(data: bytes, about: re.Pattern[bytes]) -> bytes:
-    """`data` with the statements of its top level that do not match `about` blanked; offsets stay what they were."""
+def statements_about(data: bytes, words: re.Pattern[bytes]) -> list[ast.stmt] | None:
+    """The imports, and the statements of the top level that hold one of `words`; None where this Python cannot tell."""
     try:
         statements = ast.parse(data).body
     except (SyntaxError, ValueError):
-        return data  # LibCST says what is wrong, or knows newer syntax than this Python
-    lines = data.splitlines(keepends=True)
-    if any(b"coding" in line for line in lines[:2]):
+        return None  # LibCST says what is wrong, or knows newer syntax than this Python
+    starts = _line_starts(data)
+    imports = (ast.Import, ast.ImportFrom)
+    return [s for s in statements if isinstance(s, imports) or words.search(data, *_lines_of(s, starts))]
+
+
+def _outline(data: bytes, only: Sequence[ast.stmt]) -> bytes:
+    """`data` with everything but the lines of `only` blanked; offsets stay what they were."""
+    starts = _line_starts(data)
+    if b"coding" in data[: starts[min(2, len(starts) - 1)]]:
         return data
-    starts = [0, *itertools.accumulate(map(len, lines))]
-    kept: list[tuple[int, int]] = []
-    for statement in statements:
-        first = min([statement.lineno, *(node.lineno for node in getattr(statement, "decorator_list", ()))])
-        start, end = starts[first - 1], starts[statement.end_lineno or first]
-        if about.search(data, start, end) or isinstance(statement, (ast.Import, ast.ImportFrom)):
-            kept.append((start, end))
     found, done = b"", 0
-    for start, end in kept:
+    for statement in only:
+        start, end = _lines_of(statement, starts)
         found += _blank(data[done:start]) + data[max(start, done) : end]
         done = max(done, end)
     return found + _blank(data[done:])
+
+
+def _line_starts(data: bytes) -> list[int]:
+    return [0, *itertools.accumulate(map(len, data.splitlines(keepends=True)))]
+
+
+def _lines_of(statement: ast.stmt, starts: Sequence[int]) -> tuple[int, int]:
+    """Where the lines of a statement begin and end, its decorators included."""
+    first = min([statement.lineno, *(node.lineno for node in getattr(statement, "decorator_list", ()))])
+    return starts[first - 1], starts[statement.end_lineno or first]
 
 
 def _blank(text: bytes) -> bytes:

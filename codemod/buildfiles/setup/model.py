@@ -7,9 +7,10 @@ else is computed, and nothing is guessed about it.
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -157,9 +158,9 @@ class SetupModel:
         return place(text, self.folder) if text is not None and text.endswith(SOURCE_SUFFIXES) else None
 
 
-def read_setup(snapshot: Snapshot, path: str, about: re.Pattern[bytes] | None = None) -> SetupModel:
-    """The model of one setup.py, or of its statements that match `about`. Raises Refusal for a syntax error."""
-    return SetupModel(read_python(path, snapshot.read(path), about), posixpath.dirname(path), snapshot)
+def read_setup(snapshot: Snapshot, path: str, only: Sequence[ast.stmt] | None = None) -> SetupModel:
+    """The model of one setup.py, or of `only` these statements of it. Raises Refusal for a syntax error."""
+    return SetupModel(read_python(path, snapshot.read(path), only), posixpath.dirname(path), snapshot)
 
 
 def is_stable_extension(model: SetupModel, layout: Layout, extension: Extension) -> bool:

@@ -6,14 +6,15 @@ LibCST takes longer to import and to read one setup.py than all of the kernels t
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Sequence
 
 from codemod.repository.setup_tree import SetupTree
 
 _COMMANDS = ("BuildExtension", "build_ext")
 _DEVICES = {"CUDA": ("cuda",), "HIP": ("hip", "rocm"), "ROCM": ("rocm", "hip")}
-_REPEATED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.For, ast.AsyncFor, ast.While, ast.comprehension)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_SCOPES = (*_FUNCTIONS, ast.ClassDef)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def sourceless_extensions(tree: SetupTree) -> frozenset[str] | None:
@@ -39,16 +40,20 @@ def sourceless_extensions(tree: SetupTree) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def statements_about(tree: SetupTree, devices: Sequence[str]) -> re.Pattern[bytes] | None:
-    """What the statements match that make extension modules, or define a name that speaks of one of `devices`.
+def telling_statements(tree: SetupTree, devices: Sequence[str]) -> list[ast.stmt] | None:
+    """The statements that make extension modules, and those that define a name that speaks of one of `devices`.
 
     None where a loop or a function makes a module: what else that takes is not known.
     """
-    if any(isinstance(above, _REPEATED) for call in _extension_calls(tree) for above in tree.around(call)):
+    calls = _extension_calls(tree)
+    if any(isinstance(above, (*_FUNCTIONS, *_LOOPS)) for call in calls for above in tree.around(call)):
         return None
-    words = "|".join(map(re.escape, devices)) or "(?!)"
-    defined = rf"^(?:async\s+)?def\s+\w*(?:{words})|^[ \t]*\w*(?:{words})\w*\s*="
-    return re.compile(rf"Extension\s*\(|(?i:{defined})".encode(), re.MULTILINE)
+    named: list[tuple[ast.AST, str]] = [(function, function.name) for function in tree.find(ast.FunctionDef)]
+    named += [(a, target.id) for a in tree.find(ast.Assign) for target in a.targets if isinstance(target, ast.Name)]
+    about = [node for node, name in named if any(word in name.lower() for word in devices)]
+    defining = [node for node in about if not any(isinstance(above, _SCOPES) for above in tree.around(node))]
+    wanted = {tree.statement(node) for node in (*calls, *defining)}
+    return [statement for statement in tree.module.body if statement in wanted]
 
 
 def device_words(value: str) -> tuple[str, ...]:

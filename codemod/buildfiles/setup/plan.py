@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from codemod.buildfiles.setup.names import device_words, sourceless_extensions, statements_about
+from codemod.buildfiles.setup.names import device_words, sourceless_extensions, telling_statements
 from codemod.buildfiles.stable_target import short_name
 from codemod.model import Diagnostic, FileEdit
 from codemod.repository.layout import Layout
@@ -43,14 +43,14 @@ def plan_setup(
     `through_cmake` says that CMake builds the stable target, `widened` for which devices it now does so in addition.
     Raises Refusal for a syntax error.
     """
-    tree, about = read_setup_tree(snapshot, path), None
+    tree, only = read_setup_tree(snapshot, path), None
     if tree is not None and (named := sourceless_extensions(tree)) is not None:
         has_stable = any(short_name(name) == short_name(layout.stable_library) for name in named)
         if not through_cmake or (has_stable and not widened):
             return SetupResult(names=named, has_stable=has_stable)  # nothing moves, nothing is added
-        about = statements_about(tree, [word for value in widened for word in device_words(value)])
+        only = telling_statements(tree, [word for value in widened for word in device_words(value)])
     from codemod.buildfiles.setup.model import read_setup
     from codemod.buildfiles.setup.run import run_setup
 
-    model = read_setup(snapshot, path, about)
+    model = read_setup(snapshot, path, only)
     return run_setup(model, layout, renames, units, created, target, through_cmake=through_cmake, widened=widened)
