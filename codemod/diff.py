@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from codemod.model import FileChange, Plan
 
 CONTEXT = 3
+_RUN = 3  # lines that are the same again end a change
 Opcode = tuple[str, int, int, int, int]  # as difflib has it: tag, first and last line before, first and last after
 
 
@@ -24,18 +26,54 @@ def render_diff(plan: Plan) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def changed_ranges(before: bytes, after: bytes) -> tuple[Opcode, ...]:
-    """The difflib opcodes that turn the lines of `before` into those of `after`.
+    """Opcodes as difflib has them that turn the lines of `before` into those of `after`.
 
-    What both ends have in common is not compared. Formatting, the diff and the report all ask for the same ranges.
+    Most lines stay, so the two are walked side by side, and difflib compares only what lies between two common runs.
+    Formatting, the diff and the report all ask for the same ranges.
     """
     old, new = split_lines(before), split_lines(after)
-    head = _common(old, new)
-    tail = _common(old[head:][::-1], new[head:][::-1])
-    matcher = SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail], autojunk=False)
-    opcodes = [(tag, i1 + head, i2 + head, j1 + head, j2 + head) for tag, i1, i2, j1, j2 in matcher.get_opcodes()]
-    start = [("equal", 0, head, 0, head)] if head else []
-    end = [("equal", len(old) - tail, len(old), len(new) - tail, len(new))] if tail else []
-    return (*start, *opcodes, *end)
+    places: dict[bytes, list[int]] = {}
+    for place, line in enumerate(new):
+        places.setdefault(line, []).append(place)
+    opcodes: list[Opcode] = []
+    row = column = 0
+    while row < len(old) or column < len(new):
+        common = _common(old, new, row, column)
+        if common:
+            opcodes.append(("equal", row, row + common, column, column + common))
+        row, column = row + common, column + common
+        next_row, next_column = _next_common(old, new, places, row, column)
+        between = SequenceMatcher(None, old[row:next_row], new[column:next_column], autojunk=False)
+        for tag, i1, i2, j1, j2 in between.get_opcodes():
+            opcodes.append((tag, i1 + row, i2 + row, j1 + column, j2 + column))
+        row, column = next_row, next_column
+    return tuple(opcodes)
+
+
+def _common(old: Sequence[bytes], new: Sequence[bytes], row: int, column: int) -> int:
+    """How many lines are the same from `row` and `column` on."""
+    count, most = 0, min(len(old) - row, len(new) - column)
+    while count < most and old[row + count] == new[column + count]:
+        count += 1
+    return count
+
+
+def _next_common(
+    old: Sequence[bytes], new: Sequence[bytes], places: Mapping[bytes, Sequence[int]], row: int, column: int
+) -> tuple[int, int]:
+    """Where the nearest run of common lines starts behind `row` and `column`; both ends where there is none."""
+    best, distance = (len(old), len(new)), len(old) - row + len(new) - column
+    for at in range(row, len(old)):
+        if at - row >= distance:
+            break
+        found = places.get(old[at], ())
+        for place in found[bisect_left(found, column) :]:
+            if at - row + place - column >= distance:
+                break
+            if old[at : at + _RUN] == new[place : place + _RUN]:
+                best, distance = (at, place), at - row + place - column
+                break
+    return best
 
 
 def split_lines(data: bytes) -> list[bytes]:
@@ -43,15 +81,6 @@ def split_lines(data: bytes) -> list[bytes]:
     lines = data.split(b"\n")
     last = lines.pop()
     return [line + b"\n" for line in lines] + ([last] if last else [])
-
-
-def _common(before: list[bytes], after: list[bytes]) -> int:
-    count = 0
-    for one, other in zip(before, after, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
 
 
 def _file_diff(file: FileChange) -> Iterator[bytes]:
