@@ -70,7 +70,7 @@ class Untouched:
         first, last = 1, len(run) - 1
         while first < last and _touch(run[first - 1], run[first]):
             first += 1
-        while first < last and _touch(run[last - 1], run[last]):
+        while first < last and (_touch(run[last - 1], run[last]) or not _has_indentation(run[last])):
             last -= 1
         middle = (_lines(run[first])[0], _lines(run[last - 1])[1]) if first < last else (0, 0)
         if not self._is_worth_it(middle):
@@ -128,6 +128,11 @@ def _lines(node: Node) -> Lines:
 def _touch(node: Node, following: Node) -> bool:
     """Whether no empty line parts the two: what stands in a row may be aligned."""
     return _lines(node)[1] >= following.start_point[0]
+
+
+def _has_indentation(node: Node) -> bool:
+    """Whether clang-format indents what follows as it finds `node`: neither comments nor directives count."""
+    return node.type != "comment" and not node.type.startswith("preproc_")
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@
     python -m tests.bench.bench [TREE] [--group GROUP | --units FILE...] [--repeat N]
     python -m tests.bench.bench --case CASE... [--repeat N]
 
-Each figure is the CPU time of a process of its own with its children, the best of N runs, all in this one run: a bare
-tree-sitter parse of the same files beside the command. What Python needs to start and to import is measured too and
-taken off the parse; the limits say what they take it off. A second run of each command, with a clock around the
+Each figure is CPU time, the best of N runs, all in this one run: reading and parsing the files with tree-sitter, without
+what Python needs to start and to import; the command as a process of its own with its children; and what Python needs
+to start and to import the command's modules. A second run of each command, with a clock around the
 functions of every stage (stages.py), says where the time goes; that run is slower than the first.
 
 `scan` is held against the parse of every file of the tree, `migrate` against that of the files it changes. A CASE is one
@@ -24,6 +24,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from tests.replay.cases import SOURCES, read_cases
 from tests.replay.releases import Store
@@ -41,42 +42,41 @@ VERB_IMPORTS = {
     "codemod.repository.groups; codemod.explain.all_codes()",
 }
 PARSE = f"""
-{IMPORTS}, sys
+{IMPORTS}, sys, time
 from tree_sitter import Language, Parser
 cpp, cuda = (Parser(Language(g.language())) for g in (tree_sitter_cpp, tree_sitter_cuda))
-for path in sys.stdin.read().split("\\0"):
+paths = sys.stdin.read().split("\\0")
+before = time.process_time()
+for path in paths:
     with open(path, "rb") as file:
         (cpp if path.endswith({CPP!r}) else cuda).parse(file.read())
+print(time.process_time() - before)
 """
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took."""
+    """What a process took, and what it printed."""
 
     seconds: float
     megabytes: float
+    printed: str
 
 
-def measure(command: Sequence[str], cwd: Path, repeat: int, given: str = "") -> Cost:
-    """The least CPU time, user and system, and the peak memory of `command`. Exit code 1 (findings) is fine."""
-    costs = []
+def cost(command: Sequence[str], cwd: Path, given: str = "") -> Cost:
+    """The CPU time, user and system, and the peak memory of `command`. Exit code 1 (findings) is fine."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    for _ in range(repeat):
-        process = subprocess.Popen(
-            command, cwd=cwd, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        assert process.stdin is not None
-        assert process.stderr is not None
-        process.stdin.write(given.encode())
-        process.stdin.close()
-        error = process.stderr.read().decode()
+    with TemporaryFile() as words, TemporaryFile() as printed, TemporaryFile() as error:
+        words.write(given.encode())
+        words.seek(0)
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdin=words, stdout=printed, stderr=error)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
+        printed.seek(0)
+        error.seek(0)
         if process.returncode not in (0, 1):
-            raise SystemExit(f"{' '.join(command)} failed:\n{error}")
-        costs.append(Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
-    return Cost(min(cost.seconds for cost in costs), max(cost.megabytes for cost in costs))
+            raise SystemExit(f"{' '.join(command)} failed:\n{error.read().decode()}")
+        return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed.read().decode("utf-8", "replace"))
 
 
 def sources(tree: Path) -> list[str]:
@@ -158,26 +158,25 @@ def stages(arguments: Sequence[str], tree: Path) -> dict[str, float]:
 def compare(name: str, arguments: Sequence[str], files: Sequence[str], tree: Path, repeat: int, limit: Limit) -> None:
     """Print one command beside the parse of its files."""
     size = sum((tree / file).stat().st_size for file in files)
-    parse = measure([sys.executable, "-c", PARSE], tree, repeat, "\0".join(files))
-    command = measure([*COMMAND, *arguments], tree, repeat)
-    parse_start = measure([sys.executable, "-c", IMPORTS], tree, repeat).seconds
-    start = measure([sys.executable, "-c", VERB_IMPORTS[arguments[0]]], tree, repeat).seconds
-    floor = max(parse.seconds - parse_start, 1e-3)
+    python = [sys.executable, "-c"]
+    parses, commands, starts = [], [], []
+    for _ in range(repeat):  # one after the other, as a machine is not equally fast at all times
+        parses.append(cost([*python, PARSE], tree, "\0".join(files)))
+        commands.append(cost([*COMMAND, *arguments], tree))
+        starts.append(cost([*python, VERB_IMPORTS[arguments[0]]], tree).seconds)
+    floor, start = min(float(parse.printed) for parse in parses), min(starts)
+    seconds, megabytes = min(one.seconds for one in commands), max(one.megabytes for one in commands)
     allowed = limit.parses * floor + (start if limit.start is None else limit.start)
     plus = "start-up" if limit.start is None else f"{limit.start} s"
     print(f"{name}: {len(files)} files, {size / 1e6:.2f} MB")
-    print(f"  bare parse    {floor:7.3f} s CPU  ({parse.megabytes:.0f} MB peak)")
-    print(
-        f"  {arguments[0]:12}  {command.seconds:7.3f} s CPU  ({command.megabytes:.0f} MB peak), {start:.3f} s of it start-up"
-    )
-    print(f"  ratio         {(command.seconds - start) / floor:7.2f}        without start-up")
-    print(
-        f"  limit         {allowed:7.3f} s CPU  = {limit.parses:g} x parse + {plus}: {_verdict(command.seconds, allowed)}"
-    )
+    print(f"  bare parse    {floor:7.3f} s CPU  ({parses[0].megabytes:.0f} MB peak)")
+    print(f"  {arguments[0]:12}  {seconds:7.3f} s CPU  ({megabytes:.0f} MB peak), {start:.3f} s of it start-up")
+    print(f"  ratio         {(seconds - start) / floor:7.2f}        without start-up")
+    print(f"  limit         {allowed:7.3f} s CPU  = {limit.parses:g} x parse + {plus}: {_verdict(seconds, allowed)}")
     if limit.megabytes is not None:
-        print(f"  memory limit  {limit.megabytes:7.0f} MB: {_verdict(command.megabytes, limit.megabytes)}")
-    for stage, seconds in sorted(stages(arguments, tree).items(), key=lambda row: -row[1]):
-        print(f"    {stage:14} {seconds:6.3f} s {seconds / floor:6.2f} x parse")
+        print(f"  memory limit  {limit.megabytes:7.0f} MB: {_verdict(megabytes, limit.megabytes)}")
+    for stage, own in sorted(stages(arguments, tree).items(), key=lambda row: -row[1]):
+        print(f"    {stage:14} {own:6.3f} s {own / floor:6.2f} x parse")
 
 
 def _verdict(measured: float, limit: float) -> str:

@@ -117,6 +117,16 @@ def test_code_that_is_indented_in_its_own_way_stays_so() -> None:
     assert b"\n    h(x, x);\n" in format_changed(Document("a.cu", before), after, STYLE)
 
 
+def test_what_follows_is_indented_as_the_last_code_before_it() -> None:
+    functions = "".join(f"  int f{n}() {{ return {n}; }}\n\n" for n in range(6))
+    flush = "".join(f"int g{n}() {{ return {n}; }}\n\n" for n in range(6))
+    before = f"namespace n {{\n{functions}{flush}// words\n\nint  h(int  a);\n}}\n".encode()
+    after = before.replace(b"int  h", b"long  h")
+    formatted = format_changed(Document("a.cu", before), after, STYLE)
+    assert formatted == whole(before, after)
+    assert b"\nlong h(int a);\n" in formatted
+
+
 def test_macros_have_no_indentation_of_their_own() -> None:
     macros = "".join(f"#define M{n}(x) \\\n    f{n}( x )\n\n" for n in range(6))
     before = f"#define A(x) f(x)\n\n{macros}#define B(x) f(x)\n".encode()
