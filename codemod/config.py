@@ -6,19 +6,14 @@ What is not set here is detected (`repository/detect.py`); what is set here wins
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from codemod import toml
 from codemod.model import Refusal
 from codemod.repository.snapshot import Snapshot
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 CONFIG_FILE = "torch-stabilize.toml"
 PYPROJECT = "pyproject.toml"
@@ -104,8 +99,8 @@ class _Reader:
 
     def read(self) -> Config:
         try:
-            settings: Any = tomllib.loads(self.text)
-        except tomllib.TOMLDecodeError as error:
+            settings: Any = toml.loads(self.text)
+        except toml.TOMLDecodeError as error:
             raise Refusal(f"{self.path}: not valid TOML: {error}", exit_code=2) from error
         for part in filter(None, self.table.split(".")):
             settings = settings.get(part, {})

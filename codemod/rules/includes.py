@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,17 +15,13 @@ from itertools import pairwise
 from pathlib import Path
 from posixpath import dirname, relpath
 
+from codemod import toml
 from codemod.model import Confidence, Diagnostic, Edit, Severity, Span
 from codemod.rules.context import Site
 from codemod.rules.registry import page
 from codemod.rules.sites import in_legacy_branch
 from codemod.source.conditions import conditions_at
 from codemod.source.document import UNIT_SUFFIXES, Document
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - the same parser under its old name
-    import tomli as tomllib
 
 REPLACED = page(
     "TSA001",
@@ -48,7 +43,7 @@ _WORD_OR_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*[<\"][^\n]*|std::\w+|[A-Za-
 
 @functools.cache
 def _knowledge() -> tuple[Mapping[str, str], Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
-    table = tomllib.loads(Path(__file__).with_name("transitive.toml").read_text(encoding="utf-8"))
+    table = toml.loads(Path(__file__).with_name("transitive.toml").read_text(encoding="utf-8"))
     return table["names"], table["implied"], table["closed"]
 
 

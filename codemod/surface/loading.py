@@ -8,20 +8,15 @@ exist in the file only: `spaces` and `names` spell `legacy` (every name in every
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from codemod import toml
 from codemod.surface.snippet import all_snippets
 from codemod.surface.table import KINDS, Entry, TableError
 from codemod.surface.versions import parse_version
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 TABLES = Path(__file__).with_name("tables")
 FORMS = ("rename", "same", "free", "dispatcher", "special", "none")
@@ -46,8 +41,8 @@ def read_tables(folder: Path = TABLES) -> tuple[Entry, ...]:
 def parse_table(text: str, source: str = "table") -> tuple[Entry, ...]:
     """The rows of one table. Raises TableError for bad TOML, unknown keys and values of the wrong kind."""
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = toml.loads(text)
+    except toml.TOMLDecodeError as error:
         raise TableError(f"{source}: {error}") from error
     if unknown := document.keys() - {"family"}:
         raise TableError(f"{source}: unknown key {min(unknown)!r}")

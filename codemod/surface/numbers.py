@@ -7,13 +7,9 @@ were. Addition and subtraction, whose `alpha` is a Scalar in every form, are wri
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+from codemod import toml
 
 EMULATED = Path(__file__).with_name("emulated")
 
@@ -46,7 +42,7 @@ INTEGERS_ONLY = frozenset({"arange"})
 @functools.cache
 def emulated() -> dict[str, tuple[str, ...]]:
     """What is written out, each with the ops its text calls."""
-    index = tomllib.loads((EMULATED / "index.toml").read_text(encoding="utf-8"))
+    index = toml.loads((EMULATED / "index.toml").read_text(encoding="utf-8"))
     return {name: tuple(row["needs"]) for name, row in index.items()}
 
 

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from codemod import toml
 from codemod.surface.table import TableError
 from codemod.surface.versions import parse_version
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
 
 SNIPPETS = Path(__file__).with_name("snippets")
 
@@ -49,7 +44,7 @@ def snippet(name: str) -> Snippet:
 @functools.cache
 def all_snippets() -> dict[str, Snippet]:
     """Every helper by name. Raises TableError where the index and the headers do not agree."""
-    index = tomllib.loads((SNIPPETS / "index.toml").read_text(encoding="utf-8"))
+    index = toml.loads((SNIPPETS / "index.toml").read_text(encoding="utf-8"))
     headers = {path.stem: path for path in SNIPPETS.glob("*.h")}
     if odd := headers.keys() ^ index.keys():
         raise TableError(f"{min(odd)}: every C++ helper has one header and one row of index.toml")

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
+from codemod import toml
 from codemod.cli.main import VERBS
 from codemod.config import KEYS
 from tests.conftest import ROOT
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
@@ -38,6 +33,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_first_release_has_its_version_in_one_place() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    settings = toml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert "version" not in settings["project"]
     assert settings["tool"]["hatch"]["version"]["path"] == "codemod/__init__.py"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+from codemod import toml
 
 SOURCES = "csrc"
 STABLE = "libtorch_stable"
@@ -55,7 +51,7 @@ class Compile:
 
 def read_cases(path: Path = CASES) -> tuple[dict[str, Case], Compile]:
     """The cases by name, and how to compile. Raises KeyError or TypeError for a file of another form."""
-    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    document = toml.loads(path.read_text(encoding="utf-8"))
     cases = {
         name: Case(
             name,

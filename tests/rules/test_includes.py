@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
+from codemod import toml
 from codemod.rules import includes
 from codemod.rules.includes import with_implied
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-TABLE = tomllib.loads(Path(includes.__file__).with_name("transitive.toml").read_text(encoding="utf-8"))
+TABLE = toml.loads(Path(includes.__file__).with_name("transitive.toml").read_text(encoding="utf-8"))
 OF_TORCH = sorted(header for header in TABLE["implied"] if header.startswith("torch/"))
 _INCLUDE = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
 

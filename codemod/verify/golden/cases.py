@@ -5,19 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from codemod import toml
 from codemod.model import Refusal
 from codemod.verify.golden.values import CaseError, Scope, Value, check_dtype, parse_value
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 CASES_FILE = "cases.toml"
 FORMAT = 1  # part of every hash: raise it when inputs are made in another way
@@ -106,10 +101,10 @@ class CaseFile:
 def load_cases(path: Path) -> CaseFile:
     """The cases of `path`, a cases.toml. Raises Refusal (exit 2) with the place of what is wrong."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = toml.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Refusal(f"cannot read {path}: {error.strerror}", exit_code=2) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Refusal(f"{path} is not TOML: {error}", exit_code=2) from error
     try:
         return parse_cases(raw, path)
