@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from codemod.buildfiles.codes import PATH_NAMED, PATTERN_NAMED
@@ -41,8 +41,7 @@ def plan_mentions(
     if not moved:
         return (), ()
     handled = {*layout.cmake_files, *layout.setup_files}
-    names = [PurePosixPath(old).name for old in moved]
-    needles = [form.encode() for name in names for form in (name, re.escape(name).replace(r"\-", "-"))]
+    names_one = _names_one({PurePosixPath(old).name for old in moved})
     folders = sorted({f"{PurePosixPath(old).parent}/".encode() for old in moved})
     for path in snapshot.files:
         if path in handled or path in moved or not _is_text(path):
@@ -50,7 +49,7 @@ def plan_mentions(
         data = snapshot.read(path)
         if len(data) > _LARGEST or b"\0" in data[:1024]:
             continue
-        if any(needle in data for needle in needles):
+        if names_one(data):
             found = TextEdits(path, data)
             diagnostics.extend(_plain(found, layout, moved))
             edits.extend(found.edits())
@@ -58,6 +57,17 @@ def plan_mentions(
             diagnostics.extend(_patterns(path, data, moved))
     diagnostics.extend(_in_sources(snapshot, layout, moved))
     return tuple(edits), tuple(diagnostics)
+
+
+def _names_one(names: Iterable[str]) -> Callable[[bytes], bool]:
+    """Whether a text has one of the file names in it, as it is or with an escaped dot.
+
+    Words with their suffixes are looked for, not every name in turn: there are many names, and many texts without one.
+    """
+    suffixes = "|".join(sorted({re.escape(PurePosixPath(name).suffix) for name in names}))
+    suffix = re.compile(rf"(?:{suffixes})(?!\w)".encode())
+    forms = tuple(form.encode() for name in names for form in (name, re.escape(name).replace(r"\-", "-")))
+    return lambda data: any(data.endswith(forms, 0, match.end()) for match in suffix.finditer(data))
 
 
 def _is_text(path: str) -> bool:
