@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -113,19 +113,39 @@ def python_files(snapshot: Snapshot, layout: Layout, library: Library) -> list[s
 
     Parsing is slow, and most files that mention the name mean the operators: `torch.ops._C` is no reason.
     """
-    word = rf"(?<![\w.]){re.escape(library.legacy)}(?!\w)"
-    modules = "|".join(re.escape(module) for module in sorted(library.modules))
-    pattern = re.compile(
-        rf"^[ \t]*(?:from|import)\b[^\n]*(?:{word}|(?<!torch)\.{re.escape(library.legacy)}(?!\w))"
-        rf"|^[ \t]*from\s[^\n]*\bimport\s*\([^)]*{word}"
-        rf"|[\"'](?:{modules}|\.{re.escape(library.legacy)})[\"']"
-        rf"|[\"'/]{re.escape(library.legacy)}(?:(?:\.abi3)?\.(?:so|pyd|dylib)|[^\"'\n]*\*)".encode(),
-        re.MULTILINE,
-    )
-    # Starts with the word itself, which is found many times as fast as what may stand before it.
-    named = re.compile(rf"{re.escape(library.legacy)}(?<!\w{re.escape(library.legacy)})".encode())
+    names_it = _names_it(library)
     paths = [path for path in snapshot.below(layout.project_root, (".py",)) if path not in layout.setup_files]
-    return [path for path in paths if named.search(data := snapshot.read(path)) and pattern.search(data)]
+    return [path for path in paths if names_it(snapshot.read(path))]
+
+
+def _names_it(library: Library) -> Callable[[bytes], bool]:
+    """Whether a Python file imports the library or names its file: what stands around each place of the name tells."""
+    name = re.escape(library.legacy)
+    word = rf"(?<![\w.]){name}(?!\w)"
+    modules = "|".join(re.escape(module) for module in sorted(library.modules))
+    # Starts with the name itself, which is found many times as fast as what may stand before it.
+    places = re.compile(rf"{name}(?<!\w{name})".encode())
+    on_a_line = re.compile(
+        rf"^[ \t]*(?:from|import)\b.*(?:{word}|(?<!torch)\.{name}(?!\w))"
+        rf"|[\"'](?:{modules}|\.{name})[\"']"
+        rf"|[\"'/]{name}(?:(?:\.abi3)?\.(?:so|pyd|dylib)|[^\"']*\*)".encode()
+    )
+    in_parentheses = re.compile(rf"[ \t]*from\s[^\n]*\bimport\s*\([^)]*{word}".encode())
+
+    def line_start(data: bytes, place: int) -> int:
+        return data.rfind(b"\n", 0, place) + 1
+
+    def names_it(data: bytes) -> bool:
+        for match in places.finditer(data):
+            start, end = line_start(data, match.start()), data.find(b"\n", match.end())
+            if on_a_line.search(data[start : end if end >= 0 else len(data)]):
+                return True
+            opening = data.rfind(b"(", 0, match.start())
+            if opening >= 0 and in_parentheses.match(data, line_start(data, opening)):
+                return True
+        return False
+
+    return names_it
 
 
 def importers(snapshot: Snapshot, layout: Layout, names: Iterable[str], known: Sequence[str]) -> list[str]:
