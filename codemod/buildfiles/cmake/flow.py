@@ -31,6 +31,7 @@ _KEYWORD = re.compile(r"[A-Z][A-Z_0-9]+\Z")
 _VARIABLE = re.compile(r"\$\{([\w./+-]+)\}")
 _ROOTS = frozenset(("CMAKE_CURRENT_SOURCE_DIR", "CMAKE_SOURCE_DIR", "PROJECT_SOURCE_DIR", "CMAKE_CURRENT_LIST_DIR"))
 _GLOB_OPTIONS = frozenset(("CONFIGURE_DEPENDS", "LIST_DIRECTORIES", "RELATIVE", "FOLLOW_SYMLINKS", "true", "false"))
+_WILDCARD = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
@@ -276,10 +277,15 @@ class CMakeProject:
             if argument.text in _GLOB_OPTIONS:
                 continue
             pattern = self.resolve(argument.text, writer.path)
-            for path in self.snapshot.files if pattern else ():
-                if any(expression.search(path) for expression in filters):
+            if not pattern:
+                continue
+            beginning = _WILDCARD.split(pattern, maxsplit=1)[0]
+            if recursive:  # its last part is matched in all folders below
+                beginning = beginning[: beginning.rfind("/") + 1]
+            for path in self.snapshot.files:
+                if not path.startswith(beginning) or any(expression.search(path) for expression in filters):
                     continue
-                if pattern and glob_matches(pattern, path, recursive=recursive):
+                if glob_matches(pattern, path, recursive=recursive):
                     item = Item(argument.span, argument.text, argument.quoted)
                     yield Flow(path, item, steps, variables, definition, glob=True)
 
