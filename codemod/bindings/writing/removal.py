@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from itertools import accumulate
 
 from codemod.bindings.reading.model import Block
 from codemod.bindings.reading.text import is_comment_line
+from codemod.diff import split_lines
 from codemod.model import Edit, Span
 from codemod.source.conditions import read_conditionals
 from codemod.source.document import Document
 
 _OPENING = re.compile(rb"#\s*(?:if|ifdef|ifndef|else|elif)\b")
-
-_LINE_END = re.compile(rb"\n")
 
 
 def removal_edits(
@@ -39,9 +39,7 @@ class _Sheet:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.starts = [0, *(line.end() for line in _LINE_END.finditer(document.data))]
-        if self.starts[-1] < len(document.data):
-            self.starts.append(len(document.data))
+        self.starts = [0, *accumulate(map(len, split_lines(document.data)))]
         self.count = len(self.starts) - 1
         self.removed = [False] * self.count
 
