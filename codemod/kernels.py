@@ -22,6 +22,7 @@ from codemod.source.conditions import conditions_at
 from codemod.source.document import CUDA_SUFFIXES, HEADER_SUFFIXES, Document, lines_matching
 from codemod.source.edits import OverlapError, apply
 from codemod.source.mask import mask
+from codemod.source.patterns import word_start
 
 _SYSTEM_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*<([^>\n]+)>")
 # What the rules write in passing, with the header it needs.
@@ -139,7 +140,7 @@ def _system_headers(
             wanted.add(header)
     if any(b"PyMODINIT_FUNC" in edit.replacement for edit in registered):
         wanted.add("Python.h")
-    if not re.search(rb"py(?<!\wpy)(?:bind11)?\s*::", after):
+    if not re.search(word_start(b"py") + rb"(?:bind11)?\s*::", after):
         wanted = {name for name in wanted if not name.startswith("pybind11/")}  # went with the module
     if header_only:
         wanted = {name for name in wanted if not name.startswith("torch/csrc/")}

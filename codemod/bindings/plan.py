@@ -34,6 +34,7 @@ from codemod.repository.layout import Group
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
 from codemod.source.function_index import FunctionIndex
+from codemod.source.patterns import word_start
 from codemod.source.signatures import read_signatures
 
 
@@ -231,5 +232,5 @@ def _called_elsewhere(registry: Registry, group: Group, located: Located, declar
 
 
 def _call_of(name: str) -> re.Pattern[bytes]:
-    """What calls `name` as no member. It comes first in the pattern, so that a search passes over all else."""
-    return re.compile(rb"%b(?<![\w.>]%b)\s*\(" % ((re.escape(name.encode()),) * 2))
+    """What calls `name` as no member."""
+    return re.compile(word_start(name.encode(), rb"\w.>") + rb"\s*\(")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import Document
+from codemod.source.patterns import word_start
 
 _BLOCK = re.compile(
     rb"^(?![ \t]*#)[^\n\"]*?\b(?P<macro>(?P<stable>STABLE_)?TORCH_LIBRARY(?P<rest>[A-Z_]*)|PYBIND11_MODULE)\s*"
@@ -20,7 +21,8 @@ _BLOCK = re.compile(
 )
 _MARK = re.compile(rb"TORCH_LIBRARY|PYBIND11_MODULE")
 _STATEMENT = re.compile(
-    rb"""(?P<verb>def(?<!\wdef)|impl(?<!\wimpl)|op(?<=\.op))\s*\(\s*(?:TORCH_SELECTIVE_NAME\()?
+    rb"(?P<verb>" + word_start(b"def") + rb"|" + word_start(b"impl") + rb"|op(?<=\.op))"
+    rb"""\s*\(\s*(?:TORCH_SELECTIVE_NAME\()?
          "(?P<op>[\w:]+)[^"\\]*(?:\\.[^"\\]*)*"       # the name, and a schema behind it
          (?P<rest>[^";.]*(?:(?:"[^"\\]*(?:\\.[^"\\]*)*"|\.(?!op\b))[^";.]*)*)""",
     re.VERBOSE,
@@ -31,8 +33,7 @@ _BARE_FUNCTION = re.compile(rb",\s*(?!(?:torch|at|c10)::)([A-Za-z_][\w:]*)\s*(?=
 _LAMBDA = re.compile(rb"\[[&=\w, ]*\]\s*[({]")
 _REGISTRY = re.compile(rb"\b(?:torch|c10)::RegisterOperators\b")  # what was used before TORCH_LIBRARY
 _KEYS = tuple(
-    re.compile(begin + rb"(?<!\w" + begin + rb")(\w+)")
-    for begin in (b"torch::k", b"c10::k", b"at::k", b"DispatchKey::")
+    re.compile(word_start(begin) + rb"(\w+)") for begin in (b"torch::k", b"c10::k", b"at::k", b"DispatchKey::")
 )  # one by one, as each begins with letters that a search can skip to
 _MODULE_NAME = re.compile(rb"\b(?:REGISTER_EXTENSION\s*\(\s*|PyInit_)(\w+)")
 _ARGUMENTS = rb"\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\s*"

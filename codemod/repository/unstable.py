@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 
 from codemod.source.document import Document
+from codemod.source.patterns import word_start
 
 # Each begins with letters that must occur: a search for those skips the rest of a file.
 _NAMES = tuple(
@@ -16,19 +17,20 @@ _NAMES = tuple(
     for pattern in (
         rb"#[ \t]*include[ \t]*[<\"]"
         rb"(?:ATen/|c10/|caffe2/|THC?/|torch/(?!csrc/stable/|headeronly/|csrc/inductor/aoti_torch/))",
-        rb"torch::(?<!\wtorch::)(?!stable\b|headeronly\b|native\b)",
-        rb"at::(?<!\wat::)",
-        rb"c10::(?<!\wc10::)",
-        rb"TORCH_(?<!\wTORCH_)(?!LIBRARY|(?:EXTENSION_NAME|TARGET_VERSION|ERROR_CODE_CHECK|BOX|FEATURE_VERSION)\b)[A-Z0-9_]+\b",
-        rb"AT_(?<!\wAT_)(?!LIBRARY)[A-Z0-9_]+\b",
-        rb"C10_(?<!\wC10_)(?!LIBRARY)[A-Z0-9_]+\b",
-        rb"CAFFE2_(?<!\wCAFFE2_)(?!LIBRARY)[A-Z0-9_]+\b",
+        word_start(b"torch::") + rb"(?!stable\b|headeronly\b|native\b)",
+        word_start(b"at::"),
+        word_start(b"c10::"),
+        word_start(b"TORCH_")
+        + rb"(?!LIBRARY|(?:EXTENSION_NAME|TARGET_VERSION|ERROR_CODE_CHECK|BOX|FEATURE_VERSION)\b)[A-Z0-9_]+\b",
+        word_start(b"AT_") + rb"(?!LIBRARY)[A-Z0-9_]+\b",
+        word_start(b"C10_") + rb"(?!LIBRARY)[A-Z0-9_]+\b",
+        word_start(b"CAFFE2_") + rb"(?!LIBRARY)[A-Z0-9_]+\b",
     )
 )
 # Only where it is used: a header of the project may wrap these macros, and what nobody expands harms nobody.
 _REGISTRATIONS = (
-    re.compile(rb"TORCH_LIBRARY(?<!\wTORCH_LIBRARY)[A-Z_]*\b"),
-    re.compile(rb"PYBIND11_MODULE(?<!\wPYBIND11_MODULE)\b"),
+    re.compile(word_start(b"TORCH_LIBRARY") + rb"[A-Z_]*\b"),
+    re.compile(word_start(b"PYBIND11_MODULE") + rb"\b"),
 )
 _DEFINE = re.compile(rb"^[ \t]*#[ \t]*define\b(?:\\\r?\n|[^\n])*", re.MULTILINE)
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b((?:\\\r?\n|[^\n])*)", re.MULTILINE)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from codemod.rules.context import StableHelpers
 from codemod.source.document import Document
+from codemod.source.patterns import whole_word
 from codemod.source.signatures import Function, read_signatures
 
 # What a function must call to play a role: how helpers are recognised under whatever name a repository gave them.
@@ -63,6 +64,6 @@ def _roles_of(function: Function, document: Document) -> tuple[str, ...]:
     for role, mark in _MARKS.items():
         if _RESULTS.get(role, "") not in function.return_type:
             continue
-        if function.name == role or re.search(rb"\b" + mark + rb"\b", body):
+        if function.name == role or re.search(whole_word(mark), body):
             found.append(role)
     return tuple(found)

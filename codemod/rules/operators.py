@@ -16,13 +16,14 @@ from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part
 from codemod.source.declarations import text_of
 from codemod.source.document import Document, Fragment
+from codemod.source.patterns import word_start
 from codemod.source.scopes import TypeFinder
 from codemod.source.signatures import read_signatures
 
 # A declaration that may be a tensor's: with its type, or with a value that is no number made of CUDA's indices.
 _DECLARED = (
-    rb"Tensor(?<!\wTensor)%s\b(?:\s*const\b)?[\s&*>]*\b([A-Za-z_]\w*)\b"
-    rb"|auto(?<!\wauto)\b[\s&*]*([A-Za-z_]\w*)\s*=(?![^;]*\b(?:blockIdx|threadIdx)\b)"
+    word_start(b"Tensor") + rb"%b\b(?:\s*const\b)?[\s&*>]*\b([A-Za-z_]\w*)\b"
+    rb"|" + word_start(b"auto") + rb"\b[\s&*]*([A-Za-z_]\w*)\s*=(?![^;]*\b(?:blockIdx|threadIdx)\b)"
 )
 _TENSOR_NAME = re.compile(_DECLARED % b"")
 # CUTLASS has a class template of the same name, which its code writes without its namespace.

@@ -13,6 +13,7 @@ from codemod.model import Span
 from codemod.rules.context import Site, SiteKind
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document, lines_matching
+from codemod.source.patterns import word_start
 from codemod.surface.headers import OLDEST_TARGET
 from codemod.surface.table import Entry, Surface
 from codemod.surface.versions import parse_version
@@ -45,9 +46,10 @@ _NOT_UNSTABLE = frozenset({
 # What torch's dispatch macros call, and the copies that projects made of them: a function of the global namespace.
 _GLOBAL = re.compile(rb"::\s*detail\s*::\s*scalar_type\b(?=\s*\()")
 _BARE_NAMES = tuple(re.findall(rb"\w{6,}", _BARE.pattern))
-_USING = re.compile(rb"using(?<!\wusing)\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
+_USING = re.compile(word_start(b"using") + rb"\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 _NAMESPACE_ALIAS = re.compile(
-    rb"namespace(?<!\wnamespace)\s+(?P<short>[A-Za-z_]\w*)\s*=\s*(?P<space>(?:::\s*)?(?:torch|at|c10)(?:\s*::\s*\w+)*)\s*;"
+    word_start(b"namespace") + rb"\s+(?P<short>[A-Za-z_]\w*)\s*=\s*"
+    rb"(?P<space>(?:::\s*)?(?:torch|at|c10)(?:\s*::\s*\w+)*)\s*;"
 )
 _IN_ALIAS = re.compile(rb"\bnamespace\s+[A-Za-z_]\w*\s*=\s*$")
 LEGACY_ONLY = re.compile(r"^#(?:ifndef\s+TORCH_TARGET_VERSION|if\s+!\s*defined\s*\(?\s*TORCH_TARGET_VERSION\s*\)?)$")
@@ -105,7 +107,7 @@ def _aliased(document: Document, surface: Surface) -> Iterator[Site]:
         if _STABLE_NAMESPACE.match(meant):
             continue
         yield Site(Span(*alias.span()), alias.group().decode(), SiteKind.USING)
-        for match in re.finditer(rb"(?<![\w:.>])" + alias.group("short") + rb"(?:\s*::\s*[A-Za-z_]\w*)+", code):
+        for match in re.finditer(word_start(alias.group("short"), rb"\w:.>") + rb"(?:\s*::\s*[A-Za-z_]\w*)+", code):
             text = match.group()
             name = meant + "".join(text.decode().split())[len(alias.group("short")) :]
             prefix, entry = resolve(surface, name)
@@ -246,6 +248,6 @@ def _used_names(document: Document, surface: Surface) -> Iterator[Site]:
         same = entry is not None and "::" in entry.stable and entry.stable.rpartition("::")[2] == short
         if entry is None or entry.kind == "function" or same:
             continue  # which calls of a function's name are meant needs types: unqualified.py
-        for match in re.finditer(rb"(?<![\w:.>])" + short.encode() + rb"\b", document.code[using.end() :]):
+        for match in re.finditer(word_start(short.encode(), rb"\w:.>") + rb"\b", document.code[using.end() :]):
             start = using.end() + match.start()
             yield Site(Span(start, start + len(short)), qualified, SiteKind.NAME, entry)

@@ -11,12 +11,13 @@ from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.source.brackets import closing_bracket
 from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.function_index import FunctionIndex
+from codemod.source.patterns import word_start
 from codemod.source.scopes import TypeFinder
 from codemod.surface.table import Entry, Surface
 
-_USING = re.compile(rb"using(?<!\wusing)\s+namespace\s+(?:::\s*)?(?P<space>torch|at|c10)\s*;")
-_USING_NAME = re.compile(rb"using(?<!\wusing)\s+(?:::\s*)?(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
-_INSIDE = re.compile(rb"namespace(?<!\wnamespace)\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
+_USING = re.compile(word_start(b"using") + rb"\s+namespace\s+(?:::\s*)?(?P<space>torch|at|c10)\s*;")
+_USING_NAME = re.compile(word_start(b"using") + rb"\s+(?:::\s*)?(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
+_INSIDE = re.compile(word_start(b"namespace") + rb"\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
 _WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?!\s*::)")
 _OWN = re.compile(
     rb"\b(?:struct|class|enum|union|typename|using|namespace|concept|define)\s+(?:class\s+)?([A-Za-z_]\w*)"
@@ -85,8 +86,8 @@ def _declared_names(
 def _uses_of(qualified: str, entry: Entry, start: int, document: Document, finder: TypeFinder) -> Iterator[Site]:
     """Where the last part of `qualified` stands by itself from `start` on, a function's where it is called."""
     is_call = entry.kind == "function"
-    short = qualified.rpartition("::")[2].encode() + (rb"(?=\s*\()" if is_call else rb"\b")
-    for match in re.compile(rb"(?<![\w:.>~#])" + short).finditer(document.code, start):
+    short, behind = qualified.rpartition("::")[2].encode(), rb"(?=\s*\()" if is_call else rb"\b"
+    for match in re.compile(word_start(short, rb"\w:.>~#") + behind).finditer(document.code, start):
         if not is_call or qualified.count("::") > 1 or not _takes_only_others(match, document, finder):
             yield Site(Span(*match.span()), qualified, SiteKind.NAME, entry)
 

@@ -12,9 +12,13 @@ from tree_sitter import Node
 from codemod.model import Span
 from codemod.source.declarations import data_members, declared_in
 from codemod.source.document import HEADER_SUFFIXES, Document
+from codemod.source.patterns import word_start
 from codemod.source.types import UNKNOWN, CppType, parse_type
 
-_CLASS = re.compile(rb"(?:struct(?<!\wstruct)|class(?<!\wclass))\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{")
+_CLASS = re.compile(
+    rb"(?:" + word_start(b"struct") + rb"|" + word_start(b"class") + rb")"
+    rb"\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{"
+)
 _MAKES_TENSOR_VISIBLE = re.compile(
     rb"\busing\s+(?:namespace\s+(?:torch|at|c10)\b|(?:torch|at|c10)::Tensor\b|Tensor\s*=)"
     rb"|\bnamespace\s+(?:torch|at|c10)\b(?!\s*=)|\btypedef\s+(?:torch|at|c10)::Tensor\s"
@@ -25,7 +29,8 @@ _FALLBACK = re.compile(
 )
 # An alias of something with a tensor, a dtype or a device in it: other types are of no interest to the rules.
 _ALIAS = re.compile(
-    rb"using(?<!\wusing)\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<type>[^;{}=()]*\b(?:Tensor|ScalarType|Device|IntArrayRef|TensorOptions)\b[^;{}=()]*);"
+    word_start(b"using") + rb"\s+(?P<name>[A-Za-z_]\w*)\s*=\s*"
+    rb"(?P<type>[^;{}=()]*\b(?:Tensor|ScalarType|Device|IntArrayRef|TensorOptions)\b[^;{}=()]*);"
 )
 
 

@@ -23,6 +23,7 @@ from codemod.model import Edit, FileEdit, Span
 from codemod.repository.layout import Group
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
+from codemod.source.patterns import whole_word
 from codemod.source.signatures import Function, read_signatures
 
 _WIDER = {**dict.fromkeys(INTEGERS, "int64_t"), "float": "double"}
@@ -102,7 +103,7 @@ class Widening:
 
     def _strange_uses(self, name: str, heads: Sequence[tuple[str, Function]]) -> Iterator[int]:
         """The places that name the function and are no head of it, not what is registered, and no call in the group."""
-        pattern = re.compile(rb"\b" + re.escape(name.encode()) + rb"\b")
+        pattern = re.compile(whole_word(name.encode()))
         for path in self.registry.sources:
             if name.encode() not in self.registry.snapshot.read(path):
                 continue
@@ -129,7 +130,7 @@ def type_edits(document: Document, function: Function) -> Iterator[Edit]:
         word = type_word(parameter.type_text)
         if word in _WIDER:
             code = document.code[parameter.span.start : parameter.span.end]
-            place = re.search(rb"\b" + word.encode() + rb"\b", code)
+            place = re.search(whole_word(word.encode()), code)
             if place is not None:
                 span = Span(*place.span()).shifted(parameter.span.start)
                 yield Edit(span, _WIDER[word].encode(), codes.WIDENED.code)

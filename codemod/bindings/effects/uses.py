@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from codemod.bindings.effects.program import MACROS, Access, Program, combined
 from codemod.source.brackets import closing_bracket, split_spans
+from codemod.source.patterns import word_start
 from codemod.surface.schemas import cpp_arguments, overloads
 
 _READING_LIST = (
@@ -315,7 +316,7 @@ def _through_local(
     found = combined(uses(scope, local, program, depth + 1)) or Access.READ
     if found is not Access.WRITE:
         return found
-    rebound = re.search(rb"(?<![\w.>*&])" + re.escape(local) + rb"\s*=(?!=)", scope) is not None
+    rebound = re.search(word_start(local, rb"\w.>*&") + rb"\s*=(?!=)", scope) is not None
     return Access.UNKNOWN if rebound else found
 
 

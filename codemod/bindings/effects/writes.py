@@ -11,11 +11,14 @@ from collections.abc import Iterable
 from codemod.bindings.effects.program import Access, Program, combined
 from codemod.bindings.effects.uses import tensor_uses
 from codemod.source.document import Document
+from codemod.source.patterns import word_start
 from codemod.source.signatures import Function
 from codemod.source.types import parse_type
 
 _VIEW = rb"(?:\s*\.\s*(?:view|reshape|view_as|flatten|squeeze|unsqueeze|transpose|t)\s*\([^;]*\))?"
-_RETURNED = re.compile(rb"return(?<!\wreturn)\s+(?:std::move\(\s*)?(?P<name>[A-Za-z_]\w*)" + _VIEW + rb"\s*\)?\s*;")
+_RETURNED = re.compile(
+    word_start(b"return") + rb"\s+(?:std::move\(\s*)?(?P<name>[A-Za-z_]\w*)" + _VIEW + rb"\s*\)?\s*;"
+)
 _ASSIGNED = re.compile(rb"[=?:]\s*([A-Za-z_]\w*)")
 _LOCAL = rb"\b(?P<local>[A-Za-z_]\w*)\s*=\s*(?:[^;?]*\?\s*(?:[^;:]*:\s*)?)?%s%s\s*(?::[^;]*)?;"
 _OUTPUT = re.compile(r"(?:out|output|dst|dest|result)s?_?|\w+_out(?:put)?s?|out(?:put)?_\w+")

@@ -21,6 +21,7 @@ from codemod.source.conditions import canonical, read_conditionals, read_directi
 from codemod.source.definitions import types_defined
 from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.mask import mask
+from codemod.source.patterns import word_start
 from codemod.source.signatures import Function, read_signatures
 
 _INCLUDED = re.compile(rb'#\s*include\s*["<](?:[^">]*/)?([^"/>]+)[">]')
@@ -123,7 +124,7 @@ def legacy_users(
 ) -> list[tuple[str, int, bool]]:
     """Places in legacy files that still use `function`: path, offset, and whether they need its moved definition."""
     name = function.name.encode()
-    pattern = re.compile(rb"%b\b(?!\s*::)(?<![\w.]%b)(?<!->%b)" % ((re.escape(name),) * 3))
+    pattern = re.compile(word_start(name, rb"\w.") + rb"(?<!->%b)\b(?!\s*::)" % name)
     found: list[tuple[str, int, bool]] = []
     for path in places.paths:
         data = registry.snapshot.read(path)

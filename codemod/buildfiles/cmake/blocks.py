@@ -10,6 +10,7 @@ from codemod.buildfiles.cmake.flow import CMakeProject, Flow, written_list
 from codemod.buildfiles.cmake.lists import lines_of, with_comment
 from codemod.buildfiles.cmake.syntax import Block, CMakeFile, Command, Frame
 from codemod.model import Span
+from codemod.source.patterns import whole_word
 
 _HARMLESS = frozenset(
     ("set", "list", "message", "unset", "set_source_files_properties", "set_property", "string", "math")
@@ -126,7 +127,7 @@ def _prepares(file: CMakeFile, span: Span, region: Span) -> bool:
 
 
 def _mentioned_outside(file: CMakeFile, name: str, region: Span) -> bool:
-    pattern = re.compile(rb"(?<![\w])" + re.escape(name.encode()) + rb"(?![\w])")
+    pattern = re.compile(whole_word(name.encode()))
     return any(not region.start <= match.start() < region.end for match in pattern.finditer(file.data))
 
 

@@ -21,6 +21,7 @@ from codemod.buildfiles.cmake.text import call, rendered, wrap
 from codemod.buildfiles.codes import CONDITION_LOST, DEFINITION, NO_SOURCE_LEFT, SOURCE_MOVED, STALE_COMMENT
 from codemod.buildfiles.text_edits import merged
 from codemod.model import Severity, Span
+from codemod.source.patterns import whole_word
 
 _MACRO = re.compile(r"-D([A-Za-z_]\w*)")
 
@@ -129,7 +130,7 @@ def _report_flags(run: CMakeRun, flows: Sequence[Flow], span: Span) -> None:
         if not span.contains(command.span) or command.name not in ("list", "set", "target_compile_definitions"):
             continue
         for macro in _MACRO.findall(file.text(command.span)):
-            word = re.compile(rb"(?<!\w)" + macro.encode() + rb"(?!\w)")
+            word = re.compile(whole_word(macro.encode()))
             users = sorted({path for path in rest if snapshot.exists(path) and word.search(snapshot.read(path))})
             if users:
                 run.report(

@@ -15,6 +15,7 @@ from codemod.buildfiles.cmake.text import wrap
 from codemod.buildfiles.codes import DEFINITION, VERSION_RAISED
 from codemod.buildfiles.stable_target import version_macro, version_of_macro, version_tuple
 from codemod.model import Severity, Span
+from codemod.source.patterns import whole_word
 
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+(?:[uUlL]*)")
 _MACRO = re.compile(r"(?:-D)?([A-Za-z_]\w*)(?:=.*)?\Z")
@@ -131,7 +132,7 @@ def _wanted_macros(
 
 
 def _tested(run: CMakeRun, flows: Sequence[Flow], macro: str) -> bool:
-    pattern = re.compile(rb"\b" + re.escape(macro.encode()) + rb"\b")
+    pattern = re.compile(whole_word(macro.encode()))
     paths = {flow.path for flow in flows} | {path for path in run.renames if path not in run.units}
     snapshot = run.project.snapshot
     return any(pattern.search(snapshot.read(path)) for path in sorted(paths) if snapshot.exists(path))

@@ -15,6 +15,7 @@ from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, Severity
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.source.patterns import word_start
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -123,8 +124,7 @@ def _names_it(library: Library) -> Callable[[bytes], bool]:
     name = re.escape(library.legacy)
     word = rf"(?<![\w.]){name}(?!\w)"
     modules = "|".join(re.escape(module) for module in sorted(library.modules))
-    # Starts with the name itself, which is found many times as fast as what may stand before it.
-    places = re.compile(rf"{name}(?<!\w{name})".encode())
+    places = re.compile(word_start(library.legacy.encode()))
     on_a_line = re.compile(
         rf"^[ \t]*(?:from|import)\b.*(?:{word}|(?<!torch)\.{name}(?!\w))"
         rf"|[\"'](?:{modules}|\.{name})[\"']"
