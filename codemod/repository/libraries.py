@@ -1,0 +1,158 @@
+"""The libraries an extension is built into: what each is called, which files bind it, and its stable counterpart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from posixpath import dirname
+
+from codemod.repository.extension import Extension
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.layout import Library
+from codemod.repository.modules import Module, module_of
+from codemod.repository.registrations import Registrations, declares, defines
+from codemod.repository.sources import join
+from codemod.source.document import Document
+
+STABLE_SUFFIX = "_stable_libtorch"
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """The legacy libraries of an extension and the stable ones beside them; every question is answered once."""
+
+    extension: Extension
+
+    @property
+    def _modules(self) -> tuple[Module, ...]:
+        return self.extension.build.modules
+
+    def _document(self, path: str) -> Document:
+        return self.extension.snapshot.document(path)
+
+    @cached_property
+    def stable(self) -> Registrations | None:
+        """The main library's bindings in the stable build, where there are any."""
+        return self._stable_of(self.legacy_name, is_main=True)
+
+    def _stable_of(self, library: str, *, is_main: bool) -> Registrations | None:
+        """The first stable bindings whose module is called after `library`; the main one also takes other names."""
+        others = {self._module_name(file) for file in self.extension.legacy if file.defines} - {library}
+        for file in (file for file in self.extension.central if file.stable):
+            name = self._module_name(file) or ""
+            own_name = not name.endswith(STABLE_SUFFIX) and name not in others
+            if name == library + STABLE_SUFFIX or (is_main and own_name):
+                return file
+        return None
+
+    def _module_name(self, file: Registrations) -> str | None:
+        """The module `file` is built into: as the build files say, else as the file itself does."""
+        if (named := module_of(file.path, self._modules)) is not None:
+            return named
+        libraries = (name for name in file.libraries if not (self._modules and self._is_package(name)))
+        known = (name for name in (*file.modules, *libraries) if name.isidentifier())
+        return next((name for name in known if name not in ("TORCH_EXTENSION_NAME", "NAME")), None)
+
+    def _is_package(self, name: str) -> bool:
+        """Whether `name` is the package itself, which no module that is built into it can be called by."""
+        folders = (join(self.extension.project_root, name), join(self.extension.project_root, f"src/{name}"))
+        return any(self.extension.snapshot.exists(f"{folder}/__init__.py") for folder in folders)
+
+    @cached_property
+    def legacy_name(self) -> str:
+        """What the main library is called."""
+        if (configured := self.extension.config.legacy_library) is not None:
+            return configured
+        legacy = next((file for file in self.extension.legacy if file.defines), None)
+        if legacy is not None and (named := self._module_name(legacy)) is not None:
+            return named
+        names = [module.name for module in self._modules] + [self._module_name(f) or "" for f in self.extension.central]
+        known = (name.removesuffix(STABLE_SUFFIX) for name in names if name)
+        return next((name for name in known if "stable" not in name), "_C")
+
+    @cached_property
+    def stable_name(self) -> str:
+        """What the main library's stable counterpart is called, there already or to be made."""
+        if (configured := self.extension.config.stable_library) is not None:
+            return configured
+        # Nothing but a build file or an export tells a module's name from the namespace of its ops.
+        found = self.stable
+        if found and (named := module_of(found.path, self._modules) or next(iter(found.modules), None)):
+            return named
+        named_stable = [module.name for module in self._modules if "stable" in module.name]
+        own = self.legacy_name + STABLE_SUFFIX
+        return next((name for name in named_stable if name == own or not name.endswith(STABLE_SUFFIX)), own)
+
+    def all(self) -> tuple[Library, ...]:
+        """Every legacy module with its bindings, sources and stable counterpart, the main one first."""
+        bindings: dict[str, list[Registrations]] = {self.legacy_name: []}
+        for file in self.extension.legacy:
+            if file.defines:
+                bindings.setdefault(self._module_name(file) or self.legacy_name, []).append(file)
+        several = len(bindings) > 1
+        return tuple(self._library(name, files, several=several) for name, files in bindings.items())
+
+    def _library(self, name: str, files: list[Registrations], *, several: bool) -> Library:
+        units = self.extension.units
+        modules = [module for module in self._modules if module.name == name]
+        library = Library(
+            name,
+            tuple(file.path for file in files),
+            # Whose a source is matters only where there are several to choose from.
+            tuple(path for path in units if any(module.owns(path) for module in modules)) if several else (),
+            self.stable_name,
+            self.stable_bindings,
+            self.stable_declarations,
+        )
+        return library if name == self.legacy_name else self._other_library(library, files)
+
+    def _other_library(self, library: Library, files: list[Registrations]) -> Library:
+        """A library beside the main one: its stable bindings and declarations land where its legacy ones come from."""
+        first = self.extension.landing(files[0].path)
+        if defines(self._document(files[0].path), files[0].functions):
+            # A file with kernels of its own moves to that very place and takes its registrations along.
+            first = join(dirname(first), f"{library.name.strip('_')}_bindings.cpp")
+        existing = self._stable_of(library.name, is_main=False)
+        declarations = [self.extension.landing(header) for header in self.declared_by(files)]
+        return replace(
+            library,
+            stable_name=(self._module_name(existing) if existing else None) or library.name + STABLE_SUFFIX,
+            stable_bindings=existing.path if existing and existing.defines else first,
+            stable_declarations=declarations[0] if declarations else join(dirname(first), "ops.h"),
+        )
+
+    # -- bindings and declarations -------------------------------------------------------------------------------
+
+    @cached_property
+    def stable_bindings(self) -> str:
+        """The bindings file of the main library's stable counterpart, there already or to be made."""
+        if (configured := self.extension.config.stable_bindings) is not None:
+            return configured
+        found = self.stable
+        if found is not None and found.defines and not defines(self._document(found.path), found.functions):
+            return found.path
+        return join(self.extension.stable_root, "torch_bindings.cpp")  # also where kernels register themselves so far
+
+    def declared_by(self, files: Iterable[Registrations]) -> tuple[str, ...]:
+        """The headers that `files` include themselves and that declare functions they bind."""
+        graph = IncludeGraph(self.extension.snapshot, (), self.extension.include_roots)
+        found: list[str] = []
+        for file in files:
+            for header in graph.direct(file.path):
+                if header not in found and declares(self._document(header), file.functions):
+                    found.append(header)
+        return tuple(header for header in found if not header.startswith(self.extension.stable_root + "/"))
+
+    @cached_property
+    def stable_declarations(self) -> str:
+        """The header of the stable bindings, there already or to be made."""
+        if (configured := self.extension.config.stable_declarations) is not None:
+            return configured
+        if self.stable is not None and self.stable.defines:
+            graph = IncludeGraph(self.extension.snapshot, (), self.extension.include_roots)
+            for header in graph.direct(self.stable.path):
+                inside = header.startswith(self.extension.stable_root + "/")
+                if inside and declares(self._document(header), self.stable.functions):
+                    return header
+        return join(self.extension.stable_root, "ops.h")
