@@ -15,6 +15,7 @@ from codemod.repository.modules import TOOL_FOLDERS
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import above, join
 from codemod.source.document import HEADER_SUFFIXES
+from codemod.source.patterns import whole_word
 
 
 def detect_layout(snapshot: Snapshot, config: Config) -> Layout:
@@ -60,10 +61,7 @@ def _check_configured(snapshot: Snapshot, config: Config) -> None:
 
 # -- headers of the stable folder ------------------------------------------------------------------------------------
 
-_STREAMS = (
-    re.compile(rb"aoti_torch_get_current_cuda_stream(?<!\waoti_torch_get_current_cuda_stream)\b"),
-    re.compile(rb"getCurrentStream(?<!\wgetCurrentStream)\b"),
-)
+_STREAMS = tuple(re.compile(whole_word(name)) for name in (b"aoti_torch_get_current_cuda_stream", b"getCurrentStream"))
 _DISPATCH = re.compile(rb"^[ \t]*#[ \t]*define\b[^\n]*(?:\\\n[^\n]*)*\bTHO_DISPATCH_", re.MULTILINE)
 
 
