@@ -12,9 +12,9 @@ releases differ by more than the migration (fixes, new features), so 0 cannot be
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median_low
 
 _COMMENT_OR_TEXT = re.compile(
     rb"""(?P<comment>//(?:\\\r?\n|[^\n])*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+')""",
@@ -58,6 +58,6 @@ def residual(legacy: bytes, tool: bytes, hand: bytes) -> Residual:
 
 
 def median(residuals: Iterable[Residual]) -> float:
-    """The middle one of the residuals; 0 where there are none."""
+    """The middle of the residuals, between two of them where their number is even; 0 where there are none."""
     values = [one.value for one in residuals]
-    return median_low(values) if values else 0.0
+    return statistics.median(values) if values else 0.0

@@ -38,6 +38,7 @@ def test_what_nobody_had_to_change() -> None:
     assert residual(HAND, LEGACY, HAND).value == 1
 
 
-def test_the_median_is_one_of_the_values() -> None:
-    assert median([Residual(1, 10), Residual(9, 10), Residual(3, 10), Residual(2, 10)]) == 0.2
+def test_the_median_is_the_middle_one_or_lies_between_two() -> None:
+    assert median([Residual(1, 10), Residual(9, 10), Residual(2, 10)]) == 0.2
+    assert median([Residual(1, 10), Residual(9, 10), Residual(3, 10), Residual(2, 10)]) == 0.25
     assert median([]) == 0
