@@ -10,7 +10,8 @@ from codemod.project import GroupProject
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.rules.dispatch_macros import render_definitions
-from codemod.rules.includes import HELPERS, spell_relative, with_implied
+from codemod.rules.includes import HELPERS, spell_relative
+from codemod.rules.needed_headers import with_implied
 from codemod.surface.snippet import Snippet, all_snippets
 from codemod.templates import filled, render
 

@@ -86,7 +86,7 @@ def plan_migration(
     helpers = plan_helpers(snapshot, layout, made, roles)
     created = tuple(new for change in (bindings, helpers) for new in change.created)
     place = Relocation(snapshot, layout, made.graph, moves, tuple(new.path for new in created), made.replaced)
-    kernels = kernel_change(snapshot, layout, made, rewritten, place, bindings)
+    kernels = kernel_change(made, rewritten, place, bindings)
     units = tuple(new.path for new in bindings.created if new.path.endswith((".cpp", ".cu", ".cc")))
     build = Change("Build files and Python")
     if group.units or _is_built(snapshot, layout):

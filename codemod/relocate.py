@@ -64,7 +64,7 @@ class Relocation:
 
     def respeller(
         self, path: str, uses_dispatch: bool, idle: frozenset[str] = frozenset()
-    ) -> Callable[[str, str, bool], str | None]:
+    ) -> Callable[[str, bool], str | None]:
         """How the includes of `path` are spelled after the run: None to leave a line, "" to drop it.
 
         `idle` are headers that the rewritten file has no use for.
@@ -72,7 +72,7 @@ class Relocation:
         new_path = self.new_path(path)
         stays_legacy = self.stays_legacy(path)
 
-        def respell(name: str, _: str, quoted: bool) -> str | None:
+        def respell(name: str, quoted: bool) -> str | None:
             target = self.graph.resolve(path, name, quoted=quoted)
             if target is None:
                 return None

@@ -1,4 +1,4 @@
-"""What the table of includes takes for granted is so: a header that is left out comes in through another one."""
+"""What the table of headers takes for granted is so: a header that is left out comes in through another one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from codemod import toml
-from codemod.rules import includes
-from codemod.rules.includes import with_implied
+from codemod.rules import needed_headers
+from codemod.rules.needed_headers import with_implied
 
-TABLE = toml.loads(Path(includes.__file__).with_name("transitive.toml").read_text(encoding="utf-8"))
+TABLE = toml.loads(Path(needed_headers.__file__).with_name("transitive.toml").read_text(encoding="utf-8"))
 OF_TORCH = sorted(header for header in TABLE["implied"] if header.startswith("torch/"))
 _INCLUDE = re.compile(r"^\s*#\s*include\s*<([^>]+)>", re.MULTILINE)
 
