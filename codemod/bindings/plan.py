@@ -16,6 +16,7 @@ from codemod.bindings.reading.register_functions import calls_one_of, declaratio
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.reading.text import line_end, line_start
 from codemod.bindings.select import Located, Selection, defined_functions, select
+from codemod.bindings.writing.chains import chain_removal
 from codemod.bindings.writing.declarations import (
     aliases_used,
     find_declarations,
@@ -136,16 +137,19 @@ def _legacy_removals(registry: Registry, group: Group, selection: Selection) -> 
     for path in dict.fromkeys((*going, *registry.layout.legacy_bindings)):
         if path in group.files or not registry.snapshot.exists(path):
             continue
-        document, statements = registry.document(path), going.get(path, [])
+        document, moving = registry.document(path), going.get(path, [])
+        statements = [s for s in moving if s.block.kind is not BlockKind.OPERATORS]
         spans = [s.span for s in statements]
         alone = [s for s in statements if not _shares_line(document, s, spans)]
-        lines = [*(s.lines for s in alone), *_dropped_includes(registry, group, document)]
+        chained, cut = _chains_cut(registry, document, moving)
+        edits += [FileEdit(path, edit) for edit in cut]
+        lines = [*(s.lines for s in alone), *chained, *_dropped_includes(registry, group, document)]
         functions = whole_functions(registry, selection)
         if path in registry.bindings and functions:
             others = [s for s in registry.bindings[path].statements if calls_one_of(document, s, functions)]
             lines += [*(s.lines for s in others), *declarations_of(document, functions)]
         blocks = registry.bindings[path].blocks if statements else ()
-        hollow = [block for block in blocks if block.kind is not BlockKind.PYBIND]
+        hollow = [block for block in blocks if block.kind not in (BlockKind.PYBIND, BlockKind.OPERATORS)]
         edits += [FileEdit(path, edit) for edit in removal_edits(document, lines, codes.MOVED.code, hollow)]
         for statement in statements:
             if statement not in alone:
@@ -153,6 +157,19 @@ def _legacy_removals(registry: Registry, group: Group, selection: Selection) -> 
                 span = Span(statement.span.start, blank.end() if blank else statement.span.end)
                 edits.append(FileEdit(path, Edit(span, b"", codes.MOVED.code)))
     return edits
+
+
+def _chains_cut(registry: Registry, document: Document, moving: Iterable[Statement]) -> tuple[list[Span], list[Edit]]:
+    """Lines and edits that take the statements of `moving` out of the chains that they stand in."""
+    lines: list[Span] = []
+    edits: list[Edit] = []
+    gone = {s.span: s.block for s in moving if s.block.kind is BlockKind.OPERATORS}
+    for block in dict.fromkeys(gone.values()):
+        chain = [s for s in registry.bindings[document.path].statements if s.block == block]
+        cut = chain_removal(document, block, chain, gone, codes.MOVED.code)
+        lines += cut[0]
+        edits += cut[1]
+    return lines, edits
 
 
 def _shares_line(document: Document, statement: Statement, going: Iterable[Span]) -> bool:
