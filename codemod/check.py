@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.codes import Code
 from codemod.config import Allowed, Config
@@ -38,8 +37,7 @@ CODES = (
 )
 
 
-@dataclass(frozen=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     """What `check` found. `sites` counts the unstable sites in the files that have to be stable, `allowed` of them."""
 
     findings: tuple[Finding, ...]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.model import Confidence
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     """Source before and after a rule; `after` equal to `before` shows what the rule leaves alone."""
 
     before: str
@@ -16,8 +15,7 @@ class Example:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """What `torch-stabilize explain CODE` prints.
 
     `title` is one sentence; `text` says what happens, why, and what to do by hand; `since` is the oldest target

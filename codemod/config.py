@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from codemod import toml
 from codemod.model import Refusal
@@ -20,8 +20,7 @@ PYPROJECT = "pyproject.toml"
 TABLE = "tool.torch-stabilize"
 
 
-@dataclass(frozen=True)
-class Allowed:
+class Allowed(NamedTuple):
     """An entry of the allow-list: sites of `name` in files that match `path`; any name where it is empty."""
 
     path: str

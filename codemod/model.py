@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 
 class Confidence(str, Enum):
@@ -82,24 +83,21 @@ class Diagnostic:
     help: str = ""
 
 
-@dataclass(frozen=True)
-class FileEdit:
+class FileEdit(NamedTuple):
     """One edit of one file."""
 
     path: str
     edit: Edit
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """A file that gets a new place; edits name it by its old path."""
 
     old: str
     new: str
 
 
-@dataclass(frozen=True)
-class NewFile:
+class NewFile(NamedTuple):
     """A file that is written whole. `template` is where its text comes from."""
 
     path: str

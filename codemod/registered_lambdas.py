@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from codemod.bindings.reading.lambdas import StableLambda
 from codemod.bindings.reading.read import lambda_spans, registration_spans
@@ -19,8 +20,7 @@ from codemod.source.edits import apply
 from codemod.source.function_index import FunctionIndex
 
 
-@dataclass(frozen=True)
-class RegisteredLambdas:
+class RegisteredLambdas(NamedTuple):
     """By path and span; `roles` are the helpers that lambdas from outside of the group use."""
 
     stable: Mapping[tuple[str, Span], StableLambda]

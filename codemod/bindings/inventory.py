@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from codemod.bindings import codes
 from codemod.bindings.reading.model import Operator, Side, Statement
@@ -98,8 +99,7 @@ def compare_inventories(before: Sequence[OpEntry], after: Sequence[OpEntry]) -> 
     return tuple(found)
 
 
-@dataclass(frozen=True)
-class _Whole:
+class _Whole(NamedTuple):
     """An operator of one build over both sides."""
 
     full_name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.bindings import codes
 from codemod.bindings.reading.model import Operator, Side, Statement, StatementKind
@@ -40,8 +41,7 @@ class Moved:
     in_place: bool = False
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """What moves, and what is to be said about it."""
 
     moved: tuple[Moved, ...]

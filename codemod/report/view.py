@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.codes import Code
 from codemod.diff import changed_ranges
@@ -53,8 +53,7 @@ class Finding:
     help: str = ""
 
 
-@dataclass(frozen=True)
-class FileRow:
+class FileRow(NamedTuple):
     """One file of the plan: `old` is "" for a new one, `new` for a removed one."""
 
     old: str
@@ -74,8 +73,7 @@ class FileRow:
         return "moved" if self.old != self.new else "edited"
 
 
-@dataclass(frozen=True)
-class RuleRow:
+class RuleRow(NamedTuple):
     """How often one rule edited."""
 
     code: str

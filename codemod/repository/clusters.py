@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
 from posixpath import basename, dirname, splitext
+from typing import NamedTuple
 
 from codemod.repository.registrations import Registrations, defines
 from codemod.repository.units import Units
@@ -21,8 +21,7 @@ _GENERIC = frozenset({"ops", "gemm", "common", "kernel", "kernels", "main", "ent
 _PROTOTYPE = re.compile(rb"^[A-Za-z_][\w:<>,&* \t]*?[\s&*](?P<name>[A-Za-z_]\w*)\s*\([^;{}]*\)\s*;", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Cluster:
+class Cluster(NamedTuple):
     """Units that should migrate together, under a name."""
 
     name: str

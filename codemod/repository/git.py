@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from codemod.model import Refusal
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a git command printed, and whether it succeeded."""
 
     ok: bool

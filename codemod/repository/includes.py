@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import dirname, normpath
+from typing import NamedTuple
 
 from codemod.model import Span
 from codemod.repository.snapshot import Snapshot
@@ -24,8 +25,7 @@ _OF_C = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Include:
+class Include(NamedTuple):
     """One `#include` line: what it says, where, and the file of the repository it means (None: not one of ours)."""
 
     path: str

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename
+from typing import NamedTuple
 
 from codemod.repository.setup_calls import bound_calls
 from codemod.repository.setup_tree import SetupTree, read_setup_tree
@@ -33,8 +34,7 @@ _WITHIN_PATH = re.compile(r"[\w./-]")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """A Python module that a build file makes: its name without packages, and the text that names its sources."""
 
     name: str

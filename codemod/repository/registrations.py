@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import Document
@@ -45,8 +45,7 @@ _NO_TYPES = frozenset({b"return", b"else", b"throw", b"case", b"co_return", b"ne
 GPU_KEYS = frozenset({"CUDA", "HIP", "XPU", "MPS", "PrivateUse1"})
 
 
-@dataclass(frozen=True)
-class Registrations:
+class Registrations(NamedTuple):
     """What one file binds. Names are as written; `TORCH_EXTENSION_NAME` stands for whatever the build calls it."""
 
     path: str

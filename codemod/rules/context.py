@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from typing import NamedTuple
 
 from tree_sitter import Node
 
@@ -31,8 +32,7 @@ class SiteKind(str, Enum):
     OPERATOR = "operator"  # t[i], a + b on tensors
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """One place that uses the unstable API. `name` is the spelling without blanks, `span` the token's."""
 
     span: Span
@@ -41,8 +41,7 @@ class Site:
     entry: Entry | None = None
 
 
-@dataclass(frozen=True)
-class Allowed:
+class Allowed(NamedTuple):
     """A site that may stay as it is, with the reason."""
 
     reason: str
@@ -51,8 +50,7 @@ class Allowed:
 Outcome = Rewrite | Diagnostic | Allowed
 
 
-@dataclass(frozen=True)
-class DispatchMacro:
+class DispatchMacro(NamedTuple):
     """A project's dispatch macro and what stands for it in stable code."""
 
     name: str

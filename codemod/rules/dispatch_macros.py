@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.model import Edit, Span
 from codemod.rules.context import DispatchMacro
@@ -31,8 +31,7 @@ _DTYPE = re.compile(r"\bScalarType::(\w+)|\b(?:torch|at|c10)::k([A-Z]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """One `#define` of a macro, with the conditions it stands under and its text from `#define` on."""
 
     name: str
@@ -98,8 +97,7 @@ def dtypes_of(
     return frozenset(found)
 
 
-@dataclass(frozen=True)
-class Translation:
+class Translation(NamedTuple):
     """The stable name of every legacy macro, and the text of those the stable side lacks."""
 
     macros: Mapping[str, DispatchMacro]

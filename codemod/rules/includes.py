@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from posixpath import dirname, relpath
+from typing import NamedTuple
 
 from codemod.model import Confidence, Diagnostic, Edit, Severity
 from codemod.rules.context import Site
@@ -34,8 +34,7 @@ _USES_PYBIND = re.compile(rb"\b(?:py|pybind11)\s*::|\bPYBIND11_|\bnamespace\s+\w
 Respell = Callable[[str, bool], "str | None"]
 
 
-@dataclass(frozen=True)
-class IncludeWish:
+class IncludeWish(NamedTuple):
     """What a file wants to include: system headers, and the repository's own as the file will spell them.
 
     Those of `own` that are also in `dual` serve the legacy build as well. `provided` are system headers that come in

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.source.types import CppType
 
 
-@dataclass(frozen=True)
-class Printer:
+class Printer(NamedTuple):
     """A function that makes a value text, and the helper that defines it."""
 
     function: str

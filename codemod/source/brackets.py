@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.source.conditions import read_conditionals, read_directives
 from codemod.source.document import Document
@@ -66,8 +66,7 @@ def _unequal(code: bytes) -> bool:
     return code.count(b"{") != code.count(b"}")
 
 
-@dataclass(frozen=True)
-class _Matching:
+class _Matching(NamedTuple):
     closing: dict[int, int]
     closers: set[int]
 

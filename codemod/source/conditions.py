@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.model import Span
 from codemod.source.document import Document, lines_matching
@@ -19,8 +19,7 @@ _OPENING = frozenset({"if", "ifdef", "ifndef"})
 _MIDDLE = frozenset({"elif", "elifdef", "elifndef", "else"})
 
 
-@dataclass(frozen=True)
-class Directive:
+class Directive(NamedTuple):
     """One preprocessor line, its continuations and its line end included."""
 
     kind: str
@@ -28,8 +27,7 @@ class Directive:
     span: Span
 
 
-@dataclass(frozen=True)
-class Branch:
+class Branch(NamedTuple):
     """One arm of a conditional: the directive that opens it, what holds inside, and the lines between."""
 
     directive: Directive
@@ -37,8 +35,7 @@ class Branch:
     body: Span
 
 
-@dataclass(frozen=True)
-class Conditional:
+class Conditional(NamedTuple):
     """`#if ... #endif`: its arms in order, and its span from the first line to the end of the last."""
 
     branches: tuple[Branch, ...]

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import tree_sitter_cpp
 import tree_sitter_cuda
@@ -62,8 +63,7 @@ def lines_matching(pattern: re.Pattern[bytes], code: bytes) -> Iterator[tuple[in
         place = match.end()
 
 
-@dataclass(frozen=True)
-class Fragment:
+class Fragment(NamedTuple):
     """A parsed stretch of a file: the whole of it (`base` 0) or one macro body.
 
     A node's place in the file is its byte offset plus `base`. `end` is where the fragment ends in the file.
@@ -83,8 +83,7 @@ class Fragment:
         return self.tree.root_node.descendant_for_byte_range(span.start - self.base, span.end - self.base)
 
 
-@dataclass(frozen=True)
-class Macro:
+class Macro(NamedTuple):
     """`#define name(params) body`; `params` is None for a macro that takes no argument list."""
 
     name: str

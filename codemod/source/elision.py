@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tree_sitter import Node
 
@@ -135,8 +136,7 @@ def _has_indentation(node: Node) -> bool:
     return node.type != "comment" and not node.type.startswith("preproc_")
 
 
-@dataclass(frozen=True)
-class Elided:
+class Elided(NamedTuple):
     """A text less some of its lines: each of `gaps` (in order, apart) is one comment line in `text`."""
 
     text: bytes

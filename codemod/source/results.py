@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.source.document import Document
 from codemod.source.function_index import FunctionIndex
@@ -11,8 +11,7 @@ from codemod.source.signatures import Function
 from codemod.source.types import UNKNOWN, CppType, parse_type
 
 
-@dataclass(frozen=True)
-class KnownReturns:
+class KnownReturns(NamedTuple):
     """Return types of torch, by name and the types of the arguments: of methods, and of functions by qualified name."""
 
     method: Callable[[str, Sequence[CppType]], str]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from codemod.source.brackets import closing_bracket, split_spans
 from codemod.source.types import CppType
@@ -42,8 +43,7 @@ class Argument:
         return self.keyword_only and self.is_written
 
 
-@dataclass(frozen=True)
-class Op:
+class Op(NamedTuple):
     """One overload of an aten op."""
 
     name: str

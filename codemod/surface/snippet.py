@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from codemod import toml
 from codemod.surface.table import TableError
@@ -21,8 +21,7 @@ _INCLUDE = re.compile(r'^#include [<"](.+)[>"]\n', re.MULTILINE)
 _KEYS = {"legacy", "target", "needs_cuda"}
 
 
-@dataclass(frozen=True)
-class Snippet:
+class Snippet(NamedTuple):
     """A helper: the headers it includes, and its definitions without them."""
 
     name: str

@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from codemod.bindings.schemas.infer import read_type, unaliased
 from codemod.bindings.writing.translate import stable_declaration
@@ -56,8 +57,7 @@ _NO_FORM = {
 }
 
 
-@dataclass(frozen=True)
-class Passed:
+class Passed(NamedTuple):
     """How one parameter of an adapter reaches the function: its type, statements before the call, the argument."""
 
     type_text: str
@@ -87,8 +87,7 @@ def adapters_text(adapters: Sequence[Adapter]) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Boxing:
+class Boxing(NamedTuple):
     """What registering a function takes: nothing, an adapter, or more than a tool can do (`problems`)."""
 
     adapter: Adapter | None = None

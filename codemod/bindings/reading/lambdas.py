@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tree_sitter import Node
 
@@ -24,8 +24,7 @@ _SPELLED = {"Tensor": "at::Tensor", "string": "std::string", "ScalarType": "at::
 _PLAIN = frozenset({"int64_t", "double", "bool", "float", "int", "size_t"})
 
 
-@dataclass(frozen=True)
-class Lambda:
+class Lambda(NamedTuple):
     """`[captures](parameters) -> returns body`; `returns` is "" where it is not written."""
 
     captures: str
@@ -34,8 +33,7 @@ class Lambda:
     body: str
 
 
-@dataclass(frozen=True)
-class StableLambda:
+class StableLambda(NamedTuple):
     """A lambda as the rules rewrite it. One from outside of the group brings along what its new place needs.
 
     `system` are headers of torch and of the standard library, `own` those of the repository.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from codemod.model import Span
 
@@ -68,8 +69,7 @@ class PythonArgument:
     keyword_only: bool = False
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """One registration block. `span` runs from the macro's name to the closing brace, `body` is what the braces hold.
 
     `key` is the dispatch key of an IMPL block, "" for others; `function` the name of a function that registers for a
@@ -142,8 +142,7 @@ class Statement:
         return self.function is not None
 
 
-@dataclass(frozen=True)
-class Bindings:
+class Bindings(NamedTuple):
     """What one file registers, in file order."""
 
     path: str
@@ -151,8 +150,7 @@ class Bindings:
     statements: tuple[Statement, ...] = ()
 
 
-@dataclass(frozen=True)
-class Operator:
+class Operator(NamedTuple):
     """One operator of one library: where it is defined and which statements implement it, wherever they stand.
 
     More than one definition is a duplicate unless their conditions exclude each other. A `def(schema, fn)` is both a

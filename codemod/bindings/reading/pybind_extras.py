@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.bindings.reading.model import BlockKind, Statement
 from codemod.bindings.reading.text import decode
@@ -22,8 +22,7 @@ _WORDS = {"true": "True", "false": "False", "nullptr": "None", "py::none()": "No
 _NUMBER = re.compile(r"(?P<value>-?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))[uUlLfF]*")
 
 
-@dataclass(frozen=True)
-class WayOut:
+class WayOut(NamedTuple):
     """What a statement makes of a Python module, and what stands for it once there is none."""
 
     message: str

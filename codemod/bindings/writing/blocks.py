@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.bindings.reading.model import Bindings, Block, Side
 from codemod.bindings.reading.text import decode, encode, line_end, line_start, newline_of
@@ -15,16 +15,14 @@ from codemod.source.conditions import canonical, read_conditionals
 from codemod.source.document import Document
 
 
-@dataclass(frozen=True)
-class Insertion:
+class Insertion(NamedTuple):
     """Text that goes to a place of a file; texts of one place are joined in their order."""
 
     offset: int
     text: str
 
 
-@dataclass(frozen=True)
-class _Planned:
+class _Planned(NamedTuple):
     """An insertion that is not formatted yet: a block under `conditions`, or only its body where they are None."""
 
     offset: int

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from codemod.bindings import codes
 from codemod.bindings.reading.registry import Registry
@@ -103,8 +104,7 @@ def legacy_edits(
     return edits, diagnostics
 
 
-@dataclass(frozen=True)
-class _LegacyPlaces:
+class _LegacyPlaces(NamedTuple):
     """The legacy files, none of the group, that may see what `headers` declare."""
 
     paths: tuple[str, ...]

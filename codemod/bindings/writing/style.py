@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.repository.snapshot import Snapshot
 from codemod.source import formatting
@@ -20,8 +20,7 @@ def style_for(snapshot: Snapshot, path: str) -> bytes:
     return formatting.style_for(snapshot, path) or _PLAIN
 
 
-@dataclass(frozen=True)
-class Braced:
+class Braced(NamedTuple):
     """C++ in braces: `head` opens them (`void f() {`) and `tail` closes them, each on lines of its own."""
 
     head: str

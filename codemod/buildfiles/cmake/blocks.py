@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.buildfiles.cmake.flow import CMakeProject, Flow, written_list
 from codemod.buildfiles.cmake.lists import lines_of, with_comment
@@ -18,8 +18,7 @@ _HARMLESS = frozenset(
 _WORD = re.compile(r"[A-Za-z_]\w*\Z")
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(NamedTuple):
     """Whole lines that can move: a block with the comment and the preparations that only it uses.
 
     `outer` are the blocks around it, outermost first.

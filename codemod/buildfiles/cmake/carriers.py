@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.buildfiles.cmake.blocks import find_region, is_rewritten
 from codemod.buildfiles.cmake.flow import Flow, glob_matches, written_list
@@ -26,8 +26,7 @@ from codemod.source.patterns import whole_word
 _MACRO = re.compile(r"-D([A-Za-z_]\w*)")
 
 
-@dataclass(frozen=True)
-class Carried:
+class Carried(NamedTuple):
     """Text for the stable side, the indent it is written at, and the conditions it needs around it there."""
 
     text: str

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.buildfiles.cmake.carriers import sorted_by_form, take_over
 from codemod.buildfiles.cmake.flow import CMakeProject, Definition, Flow, written_list
@@ -21,8 +22,7 @@ from codemod.buildfiles.stable_target import stable_list_name, version_macro
 from codemod.model import Severity, Span
 
 
-@dataclass(frozen=True)
-class StableTarget:
+class StableTarget(NamedTuple):
     """The target to write: the legacy one it follows, its name, and sources that are new."""
 
     legacy: Definition

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from codemod.buildfiles.cmake.syntax import Argument, CMakeFile, Command, Frame, Item, read_cmake
 from codemod.repository.snapshot import Snapshot
@@ -34,16 +35,14 @@ _GLOB_OPTIONS = frozenset(("CONFIGURE_DEPENDS", "LIST_DIRECTORIES", "RELATIVE", 
 _WILDCARD = re.compile(r"[*?[]")
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """A call that defines a target."""
 
     name: str
     command: Command
 
 
-@dataclass(frozen=True)
-class Flow:
+class Flow(NamedTuple):
     """A source on its way into a target.
 
     `steps` are the commands it goes through: the one that names it first, the definition (or `target_sources`) last;

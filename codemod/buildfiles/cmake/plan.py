@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.buildfiles.cmake.carriers import Carried, is_whole, leave, redirect, sorted_by_form, take_over
 from codemod.buildfiles.cmake.create import StableTarget, create_target
@@ -32,8 +32,7 @@ from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 
 
-@dataclass(frozen=True)
-class CMakeResult:
+class CMakeResult(NamedTuple):
     """`owned` are the units that a CMake target names, `created` the new sources that entered one."""
 
     edits: tuple[FileEdit, ...] = ()

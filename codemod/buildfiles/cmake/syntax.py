@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import tree_sitter_cmake
 from tree_sitter import Language, Node, Parser
@@ -36,8 +37,7 @@ def _parser() -> Parser:
     return Parser(Language(tree_sitter_cmake.language()))
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One element of a CMake list as written: `"a.cu;b.cu"` is one argument and two items."""
 
     span: Span
@@ -62,8 +62,7 @@ class Argument:
         return tuple(_items(self.text.encode("utf-8", "surrogateescape"), self.span, self.quoted))
 
 
-@dataclass(frozen=True)
-class Branch:
+class Branch(NamedTuple):
     """One arm of an `if`: its header (`if(...)`, `elseif(...)`, `else()`) and what follows it."""
 
     keyword: str
@@ -83,8 +82,7 @@ class Block:
     arguments: tuple[str, ...] = ()  # of the opening command: a function's name and parameters
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """The arm of a block that a command stands in."""
 
     block: Block

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.buildfiles.python.library import IMPORTERS, Sites, module_spellings, string_value
 from codemod.buildfiles.python.syntax import dotted_name
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
 
-@dataclass(frozen=True)
-class ModuleName:
+class ModuleName(NamedTuple):
     """A name for the module (`ext`, `pkg._C`, `self.ext`), where it is bound, and the node it holds in (None: all)."""
 
     name: str
@@ -27,8 +25,7 @@ class ModuleName:
     scope: cst.CSTNode | None = None
 
 
-@dataclass(frozen=True)
-class FunctionName:
+class FunctionName(NamedTuple):
     """A name for one function of the module: `from pkg._C import fwd as forward` binds `forward` to `fwd`."""
 
     name: str

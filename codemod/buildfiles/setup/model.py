@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.buildfiles.python.syntax import PythonFile, dotted_name, read_python
 from codemod.buildfiles.setup.globs import Glob
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
 
-@dataclass(frozen=True)
-class Element:
+class Element(NamedTuple):
     """A source. `list_node` is the list it stands in, or the call `x.append(...)`; `name` that list's name.
 
     One that a glob finds has the call of the glob for both nodes. `base` is the folder that a comprehension puts in
@@ -45,8 +44,7 @@ class Element:
     base: str | None = None
 
 
-@dataclass(frozen=True)
-class Extension:
+class Extension(NamedTuple):
     """A call that makes an extension module. `kind` is the class's name, or that of the variable that holds it.
 
     `round` says which round of a loop or call of a function it is that makes this one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.buildfiles.setup.names import device_words, sourceless_extensions, telling_statements
 from codemod.buildfiles.stable_target import short_name
@@ -13,8 +13,7 @@ from codemod.repository.setup_tree import read_setup_tree
 from codemod.repository.snapshot import Snapshot
 
 
-@dataclass(frozen=True)
-class SetupResult:
+class SetupResult(NamedTuple):
     """`owned` are the units that an extension lists literally."""
 
     edits: tuple[FileEdit, ...] = ()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.buildfiles.python.syntax import PythonFile, dotted_name
 from codemod.buildfiles.setup.values import Bindings
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     import libcst as cst
 
 
-@dataclass(frozen=True)
-class Round:
+class Round(NamedTuple):
     """One round of the loop, or one call of the function, at `site`; `given` are the values of its variables.
 
     `row` is the row of the table, None for a call.
