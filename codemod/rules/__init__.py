@@ -15,12 +15,25 @@ from codemod.rules import (
     options_uses,
     pointers,
     questions,
+    streams,
 )
 from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
 
 __all__ = [
-    "RULES", "checks", "device", "dispatch", "factories", "generic", "indexing", "methods", "operators", "options_uses",
-    "pointers", "questions",
-    "rewrite_declaration", "rewrite_text",
+    "RULES",
+    "checks",
+    "device",
+    "dispatch",
+    "factories",
+    "generic",
+    "indexing",
+    "methods",
+    "operators",
+    "options_uses",
+    "pointers",
+    "questions",
+    "rewrite_declaration",
+    "rewrite_text",
+    "streams",
 ]  # fmt: skip

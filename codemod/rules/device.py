@@ -1,4 +1,4 @@
-"""Guards, streams, device properties, handles and the allocator."""
+"""Device guards, device properties, library handles and the allocator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 from codemod.source.scopes import arguments_of, receiver_type_parts
 from codemod.source.types import CppType
-from codemod.surface.table import Entry
 
 _GUARD = "torch::stable::accelerator::DeviceGuard"
 _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::DeviceIndex|unsigned char)\s*\)\s*")
@@ -53,7 +52,7 @@ def guard(site: Site, context: Context) -> Outcome | None:
     if site.name.endswith("device_of") or site.kind is SiteKind.BARE:
         return _device_of(site, context)
     fragment = context.fragment(site)
-    argument = _guard_argument(site, context)
+    argument = guard_argument(site, context)
     if argument is None:
         return context.diagnose(site, entry.rule, f"cannot tell which device {site.name} guards", entry.note)
     index = device_index(argument, fragment, context)
@@ -87,7 +86,7 @@ def _device_of(site: Site, context: Context) -> Outcome:
     )
 
 
-def _guard_argument(site: Site, context: Context) -> Node | None:
+def guard_argument(site: Site, context: Context) -> Node | None:
     """The one expression a guard is made from."""
     node = context.ancestor(site, ("declaration", "call_expression", "compound_literal_expression"), 6)
     if node is None:
@@ -198,102 +197,6 @@ def _receiver_of(node: Node) -> Node | None:
         walk = walk.child_by_field_name("value")
     callee = walk.child_by_field_name("function") if walk is not None and walk.type == "call_expression" else None
     return receiver_type_parts(callee)[0] if callee is not None and callee.type == "field_expression" else None
-
-
-def _unparsed_call(site: Site, context: Context, entry: Entry) -> Outcome:
-    """`getCurrentCUDAStream()` where the tree around it could not be read, as behind a macro for a namespace."""
-    code = context.document.code
-    called = re.compile(rb"\s*\(\s*\)(?!\s*(?:\.|->))").match(code, site.span.end)
-    if entry.stable != "get_current_cuda_stream" or called is None:
-        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
-    name = context.project.helpers.name(entry.stable)
-    return context.replace(site, name, entry.rule, helpers=(entry.stable,))
-
-
-@rule(
-    "TSA402",
-    "The current stream comes from the C shim, as a cudaStream_t.",
-    text="A stream helper of the repository is used where there is one; otherwise one is generated. The device that was asked\n"
-    "for is kept; without one it is the current device, as before.",
-    examples=(
-        Example(
-            "void f() { cudaStream_t s = at::cuda::getCurrentCUDAStream(); }",
-            "void f() { cudaStream_t s = get_current_cuda_stream(); }",
-        ),
-        Example(
-            "void f() { auto s = at::cuda::getCurrentCUDAStream().stream(); }",
-            "void f() { auto s = get_current_cuda_stream(); }",
-        ),
-        Example(
-            "#define PREFIX\nnamespace n { cudaError_t sum(int* x, cudaStream_t s); }\n"
-            "void f(int* x) { C10_CUDA_CHECK(PREFIX n::sum(x + 1, at::cuda::getCurrentCUDAStream())); }",
-            "#define PREFIX\nnamespace n { cudaError_t sum(int* x, cudaStream_t s); }\n"
-            "void f(int* x) { STD_CUDA_CHECK(PREFIX n::sum(x + 1, get_current_cuda_stream())); }",
-            "also where the code around it cannot be parsed",
-        ),
-        Example(
-            "void f(cudaStream_t s) { at::cuda::setCurrentCUDAStream(at::cuda::getStreamFromExternal(s, 0)); }",
-            "void f(cudaStream_t s) { set_current_cuda_stream(s); }",
-        ),
-    ),
-)
-def stream(site: Site, context: Context) -> Outcome | None:
-    """Streams: current, from the pool, set, and their types."""
-    entry = site.entry
-    assert entry is not None
-    last = site.name.rpartition("::")[2]
-    if entry.kind == "type":
-        if last in ("CUDAStream", "HIPStream"):
-            return context.replace(site, "cudaStream_t", entry.rule, entry=entry)
-        if last == "CUDAStreamGuard" and (argument := _guard_argument(site, context)) is not None:
-            place = context.fragment(site).span(argument)
-            index = b", torch::stable::accelerator::getCurrentDeviceIndex()"
-            also = context.rewrite(place, (place, index), entry.rule, includes=("torch/csrc/stable/accelerator.h",))
-            extra = {"also": (also,), "confidence": Confidence.REVIEW, "helpers": ("cuda_stream_guard",)}
-            return context.replace(site, "CudaStreamGuard", entry.rule, **extra)
-        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
-    node = context.call(site)
-    fragment = context.fragment(site)
-    if node is None:
-        return _unparsed_call(site, context, entry)
-    role = {
-        "get_current_cuda_stream": "get_current_cuda_stream",
-        "torch_get_cuda_stream_from_pool": "get_cuda_stream_from_pool",
-        "set_current_cuda_stream": "set_current_cuda_stream",
-    }.get(entry.stable)
-    if last == "getStreamFromExternal" and (given := arguments_of(node)):
-        return context.rewrite(fragment.span(_through_stream(node)), (fragment.span(given[0]),), entry.rule)
-    if role is None:
-        return context.diagnose(
-            site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}"
-        )
-    arguments = node.child_by_field_name("arguments")
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
-    inside: list[Part] = []
-    for argument in given:
-        wanted = _stream_index(argument, fragment, context)
-        inside += [b", ", *wanted] if inside else [*wanted]
-    name = context.project.helpers.name(role).encode()
-    whole = _through_stream(node)
-    return context.rewrite(fragment.span(whole), (name + b"(", *inside, b")"), entry.rule, helpers=(role,))
-
-
-def _stream_index(argument: Node, fragment: Fragment, context: Context) -> tuple[Part, ...]:
-    """The device index a stream is asked for; `x.get_device()` is renamed by its own rule."""
-    text = text_of(argument)
-    called = re.fullmatch(r"(.+?)(\.|->)device\(\)\s*\.\s*index\(\)", text, re.DOTALL)
-    if called:
-        return (f"{called.group(1)}{called.group(2)}get_device_index()".encode(),)
-    return (fragment.span(argument),)
-
-
-def _through_stream(node: Node) -> Node:
-    """The call with a `.stream()` behind it, which has nothing to do any more."""
-    parent = node.parent
-    if parent is None or parent.type != "field_expression" or parent.parent is None:
-        return node
-    outer = parent.parent
-    return outer if receiver_type_parts(parent)[1] == "stream" and outer.type == "call_expression" else node
 
 
 @rule(

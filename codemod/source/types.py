@@ -15,9 +15,9 @@ _KNOWN = {
     "Device": "Device", "DeviceType": "DeviceType", "Layout": "Layout", "MemoryFormat": "MemoryFormat",
     "IntArrayRef": "IntArrayRef", "IntHeaderOnlyArrayRef": "IntArrayRef", "SymIntArrayRef": "IntArrayRef",
     "ArrayRef": "ArrayRef", "HeaderOnlyArrayRef": "ArrayRef", "TensorList": "TensorList",
-    "CUDAStream": "CUDAStream", "Scalar": "Scalar", "vector": "vector", "array": "array", "tuple": "tuple",
-    "pair": "tuple", "string": "string", "string_view": "string", "cudaDeviceProp": "cudaDeviceProp",
-    "Half": "Half", "BFloat16": "BFloat16", "SymInt": "int64_t",
+    "CUDAStream": "CUDAStream", "HIPStream": "CUDAStream", "cudaDeviceProp": "cudaDeviceProp", "Scalar": "Scalar",
+    "vector": "vector", "array": "array", "tuple": "tuple", "pair": "tuple", "string": "string",
+    "string_view": "string", "Half": "Half", "BFloat16": "BFloat16", "SymInt": "int64_t",
 }  # fmt: skip
 
 
