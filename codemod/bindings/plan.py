@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,13 +25,13 @@ from codemod.bindings.writing.declarations import (
     stable_edits,
     wanted_declarations,
 )
+from codemod.bindings.writing.dropped_includes import dropped_includes
 from codemod.bindings.writing.inplace import in_place_edits
 from codemod.bindings.writing.removal import removal_edits
 from codemod.bindings.writing.stable_file import stable_file
 from codemod.bindings.writing.style import style_for
 from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
 from codemod.repository.layout import Group
-from codemod.source.conditions import read_directives
 from codemod.source.document import Document
 from codemod.source.function_index import FunctionIndex
 from codemod.source.patterns import word_start
@@ -142,8 +141,9 @@ def _legacy_removals(registry: Registry, group: Group, selection: Selection) -> 
         spans = [s.span for s in statements]
         alone = [s for s in statements if not _shares_line(document, s, spans)]
         chained, cut = _chains_cut(registry, document, moving)
-        edits += [FileEdit(path, edit) for edit in cut]
-        lines = [*(s.lines for s in alone), *chained, *_dropped_includes(registry, group, document)]
+        dropped, replaced = dropped_includes(registry, group, document)
+        edits += [FileEdit(path, edit) for edit in (*cut, *replaced)]
+        lines = [*(s.lines for s in alone), *chained, *dropped]
         functions = whole_functions(registry, selection)
         if path in registry.bindings and functions:
             others = [s for s in registry.bindings[path].statements if calls_one_of(document, s, functions)]
@@ -186,18 +186,6 @@ def _shares_line(document: Document, statement: Statement, going: Iterable[Span]
     ):
         code[block.span.start : block.span.end] = b" " * len(block.span)  # goes with its last statement
     return bool(code[lines.start : lines.end].strip())
-
-
-def _dropped_includes(registry: Registry, group: Group, document: Document) -> list[Span]:
-    """The lines that include headers which move, in legacy bindings that stay: what they named has gone too."""
-    roots = (posixpath.dirname(document.path), *registry.layout.include_roots)
-    found = []
-    for directive in read_directives(document) if group.moving_headers else ():
-        name = directive.argument.strip('<>"')
-        places = {posixpath.normpath(posixpath.join(root, name)) for root in roots}
-        if directive.kind == "include" and places.intersection(group.moving_headers):
-            found.append(directive.span)
-    return found
 
 
 def _to_declare(

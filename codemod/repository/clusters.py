@@ -8,6 +8,7 @@ from collections.abc import Iterable, Set
 from posixpath import basename, dirname, splitext
 from typing import NamedTuple
 
+from codemod.repository.bound_headers import owners_by_header
 from codemod.repository.registrations import Registrations, defines
 from codemod.repository.units import Units
 
@@ -40,7 +41,7 @@ def clusters(units: Units, taken: Set[str] = frozenset()) -> list[Cluster]:
     """The legacy units less those `taken`, clustered; names are unique."""
     members = [path for path in units.legacy if path not in taken and not units.is_only_bindings(path)]
     together = _Together(members)
-    for pairs in (_same_stem, _same_folder, _same_header, _same_op, _calls, _python_module):
+    for pairs in (_same_stem, _same_folder, _same_header, _same_op, _calls, _python_module, _bound_header):
         for first, *others in pairs(units, members):
             for other in others:
                 together.join(first, other)
@@ -171,6 +172,12 @@ def _python_module(units: Units, members: list[str]) -> list[list[str]]:
             definers = _definers(units, members, units.bindings[path].functions)
             found += _by_domain(units, {path, *(owner for owners in definers.values() for owner in owners)})
     return found
+
+
+def _bound_header(units: Units, members: list[str]) -> list[list[str]]:
+    """Units on top of which one header defines what others register: the header moves with all of them or stays."""
+    known = set(members)
+    return [part for owners in owners_by_header(units).values() for part in _by_domain(units, known & owners)]
 
 
 def _definers(

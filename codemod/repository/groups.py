@@ -11,6 +11,7 @@ from posixpath import basename, dirname, normpath
 from codemod.config import Config
 from codemod.model import Refusal
 from codemod.repository.besides import needed_besides
+from codemod.repository.bound_headers import headers_of_bindings
 from codemod.repository.clusters import Cluster, clusters, group_key
 from codemod.repository.layout import Group, Layout
 from codemod.repository.registrations import defines
@@ -20,7 +21,7 @@ from codemod.repository.units import Units
 from codemod.repository.unstable import unstable_macros
 from codemod.source.definitions import things_defined
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
-from codemod.source.signatures import Function, read_signatures
+from codemod.source.signatures import read_signatures
 
 
 def resolve_group(snapshot: Snapshot, layout: Layout, config: Config, names: tuple[str, ...]) -> Group:
@@ -56,7 +57,7 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
     everyone = set(units.all)
     private: list[str] = []
     shared: list[str] = []
-    left = _left_by_bindings(units, inside)
+    left = headers_of_bindings(units, inside)
     needed = _needed_headers(units, members)
     for header in graph.closure((*members, *left)):
         outside = everyone.intersection(graph.reached_from(header)) - inside
@@ -108,35 +109,6 @@ def _leans_on_macros(units: Units, header: str) -> bool:
         if names and re.search(rb"\b(?:" + b"|".join(names) + rb")\b", code):
             return True
     return False
-
-
-def _left_by_bindings(units: Units, inside: set[str]) -> tuple[str, ...]:
-    """Headers that files which only register include for functions defined there, on top of the group's own.
-
-    The stable bindings include them from now on, and the legacy ones no more.
-    """
-    found = []
-    registering = [path for path in units.bindings if path not in inside]
-    for header in units.graph.closure(registering):
-        document = units.snapshot.document(header)
-        outside = set(units.all).intersection(units.graph.reached_from(header)) - inside
-        if header in outside or not outside or not outside <= set(units.bindings):
-            continue
-        registered = frozenset(name for path in outside for name in units.bindings[path].functions)
-        if not defines(document, registered):
-            continue
-        functions = read_signatures(document)
-        declared = frozenset(f.name for f in functions if not f.is_definition)
-        owners = {path for path in units.legacy if defines(units.snapshot.document(path), declared)}
-        if owners and owners <= inside and not any(_calls_one(units, path, functions) for path in outside):
-            found.append(header)
-    return tuple(header for header in found if set(units.graph.includers(header)) <= {*found, *inside, *registering})
-
-
-def _calls_one(units: Units, path: str, functions: Sequence[Function]) -> bool:
-    """Whether a file that registers `functions` calls one of them too."""
-    names = b"|".join(re.escape(function.name.encode()) for function in functions)
-    return re.search(rb"(?<![\w&:])(?:" + names + rb")\s*\(", units.snapshot.document(path).code) is not None
 
 
 def _is_for(units: Units, header: str, left: tuple[str, ...], inside: set[str]) -> bool:

@@ -85,3 +85,30 @@ def test_a_header_that_others_need_stays_and_its_calls_are_named(tmp_path: Path,
 
     assert ran.code == 1
     assert "csrc/near.h:1:1 TSA518 near_cpu: called here, and defined in units that move" in ran.out
+
+
+def test_the_declarations_may_stand_in_a_header_of_the_unit(tmp_path: Path, run_cli: Run) -> None:
+    """What only includes of the header brought to the registrations that stay is included there from now on."""
+    near = FILES["csrc/near.h"]
+    declaration = "at::Tensor near_cpu(const at::Tensor& x, int64_t k);\n"
+    files = {
+        **{path: text for path, text in FILES.items() if "rest" not in path},
+        "csrc/near.h": near.replace("// Who is near, on the CPU.\n" + declaration, '#include "near_cpu.h"\n'),
+        "csrc/near_cpu.h": f"#pragma once\n#include <torch/extension.h>\n{declaration}",
+        "csrc/ext.cpp": '#include "near.h"\n\nPYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {\n  m.def("near", &near);\n}\n',
+    }
+    tree = make_repository(tmp_path / "near", files)
+
+    assert run_cli("migrate", "csrc/near_cpu.cpp", "--write", cwd=tree).code == 0
+
+    stable = tree / "csrc/libtorch_stable"
+    assert {p.name for p in stable.iterdir()} >= {"near.h", "near_cpu.h", "checks.h", "near_cpu.cpp"}
+    assert (
+        (tree / "csrc/ext.cpp").read_text()
+        == """\
+#include <torch/extension.h>
+
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+}
+"""
+    )

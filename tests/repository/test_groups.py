@@ -239,6 +239,20 @@ def library(*pairs: tuple[str, str, str], macro: str = "TORCH_LIBRARY") -> str:
             id="a call across units",
         ),
         pytest.param(
+            {
+                "csrc/left_half.cu": unit("left_on_gpu"),
+                "csrc/right_half.cu": unit("right_on_gpu"),
+                "csrc/gpu.h": "void left_on_gpu(torch::Tensor& x);\nvoid right_on_gpu(torch::Tensor& x);\n",
+                "csrc/halves.h": '#include "gpu.h"\n'
+                "inline void left(torch::Tensor& x) { left_on_gpu(x); }\n"
+                "inline void right(torch::Tensor& x) { right_on_gpu(x); }\n",
+                "csrc/bindings.cpp": '#include "halves.h"\n'
+                + library(("left", "CUDA", "left"), ("right", "CUDA", "right")),
+            },
+            {"left_half": ("csrc/left_half.cu", "csrc/right_half.cu")},
+            id="units on top of which one header defines what is registered",
+        ),
+        pytest.param(
             {"csrc/pure.cu": "__global__ void k() {}\n", "csrc/norm.cu": unit("norm")},
             {"norm": ("csrc/norm.cu",)},
             id="nothing unstable is nothing to migrate",
