@@ -19,7 +19,7 @@ from codemod.rules.engine import rewrite_document
 from codemod.rules.helpers import find_helpers
 from codemod.rules.shared import DEFAULT_CHECK, find_dual_check
 from codemod.rules.snippets import known_returns
-from codemod.source.document import HEADER_SUFFIXES, Document
+from codemod.source.document import HEADER_SUFFIXES, Document, words_of
 from codemod.source.function_index import FunctionIndex
 from codemod.source.scopes import TypeFinder
 from codemod.surface.table import load_surface
@@ -63,9 +63,8 @@ class GroupProject:
             document = self.documents.get(header)
             if document is None or header in self.replaced or not is_macro_header(document):
                 continue
-            names = sorted({macro.name.encode() for macro in document.macros})
-            used = re.compile(rb"\b(?:" + b"|".join(names) + rb")\b")
-            if used.search(self.documents[path].code) and not used.search(after):
+            names = {macro.name.encode() for macro in document.macros}
+            if not names.isdisjoint(self.documents[path].words) and names.isdisjoint(words_of(after)):
                 found.add(header)
         return frozenset(found)
 

@@ -179,7 +179,8 @@ class Extension:
             spelled = folder.removeprefix(f"{self.project_root}/") if self.project_root else folder
             if "/" not in spelled or spelled.encode() not in text:
                 continue
-            if re.search(rb"[\"'/ ]" + re.escape(spelled.encode()) + rb"/?[\"' )\n]", text):
+            places = re.finditer(re.escape(spelled.encode()) + rb"/?[\"' )\n]", text)
+            if any(text[place.start() - 1 : place.start()] in (b'"', b"'", b"/", b" ") for place in places):
                 found.add(folder)
         return found
 

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import Document
-from codemod.source.patterns import word_start
+from codemod.source.patterns import places, word_start
 
 _BLOCK = re.compile(
     rb"^(?![ \t]*#)[^\n\"]*?\b(?P<macro>(?P<stable>STABLE_)?TORCH_LIBRARY(?P<rest>[A-Z_]*)|PYBIND11_MODULE)\s*"
     rb"\((?P<arguments>(?:[^()]|\([^()]*\))*)\)",
     re.MULTILINE,
 )
-_MARK = re.compile(rb"TORCH_LIBRARY|PYBIND11_MODULE")
+_MARKS = (b"TORCH_LIBRARY", b"PYBIND11_MODULE")
 _STATEMENT = re.compile(
     rb"(?P<verb>" + word_start(b"def") + rb"|" + word_start(b"impl") + rb"|op(?<=\.op))"
     rb"""\s*\(\s*(?:TORCH_SELECTIVE_NAME\()?
@@ -36,7 +36,7 @@ _KEYS = tuple(
     re.compile(word_start(begin) + rb"(\w+)") for begin in (b"torch::k", b"c10::k", b"at::k", b"DispatchKey::")
 )  # one by one, as each begins with letters that a search can skip to
 _MODULE_NAME = re.compile(rb"\b(?:REGISTER_EXTENSION\s*\(\s*|PyInit_)(\w+)")
-_ARGUMENTS = rb"\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\s*"
+_ARGUMENTS = rb"\s*\([^()]*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)[^()]*)*\)\s*"
 _PROTOTYPE_TAIL = re.compile(_ARGUMENTS + rb";")
 _DEFINITION_TAIL = re.compile(_ARGUMENTS + rb"(?:const\s*|noexcept\s*)*\{")
 _TYPE_END = re.compile(rb"[\w>&*\])]")
@@ -74,7 +74,7 @@ def registrations_of(snapshot: Snapshot, path: str) -> Registrations | None:
 
 def read_registrations(document: Document) -> Registrations | None:
     """What a file binds, or None where it holds no registration block."""
-    if not any(mark in document.data for mark in (b"TORCH_LIBRARY", b"PYBIND11_MODULE", b"RegisterOperators")):
+    if not any(mark in document.data for mark in (*_MARKS, b"RegisterOperators")):
         return None
     text = document.uncommented
     blocks = list(_blocks(text))
@@ -118,8 +118,8 @@ def read_registrations(document: Document) -> Registrations | None:
 def _blocks(text: bytes) -> Iterator[re.Match[bytes]]:
     """The heads of the registration blocks; only lines with a macro's name are looked at."""
     done = 0
-    for mark in _MARK.finditer(text):
-        line = text.rfind(b"\n", 0, mark.start()) + 1
+    for mark in places(text, *_MARKS):
+        line = text.rfind(b"\n", 0, mark) + 1
         if line >= done and (match := _BLOCK.match(text, line)):
             yield match
             done = match.end()
@@ -154,17 +154,10 @@ def _named(document: Document, functions: frozenset[str], tail: re.Pattern[bytes
         name
         for name in wanted
         if any(
-            tail.match(document.code, end) and _is_typed(document.code, start)
-            for start, end in _places(document.code, name.encode())
+            tail.match(document.code, place + len(name.encode())) and _is_typed(document.code, place)
+            for place in places(document.code, name.encode())
         )
     )
-
-
-def _places(code: bytes, name: bytes) -> Iterator[tuple[int, int]]:
-    start = code.find(name)
-    while start >= 0:
-        yield start, start + len(name)
-        start = code.find(name, start + len(name))
 
 
 def _is_typed(code: bytes, place: int) -> bool:

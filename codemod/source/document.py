@@ -92,6 +92,11 @@ class Macro(NamedTuple):
     body: Span
 
 
+def words_of(code: bytes) -> frozenset[bytes]:
+    """The names, keywords and numbers of masked `code`."""
+    return frozenset(code.translate(_WORDS).split())
+
+
 @dataclass(frozen=True)
 class Document:
     """A source file. `path` is relative to the repository's root; its suffix picks the grammar."""
@@ -117,7 +122,7 @@ class Document:
     @cached_property
     def words(self) -> frozenset[bytes]:
         """The names and keywords of the code, and its numbers."""
-        return frozenset(self.code.translate(_WORDS).split())
+        return words_of(self.code)
 
     @cached_property
     def whole(self) -> Fragment:

@@ -50,7 +50,7 @@ def blanked(data: bytes, stretches: Iterable[tuple[int, int]]) -> bytes:
     return b"".join((*parts, data[done:])) if parts else data
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=1024)
 def _stretches(data: bytes) -> list[_Stretch]:
     """What there is to blank in `data`, in order."""
     # a directive may stand right behind a byte order mark

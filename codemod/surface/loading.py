@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ FORMS = ("rename", "same", "free", "dispatcher", "special", "none")
 INCLUDE_FORMS = ("replace", "drop", "same", "special", "none")
 CONFIDENCES = ("safe", "review", "manual")
 
-_ENTRY_KEYS = frozenset(field.name for field in fields(Entry))
+_ENTRY_KEYS = frozenset(Entry._fields)
 _ROW_KEYS = _ENTRY_KEYS | {"names", "spaces"}
 _CODE = re.compile(r"TSA\d{3}")
 _LISTS = ("legacy", "names", "spaces")

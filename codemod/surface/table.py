@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from codemod.surface.versions import parse_version
 
@@ -21,8 +22,7 @@ class TableError(ValueError):
     """A table that cannot be trusted: duplicates, chains, unknown keys, kinds, forms or versions."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One legacy API and what stands for it on the stable surface.
 
     `form` says how the one becomes the other:

@@ -17,12 +17,13 @@ from codemod.model import Span
 from codemod.source.brackets import partners, plain_code, split_spans
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
+from codemod.source.patterns import places
 
 _BLOCK = re.compile(
     rb"\b(?P<macro>(?P<stable>STABLE_)?TORCH_LIBRARY(?P<kind>_FRAGMENT|_IMPL)?(?:_[A-Z]+)?|PYBIND11_MODULE(?:_[A-Z]+)?)"
     rb"\s*(?=\()"
 )
-_MARK = re.compile(rb"TORCH_LIBRARY|PYBIND11_MODULE")
+_MARKS = (b"TORCH_LIBRARY", b"PYBIND11_MODULE")
 _BODY = re.compile(rb"\s*\{")
 _CALL = re.compile(
     rb"(?P<variable>[A-Za-z_]\w*)\s*(?:\.|->)\s*(?:template\s+)?(?P<method>[A-Za-z_]\w*)\s*(?P<open>[(<])"
@@ -32,7 +33,7 @@ _SIGN = re.compile(rb"[;(\[{]")
 _COMPOUND = re.compile(rb"(?:if|for|while|do|switch|try)\b|\{")
 _STABLE = b"STABLE_"
 _KINDS = {None: BlockKind.LIBRARY, b"_FRAGMENT": BlockKind.FRAGMENT, b"_IMPL": BlockKind.IMPL}
-_HINTS = (b"TORCH_LIBRARY", b"PYBIND11_MODULE", b"RegisterOperators", b"::module")
+_HINTS = (*_MARKS, b"RegisterOperators", b"::module")
 # A function that the module of another file hands itself to.
 _REGISTERING = re.compile(
     rb"\b(?:(?:static|inline)\s+)*void\s+(?P<name>[A-Za-z_]\w*)\s*\(\s*(?:::)?(?:py|pybind11)\s*::\s*module_?\s*&?\s*"
@@ -108,8 +109,8 @@ def registration_spans(document: Document) -> tuple[Span, ...]:
 def _blocks(document: Document, definitions: Mapping[str, str]) -> Iterator[Block]:
     code = plain_code(document)
     pairs = partners(document)
-    for mark in _MARK.finditer(code):
-        match = _BLOCK.match(code, mark.start() - len(_STABLE) * code.endswith(_STABLE, 0, mark.start()))
+    for mark in places(code, *_MARKS):
+        match = _BLOCK.match(code, mark - len(_STABLE) * code.endswith(_STABLE, 0, mark))
         if match is None:
             continue
         opening = code.index(b"(", match.end() - 1)

@@ -17,6 +17,7 @@ from codemod.bindings.schemas.schema import SchemaError, parse_schema
 from codemod.bindings.select import Selection
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.source.patterns import word_start
 from codemod.source.signatures import Function
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -64,7 +65,8 @@ def python_names(snapshot: Snapshot, layout: Layout, namespace: str, operator: s
     """The argument names of `namespace::operator` in the first wrapper that passes `arity` plain names, or none."""
     if not arity:
         return ()
-    pattern = re.compile(rf"\bops\s*\.\s*{re.escape(namespace)}\s*\.\s*{re.escape(operator)}\b".encode())
+    called = rf"\s*\.\s*{re.escape(namespace)}\s*\.\s*{re.escape(operator)}\b"
+    pattern = re.compile(word_start(b"ops") + called.encode())
     for root in layout.python_roots:
         for path in snapshot.below(root, (".py",)):
             data = snapshot.read(path)

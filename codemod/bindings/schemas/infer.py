@@ -12,6 +12,7 @@ from codemod.bindings.schemas.faults import RESERVED, default_fault
 from codemod.bindings.schemas.schema import Argument, Schema, Type
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
+from codemod.source.patterns import word_start
 from codemod.source.signatures import Function
 from codemod.source.types import CppType, parse_type
 
@@ -34,7 +35,10 @@ _TYPE = {name: Type("base", base) for name, base in (*_BASE.items(), *_WIDER.ite
 _NAME = re.compile(r"(?<![\w:])((?:\w+::)*)(\w+)(?!\s*::)")
 _FOREIGN = ("std::", "torch::", "at::", "c10::")  # whose types no alias of the project stands for
 _ALIAS = re.compile(
-    rb"\busing\s+(?P<name>\w+)\s*=\s*(?P<type>[^;]+);|\btypedef\s+(?P<old>[^;{}()]+?)\s+(?P<as>\w+)\s*;"
+    word_start(b"using")
+    + rb"\s+(?P<name>\w+)\s*=\s*(?P<type>[^;]+);|"
+    + word_start(b"typedef")
+    + rb"\s+(?P<old>[^;{}()]+?)\s+(?P<as>\w+)\s*;"
 )
 
 
