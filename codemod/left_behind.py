@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import re
-import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Set
 
 from codemod.bindings.codes import LEFT_BEHIND, STILL_CALLED
 from codemod.bindings.reading.read import binding_spans
@@ -14,16 +12,11 @@ from codemod.repository.besides import needed_besides
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
-from codemod.source.document import SOURCE_SUFFIXES, Document
+from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.function_index import FunctionIndex
+from codemod.source.heads import may_declare, may_define, names_called
 from codemod.source.signatures import Function, read_signatures
 
-_IN_NAMES = (string.ascii_letters + string.digits + "_").encode()
-_UP_TO_BODY = re.compile(rb"\((?:[^;{}()]|\([^()]*\))*\)\s*(?:const\s*)?(?:noexcept\s*)?\{")
-_UP_TO_SEMICOLON = re.compile(rb"(?:=\s*\{[^{}]*\}|[^;{}])*;")
-_KEYWORDS = frozenset(
-    b"if for while switch catch return sizeof constexpr defined assert static_assert asm volatile".split()
-)
 _UNITS = (".cu", ".cpp", ".cc", ".cxx")
 
 
@@ -35,12 +28,12 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
     """
     moving = {*group.units, *group.migrated}
     headers = {unit: graph.closure(graph.direct(unit)) for unit in group.units}
-    called = {unit: _names(snapshot.document(unit).code) for unit in group.units}
+    called = {unit: names_called(snapshot.document(unit).code) for unit in group.units}
     wanted: dict[str, set[str]] = {}  # names by the headers that have them
     for header in set().union(*headers.values()):
         if snapshot.exists(header):
             users = [called[unit] for unit, found in headers.items() if header in found]
-            wanted[header] = _names(snapshot.read(header)).intersection(set().union(*users))
+            wanted[header] = names_called(snapshot.read(header)).intersection(set().union(*users))
     asked: dict[str, set[str]] = {}  # what is called by those who include a header
     for unit, found in headers.items():
         for header in found:
@@ -74,26 +67,10 @@ def _declared(snapshot: Snapshot, called: dict[str, set[str]]) -> dict[str, str]
     return {
         function.qualified: function.name
         for header, names in called.items()
-        if snapshot.exists(header) and _may_declare(snapshot.document(header), names)
+        if snapshot.exists(header) and may_declare(snapshot.document(header), names)
         for function in read_signatures(snapshot.document(header))
         if not function.is_definition and not function.is_device and function.name in names
     }
-
-
-def _may_declare(document: Document, names: Iterable[str]) -> bool:
-    """Whether one of `names` stands behind a type and in front of brackets, with a `;` next."""
-    wanted = {name.encode() for name in names} & document.words
-    return any(
-        name in wanted and _ends_in_type(before) and _UP_TO_SEMICOLON.match(document.code, bracket)
-        for before, name, bracket in (_bracketed(document.code, specialised=True) if wanted else ())
-    )
-
-
-def _ends_in_type(before: bytes) -> bool:
-    text = before.rstrip()
-    if text.endswith((b">", b"*", b"&", b"]", b")")):
-        return True
-    return len(text) < len(before) and text[-1:] in _IN_NAMES and not text.endswith((b"return", b"else"))
 
 
 def _by_name(snapshot: Snapshot, path: str, declared: dict[str, str]) -> set[str]:
@@ -124,7 +101,7 @@ def still_called(
     @functools.cache
     def declared_by(path: str) -> frozenset[str]:
         document = snapshot.document(path)
-        functions = read_signatures(document) if _may_declare(document, defined) else ()
+        functions = read_signatures(document) if may_declare(document, defined) else ()
         return frozenset(f.name for f in functions if not f.is_definition and f.name in defined)
 
     callers: dict[str, set[str]] = {}
@@ -174,7 +151,7 @@ def _called_in_bodies(snapshot: Snapshot, path: str) -> set[str]:
     document = snapshot.document(path)
     blocks = binding_spans(document)  # whose statements are the bindings' business
     bodies = [f.body for f in read_signatures(document) if f.body and not any(b.contains(f.body) for b in blocks)]
-    return {name for body in bodies for name in _names(document.code[body.start : body.end])}
+    return {name for body in bodies for name in names_called(document.code[body.start : body.end])}
 
 
 def _is_elsewhere(layout: Layout, path: str) -> bool:
@@ -183,36 +160,10 @@ def _is_elsewhere(layout: Layout, path: str) -> bool:
     return owner is not None and owner.name != layout.legacy_library
 
 
-def _names(code: bytes) -> set[str]:
-    """What `code` calls, or defines: the names in front of round brackets, but for members."""
-    found = {name for before, name, _ in _bracketed(code) if not before.endswith((b".", b">"))}
-    return {name.decode() for name in found - _KEYWORDS}
-
-
-def _bracketed(code: bytes, *, specialised: bool = False) -> Iterator[tuple[bytes, bytes, int]]:
-    """What stands in front of each round bracket, from the one before on: text, the name, and the bracket's place.
-
-    Names with template arguments count if asked for.
-    """
-    bracket = -1
-    for before in code.split(b"(")[:-1]:
-        bracket += len(before) + 1
-        before = before.rstrip()
-        if specialised and before.endswith(b">"):
-            before = before[: before.rfind(b"<")].rstrip()
-        text = before.rstrip(_IN_NAMES)
-        name = before[len(text) :]
-        if name and not name[:1].isdigit():
-            yield text, name, bracket
-
-
-def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Iterator[str]:
+def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Set[str]:
     """Those of `names` that the unit at `path` defines for others to call."""
-    data, wanted = snapshot.read(path), {name.encode() for name in names}
-    heads = ((name, bracket) for _, name, bracket in _bracketed(data) if name in wanted)
-    found = {name.decode() for name, bracket in heads if _UP_TO_BODY.match(data, bracket)}
-    if found:
-        yield from found & _defined_names(snapshot, path)
+    wanted = frozenset(names)
+    return wanted & _defined_names(snapshot, path) if may_define(snapshot.document(path), wanted) else frozenset()
 
 
 def _defines(functions: FunctionIndex, name: str) -> bool:

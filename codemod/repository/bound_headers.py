@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Set
 
-from codemod.repository.registrations import defines
 from codemod.repository.units import Units
+from codemod.source.heads import defines
 from codemod.source.signatures import Function, read_signatures
 
 

@@ -9,8 +9,9 @@ from posixpath import basename, dirname, splitext
 from typing import NamedTuple
 
 from codemod.repository.bound_headers import owners_by_header
-from codemod.repository.registrations import Registrations, defines
+from codemod.repository.registrations import Registrations
 from codemod.repository.units import Units
+from codemod.source.heads import defines
 
 # What a file's name says of its role, not of its subject.
 _ROLE = re.compile(r"_(?:kernels?|cpu|cuda|gpu|hip|ops?|entry|impl|host|launcher|torch|bindings?)$")

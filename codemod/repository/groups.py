@@ -14,13 +14,13 @@ from codemod.repository.besides import needed_besides
 from codemod.repository.bound_headers import headers_of_bindings
 from codemod.repository.clusters import Cluster, clusters, group_key
 from codemod.repository.layout import Group, Layout
-from codemod.repository.registrations import defines
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import matches
 from codemod.repository.units import Units
 from codemod.repository.unstable import unstable_macros
 from codemod.source.definitions import things_defined
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
+from codemod.source.heads import defines
 from codemod.source.signatures import read_signatures
 
 

@@ -11,9 +11,10 @@ from codemod.repository.extension import Extension
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Library
 from codemod.repository.modules import Module, module_of
-from codemod.repository.registrations import Registrations, declares, defines
+from codemod.repository.registrations import Registrations
 from codemod.repository.sources import join
 from codemod.source.document import Document
+from codemod.source.heads import declares, defines
 
 STABLE_SUFFIX = "_stable_libtorch"
 

@@ -36,12 +36,6 @@ _KEYS = tuple(
     re.compile(word_start(begin) + rb"(\w+)") for begin in (b"torch::k", b"c10::k", b"at::k", b"DispatchKey::")
 )  # one by one, as each begins with letters that a search can skip to
 _MODULE_NAME = re.compile(rb"\b(?:REGISTER_EXTENSION\s*\(\s*|PyInit_)(\w+)")
-_ARGUMENTS = rb"\s*\([^()]*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)[^()]*)*\)\s*"
-_PROTOTYPE_TAIL = re.compile(_ARGUMENTS + rb";")
-_DEFINITION_TAIL = re.compile(_ARGUMENTS + rb"(?:const\s*|noexcept\s*)*\{")
-_TYPE_END = re.compile(rb"[\w>&*\])]")
-_LONGEST_GAP = 200  # bytes between the end of a type and a name
-_NO_TYPES = frozenset({b"return", b"else", b"throw", b"case", b"co_return", b"new", b"delete"})
 GPU_KEYS = frozenset({"CUDA", "HIP", "XPU", "MPS", "PrivateUse1"})
 
 
@@ -135,35 +129,3 @@ def _function(match: re.Match[bytes]) -> str:
 def _op(match: re.Match[bytes]) -> str:
     """The op's name without its namespace."""
     return match.group("op").decode().rpartition("::")[2]
-
-
-def declares(document: Document, functions: frozenset[str]) -> frozenset[str]:
-    """Those of `functions` that a file declares: a prototype, not a definition or a call in a body."""
-    return _named(document, functions, _PROTOTYPE_TAIL)
-
-
-def defines(document: Document, functions: frozenset[str]) -> frozenset[str]:
-    """Those of `functions` that a file defines with a body."""
-    return _named(document, functions, _DEFINITION_TAIL)
-
-
-def _named(document: Document, functions: frozenset[str], tail: re.Pattern[bytes]) -> frozenset[str]:
-    """Those of `functions` that stand behind a type and before what matches `tail`."""
-    wanted = [name for name in functions if name.encode() in document.data]
-    return frozenset(
-        name
-        for name in wanted
-        if any(
-            tail.match(document.code, place + len(name.encode())) and _is_typed(document.code, place)
-            for place in places(document.code, name.encode())
-        )
-    )
-
-
-def _is_typed(code: bytes, place: int) -> bool:
-    """Whether what stands before `place` can be a type: `return f(x);` and `else f(x);` declare nothing."""
-    before = code[max(0, place - _LONGEST_GAP) : place].rstrip(b"&*")
-    ended = before.rstrip()
-    if ended == before or not _TYPE_END.match(ended[-1:]):
-        return False
-    return re.split(rb"\W", ended[-40:])[-1] not in _NO_TYPES

@@ -9,11 +9,12 @@ from posixpath import dirname
 from codemod.config import Config
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout
-from codemod.repository.registrations import Registrations, defines, registrations_of
+from codemod.repository.registrations import Registrations, registrations_of
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, include_graph
 from codemod.repository.unstable import holds_unstable_names
 from codemod.source.document import UNIT_SUFFIXES
+from codemod.source.heads import defines
 
 
 @dataclass(frozen=True)

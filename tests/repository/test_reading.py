@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codemod.repository.modules import BuildFiles, cmake_modules, module_of, setup_modules
-from codemod.repository.registrations import Registrations, declares, defines, read_registrations
+from codemod.repository.registrations import Registrations, read_registrations
 from codemod.repository.setup_tree import parse_setup
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.unstable import holds_unstable_names
@@ -76,25 +76,6 @@ def test_kinds_of_blocks(text: str, defines_ops: bool, exclusive: bool, keys: se
 @pytest.mark.parametrize("text", ["int x;", "// TORCH_LIBRARY(_C, m) {}", "#define MY(N) TORCH_LIBRARY(N, m)\n"])
 def test_files_that_bind_nothing(text: str) -> None:
     assert read_registrations(Document("a.cpp", text.encode())) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "declared", "defined"),
-    [
-        ("void scale(torch::Tensor& x);", True, False),
-        ("std::tuple<at::Tensor, at::Tensor>\nscale(\n    at::Tensor x, std::function<int(int)> f);", True, False),
-        ("at::Tensor* scale(at::Tensor x) { return &x; }", False, True),
-        ("void f() { return scale(x); }", False, False),
-        ("void f() {\n  scale(x);\n}", False, False),
-        ("void scale_more(int x);", False, False),
-        ("// void scale(int x);", False, False),
-        ("static inline int scale(int x) noexcept {}", False, True),
-    ],
-)
-def test_prototypes_definitions_and_calls(text: str, declared: bool, defined: bool) -> None:
-    document = Document("a.cpp", text.encode())
-    names = frozenset({"scale"})
-    assert (bool(declares(document, names)), bool(defines(document, names))) == (declared, defined)
 
 
 CMAKE = """
