@@ -26,6 +26,7 @@ _NAMESPACE_OF_PYBIND = re.compile(word_start(b"py") + rb"(?:bind11)?\s*::")
 _WRITTEN = {b"std::vector<int64_t>": "vector", b"torch::stable::Device(": "torch/csrc/stable/device.h"}
 # What registrations that were edited in place need.
 _REGISTERED = {b"STABLE_TORCH_LIBRARY": "torch/csrc/stable/library.h", b"PyMODINIT_FUNC": "Python.h"}
+_STABLE = ("torch/csrc/stable/tensor.h", "torch/csrc/stable/ops.h")
 _COMMON = ("algorithm", "cstdio", "cstdlib", "cassert", "cfloat", "climits", "tuple", "stdexcept")
 _BUILT_INTO_NVCC = frozenset({"cuda_runtime.h"})
 _CLOSED = re.compile(r"torch/(?!csrc/stable|headeronly)|ATen/|c10/|THC?/")
@@ -83,6 +84,7 @@ class FileIncludes:
         """The headers of torch and of the standard library that the file needs, whose code will be `after`."""
         document, code = self._document, self._document.code
         wanted = self._one.includes | (needed_by_names(code) if self._loses_torch() else _left_behind(document))
+        wanted |= self._relied_upon()
         if document.path.endswith(CUDA_SUFFIXES):
             wanted -= _BUILT_INTO_NVCC
         wanted |= {h for text, h in _REGISTERED.items() if any(text in edit.replacement for edit in self.registered)}
@@ -90,6 +92,32 @@ class FileIncludes:
         if not _NAMESPACE_OF_PYBIND.search(after):
             wanted = frozenset(name for name in wanted if not name.startswith("pybind11/"))  # went with the module
         return wanted
+
+    def _relied_upon(self) -> frozenset[str]:
+        """What headers that are left as they are had from torch's, which the file includes before them and loses."""
+        graph, snapshot = self.made.graph, self.place.snapshot
+        found: set[str] = set()
+        for header in graph.closure(self._behind_torch()):
+            if header in self.rewritten or not snapshot.exists(header):
+                continue
+            reached = [snapshot.document(path) for path in graph.closure((header,)) if snapshot.exists(path)]
+            brought = with_implied(name for document in reached for name in _brought(document))
+            if not any(map(_CLOSED.match, brought)):
+                found |= needed_by_names(snapshot.document(header).code) - brought
+        return frozenset(found) - with_implied((*_STABLE, *_COMMON))
+
+    def _behind_torch(self) -> list[str]:
+        """The headers that the file includes behind one of torch that goes, or one of its own that has such."""
+        graph, found, is_behind = self.made.graph, list[str](), False
+        for include in graph.includes(self.path):
+            if include.target is None:
+                is_behind |= _CLOSED.match(include.name) is not None
+                continue
+            if is_behind:
+                found.append(include.target)
+            own = graph.closure((include.target,))
+            is_behind |= any(path in self.rewritten and self.rewritten[path].include_sites for path in own)
+        return found
 
     def _loses_torch(self) -> bool:
         """Whether the file, or a header that it includes, does without headers of torch that it had."""
@@ -122,7 +150,7 @@ def _left_behind(document: Document) -> frozenset[str]:
     """What a header without includes of torch relies on its includers for, and stable code does not bring along."""
     if not document.path.endswith((*HEADER_SUFFIXES, ".cuh")):
         return frozenset()
-    brought = with_implied(("torch/csrc/stable/tensor.h", "torch/csrc/stable/ops.h", *_COMMON))
+    brought = with_implied((*_STABLE, *_COMMON))
     return frozenset(h for h in needed_by_names(document.code) - brought if "." not in h)
 
 

@@ -23,3 +23,21 @@ def test_a_unit_loses_torch_through_a_header_of_its_own(run_cli: Run, tmp_path: 
     migrated = (folder / "csrc/libtorch_stable/sort.cu").read_text()
     assert "#include <cuda.h>\n" in migrated
     assert migrated.index("<cuda.h>") < migrated.index("#if defined(CUDA_VERSION)")
+
+
+def test_a_header_that_stays_relied_on_torch_s_headers(run_cli: Run, tmp_path: Path) -> None:
+    """Both units include it behind torch's headers, which brought cuBLAS along: one unit migrates, the header stays."""
+    unit = (
+        '#include <ATen/cuda/CUDAContext.h>\n#include "status.cuh"\n#include "sort.h"\nvoid {}(torch::Tensor& x) {{}}\n'
+    )
+    files = {
+        **FILES,
+        "csrc/status.cuh": "#pragma once\ninline bool is_fine(cublasStatus_t status) { return status == 0; }\n",
+        "csrc/sort.cu": unit.format("sort"),
+        "csrc/other.cu": unit.format("other"),
+    }
+    folder = make_repository(tmp_path, files)
+    run_cli("migrate", "csrc/sort.cu", "--write", cwd=folder)
+    migrated = (folder / "csrc/libtorch_stable/sort.cu").read_text()
+    assert migrated.index("#include <cublas_v2.h>\n") < migrated.index("status.cuh")
+    assert (folder / "csrc/status.cuh").read_text() == files["csrc/status.cuh"]
