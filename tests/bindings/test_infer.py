@@ -111,6 +111,13 @@ def test_tuples_arrive_as_lists(kind: str, passed: str, made: str) -> None:
     assert made in text.replace("( ", "(")
 
 
+@pytest.mark.parametrize("inner", ["const at::Tensor", "at::Tensor const"])
+def test_an_optional_constant_is_boxed_as_what_it_holds(inner: str) -> None:
+    text = " ".join(module(f"void f(c10::optional<{inner}> bias) {{}}", 'm.def("f", &f);').text(PATH).split())
+    assert "static void f_boxed(std::optional<torch::stable::Tensor> bias) { f(bias); }" in text.replace("( ", "(")
+    assert 'm.def("f(Tensor? bias) -> ()");' in text
+
+
 def test_an_adapter_stands_under_the_condition_of_its_registration() -> None:
     made = module(
         "bool f(int n) { return n; }\n#ifdef WITH_CUDA\nbool g(int n) { return n; }\n#endif",

@@ -43,6 +43,7 @@ _BOOLS__KEPT = (
     "values = std::make_unique<bool[]>(result.size());",
     "std::copy(result.begin(), result.end(), values.get());",
 )
+_CONST_INSIDE = re.compile(r"(?<=<)\s*const\s+(?=[\w:]+\s*>)|(?<=\w)\s+const\s*(?=>)")
 _KEPT = ("",)  # the result is needed more than once
 _NO_FORM = {
     "Scalar": "a Scalar cannot pass the stable boxing; give the schema an int or a float",
@@ -243,6 +244,8 @@ def _optional(parameter: Parameter, written: str, inner: CppType, function: str)
             "}",
         )
         return Passed(f"const std::optional<std::vector<{element}>>&", local, before)
+    if _CONST_INSIDE.search(written):
+        return Passed(_CONST_INSIDE.sub("", written), name)  # the boxing reads values into what it makes
     return Passed(parameter.type_text, name)
 
 
