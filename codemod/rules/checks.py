@@ -121,14 +121,18 @@ def comparison(site: Site, context: Context) -> Outcome | None:
     arguments = call_arguments(site, context)
     whole = whole_call(site, context)
     sign = _OPERATORS.get(site.name.rpartition("_")[2])
-    streamed = whole is not None and context.document.code[whole.end :].lstrip().startswith(b"<<")
-    if arguments is None or whole is None or len(arguments) < 2 or sign is None or streamed:
+    if arguments is None or whole is None or len(arguments) < 2 or sign is None or _is_streamed(whole, context):
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     left, right, *message = arguments
     parts: list[Part] = [b"STD_TORCH_CHECK(", *_compared(left, right, sign, context, site)]
     for span in message:
         parts += [b", ", span]
     return context.rewrite(whole, (*parts, b")"), entry.rule, entry=entry, also=_semicolon(whole, context))
+
+
+def _is_streamed(whole: Span, context: Context) -> bool:
+    """Whether the message of a check follows it: `CHECK(n > 0) << "got " << n;`."""
+    return context.document.code[whole.end :].lstrip().startswith(b"<<")
 
 
 def _compared(left: Span, right: Span, sign: str, context: Context, site: Site) -> tuple[Part, ...]:
@@ -182,6 +186,21 @@ def _semicolon(whole: Span, context: Context) -> tuple[Rewrite, ...]:
             'void f(int n) { STD_TORCH_CHECK(n > 0, "invalid argument ", 1, ": ", "got ", n); }',
         ),
         Example("void f(int n) { TORCH_INTERNAL_ASSERT(n > 0); }", "void f(int n) { STD_TORCH_CHECK(n > 0); }"),
+        Example("void f(int n) { CHECK(n > 0); }", "void f(int n) { STD_TORCH_CHECK(n > 0); }", "of c10's logging"),
+        Example(
+            "#define CHECK(x) if (!(x)) throw 1\nvoid f(int n) { CHECK(n > 0); }",
+            "#define CHECK(x) if (!(x)) throw 1\nvoid f(int n) { CHECK(n > 0); }",
+            "a check of the project's own",
+        ),
+        Example(
+            'void f() { throw c10::TypeError({__func__, __FILE__, static_cast<uint32_t>(__LINE__)}, "no such type"); }',
+            'void f() { throw std::runtime_error("no such type"); }',
+            "an exception keeps its message alone",
+        ),
+        Example(
+            'void f() { throw c10::Error("broken", c10::get_backtrace()); }',
+            'void f() { throw std::runtime_error("broken"); }',
+        ),
     ),
 )
 def other_check(site: Site, context: Context) -> Outcome | None:
@@ -189,7 +208,7 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     entry = site.entry
     assert entry is not None
     if entry.kind != "macro":
-        return context.replace(site, entry.stable, entry.rule, entry=entry)
+        return context.replace(site, entry.stable, entry.rule, entry=entry, also=_message_alone(site, context))
     arguments = call_arguments(site, context)
     if arguments is None:
         return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
@@ -197,6 +216,10 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     extra: dict[str, object] = {"includes": (entry.include,), "confidence": confidence}
     if site.name in ("AT_ERROR", "C10_THROW_ERROR"):
         return _error(site, context, arguments, extra)
+    if site.name in ("CHECK", "DCHECK"):
+        whole = whole_call(site, context)
+        if whole is None or _is_streamed(whole, context):
+            return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     if site.name == "TORCH_CHECK_ARG" and len(arguments) > 1:
         number = context.rewrite(arguments[1], (b'"invalid argument ", ', arguments[1], b', ": "'), entry.rule)
         printers = printable(site, context, 2)
@@ -210,6 +233,18 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     if own:
         return context.replace(site, own, entry.rule, also=printers, helpers=(f"STD_{site.name}", *helpers), **extra)
     return context.replace(site, entry.stable, entry.rule, also=printers, helpers=helpers, **extra)
+
+
+def _message_alone(site: Site, context: Context) -> tuple[Rewrite, ...]:
+    """What leaves an exception its message: `c10::Error` also takes the place before it, or a backtrace behind it."""
+    arguments = call_arguments(site, context) or ()
+    if len(arguments) != 2:
+        return ()
+    first, second = arguments
+    head = context.document.code[first.start : first.end]
+    if head.startswith(b"{") or b"SourceLocation" in head:
+        return (Rewrite(Span(first.start, second.start), (), "TSA203"),)
+    return (Rewrite(Span(first.end, second.end), (), "TSA203"),)
 
 
 def _error(site: Site, context: Context, arguments: tuple[Span, ...], extra: dict[str, object]) -> Outcome:

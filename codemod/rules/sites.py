@@ -26,8 +26,10 @@ _NOT_BEFORE_A_NAME = re.compile(rb"[\w:.>]\Z")
 _STABLE_NAMESPACE = re.compile(r"^torch::(?:stable|headeronly)(?:::|$)")
 _MACRO = re.compile(
     rb"[A-Zg](?<!\w.)(?:[A-Z0-9_]{3,}\b|(?<=g)puAtomic\w+"
+    rb"|(?<=L)OG(?=\s*\()"
     rb"|(?:(?<=T)ORCH|(?<=A)T|(?<=C)10|(?<=C)AFFE2|(?<=C)UDA|(?<=P)YBIND11)_\w+)"
 )
+_LOGGING_CHECK = re.compile(r"D?CHECK(?:_|$)")
 _UNSTABLE_PREFIX = ("TORCH_", "AT_", "C10_", "CAFFE2_")
 _METHOD = re.compile(rb"(?:\.|->)\s*(?:template\s+)?(?P<name>[A-Za-z_]\w*)\s*(?=[(<])")
 _INCLUDE = re.compile(rb"#[ \t]*include[ \t]*(?P<path>[<\"][^>\"\n]+[>\"])")
@@ -174,7 +176,7 @@ def _macros(
             and name not in known_macros
         )
         own = name in defined or name in known_macros
-        if own and entry is not None and (entry.form == "none" or entry.helper or name.startswith("CHECK_")):
+        if own and entry is not None and (entry.form == "none" or entry.helper or _LOGGING_CHECK.match(name)):
             continue  # the project's, under the same name
         if not (known or name in project or strange or entry is not None):
             continue
