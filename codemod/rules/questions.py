@@ -18,6 +18,9 @@ from codemod.source.scopes import arguments_of, receiver_type_parts
 from codemod.source.types import split_arguments
 from codemod.surface.table import Entry
 
+_OF_DTYPES = frozenset({"name", "toString", "itemsize"})
+_DTYPES = "torch/headeronly/core/ScalarType.h"
+
 
 @rule(
     "TSA112",
@@ -31,6 +34,11 @@ from codemod.surface.table import Entry
         Example(
             "bool f(const at::Tensor& x) { return x.type().is_cuda(); }",
             "bool f(const torch::stable::Tensor& x) { return x.is_cuda(); }",
+        ),
+        Example(
+            "std::string f(const at::Tensor& x) { auto d = x.dtype(); return std::string(d.name()); }",
+            "std::string f(const torch::stable::Tensor& x) { auto d = x.scalar_type(); return "
+            "std::string(torch::headeronly::toString(d)); }",
         ),
         Example(
             "#define SWITCH(TYPE, ...) \\\n  switch (at::ScalarType _st = ::detail::scalar_type(TYPE); _st) { __VA_ARGS__ }",
@@ -50,8 +58,13 @@ def dtype(site: Site, context: Context) -> Outcome | None:
         fragment = context.fragment(site)
         inner = arguments.named_children[0]
         return context.rewrite(fragment.span(node), (fragment.span(inner),), entry.rule)
+    kind = receiver_type(site, context)
+    if site.name in _OF_DTYPES and kind is not None and kind.name == "ScalarType":
+        return _asked_of_dtype(site, context)
     if not is_tensor_method(site, context):
         return None
+    if site.name in ("name", "toString"):
+        return context.diagnose(site, "TSA190", f"{site.name} has no stable form", entry.note)
     call = MethodCall(site, context)
     if call.arguments:
         return None  # TensorOptions::dtype(x)
@@ -65,6 +78,21 @@ def dtype(site: Site, context: Context) -> Outcome | None:
         if member == "toScalarType" or member == "scalarType":
             return context.rewrite(end, (b"scalar_type()",), entry.rule, entry=entry)
     return context.replace(site, entry.stable, entry.rule, entry=entry)
+
+
+def _asked_of_dtype(site: Site, context: Context) -> Outcome | None:
+    """`dtype.name()`, `dtype.itemsize()`: what TypeMeta could be asked."""
+    call = MethodCall(site, context)
+    if not call.is_complete or call.node is None or call.arguments:
+        return None
+    if site.name != "itemsize":
+        parts: tuple[Part, ...] = (b"torch::headeronly::toString(", *call.receiver_parts(), b")")
+        return context.rewrite(call.span, parts, "TSA112", includes=(_DTYPES,), confidence=Confidence.REVIEW)
+    if re.search(r"(?:\.|->)\s*d?type\(\)$", text_of(call.receiver) if call.receiver is not None else ""):
+        return None  # goes with the dtype() before it
+    name = context.project.helpers.name("element_size")
+    parts = (f"{name}(".encode(), *call.receiver_parts(), b")")
+    return context.rewrite(call.span, parts, "TSA112", helpers=("element_size",))
 
 
 @rule(
