@@ -21,19 +21,6 @@ from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
 
 __all__ = [
-    "RULES",
-    "checks",
-    "device",
-    "dispatch",
-    "factories",
-    "generic",
-    "indexing",
-    "methods",
-    "operators",
-    "options_uses",
-    "pointers",
-    "questions",
-    "rewrite_declaration",
-    "rewrite_text",
-    "streams",
+    "RULES", "checks", "device", "dispatch", "factories", "generic", "indexing", "methods", "operators", "options_uses",
+    "pointers", "questions", "rewrite_declaration", "rewrite_text", "streams",
 ]  # fmt: skip
