@@ -32,6 +32,11 @@ _DTYPES = "torch/headeronly/core/ScalarType.h"
             "bool f(const torch::stable::Tensor& x) { return x.scalar_type() == torch::headeronly::ScalarType::Int; }",
         ),
         Example(
+            "void f(const at::Tensor& x) { TORCH_CHECK(false, \"not for \", x.dtype().name()); }",
+            "void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(false, \"not for \", "
+            "torch::headeronly::toString(x.scalar_type())); }",
+        ),
+        Example(
             "bool f(const at::Tensor& x) { return x.type().is_cuda(); }",
             "bool f(const torch::stable::Tensor& x) { return x.is_cuda(); }",
         ),
@@ -77,6 +82,10 @@ def dtype(site: Site, context: Context) -> Outcome | None:
             return context.rewrite(call.span, call.receiver_parts(), entry.rule)
         if member == "toScalarType" or member == "scalarType":
             return context.rewrite(end, (b"scalar_type()",), entry.rule, entry=entry)
+        if site.name == "dtype" and member == "name":
+            text = (b"torch::headeronly::toString(", *call.receiver_parts(), b".scalar_type())")
+            return context.rewrite(context.fragment(site).span(whole), text, entry.rule, entry=entry)
+        return context.diagnose(site, entry.rule, f"{site.name}().{member}() has no stable form", entry.note)
     return context.replace(site, entry.stable, entry.rule, entry=entry)
 
 
@@ -316,7 +325,28 @@ def _storage(site: Site, context: Context, entry: Entry) -> Outcome | None:
     "TSA114",
     "Accessors are built from the pointer, the sizes and the strides.",
     confidence=Confidence.REVIEW,
-    text=("The header-only accessor borrows the sizes and strides of the tensor and checks neither dtype nor rank."),
+    text="The header-only accessor borrows the sizes and strides of the tensor and checks neither dtype nor rank.",
+    examples=(
+        Example(
+            "void g(at::PackedTensorAccessor64<float, 1> a);\n"
+            "void f(at::Tensor x) { g(x.packed_accessor64<float, 1>()); }",
+            "void g(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 1, "
+            "torch::headeronly::DefaultPtrTraits, int64_t> a);\n"
+            "void f(torch::stable::Tensor x) { g(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 1, "
+            "torch::headeronly::DefaultPtrTraits, int64_t>(x.mutable_data_ptr<float>(), x.sizes().data(), "
+            "x.strides().data())); }",
+        ),
+        Example(
+            "void g(torch::PackedTensorAccessor<float, 1, torch::DefaultPtrTraits, size_t> a);\n"
+            "void f(at::Tensor x) { g(x.packed_accessor<float, 1, torch::DefaultPtrTraits, size_t>()); }",
+            "void g(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 1, "
+            "torch::headeronly::DefaultPtrTraits, size_t> a);\n"
+            "void f(torch::stable::Tensor x) { g(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 1, "
+            "torch::headeronly::DefaultPtrTraits, size_t>(x.mutable_data_ptr<float>(), x.sizes().data(), "
+            "x.strides().data())); }",
+            "the type of the indices stays the one that is named",
+        ),
+    ),
 )
 def accessors(site: Site, context: Context) -> Outcome | None:
     """`x.accessor<float, 2>()`, `x.packed_accessor32<float, 2, Traits>()` and their types."""
@@ -334,7 +364,7 @@ def accessors(site: Site, context: Context) -> Outcome | None:
     if site.name != "accessor":
         traits = arguments[2] if len(arguments) > 2 else "torch::headeronly::DefaultPtrTraits"
         traits = _TRAITS.sub(r"torch::headeronly::\g<name>", traits)
-        index = "int32_t" if site.name == "packed_accessor32" else "int64_t"
+        index = arguments[3] if len(arguments) > 3 else "int32_t" if site.name == "packed_accessor32" else "int64_t"
         arguments = (*arguments[:2], traits, index)
     name = f"{entry.stable}<{', '.join(arguments)}>("
     receiver = call.receiver_parts()
@@ -364,8 +394,10 @@ def _accessor_type(site: Site, context: Context, entry: Entry) -> Outcome:
     if closing < 0:
         return context.diagnose(site, entry.rule, f"{site.name} without its arguments", entry.note)
     inside = split_arguments(code[opening + 1 : closing].decode())
-    traits = "" if len(inside) > 2 else ", torch::headeronly::DefaultPtrTraits"
     name = entry.stable.partition("<")[0]
+    if len(inside) > 3:  # the old PackedTensorAccessor names the type of its indices itself
+        return context.replace(site, name, entry.rule, entry=entry)
+    traits = "" if len(inside) > 2 else ", torch::headeronly::DefaultPtrTraits"
     end = Span(closing, closing)
     tail = context.rewrite(end, (f"{traits}, {index}".encode(),), entry.rule)
     return context.rewrite(site.span, (name.encode(),), entry.rule, entry=entry, also=(tail,))

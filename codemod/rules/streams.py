@@ -47,6 +47,11 @@ from codemod.surface.table import Entry
             "also where the code around it cannot be parsed",
         ),
         Example(
+            "void f() { auto s = at::cuda::getDefaultCUDAStream(); }",
+            "void f() { auto s = cudaStream_t{}; }",
+            "the null stream, on every device",
+        ),
+        Example(
             "void f(cudaStream_t s) { at::cuda::setCurrentCUDAStream(at::cuda::getStreamFromExternal(s, 0)); }",
             "void f(cudaStream_t s) { set_current_cuda_stream(s); }",
         ),
@@ -80,6 +85,8 @@ def stream(site: Site, context: Context) -> Outcome | None:
     }.get(entry.stable)
     if last == "getStreamFromExternal" and (given := arguments_of(node)):
         return context.rewrite(fragment.span(_through_stream(node)), (fragment.span(given[0]),), entry.rule)
+    if last.startswith("getDefault"):
+        return context.rewrite(fragment.span(_through_stream(node)), (entry.stable.encode(),), entry.rule, entry=entry)
     if role is None:
         return context.diagnose(
             site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}"
