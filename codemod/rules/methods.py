@@ -47,6 +47,12 @@ page(
             "torch::stable::view(torch::stable::contiguous(x), {-1, 8}); }",
         ),
         Example(
+            "typedef at::Tensor T;\nusing Maybe = std::optional<T>;\nT f(Maybe x) { return x->clone(); }",
+            "typedef torch::stable::Tensor T;\nusing Maybe = std::optional<T>;\n"
+            "T f(Maybe x) { return torch::stable::clone(*x); }",
+            "a tensor under names of the project's own",
+        ),
+        Example(
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "not a tensor",

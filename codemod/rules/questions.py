@@ -32,8 +32,8 @@ _DTYPES = "torch/headeronly/core/ScalarType.h"
             "bool f(const torch::stable::Tensor& x) { return x.scalar_type() == torch::headeronly::ScalarType::Int; }",
         ),
         Example(
-            "void f(const at::Tensor& x) { TORCH_CHECK(false, \"not for \", x.dtype().name()); }",
-            "void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(false, \"not for \", "
+            'void f(const at::Tensor& x) { TORCH_CHECK(false, "not for ", x.dtype().name()); }',
+            'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(false, "not for ", '
             "torch::headeronly::toString(x.scalar_type())); }",
         ),
         Example(

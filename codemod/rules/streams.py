@@ -15,7 +15,7 @@ from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall, receiver_type
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
-from codemod.source.scopes import arguments_of, receiver_type_parts
+from codemod.source.scopes import arguments_of
 from codemod.surface.table import Entry
 
 
@@ -84,9 +84,9 @@ def stream(site: Site, context: Context) -> Outcome | None:
         "set_current_cuda_stream": "set_current_cuda_stream",
     }.get(entry.stable)
     if last == "getStreamFromExternal" and (given := arguments_of(node)):
-        return context.rewrite(fragment.span(_through_stream(node)), (fragment.span(given[0]),), entry.rule)
+        return context.rewrite(fragment.span(node), (fragment.span(given[0]),), entry.rule)
     if last.startswith("getDefault"):
-        return context.rewrite(fragment.span(_through_stream(node)), (entry.stable.encode(),), entry.rule, entry=entry)
+        return context.rewrite(fragment.span(node), (entry.stable.encode(),), entry.rule, entry=entry)
     if role is None:
         return context.diagnose(
             site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}"
@@ -98,8 +98,7 @@ def stream(site: Site, context: Context) -> Outcome | None:
         wanted = _stream_index(argument, fragment, context)
         inside += [b", ", *wanted] if inside else [*wanted]
     name = context.project.helpers.name(role).encode()
-    whole = _through_stream(node)
-    return context.rewrite(fragment.span(whole), (name + b"(", *inside, b")"), entry.rule, helpers=(role,))
+    return context.rewrite(fragment.span(node), (name + b"(", *inside, b")"), entry.rule, helpers=(role,))
 
 
 # What a stream may be written as: its own type, and what it is where the stable helper has been asked for it.
@@ -138,12 +137,3 @@ def _stream_index(argument: Node, fragment: Fragment, context: Context) -> tuple
     if called:
         return (f"{called.group(1)}{called.group(2)}get_device_index()".encode(),)
     return (fragment.span(argument),)
-
-
-def _through_stream(node: Node) -> Node:
-    """The call with a `.stream()` behind it, which has nothing to do any more."""
-    parent = node.parent
-    if parent is None or parent.type != "field_expression" or parent.parent is None:
-        return node
-    outer = parent.parent
-    return outer if receiver_type_parts(parent)[1] == "stream" and outer.type == "call_expression" else node

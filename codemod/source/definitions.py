@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 
+from codemod.source.aliases import read_aliases
 from codemod.source.document import Document
 from codemod.source.signatures import read_signatures
 
 _THING = re.compile(
     rb"\b(?:(?:struct|class|enum|union)\s+(?:class\s+)?(?P<type>[A-Za-z_]\w*)[^;{}()=]*\{"
-    rb"|using\s+(?P<alias>[A-Za-z_]\w*)\s*=|constexpr\b[^;{}()=]*?(?P<constant>[A-Za-z_]\w*)\s*=)"
+    rb"|constexpr\b[^;{}()=]*?(?P<constant>[A-Za-z_]\w*)\s*=)"
 )
 
 
 def types_defined(document: Document) -> set[bytes]:
     """The types, aliases and constants that `document` defines."""
-    return {match["type"] or match["alias"] or match["constant"] for match in _THING.finditer(document.code)}
+    named = {match["type"] or match["constant"] for match in _THING.finditer(document.code)}
+    return named | aliases_defined(document)
 
 
 def aliases_defined(document: Document) -> set[bytes]:
     """The names that `document` gives other types: `using fptr_t = int64_t;`."""
-    return {match["alias"] for match in _THING.finditer(document.code) if match["alias"]}
+    return {alias.name.encode() for alias in read_aliases(document)}
 
 
 def things_defined(document: Document) -> set[bytes]:

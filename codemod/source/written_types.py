@@ -10,6 +10,7 @@ from functools import cached_property
 from tree_sitter import Node
 
 from codemod.model import Span
+from codemod.source.aliases import read_aliases
 from codemod.source.declarations import data_members, declared_in
 from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.patterns import word_start
@@ -27,11 +28,10 @@ _FALLBACK = re.compile(
     rb"(?P<type>\b(?:const\s+)?(?:(?:torch|at|c10|std)::)+(?:stable::)?(?:optional\s*<[^;{}]*?>|Tensor))"
     rb"(?:\s+const)?\s*[&*]*\s*\b(?P<name>[A-Za-z_]\w*)\b"
 )
-# An alias of something with a tensor, a dtype or a device in it: other types are of no interest to the rules.
-_ALIAS = re.compile(
-    word_start(b"using") + rb"\s+(?P<name>[A-Za-z_]\w*)\s*=\s*"
-    rb"(?P<type>[^;{}=()]*\b(?:Tensor|ScalarType|Device|IntArrayRef|TensorOptions)\b[^;{}=()]*);"
-)
+# Other types than tensors, dtypes and devices, and what holds them, are of no interest to the rules.
+_OF_INTEREST = frozenset({"Tensor", "ScalarType", "Device", "IntArrayRef", "TensorOptions"})
+_BEYOND = re.compile(r"[{}=()]")  # types of functions, values
+_WORD = re.compile(r"\w+")
 
 
 @dataclass
@@ -44,12 +44,7 @@ class WrittenTypes:
 
     def resolved(self, written: CppType) -> CppType:
         """A type behind the name that a `using T = at::Tensor;` gave it."""
-        meant = self._aliases.get(written.name)
-        if meant is not None:
-            return replace(meant, pointers=meant.pointers + written.pointers, const=meant.const or written.const)
-        if written.arguments and self._aliases:
-            return replace(written, arguments=tuple(self.resolved(argument) for argument in written.arguments))
-        return written
+        return _resolved(written, self._aliases)
 
     def sees_tensor(self, document: Document) -> bool:
         """Whether `Tensor` without a namespace may be torch's: the file or a header says so."""
@@ -81,11 +76,16 @@ class WrittenTypes:
 
     @cached_property
     def _aliases(self) -> Mapping[str, CppType]:
-        return {
-            match.group("name").decode(): parse_type(match.group("type").decode())
-            for document in self.documents
-            for match in _ALIAS.finditer(document.code)
-        }
+        """What the aliases stand for that lead, at once or by way of another, to a type of interest."""
+        left = [a for d in self.documents for a in read_aliases(d) if not _BEYOND.search(a.type_text)]
+        known: dict[str, CppType] = {}
+        while True:
+            names = _OF_INTEREST.union(known)
+            reached = [alias for alias in left if not names.isdisjoint(_WORD.findall(alias.type_text))]
+            if not reached:
+                return known
+            left = [alias for alias in left if names.isdisjoint(_WORD.findall(alias.type_text))]
+            known |= {alias.name: _resolved(parse_type(alias.type_text), known) for alias in reached}
 
     @cached_property
     def _tensor_is_visible(self) -> frozenset[str]:
@@ -110,3 +110,12 @@ class WrittenTypes:
             if node is not None:
                 found.append(node)
         return found
+
+
+def _resolved(written: CppType, aliases: Mapping[str, CppType]) -> CppType:
+    meant = aliases.get(written.name)
+    if meant is not None:
+        return replace(meant, pointers=meant.pointers + written.pointers, const=meant.const or written.const)
+    if written.arguments and aliases:
+        return replace(written, arguments=tuple(_resolved(argument, aliases) for argument in written.arguments))
+    return written

@@ -10,9 +10,9 @@ from codemod.bindings.reading.model import PythonArgument
 from codemod.bindings.schemas.defaults import schema_default
 from codemod.bindings.schemas.faults import RESERVED, default_fault
 from codemod.bindings.schemas.schema import Argument, Schema, Type
+from codemod.source.aliases import read_aliases
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
-from codemod.source.patterns import word_start
 from codemod.source.signatures import Function
 from codemod.source.types import CppType, parse_type
 
@@ -34,21 +34,14 @@ _LISTS = frozenset({"vector", "ArrayRef", "IntArrayRef", "TensorList", "List", "
 _TYPE = {name: Type("base", base) for name, base in (*_BASE.items(), *_WIDER.items())}
 _NAME = re.compile(r"(?<![\w:])((?:\w+::)*)(\w+)(?!\s*::)")
 _FOREIGN = ("std::", "torch::", "at::", "c10::")  # whose types no alias of the project stands for
-_ALIAS = re.compile(
-    word_start(b"using")
-    + rb"\s+(?P<name>\w+)\s*=\s*(?P<type>[^;]+);|"
-    + word_start(b"typedef")
-    + rb"\s+(?P<old>[^;{}()]+?)\s+(?P<as>\w+)\s*;"
-)
 
 
 def type_aliases(documents: Sequence[Document]) -> dict[str, str]:
     """The type aliases that `documents` declare: `using fptr_t = int64_t;` gives {"fptr_t": "int64_t"}."""
     found: dict[str, str] = {}
     for document in documents:
-        for match in _ALIAS.finditer(document.code):
-            name, kind = match.group("name") or match.group("as"), match.group("type") or match.group("old")
-            found.setdefault(name.decode(), " ".join(kind.decode("utf-8", "replace").split()))
+        for alias in read_aliases(document):
+            found.setdefault(alias.name, alias.type_text)
         for directive in read_directives(document):
             if directive.kind == "define" and (
                 define := re.fullmatch(r"(\w+)\s+((?:\w+::)*\w+_t)", directive.argument)

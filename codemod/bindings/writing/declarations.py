@@ -18,6 +18,7 @@ from codemod.bindings.writing.translate import stable_declaration
 from codemod.model import Diagnostic, Edit, FileEdit, NewFile, Span
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group
+from codemod.source.aliases import read_aliases
 from codemod.source.conditions import canonical, read_conditionals, read_directives
 from codemod.source.definitions import types_defined
 from codemod.source.document import HEADER_SUFFIXES, Document
@@ -249,15 +250,15 @@ def _declaration_of(head: str) -> str:
 
 
 def aliases_used(registry: Registry, wanted: Sequence[Wanted], declarations: dict[str, list[Declaration]]) -> list[str]:
-    """`using fptr_t = int64_t;` lines of the legacy headers that the wanted declarations are written with."""
+    """The aliases of the legacy headers, `using fptr_t = int64_t;`, that the wanted declarations are written with."""
     found: dict[str, str] = {}
     text = " ".join(item.text for item in wanted)
     for path in dict.fromkeys(d.path for known in declarations.values() for d in known):
         document = registry.document(path)
-        for match in re.finditer(rb"^using\s+(\w+)\s*=\s*[^;]+;", document.code, re.MULTILINE):
-            name = match.group(1).decode()
-            if re.search(rf"\b{name}\b", text):
-                found.setdefault(name, stable_declaration(decode(document.data[match.start() : match.end()])))
+        for alias in read_aliases(document):
+            opens_line = document.code[: alias.span.start][-1:] in (b"", b"\n")  # one of a class is indented
+            if opens_line and re.search(rf"\b{alias.name}\b", text):
+                found.setdefault(alias.name, stable_declaration(decode(document.text(alias.span))))
     return list(found.values())
 
 

@@ -1,0 +1,38 @@
+"""The names a file gives to types: `using fptr_t = int64_t;` and `typedef at::Tensor T;`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from codemod.model import Span
+from codemod.source.document import Document
+from codemod.source.patterns import word_start
+
+_ALIAS = re.compile(
+    word_start(b"using")
+    + rb"\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<type>[^;]+);|"
+    + word_start(b"typedef")
+    + rb"\s+(?P<old>[^;{}()\[\]]*?[\s*&>])\s*(?P<as>[A-Za-z_]\w*)\s*;"
+)
+
+
+@dataclass(frozen=True)
+class TypeAlias:
+    """`name` stands for the type written `type_text`, blanks squeezed; `span` is the declaration with its semicolon."""
+
+    name: str
+    type_text: str
+    span: Span
+
+
+def read_aliases(document: Document) -> tuple[TypeAlias, ...]:
+    """The aliases that `document` declares, in file order, in whatever scope. Those of templates are among them."""
+    return tuple(
+        TypeAlias(
+            (match["name"] or match["as"]).decode(),
+            " ".join((match["type"] or match["old"]).decode("utf-8", "replace").split()),
+            Span(*match.span()),
+        )
+        for match in _ALIAS.finditer(document.code)
+    )
