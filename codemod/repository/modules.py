@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename
 from typing import NamedTuple
 
 from codemod.repository.setup_calls import bound_calls
-from codemod.repository.setup_tree import SetupTree, read_setup_tree
+from codemod.repository.setup_tree import SetupTree, last_name, read_setup_tree
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, join
 
@@ -32,6 +32,8 @@ _CMAKE_TARGET = re.compile(
 _CMAKE_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _WITHIN_PATH = re.compile(r"[\w./-]")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+
+_Variables = Mapping[str, Sequence[ast.expr]]
 
 
 class Module(NamedTuple):
@@ -161,10 +163,10 @@ def setup_modules(path: str, tree: SetupTree) -> tuple[Module, ...]:
 
     Names and sources may stand in variables, loops and functions; a name that is computed at run time is not known.
     """
-    variables = _assigned(tree)
+    variables = tree.assigned
 
     def makes_module(call: ast.Call) -> bool:
-        return _last_name(call.func).lower().endswith("extension") or _is_kind(call.func, variables)
+        return last_name(call.func).lower().endswith("extension") or _is_kind(call.func, variables)
 
     found = []
     for call in bound_calls(tree, makes_module):
@@ -176,31 +178,13 @@ def setup_modules(path: str, tree: SetupTree) -> tuple[Module, ...]:
     return tuple(module for _, _, module in sorted(found, key=lambda item: item[:2]))
 
 
-def _last_name(function: ast.expr) -> str:
-    """`c` of `a.b.c`, "" for what is no name."""
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
-
-
-def _is_kind(function: ast.expr, variables: dict[str, list[ast.expr]]) -> bool:
+def _is_kind(function: ast.expr, variables: _Variables) -> bool:
     """Whether a variable holds a class of extensions: `kind = CUDAExtension if cuda else CppExtension`."""
     values = variables.get(function.id, ()) if isinstance(function, ast.Name) else ()
     return bool(values) and all(re.search(r"extension\b", ast.unparse(value).lower()) for value in values)
 
 
-def _assigned(tree: SetupTree) -> dict[str, list[ast.expr]]:
-    """Every value a plain variable is given anywhere in the file."""
-    values: dict[str, list[ast.expr]] = {}
-    for node in tree.parents:
-        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value is not None:
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name):
-                    values.setdefault(target.id, []).append(node.value)
-    return values
-
-
-def _literal(value: ast.expr, variables: dict[str, list[ast.expr]], depth: int = 0) -> str | None:
+def _literal(value: ast.expr, variables: _Variables, depth: int = 0) -> str | None:
     """The text `value` is known to be, or None."""
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         return value.value
@@ -216,7 +200,7 @@ def _literal(value: ast.expr, variables: dict[str, list[ast.expr]], depth: int =
     return None if None in parts else "".join(part or "" for part in parts)
 
 
-def _formatted(value: ast.BinOp, variables: dict[str, list[ast.expr]], depth: int) -> str | None:
+def _formatted(value: ast.BinOp, variables: _Variables, depth: int) -> str | None:
     """`"%s.%s" % (package, name)`."""
     form = _literal(value.left, variables, depth) or ""
     given = value.right.elts if isinstance(value.right, ast.Tuple) else [value.right]
@@ -226,12 +210,12 @@ def _formatted(value: ast.BinOp, variables: dict[str, list[ast.expr]], depth: in
     return form % tuple(parts)
 
 
-def _joined(node: ast.ListComp, variables: dict[str, list[ast.expr]]) -> list[str]:
+def _joined(node: ast.ListComp, variables: _Variables) -> list[str]:
     """The paths of `[os.path.join(*package.split("."), name) for name in ["a.cu"]]`, where they are written out."""
     loop, call = node.generators[0], node.elt
     if not (isinstance(loop.iter, (ast.List, ast.Tuple)) and isinstance(loop.target, ast.Name)):
         return []
-    if not (isinstance(call, ast.Call) and _last_name(call.func) == "join"):
+    if not (isinstance(call, ast.Call) and last_name(call.func) == "join"):
         return []
     found = []
     for one in loop.iter.elts:
@@ -242,7 +226,7 @@ def _joined(node: ast.ListComp, variables: dict[str, list[ast.expr]]) -> list[st
     return found
 
 
-def _path_part(argument: ast.expr, variables: dict[str, list[ast.expr]]) -> str | None:
+def _path_part(argument: ast.expr, variables: _Variables) -> str | None:
     """An argument of `join` as text; `*name.split(".")` with slashes for the dots."""
     if not isinstance(argument, ast.Starred):
         return _literal(argument, variables)
@@ -253,7 +237,7 @@ def _path_part(argument: ast.expr, variables: dict[str, list[ast.expr]]) -> str 
     return None
 
 
-def _spelled_out(call: ast.Call, variables: dict[str, list[ast.expr]]) -> str:
+def _spelled_out(call: ast.Call, variables: _Variables) -> str:
     """The text of `call`, then the paths it joins and the values of the variables it uses and of those these use."""
     texts: list[str] = []
     waiting: list[ast.AST] = [call]

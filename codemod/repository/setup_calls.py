@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from codemod.repository.setup_tree import SetupTree
 
@@ -39,15 +39,43 @@ def _environments(
     `by_name` are the calls of plain names.
     """
     for around in tree.around(node):
-        if isinstance(around, ast.For) and isinstance(around.iter, ast.Tuple | ast.List | ast.Set):
-            yield from (_bound(around.target, value) for value in around.iter.elts[:_MOST])
-            return
+        if isinstance(around, (ast.For, ast.ListComp)):
+            loop = around if isinstance(around, ast.For) else around.generators[0]
+            table = _table(tree, loop.iter)
+            if table is not None:
+                yield from (_bound(loop.target, value) for value in table[:_MOST])
+                return
         if isinstance(around, ast.FunctionDef):
-            names = [argument.arg for argument in around.args.args]
-            for call in by_name.get(around.name, [])[:_MOST]:
-                given = dict(zip(names, call.args, strict=False))
-                yield given | {k.arg: k.value for k in call.keywords if k.arg in names}
+            yield from (_given(around.args, call) for call in by_name.get(around.name, [])[:_MOST])
             return
+
+
+def _table(tree: SetupTree, node: ast.expr) -> Sequence[ast.expr] | None:
+    """What a loop over `node` goes through: it is written there, or is the one value of a name."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "items":
+        held = _value(tree, node.func.value)
+        if not isinstance(held, ast.Dict):
+            return None
+        pairs = zip(held.keys, held.values, strict=True)
+        return [ast.Tuple([key, value], ast.Load()) for key, value in pairs if key is not None]
+    held = _value(tree, node)
+    return held.elts if isinstance(held, (ast.Tuple, ast.List, ast.Set)) else None
+
+
+def _value(tree: SetupTree, node: ast.expr) -> ast.expr:
+    values = tree.assigned.get(node.id, ()) if isinstance(node, ast.Name) else ()
+    return values[0] if len(values) == 1 else node
+
+
+def _given(parameters: ast.arguments, call: ast.Call) -> dict[str, ast.expr]:
+    """The values that a call gives to a function's parameters, defaults for those it leaves out."""
+    by_place = [*parameters.posonlyargs, *parameters.args]
+    names = {argument.arg for argument in (*by_place, *parameters.kwonlyargs)}
+    first = len(by_place) - len(parameters.defaults)
+    given = {a.arg: value for a, value in zip(by_place[first:], parameters.defaults, strict=True)}
+    given |= {a.arg: v for a, v in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True) if v is not None}
+    given |= {a.arg: value for a, value in zip(by_place, call.args, strict=False)}
+    return given | {k.arg: k.value for k in call.keywords if k.arg in names}
 
 
 def _bound(target: ast.expr, value: ast.expr) -> dict[str, ast.expr]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from codemod.repository.snapshot import Snapshot
@@ -30,6 +31,17 @@ class SetupTree:
         while above is not None:
             yield above
             above = self.parents.get(above)
+
+    @cached_property
+    def assigned(self) -> Mapping[str, Sequence[ast.expr]]:
+        """Every value that a plain variable is given anywhere in the file, by its name."""
+        values: dict[str, list[ast.expr]] = {}
+        for node in self.parents:
+            if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value is not None:
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    if isinstance(target, ast.Name):
+                        values.setdefault(target.id, []).append(node.value)
+        return values
 
     def statement(self, node: ast.AST) -> ast.AST:
         """The statement of the top level that `node` stands in, or is."""
@@ -60,3 +72,10 @@ def parse_setup(data: bytes) -> SetupTree:
             if not isinstance(child, (ast.Name, ast.Constant)):  # most nodes, and nothing stands in them
                 waiting.append(child)
     return SetupTree(module, parents)
+
+
+def last_name(node: ast.expr | None) -> str:
+    """`c` of `a.b.c`, "" for what is no name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""

@@ -1,4 +1,4 @@
-"""The quick look at a setup.py says what the model says, or leaves it to the model."""
+"""The quick looks at a setup.py say what the model says, or leave it to the model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from codemod.buildfiles.python.syntax import read_python
 from codemod.buildfiles.setup.model import SetupModel
 from codemod.buildfiles.setup.names import sourceless_extensions, telling_statements
+from codemod.repository.modules import setup_modules
 from codemod.repository.setup_tree import parse_setup
 from codemod.repository.snapshot import Snapshot
 
@@ -29,11 +30,36 @@ setup(ext_modules=modules, cmdclass={"build_ext": BuildExtension.with_options(ni
 """
 
 
+def names_in_model(text: str) -> list[str]:
+    model = SetupModel(read_python("setup.py", text.encode()), "", Snapshot(Path(), ("setup.py",)))
+    return [extension.name for extension in model.extensions()]
+
+
+TABLE = '[("left", ["left.cpp"]), ("right", ["right.cpp"])]'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'for name, files in {TABLE}:\n    modules.append(CppExtension("pkg." + name, files))',
+        f'TABLE = {TABLE}\nmodules = [CppExtension(f"pkg.{{name}}", files) for name, files in TABLE]',
+        'for name, files in {"left": ["left.cpp"], "right": ["right.cpp"]}.items():\n    CppExtension(name, files)',
+        'MODULES = {"left": ["left.cpp"], "right": ["right.cpp"]}\n[CppExtension(n, f) for n, f in MODULES.items()]',
+        'def make(name, package="pkg", *, files=()):\n    return CUDAExtension(f"{package}.{name}", files)\n'
+        'modules = [make("left"), make("right", package="other")]',
+        f'TABLE = {TABLE}\nTABLE += more\nmodules = [CppExtension(f"pkg.{{name}}", files) for name, files in TABLE]',
+    ],
+)
+def test_detection_knows_the_modules_that_the_model_knows(text: str) -> None:
+    detected = [module.name for module in setup_modules("setup.py", parse_setup(text.encode()))]
+    assert detected == [name.rpartition(".")[2] for name in names_in_model(text) if name]
+    assert detected == ([] if "+= more" in text else ["left", "right"])
+
+
 def test_extensions_without_sources_are_named() -> None:
     named = sourceless_extensions(parse_setup(THROUGH_CMAKE.encode()))
     assert named == frozenset({"pkg._C", "pkg._C_stable", "pkg._extra"})
-    model = SetupModel(read_python("setup.py", THROUGH_CMAKE.encode()), "", Snapshot(Path(), ("setup.py",)))
-    assert named == frozenset(extension.name for extension in model.extensions())
+    assert named == frozenset(names_in_model(THROUGH_CMAKE))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,23 @@ FILES = {
 }
 
 
+OF_A_TABLE = """\
+TABLE = [("_left", ["csrc/left.cpp"]), ("_right", ["csrc/right.cpp"])]
+modules = [CppExtension(f"pkg.{name}", files) for name, files in TABLE]
+"""
+
+
+def test_a_module_of_a_table(tmp_path: Path, run_cli: Run) -> None:
+    tree = make_repository(tmp_path / "pkg", {**FILES, "setup.py": OF_A_TABLE})
+
+    assert run_cli("migrate", "csrc/right.cpp", "--write", cwd=tree).code == 0
+
+    setup = (tree / "setup.py").read_text()
+    assert setup.startswith('TABLE = [("_left", ["csrc/left.cpp"])]\n')
+    assert '    "pkg._right_stable_libtorch",\n' in setup
+    assert "_left.left(torch.ops._right.right(x))" in (tree / "pkg/__init__.py").read_text()
+
+
 def test_a_module_of_a_loop(tmp_path: Path, run_cli: Run) -> None:
     tree = make_repository(tmp_path / "pkg", FILES)
 

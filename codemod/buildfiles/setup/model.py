@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.buildfiles.python.syntax import PythonFile, dotted_name, read_python
 from codemod.buildfiles.setup.globs import Glob
+from codemod.buildfiles.setup.names import COMMANDS
 from codemod.buildfiles.setup.rounds import Round, rounds_of
 from codemod.buildfiles.setup.values import Bindings, Values, place
 from codemod.model import Span
@@ -105,7 +106,7 @@ class SetupModel:
             short = dotted_name(call.func).rpartition(".")[2]
             if not short.endswith("Extension") and not self._holds_extension_class(short):
                 continue
-            if short in ("BuildExtension", "build_ext") or self.file.enclosing(call, cst.ClassDef) is not None:
+            if short in COMMANDS or self.file.enclosing(call, cst.ClassDef) is not None:
                 continue
             rounds: list[Round | None] = [*rounds_of(self.file, self._bindings, call)]
             for one in rounds or [None]:

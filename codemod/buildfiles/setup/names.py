@@ -8,9 +8,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from codemod.repository.setup_tree import SetupTree
+from codemod.repository.setup_tree import SetupTree, last_name
 
-_COMMANDS = ("BuildExtension", "build_ext")
+COMMANDS = frozenset({"BuildExtension", "build_ext"})  # what setuptools runs, no modules
 _DEVICES = {"CUDA": ("cuda",), "HIP": ("hip", "rocm"), "ROCM": ("rocm", "hip")}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef)
@@ -29,7 +29,7 @@ def sourceless_extensions(tree: SetupTree) -> frozenset[str] | None:
     for call in _extension_calls(tree):
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
         positional = [argument for argument in call.args if not isinstance(argument, ast.Starred)]
-        if _last_name(call.func) in _COMMANDS or not (positional or "name" in keywords):
+        if last_name(call.func) in COMMANDS or not (positional or "name" in keywords):
             continue
         name = keywords.get("name", positional[0] if positional else None)
         if "sources" in keywords or len(positional) > 1:
@@ -62,20 +62,13 @@ def device_words(value: str) -> tuple[str, ...]:
 
 
 def _extension_calls(tree: SetupTree) -> list[ast.Call]:
-    return [c for c in tree.find(ast.Call) if _last_name(c.func).endswith("Extension") and not _is_in_class(tree, c)]
+    return [c for c in tree.find(ast.Call) if last_name(c.func).endswith("Extension") and not _is_in_class(tree, c)]
 
 
 def _is_in_class(tree: SetupTree, node: ast.AST) -> bool:
     return any(isinstance(above, ast.ClassDef) for above in tree.around(node))
 
 
-def _last_name(node: ast.expr | None) -> str:
-    """`c` of `a.b.c`, "" for what is no name."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
-
-
 def _holds_class(value: ast.expr | None) -> bool:
     values = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
-    return any(_last_name(one).endswith("Extension") for one in values)
+    return any(last_name(one).endswith("Extension") for one in values)
