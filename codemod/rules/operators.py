@@ -14,6 +14,7 @@ from codemod.rules.arithmetic import binary, element_owner, unary
 from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part
+from codemod.source.brackets import closing_bracket
 from codemod.source.declarations import text_of
 from codemod.source.document import Document, Fragment
 from codemod.source.patterns import word_start
@@ -32,6 +33,7 @@ _TENSOR_OF_TORCH = re.compile(_DECLARED % rb"(?:(?<=\bat::Tensor)|(?<=\btorch::T
 # What may stand behind or before the name of a tensor that is an operand, or the receiver or argument of one.
 _AFTER = re.compile(rb"\s*(?:\)\s*)*(?:\[|\.|->|[-+*/%^]|[=!<>]=?|&(?!&)|\|(?!\|))")
 _BEFORE = re.compile(rb"(?:[-+*/%^~&|=]|[!<>]=?)\s*(?:\(\s*)?$")
+_CALL_OF_TORCH = re.compile(rb"(?:torch|at)(?<![\w:]torch)(?<![\w:]at)\s*::\s*[a-z_]\w*\s*\(")
 _ASSIGNMENTS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^="})
 # Through these an expression goes on: `x` of `x.exp() + 1`, of `at::exp(x) + 1`, of `(x) + 1`, of `*x + 1`.
 _GOES_ON = frozenset({
@@ -43,7 +45,7 @@ def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
     """Subscripts and binary operators with a tensor operand, found from the names of tensors."""
     yield from _elements(document, finder)
     seen: set[tuple[int, int]] = set()
-    for span in _tensor_uses(document):
+    for span in (*_tensor_uses(document, finder), *_calls_of_torch(document)):
         fragment = document.fragment_at(span.start)
         for operator in _climb(fragment.node_at(span), fragment, document, finder):
             span = fragment.span(operator)
@@ -52,7 +54,18 @@ def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
                 yield Site(span, _operator_of(operator), SiteKind.OPERATOR)
 
 
-def _tensor_uses(document: Document) -> Iterator[Span]:
+def _calls_of_torch(document: Document) -> Iterator[Span]:
+    """Where calls of functions of torch stand as if they were operands."""
+    code = document.code
+    for match in _CALL_OF_TORCH.finditer(code):
+        end = closing_bracket(code, match.end() - 1)
+        if end >= 0 and (
+            _AFTER.match(code, end + 1) or _BEFORE.search(code[max(0, match.start() - 4) : match.start()])
+        ):
+            yield Span(match.start(), end + 1)
+
+
+def _tensor_uses(document: Document, finder: TypeFinder) -> Iterator[Span]:
     """Where names that some declaration gives to a tensor stand as if they were operands.
 
     A name that other functions alone declare so means something else.
@@ -62,11 +75,13 @@ def _tensor_uses(document: Document) -> Iterator[Span]:
     declared: dict[bytes, list[int]] = {}
     for match in pattern.finditer(code):
         declared.setdefault(match[match.lastindex or 0], []).append(match.start())
-    if not declared:
-        return
     functions = _FunctionPlaces(document)
     owners = {name: {functions.owner(name, place) for place in places} for name, places in declared.items()}
-    names = re.compile(rb"(?<![\w.>:])(?:" + b"|".join(sorted(map(re.escape, declared))) + rb")\b")
+    for name in functions.members(finder):
+        owners.setdefault(name, set()).add(None)
+    if not owners:
+        return
+    names = re.compile(rb"(?<![\w.>:])(?:" + b"|".join(sorted(map(re.escape, owners))) + rb")\b")
     for match in names.finditer(code):
         start, end = match.span()
         if not (_AFTER.match(code, end) or _BEFORE.search(code[max(0, start - 4) : start])):
@@ -89,6 +104,11 @@ class _FunctionPlaces:
         index = bisect_right(self._starts, place) - 1
         inside = index >= 0 and place < self._functions[index].span.end
         return index if inside and self._document.macro_at(place) is None else None
+
+    def members(self, finder: TypeFinder) -> frozenset[bytes]:
+        """The names of tensors in the classes whose functions the document defines outside of them."""
+        classes = {function.qualified.rpartition("::")[0].rpartition("::")[2] for function in self._functions}
+        return frozenset(name.encode() for one in classes - {""} for name in finder.written.tensor_members(one))
 
     def owner(self, name: bytes, place: int) -> int | None:
         """The function in which the `name` declared at `place` means that; None for all of them, as with its own name."""
@@ -154,7 +174,7 @@ def _operator_of(node: Node) -> str:
 
 def _climb(node: Node | None, fragment: Fragment, document: Document, finder: TypeFinder) -> Iterator[Node]:
     """The operators that the tensor `node`, or what is made of it, is an operand of, the inner ones first."""
-    if node is None or node.type != "identifier":
+    if node is None or node.type not in ("identifier", "call_expression"):
         return
     current = node
     while current.parent is not None:

@@ -29,6 +29,7 @@ _COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _DEPTH = 24
 Names = tuple[dict[str, list[Declared]], ...]
 _BARE_TENSOR = re.compile(r"(?<![\w:])Tensor\b")
+_OWNER = re.compile(r"(\w+)\s*(?:<[^()]*>)?\s*::\s*~?\w+$")
 _DTYPE = re.compile(
     r"k(?:Bool|Byte|Char|Short|Int|Long|U?Int(?:8|16|32|64)|Half|BFloat16|Float|Double|Float(?:16|32|64)|Float8_\w+)"
 )
@@ -79,6 +80,9 @@ class TypeFinder:
             return self._declared_type(declared, fragment, document, depth)
         if fragment.macro is not None:
             return self._type_at_uses(name, fragment, document, depth)
+        member = self.written.member(owner, name) if (owner := class_of_function(node)) else ""
+        if member:
+            return self.written.resolved(parse_type(member))
         return self.written.last_tensor(name, document, fragment.span(node).start)
 
     def declaration_of(self, name: str, node: Node) -> Declared | None:
@@ -315,6 +319,21 @@ class TypeFinder:
         if re.match(r"(?:torch|at|c10)::(?:headeronly::)?(?:ScalarType::\w+|k[A-Z]\w*)$", text):
             return CppType("Device" if text.endswith(("kCUDA", "kCPU")) else "ScalarType")
         return CppType("ScalarType") if re.match(r"ScalarType::\w+$", text) else UNKNOWN
+
+
+def class_of_function(node: Node) -> str:
+    """The class in whose member function `node` stands, "" where that is defined inside of the class, or is none."""
+    scope: Node | None = node
+    while scope is not None and scope.type != "function_definition":
+        scope = scope.parent
+    head = scope.child_by_field_name("declarator") if scope is not None else None
+    while head is not None and head.type != "function_declarator":
+        head = head.child_by_field_name("declarator") or next(iter(head.named_children), None)
+    name = head.child_by_field_name("declarator") if head is not None else None
+    if name is None or name.type != "qualified_identifier":
+        return ""
+    found = _OWNER.search(text_of(name))
+    return found.group(1) if found else ""
 
 
 def _constant(name: str) -> CppType:

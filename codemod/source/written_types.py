@@ -62,10 +62,18 @@ class WrittenTypes:
 
     def member(self, owner: str, member: str) -> str:
         """The written type of a member of the class `owner`, empty if it is not known."""
+        return self._members_of(owner).get(member, "")
+
+    def tensor_members(self, owner: str) -> tuple[str, ...]:
+        """The names of the members of the class `owner` that are tensors."""
+        members = self._members_of(owner)
+        return tuple(name for name, written in members.items() if self.resolved(parse_type(written)).is_tensor)
+
+    def _members_of(self, owner: str) -> Mapping[str, str]:
         if owner not in self._members:
             bodies = self._class_bodies(owner)
             self._members[owner] = {d.name: d.type_text for body in bodies for d in declared_in(body)}
-        return self._members[owner].get(member, "")
+        return self._members[owner]
 
     def layout(self, owner: str) -> tuple[CppType, ...]:
         """The types of what an object of the class `owner` consists of; nothing if more than one class has the name."""

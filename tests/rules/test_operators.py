@@ -29,6 +29,10 @@ CASES = {
         f"auto c = {ATEN}bitwise_and({ATEN}gt(a, 0), {ATEN}bitwise_not({ATEN}le(b, n)));",
     ),
     "results of calls": ("auto c = at::exp(a) / b.exp();", f"auto c = {ATEN}div({ATEN}exp(a), {ATEN}exp(b));"),
+    "a call without a tensor's name at its end": (
+        "auto c = n * at::cat({a, b}, 0) - n;",
+        f"auto c = {ATEN}sub({ATEN}mul({ATEN}cat({{a, b}}, 0), n), n);",
+    ),
     "in place": ("a += b; a *= n;", f"{ATEN}add_(a, b); {ATEN}mul_(a, n);"),
     "an element, read": ("auto c = a[0][n];", f"auto c = {SELECT}({SELECT}(a, 0, 0), 0, n);"),
     "an element, written": ("a[0] = b;", f"{ATEN}copy_({SELECT}(a, 0, 0), b);"),
@@ -67,3 +71,16 @@ def test_a_name_means_what_its_own_function_says() -> None:
     after = rewritten(kernel + host)
     assert kernel in after
     assert "stable_aten::add_(y, x);" in after
+
+
+def test_members_in_functions_that_stand_outside_of_the_class() -> None:
+    header = "template <typename T> class Table {\n  void grow(int64_t n);\n  at::Tensor rows_;\n  float step_;\n};\n"
+    before = (
+        "template <typename T> void Table<T>::grow(int64_t n) { rows_ += n; rows_[0] = rows_.narrow(0, 1, n) - step_; }"
+    )
+    after = (
+        "template <typename T> void Table<T>::grow(int64_t n) { stable_aten::add_(rows_, n); "
+        "stable_aten::copy_(torch::stable::select(rows_, 0, 0), "
+        "stable_aten::sub(torch::stable::narrow(rows_, 0, 1, n), step_)); }"
+    )
+    assert rewritten(before, others=[header]) == after
