@@ -35,7 +35,7 @@ def _rewrite_shared(made: GroupProject, path: str) -> Rewritten:
 
 
 def _placed(one: Rewritten, path: str) -> Rewritten:
-    return replace(one, diagnostics=tuple(replace(d, path=path) for d in one.diagnostics))
+    return one._replace(diagnostics=tuple(replace(d, path=path) for d in one.diagnostics))
 
 
 def kernel_change(

@@ -38,16 +38,20 @@ class Refusal(Exception):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, init=False)
 class Span:
     """Bytes `start` up to, not including, `end`. Empty spans are places to insert at."""
 
     start: int
     end: int
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.start <= self.end:
-            raise ValueError(f"not a span: {self.start}..{self.end}")
+    def __init__(
+        self, start: int, end: int
+    ) -> None:  # a run makes ten thousands: half the time of what would be written
+        if not 0 <= start <= end:
+            raise ValueError(f"not a span: {start}..{end}")
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "end", end)
 
     def __len__(self) -> int:
         return self.end - self.start

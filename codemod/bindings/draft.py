@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from codemod.bindings import codes
@@ -201,7 +201,7 @@ class Draft:
         if reference is not None and functions:
             found = pick_overload(reference, functions, statement, None)
             if found is not None:
-                return replace(found, function=instantiated(found.function, reference.template_arguments))
+                return found._replace(function=instantiated(found.function, reference.template_arguments))
         return functions[0] if functions else None
 
     def _accesses(self, located: Located) -> dict[str, Access]:
@@ -240,7 +240,7 @@ class Draft:
             text = moved.statement.function.text if moved.statement.function is not None else ""
             function = lambda_signature(text, moved.functions, self.program.documents)
             if function is not None:
-                function = replace(function, name="its lambda", namespace=())
+                function = function._replace(name="its lambda", namespace=())
                 self.diagnostics += check_function(statement, schema, function, self.aliases) or check_aliases(
                     statement, schema, function, lambda_accesses(text, self.program)
                 )
@@ -264,7 +264,7 @@ class Draft:
             self.moved_lambdas.append(stable)
         if result.adapter is not None:
             conditions = statement.inner_conditions if moved.in_place else statement.conditions
-            result = replace(result, adapter=replace(result.adapter, conditions=conditions))
+            result = result._replace(adapter=result.adapter._replace(conditions=conditions))
         self.boxed[statement.path, statement.span] = result
         self.diagnostics += result.diagnostics
         if result.adapter is not None and not moved.in_place:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from codemod.bindings import codes
@@ -21,16 +20,14 @@ _MACRO_USE = re.compile(rb"^[A-Z][A-Z0-9_]*\s*\(([^;{}]*)\)", re.MULTILINE)
 _NAME = re.compile(rb"\w+")
 
 
-@dataclass(frozen=True)
-class Located:
+class Located(NamedTuple):
     """A function and the file it stands in."""
 
     path: str
     function: Function
 
 
-@dataclass(frozen=True)
-class Moved:
+class Moved(NamedTuple):
     """A statement that becomes stable. `functions` are the definitions it may mean, in the units of the group.
 
     `in_place` says that it stands in a unit and moves with it; the others go to the stable bindings file.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.model import Diagnostic, Edit, Severity, SiteCount, Span
 from codemod.rules.array_views import COMPARED, PRINTED, array_views, view_sites
@@ -20,8 +20,7 @@ from codemod.rules.unqualified import unqualified_sites, using_namespace
 from codemod.source.document import Document
 
 
-@dataclass(frozen=True)
-class Rewritten:
+class Rewritten(NamedTuple):
     """What the rules make of one document. Includes are not among the edits: they are written once, at the end."""
 
     edits: tuple[Edit, ...]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.model import Confidence, Edit, Span
 
@@ -23,8 +24,7 @@ class Copy:
 Part = bytes | Span | Copy
 
 
-@dataclass(frozen=True)
-class Rewrite:
+class Rewrite(NamedTuple):
     """Replace `span` by `parts`: new bytes, and spans within `span` whose own rewrites apply.
 
     `includes` are headers the new text needs; `helpers` names of project helpers (`codemod.rules.helpers`); `also` are

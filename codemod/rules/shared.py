@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from codemod.model import Confidence, Span
 from codemod.rules.context import Outcome, Site, SiteKind
@@ -72,13 +71,13 @@ def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outc
                 return outcome
             shared = "c10::" + entry.stable.removeprefix("torch::headeronly::")
             if shared not in entry.legacy:  # another type than the legacy one
-                return replace(outcome, one_world=True)
+                return outcome._replace(one_world=True)
             if site.name == shared:  # it only needs its header
                 return Rewrite(outcome.span, (outcome.span,), outcome.rule, includes=outcome.includes)
             return outcome
         if entry is not None and entry.stable.startswith("std::"):
             return outcome
-        return replace(outcome, one_world=True)
+        return outcome._replace(one_world=True)
 
     return judge
 

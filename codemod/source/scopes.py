@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from tree_sitter import Node
@@ -133,7 +133,7 @@ class TypeFinder:
         if declared.index is not None:
             parts = value.arguments or self.written.layout(value.name)
             return parts[declared.index] if declared.index < len(parts) else UNKNOWN
-        return replace(value, const=True) if written.const and value.is_known and not value.pointers else value
+        return value._replace(const=True) if written.const and value.is_known and not value.pointers else value
 
     # macros ----------------------------------------------------------------------------------------------------------
 
@@ -225,7 +225,7 @@ class TypeFinder:
         if method in _ELEMENTS and (owner.is_tensor or not owner.is_known):
             wanted = text_of(callee.child_by_field_name("field") or callee).partition("<")[2].rpartition(">")[0]
             if wanted.strip():
-                return replace(parse_type(wanted), pointers=_ELEMENTS[method])
+                return parse_type(wanted)._replace(pointers=_ELEMENTS[method])
         given = self._given(node, fragment, document, depth) if owner.is_tensor or not owner.is_known else ()
         return method_result(owner, method, given, self.returns)
 

@@ -10,7 +10,7 @@ import functools
 import re
 import string
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from codemod.model import Span
 from codemod.source.brackets import closing_angle, partners, plain_code, split_spans
@@ -58,8 +58,7 @@ _ATTRIBUTE = re.compile(r"\[\[.*?\]\]")
 _TO_DEFAULT = re.compile(r"[(\[{<)\]}>=]")
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter: its type and name as written (the name may be empty), its default, and where it stands."""
 
     type_text: str
@@ -68,8 +67,7 @@ class Parameter:
     span: Span
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """A function at namespace scope, declared or defined.
 
     `span` runs from its first word (`template <...>` included) to its `;` or closing brace; `head` leaves out the body

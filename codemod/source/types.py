@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _WORDS_AWAY = re.compile(
     r"\b(?:const|constexpr|static|inline|typename|volatile|mutable|extern|struct|class|thread_local|__restrict__|__restrict|__device__|__host__|__shared__|__constant__)\b"
@@ -21,8 +21,7 @@ _KNOWN = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class CppType:
+class CppType(NamedTuple):
     """A type by its last name (`Tensor`, `optional`, `int64_t`), its template arguments and its pointer depth.
 
     `const` is the constness of what is named or, for a pointer, of what it points to.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from tree_sitter import Node
@@ -123,7 +123,7 @@ class WrittenTypes:
 def _resolved(written: CppType, aliases: Mapping[str, CppType]) -> CppType:
     meant = aliases.get(written.name)
     if meant is not None:
-        return replace(meant, pointers=meant.pointers + written.pointers, const=meant.const or written.const)
+        return meant._replace(pointers=meant.pointers + written.pointers, const=meant.const or written.const)
     if written.arguments and aliases:
-        return replace(written, arguments=tuple(_resolved(argument, aliases) for argument in written.arguments))
+        return written._replace(arguments=tuple(_resolved(argument, aliases) for argument in written.arguments))
     return written

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from codemod.bindings.schemas.infer import read_type, unaliased
@@ -66,8 +65,7 @@ class Passed(NamedTuple):
     before: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Adapter:
+class Adapter(NamedTuple):
     """A function with parameters that TORCH_BOX takes, which calls the one that has others.
 
     `conditions` are those of its registration: without them it would call what is not there.
@@ -112,8 +110,8 @@ def boxing_for(
     passed: list[Passed] = []
     problems: list[str] = []
     reasons: list[str] = []
-    function = replace(function, parameters=tuple(
-        replace(parameter, name=parameter.name or f"arg{index}") for index, parameter in enumerate(function.parameters)
+    function = function._replace(parameters=tuple(
+        parameter._replace(name=parameter.name or f"arg{index}") for index, parameter in enumerate(function.parameters)
     ))  # fmt: skip
     for parameter in function.parameters:
         how = _parameter(parameter, aliases, function.name)

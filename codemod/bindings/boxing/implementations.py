@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from codemod.bindings import codes
 from codemod.bindings.boxing.adapters import Adapter, Boxing, boxing_for, listed
@@ -22,8 +22,7 @@ from codemod.source.signatures import Function
 from codemod.source.types import split_arguments
 
 
-@dataclass(frozen=True)
-class Boxed:
+class Boxed(NamedTuple):
     """What stands in TORCH_BOX(...), the adapter it may need, and what is to be said."""
 
     expression: str
@@ -57,9 +56,9 @@ def box(
     if located is None:
         return Boxed(boxed_expression(reference))
     if not moved.in_place:  # at file scope, where no namespace is open
-        reference = replace(reference, name=located.function.qualified)
+        reference = reference._replace(name=located.function.qualified)
     overloaded = any(_overloads(located, other, document) for other in moved.functions)
-    located = replace(located, function=instantiated(located.function, reference.template_arguments))
+    located = located._replace(function=instantiated(located.function, reference.template_arguments))
     name = _free(f"{located.function.name}_boxed", taken)
     call = f"{reference.name}{reference.template_arguments}"
     boxing = boxing_for(
@@ -169,7 +168,7 @@ def _lambda(
     made = Adapter(name, f"{head} {found.body}")
     function = lambda_signature(reference.text, (), documents)
     if function is not None and function.return_type == "auto":
-        function = replace(function, return_type=_type_returned(text))
+        function = function._replace(return_type=_type_returned(text))
     if function is None or not function.return_type:
         return Boxed(f"&{name}", made, (note,))
     boxing = boxing_for(function, aliases, target=target, adapter_name=_free(f"{name}_boxed", taken), call=name)

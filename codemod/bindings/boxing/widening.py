@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from codemod.bindings import codes
 from codemod.bindings.boxing.adapters import boxing_for
@@ -61,7 +61,7 @@ class Widening:
             if path in self._files:
                 for edit in type_edits(self.registry.document(path), head):
                     self.edits[path, edit.span] = FileEdit(path, edit)
-        return replace(moved, functions=(replace(located, function=wide),))
+        return moved._replace(functions=(located._replace(function=wide),))
 
     @property
     def _files(self) -> tuple[str, ...]:
@@ -120,8 +120,8 @@ class Widening:
 
 def widened_function(function: Function) -> Function:
     """`function` with every parameter that would be narrowed in its wider type."""
-    parameters = tuple(replace(one, type_text=_widened(one.type_text)) for one in function.parameters)
-    return replace(function, parameters=parameters)
+    parameters = tuple(one._replace(type_text=_widened(one.type_text)) for one in function.parameters)
+    return function._replace(parameters=parameters)
 
 
 def type_edits(document: Document, function: Function) -> Iterator[Edit]:
@@ -143,7 +143,7 @@ def widened_declaration(document: Document, declaration: Declaration) -> Declara
     for edit in sorted(type_edits(document, declaration.function), reverse=True):
         before = len(decode(document.data[start : edit.span.start]))
         text = text[:before] + decode(edit.replacement) + text[before + len(edit.span) :]
-    return replace(declaration, text=text)
+    return declaration._replace(text=text)
 
 
 def _widened(type_text: str) -> str:

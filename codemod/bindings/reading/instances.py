@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from codemod.source.signatures import Function
 from codemod.source.types import split_arguments
@@ -35,5 +34,5 @@ def instantiated(function: Function, arguments: str) -> Function:
     def filled(text: str) -> str:
         return names.sub(lambda match: values[match[0]], text)
 
-    parameters = tuple(replace(one, type_text=filled(one.type_text)) for one in function.parameters)
-    return replace(function, parameters=parameters, return_type=filled(function.return_type))
+    parameters = tuple(one._replace(type_text=filled(one.type_text)) for one in function.parameters)
+    return function._replace(parameters=parameters, return_type=filled(function.return_type))

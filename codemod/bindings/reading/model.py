@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
 from codemod.model import Span
 
+_NOWHERE = Span(0, 0)
 NO_KEY = ""  # `impl(name, fn)` outside of an IMPL block: registered for every backend
 
 
@@ -38,8 +38,7 @@ class StatementKind(str, Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True)
-class FunctionRef:
+class FunctionRef(NamedTuple):
     """The function a statement registers, as written.
 
     `name` is the qualified name, "" for a lambda; `calls` are the names that a lambda calls; `cast` is the function
@@ -60,8 +59,7 @@ class FunctionRef:
         return bool(self.name) and not self.template_arguments and not self.cast
 
 
-@dataclass(frozen=True)
-class PythonArgument:
+class PythonArgument(NamedTuple):
     """`py::arg("name") = default`; `name` is "" for `py::arg()`, `keyword_only` set behind `py::kw_only()`."""
 
     name: str
@@ -90,8 +88,7 @@ class Block(NamedTuple):
     function: str = ""
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """One `m.def(...)`, `m.impl(...)` or whatever else stands in a block.
 
     `lines` are the whole lines it takes, the comments that belong to it included: those directly above, and those
@@ -113,7 +110,7 @@ class Statement:
     name: str = ""
     overload: str = ""
     schema: str | None = None
-    first: Span = field(default_factory=lambda: Span(0, 0))
+    first: Span = _NOWHERE
     tags: str = ""
     key: str = NO_KEY
     function: FunctionRef | None = None

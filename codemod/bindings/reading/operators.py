@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from codemod.bindings.reading.functions import dispatch_key, read_function
 from codemod.bindings.reading.model import Block, BlockKind, Side, Statement, StatementKind
@@ -100,11 +99,11 @@ def _with_options(document: Document, statement: Statement, options: Span) -> St
         method = match.group("method")
         if method == b"schema" and called:
             read = read_arguments(document, statement, "def", called[:1])
-            statement = replace(read, function=statement.function, key=statement.key)
+            statement = read._replace(function=statement.function, key=statement.key)
         elif method in (b"kernel", b"catchAllKernel"):
             keys = [dispatch_key(document.text(span).decode()) for span in called]
             functions = [span for span, key in zip(called, keys, strict=True) if key is None] or inside[-1:]
             if functions:
                 _, function = read_function(document, functions[-1])
-                statement = replace(statement, function=function, key=next((k for k in keys if k), ""))
+                statement = statement._replace(function=function, key=next((k for k in keys if k), ""))
     return statement

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from codemod.bindings.reading.model import BlockKind, FunctionRef, Statement, StatementKind
 from codemod.bindings.schemas.infer import read_type
@@ -20,7 +19,7 @@ def told_apart(statements: Sequence[Statement]) -> list[Statement]:
             name, number = statement.full_name, 1
             while (statement.namespace, name) in taken:
                 overload = _overload_name(statement.function) if number == 1 else ""
-                statement = replace(statement, overload=overload or f"overload{number}")
+                statement = statement._replace(overload=overload or f"overload{number}")
                 name, number = statement.full_name, number + 1
             taken.add((statement.namespace, name))
         found.append(statement)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from codemod.bindings.reading.model import Bindings, Block, BlockKind, Side, Statement, StatementKind
 from codemod.bindings.reading.names import defined_names, resolve_name
@@ -211,12 +210,12 @@ def _read_call(document: Document, block: Block, span: Span, common: Statement) 
     call = _CALL.match(code, span.start, span.end)
     text = code[span.start : span.end]
     if block.kind is BlockKind.PYBIND and re.match(rb"(?:py|pybind11|torch|c10)::(?:class_|enum_|python::)", text):
-        return replace(common, kind=StatementKind.CLASS)
+        return common._replace(kind=StatementKind.CLASS)
     if call is None or call.group("variable").decode() != block.variable:
         return common
     method = call.group("method").decode()
     if method in ("class_", "fallback"):
-        return replace(common, kind=StatementKind(method.rstrip("_")))
+        return common._replace(kind=StatementKind(method.rstrip("_")))
     closing = partners(document).get(call.end() - 1)
     chained = closing is None or code[closing + 1 : span.end].strip() != b";"
     if method not in ("def", "impl") or call.group("open") != b"(" or chained or closing is None:

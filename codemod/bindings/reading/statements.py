@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from codemod.bindings.reading.functions import dispatch_key, read_function
 from codemod.bindings.reading.model import NO_KEY, PythonArgument, Statement, StatementKind
@@ -37,7 +36,7 @@ def read_arguments(document: Document, common: Statement, method: str, arguments
         elif (key := dispatch_key(text)) is not None:
             fields["key"] = key
         elif argument := _python_argument(text):
-            python_arguments.append(replace(argument, keyword_only=keyword_only))
+            python_arguments.append(argument._replace(keyword_only=keyword_only))
         elif re.fullmatch(r"(?:py|pybind11)::kw_only\s*(?:\(\)|\{\})", text):
             keyword_only = True
         elif (literal := string_value(text)) is not None:
@@ -48,7 +47,7 @@ def read_arguments(document: Document, common: Statement, method: str, arguments
             if key:
                 fields["key"] = key
     fields["arguments"] = tuple(python_arguments)
-    return replace(common, **fields)  # type: ignore[arg-type]
+    return common._replace(**fields)  # type: ignore[arg-type]
 
 
 def unwrapped(text: str) -> str:

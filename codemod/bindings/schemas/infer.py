@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 from codemod.bindings.reading.model import PythonArgument
 from codemod.bindings.schemas.defaults import schema_default
@@ -97,7 +96,7 @@ def read_type(text: str, aliases: Mapping[str, str]) -> Type | None:
 
 def _renamed(kind: Type, old: str, new: str) -> Type:
     inner = tuple(_renamed(part, old, new) for part in kind.inner)
-    return replace(kind, name=new if kind.name == old else kind.name, inner=inner)
+    return kind._replace(name=new if kind.name == old else kind.name, inner=inner)
 
 
 def infer_schema(
@@ -159,8 +158,8 @@ def _returns(text: str, aliases: Mapping[str, str]) -> tuple[tuple[Argument, ...
 def mark_written(kind: Type) -> Type:
     """`kind` with its tensors marked as written to: `Tensor!`, `Tensor!?`, `Tensor![]`."""
     if kind.form == "base":
-        return replace(kind, alias="!")
-    return replace(kind, inner=tuple(mark_written(part) for part in kind.inner))
+        return kind._replace(alias="!")
+    return kind._replace(inner=tuple(mark_written(part) for part in kind.inner))
 
 
 def stable_type(kind: Type) -> Type:
@@ -168,10 +167,10 @@ def stable_type(kind: Type) -> Type:
     inner = tuple(stable_type(part) for part in kind.inner)
     if kind.form == "tuple" and len({str(part) for part in inner}) == 1:
         return Type("list", inner=inner[:1], alias=kind.alias)
-    return replace(kind, inner=inner)
+    return kind._replace(inner=inner)
 
 
 def stable_schema(schema: Schema) -> Schema:
     """`schema` with the argument types that stable boxing can take."""
-    arguments = tuple(replace(argument, type=stable_type(argument.type)) for argument in schema.arguments)
-    return replace(schema, arguments=arguments)
+    arguments = tuple(argument._replace(type=stable_type(argument.type)) for argument in schema.arguments)
+    return schema._replace(arguments=arguments)

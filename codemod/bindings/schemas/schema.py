@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""\s*(?P<token>
@@ -27,8 +27,7 @@ class SchemaError(ValueError):
         self.offset = offset
 
 
-@dataclass(frozen=True)
-class Type:
+class Type(NamedTuple):
     """A schema type. `form` is "base", "list", "optional", "tuple" or "dict"; `name` is set for a base type.
 
     `alias` is the annotation as written: "!", "a!", "a -> *"; `size` that of a list, "" for any.
@@ -74,8 +73,7 @@ class Type:
         return text + (self.alias if self.alias in ("", "!") else f"({self.alias})")
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument, or one return value (whose name may be empty)."""
 
     type: Type
@@ -88,8 +86,7 @@ class Argument:
         return f"{text}={self.default}" if self.default else text
 
 
-@dataclass(frozen=True)
-class Schema:
+class Schema(NamedTuple):
     """A parsed schema. `name` may carry a namespace (`ns::f`)."""
 
     name: str

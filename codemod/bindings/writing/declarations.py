@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from codemod.bindings import codes
@@ -29,8 +28,7 @@ from codemod.source.signatures import Function, read_signatures
 _INCLUDED = re.compile(rb'#\s*include\s*["<](?:[^">]*/)?([^"/>]+)[">]')
 
 
-@dataclass(frozen=True)
-class Declaration:
+class Declaration(NamedTuple):
     """A declaration of a moved function in a legacy file, with its comments, as whole lines."""
 
     path: str
@@ -172,8 +170,7 @@ def _other_build_unit(registry: Registry, path: str) -> bool:
     return any(folder and path.startswith(folder + "/") for folder in folders)
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A declaration for the stable header, in stable types."""
 
     namespace: tuple[str, ...]
@@ -335,7 +332,7 @@ def _insert(document: Document, wanted: Sequence[Wanted], aliases: Sequence[str]
 
 
 def _without_conditions(item: Wanted) -> Wanted:
-    return replace(item, namespace=(), conditions=())
+    return item._replace(namespace=(), conditions=())
 
 
 def _end_of_declarations(document: Document) -> int:
