@@ -174,7 +174,8 @@ class _Reader:
 
     def _variable(self, node: Node) -> Options | None:
         value = last_value(text_of(node), node, self.fragment, self.context)
-        return self._implicit(node) if value is None or value == node else self.read(value)
+        known = self.read(value) if value is not None and value != node else None
+        return known or self._implicit(node)
 
 
 def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> Node | None:
@@ -185,25 +186,48 @@ def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> N
     value = declared.value
     if value is not None and value.start_byte <= node.start_byte < value.end_byte:
         return None  # `auto x = x.y()`: another x
-    block = enclosing_block(node)
-    for assignment in assignments(name, declared.start, node.start_byte, fragment):
-        if assignment.end_byte > node.start_byte:
+    for assignment in assignments(name, declared.start, _end_of_loops(node, declared.start), fragment):
+        if assignment.start_byte <= node.start_byte < assignment.end_byte:
             continue  # `options = options.dtype(x)`: the right side still has the old value
-        holder = enclosing_block(assignment)
         right = assignment.child_by_field_name("right")
-        reaches = (
-            holder is not None
-            and block is not None
-            and holder.start_byte <= block.start_byte
-            and block.end_byte <= holder.end_byte
-        )
-        if not reaches or right is None:
+        if right is None or not _has_run_before(assignment, node):
             return None
         value = right
     if value is not None and value.type == "argument_list":  # TensorOptions o(dtype)
         inner = [c for c in value.named_children if c.type != "comment"]
         return inner[0] if len(inner) == 1 else None
     return value
+
+
+# What code may be left out within, or run more than once.
+_LOOPS = frozenset({"for_statement", "for_range_loop", "while_statement", "do_statement"})
+_CHOICES = _LOOPS | {
+    "if_statement", "else_clause", "switch_statement", "case_statement", "conditional_expression", "binary_expression",
+    "lambda_expression", "try_statement", "catch_clause", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif",
+    "preproc_elifdef",
+}  # fmt: skip
+
+
+def _end_of_loops(node: Node, declared: int) -> int:
+    """Up to where an assignment may be what `node` sees: in a loop that the variable outlives also one behind it."""
+    end = node.start_byte
+    walk = node.parent
+    while walk is not None and walk.start_byte > declared:
+        end = walk.end_byte if walk.type in _LOOPS else end
+        walk = walk.parent
+    return end
+
+
+def _has_run_before(assignment: Node, node: Node) -> bool:
+    """Whether every way to `node` leads over `assignment`: nothing between it and what holds both is a choice."""
+    if assignment.start_byte > node.start_byte:
+        return False
+    walk = assignment.parent
+    while walk is not None and not walk.start_byte <= node.start_byte < walk.end_byte:
+        if walk.type in _CHOICES:
+            return False
+        walk = walk.parent
+    return walk is not None and (walk.type not in _CHOICES or walk.type == "case_statement")
 
 
 def enclosing_block(node: Node) -> Node | None:

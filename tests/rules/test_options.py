@@ -81,14 +81,34 @@ def test_options_that_leave_the_function_become_an_object() -> None:
     assert "tensor_options" in found.helpers
 
 
-def test_an_assignment_that_may_not_have_run_is_not_followed() -> None:
-    text = HEAD + (
-        "  auto o = torch::TensorOptions().dtype(a.dtype());\n  if (a.numel()) { o = o.dtype(torch::kInt); }\n"
-        "  auto x = torch::empty({2}, o);\n}\n"
-    )
-    after = rewrite(text)[0]
-    assert f"{{ o = o.dtype({INT}); }}" in after
+MAY_NOT_HAVE_RUN = {
+    "in a block": "if (a.numel()) { o = o.dtype(torch::kInt); }",
+    "without braces": "if (a.numel()) o = o.dtype(torch::kInt);",
+    "in the other branch": "if (a.numel()) use(a); else o = o.dtype(torch::kInt);",
+    "a case": "switch (a.dim()) { case 1: o = o.dtype(torch::kInt); break; }",
+    "one of two values": "o = a.numel() ? o.dtype(torch::kInt) : o;",
+    "under a condition of the preprocessor": "\n#ifdef INTEGERS\n  o = o.dtype(torch::kInt);\n#endif",
+}
+
+
+@pytest.mark.parametrize("change", MAY_NOT_HAVE_RUN.values(), ids=MAY_NOT_HAVE_RUN)
+def test_an_assignment_that_may_not_have_run_is_not_followed(change: str) -> None:
+    start = HEAD + "  auto o = torch::TensorOptions().dtype(a.dtype());\n  "
+    after = rewrite(f"{start}{change}\n  auto x = torch::empty({{2}}, o);\n}}\n")[0]
+    assert f"o.dtype({INT})" in after
     assert "torch::stable::empty({2}, o.dtype(), o.layout(), o.device(), o.pinned_memory())" in after
+
+
+def test_an_assignment_behind_the_use_is_seen_in_a_loop() -> None:
+    loop = "  auto o = a.options();\n  while (more()) {\n    use(torch::empty({2}, o));\n    o = o.dtype(torch::kInt);\n  }\n}\n"
+    after = rewrite(HEAD + loop)[0]
+    assert f"    o = o.dtype({INT});\n" in after
+    assert "torch::stable::empty({2}, o.dtype(), o.layout(), o.device(), o.pinned_memory())" in after
+
+
+def test_an_assignment_that_has_run_is_followed_out_of_its_block() -> None:
+    block = "  auto o = a.options();\n  {\n    o = o.dtype(torch::kInt);\n  }\n  auto x = torch::empty({2}, o);\n}\n"
+    assert f"torch::stable::empty({{2}}, {INT}, std::nullopt, a.device())" in rewritten(HEAD + block)
 
 
 def test_what_the_object_does_not_hold_is_a_diagnostic() -> None:
