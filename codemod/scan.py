@@ -20,6 +20,7 @@ from codemod.rules.sites import find_sites, in_legacy_branch
 from codemod.rules.tensor_calls import UNMISTAKABLE
 from codemod.source.document import Document
 from codemod.source.signatures import read_signatures
+from codemod.source.spans import line_start
 from codemod.surface.headers import OLDEST_TARGET
 from codemod.surface.table import Entry, load_surface
 from codemod.surface.versions import parse_version
@@ -108,7 +109,7 @@ class _Scanner:
 
     def _place(self, span: Span) -> tuple[int, int]:
         data = self.document.data
-        start = data.rfind(b"\n", 0, span.start) + 1
+        start = line_start(data, span.start)
         return data.count(b"\n", 0, start) + 1, span.start - start + 1
 
     @cached_property

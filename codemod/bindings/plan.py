@@ -13,7 +13,6 @@ from codemod.bindings.reading.lambdas import StableLambda
 from codemod.bindings.reading.model import BlockKind, Statement
 from codemod.bindings.reading.register_functions import calls_one_of, declarations_of, whole_functions
 from codemod.bindings.reading.registry import Registry
-from codemod.bindings.reading.text import line_end, line_start
 from codemod.bindings.select import Located, Selection, defined_functions, select
 from codemod.bindings.writing.chains import chain_removal
 from codemod.bindings.writing.declarations import (
@@ -36,6 +35,7 @@ from codemod.source.document import Document
 from codemod.source.function_index import FunctionIndex
 from codemod.source.patterns import word_start
 from codemod.source.signatures import read_signatures
+from codemod.source.spans import line_end, line_start
 
 
 @dataclass(frozen=True)

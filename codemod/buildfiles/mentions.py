@@ -18,6 +18,7 @@ from codemod.model import Diagnostic, FileEdit, Severity, Span
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import SOURCE_SUFFIXES
+from codemod.source.spans import line_start
 
 _TEXT_SUFFIXES = (
     ".txt", ".md", ".rst", ".toml", ".cfg", ".ini", ".yaml", ".yml", ".json", ".in", ".py", ".sh", ".mk", ".j2",
@@ -225,7 +226,7 @@ def _in_sources(snapshot: Snapshot, layout: Layout, moved: Mapping[str, str]) ->
                 if written.encode() not in data:
                     continue
                 for match in re.finditer(rb"(?<![\w./])" + re.escape(written.encode()) + rb"(?![\w])", data):
-                    line = data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()]
+                    line = data[line_start(data, match.start()) : match.start()]
                     if b"#include" not in line.replace(b" ", b""):
                         yield Diagnostic(
                             PATTERN_NAMED, Severity.NOTE, path, Span(*match.span()),

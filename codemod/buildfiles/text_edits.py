@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from codemod.model import Confidence, Edit, FileEdit, Span
+from codemod.source.spans import merged
 
 
 @dataclass
@@ -61,14 +61,3 @@ class TextEdits:
         doubtful = any(part[2] is Confidence.REVIEW for part in parts)
         confidence = Confidence.REVIEW if doubtful else Confidence.SAFE
         return Edit(span, text.encode("utf-8", "surrogateescape"), parts[0][1], confidence)
-
-
-def merged(spans: Iterable[Span]) -> list[Span]:
-    """`spans` in order, those that touch or overlap joined."""
-    found: list[Span] = []
-    for span in sorted(spans):
-        if found and span.start <= found[-1].end:
-            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
-        else:
-            found.append(span)
-    return found

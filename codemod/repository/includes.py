@@ -12,6 +12,7 @@ from typing import NamedTuple
 from codemod.model import Span
 from codemod.repository.snapshot import Snapshot
 from codemod.source.mask import mask
+from codemod.source.spans import line_end, line_start
 
 _INCLUDE = re.compile(
     rb'^(?:\xef\xbb\xbf)?[ \t]*#[ \t]*include[ \t]*(?P<spelled>"(?P<quoted>[^"\n]+)"|<(?P<angle>[^>\n]+)>)',
@@ -126,10 +127,9 @@ def _up_to_last_include(data: bytes) -> bytes:
     """`data` up to the end of its last line that looks like an include."""
     place = len(data)
     while (place := data.rfind(b"include", 0, place)) >= 0:
-        line = data.rfind(b"\n", 0, place) + 1
+        line = line_start(data, place)
         if _DIRECTIVE_HEAD.search(data[line:place]):
-            end = data.find(b"\n", place)
-            return data if end < 0 else data[: end + 1]
+            return data[: line_end(data, place)]
     return b""
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import Document
 from codemod.source.patterns import places, word_start
+from codemod.source.spans import line_start
 
 _BLOCK = re.compile(
     rb"^(?![ \t]*#)[^\n\"]*?\b(?P<macro>(?P<stable>STABLE_)?TORCH_LIBRARY(?P<rest>[A-Z_]*)|PYBIND11_MODULE)\s*"
@@ -113,7 +114,7 @@ def _blocks(text: bytes) -> Iterator[re.Match[bytes]]:
     """The heads of the registration blocks; only lines with a macro's name are looked at."""
     done = 0
     for mark in places(text, *_MARKS):
-        line = text.rfind(b"\n", 0, mark) + 1
+        line = line_start(text, mark)
         if line >= done and (match := _BLOCK.match(text, line)):
             yield match
             done = match.end()

@@ -11,6 +11,7 @@ from codemod.model import Edit, Span
 from codemod.rules.registry import page
 from codemod.source.conditions import conditions_at, read_conditionals
 from codemod.source.document import Document
+from codemod.source.spans import line_end, line_start
 
 REPLACED = page(
     "TSA001",
@@ -41,12 +42,11 @@ def read_include_lines(document: Document) -> tuple[IncludeLine, ...]:
 
 def _line(document: Document, match: re.Match[bytes]) -> IncludeLine:
     path = match.group("path")
-    end = document.data.find(b"\n", match.start()) + 1 or len(document.data)
     return IncludeLine(
         path[1:-1].decode("utf-8", "replace"),
         path.startswith(b'"'),
         Span(*match.span("path")),
-        Span(match.start(), end),
+        Span(match.start(), line_end(document.data, match.start())),
         conditions_at(document, match.start()),
     )
 
@@ -149,7 +149,7 @@ class IncludeBlock:
         if pragma:
             return Span(pragma.end(), pragma.end())
         first = re.search(rb"\S", self.document.code)
-        start = self.document.data.rfind(b"\n", 0, first.start()) + 1 if first else 0
+        start = line_start(self.document.data, first.start()) if first else 0
         return Span(start, start)
 
     def _emptied_conditionals(self) -> list[Span]:

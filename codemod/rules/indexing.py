@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tree_sitter import Node
 
 from codemod.codes import Example
-from codemod.model import Confidence, Span
+from codemod.model import Confidence
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.dispatcher import kind_in_schemas
 from codemod.rules.registry import rule
@@ -16,6 +16,7 @@ from codemod.rules.tensor_calls import MethodCall, is_tensor_method
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 from codemod.source.scopes import arguments_of
+from codemod.source.spans import with_line
 
 RULE = "TSA132"
 _NUMBERS = ("int64_t", "double", "bool")
@@ -197,18 +198,10 @@ def _name(site: Site, context: Context) -> Outcome:
     walk = context.node(site)
     while walk is not None:
         if walk.type == "using_declaration":
-            return context.rewrite(_with_blank(context.fragment(site).span(walk), context), (), RULE)
+            return context.rewrite(with_line(context.document.data, context.fragment(site).span(walk)), (), RULE)
         if walk.type == "call_expression" and _called(walk).endswith(
             (".index", ".index_put_", "->index", "->index_put_")
         ):
             return Allowed("taken apart by the index around it")
         walk = walk.parent
     return context.diagnose(site, RULE, f"{site.name} is kept in a place that cannot be followed", entry.note)
-
-
-def _with_blank(span: Span, context: Context) -> Span:
-    """The statement with its line where nothing else is on it."""
-    data = context.document.data
-    start, end = data.rfind(b"\n", 0, span.start) + 1, data.find(b"\n", span.end)
-    alone = end >= 0 and not data[start : span.start].strip() and not data[span.end : end].strip()
-    return Span(start, end + 1) if alone else span

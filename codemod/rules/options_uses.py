@@ -15,6 +15,7 @@ from codemod.rules.rewrite import Rewrite
 from codemod.rules.tensor_calls import MethodCall, is_tensor_method
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
+from codemod.source.spans import line_end, line_start
 
 _TAKES_OPTIONS = frozenset({
     "empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "full_like", "from_blob", "tensor",
@@ -206,8 +207,6 @@ def _is_argument_of_factory(node: Node) -> bool:
 def _with_line(span: Span, context: Context) -> Span:
     """The span with its indentation and line end where nothing else is on its lines."""
     data = context.document.data
-    start = data.rfind(b"\n", 0, span.start) + 1
-    end = data.find(b"\n", span.end)
-    end = len(data) if end < 0 else end + 1
+    start, end = line_start(data, span.start), line_end(data, span.end)
     alone = not data[start : span.start].strip() and not data[span.end : end].strip(b" \t\r\n\\")
     return Span(start, end) if alone else span

@@ -15,6 +15,7 @@ from codemod.rules.registry import page
 from codemod.rules.rewrite import Copy, Part, Rewrite
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
+from codemod.source.spans import merged, whole_lines
 
 ONE_WORLD = page(
     "TSA005",
@@ -97,7 +98,7 @@ def switched(document: Document, rewrites: Sequence[Rewrite]) -> tuple[Rewrite, 
         if rewrite.one_world:
             regions.append(_region(document, rewrite.span))
     found = []
-    for region in _joined(regions):
+    for region in merged(regions):
         inside = [rewrite for rewrite in rewrites if region.contains(rewrite.span)]
         text = document.text(region)
         end = b"" if text.endswith(b"\n") else b"\n"  # the last line of a file may have none
@@ -121,7 +122,7 @@ def _region(document: Document, span: Span) -> Span:
     """The whole lines of the statement, declaration, function head or macro that `span` lies in."""
     fragment = document.fragment_at(span.start)
     if fragment.macro is not None:
-        return _lines(document, fragment.macro.span)
+        return whole_lines(document.data, fragment.macro.span)
     node = fragment.node_at(span)
     found = span
     while node is not None:
@@ -131,24 +132,7 @@ def _region(document: Document, span: Span) -> Span:
         node = node.parent
     if node is not None and node.parent is not None and node.parent.type == "template_declaration":
         found = fragment.span(node.parent)
-    return _lines(document, found)
-
-
-def _lines(document: Document, span: Span) -> Span:
-    start = document.data.rfind(b"\n", 0, span.start) + 1
-    end = document.data.find(b"\n", max(span.start, span.end - 1))
-    return Span(start, len(document.data) if end < 0 else end + 1)
-
-
-def _joined(regions: Iterable[Span]) -> list[Span]:
-    """Regions that touch, as one."""
-    found: list[Span] = []
-    for region in sorted(regions):
-        if found and region.start <= found[-1].end:
-            found[-1] = Span(found[-1].start, max(found[-1].end, region.end))
-        else:
-            found.append(region)
-    return found
+    return whole_lines(document.data, found)
 
 
 __all__ = ["DEFAULT_CHECK", "dual_judge", "find_dual_check", "switched"]

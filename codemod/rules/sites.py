@@ -14,6 +14,7 @@ from codemod.rules.context import Site, SiteKind
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document, lines_matching
 from codemod.source.patterns import word_start
+from codemod.source.spans import line_start
 from codemod.surface.headers import OLDEST_TARGET
 from codemod.surface.table import Entry, Surface
 from codemod.surface.versions import parse_version
@@ -191,7 +192,7 @@ _ASKED_FOR = re.compile(rb"(?:#[ \t]*ifn?def|\bdefined[ \t]*\(?)[ \t]*$")
 
 
 def _line_before(code: bytes, offset: int) -> bytes:
-    return code[code.rfind(b"\n", 0, offset) + 1 : offset]
+    return code[line_start(code, offset) : offset]
 
 
 def _is_directive_name(code: bytes, offset: int) -> bool:

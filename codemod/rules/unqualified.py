@@ -13,6 +13,7 @@ from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.function_index import FunctionIndex
 from codemod.source.patterns import word_start
 from codemod.source.scopes import TypeFinder
+from codemod.source.spans import line_start, with_line
 from codemod.surface.table import Entry, Surface
 
 _USING = re.compile(word_start(b"using") + rb"\s+namespace\s+(?:::\s*)?(?P<space>torch|at|c10)\s*;")
@@ -143,7 +144,7 @@ def _regions(code: bytes) -> Iterator[tuple[int, int, str]]:
 
 def _is_meant(entry: Entry, match: re.Match[bytes], document: Document, finder: TypeFinder) -> bool:
     code = document.code
-    line = code[code.rfind(b"\n", 0, match.start()) + 1 : match.start()].lstrip()
+    line = code[line_start(code, match.start()) : match.start()].lstrip()
     if line.startswith(b"using ") or (line.startswith(b"#") and not _in_body(match, document)):
         return False
     if entry.form in ("none", "same") or any("*" in spelling for spelling in entry.legacy):
@@ -193,7 +194,4 @@ def _takes_a_tensor(match: re.Match[bytes], document: Document, finder: TypeFind
 
 def using_namespace(site: Site, context: Context) -> Outcome:
     """`using namespace at;`, `using at::full;` and `namespace F = torch::nn;` go: what they made short is spelled out."""
-    data = context.document.data
-    start, end = data.rfind(b"\n", 0, site.span.start) + 1, data.find(b"\n", site.span.end)
-    alone = end >= 0 and not data[start : site.span.start].strip() and not data[site.span.end : end].strip()
-    return context.rewrite(Span(start, end + 1) if alone else site.span, (), "TSA101")
+    return context.rewrite(with_line(context.document.data, site.span), (), "TSA101")

@@ -21,6 +21,7 @@ from tree_sitter import Language, Node, Parser, Tree
 
 from codemod.model import Span
 from codemod.source.mask import mask, mask_comments
+from codemod.source.spans import line_start
 
 CPP_SUFFIXES = (".cpp", ".cc", ".cxx", ".c++")
 CUDA_SUFFIXES = (".cu", ".cuh")
@@ -55,7 +56,7 @@ def lines_matching(pattern: re.Pattern[bytes], code: bytes) -> Iterator[tuple[in
     """
     place = 0
     while match := pattern.search(code, place):
-        start = code.rfind(b"\n", 0, match.start()) + 1
+        start = line_start(code, match.start())
         if code[start : match.start()].strip(b" \t"):
             place = match.start() + 1
             continue

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from codemod.source.document import Document
+from codemod.source.spans import line_start
 
 Lines = tuple[int, int]
 """First line, counted from 0, and the line behind the last."""
@@ -109,7 +110,7 @@ class Untouched:
     def _has_own_lines(self, body: Node) -> bool:
         data = self.document.data
         first = data.find(b"\n", body.start_byte) + 1
-        last = data.rfind(b"\n", 0, body.end_byte) + 1
+        last = line_start(data, body.end_byte)
         beside_braces = data[body.start_byte + 1 : first] + data[last : body.end_byte - 1]
         return not beside_braces.strip()
 

@@ -11,6 +11,7 @@ from tree_sitter import Node
 from codemod.model import Span
 from codemod.source.arguments import argument_spans
 from codemod.source.document import Document, Fragment
+from codemod.source.spans import line_start
 
 _ENDS_IN_WORD = re.compile(rb"\w\Z")
 _DEFINES = re.compile(rb"\s*#\s*define\s+$")
@@ -40,8 +41,8 @@ class MacroUses:
             for match in pattern.finditer(document.code):
                 if _ENDS_IN_WORD.search(document.code[max(0, match.start() - 1) : match.start()]):
                     continue
-                line_start = document.code.rfind(b"\n", 0, match.start()) + 1
-                if _DEFINES.match(document.code[line_start : match.start()]):
+                line = document.code[line_start(document.code, match.start()) : match.start()]
+                if _DEFINES.match(line):
                     continue
                 fragment = document.fragment_at(match.start())
                 node = fragment.node_at(Span(match.start(), match.start() + len(macro)))

@@ -13,6 +13,8 @@ import re
 import string
 from collections.abc import Iterable
 
+from codemod.source.spans import line_start
+
 _START = re.compile(rb"\"|'|#|//|/\*")
 _INCLUDE = re.compile(rb"#[ \t]*include(?:_next)?\b[^\n]*")
 _LINE = re.compile(rb"[^\n\\]*(?:\\(?:\r?\n)?[^\n\\]*)*")
@@ -104,7 +106,7 @@ def _add_character(data: bytes, start: int, found: list[_Stretch]) -> int:
 def _add_include(data: bytes, start: int, found: list[_Stretch]) -> int:
     """The comments on an include line; its path is kept, though it looks like a string or holds `//`."""
     match = _INCLUDE.match(data, start)
-    line = data.rfind(b"\n", 0, start) + 1
+    line = line_start(data, start)
     before = data[line:start] if line else data[:start].removeprefix(_BOM)
     if match is None or before.strip(b" \t"):
         return start + 1

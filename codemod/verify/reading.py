@@ -14,6 +14,7 @@ from pathlib import Path
 
 from codemod.model import Refusal
 from codemod.repository.includes import IncludeGraph
+from codemod.source.spans import line_start
 from codemod.verify.build import CUDA_SUFFIX
 from codemod.verify.declarations import without_unused
 from codemod.verify.headers import write_if_changed
@@ -73,7 +74,7 @@ class Reader:
         data = self.graph.snapshot.read(path)
         for include in reversed(self.graph.includes(path)):
             if include.target is None:
-                start = data.rfind(b"\n", 0, include.span.start) + 1
+                start = line_start(data, include.span.start)
                 mark = f'#pragma {_MARK} "{include.name}"'.encode("utf-8", "surrogateescape")
                 data = data[:start] + mark + data[include.span.end :]
         return data.decode("utf-8", "surrogateescape")

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from codemod.bindings.reading.functions import dispatch_key, read_function
 from codemod.bindings.reading.model import Block, BlockKind, Side, Statement, StatementKind
 from codemod.bindings.reading.statements import read_arguments
-from codemod.bindings.reading.text import comments_above, line_end, line_start
+from codemod.bindings.reading.text import comments_above
 from codemod.model import Span
 from codemod.source.brackets import closing_angle, partners, plain_code, split_spans
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
+from codemod.source.spans import line_end, line_start
 
 _START = re.compile(rb"\b(?:(?:torch|c10|at|jit)\s*::\s*)*RegisterOperators\b(?!\s*::)")
 _OP = re.compile(rb"\s*\.\s*op\s*\(|\s*\(")

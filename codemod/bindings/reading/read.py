@@ -11,12 +11,13 @@ from codemod.bindings.reading.names import defined_names, resolve_name
 from codemod.bindings.reading.operators import read_register_operators
 from codemod.bindings.reading.overloads import told_apart
 from codemod.bindings.reading.statements import read_arguments
-from codemod.bindings.reading.text import comments_above, comments_below, line_end, line_start
+from codemod.bindings.reading.text import comments_above, comments_below
 from codemod.model import Span
 from codemod.source.brackets import partners, plain_code, split_spans
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
 from codemod.source.patterns import places
+from codemod.source.spans import line_end, line_start
 
 _BLOCK = re.compile(
     rb"\b(?P<macro>(?P<stable>STABLE_)?TORCH_LIBRARY(?P<kind>_FRAGMENT|_IMPL)?(?:_[A-Z]+)?|PYBIND11_MODULE(?:_[A-Z]+)?)"

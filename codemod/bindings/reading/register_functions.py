@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable
 
 from codemod.bindings.reading.model import BlockKind, Statement
 from codemod.bindings.reading.registry import Registry
-from codemod.bindings.reading.text import line_end, line_start
 from codemod.bindings.select import Selection
 from codemod.model import Span
 from codemod.source.document import Document
+from codemod.source.spans import line_end, line_start
 
 _ALIAS = re.compile(
     rb"^[ \t]*(?:namespace\s+\w+\s*=\s*(?:::)?pybind11|using\s+namespace\s+(?:py|pybind11)(?:::literals)?)"

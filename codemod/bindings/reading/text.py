@@ -6,6 +6,7 @@ import re
 
 from codemod.model import Span
 from codemod.source.document import Document
+from codemod.source.spans import line_end, line_start
 
 _LITERAL = re.compile(
     r'\s*(?:(?:u8|[uUL])?R"(?P<tag>[^()\\\s]{0,16})\((?P<raw>.*?)\)(?P=tag)"|"(?P<plain>[^"\\]*(?:\\.[^"\\]*)*)")',
@@ -33,17 +34,6 @@ def _unescaped(plain: str) -> str:
     if "\\" not in plain:
         return plain
     return _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[1]), _JOINED_LINE.sub("", plain))
-
-
-def line_start(data: bytes, offset: int) -> int:
-    """Where the line of `offset` begins."""
-    return data.rfind(b"\n", 0, offset) + 1
-
-
-def line_end(data: bytes, offset: int) -> int:
-    """Where the line of `offset` ends, its line end included."""
-    found = data.find(b"\n", offset)
-    return len(data) if found < 0 else found + 1
 
 
 def is_comment_line(document: Document, start: int, end: int) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from codemod.bindings.reading.model import Bindings, Block, Side
-from codemod.bindings.reading.text import decode, encode, line_end, line_start, newline_of
+from codemod.bindings.reading.text import decode, encode, newline_of
 from codemod.bindings.writing.items import COMPOSITE, Item
 from codemod.bindings.writing.style import Braced, formatted_together
 from codemod.model import Edit, Span
 from codemod.source.conditions import canonical, read_conditionals
 from codemod.source.document import Document
+from codemod.source.spans import line_end, line_start
 
 
 class Insertion(NamedTuple):

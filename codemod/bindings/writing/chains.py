@@ -6,9 +6,10 @@ import re
 from collections.abc import Collection, Sequence
 
 from codemod.bindings.reading.model import Block, Statement
-from codemod.bindings.reading.text import comments_above, line_end, line_start
+from codemod.bindings.reading.text import comments_above
 from codemod.model import Edit, Span
 from codemod.source.document import Document
+from codemod.source.spans import line_end, line_start
 
 _BLANKS = b" \t"
 

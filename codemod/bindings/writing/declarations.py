@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from codemod.bindings import codes
 from codemod.bindings.reading.registry import Registry
-from codemod.bindings.reading.text import comments_above, decode, encode, line_end, line_start, newline_of
+from codemod.bindings.reading.text import comments_above, decode, encode, newline_of
 from codemod.bindings.select import Located, Selection, diagnostic
 from codemod.bindings.writing.removal import removal_edits
 from codemod.bindings.writing.style import formatted
@@ -24,6 +24,7 @@ from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.mask import mask
 from codemod.source.patterns import word_start
 from codemod.source.signatures import Function, read_signatures
+from codemod.source.spans import line_end, line_start
 
 _INCLUDED = re.compile(rb'#\s*include\s*["<](?:[^">]*/)?([^"/>]+)[">]')
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from codemod.bindings import codes
 from codemod.bindings.reading.model import BlockKind
 from codemod.bindings.reading.registry import Registry
-from codemod.bindings.reading.text import line_end, line_start
 from codemod.model import Edit, Span
 from codemod.repository.includes import Include, IncludeGraph
 from codemod.repository.layout import Group
 from codemod.source.document import Document
+from codemod.source.spans import line_end, line_start
 
 _FOR_MODULES = ("torch/extension.h", "torch/python.h", "pybind11/pybind11.h")
 _FOR_LIBRARIES = ("torch/library.h", "torch/extension.h", "torch/all.h", "torch/torch.h", "torch/script.h")

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from codemod.bindings.reading.model import BlockKind, FunctionRef, Statement
 from codemod.bindings.reading.statements import unwrapped
-from codemod.bindings.reading.text import decode, line_end
+from codemod.bindings.reading.text import decode
 from codemod.bindings.schemas.infer import stable_schema, stable_type
 from codemod.bindings.schemas.schema import Schema, SchemaError, Type, parse_schema
 from codemod.model import Span
 from codemod.source.conditions import canonical
 from codemod.source.document import Document
+from codemod.source.spans import line_end
 
 COMPOSITE = "CompositeExplicitAutograd"
 _NO_KEY = frozenset({"", "CatchAll", "Undefined"})

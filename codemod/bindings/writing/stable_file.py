@@ -10,7 +10,7 @@ from codemod.bindings import codes
 from codemod.bindings.boxing.adapters import Adapter, adapters_text
 from codemod.bindings.reading.model import Bindings
 from codemod.bindings.reading.registry import Registry
-from codemod.bindings.reading.text import decode, encode, line_start, newline_of
+from codemod.bindings.reading.text import decode, encode, newline_of
 from codemod.bindings.writing.blocks import block_order, insert_items, render_blocks
 from codemod.bindings.writing.declarations import standard_headers
 from codemod.bindings.writing.items import Item
@@ -19,6 +19,7 @@ from codemod.model import Edit, FileEdit, NewFile, Span
 from codemod.repository.includes import IncludeGraph
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
+from codemod.source.spans import line_start
 
 _LIBRARY = "torch/csrc/stable/library.h"
 _ENDING = re.compile(

@@ -19,9 +19,9 @@ from codemod.buildfiles.cmake.site import reads
 from codemod.buildfiles.cmake.syntax import CMakeFile, Command, Frame
 from codemod.buildfiles.cmake.text import call, rendered, wrap
 from codemod.buildfiles.codes import CONDITION_LOST, DEFINITION, NO_SOURCE_LEFT, SOURCE_MOVED, STALE_COMMENT
-from codemod.buildfiles.text_edits import merged
 from codemod.model import Severity, Span
 from codemod.source.patterns import whole_word
+from codemod.source.spans import merged
 
 _MACRO = re.compile(r"-D([A-Za-z_]\w*)")
 

@@ -16,6 +16,7 @@ import tree_sitter_cmake
 from tree_sitter import Language, Node, Parser
 
 from codemod.model import Refusal, Span
+from codemod.source.spans import line_end, line_start
 
 _BLOCKS = {
     "if_condition": "if",
@@ -148,12 +149,11 @@ class CMakeFile:
 
     def line_start(self, offset: int) -> int:
         """Where the line of `offset` begins."""
-        return self.data.rfind(b"\n", 0, offset) + 1
+        return line_start(self.data, offset)
 
     def line_end(self, offset: int) -> int:
         """Behind the line end of the line of `offset`."""
-        end = self.data.find(b"\n", offset)
-        return len(self.data) if end < 0 else end + 1
+        return line_end(self.data, offset)
 
     def indent(self, offset: int) -> str:
         """The white space that the line of `offset` begins with."""

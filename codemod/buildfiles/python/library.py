@@ -16,6 +16,7 @@ from codemod.model import Diagnostic, Severity
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.source.patterns import word_start
+from codemod.source.spans import line_start
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -131,9 +132,6 @@ def _names_it(library: Library) -> Callable[[bytes], bool]:
         rf"|[\"'/]{name}(?:(?:\.abi3)?\.(?:so|pyd|dylib)|[^\"']*\*)".encode()
     )
     in_parentheses = re.compile(rf"[ \t]*from\s[^\n]*\bimport\s*\([^)]*{word}".encode())
-
-    def line_start(data: bytes, place: int) -> int:
-        return data.rfind(b"\n", 0, place) + 1
 
     def names_it(data: bytes) -> bool:
         for match in places.finditer(data):
