@@ -8,6 +8,7 @@ from codemod.buildfiles.cmake.plan import plan_cmake
 from codemod.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from codemod.buildfiles.generators import plan_generators
 from codemod.buildfiles.mentions import plan_mentions
+from codemod.buildfiles.moving import Moving
 from codemod.buildfiles.setup.plan import plan_setup
 from codemod.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from codemod.repository.layout import Group, Layout
@@ -33,16 +34,14 @@ def plan_build(
     """
     renames = {move.old: move.new for move in moves}
     renames.update({unit: unit for unit in group.units if unit not in renames})
-    cmake = plan_cmake(snapshot, layout, renames, group.units, created, target)
+    moving = Moving(layout, renames, group.units, created, target)
+    cmake = plan_cmake(snapshot, moving)
     edits: list[FileEdit] = list(cmake.edits)
     diagnostics: list[Diagnostic] = list(cmake.diagnostics)
     setups = [
-        plan_setup(
-            snapshot, layout, path, renames, group.units, created, target,
-            through_cmake=bool(cmake.owned), widened=cmake.widened,
-        )
+        plan_setup(snapshot, path, moving, through_cmake=bool(cmake.owned), widened=cmake.widened)
         for path in layout.setup_files
-    ]  # fmt: skip
+    ]
     for setup in setups:
         edits.extend(setup.edits)
         diagnostics.extend(setup.diagnostics)

@@ -48,7 +48,6 @@ _NO_TYPE_ALONE = re.compile(r"\W*(?:(?:const|volatile|struct|class|typename)\b\W
 _IN_NAMES = (string.ascii_letters + string.digits + "_~").encode()
 _OPERATOR = re.compile(rb"operator\s*[-+*/%^&|<>!=]*$")
 _EXTERN_BLOCK = re.compile(rb'extern\s*"\s*"')
-_EXTERN_C = re.compile(r'\bextern\s*"C"')
 _STATIC = re.compile(r"\bstatic\b")
 _ON_DEVICE = re.compile(r"\b__(?:global|device)__\b")
 _NO_RETURN_TYPE = re.compile(r"=(?<!operator=)|(?<!decltype)\(")
@@ -81,7 +80,6 @@ class Function(NamedTuple):
     parameters: tuple[Parameter, ...]
     template: str
     is_static: bool
-    is_extern_c: bool
     is_device: bool
     span: Span
     head: Span
@@ -123,12 +121,11 @@ class Function(NamedTuple):
 def read_signatures(document: Document) -> tuple[Function, ...]:
     """Every function at namespace scope of `document`, in file order."""
     code = plain_code(document)
-    return tuple(_scope(document, code, 0, len(code), (), False))
+    return tuple(_scope(document, code, 0, len(code), ()))
 
 
-def _scope(
-    document: Document, code: bytes, start: int, end: int, namespace: tuple[str, ...], extern_c: bool
-) -> Iterator[Function]:
+def _scope(document: Document, code: bytes, start: int, end: int, namespace: tuple[str, ...]) -> Iterator[Function]:
+    """The functions between two places of a namespace."""
     pairs = partners(document)
     begin = index = start
     while index < end:
@@ -145,10 +142,10 @@ def _scope(
             index = _behind_initialiser(code, pairs, index, end)
         elif sign == b"{":
             close = min(pairs.get(index, end), end)
-            yield from _braced(document, code, begin, index, close, namespace, extern_c)
+            yield from _braced(document, code, begin, index, close, namespace)
             begin = index = close + 1
         else:
-            if sign == b";" and (function := _function(document, code, begin, index, None, namespace, extern_c)):
+            if sign == b";" and (function := _function(document, code, begin, index, None, namespace)):
                 yield function
             begin = index = index + 1
 
@@ -163,26 +160,21 @@ def _behind_initialiser(code: bytes, pairs: dict[int, int], index: int, end: int
 
 
 def _braced(
-    document: Document, code: bytes, begin: int, brace: int, close: int, namespace: tuple[str, ...], extern_c: bool
+    document: Document, code: bytes, begin: int, brace: int, close: int, namespace: tuple[str, ...]
 ) -> Iterator[Function]:
+    """The function with this body, or the functions of the namespace or `extern "C"` block."""
     head = code[begin:brace].strip()
     if match := _NAMESPACE.match(head):
         names = tuple(part.strip().decode() for part in match.group("name").split(b"::"))
-        yield from _scope(document, code, brace + 1, close, (*namespace, *names), extern_c)
+        yield from _scope(document, code, brace + 1, close, (*namespace, *names))
     elif _EXTERN_BLOCK.fullmatch(head):
-        yield from _scope(document, code, brace + 1, close, namespace, True)
-    elif function := _function(document, code, begin, brace, close, namespace, extern_c):
+        yield from _scope(document, code, brace + 1, close, namespace)
+    elif function := _function(document, code, begin, brace, close, namespace):
         yield function
 
 
 def _function(
-    document: Document,
-    code: bytes,
-    begin: int,
-    end: int,
-    close: int | None,
-    namespace: tuple[str, ...],
-    extern_c: bool,
+    document: Document, code: bytes, begin: int, end: int, close: int | None, namespace: tuple[str, ...]
 ) -> Function | None:
     """The function whose head is `code[begin:end]`, or None where that is something else."""
     begin = _skip_blanks(code, begin, end)
@@ -199,25 +191,22 @@ def _function(
     if found is None:
         return None
     name_start, name, opening, closing, returns = found
-    before = document.data[after_template:name_start].decode("utf-8", "replace")
-    before_code = code[after_template:name_start].decode("utf-8", "replace")
-    return_type = returns or _return_type(before_code)
+    before = code[after_template:name_start].decode("utf-8", "replace")
+    return_type = returns or _return_type(before)
     if not return_type or _NO_RETURN_TYPE.search(return_type):
         return None
     parameters = _parameters(document, code, opening + 1, closing)
     if parameters is None:
         return None
     parts = [part.strip() for part in name.split("::")]
-    extern = extern_c or bool(_EXTERN_C.search(before))
     return Function(
         name=parts[-1],
         namespace=(*namespace, *filter(None, parts[:-1])),
         return_type=return_type,
         parameters=parameters,
         template=" ".join(document.data[begin:after_template].decode("utf-8", "replace").split()),
-        is_static=bool(_STATIC.search(before_code)),
-        is_extern_c=extern,
-        is_device=bool(_ON_DEVICE.search(before_code)) and "__host__" not in before_code,
+        is_static=bool(_STATIC.search(before)),
+        is_device=bool(_ON_DEVICE.search(before)) and "__host__" not in before,
         span=Span(begin, (close if close is not None else end) + 1),
         head=Span(begin, head_end),
         body=Span(end, close + 1) if close is not None else None,

@@ -81,7 +81,6 @@ def test_namespaces_and_linkage() -> None:
     )
     assert [f.qualified for f in functions] == ["a::b::c::f", "a::g", "a::h", "i", "j"]
     assert [f.is_local for f in functions] == [False, True, False, False, True]
-    assert [f.is_extern_c for f in functions] == [False, False, False, True, False]
     assert functions[0].answers_to("c::f")
     assert not functions[0].answers_to("d::f")
 

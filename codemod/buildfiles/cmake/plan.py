@@ -25,6 +25,7 @@ from codemod.buildfiles.codes import (
     TARGET_WIDENED,
     TWO_TARGETS,
 )
+from codemod.buildfiles.moving import Moving
 from codemod.buildfiles.stable_target import short_name
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Severity, Span
@@ -43,19 +44,9 @@ class CMakeResult(NamedTuple):
     has_stable: bool = False  # a stable target was there before
 
 
-def plan_cmake(
-    snapshot: Snapshot,
-    layout: Layout,
-    renames: Mapping[str, str],
-    units: Sequence[str],
-    created: Sequence[str],
-    target: str,
-) -> CMakeResult:
-    """The edits that move `units` to the stable target.
-
-    `renames` maps every moved file, and every unit, to its new path (the same path for a migration in place);
-    `created` are new sources of the stable target. Raises Refusal for a CMake file with a syntax error.
-    """
+def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
+    """The edits that do what `moving` says. Raises Refusal for a CMake file with a syntax error."""
+    layout, renames, units, created, target = moving
     project = read_project(snapshot, layout.cmake_files)
     edits = {path: TextEdits(path, file.data) for path, file in project.files.items()}
     run = CMakeRun(project, layout, renames, frozenset(units), target, edits)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from codemod.buildfiles.moving import Moving
 from codemod.buildfiles.setup.names import device_words, sourceless_extensions, telling_statements
 from codemod.buildfiles.stable_target import short_name
 from codemod.model import Diagnostic, FileEdit
-from codemod.repository.layout import Layout
 from codemod.repository.setup_tree import read_setup_tree
 from codemod.repository.snapshot import Snapshot
 
@@ -26,25 +26,16 @@ class SetupResult(NamedTuple):
 
 
 def plan_setup(
-    snapshot: Snapshot,
-    layout: Layout,
-    path: str,
-    renames: Mapping[str, str],
-    units: Sequence[str],
-    created: Sequence[str],
-    target: str,
-    *,
-    through_cmake: bool = False,
-    widened: Sequence[str] = (),
+    snapshot: Snapshot, path: str, moving: Moving, *, through_cmake: bool = False, widened: Sequence[str] = ()
 ) -> SetupResult:
-    """The edits of one setup.py that move `units` to the stable extension.
+    """The edits of one setup.py that do what `moving` says.
 
     `through_cmake` says that CMake builds the stable target, `widened` for which devices it now does so in addition.
     Raises Refusal for a syntax error.
     """
     tree, only = read_setup_tree(snapshot, path), None
     if tree is not None and (named := sourceless_extensions(tree)) is not None:
-        has_stable = any(short_name(name) == short_name(layout.stable_library) for name in named)
+        has_stable = any(short_name(name) == short_name(moving.layout.stable_library) for name in named)
         if not through_cmake or (has_stable and not widened):
             return SetupResult(names=named, has_stable=has_stable)  # nothing moves, nothing is added
         only = telling_statements(tree, [word for value in widened for word in device_words(value)])
@@ -52,4 +43,4 @@ def plan_setup(
     from codemod.buildfiles.setup.run import run_setup
 
     model = read_setup(snapshot, path, only)
-    return run_setup(model, layout, renames, units, created, target, through_cmake=through_cmake, widened=widened)
+    return run_setup(model, moving, through_cmake=through_cmake, widened=widened)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, NO_SOURCE_LEFT, SETUP_SOURCE_MOVED
+from codemod.buildfiles.moving import Moving
 from codemod.buildfiles.setup.cmake_extensions import add_cmake_extensions
 from codemod.buildfiles.setup.convert import can_convert, convert
 from codemod.buildfiles.setup.create import extension_text
@@ -73,18 +74,9 @@ class SetupRun:
         return path.removeprefix(f"{self.model.folder}/") if self.model.folder else path
 
 
-def run_setup(
-    model: SetupModel,
-    layout: Layout,
-    renames: Mapping[str, str],
-    units: Sequence[str],
-    created: Sequence[str],
-    target: str,
-    *,
-    through_cmake: bool,
-    widened: Sequence[str],
-) -> SetupResult:
+def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened: Sequence[str]) -> SetupResult:
     """The edits of a setup.py that was read; the arguments are those of `plan_setup`."""
+    layout, renames, units, created, target = moving
     library = short_name(layout.stable_library)
     run = SetupRun(model, layout, renames, target, TextEdits(model.file.path, model.file.data), created, through_cmake)
     extensions = model.extensions()
