@@ -8,7 +8,7 @@ from functools import cached_property
 
 from codemod.bindings import codes
 from codemod.bindings.boxing.adapters import Adapter, listed
-from codemod.bindings.boxing.implementations import Boxed, box, pick_overload
+from codemod.bindings.boxing.implementations import Boxed, Boxer, pick_overload
 from codemod.bindings.boxing.widening import Widening
 from codemod.bindings.effects.program import Access, Program
 from codemod.bindings.effects.writes import accesses, returned_parameters, written
@@ -64,7 +64,6 @@ class Draft:
     schemas: dict[Place, Schema] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     moved_lambdas: list[StableLambda] = field(default_factory=list)
-    _taken: set[str] = field(default_factory=set)
     _said: set[Statement] = field(default_factory=set)
 
     def add(self, moved: Moved) -> None:
@@ -101,6 +100,11 @@ class Draft:
         return Widening(
             self.registry, self.group, self.program, self.selection.moved, self.aliases, declarations, self.target
         )
+
+    @cached_property
+    def boxer(self) -> Boxer:
+        """What boxes the functions."""
+        return Boxer(self.aliases, self.target, self.registry.document, self.program.documents)
 
     @cached_property
     def operators(self) -> dict[tuple[str, str], Operator]:
@@ -255,10 +259,7 @@ class Draft:
         before, moved = moved, self.widening.widened(moved)
         if moved is not before:
             self._say_widened(before, moved)
-        result = box(
-            moved, self.aliases, self._taken, written_schema, self.target, self.registry.document,
-            self.program.documents, stable.text if stable is not None else "",
-        )  # fmt: skip
+        result = self.boxer.box(moved, written_schema, stable.text if stable is not None else "")
         if stable is not None and not moved.in_place:
             self.diagnostics += stable.diagnostics
             self.moved_lambdas.append(stable)

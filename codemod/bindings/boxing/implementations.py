@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codemod.bindings import codes
@@ -31,70 +32,107 @@ class Boxed(NamedTuple):
     function: Located | None = None
 
 
-def box(
-    moved: Moved,
-    aliases: Mapping[str, str],
-    taken: set[str],
-    schema: str | None,
-    target: str,
-    document: Callable[[str], Document],
-    documents: Sequence[Document] = (),
-    stable: str = "",
-) -> Boxed:
-    """How the function of `moved` is boxed for torch `target`.
+@dataclass
+class Boxer:
+    """Boxes the implementations of one migration for torch `target`.
 
-    `taken` are names of adapters that are used up; the new one is added. `schema` is the operator's, if one is written.
-    `document` has the file at a path, `documents` are where a lambda's callees are declared,
-    `stable` is the lambda in stable form where the rules have seen it.
-    """  # fmt: skip
-    statement = moved.statement
-    reference = statement.function
-    assert reference is not None
-    if reference.is_lambda:
-        return _lambda(statement, reference, taken, schema, aliases, target, documents, stable)
-    located = pick_overload(reference, moved.functions, statement, schema)
-    if located is None:
-        return Boxed(boxed_expression(reference))
-    if not moved.in_place:  # at file scope, where no namespace is open
-        reference = reference._replace(name=located.function.qualified)
-    overloaded = any(_overloads(located, other, document) for other in moved.functions)
-    located = located._replace(function=instantiated(located.function, reference.template_arguments))
-    name = _free(f"{located.function.name}_boxed", taken)
-    call = f"{reference.name}{reference.template_arguments}"
-    boxing = boxing_for(
-        located.function, aliases, target=target, adapter_name=name, call=call,
-        needs_name=overloaded or bool(reference.cast),
-    )  # fmt: skip
-    return _boxed(statement, reference, located, boxing, taken)
+    `aliases` are the type aliases that signatures are written with, `documents` where the callees of lambdas are
+    declared, `document` has the file at a path. No two adapters get one name.
+    """
 
+    aliases: Mapping[str, str]
+    target: str
+    document: Callable[[str], Document]
+    documents: Sequence[Document] = ()
+    _taken: set[str] = field(default_factory=set)
 
-def _boxed(statement: Statement, reference: FunctionRef, located: Located, boxing: Boxing, taken: set[str]) -> Boxed:
-    notes = [
-        diagnostic(
-            codes.UNBOXABLE, statement.path, reference.span, f"{statement.full_name}: {problem}",
-            severity=Severity.ERROR,
-            advice="change the function's signature to a type that the stable API passes",
-        )
-        for problem in boxing.problems
-    ]  # fmt: skip
-    if boxing.adapter is None:
-        return Boxed(boxed_expression(reference), None, tuple(notes), located)
-    taken.add(boxing.adapter.name)
-    why = f": TORCH_BOX does not take {listed(boxing.reasons)}" if boxing.reasons else ", one of several overloads"
-    notes.append(
-        diagnostic(
+    def box(self, moved: Moved, schema: str | None, stable: str = "") -> Boxed:
+        """How the function of `moved` is boxed.
+
+        `schema` is the operator's, if one is written; `stable` a lambda in stable form where the rules have seen it.
+        """
+        statement = moved.statement
+        reference = statement.function
+        assert reference is not None
+        if reference.is_lambda:
+            return self._lambda(statement, reference, schema, stable)
+        located = pick_overload(reference, moved.functions, statement, schema)
+        if located is None:
+            return Boxed(boxed_expression(reference))
+        if not moved.in_place:  # at file scope, where no namespace is open
+            reference = reference._replace(name=located.function.qualified)
+        overloaded = any(_overloads(located, other, self.document) for other in moved.functions)
+        located = located._replace(function=instantiated(located.function, reference.template_arguments))
+        name = self._free(f"{located.function.name}_boxed")
+        call = f"{reference.name}{reference.template_arguments}"
+        boxing = boxing_for(
+            located.function, self.aliases, target=self.target, adapter_name=name, call=call,
+            needs_name=overloaded or bool(reference.cast),
+        )  # fmt: skip
+        return self._boxed(statement, reference, located, boxing)
+
+    def _boxed(self, statement: Statement, reference: FunctionRef, located: Located, boxing: Boxing) -> Boxed:
+        notes = [
+            diagnostic(
+                codes.UNBOXABLE, statement.path, reference.span, f"{statement.full_name}: {problem}",
+                severity=Severity.ERROR,
+                advice="change the function's signature to a type that the stable API passes",
+            )
+            for problem in boxing.problems
+        ]  # fmt: skip
+        if boxing.adapter is None:
+            return Boxed(boxed_expression(reference), None, tuple(notes), located)
+        self._taken.add(boxing.adapter.name)
+        why = f": TORCH_BOX does not take {listed(boxing.reasons)}" if boxing.reasons else ", one of several overloads"
+        notes.append(
+            diagnostic(
+                codes.ADAPTER, statement.path, reference.span,
+                f"{statement.full_name} is registered through {boxing.adapter.name}{why}",
+            )
+        )  # fmt: skip
+        return Boxed(f"&{boxing.adapter.name}", boxing.adapter, tuple(notes), located)
+
+    def _lambda(self, statement: Statement, reference: FunctionRef, schema: str | None, stable: str) -> Boxed:
+        """A lambda becomes a named function, its body kept, with an adapter where that cannot be boxed as it is."""
+        found = read_lambda(stable or reference.text)
+        name = self._free(f"{statement.name.strip('_')}{'_' + statement.overload if statement.overload else ''}_impl")
+        if found is None or found.captures:
+            note = diagnostic(
+                codes.UNBOXABLE, statement.path, reference.span,
+                f"{statement.full_name}: a lambda that captures cannot be boxed", severity=Severity.ERROR,
+                advice="make it a function",
+            )  # fmt: skip
+            return Boxed(f"&{name}", None, (note,))
+        text = schema or statement.schema or ""
+        returned = found.returns or ("void" if re.search(r"->\s*\(\s*\)\s*$", text) else "auto")
+        head = stable_declaration(f"static {returned} {name}({found.parameters});").rstrip().rstrip(";")
+        self._taken.add(name)
+        unstable = re.search(r"\b(?:torch|at|c10)::(?!stable\b|headeronly\b)\w+|\bTORCH_\w+", found.body)
+        severity = Severity.WARNING if unstable else Severity.NOTE
+        note = diagnostic(
             codes.ADAPTER, statement.path, reference.span,
-            f"{statement.full_name} is registered through {boxing.adapter.name}{why}",
-        )
-    )  # fmt: skip
-    return Boxed(f"&{boxing.adapter.name}", boxing.adapter, tuple(notes), located)
+            f"{statement.full_name}: its lambda is now the function {name}",
+            severity=severity, advice=f"its body still uses {unstable[0]}" if unstable else "",
+        )  # fmt: skip
+        made = Adapter(name, f"{head} {found.body}")
+        function = lambda_signature(reference.text, (), self.documents)
+        if function is not None and function.return_type == "auto":
+            function = function._replace(return_type=_type_returned(text))
+        if function is None or not function.return_type:
+            return Boxed(f"&{name}", made, (note,))
+        adapter = self._free(f"{name}_boxed")
+        boxing = boxing_for(function, self.aliases, target=self.target, adapter_name=adapter, call=name)
+        boxed = self._boxed(statement, reference, Located(statement.path, function), boxing)
+        if boxed.adapter is None:
+            return Boxed(f"&{name}", made, (note, *boxed.diagnostics))
+        both = Adapter(boxed.adapter.name, f"{made.text}\n\n{boxed.adapter.text}")
+        return Boxed(boxed.expression, both, (note, *boxed.diagnostics))
 
-
-def _free(name: str, taken: set[str]) -> str:
-    candidate, number = name, 2
-    while candidate in taken:
-        candidate, number = f"{name}{number}", number + 1
-    return candidate
+    def _free(self, name: str) -> str:
+        candidate, number = name, 2
+        while candidate in self._taken:
+            candidate, number = f"{name}{number}", number + 1
+        return candidate
 
 
 def pick_overload(
@@ -133,50 +171,6 @@ def _parameter_types(function: Function) -> list[str]:
 
 def _squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
-
-
-def _lambda(
-    statement: Statement,
-    reference: FunctionRef,
-    taken: set[str],
-    schema: str | None,
-    aliases: Mapping[str, str],
-    target: str,
-    documents: Sequence[Document],
-    stable: str,
-) -> Boxed:
-    """A lambda becomes a named function, its body kept, with an adapter where that cannot be boxed as it is."""
-    found = read_lambda(stable or reference.text)
-    name = _free(f"{statement.name.strip('_')}{'_' + statement.overload if statement.overload else ''}_impl", taken)
-    if found is None or found.captures:
-        note = diagnostic(
-            codes.UNBOXABLE, statement.path, reference.span,
-            f"{statement.full_name}: a lambda that captures cannot be boxed", severity=Severity.ERROR,
-            advice="make it a function",
-        )  # fmt: skip
-        return Boxed(f"&{name}", None, (note,))
-    text = schema or statement.schema or ""
-    returned = found.returns or ("void" if re.search(r"->\s*\(\s*\)\s*$", text) else "auto")
-    head = stable_declaration(f"static {returned} {name}({found.parameters});").rstrip().rstrip(";")
-    taken.add(name)
-    unstable = re.search(r"\b(?:torch|at|c10)::(?!stable\b|headeronly\b)\w+|\bTORCH_\w+", found.body)
-    severity = Severity.WARNING if unstable else Severity.NOTE
-    note = diagnostic(
-        codes.ADAPTER, statement.path, reference.span, f"{statement.full_name}: its lambda is now the function {name}",
-        severity=severity, advice=f"its body still uses {unstable[0]}" if unstable else "",
-    )  # fmt: skip
-    made = Adapter(name, f"{head} {found.body}")
-    function = lambda_signature(reference.text, (), documents)
-    if function is not None and function.return_type == "auto":
-        function = function._replace(return_type=_type_returned(text))
-    if function is None or not function.return_type:
-        return Boxed(f"&{name}", made, (note,))
-    boxing = boxing_for(function, aliases, target=target, adapter_name=_free(f"{name}_boxed", taken), call=name)
-    boxed = _boxed(statement, reference, Located(statement.path, function), boxing, taken)
-    if boxed.adapter is None:
-        return Boxed(f"&{name}", made, (note, *boxed.diagnostics))
-    both = Adapter(boxed.adapter.name, f"{made.text}\n\n{boxed.adapter.text}")
-    return Boxed(boxed.expression, both, (note, *boxed.diagnostics))
 
 
 def _type_returned(schema: str) -> str:
