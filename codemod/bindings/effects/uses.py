@@ -69,7 +69,9 @@ _DEPTH = 4
 def tensor_uses(text: bytes, name: bytes, program: Program, depth: int = 0) -> Iterator[Access]:
     """What `text` does with the tensor (or the list or optional of tensors) `name`, use by use."""
     for place in _places(text, name):
-        if text[place - 2 : place] != b"::":
+        if text[max(0, place - 20) : place].rstrip().endswith(b"#"):
+            yield Access.READ  # its name alone, as the text that a macro prints
+        elif text[place - 2 : place] != b"::":
             yield _tensor(text, place, place + len(name), program, depth)
 
 
@@ -93,8 +95,8 @@ def _tensor(text: bytes, start: int, end: int, program: Program, depth: int) -> 
         is_rebound = text[end:].lstrip()[:1] == b"=" and text[end - 1 : end] != b"]"
         return Access.READ if is_rebound else Access.WRITE
     before, after = _before(text, start), text[end : end + 40]
-    if local := _bound(before):
-        return _through_local(text, end, local, tensor_uses, program, depth)
+    if bound := _bound(before):
+        return _through_local(text, end, bound[0], tensor_uses, program, depth, lives_on=bound[1])
     if re.search(rb"\breturn\s*(?:\(|\{[^{};]*)?$", before):
         return Access.READ
     if re.search(rb"\b(?:if|while)\s*\(\s*!?\s*$", before) and after.lstrip().startswith(b")"):
@@ -277,13 +279,16 @@ def _pointer_argument(program: Program, callee: str, index: int, depth: int) -> 
     return combined(found) or Access.UNKNOWN
 
 
-def _bound(before: bytes) -> bytes | None:
-    """The local that an expression behind `before` is bound to: `auto y = `, `at::Tensor y = `, `y = `."""
+def _bound(before: bytes) -> tuple[bytes, bool] | None:
+    """The local that an expression behind `before` is bound to, and whether it was there before.
+
+    It was not for `auto y = ` and `at::Tensor y = `, and it was for `y = `.
+    """
     declared = _ending(_DECLARED, before, (b"=",))
     if declared is not None and not _is_keyword(declared):
-        return declared.group("local")
+        return declared.group("local"), False
     rebound = _ending(_REBOUND, before, (b"=",))
-    return rebound.group("local") if rebound else None
+    return (rebound.group("local"), True) if rebound else None
 
 
 def _ending(pattern: re.Pattern[bytes], before: bytes, ends: tuple[bytes, ...]) -> re.Match[bytes] | None:
@@ -310,9 +315,14 @@ def _through_local(
     uses: Callable[[bytes, bytes, Program, int], Iterator[Access]],
     program: Program,
     depth: int,
+    *,
+    lives_on: bool = False,
 ) -> Access:
-    """What is done through a local that is bound up to `end`; a write through one that is bound again is unknown."""
-    scope = _in_scope(text, end)
+    """What is done through a local that is bound up to `end`; a write through one that is bound again is unknown.
+
+    One that `lives_on` behind the block that `end` lies in may be used there too.
+    """
+    scope = text[end:] if lives_on else _in_scope(text, end)
     found = combined(uses(scope, local, program, depth + 1)) or Access.READ
     if found is not Access.WRITE:
         return found
