@@ -22,7 +22,7 @@ from codemod.bindings.reading.text import decode
 from codemod.bindings.schemas.argument_names import argument_names
 from codemod.bindings.schemas.check import check_aliases, check_duplicates, check_function, check_returns, check_schema
 from codemod.bindings.schemas.fakes import fake_stub
-from codemod.bindings.schemas.infer import infer_schema, type_aliases
+from codemod.bindings.schemas.infer import infer_schema, read_type, type_aliases
 from codemod.bindings.schemas.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
 from codemod.bindings.writing.declarations import find_declarations
@@ -30,6 +30,7 @@ from codemod.bindings.writing.inplace import is_idle
 from codemod.bindings.writing.items import Item, definition_item, implementation_item, stable_key, widened_arguments
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
+from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group
 from codemod.source.signatures import read_signatures
 
@@ -85,7 +86,12 @@ class Draft:
     @cached_property
     def aliases(self) -> dict[str, str]:
         """The type aliases that signatures may be written with."""
-        return type_aliases([self.registry.document(path) for path in self.files])
+        snapshot, layout = self.registry.snapshot, self.registry.layout
+        found = type_aliases([self.registry.document(path) for path in self.files])
+        graph = IncludeGraph(snapshot, (), layout.include_roots)
+        included = [path for path in graph.closure(self.files) if path not in self.files and snapshot.exists(path)]
+        others = type_aliases([self.registry.document(path) for path in included])
+        return {**{name: text for name, text in others.items() if read_type(text, others)}, **found}
 
     @cached_property
     def program(self) -> Program:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from codemod.source.document import Document
 from codemod.source.heads import declares, defines
 
 STABLE_SUFFIX = "_stable_libtorch"
+_DIRECTIVE = re.compile(rb"^[ \t]*#[^\n]*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -136,14 +138,25 @@ class Libraries:
         return join(self.extension.stable_root, "torch_bindings.cpp")  # also where kernels register themselves so far
 
     def declared_by(self, files: Iterable[Registrations]) -> tuple[str, ...]:
-        """The headers that `files` include themselves and that declare functions they bind."""
+        """The headers that declare functions `files` bind: of what they include, or what that brings in their place."""
         graph = IncludeGraph(self.extension.snapshot, (), self.extension.include_roots)
-        found: list[str] = []
+        found: dict[str, None] = {}
         for file in files:
-            for header in graph.direct(file.path):
+            for header in self._included(graph, file.path):
                 if header not in found and declares(self._document(header), file.functions):
-                    found.append(header)
+                    found[header] = None
         return tuple(header for header in found if not header.startswith(self.extension.stable_root + "/"))
+
+    def _included(self, graph: IncludeGraph, path: str) -> list[str]:
+        """What `path` includes, and what those of it bring that hold nothing but includes."""
+        found: dict[str, None] = {}
+        waiting = list(graph.direct(path))
+        while waiting:
+            header = waiting.pop(0)
+            if header not in found:
+                found[header] = None
+                waiting += graph.direct(header) if not _DIRECTIVE.sub(b"", self._document(header).code).strip() else ()
+        return list(found)
 
     @cached_property
     def stable_declarations(self) -> str:

@@ -14,11 +14,11 @@ from tests.bindings.trees import LAYOUT, Migrated, migrate
 PATH = "csrc/ext.cpp"
 
 
-def module(functions: str, statements: str) -> Migrated:
-    """A Python module migrated."""
+def module(functions: str, statements: str, **headers: str) -> Migrated:
+    """A Python module migrated, beside which `headers` stand."""
     text = f"#include <torch/extension.h>\n{functions}\nPYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {{\n{statements}\n}}\n"
     layout = replace(LAYOUT, legacy_bindings=(PATH,), libraries=(Library("_C", (PATH,)),))
-    return migrate({PATH: text}, [PATH], layout)
+    return migrate({PATH: text, **{f"csrc/{name}.h": header for name, header in headers.items()}}, [PATH], layout)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,17 @@ def test_tuples_arrive_as_lists(kind: str, passed: str, made: str) -> None:
     text = " ".join(module(f"void f({kind} n) {{}}", 'm.def("f", &f);').text(PATH).split())
     assert f"f_boxed({passed} n)" in text.replace("( ", "(")
     assert made in text.replace("( ", "(")
+
+
+@pytest.mark.parametrize("kind", ["using Mode = int64_t;", "typedef int64_t Mode;", "using Mode = uint;"])
+def test_a_header_that_stays_says_what_a_type_is(kind: str) -> None:
+    """Nobody who calls a registered function sees the C++ default, so that one without a form for schemas goes."""
+    made = module(
+        '#include "modes.h"\nvoid f(at::Tensor x, Mode mode = PLAIN) {}',
+        'm.def("f", &f);',
+        modes=f"#pragma once\n{kind}\nconst Mode PLAIN = 0;\n",
+    )
+    assert 'm.def("f(Tensor x, int mode) -> ()");' in made.text(PATH)
 
 
 @pytest.mark.parametrize("inner", ["const at::Tensor", "at::Tensor const"])

@@ -414,3 +414,15 @@ def test_modules_of_loops_and_functions(setup: str, modules: dict[str, str]) -> 
     found = {module.name: module.sources for module in setup_modules("setup.py", parse_setup(setup.encode()))}
     assert found.keys() == modules.keys()
     assert all(source in found[name] for name, source in modules.items())
+
+
+def test_declarations_behind_a_header_that_only_includes(make_repository: MakeRepository) -> None:
+    library = 'TORCH_LIBRARY(_C, m) {\n  m.def("f(Tensor x) -> ()", &f);\n}\n'
+    files = {
+        "csrc/bindings.cpp": f'#include "all.h"\n{library}',
+        "csrc/all.h": '#pragma once\n// All there is.\n#include "f.h"\n#include "types.h"\n',
+        "csrc/f.h": "#pragma once\nC10_EXPORT void f(at::Tensor x);\n",
+        "csrc/types.h": "#pragma once\nusing Mode = int64_t;\n",
+        "csrc/f.cpp": '#include "f.h"\nvoid f(at::Tensor x) {}\n',
+    }
+    assert layout_of(make_repository(files)).legacy_declarations == ("csrc/f.h",)

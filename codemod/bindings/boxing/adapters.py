@@ -19,7 +19,7 @@ from codemod.surface.versions import parse_version
 
 _NARROW_INT_LIST = (
     "int long short unsigned size_t ssize_t int32_t uint32_t uint64_t int16_t uint16_t int8_t uint8_t ptrdiff_t "
-    "uintptr_t Py_ssize_t"
+    "uintptr_t Py_ssize_t uint ushort ulong"
 )
 _NARROW_INT = frozenset(_NARROW_INT_LIST.split()) | {
     "unsigned int",

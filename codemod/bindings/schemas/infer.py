@@ -26,7 +26,7 @@ _WIDER = {
     **dict.fromkeys(
         ("int", "long", "short", "unsigned", "size_t", "ssize_t", "int32_t", "uint32_t", "uint64_t", "int16_t",
          "uint16_t", "int8_t", "uint8_t", "ptrdiff_t", "uintptr_t", "long long", "unsigned int", "unsigned long",
-         "unsigned long long", "long int", "Py_ssize_t"), "int"),
+         "unsigned long long", "long int", "Py_ssize_t", "uint", "ushort", "ulong"), "int"),
     "float": "float",
 }  # fmt: skip
 _LISTS = frozenset({"vector", "ArrayRef", "IntArrayRef", "TensorList", "List", "HeaderOnlyArrayRef"})
@@ -123,6 +123,8 @@ def infer_schema(
         python = python_arguments[index] if index < len(python_arguments) else None
         default = (python.default if python else "") or parameter.default or (defaults or {}).get(parameter.name, "")
         value = schema_default(default, kind)
+        if value is None and not (python and python.default):
+            value = ""  # nobody who calls a registered function sees the defaults of its declaration
         if value is None:
             return None, f"the default `{default}` has no schema form"
         if parameter.name in written:
