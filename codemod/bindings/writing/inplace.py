@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from codemod.bindings import codes
 from codemod.bindings.boxing.adapters import adapters_text
@@ -38,47 +38,106 @@ def in_place_edits(
     FRAGMENT and implementations in one IMPL block per key. `has_items` says that there are registrations for the stable
     bindings file too, which makes the library importable then.
     """
-    functions = whole_functions(registry, selection)
-    blocks: dict[tuple[str, Span], list[Moved]] = {}
-    for moved in selection.moved:
-        if moved.in_place:
-            block = moved.statement.block
-            blocks.setdefault((block.path, block.span), []).append(moved)
-    edits: list[FileEdit] = []
-    home = None if has_items else _module_home(registry, list(blocks))
-    for (path, place), members in blocks.items():
-        document = registry.document(path)
-        block = members[0].statement.block
-        if block.kind is BlockKind.IMPL:
-            found = _edit_impl(document, block, members, boxed)
-        else:
-            found = [_rewrite(registry, document, block, members, boxed, schemas, functions, (path, place) == home)]
-        edits += [FileEdit(path, edit) for edit in found]
-        adapters = [b.adapter for m in members if (b := boxed.get((path, m.statement.span))) and b.adapter]
-        if adapters:
-            text = formatted(adapters_text(adapters) + "\n", style_for(registry.snapshot, path)) + "\n"
-            place = Span(block.span.start, block.span.start)
-            edits.append(FileEdit(path, Edit(place, _encoded(document, text), codes.ADAPTER.code)))
-    for path in dict.fromkeys(path for path, _ in blocks):
-        document = registry.document(path)
-        declared = declarations_of(document, functions)
-        gone = [
-            place for other, place in blocks if other == path and _goes(registry, selection, path, place, functions)
-        ]
-        idle = idle_pybind(document, [*gone, *declared])
-        edits += [FileEdit(path, edit) for edit in removal_edits(document, [*declared, *idle], codes.MOVED.code)]
-    return [*edits, *_module_names(registry, {path for path, _ in blocks})]
+    return _InPlace(registry, selection, boxed, schemas, whole_functions(registry, selection)).edits(has_items)
 
 
-def _goes(registry: Registry, selection: Selection, path: str, place: Span, functions: frozenset[str]) -> bool:
-    """Whether nothing of a Python module's block stays."""
-    document = registry.document(path)
-    moved = {(m.statement.path, m.statement.span) for m in selection.moved}
-    return all(
-        (s.path, s.span) in moved or is_idle(document, s, functions)
-        for s in registry.bindings[path].statements
-        if s.block.span == place
-    )
+@dataclass(frozen=True)
+class _InPlace:
+    """What the blocks of units are written with."""
+
+    registry: Registry
+    selection: Selection
+    boxed: Mapping[tuple[str, Span], Boxed]
+    schemas: Mapping[tuple[str, Span], Schema]
+    functions: frozenset[str]  # registering ones of which nothing stays
+
+    def edits(self, has_items: bool) -> list[FileEdit]:
+        """What `in_place_edits` says."""
+        registry = self.registry
+        blocks: dict[tuple[str, Span], list[Moved]] = {}
+        for moved in self.selection.moved:
+            if moved.in_place:
+                block = moved.statement.block
+                blocks.setdefault((block.path, block.span), []).append(moved)
+        edits: list[FileEdit] = []
+        home = None if has_items else _module_home(registry, list(blocks))
+        for (path, place), members in blocks.items():
+            document = registry.document(path)
+            block = members[0].statement.block
+            if block.kind is BlockKind.IMPL:
+                found = self._edit_impl(document, block, members)
+            else:
+                found = [self._rewrite(document, block, members, is_home=(path, place) == home)]
+            edits += [FileEdit(path, edit) for edit in found]
+            adapters = [b.adapter for m in members if (b := self.boxed.get((path, m.statement.span))) and b.adapter]
+            if adapters:
+                text = formatted(adapters_text(adapters) + "\n", style_for(registry.snapshot, path)) + "\n"
+                place = Span(block.span.start, block.span.start)
+                edits.append(FileEdit(path, Edit(place, _encoded(document, text), codes.ADAPTER.code)))
+        for path in dict.fromkeys(path for path, _ in blocks):
+            document = registry.document(path)
+            declared = declarations_of(document, self.functions)
+            gone = [place for other, place in blocks if other == path and self._goes(path, place)]
+            idle = idle_pybind(document, [*gone, *declared])
+            edits += [FileEdit(path, edit) for edit in removal_edits(document, [*declared, *idle], codes.MOVED.code)]
+        return [*edits, *_module_names(registry, {path for path, _ in blocks})]
+
+    def _goes(self, path: str, place: Span) -> bool:
+        """Whether nothing of a Python module's block stays."""
+        document = self.registry.document(path)
+        moved = {(m.statement.path, m.statement.span) for m in self.selection.moved}
+        return all(
+            (s.path, s.span) in moved or is_idle(document, s, self.functions)
+            for s in self.registry.bindings[path].statements
+            if s.block.span == place
+        )
+
+    def _edit_impl(self, document: Document, block: Block, members: list[Moved]) -> list[Edit]:
+        brace = document.code.rindex(b")", block.span.start, document.code.index(b"{", block.span.start)) + 1
+        head = f"STABLE_TORCH_LIBRARY_IMPL({block.namespace}, {stable_key(block.key)}, {block.variable})"
+        edits = [Edit(Span(block.span.start, brace), head.encode(), codes.MOVED.code)]
+        for moved in members:
+            function, name = moved.statement.function, decode(document.text(moved.statement.first))
+            if (plain := unwrapped(name)) != name:
+                edits.append(Edit(moved.statement.first, plain.encode(), codes.MOVED.code))
+            if function is not None and (found := self.boxed.get((block.path, moved.statement.span))):
+                edits.append(Edit(function.span, f"TORCH_BOX({found.expression})".encode(), codes.MOVED.code))
+        return edits
+
+    def _rewrite(self, document: Document, block: Block, members: list[Moved], *, is_home: bool) -> Edit:
+        """The block written anew; `is_home`: what makes the library importable stands behind it."""
+        items = []
+        for moved in members:
+            statement = moved.statement
+            if statement.kind is StatementKind.DEF:
+                items.append(
+                    definition_item(document, statement, self.schemas.get((block.path, statement.span)), whole=True)
+                )
+            if found := self.boxed.get((block.path, statement.span)):
+                items.append(implementation_item(document, statement, found.expression, whole=True))
+        style = style_for(self.registry.snapshot, block.path)
+        plain = [replace(item, outer=()) for item in items]
+        texts = render_blocks(block_order(plain), style)
+        if leftover := self._leftover(document, block, members):
+            texts.append(leftover)
+        if is_home:
+            from codemod.templates import render
+
+            texts.append(render("bindings/module.cpp.jinja", library=self.registry.layout.stable_library).rstrip())
+        return Edit(block.span, _encoded(document, "\n\n".join(texts)), codes.MOVED.code)
+
+    def _leftover(self, document: Document, block: Block, members: list[Moved]) -> str:
+        """What no stable block can hold stays in a block of its own, for somebody to look at."""
+        moved = {m.statement.span for m in members}
+        statements = [
+            s for s in self.registry.bindings[block.path].statements
+            if s.block == block and s.span not in moved and not is_idle(document, s, self.functions)
+        ]  # fmt: skip
+        if not statements:
+            return ""
+        lines = "".join(decode(document.text(statement.lines)) for statement in statements).rstrip("\n")
+        head = decode(document.data[block.span.start : block.body.start])
+        return f"{head}\n{lines}\n}}"
 
 
 def _module_home(registry: Registry, blocks: list[tuple[str, Span]]) -> tuple[str, Span] | None:
@@ -107,66 +166,6 @@ def _module_names(registry: Registry, paths: set[str]) -> list[FileEdit]:
 
 def _encoded(document: Document, text: str) -> bytes:
     return encode(text.replace("\n", decode(newline_of(document.data))))
-
-
-def _edit_impl(
-    document: Document, block: Block, members: list[Moved], boxed: Mapping[tuple[str, Span], Boxed]
-) -> list[Edit]:
-    brace = document.code.rindex(b")", block.span.start, document.code.index(b"{", block.span.start)) + 1
-    head = f"STABLE_TORCH_LIBRARY_IMPL({block.namespace}, {stable_key(block.key)}, {block.variable})"
-    edits = [Edit(Span(block.span.start, brace), head.encode(), codes.MOVED.code)]
-    for moved in members:
-        function, name = moved.statement.function, decode(document.text(moved.statement.first))
-        if (plain := unwrapped(name)) != name:
-            edits.append(Edit(moved.statement.first, plain.encode(), codes.MOVED.code))
-        if function is not None and (found := boxed.get((block.path, moved.statement.span))):
-            edits.append(Edit(function.span, f"TORCH_BOX({found.expression})".encode(), codes.MOVED.code))
-    return edits
-
-
-def _rewrite(
-    registry: Registry,
-    document: Document,
-    block: Block,
-    members: list[Moved],
-    boxed: Mapping[tuple[str, Span], Boxed],
-    schemas: Mapping[tuple[str, Span], Schema],
-    functions: frozenset[str],
-    is_home: bool,
-) -> Edit:
-    items = []
-    for moved in members:
-        statement = moved.statement
-        if statement.kind is StatementKind.DEF:
-            items.append(definition_item(document, statement, schemas.get((block.path, statement.span)), whole=True))
-        if found := boxed.get((block.path, statement.span)):
-            items.append(implementation_item(document, statement, found.expression, whole=True))
-    style = style_for(registry.snapshot, block.path)
-    plain = [replace(item, outer=()) for item in items]
-    texts = render_blocks(block_order(plain), style)
-    if leftover := _leftover(registry, document, block, members, functions):
-        texts.append(leftover)
-    if is_home:
-        from codemod.templates import render
-
-        texts.append(render("bindings/module.cpp.jinja", library=registry.layout.stable_library).rstrip())
-    return Edit(block.span, _encoded(document, "\n\n".join(texts)), codes.MOVED.code)
-
-
-def _leftover(
-    registry: Registry, document: Document, block: Block, members: list[Moved], functions: frozenset[str]
-) -> str:
-    """What no stable block can hold stays in a block of its own, for somebody to look at."""
-    moved = {m.statement.span for m in members}
-    statements = [
-        s for s in registry.bindings[block.path].statements
-        if s.block == block and s.span not in moved and not is_idle(document, s, functions)
-    ]  # fmt: skip
-    if not statements:
-        return ""
-    lines = "".join(decode(document.text(statement.lines)) for statement in statements).rstrip("\n")
-    head = decode(document.data[block.span.start : block.body.start])
-    return f"{head}\n{lines}\n}}"
 
 
 def is_idle(document: Document, statement: Statement, functions: frozenset[str]) -> bool:
