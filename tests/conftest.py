@@ -21,7 +21,7 @@ settings.load_profile("no-deadline")
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "csrc"
-GIT = ("git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false")
+_MADE_UP = ("user.name=Test", "user.email=test@example.org", "commit.gpgsign=false", "init.defaultBranch=main")
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,22 @@ def make_repository(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 def commit_all(folder: Path, message: str = "Start") -> None:
     """Commit everything in `folder`, which becomes a repository where it is none."""
-    subprocess.run([*GIT, "init", "-q", "."], cwd=folder, check=True)
-    subprocess.run([*GIT, "add", "-A"], cwd=folder, check=True)
-    subprocess.run([*GIT, "commit", "-q", "--allow-empty", "-m", message], cwd=folder, check=True)
+    git(folder, "init", "-q", ".")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "--allow-empty", "-m", message)
+
+
+def git(folder: Path, *arguments: str, given: str = "") -> str:
+    """What git prints, run with a made-up author in `folder` and fed with `given`."""
+    made_up = [part for one in _MADE_UP for part in ("-c", one)]
+    command = ["git", *made_up, *arguments]
+    return subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, check=True).stdout
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Every file below `root` with its bytes, git's own left out."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file() and ".git" not in path.parts)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture

@@ -14,14 +14,9 @@ import pytest
 
 from codemod.report.as_json import schema
 from tests.cli.tree_state import tree_state
-from tests.conftest import GIT, ROOT, Run, commit_all, make_repository
+from tests.conftest import ROOT, Run, commit_all, git, make_repository
 
 MOVED = "csrc/libtorch_stable/activation_kernels.cu"
-
-
-def git(folder: Path, *arguments: str, given: str = "") -> str:
-    done = subprocess.run([*GIT, *arguments], cwd=folder, input=given, capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 def test_diff_is_the_default_and_writes_nothing(run_cli: Run, sample: Path) -> None:

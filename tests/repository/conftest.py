@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from codemod.repository.snapshot import Snapshot, open_snapshot
+from tests import conftest
 
 MakeRepository = Callable[[Mapping[str, "str | bytes"]], Snapshot]
 
@@ -42,28 +42,14 @@ EXTENSION: dict[str, str | bytes] = {
 }
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git with a made-up author and return what it prints."""
-    author = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(["git", *author, *arguments], cwd=folder, capture_output=True, check=True)
-    return done.stdout.decode()
-
-
 @pytest.fixture
 def make_repository(tmp_path: Path) -> MakeRepository:
     """A function that turns {path: text} into a committed repository."""
 
     def make(files: Mapping[str, str | bytes]) -> Snapshot:
-        root = tmp_path / "repository"
-        for path, content in files.items():
-            place = root / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content if isinstance(content, bytes) else content.encode())
-        git(root, "init", "-q")
-        git(root, "config", "user.name", "A")
-        git(root, "config", "user.email", "a@example.org")
-        git(root, "add", "-A")
-        git(root, "commit", "-q", "-m", "legacy")
+        root = conftest.make_repository(tmp_path / "repository", files)
+        for name, value in (("user.name", "A"), ("user.email", "a@example.org")):  # for commits of the tool
+            conftest.git(root, "config", name, value)
         return open_snapshot(root)
 
     return make
@@ -79,21 +65,3 @@ def extension(make_repository: MakeRepository) -> Snapshot:
 def extension_files() -> dict[str, str | bytes]:
     """The files of `extension`, to vary."""
     return dict(EXTENSION)
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    """Every file below `root` with its bytes, git's own left out."""
-    files = (path for path in sorted(root.rglob("*")) if path.is_file() and ".git" not in path.parts)
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
-
-
-@pytest.fixture
-def read_tree() -> Callable[[Path], dict[str, bytes]]:
-    """The function `tree`."""
-    return tree
-
-
-@pytest.fixture
-def run_git() -> Callable[..., str]:
-    """The function `git`."""
-    return git

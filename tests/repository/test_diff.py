@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from codemod.diff import changed_ranges, render_diff, split_lines
 from codemod.model import FileChange, Plan
 from codemod.repository.snapshot import Snapshot
+from tests.conftest import tree
 
 MakeRepository = Callable[..., Snapshot]
-ReadTree = Callable[[Path], dict[str, bytes]]
 
 
 def git_apply(root: Path, patch: str) -> None:
@@ -72,15 +72,15 @@ AWKWARD = {
 
 
 @pytest.mark.parametrize("moved", [False, True])
-def test_git_applies_what_is_awkward(make_repository: MakeRepository, read_tree: ReadTree, moved: bool) -> None:
+def test_git_applies_what_is_awkward(make_repository: MakeRepository, moved: bool) -> None:
     snapshot = make_repository({path: before for path, (before, _) in AWKWARD.items()})
     places = {path: f"new/{path}" if moved else path for path in AWKWARD}
     plan = Plan("x", "2.11", tuple(FileChange(path, places[path], *content) for path, content in AWKWARD.items()))
     git_apply(snapshot.root, render_diff(plan))
-    assert read_tree(snapshot.root) == {places[path]: after for path, (_, after) in AWKWARD.items()}
+    assert tree(snapshot.root) == {places[path]: after for path, (_, after) in AWKWARD.items()}
 
 
-def test_a_removed_file_and_a_pure_move(make_repository: MakeRepository, read_tree: ReadTree) -> None:
+def test_a_removed_file_and_a_pure_move(make_repository: MakeRepository) -> None:
     snapshot = make_repository({"gone.h": "a\nb\n", "moved.h": "c\n", "same.h": "d\n"})
     files = (
         FileChange("gone.h", None, b"a\nb\n", None),
@@ -90,7 +90,7 @@ def test_a_removed_file_and_a_pure_move(make_repository: MakeRepository, read_tr
     patch = render_diff(Plan("x", "2.11", files))
     assert "same.h" not in patch
     git_apply(snapshot.root, patch)
-    assert read_tree(snapshot.root) == {"deep/moved.h": b"c\n", "same.h": b"d\n"}
+    assert tree(snapshot.root) == {"deep/moved.h": b"c\n", "same.h": b"d\n"}
 
 
 def test_the_order_of_the_plan_does_not_matter() -> None:

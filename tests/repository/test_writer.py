@@ -12,9 +12,8 @@ import pytest
 from codemod.model import FileChange, Plan, Refusal
 from codemod.repository.snapshot import Snapshot
 from codemod.writer import commit, write
+from tests.conftest import git, tree
 
-ReadTree = Callable[[Path], dict[str, bytes]]
-RunGit = Callable[..., str]
 MakeRepository = Callable[..., Snapshot]
 
 FILES: dict[str, str | bytes] = {
@@ -55,29 +54,29 @@ def snapshot(make_repository: MakeRepository) -> Snapshot:
     return make_repository(FILES)
 
 
-def refuse(plan: Plan, snapshot: Snapshot, read_tree: ReadTree, *, exit_code: int) -> str:
+def refuse(plan: Plan, snapshot: Snapshot, *, exit_code: int) -> str:
     """What `write` says when it refuses; not a byte may have changed, and no folder may be left behind."""
-    before, folders = read_tree(snapshot.root), sorted(snapshot.root.rglob("*"))
+    before, folders = tree(snapshot.root), sorted(snapshot.root.rglob("*"))
     with pytest.raises(Refusal) as caught:
         write(plan, snapshot)
-    assert read_tree(snapshot.root) == before
+    assert tree(snapshot.root) == before
     assert sorted(snapshot.root.rglob("*")) == folders
     assert caught.value.exit_code == exit_code
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_everything_is_written(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_everything_is_written(snapshot: Snapshot) -> None:
     write(plan_for(snapshot), snapshot)
-    assert read_tree(snapshot.root) == AFTER
+    assert tree(snapshot.root) == AFTER
     assert not (snapshot.root / "csrc/deep").exists(), "folders that moves left empty are removed"
 
 
-def test_an_empty_plan_touches_nothing(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_an_empty_plan_touches_nothing(snapshot: Snapshot) -> None:
     (snapshot.root / "csrc/ops.h").write_text("dirty")
-    before = read_tree(snapshot.root)
+    before = tree(snapshot.root)
     write(Plan("norm", "2.11"), snapshot)
-    assert read_tree(snapshot.root) == before
+    assert tree(snapshot.root) == before
 
 
 def test_modes_are_kept(snapshot: Snapshot) -> None:
@@ -87,103 +86,101 @@ def test_modes_are_kept(snapshot: Snapshot) -> None:
     assert stat.S_IMODE((snapshot.root / "csrc/stable/norm.cu").stat().st_mode) == 0o755
 
 
-def test_two_files_can_change_places(make_repository: MakeRepository, read_tree: ReadTree) -> None:
+def test_two_files_can_change_places(make_repository: MakeRepository) -> None:
     snapshot = make_repository({"a.cu": "a", "b.cu": "b"})
     write(Plan("x", "2.11", (FileChange("a.cu", "b.cu", b"a", b"a"), FileChange("b.cu", "a.cu", b"b", b"b"))), snapshot)
-    assert read_tree(snapshot.root) == {"a.cu": b"b", "b.cu": b"a"}
+    assert tree(snapshot.root) == {"a.cu": b"b", "b.cu": b"a"}
 
 
 @pytest.mark.parametrize("staged", [False, True])
-def test_a_dirty_tree_is_refused(snapshot: Snapshot, read_tree: ReadTree, run_git: RunGit, staged: bool) -> None:
+def test_a_dirty_tree_is_refused(snapshot: Snapshot, staged: bool) -> None:
     plan = plan_for(snapshot)
     (snapshot.root / "csrc/ops.h").write_text("void norm(); // mine\n")
     if staged:
-        run_git(snapshot.root, "add", "-A")
-    message = refuse(plan, snapshot, read_tree, exit_code=2)
+        git(snapshot.root, "add", "-A")
+    message = refuse(plan, snapshot, exit_code=2)
     assert "uncommitted changes (csrc/ops.h)" in message
 
 
-def test_a_dirty_file_elsewhere_is_refused_too(make_repository: MakeRepository, read_tree: ReadTree) -> None:
+def test_a_dirty_file_elsewhere_is_refused_too(make_repository: MakeRepository) -> None:
     snapshot = make_repository({**FILES, "README.md": "hello"})
     (snapshot.root / "README.md").write_text("mine")
-    assert "README.md" in refuse(plan_for(snapshot), snapshot, read_tree, exit_code=2)
+    assert "README.md" in refuse(plan_for(snapshot), snapshot, exit_code=2)
 
 
-def test_a_dirty_tree_may_be_allowed_but_never_a_file_that_changed(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_a_dirty_tree_may_be_allowed_but_never_a_file_that_changed(snapshot: Snapshot) -> None:
     plan = plan_for(snapshot)
     (snapshot.root / "csrc/norm.cu").write_text("mine\n")
-    before = read_tree(snapshot.root)
+    before = tree(snapshot.root)
     with pytest.raises(Refusal, match=r"csrc/norm\.cu has changed since it was read"):
         write(plan, snapshot, allow_dirty=True)
-    assert read_tree(snapshot.root) == before
+    assert tree(snapshot.root) == before
 
 
-def test_an_untracked_file_is_not_edited(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_an_untracked_file_is_not_edited(snapshot: Snapshot) -> None:
     (snapshot.root / "csrc/new.cu").write_text("precious")
     plan = Plan("new", "2.11", (FileChange("csrc/new.cu", "csrc/new.cu", b"precious", b"changed"),))
-    assert "not under version control" in refuse(plan, snapshot, read_tree, exit_code=2)
+    assert "not under version control" in refuse(plan, snapshot, exit_code=2)
 
 
-def test_untracked_files_beside_do_not_matter(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_untracked_files_beside_do_not_matter(snapshot: Snapshot) -> None:
     (snapshot.root / "csrc/deep/er/notes.txt").write_text("mine")
     write(plan_for(snapshot), snapshot)
-    assert read_tree(snapshot.root) == {**AFTER, "csrc/deep/er/notes.txt": b"mine"}
+    assert tree(snapshot.root) == {**AFTER, "csrc/deep/er/notes.txt": b"mine"}
 
 
-def test_a_file_in_the_way_is_not_overwritten(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_a_file_in_the_way_is_not_overwritten(snapshot: Snapshot) -> None:
     place = snapshot.root / "csrc/stable/norm.cu"
     place.parent.mkdir()
     place.write_text("somebody's")
-    assert "csrc/stable/norm.cu is in the way" in refuse(plan_for(snapshot), snapshot, read_tree, exit_code=3)
+    assert "csrc/stable/norm.cu is in the way" in refuse(plan_for(snapshot), snapshot, exit_code=3)
 
 
-def test_a_file_where_a_folder_is_needed_is_refused(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_a_file_where_a_folder_is_needed_is_refused(snapshot: Snapshot) -> None:
     (snapshot.root / "csrc/stable").write_text("a file")
-    assert "csrc/stable is in the way" in refuse(plan_for(snapshot), snapshot, read_tree, exit_code=3)
+    assert "csrc/stable is in the way" in refuse(plan_for(snapshot), snapshot, exit_code=3)
 
 
 @pytest.mark.parametrize("path", ["../outside.cu", "/tmp/outside.cu", "csrc/../../outside.cu", ".git/config"])
-def test_a_path_outside_is_refused(snapshot: Snapshot, read_tree: ReadTree, path: str) -> None:
+def test_a_path_outside_is_refused(snapshot: Snapshot, path: str) -> None:
     plan = Plan("x", "2.11", (FileChange(None, path, None, b"x"),))
-    assert "outside of the repository" in refuse(plan, snapshot, read_tree, exit_code=2)
+    assert "outside of the repository" in refuse(plan, snapshot, exit_code=2)
 
 
-def test_a_link_does_not_lead_outside(snapshot: Snapshot, read_tree: ReadTree, tmp_path: Path) -> None:
+def test_a_link_does_not_lead_outside(snapshot: Snapshot, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (snapshot.root / "csrc/linked").symlink_to(elsewhere)
     plan = Plan("x", "2.11", (FileChange(None, "csrc/linked/new.cu", None, b"x"),))
-    assert "symbolic link" in refuse(plan, snapshot, read_tree, exit_code=2)
+    assert "symbolic link" in refuse(plan, snapshot, exit_code=2)
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_link_is_not_replaced_by_a_file(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_a_link_is_not_replaced_by_a_file(snapshot: Snapshot) -> None:
     (snapshot.root / "csrc/link.h").symlink_to("ops.h")
     plan = Plan("x", "2.11", (FileChange("csrc/link.h", "csrc/link.h", b"void norm();\n", b"x"),))
-    assert "csrc/link.h is a symbolic link" in refuse(plan, snapshot, read_tree, exit_code=2)
+    assert "csrc/link.h is a symbolic link" in refuse(plan, snapshot, exit_code=2)
 
 
 @pytest.mark.parametrize("path", ["csrc", "csrc/ops.h"])
-def test_what_is_read_only_is_refused(snapshot: Snapshot, read_tree: ReadTree, path: str) -> None:
+def test_what_is_read_only_is_refused(snapshot: Snapshot, path: str) -> None:
     plan = plan_for(snapshot)
     place = snapshot.root / path
     mode = place.stat().st_mode
     place.chmod(mode & ~0o222)
     try:
-        assert f"{path} is read-only" in refuse(plan, snapshot, read_tree, exit_code=3)
+        assert f"{path} is read-only" in refuse(plan, snapshot, exit_code=3)
     finally:
         place.chmod(mode)
 
 
-def test_two_changes_of_one_file_are_refused(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_two_changes_of_one_file_are_refused(snapshot: Snapshot) -> None:
     new = FileChange(None, "csrc/new.h", None, b"x")
-    assert "csrc/new.h twice" in refuse(Plan("x", "2.11", (new, new)), snapshot, read_tree, exit_code=3)
+    assert "csrc/new.h twice" in refuse(Plan("x", "2.11", (new, new)), snapshot, exit_code=3)
 
 
 @pytest.mark.parametrize("call", range(1, 9))
-def test_a_failure_half_way_is_undone(
-    snapshot: Snapshot, read_tree: ReadTree, monkeypatch: pytest.MonkeyPatch, call: int
-) -> None:
+def test_a_failure_half_way_is_undone(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     """The disk says no at the n-th renaming: four files are set aside and four put in place."""
     real, calls = os.rename, 0
 
@@ -195,15 +192,11 @@ def test_a_failure_half_way_is_undone(
         real(source, target)
 
     monkeypatch.setattr("codemod.writer.os.rename", rename)
-    assert "No space left on device; nothing was changed" in refuse(
-        plan_for(snapshot), snapshot, read_tree, exit_code=3
-    )
+    assert "No space left on device; nothing was changed" in refuse(plan_for(snapshot), snapshot, exit_code=3)
 
 
-def test_an_interrupt_half_way_is_undone(
-    snapshot: Snapshot, read_tree: ReadTree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, calls, real = read_tree(snapshot.root), 0, os.rename
+def test_an_interrupt_half_way_is_undone(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, calls, real = tree(snapshot.root), 0, os.rename
 
     def rename(source: Path, target: Path) -> None:
         nonlocal calls
@@ -215,46 +208,44 @@ def test_an_interrupt_half_way_is_undone(
     monkeypatch.setattr("codemod.writer.os.rename", rename)
     with pytest.raises(KeyboardInterrupt):
         write(plan_for(snapshot), snapshot)
-    assert read_tree(snapshot.root) == before
+    assert tree(snapshot.root) == before
 
 
-def test_left_over_files_of_another_run_are_not_touched(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_left_over_files_of_another_run_are_not_touched(snapshot: Snapshot) -> None:
     place = snapshot.root / "csrc/stable/.norm.cu.torch-stabilize-new"
     place.parent.mkdir()
     place.write_text("somebody's")
-    assert "nothing was changed" in refuse(plan_for(snapshot), snapshot, read_tree, exit_code=3)
+    assert "nothing was changed" in refuse(plan_for(snapshot), snapshot, exit_code=3)
 
 
-def test_commit_moves_first(snapshot: Snapshot, read_tree: ReadTree, run_git: RunGit) -> None:
+def test_commit_moves_first(snapshot: Snapshot) -> None:
     made = commit(plan_for(snapshot), snapshot)
-    assert read_tree(snapshot.root) == AFTER
-    assert run_git(snapshot.root, "status", "--porcelain") == ""
-    moves = run_git(snapshot.root, "show", "--format=", "--name-status", "-M", made[0])
+    assert tree(snapshot.root) == AFTER
+    assert git(snapshot.root, "status", "--porcelain") == ""
+    moves = git(snapshot.root, "show", "--format=", "--name-status", "-M", made[0])
     assert sorted(moves.split("\n")[:-1]) == [
         "R100\tcsrc/deep/er/only.cu\tcsrc/stable/deep/er/only.cu",
         "R100\tcsrc/norm.cu\tcsrc/stable/norm.cu",
     ]
-    edits = run_git(snapshot.root, "show", "--format=", "--name-status", "-M", made[1])
+    edits = git(snapshot.root, "show", "--format=", "--name-status", "-M", made[1])
     assert "M\tcsrc/stable/norm.cu" in edits.split("\n")
-    assert run_git(snapshot.root, "log", "--format=%s").startswith("Migrate norm to the libtorch stable ABI\nMove norm")
+    assert git(snapshot.root, "log", "--format=%s").startswith("Migrate norm to the libtorch stable ABI\nMove norm")
 
 
-def test_one_commit_on_request(snapshot: Snapshot, run_git: RunGit) -> None:
+def test_one_commit_on_request(snapshot: Snapshot) -> None:
     made = commit(plan_for(snapshot), snapshot, two_commits=False, message="All at once")
     assert len(made) == 1
-    assert run_git(snapshot.root, "log", "-1", "--format=%s") == "All at once\n"
+    assert git(snapshot.root, "log", "-1", "--format=%s") == "All at once\n"
 
 
-def test_commit_leaves_untracked_files_alone(snapshot: Snapshot, run_git: RunGit) -> None:
+def test_commit_leaves_untracked_files_alone(snapshot: Snapshot) -> None:
     (snapshot.root / "notes.txt").write_text("mine")
     commit(plan_for(snapshot), snapshot)
-    assert run_git(snapshot.root, "status", "--porcelain") == "?? notes.txt\n"
+    assert git(snapshot.root, "status", "--porcelain") == "?? notes.txt\n"
 
 
 @pytest.mark.parametrize("allowed", [0, 1])
-def test_a_hook_that_refuses_puts_everything_back(
-    snapshot: Snapshot, read_tree: ReadTree, run_git: RunGit, allowed: int
-) -> None:
+def test_a_hook_that_refuses_puts_everything_back(snapshot: Snapshot, allowed: int) -> None:
     """Also where the moves were committed already and the edits are what the hook will not have."""
     hook = snapshot.root / ".git/hooks/pre-commit"
     hook.parent.mkdir(exist_ok=True)
@@ -262,18 +253,18 @@ def test_a_hook_that_refuses_puts_everything_back(
         f'#!/bin/sh\n[ "$(git rev-list --count HEAD)" -le {allowed} ] || {{ echo not today >&2; exit 1; }}\n'
     )
     hook.chmod(0o755)
-    before, commit_id = read_tree(snapshot.root), run_git(snapshot.root, "rev-parse", "HEAD")
+    before, commit_id = tree(snapshot.root), git(snapshot.root, "rev-parse", "HEAD")
     with pytest.raises(Refusal, match="not today"):
         commit(plan_for(snapshot), snapshot)
-    assert read_tree(snapshot.root) == before
-    assert run_git(snapshot.root, "rev-parse", "HEAD") == commit_id
-    assert run_git(snapshot.root, "status", "--porcelain") == ""
+    assert tree(snapshot.root) == before
+    assert git(snapshot.root, "rev-parse", "HEAD") == commit_id
+    assert git(snapshot.root, "status", "--porcelain") == ""
 
 
-def test_commit_refuses_a_dirty_tree(snapshot: Snapshot, read_tree: ReadTree) -> None:
+def test_commit_refuses_a_dirty_tree(snapshot: Snapshot) -> None:
     plan = plan_for(snapshot)
     (snapshot.root / "csrc/ops.h").write_text("mine")
-    before = read_tree(snapshot.root)
+    before = tree(snapshot.root)
     with pytest.raises(Refusal, match="uncommitted changes"):
         commit(plan, snapshot)
-    assert read_tree(snapshot.root) == before
+    assert tree(snapshot.root) == before

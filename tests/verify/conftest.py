@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from codemod.repository.snapshot import open_snapshot
 from codemod.verify.group import Request, verify_group
 from codemod.verify.result import Step, Verification
+from tests.conftest import commit_all
 
 PAIR = Path(__file__).parent / "pair"
 
@@ -100,9 +100,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> PairRepository:
     (root / "CMakeLists.txt").write_text(
         cmake.replace("csrc/scale_kernels.cu)", "csrc/scale_kernels.cu csrc/shift.cpp)")
     )
-    identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
-    for arguments in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "legacy"]):
-        subprocess.run(["git", *arguments], cwd=root, check=True)
+    commit_all(root, "legacy")
     for path in ("csrc/scale.cpp", "csrc/scale_kernels.cu"):
         (root / path).unlink()
     repository = PairRepository(root)

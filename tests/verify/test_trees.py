@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from codemod.verify.setup import LEGACY, REMAINDER, STABLE, Setup
 from codemod.verify.sides import HeaderOptions
 from codemod.verify.toolchain import Toolchain, find_torch
 from codemod.verify.trees import Tree, landed, legacy_tree, read_tree
+from tests.conftest import git
 
 PAIR = Path(__file__).parent / "pair"
 NAMES = ("scale",)
@@ -29,9 +29,7 @@ class Repository:
     build: Path
 
     def git(self, *arguments: str) -> str:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
-        done = subprocess.run(["git", *identity, *arguments], cwd=self.root, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
+        return git(self.root, *arguments).strip()
 
     def write(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
