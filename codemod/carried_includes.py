@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from codemod.relocate import Relocation
 from codemod.source.definitions import things_defined
 from codemod.source.signatures import read_signatures
-
-_WORD = re.compile(rb"[A-Za-z_]\w*")
 
 
 def carried_headers(place: Relocation, path: str) -> frozenset[str]:
@@ -22,7 +18,7 @@ def carried_headers(place: Relocation, path: str) -> frozenset[str]:
     if not given_up or place.stays_legacy(path):
         return frozenset()
     reached = {path, *graph.closure(header for header in graph.direct(path) if header not in given_up)}
-    words = frozenset(_WORD.findall(snapshot.document(path).code))
+    words = snapshot.document(path).words
     found: set[str] = set()
     for header in graph.closure(given_up):
         if not place.gives_way(header):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from codemod.bindings.codes import BAD_SCHEMA, NO_SCHEMA, STILL_CALLED, UNBOXABLE
@@ -31,9 +31,10 @@ from codemod.model import (
     Severity,
     Span,
 )
-from codemod.project import make_project
+from codemod.project import GroupProject, make_project
 from codemod.registered_lambdas import registered_lambdas
 from codemod.relocate import Relocation
+from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.notes import notes_on
 from codemod.repository.snapshot import Snapshot
@@ -96,7 +97,17 @@ def plan_migration(
         )  # fmt: skip
     changes = (kernels, bindings, helpers, build)
     plan = join(snapshot, group.name, options, changes, moves, formatted=frozenset((*files, *made.shared)))
-    clashes = tuple(
+    crossing = _crossing(snapshot, layout, made.graph, group, bindings)
+    notes = (*_clashes(made, layout, roles), *notes_on(snapshot, layout, made.graph, group), *crossing)
+    counts = {path: one.sites for path, one in rewritten.items()}
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts)
+    _refuse_lost_operators(registry, plan)
+    return plan
+
+
+def _clashes(made: GroupProject, layout: Layout, roles: Set[str]) -> tuple[Diagnostic, ...]:
+    """One diagnostic for each dispatch macro that was written beside one of its name that covers other dtypes."""
+    return tuple(
         Diagnostic(
             OTHER_DTYPES,
             Severity.WARNING,
@@ -107,19 +118,20 @@ def plan_migration(
         for name in made.translation.clashes
         if f"dispatch:{name}" in roles
     )
-    counts = {path: one.sites for path, one in rewritten.items()}
+
+
+def _crossing(
+    snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: Group, bindings: Change
+) -> tuple[Diagnostic, ...]:
+    """What would be missed by the compiler or the linker, on either side, and that `bindings` did not report."""
     said = {
         d.message.partition(" ")[0].rpartition("::")[2] for d in bindings.diagnostics if d.code == STILL_CALLED.code
     }
-    crossing = (
-        *left_behind(snapshot, layout, made.graph, group),
-        *lost_definitions(snapshot, layout, made.graph, group),
-        *still_called(snapshot, layout, made.graph, group, said),
+    return (
+        *left_behind(snapshot, layout, graph, group),
+        *lost_definitions(snapshot, layout, graph, group),
+        *still_called(snapshot, layout, graph, group, said),
     )
-    notes = (*notes_on(snapshot, layout, made.graph, group), *crossing)
-    plan = replace(plan, diagnostics=(*plan.diagnostics, *clashes, *notes), sites=counts)
-    _refuse_lost_operators(registry, plan)
-    return plan
 
 
 def _is_built(snapshot: Snapshot, layout: Layout) -> bool:

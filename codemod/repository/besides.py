@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container
 
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.unstable import holds_unstable_names
 from codemod.source.definitions import aliases_defined, things_defined
+from codemod.source.document import words_of
 from codemod.source.signatures import read_signatures
-
-_WORD = re.compile(rb"[A-Za-z_]\w*")
 
 
 def needed_besides(
@@ -25,7 +23,7 @@ def needed_besides(
     offered = {header: things_defined(snapshot.document(header)) for header in headers}
     if not any(offered.values()):
         return {}
-    words = frozenset(_WORD.findall(snapshot.document(path).code))
+    words = snapshot.document(path).words
     kept = [h for h in graph.closure(graph.direct(path)) if h not in declarations]
     elsewhere = {
         name for one in (path, *kept) if snapshot.exists(one) for name in things_defined(snapshot.document(one))
@@ -39,4 +37,4 @@ def _carried(snapshot: Snapshot, header: str, words: frozenset[bytes]) -> set[by
     document = snapshot.document(header)
     aliases = aliases_defined(document)
     moving = (f for f in read_signatures(document) if not f.is_definition and f.name.encode() in words)
-    return aliases & {word for f in moving for word in _WORD.findall(document.code[f.head.start : f.head.end])}
+    return aliases & {word for f in moving for word in words_of(document.code[f.head.start : f.head.end])}
