@@ -91,7 +91,8 @@ def make_project(
         switches(stable, surface),
         frozenset(macro.name for document in (*finder.documents, *stable) for macro in document.macros),
         frozenset((*group.files, *group.migrated)),
-        headers or target,
+        leaving=frozenset(layout.legacy_declarations),
+        headers=headers or target,
     )
     replaced = tuple(
         p for p in group.shared_headers if is_macro_header(documents[p], surface=surface) and not layout.is_stable(p)

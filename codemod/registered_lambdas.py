@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -37,11 +38,12 @@ def registered_lambdas(
         for span in lambda_spans(made.documents[path])
     }
     roles: set[str] = set()
-    for path, span in _outside(registry, group, made):
+    ours = FunctionIndex([made.documents[path] for path in (*group.units, *group.moving_headers)])
+    for path, span in _outside(registry, group, ours):
         document = registry.document(path)
         one = rewrite_document(Context(made.project, document), registration_spans(document), only=span)
         found[path, span] = StableLambda(
-            _text(document, span, one),
+            _qualified(_text(document, span, one), ours),
             one.includes,
             headers_of(one.helpers, made, registry.layout),
             tuple(replace(diagnostic, path=path) for diagnostic in one.diagnostics),
@@ -50,13 +52,12 @@ def registered_lambdas(
     return RegisteredLambdas(found, frozenset(roles))
 
 
-def _outside(registry: Registry, group: Group, made: GroupProject) -> Iterator[tuple[str, Span]]:
-    """The lambdas in bindings that stay which call what the group defines."""
+def _outside(registry: Registry, group: Group, ours: FunctionIndex) -> Iterator[tuple[str, Span]]:
+    """The lambdas in bindings that stay which call `ours`, what the group defines."""
     files = (*group.units, *group.moving_headers)
-    functions = FunctionIndex([made.documents[path] for path in files])
 
     def is_ours(call: str) -> bool:
-        return any(function.is_definition for _, function in functions.named(call.rpartition("::")[2]))
+        return any(function.is_definition for _, function in ours.named(call.rpartition("::")[2]))
 
     for path in registry.layout.legacy_bindings:
         if path in files or path not in registry.bindings:
@@ -72,3 +73,16 @@ def _text(document: Document, span: Span, one: Rewritten) -> str:
     after = apply(document.data, [edit for edit in one.edits if span.contains(edit.span)])
     end = len(after) - (len(document.data) - span.end)
     return after[span.start : end].decode("utf-8", "replace")
+
+
+_BARE_CALL = re.compile(r"(?<![\w:.>])([A-Za-z_]\w*)(?=\s*(?:<[^<>()]*>)?\s*\()")
+
+
+def _qualified(text: str, ours: FunctionIndex) -> str:
+    """Calls of `ours` by their full names: where the lambda goes, neither its namespace nor its `using` is."""
+
+    def full(call: re.Match[str]) -> str:
+        scopes = {function.qualified for _, function in ours.named(call[1]) if function.is_definition}
+        return scopes.pop() if len(scopes) == 1 else call[1]
+
+    return _BARE_CALL.sub(full, text)

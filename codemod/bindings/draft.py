@@ -28,6 +28,7 @@ from codemod.bindings.select import Located, Moved, Selection, diagnostic
 from codemod.bindings.writing.declarations import find_declarations
 from codemod.bindings.writing.inplace import is_idle
 from codemod.bindings.writing.items import Item, definition_item, implementation_item, stable_key, widened_arguments
+from codemod.bindings.writing.translate import spelled_out, visible_types
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.includes import IncludeGraph
@@ -92,6 +93,11 @@ class Draft:
         included = [path for path in graph.closure(self.files) if path not in self.files and snapshot.exists(path)]
         others = type_aliases([self.registry.document(path) for path in included])
         return {**{name: text for name, text in others.items() if read_type(text, others)}, **found}
+
+    @cached_property
+    def visible(self) -> Mapping[str, str]:
+        """The types of torch that signatures may be written with without their namespace."""
+        return visible_types(self.program.documents)
 
     @cached_property
     def program(self) -> Program:
@@ -271,7 +277,8 @@ class Draft:
             self.moved_lambdas.append(stable)
         if result.adapter is not None:
             conditions = statement.inner_conditions if moved.in_place else statement.conditions
-            result = result._replace(adapter=result.adapter._replace(conditions=conditions))
+            text = spelled_out(result.adapter.text, self.visible)
+            result = result._replace(adapter=result.adapter._replace(conditions=conditions, text=text))
         self.boxed[statement.path, statement.span] = result
         self.diagnostics += result.diagnostics
         if result.adapter is not None and not moved.in_place:

@@ -17,10 +17,10 @@ from codemod.bindings.select import Located, Selection, defined_functions, selec
 from codemod.bindings.writing.chains import chain_removal
 from codemod.bindings.writing.declarations import (
     aliases_used,
+    declaring_header,
     find_declarations,
     headers_of_types,
     legacy_edits,
-    moving_header,
     stable_edits,
     wanted_declarations,
 )
@@ -29,6 +29,7 @@ from codemod.bindings.writing.inplace import in_place_edits
 from codemod.bindings.writing.removal import removal_edits
 from codemod.bindings.writing.stable_file import stable_file
 from codemod.bindings.writing.style import style_for
+from codemod.bindings.writing.translate import spelled_out
 from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
 from codemod.repository.layout import Group
 from codemod.source.document import Document
@@ -79,6 +80,7 @@ def plan_bindings(
     }
     named = [*_to_declare(registry, group, selection, declarations), *ours]
     wanted = wanted_declarations(registry, named, declarations, group)
+    wanted = [one._replace(text=spelled_out(one.text, draft.visible)) for one in wanted]
     changed, new = stable_edits(
         registry,
         wanted,
@@ -92,10 +94,10 @@ def plan_bindings(
         {d.path for found in declarations.values() for d in found if d.path in registry.neutral_declarations}
     )
     has_stable = bool(new) or snapshot.exists(layout.stable_declarations)
-    moving = {moving_header(registry, found, group) for found in named} - {""}
+    declaring = {declaring_header(registry, found, group) for found in named} - {""}
     headers = [
         *([layout.stable_declarations] if has_stable else []),
-        *sorted(layout.landing(path) for path in moving),
+        *sorted(declaring),
         *neutral,
     ]
     headers += sorted({header for one in draft.moved_lambdas for header in one.own} - set(headers))

@@ -90,6 +90,7 @@ class Project:
     switches: Mapping[frozenset[str], DispatchMacro] = field(default_factory=dict)  # the stable ones it has, by dtypes
     macros: frozenset[str] = frozenset()  # every macro the group's files can see
     moving: frozenset[str] = frozenset()  # files that get a new place
+    leaving: frozenset[str] = frozenset()  # headers that the files of the run will not include any more
     headers: str = ""  # torch version of the headers in use; empty: the target's
 
     @cached_property

@@ -50,7 +50,7 @@ def rewrite_document(
     sites += operator_sites(document, context.project.finder)
     sites += view_sites(document, context.project.finder)
     found = {site.span for site in sites}
-    hidden = unqualified_sites(document, context.surface, context.project.finder, context.project.functions)
+    hidden = unqualified_sites(document, project)
     sites += [site for site in hidden if site.span not in found]
     wanted = [site for site in sites if _wanted(site, skip, only)]
     outcomes = [(site, if_certain(site, _outcome(site, context), context)) for site in wanted]

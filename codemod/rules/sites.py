@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from codemod.model import Span
 from codemod.rules.context import Site, SiteKind
+from codemod.source.aliases import USING_NAME
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document, lines_matching
 from codemod.source.patterns import word_start
@@ -49,7 +50,6 @@ _NOT_UNSTABLE = frozenset({
 # What torch's dispatch macros call, and the copies that projects made of them: a function of the global namespace.
 _GLOBAL = re.compile(rb"::\s*detail\s*::\s*scalar_type\b(?=\s*\()")
 _BARE_NAMES = tuple(re.findall(rb"\w{6,}", _BARE.pattern))
-_USING = re.compile(word_start(b"using") + rb"\s+(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 _NAMESPACE_ALIAS = re.compile(
     word_start(b"namespace") + rb"\s+(?P<short>[A-Za-z_]\w*)\s*=\s*"
     rb"(?P<space>(?:::\s*)?(?:torch|at|c10)(?:\s*::\s*\w+)*)\s*;"
@@ -244,7 +244,7 @@ def _global(document: Document, surface: Surface) -> Iterator[Site]:
 
 def _used_names(document: Document, surface: Surface) -> Iterator[Site]:
     """Names that a `using torch::Tensor;` made visible without their namespace."""
-    for using in _USING.finditer(document.code):
+    for using in USING_NAME.finditer(document.code):
         qualified = using.group("name").decode()
         short = qualified.rpartition("::")[2]
         entry = surface.name(qualified)

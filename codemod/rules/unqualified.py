@@ -7,17 +7,15 @@ import re
 from collections.abc import Iterator, Sequence
 
 from codemod.model import Span
-from codemod.rules.context import Context, Outcome, Site, SiteKind
+from codemod.rules.context import Context, Outcome, Project, Site, SiteKind
+from codemod.source.aliases import USING_NAME, USING_NAMESPACE
 from codemod.source.brackets import closing_bracket
 from codemod.source.document import HEADER_SUFFIXES, Document
-from codemod.source.function_index import FunctionIndex
 from codemod.source.patterns import word_start
 from codemod.source.scopes import TypeFinder
 from codemod.source.spans import line_start, with_line
-from codemod.surface.table import Entry, Surface
+from codemod.surface.table import Entry
 
-_USING = re.compile(word_start(b"using") + rb"\s+namespace\s+(?:::\s*)?(?P<space>torch|at|c10)\s*;")
-_USING_NAME = re.compile(word_start(b"using") + rb"\s+(?:::\s*)?(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 _INSIDE = re.compile(word_start(b"namespace") + rb"\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
 _WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?!\s*::)")
 _OWN = re.compile(
@@ -29,27 +27,25 @@ _NUMBERS = ("float", "double", "int", "int64_t", "int32_t", "size_t", "bool", "l
 _TENSORS = ("Tensor", "TensorList")
 
 
-def unqualified_sites(
-    document: Document, surface: Surface, finder: TypeFinder, functions: FunctionIndex
-) -> Iterator[Site]:
+def unqualified_sites(document: Document, project: Project) -> Iterator[Site]:
     """The names of torch, at and c10 that the document uses without saying so.
 
     A type or a constant counts where the document declares none of that name; a function where it is called with a
     tensor, or makes one, and no function of the project has its name.
     """
-    code = document.code
+    code, surface, finder = document.code, project.surface, project.finder
     included = _included(document, finder.documents)
     regions = [*_regions(code), *((0, len(code), space) for other in included for space in _spaces(other))]
-    for match in _USING.finditer(code):
+    for match in USING_NAMESPACE.finditer(code):
         yield Site(Span(*match.span()), match.group().decode(), SiteKind.USING)
-    yield from _declared_names(document, included, surface, finder)
+    yield from _declared_names(document, included, project)
     if not regions:
         return
     own = {name for each in (document, *included) for name in _own_names(each)}
     known: dict[tuple[str, bytes], Entry | None] = {}
     for match in _WORD.finditer(code, min(start for start, _, _ in regions)):
         word = match.group()
-        if word in own or word.decode() in functions:
+        if word in own or word.decode() in project.functions:
             continue
         for start, end, space in regions:
             if not start <= match.start() < end:
@@ -63,25 +59,26 @@ def unqualified_sites(
                 break
 
 
-def _declared_names(
-    document: Document, included: Sequence[Document], surface: Surface, finder: TypeFinder
-) -> Iterator[Site]:
+def _declared_names(document: Document, included: Sequence[Document], project: Project) -> Iterator[Site]:
     """`using torch::full;`, here or in a header, and the calls it is for.
 
     No `using` can make a wrapper or an enumerator visible. Types and constants are found by their name in the file that
-    has the declaration (sites.py), and here in those that include it.
+    has the declaration (sites.py), and here in those that include it. A type keeps its short name, unless it is that of
+    a header which the file will not include any more.
     """
     for source in (document, *included):
-        for using in _USING_NAME.finditer(source.code):
+        for using in USING_NAME.finditer(source.code):
             qualified = using.group("name").decode()
-            entry = surface.name(qualified)
-            if entry is None or entry.form in ("none", "same") or (entry.kind == "type" and "::" in entry.stable):
+            entry = project.surface.name(qualified)
+            if entry is None or entry.form in ("none", "same"):
+                continue
+            if entry.kind == "type" and "::" in entry.stable and source.path not in project.leaving:
                 continue
             if source is document:
                 yield Site(Span(*using.span()), using.group().decode(), SiteKind.USING)
             if entry.kind == "function" or source is not document:
                 start = using.end() if source is document else 0
-                yield from _uses_of(qualified, entry, start, document, finder)
+                yield from _uses_of(qualified, entry, start, document, project.finder)
 
 
 def _uses_of(qualified: str, entry: Entry, start: int, document: Document, finder: TypeFinder) -> Iterator[Site]:
@@ -119,13 +116,13 @@ def _include_names(document: Document) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=4096)
 def _spaces(document: Document) -> tuple[str, ...]:
     """The namespaces that a header opens for all that include it."""
-    return tuple(match["space"].decode() for match in _USING.finditer(document.code))
+    return tuple(match["space"].decode() for match in USING_NAMESPACE.finditer(document.code))
 
 
 @functools.lru_cache(maxsize=4096)
 def _declares(document: Document) -> bool:
     """Whether a header makes single names of torch visible."""
-    return _USING_NAME.search(document.code) is not None
+    return USING_NAME.search(document.code) is not None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -135,7 +132,7 @@ def _own_names(document: Document) -> frozenset[bytes]:
 
 def _regions(code: bytes) -> Iterator[tuple[int, int, str]]:
     """Where the names of a namespace are visible: start, end, namespace."""
-    for match in _USING.finditer(code):
+    for match in USING_NAMESPACE.finditer(code):
         yield match.end(), len(code), match.group("space").decode()
     for match in _INSIDE.finditer(code):
         end = closing_bracket(code, match.end())

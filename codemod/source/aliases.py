@@ -1,4 +1,4 @@
-"""The names a file gives to types: `using fptr_t = int64_t;` and `typedef at::Tensor T;`."""
+"""The names a file gives to types, `using fptr_t = int64_t;`, and those of torch that it makes visible."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _ALIAS = re.compile(
     + word_start(b"typedef")
     + rb"\s+(?P<old>[^;{}()\[\]]*?[\s*&>])\s*(?P<as>[A-Za-z_]\w*)\s*;"
 )
+USING_NAMESPACE = re.compile(word_start(b"using") + rb"\s+namespace\s+(?:::\s*)?(?P<space>torch|at|c10)\s*;")
+USING_NAME = re.compile(word_start(b"using") + rb"\s+(?:::\s*)?(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 
 
 @dataclass(frozen=True)

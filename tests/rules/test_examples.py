@@ -45,7 +45,6 @@ def _needs_example() -> set[str]:
     return set(HANDLERS) - {
         "TSA303",
         "TSA113",
-        "TSA114",
         "TSA405",
     }  # shown by tests of their own, with a project around
 

@@ -183,14 +183,19 @@ class Wanted(NamedTuple):
     source: tuple[str, Span]  # the lines it comes from
 
 
-def moving_header(registry: Registry, located: Located, group: Group) -> str:
-    """The header that moves with the group and has the function, "" where none does."""
+def declaring_header(registry: Registry, located: Located, group: Group) -> str:
+    """The header with the function that stable code can include after the run, by its new path; "" where there is none.
+
+    One moves with the group, or both worlds include it.
+    """
     name, qualified = located.function.name, located.function.qualified
-    for path in group.moving_headers:
+    landing = registry.layout.landing
+    shared = (path for path in group.shared_headers if not registry.snapshot.exists(landing(path)))
+    for path, place in (*((path, landing(path)) for path in group.moving_headers), *((path, path) for path in shared)):
         document = registry.document(path)
         functions = read_signatures(document) if name.encode() in document.words else ()
         if any(function.name == name and function.qualified == qualified for function in functions):
-            return path
+            return place
     return ""
 
 
@@ -199,13 +204,13 @@ def wanted_declarations(
 ) -> list[Wanted]:
     """What the stable header has to declare, in the order of the legacy headers, then of the definitions.
 
-    What a header without a name of torch declares already, or one that moves along, is none of it.
+    What a header declares that stable code can include after the run is none of it.
     """
     wanted: list[tuple[tuple[int, int], Wanted]] = []
     order = {path: place for place, path in enumerate(registry.layout.legacy_declarations)}
     for found in located:
         function = found.function
-        if moving_header(registry, found, group):
+        if declaring_header(registry, found, group):
             continue
         known = declarations.get(function.qualified, [])
         same_types = [d for d in known if d.function.parameter_types == function.parameter_types]
