@@ -75,6 +75,8 @@ def _tensor_uses(document: Document, finder: TypeFinder) -> Iterator[Span]:
     declared: dict[bytes, list[int]] = {}
     for match in pattern.finditer(code):
         declared.setdefault(match[match.lastindex or 0], []).append(match.start())
+    if not declared and b"::" not in code:  # nor a function that is defined outside of its class
+        return
     functions = _FunctionPlaces(document)
     owners = {name: {functions.owner(name, place) for place in places} for name, places in declared.items()}
     for name in functions.members(finder):
