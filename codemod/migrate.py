@@ -166,7 +166,7 @@ def _names(message: str, other: str) -> bool:
 
 
 def _with_migrated(group: Group) -> Group:
-    return replace(group, units=(*group.units, *group.migrated))
+    return group._replace(units=(*group.units, *group.migrated))
 
 
 def join(

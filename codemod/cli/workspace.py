@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from codemod.config import Config, load_config
 from codemod.model import Refusal
@@ -15,8 +15,7 @@ from codemod.repository.nearest import layout_for
 from codemod.repository.snapshot import Snapshot, open_snapshot
 
 
-@dataclass(frozen=True)
-class Workspace:
+class Workspace(NamedTuple):
     """A repository as a run sees it."""
 
     snapshot: Snapshot

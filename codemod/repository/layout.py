@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from posixpath import dirname
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,7 @@ class Layout:
         return path.startswith(self.stable_root + "/")
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """What one pull request migrates: units, the headers that move with them, and who else is concerned.
 
     Headers that stay where they are without any change are not listed, nor are the headers that declare ops for the

@@ -105,8 +105,7 @@ class Project:
         return found
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """One document of a project, as a rule sees it."""
 
     project: Project

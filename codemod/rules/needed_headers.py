@@ -5,17 +5,16 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from codemod import toml
 
 _WORD_OR_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*[<\"][^\n]*|std::\w+|[A-Za-z_]\w*")
 
 
-@dataclass(frozen=True)
-class _Table:
+class _Table(NamedTuple):
     names: Mapping[str, str]  # the header that each name comes from
     implied: Mapping[str, Sequence[str]]  # what each header brings along
     closed: Mapping[str, Sequence[str]]  # by pattern of headers, words without which nobody uses one

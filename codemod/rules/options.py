@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tree_sitter import Node
 
@@ -75,8 +76,7 @@ def read_separate(nodes: list[Node], fragment: Fragment, context: Context) -> Op
     )
 
 
-@dataclass(frozen=True)
-class _Reader:
+class _Reader(NamedTuple):
     """Reads options expressions of one fragment."""
 
     fragment: Fragment

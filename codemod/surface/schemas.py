@@ -6,7 +6,6 @@ import functools
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +25,7 @@ _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 _SIZED = re.compile(r"\[(\d+)\]")
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of a schema. `type` has no alias annotation and no length: "Tensor", "int[]?", "ScalarType?"."""
 
     name: str

@@ -7,7 +7,7 @@ another type), nor arithmetic whose result would differ.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tree_sitter import Node
 
@@ -34,8 +34,7 @@ def type_word(text: str) -> str:
     return "" if re.search(r"[&*<]", text) else " ".join(word for word in text.split() if word != "const")
 
 
-@dataclass(frozen=True)
-class Uses:
+class Uses(NamedTuple):
     """The uses of a function's parameters; `program` has the functions that its body calls."""
 
     document: Document

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from codemod.buildfiles.cmake.carriers import sorted_by_form, take_over
@@ -121,8 +120,7 @@ def _enclosing_ends(file: CMakeFile, legacy: Definition, own: Sequence[Command])
     return found
 
 
-@dataclass(frozen=True)
-class _Renamer:
+class _Renamer(NamedTuple):
     """Puts the new target's name where the old one stands as a word."""
 
     old: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Domains = Mapping[str, tuple[str, ...]]
 _MOST_ATOMS = 12  # 4096 assignments; beyond it two conditions are compared as text
@@ -18,8 +18,7 @@ _BINARY = frozenset(
 _UNARY = frozenset(("DEFINED", "TARGET", "EXISTS", "COMMAND", "POLICY", "TEST", "IS_DIRECTORY", "IS_ABSOLUTE"))
 
 
-@dataclass(frozen=True)
-class _Expression:
+class _Expression(NamedTuple):
     operator: str  # "and", "or", "not", "atom"
     parts: tuple[_Expression, ...] = ()
     atom: str = ""

@@ -133,8 +133,7 @@ class Command:
         return None
 
 
-@dataclass(frozen=True)
-class CMakeFile:
+class CMakeFile(NamedTuple):
     """A parsed file: commands in file order, blocks, comments."""
 
     path: str

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.buildfiles.codes import LIBRARY_PROBED
 from codemod.buildfiles.python.syntax import PythonFile, dotted_name
@@ -33,8 +33,7 @@ LOADERS = ("load_library", "CDLL", "LoadLibrary", "load_dynamic")
 IMPORTERS = ("import_module", "__import__")
 
 
-@dataclass(frozen=True)
-class Library:
+class Library(NamedTuple):
     """The legacy and the stable library: names without package, and every full name of the legacy one."""
 
     legacy: str

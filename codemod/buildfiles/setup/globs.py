@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.buildfiles.python.syntax import dotted_name
 from codemod.buildfiles.setup.values import Values, place
@@ -18,8 +17,7 @@ _WIDTH = 88
 _MAGIC = re.compile(r"[*?\[]")
 
 
-@dataclass(frozen=True)
-class Glob:
+class Glob(NamedTuple):
     """A call that finds files. `pattern` is a path of the repository, `folder` what a method of a path is called on.
 
     `argument` is the expression for the pattern, `without` a folder whose files are left out afterwards.

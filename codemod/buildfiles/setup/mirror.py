@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, SETUP_SOURCE_MOVED
@@ -104,7 +103,7 @@ def finds(run: SetupRun, element: Element, path: str) -> bool:
 
 def _landed(run: SetupRun, glob: Glob) -> Glob:
     """The same glob where it looks from now on."""
-    return replace(glob, pattern=run.layout.landing(glob.pattern), without="")
+    return glob._replace(pattern=run.layout.landing(glob.pattern), without="")
 
 
 def _fresh(run: SetupRun, here: Sequence[Element], created: Sequence[str]) -> list[str]:

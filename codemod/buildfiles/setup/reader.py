@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.python.syntax import dotted_name
@@ -181,7 +180,7 @@ class Reader:
         if glob is None or not self._keeps_paths(glob, maps):
             self.computed.append(node)
             return
-        glob = replace(glob, without=without)
+        glob = glob._replace(without=without)
         self.globs.append(glob)
         everything = tuple(dict.fromkeys((*conditions, *self.model.file.conditions(node))))
         found = (path for path in self.model.files if glob.matches(path))
