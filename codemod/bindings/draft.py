@@ -25,9 +25,9 @@ from codemod.bindings.schemas.fakes import fake_stub
 from codemod.bindings.schemas.infer import infer_schema, read_type, type_aliases
 from codemod.bindings.schemas.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
-from codemod.bindings.writing.declarations import find_declarations
 from codemod.bindings.writing.inplace import is_idle
 from codemod.bindings.writing.items import Item, definition_item, implementation_item, stable_key, widened_arguments
+from codemod.bindings.writing.legacy_declarations import find_declarations
 from codemod.bindings.writing.translate import spelled_out, visible_types
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span

@@ -15,18 +15,17 @@ from codemod.bindings.reading.register_functions import calls_one_of, declaratio
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.select import Located, Selection, defined_functions, select
 from codemod.bindings.writing.chains import chain_removal
-from codemod.bindings.writing.declarations import (
+from codemod.bindings.writing.dropped_includes import dropped_includes
+from codemod.bindings.writing.inplace import in_place_edits
+from codemod.bindings.writing.legacy_declarations import find_declarations, legacy_edits
+from codemod.bindings.writing.removal import removal_edits
+from codemod.bindings.writing.stable_declarations import (
     aliases_used,
     declaring_header,
-    find_declarations,
     headers_of_types,
-    legacy_edits,
     stable_edits,
     wanted_declarations,
 )
-from codemod.bindings.writing.dropped_includes import dropped_includes
-from codemod.bindings.writing.inplace import in_place_edits
-from codemod.bindings.writing.removal import removal_edits
 from codemod.bindings.writing.stable_file import stable_file
 from codemod.bindings.writing.style import style_for
 from codemod.bindings.writing.translate import spelled_out

@@ -18,7 +18,7 @@ from codemod.bindings.effects.program import Program
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.reading.text import decode
 from codemod.bindings.select import Located, Moved
-from codemod.bindings.writing.declarations import Declaration
+from codemod.bindings.writing.legacy_declarations import Declaration
 from codemod.model import Edit, FileEdit, Span
 from codemod.repository.layout import Group
 from codemod.source.conditions import read_directives

@@ -12,8 +12,8 @@ from codemod.bindings.reading.model import Bindings
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.reading.text import decode, encode, newline_of
 from codemod.bindings.writing.blocks import block_order, insert_items, render_blocks
-from codemod.bindings.writing.declarations import standard_headers
 from codemod.bindings.writing.items import Item
+from codemod.bindings.writing.stable_declarations import standard_headers
 from codemod.bindings.writing.style import formatted, style_for
 from codemod.model import Edit, FileEdit, NewFile, Span
 from codemod.repository.includes import IncludeGraph
