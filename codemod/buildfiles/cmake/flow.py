@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from codemod.buildfiles.cmake.syntax import Argument, CMakeFile, Command, Frame, Item, read_cmake
+from codemod.buildfiles.cmake.syntax import VARIABLE, Argument, CMakeFile, Command, Frame, Item, read_cmake
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import SOURCE_SUFFIXES
 
@@ -29,7 +29,6 @@ _DEFINER_NAME = re.compile(
 )
 _SOURCE_KEYWORDS = frozenset(("SOURCES", "SOURCE", "SRCS"))
 _KEYWORD = re.compile(r"[A-Z][A-Z_0-9]+\Z")
-_VARIABLE = re.compile(r"\$\{([\w./+-]+)\}")
 _ROOTS = frozenset(("CMAKE_CURRENT_SOURCE_DIR", "CMAKE_SOURCE_DIR", "PROJECT_SOURCE_DIR", "CMAKE_CURRENT_LIST_DIR"))
 _GLOB_OPTIONS = frozenset(("CONFIGURE_DEPENDS", "LIST_DIRECTORIES", "RELATIVE", "FOLLOW_SYMLINKS", "true", "false"))
 _WILDCARD = re.compile(r"[*?[]")
@@ -135,7 +134,7 @@ class CMakeProject:
                     if function is None or not self._defines(command, found):
                         continue
                     name = function.arguments[0].lower()
-                    match = _VARIABLE.fullmatch(self._target_argument(command, found))
+                    match = VARIABLE.fullmatch(self._target_argument(command, found))
                     if match and name not in found and match.group(1) in function.arguments[1:]:
                         found[name] = function.arguments.index(match.group(1)) - 1
                         grown = True
@@ -168,7 +167,7 @@ class CMakeProject:
     def expand(self, text: str, path: str) -> str:
         """`text` with variables of known value replaced; the source folder's variables become its path."""
         for _ in range(4):
-            text = _VARIABLE.sub(lambda match: self._value(match.group(1), path), text)
+            text = VARIABLE.sub(lambda match: self._value(match.group(1), path), text)
         return text
 
     def _value(self, name: str, path: str) -> str:
@@ -248,7 +247,7 @@ class CMakeProject:
     ) -> Iterator[Flow]:
         reader = steps[0]
         for item in items:
-            match = _VARIABLE.fullmatch(item.text)
+            match = VARIABLE.fullmatch(item.text)
             if match:
                 name = match.group(1)
                 for writer, written in self.writers(name, reader):

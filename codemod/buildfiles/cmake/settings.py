@@ -10,7 +10,7 @@ from codemod.buildfiles.cmake.lists import with_comment
 from codemod.buildfiles.cmake.logic import residual
 from codemod.buildfiles.cmake.run import CMakeRun
 from codemod.buildfiles.cmake.site import StableSite
-from codemod.buildfiles.cmake.syntax import CMakeFile, Command
+from codemod.buildfiles.cmake.syntax import VARIABLE, CMakeFile, Command
 from codemod.buildfiles.cmake.text import wrap
 from codemod.buildfiles.codes import DEFINITION, VERSION_RAISED
 from codemod.buildfiles.stable_target import version_macro, version_of_macro, version_tuple
@@ -19,7 +19,6 @@ from codemod.source.patterns import whole_word
 
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+(?:[uUlL]*)")
 _MACRO = re.compile(r"(?:-D)?([A-Za-z_]\w*)(?:=.*)?\Z")
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _DEVICE_MACROS = {"CUDA": "USE_CUDA", "HIP": "USE_ROCM", "ROCM": "USE_ROCM"}
 _SETTERS = ("target_compile_definitions", "target_compile_options", "set_target_properties")
 
@@ -45,7 +44,7 @@ def macros_of(project: CMakeProject, definition: Definition) -> dict[str, Comman
 
 def flags_of(project: CMakeProject, definition: Definition) -> str:
     """All text that the variables in the defining call are given, for a look at what it mentions."""
-    names = {name for argument in definition.command.arguments for name in _VARIABLE.findall(argument.text)}
+    names = {name for argument in definition.command.arguments for name in VARIABLE.findall(argument.text)}
     texts = []
     for file in project.files.values():
         for command in file.commands:
@@ -62,7 +61,7 @@ def device_settings(
     The condition is read from the language the target is built in, else from the conditions of its .cu sources.
     """
     for argument in definition.command.arguments:
-        match = _VARIABLE.fullmatch(argument.text)
+        match = VARIABLE.fullmatch(argument.text)
         values = project.domains.get(match.group(1), ()) if match else ()
         if match and any(value.upper() in _DEVICE_MACROS for value in values):
             pairs = [(f'{match.group(1)} STREQUAL "{v}"', _DEVICE_MACROS.get(v.upper())) for v in values]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from codemod.buildfiles.cmake.flow import CMakeProject, Definition, Flow, is_around, written_list
 from codemod.buildfiles.cmake.logic import equal
-from codemod.buildfiles.cmake.syntax import Argument, Block, CMakeFile, Command, Frame
+from codemod.buildfiles.cmake.syntax import VARIABLE, Argument, Block, CMakeFile, Command, Frame
 from codemod.model import Span
 from codemod.source.document import SOURCE_SUFFIXES
 
-_VARIABLE = re.compile(r"\$\{([\w./+-]+)\}")
 _PLAIN = frozenset(("set", "list", "message", "unset", "option", "if", "include", "file", "get_filename_component"))
 
 
@@ -127,7 +125,7 @@ def find_site(project: CMakeProject, definition: Definition) -> StableSite | Non
     file = project.files[definition.command.path]
     for argument in project.source_arguments(definition.command):
         for item in argument.items:
-            match = _VARIABLE.fullmatch(item.text)
+            match = VARIABLE.fullmatch(item.text)
             if not match:
                 continue
             name = match.group(1)

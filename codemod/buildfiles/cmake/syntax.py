@@ -18,6 +18,7 @@ from tree_sitter import Language, Node, Parser
 from codemod.model import Refusal, Span
 from codemod.source.spans import line_end, line_start
 
+VARIABLE = re.compile(r"\$\{([\w./+-]+)\}")  # a reference to one, and its name
 _BLOCKS = {
     "if_condition": "if",
     "foreach_loop": "foreach",
