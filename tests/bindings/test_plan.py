@@ -697,3 +697,24 @@ def test_what_an_old_target_cannot_box() -> None:
         "f: parameter `name`: `std::string` can be passed from torch 2.10 on"
     ]
     assert "TSA512" not in migrate(files, [UNIT], target="2.10").codes
+
+
+def test_a_static_function_of_a_class_comes_with_the_header_of_the_class() -> None:
+    tree = {
+        "csrc/dice.h": "#pragma once\nnamespace my {\nclass Dice {\n public:\n  static void seed(int64_t n);\n};\n}\n",
+        "csrc/dice.cpp": '#include "dice.h"\nnamespace my {\nvoid Dice::seed(int64_t n) {}\n}\n',
+        BINDINGS: '#include "dice.h"\nTORCH_LIBRARY(my, m) {\n  m.def("seed(int n) -> ()", &my::Dice::seed);\n}\n',
+    }
+    made = migrate(tree, ["csrc/dice.cpp"])
+    bindings = made.text(STABLE_BINDINGS)
+    assert '#include "../dice.h"\n' in bindings
+    assert "TORCH_BOX(&my::Dice::seed)" in bindings
+    assert STABLE_OPS not in made.after.files
+
+
+def test_a_file_with_two_modules_is_one_library() -> None:
+    """The operators of a module may have a namespace of their own: the module is one all the same."""
+    text = '{}PYBIND11_MODULE(my, m) {{\n  m.def("f", &f);\n  m.def("other::g", &g);\n}}\n'
+    functions = "#include <torch/extension.h>\nat::Tensor f(at::Tensor x) { return x; }\nint64_t g() { return 1; }\n"
+    made = migrate({"csrc/ext.cpp": text.format(functions)}, ["csrc/ext.cpp"])
+    assert 'm.def("f(Tensor x) -> Tensor");' in made.text("csrc/ext.cpp")

@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
 def declaring_header(registry: Registry, located: Located, group: Group) -> str:
     """The header with the function that stable code can include after the run, by its new path; "" where there is none.
 
-    One moves with the group, or both worlds include it.
+    One moves with the group, or both worlds include it. A static function comes with its class.
     """
     name, qualified = located.function.name, located.function.qualified
     landing = registry.layout.landing
@@ -51,6 +51,18 @@ def declaring_header(registry: Registry, located: Located, group: Group) -> str:
         functions = read_signatures(document) if name.encode() in document.words else ()
         if any(function.name == name and function.qualified == qualified for function in functions):
             return place
+    header = _header_of_class(registry, located)
+    return landing(header) if header in group.moving_headers else header
+
+
+def _header_of_class(registry: Registry, located: Located) -> str:
+    """The header that defines the class whose static function this is, "" for other functions."""
+    scope = located.function.namespace[-1] if located.function.namespace else ""
+    graph = IncludeGraph(registry.snapshot, (), registry.layout.include_roots)
+    for header in graph.closure(graph.direct(located.path)) if scope else ():
+        document = registry.document(header)
+        if scope.encode() in document.words and scope.encode() in types_defined(document):
+            return header
     return ""
 
 
