@@ -27,6 +27,7 @@ FUNCTION_CALLED = "TSA640"
 CALL_UNDECIDED = "TSA641"
 PATH_NAMED = "TSA650"
 PATTERN_NAMED = "TSA651"
+COMPILED_AT_IMPORT = "TSA652"
 GENERATOR_MIGRATED = "TSA660"
 GENERATOR_LISTED = "TSA661"
 
@@ -189,6 +190,13 @@ CODES: tuple[Code, ...] = (
         PATTERN_NAMED,
         "A pattern, a regular expression or a comment concerns a moved file.",
         "The pattern caught the old place and misses the new one, or the path stands where an edit would be a guess.",
+        confidence=Confidence.MANUAL,
+    ),
+    Code(
+        COMPILED_AT_IMPORT,
+        "A Python file compiles sources that have moved when it is imported.",
+        "`torch.utils.cpp_extension.load` and its kin are told of sources by name. They build the legacy extension: "
+        "what has moved has to leave it, and becomes a library of its own.",
         confidence=Confidence.MANUAL,
     ),
     Code(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from codemod.buildfiles.codes import PATH_NAMED, PATTERN_NAMED
+from codemod.buildfiles.python.compiled import compiled_sources
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Severity, Span
 from codemod.repository.layout import Layout
@@ -53,6 +54,8 @@ def plan_mentions(
         if names_one(data):
             found = TextEdits(path, data)
             diagnostics.extend(_plain(found, layout, moved))
+            if path.endswith(".py"):
+                diagnostics.extend(compiled_sources(path, data, moved))
             edits.extend(found.edits())
         if _has_patterns(path) and any(folder.split(b"/")[0] in data for folder in folders):
             diagnostics.extend(_patterns(path, data, moved))

@@ -49,6 +49,24 @@ def test_what_an_edit_would_guess_is_listed(path: str, text: str, place: str) ->
     assert [done.place(d) for d in done.diagnostics("TSA651")] == [place]
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("csrc/build.py", 'module = load(name="norm", sources=[os.path.join(HERE, "norm.cpp")])\n'),
+        ("pkg.py", "from torch.utils.cpp_extension import load\nmodule = load('norm', ['csrc/norm.cpp'])\n"),
+    ],
+)
+def test_what_is_compiled_at_import_has_to_leave_its_list(path: str, text: str) -> None:
+    assert [d.message for d in with_file(path, text).diagnostics("TSA652")] == [
+        "this compiles norm.cpp: moved to csrc/stable/norm.cpp"
+    ]
+
+
+@pytest.mark.parametrize("path", ["tests/build.py", "csrc/sub/build.py"])
+def test_a_source_of_that_name_elsewhere_is_another(path: str) -> None:
+    assert not with_file(path, 'module = load(name="norm", sources=["norm.cpp"])\n').diagnostics("TSA652")
+
+
 def test_a_pattern_that_still_catches_the_file_is_fine() -> None:
     assert not with_file(".github/workflows/ci.yml", "paths: ['csrc/**']\n").diagnostics("TSA651")
 
