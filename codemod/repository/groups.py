@@ -218,9 +218,9 @@ class _Resolver:
         stable = [path for path in self.units.all if layout.is_stable(path) and path != layout.stable_bindings]
         places = {layout.landing(self._tree_path(name, folder)) for folder in (self.units.snapshot.start, "")}
         places.add(f"{layout.stable_root}/{name}")
-        return tuple(
-            path for path in stable if group_key(path) == name or any(matches(path, place) for place in places)
-        )
+        found = tuple(p for p in stable if group_key(p) == name or any(matches(p, place) for place in places))
+        # a group of several subjects was called by the words these begin with, or by their folder
+        return found or tuple(p for p in stable if group_key(p).startswith(f"{name}_") or basename(dirname(p)) == name)
 
     def is_migrated(self, path: str) -> bool:
         """In the folder of stable sources, and without an unstable name."""

@@ -85,8 +85,12 @@ class _Reader(NamedTuple):
     def read(self, node: Node) -> Options | None:
         if node.type == "identifier":
             return self._variable(node)
-        if node.type == "initializer_list" and node.named_child_count == 0:
-            return Options()
+        if node.type == "compound_literal_expression":  # TensorOptions{dtype}
+            kind, value = node.child_by_field_name("type"), node.child_by_field_name("value")
+            is_options = kind is not None and text_of(kind).rpartition("::")[2] == "TensorOptions"
+            return self.read(value) if value is not None and is_options else None
+        if node.type == "initializer_list" and node.named_child_count < 2:
+            return self._implicit(node.named_children[0]) if node.named_children else Options()
         if node.type == "call_expression":
             callee = node.child_by_field_name("function")
             if callee is not None and callee.type == "field_expression":

@@ -156,6 +156,14 @@ def test_what_has_migrated_is_said_to_have(make_repository: MakeRepository, exte
     assert resolve(snapshot, name) == Group("done", (), migrated=(path,))
 
 
+@pytest.mark.parametrize("name", ["half", "halves"])
+def test_what_has_migrated_by_the_name_of_several(make_repository: MakeRepository, name: str) -> None:
+    """The group was called by the words that its units begin with, or by their folder."""
+    done = tuple(f"csrc/libtorch_stable/halves/half_{side}.cu" for side in ("left", "right"))
+    snapshot = make_repository({"csrc/bindings.cpp": library(("f", "CUDA", "f")), **dict.fromkeys(done, "// done\n")})
+    assert resolve(snapshot, name).migrated == done
+
+
 def test_a_stable_file_with_unstable_names_is_not_done(make_repository: MakeRepository, extension_files: Files) -> None:
     path = "csrc/libtorch_stable/half.cu"
     snapshot = make_repository({**extension_files, path: "at::Tensor f();\n"})

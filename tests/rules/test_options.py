@@ -30,6 +30,11 @@ CASES = {
         "  auto x = torch::empty({2}, torch::dtype(torch::kInt32).device(a.device()));\n",
         f"  auto x = {EMPTY}({{2}}, {INT}, std::nullopt, a.device());\n",
     ),
+    "braces": (
+        "  torch::TensorOptions o{torch::kInt32};\n  auto x = torch::empty({2}, o);\n"
+        "  auto y = torch::empty({3}, torch::TensorOptions{}.dtype(torch::kInt32));\n",
+        f"  auto x = {EMPTY}({{2}}, {INT});\n  auto y = {EMPTY}({{3}}, {INT});\n",
+    ),
     "a tensor's options": (
         "  auto x = torch::empty({2}, a.options());\n",
         "  auto x = torch::stable::new_empty(a, {2});\n",
