@@ -365,3 +365,20 @@ def test_a_tuple_of_one_stays_a_tuple() -> None:
     assert '("csrc/b.cpp",)' in after
     after = migrated('modules = [CppExtension("pkg._C", ("csrc/b.cpp", "csrc/norm.cpp"))]', "csrc/norm.cpp")
     assert '("csrc/b.cpp",)' in after
+
+
+def test_the_stable_headers_need_a_newer_standard() -> None:
+    """Where the call asks for an older one itself the stable extension does not; a variable is left to its reader."""
+    body = """\
+        flags = {flags}
+        sources = ["csrc/bindings.cpp", "csrc/norm.cpp"]
+        setup(ext_modules=[CppExtension("pkg._C", sources, extra_compile_args={arguments})])
+        """
+    written = dedent(body).format(flags=[], arguments='{"cxx": ["-O3", "-std=c++14"]}')
+    stable = migrated(written, "csrc/norm.cpp").partition("pkg._C_stable")[2]
+    assert 'extra_compile_args={"cxx": ["-O3", "-std=c++17"]}' in stable
+
+    named = HEAD + dedent(body).format(flags='["-std=c++11"]', arguments="flags")
+    done = plan({"setup.py": named}, ["csrc/norm.cpp"])
+    assert 'flags = ["-std=c++11"]' in done.text("setup.py")
+    assert any(d.severity is Severity.WARNING and "need C++17" in d.message for d in done.diagnostics("TSA621"))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from codemod.buildfiles.setup.run import SetupRun
 
 _TAG = re.compile(r"cp3(\d+)")
+_OLD_STANDARD = re.compile(r"(?<=-std=)(c|gnu)\+\+(?:0x|11|1y|14)(?!\w)")
 _REQUIRES = re.compile(r"""(?:requires[-_]python|python_requires)["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
 
 
@@ -61,8 +62,22 @@ def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
     if "define_macros" not in arguments:
         texts.append(f"define_macros={macros_text(run, legacy, None, indent)}")
     note_wheel_tag(run, legacy)
+    texts = _with_new_standard(run, legacy, texts)
     inner = "".join(f"\n{indent}{text}," for text in texts)
     return f"{file.text(call.func)}({inner}\n{outer})"
+
+
+def _with_new_standard(run: SetupRun, legacy: Extension, texts: list[str]) -> list[str]:
+    """The arguments with C++17 where they ask for less: the stable headers need it."""
+    newer = [_OLD_STANDARD.sub(r"\1++17", text) for text in texts]
+    old = _OLD_STANDARD.search(run.model.file.slice(run.model.file.span(run.model.file.module)))
+    if newer == texts and old is not None:
+        run.report(
+            EXTENSION_CREATED, Severity.WARNING, legacy.call,
+            f"-std={old[0]} is asked for in this file, and the stable headers need C++17",
+            "Compile the stable extension with -std=c++17, or leave the flag to torch.",
+        )  # fmt: skip
+    return newer
 
 
 def new_name(run: SetupRun, legacy: Extension, text: str) -> str:
