@@ -334,7 +334,10 @@ class Draft:
             elif statement.kind is StatementKind.OTHER and not is_idle(
                 self.registry.document(statement.path), statement, whole_functions(self.registry, self.selection)
             ):
-                self._say(codes.UNREAD, statement, "this statement was not understood", Severity.ERROR)
+                self._say(
+                    codes.UNREAD, statement, "this statement was not understood", Severity.ERROR,
+                    "write what it registers as m.def and m.impl; what else it does for the module belongs to Python",
+                )  # fmt: skip
         modules = {
             m.statement.path: m.statement for m in self.selection.moved if m.statement.block.kind is BlockKind.PYBIND
         }

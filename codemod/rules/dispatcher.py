@@ -17,7 +17,7 @@ from codemod.source.types import CppType
 from codemod.surface.aten import NAMESPACE, aten_name, wrapper
 from codemod.surface.numbers import INTEGERS_ONLY
 from codemod.surface.schemas import Op, choose, find_op, schema_kind
-from codemod.surface.table import Entry, TableError
+from codemod.surface.table import TableError
 
 
 def choose_overload(arguments: tuple[Node, ...], receiver: bool, context: Context, site: Site) -> Op | None:
@@ -60,19 +60,22 @@ def kind_in_schemas(node: Node, kind: CppType) -> str:
     return "list" if node.type == "initializer_list" else schema_kind(kind)
 
 
-def wrapper_call(site: Site, context: Context, entry: Entry, call: MethodCall) -> Outcome:
+_OTHER_ARGUMENTS = "Hand it tensors where numbers stand, call another op that does the same, or write a kernel."
+
+
+def wrapper_call(site: Site, context: Context, call: MethodCall) -> Outcome:
     """`x.cumsum(0)` -> `stable_aten::cumsum(x, 0)`."""
     if (square := _square(site, call.arguments)) is not None:
         return _wrapped(context, call.span, site, square, call.receiver_parts())
     op = choose_overload(call.arguments, True, context, site)
     if op is None:
         return context.diagnose(
-            site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", entry.note
+            site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", _OTHER_ARGUMENTS
         )
     return _wrapped(context, call.span, site, op, (*call.receiver_parts(), *call.following()))
 
 
-def wrapper_function(site: Site, context: Context, entry: Entry, given: list[Node]) -> Outcome:
+def wrapper_function(site: Site, context: Context, given: list[Node]) -> Outcome:
     """`torch::cumsum(x, 0)` -> `stable_aten::cumsum(x, 0)`."""
     node, fragment = context.call(site), context.fragment(site)
     if node is not None and (square := _square(site, given[1:])) is not None:
@@ -84,7 +87,7 @@ def wrapper_function(site: Site, context: Context, entry: Entry, given: list[Nod
             return made
     if op is None:
         return context.diagnose(
-            site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", entry.note
+            site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", _OTHER_ARGUMENTS
         )
     return _wrapped(context, None, site, op, ())
 

@@ -93,7 +93,7 @@ def free_function(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if usable.form == "dispatcher":
         from codemod.rules.dispatcher import wrapper_call
 
-        return wrapper_call(site, context, usable, call)
+        return wrapper_call(site, context, call)
     return _call(context, call, usable, usable.stable, _arguments(context, call, usable))
 
 
@@ -111,7 +111,7 @@ def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | Non
     if usable.form == "dispatcher":
         from codemod.rules.dispatcher import wrapper_function
 
-        return wrapper_function(site, context, usable, given)
+        return wrapper_function(site, context, given)
     place = _DIMENSIONS.get(entry.stable, len(given))
     if place < len(given) and node is not None:
         parts: list[Part] = [entry.stable.encode() + b"("]
