@@ -105,6 +105,10 @@ def printable(site: Site, context: Context, start: int) -> tuple[Rewrite, ...]:
             "void f(int64_t a, int64_t b) { STD_TORCH_CHECK(a == b); }",
         ),
         Example(
+            "void f(int a, int b) { if (a) TORCH_CHECK_EQ(a, b); else b = 1; }",
+            "void f(int a, int b) { if (a) { STD_TORCH_CHECK(a == b); } else b = 1; }",
+        ),
+        Example(
             "void f(int a, int b) { TORCH_CHECK_LE(a & 1, b); }",
             "void f(int a, int b) { STD_TORCH_CHECK((a & 1) <= b); }",
         ),
@@ -127,7 +131,24 @@ def comparison(site: Site, context: Context) -> Outcome | None:
     parts: list[Part] = [b"STD_TORCH_CHECK(", *_compared(left, right, sign, context, site)]
     for span in message:
         parts += [b", ", span]
-    return context.rewrite(whole, (*parts, b")"), entry.rule, entry=entry, also=_semicolon(whole, context))
+    opening, closing = _braces(site, context)
+    also = (*_semicolon(whole, context), *closing)
+    return context.rewrite(whole, (opening, *parts, b")"), entry.rule, entry=entry, also=also)
+
+
+def _braces(site: Site, context: Context) -> tuple[bytes, tuple[Rewrite, ...]]:
+    """What opens and closes braces around a check between an `if` without them and its `else`.
+
+    STD_TORCH_CHECK is an `if` itself, and would take the `else` for its own; some of the legacy macros are not.
+    """
+    statement = context.ancestor(site, ("expression_statement",), 4)
+    branch = statement.parent if statement is not None else None
+    if statement is None or branch is None or branch.type != "if_statement":
+        return b"", ()
+    if branch.child_by_field_name("alternative") is None or branch.child_by_field_name("consequence") != statement:
+        return b"", ()
+    end = context.fragment(site).span(statement).end
+    return b"{ ", (Rewrite(Span(end, end), (b" }",), "TSA201"),)
 
 
 def _is_streamed(whole: Span, context: Context) -> bool:
@@ -182,6 +203,12 @@ def _semicolon(whole: Span, context: Context) -> tuple[Rewrite, ...]:
             'void f(int n) { STD_TORCH_CHECK(false, "no kernel for ", n); }',
         ),
         Example(
+            'void f(int n) { if (n == 1) AT_ERROR("one"); else if (n == 2) AT_ASSERT(n > 2); else n = 0; }',
+            'void f(int n) { if (n == 1) { STD_TORCH_CHECK(false, "one"); } '
+            "else if (n == 2) { STD_TORCH_CHECK(n > 2); } else n = 0; }",
+            "an `else` stays with its `if`",
+        ),
+        Example(
             'void f(int n) { TORCH_CHECK_ARG(n > 0, 1, "got ", n); }',
             'void f(int n) { STD_TORCH_CHECK(n > 0, "invalid argument ", 1, ": ", "got ", n); }',
         ),
@@ -201,6 +228,10 @@ def _semicolon(whole: Span, context: Context) -> tuple[Rewrite, ...]:
             'void f() { throw c10::Error("broken", c10::get_backtrace()); }',
             'void f() { throw std::runtime_error("broken"); }',
         ),
+        Example(
+            'void f(at::Tensor x) { at::TensorArg a{x, "x", 1}; at::checkAllSameGPU("f", {a}); }',
+            'void f(torch::stable::Tensor x) { TensorArg a{x, "x", 1}; check_all_same_gpu("f", {a}); }',
+        ),
     ),
 )
 def other_check(site: Site, context: Context) -> Outcome | None:
@@ -208,7 +239,9 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     entry = site.entry
     assert entry is not None
     if entry.kind != "macro":
-        return context.replace(site, entry.stable, entry.rule, entry=entry, also=_message_alone(site, context))
+        is_exception = entry.kind == "type" and not entry.helper
+        also = _message_alone(site, context) if is_exception else ()
+        return context.replace(site, entry.stable, entry.rule, entry=entry, also=also)
     arguments = call_arguments(site, context)
     if arguments is None:
         return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
@@ -230,9 +263,16 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     own = context.project.helpers.names.get(f"STD_{site.name}")
     printers = printable(site, context, 1)
     helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
+    opening, closing = _braces(site, context) if site.name in _STATEMENTS else (b"", ())
+    if opening and not own:
+        head = (opening + entry.stable.encode(),)
+        return context.rewrite(site.span, head, entry.rule, also=(*printers, *closing), helpers=helpers, **extra)
     if own:
         return context.replace(site, own, entry.rule, also=printers, helpers=(f"STD_{site.name}", *helpers), **extra)
     return context.replace(site, entry.stable, entry.rule, also=printers, helpers=helpers, **extra)
+
+
+_STATEMENTS = frozenset({"AT_ASSERT", "AT_ASSERTM", "CHECK", "DCHECK"})  # may stand between `if` and `else`
 
 
 def _message_alone(site: Site, context: Context) -> tuple[Rewrite, ...]:
@@ -253,7 +293,9 @@ def _error(site: Site, context: Context, arguments: tuple[Span, ...], extra: dic
     comma = b", " if arguments else b""
     printers = printable(site, context, 0)
     extra["helpers"] = tuple(helper for rewrite in printers for helper in rewrite.helpers)
-    return context.rewrite(head, (b"STD_TORCH_CHECK(false" + comma,), "TSA203", also=printers, **extra)
+    braces, closing = _braces(site, context)
+    text = braces + b"STD_TORCH_CHECK(false" + comma
+    return context.rewrite(head, (text,), "TSA203", also=(*printers, *closing), **extra)
 
 
 @rule(

@@ -23,8 +23,9 @@ from codemod.source.signatures import read_signatures
 
 # A declaration that may be a tensor's: with its type, or with a value that is no number made of CUDA's indices.
 _DECLARED = (
-    word_start(b"Tensor") + rb"%b\b(?:\s*const\b)?[\s&*>]*\b([A-Za-z_]\w*)\b"
+    word_start(b"Tensor") + rb"%b\b(?:\s*const\b)?(?:\s*,[^<>;(){}]*>)?[\s&*>]*\b([A-Za-z_]\w*)\b"
     rb"|" + word_start(b"auto") + rb"\b[\s&*]*([A-Za-z_]\w*)\s*=(?![^;]*\b(?:blockIdx|threadIdx)\b)"
+    rb"|" + word_start(b"auto") + rb"\b[\s&]*\[([\w\s,]*)\]\s*="
 )
 _TENSOR_NAME = re.compile(_DECLARED % b"")
 # CUTLASS has a class template of the same name, which its code writes without its namespace.
@@ -35,9 +36,10 @@ _AFTER = re.compile(rb"\s*(?:\)\s*)*(?:\[|\.|->|[-+*/%^]|[=!<>]=?|&(?!&)|\|(?!\|
 _BEFORE = re.compile(rb"(?:[-+*/%^~&|=]|[!<>]=?)\s*(?:\(\s*)?$")
 _CALL_OF_TORCH = re.compile(rb"(?:torch|at)(?<![\w:]torch)(?<![\w:]at)\s*::\s*[a-z_]\w*\s*\(")
 _ASSIGNMENTS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^="})
-# Through these an expression goes on: `x` of `x.exp() + 1`, of `at::exp(x) + 1`, of `(x) + 1`, of `*x + 1`.
+# Through these an expression goes on: `x` of `x.exp() + 1`, of `at::exp(x) + 1`, of `(c ? x : y) + 1`, of `*x + 1`.
 _GOES_ON = frozenset({
     "parenthesized_expression", "field_expression", "call_expression", "argument_list", "pointer_expression",
+    "conditional_expression",
 })  # fmt: skip
 
 
@@ -74,7 +76,8 @@ def _tensor_uses(document: Document, finder: TypeFinder) -> Iterator[Span]:
     pattern = _TENSOR_OF_TORCH if b"cute" in code and _CUTE.search(code) else _TENSOR_NAME
     declared: dict[bytes, list[int]] = {}
     for match in pattern.finditer(code):
-        declared.setdefault(match[match.lastindex or 0], []).append(match.start())
+        for name in match[match.lastindex or 0].split(b","):  # several in a structured binding
+            declared.setdefault(name.strip(), []).append(match.start())
     if not declared and b"::" not in code:  # nor a function that is defined outside of its class
         return
     functions = _FunctionPlaces(document)
@@ -83,7 +86,8 @@ def _tensor_uses(document: Document, finder: TypeFinder) -> Iterator[Span]:
         owners.setdefault(name, set()).add(None)
     if not owners:
         return
-    names = re.compile(rb"(?<![\w.>:])(?:" + b"|".join(sorted(map(re.escape, owners))) + rb")\b")
+    any_name = b"|".join(sorted(map(re.escape, owners)))
+    names = re.compile(rb"(?:(?<![\w.>:])|(?<=\.)|(?<=->))(?:" + any_name + rb")\b")
     for match in names.finditer(code):
         start, end = match.span()
         if not (_AFTER.match(code, end) or _BEFORE.search(code[max(0, start - 4) : start])):
@@ -176,7 +180,9 @@ def _operator_of(node: Node) -> str:
 
 def _climb(node: Node | None, fragment: Fragment, document: Document, finder: TypeFinder) -> Iterator[Node]:
     """The operators that the tensor `node`, or what is made of it, is an operand of, the inner ones first."""
-    if node is None or node.type not in ("identifier", "call_expression"):
+    if node is not None and node.type == "field_identifier":
+        node = node.parent
+    if node is None or node.type not in ("identifier", "field_expression", "call_expression"):
         return
     current = node
     while current.parent is not None:
@@ -194,7 +200,9 @@ def _climb(node: Node | None, fragment: Fragment, document: Document, finder: Ty
             if _writes(parent, current, fragment, document, finder):
                 yield parent
             return
-        elif parent.type not in _GOES_ON:
+        elif (
+            parent.type == "conditional_expression" and parent.child_by_field_name("condition") == current
+        ) or parent.type not in _GOES_ON:
             return
         current = parent
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from codemod.source.document import Document
 from codemod.source.function_index import FunctionIndex
 from codemod.source.signatures import Function
-from codemod.source.types import UNKNOWN, CppType, parse_type
+from codemod.source.types import MAPS, UNKNOWN, CppType, parse_type
 
 
 class KnownReturns(NamedTuple):
@@ -53,6 +53,8 @@ def method_result(owner: CppType, method: str, given: Sequence[CppType], returns
         return CppType("cudaStream_t") if method == "stream" else UNKNOWN
     if owner.name == "Device":
         return {"index": CppType("int64_t"), "type": CppType("DeviceType")}.get(method, CppType("bool"))
+    if owner.name in MAPS:
+        return owner.arguments[1] if method == "at" and len(owner.arguments) > 1 else UNKNOWN
     if owner.name in ("vector", "array", "ArrayRef", "TensorList", "IntArrayRef"):
         if method in ("at", "front", "back"):
             return owner.inner or UNKNOWN

@@ -18,7 +18,7 @@ from codemod.source.declarations import Declared, declared_in, may_declare, text
 from codemod.source.document import Document, Fragment
 from codemod.source.macro_uses import MacroUses
 from codemod.source.results import FunctionResults, KnownReturns, method_result
-from codemod.source.types import LIST, TENSOR, UNKNOWN, CppType, parse_type
+from codemod.source.types import LIST, MAPS, TENSOR, UNKNOWN, CppType, parse_type
 from codemod.source.written_types import WrittenTypes
 
 # Methods of a tensor whose template argument says what they give: how many pointers stand before it.
@@ -28,6 +28,7 @@ _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
 _COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _DEPTH = 24
 Names = tuple[dict[str, list[Declared]], ...]
+_CLASSES = frozenset({"class_specifier", "struct_specifier"})
 _BARE_TENSOR = re.compile(r"(?<![\w:])Tensor\b")
 _OWNER = re.compile(r"(\w+)\s*(?:<[^()]*>)?\s*::\s*~?\w+$")
 _DTYPE = re.compile(
@@ -236,6 +237,15 @@ class TypeFinder:
             for argument in arguments_of(node)
         )
 
+    def _this(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        owner = class_of_function(node)
+        around: Node | None = node
+        while not owner and around is not None:
+            name = around.child_by_field_name("name") if around.type in _CLASSES else None
+            owner = text_of(name) if name is not None else ""
+            around = around.parent
+        return CppType(owner, pointers=1) if owner else UNKNOWN
+
     def _field_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         receiver, member = receiver_type_parts(node)
         if receiver is None:
@@ -253,6 +263,8 @@ class TypeFinder:
             return TENSOR
         if owner.pointers:
             return CppType(owner.name, owner.arguments, owner.pointers - 1)
+        if owner.name in MAPS:
+            return owner.arguments[1] if len(owner.arguments) > 1 else UNKNOWN
         return owner.inner or UNKNOWN
 
     def _pointer_expression(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:

@@ -60,6 +60,7 @@ class CppType(NamedTuple):
         return self.inner or UNKNOWN
 
 
+MAPS = frozenset({"map", "unordered_map"})
 LIST = CppType("list")  # a braced list
 TENSOR = CppType("Tensor")
 UNKNOWN = CppType("")
