@@ -53,6 +53,11 @@ page(
             "a tensor under names of the project's own",
         ),
         Example(
+            "at::Tensor f(at::Tensor x) { return x.sum(at::kDouble); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) "
+            "{ return torch::stable::sum(x, std::nullopt, false, torch::headeronly::ScalarType::Double); }",
+        ),
+        Example(
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "not a tensor",
@@ -150,6 +155,8 @@ def _dimensions(context: Context, fragment: Fragment, argument: Node) -> tuple[P
     if argument.type in ("number_literal", "unary_expression"):
         return (b"std::vector<int64_t>{", span, b"}")
     found = context.type_of(argument, fragment)
+    if found.name == "ScalarType":  # sum(dtype) has no dimensions
+        return (b"std::nullopt, false, ", span)
     is_narrow = not found.pointers and found.name in _OTHER_INTEGERS
     return (b"static_cast<int64_t>(", span, b")") if is_narrow else (span,)
 

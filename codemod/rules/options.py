@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -185,7 +186,7 @@ class _Reader(NamedTuple):
 def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> Node | None:
     """What `name` holds at `node`: its initialiser, or the last assignment before, if that one is sure to have run."""
     declared = context.project.finder.declaration_of(name, node)
-    if declared is None or declared.element:
+    if declared is None or declared.element or _captures_by_name(node, declared.start):
         return None
     value = declared.value
     if value is not None and value.start_byte <= node.start_byte < value.end_byte:
@@ -210,6 +211,19 @@ _CHOICES = _LOOPS | {
     "lambda_expression", "try_statement", "catch_clause", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif",
     "preproc_elifdef",
 }  # fmt: skip
+
+
+def _captures_by_name(node: Node, declared: int) -> bool:
+    """Whether `node` sees the variable through a lambda that captures no others: `[&options](int n) { ... }`."""
+    walk = node.parent
+    while walk is not None and walk.start_byte > declared:
+        if walk.type == "lambda_expression":
+            captures = walk.child_by_field_name("captures")
+            text = text_of(captures)[1:].lstrip() if captures is not None else ""
+            if not re.match(r"=|&\s*[,\]]", text):
+                return True
+        walk = walk.parent
+    return False
 
 
 def _end_of_loops(node: Node, declared: int) -> int:

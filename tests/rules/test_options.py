@@ -104,6 +104,15 @@ def test_an_assignment_that_may_not_have_run_is_not_followed(change: str) -> Non
     assert "torch::stable::empty({2}, o.dtype(), o.layout(), o.device(), o.pinned_memory())" in after
 
 
+def test_a_lambda_that_captures_the_options_alone_keeps_them() -> None:
+    text = HEAD + "  auto o = a.options();\n  auto f = [&o](int n) { return torch::empty({n}, o); };\n}\n"
+    after = rewrite(text)[0]
+    assert (
+        "[&o](int n) { return torch::stable::empty({n}, o.dtype(), o.layout(), o.device(), o.pinned_memory()); }"
+        in after
+    )
+
+
 def test_an_assignment_behind_the_use_is_seen_in_a_loop() -> None:
     loop = "  auto o = a.options();\n  while (more()) {\n    use(torch::empty({2}, o));\n    o = o.dtype(torch::kInt);\n  }\n}\n"
     after = rewrite(HEAD + loop)[0]
