@@ -225,6 +225,10 @@ def _semicolon(whole: Span, context: Context) -> tuple[Rewrite, ...]:
             "an exception keeps its message alone",
         ),
         Example(
+            'void f(const at::TensorArg& x, const at::TensorArg& y) { at::checkAllSameGPU("f", {x, y}); }',
+            'void f(const TensorArg& x, const TensorArg& y) { check_all_same_gpu("f", {x, y}); }',
+        ),
+        Example(
             'void f() { throw c10::Error("broken", c10::get_backtrace()); }',
             'void f() { throw std::runtime_error("broken"); }',
         ),
