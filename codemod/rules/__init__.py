@@ -4,6 +4,7 @@ Importing this package loads every rule, so that `RULES` is complete.
 """
 
 from codemod.rules import (
+    accessors,
     checks,
     device,
     dispatch,
@@ -21,6 +22,6 @@ from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
 
 __all__ = [
-    "RULES", "checks", "device", "dispatch", "factories", "generic", "indexing", "methods", "operators", "options_uses",
-    "pointers", "questions", "rewrite_declaration", "rewrite_text", "streams",
+    "RULES", "accessors", "checks", "device", "dispatch", "factories", "generic", "indexing", "methods", "operators",
+    "options_uses", "pointers", "questions", "rewrite_declaration", "rewrite_text", "streams",
 ]  # fmt: skip
