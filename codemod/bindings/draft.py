@@ -31,7 +31,6 @@ from codemod.bindings.writing.legacy_declarations import find_declarations
 from codemod.bindings.writing.translate import spelled_out, visible_types
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
-from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group
 from codemod.source.signatures import read_signatures
 
@@ -87,10 +86,9 @@ class Draft:
     @cached_property
     def aliases(self) -> dict[str, str]:
         """The type aliases that signatures may be written with."""
-        snapshot, layout = self.registry.snapshot, self.registry.layout
         found = type_aliases([self.registry.document(path) for path in self.files])
-        graph = IncludeGraph(snapshot, (), layout.include_roots)
-        included = [path for path in graph.closure(self.files) if path not in self.files and snapshot.exists(path)]
+        exists = self.registry.snapshot.exists
+        included = [p for p in self.registry.graph.closure(self.files) if p not in self.files and exists(p)]
         others = type_aliases([self.registry.document(path) for path in included])
         return {**{name: text for name, text in others.items() if read_type(text, others)}, **found}
 

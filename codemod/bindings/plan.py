@@ -78,7 +78,9 @@ def plan_bindings(
         for name in draft.widening.names & declarations.keys()
     }
     named = [*_to_declare(registry, group, selection, declarations), *ours]
-    wanted = wanted_declarations(registry, named, declarations, group)
+    declaring = [(found, declaring_header(registry, found, group)) for found in named]
+    undeclared = [found for found, header in declaring if not header]
+    wanted = wanted_declarations(registry, undeclared, declarations)
     wanted = [one._replace(text=spelled_out(one.text, draft.visible)) for one in wanted]
     changed, new = stable_edits(
         registry,
@@ -93,10 +95,9 @@ def plan_bindings(
         {d.path for found in declarations.values() for d in found if d.path in registry.neutral_declarations}
     )
     has_stable = bool(new) or snapshot.exists(layout.stable_declarations)
-    declaring = {declaring_header(registry, found, group) for found in named} - {""}
     headers = [
         *([layout.stable_declarations] if has_stable else []),
-        *sorted(declaring),
+        *sorted({header for _, header in declaring if header}),
         *neutral,
     ]
     headers += sorted({header for one in draft.moved_lambdas for header in one.own} - set(headers))

@@ -31,6 +31,10 @@ class Libraries:
     def _modules(self) -> tuple[Module, ...]:
         return self.extension.build.modules
 
+    @cached_property
+    def _graph(self) -> IncludeGraph:
+        return IncludeGraph(self.extension.snapshot, (), self.extension.include_roots)
+
     def _document(self, path: str) -> Document:
         return self.extension.snapshot.document(path)
 
@@ -139,23 +143,23 @@ class Libraries:
 
     def declared_by(self, files: Iterable[Registrations]) -> tuple[str, ...]:
         """The headers that declare functions `files` bind: of what they include, or what that brings in their place."""
-        graph = IncludeGraph(self.extension.snapshot, (), self.extension.include_roots)
         found: dict[str, None] = {}
         for file in files:
-            for header in self._included(graph, file.path):
+            for header in self._included(file.path):
                 if header not in found and declares(self._document(header), file.functions):
                     found[header] = None
         return tuple(header for header in found if not header.startswith(self.extension.stable_root + "/"))
 
-    def _included(self, graph: IncludeGraph, path: str) -> list[str]:
+    def _included(self, path: str) -> list[str]:
         """What `path` includes, and what those of it bring that hold nothing but includes."""
         found: dict[str, None] = {}
-        waiting = list(graph.direct(path))
+        waiting = list(self._graph.direct(path))
         while waiting:
             header = waiting.pop(0)
             if header not in found:
                 found[header] = None
-                waiting += graph.direct(header) if not _DIRECTIVE.sub(b"", self._document(header).code).strip() else ()
+                only_includes = not _DIRECTIVE.sub(b"", self._document(header).code).strip()
+                waiting += self._graph.direct(header) if only_includes else ()
         return list(found)
 
     @cached_property
@@ -164,8 +168,7 @@ class Libraries:
         if (configured := self.extension.config.stable_declarations) is not None:
             return configured
         if self.stable is not None and self.stable.defines:
-            graph = IncludeGraph(self.extension.snapshot, (), self.extension.include_roots)
-            for header in graph.direct(self.stable.path):
+            for header in self._graph.direct(self.stable.path):
                 inside = header.startswith(self.extension.stable_root + "/")
                 if inside and declares(self._document(header), self.stable.functions):
                     return header

@@ -9,6 +9,7 @@ from functools import cached_property
 from codemod.bindings.reading.model import Bindings, Operator, Side, Statement, StatementKind
 from codemod.bindings.reading.names import EXTENSION_NAME
 from codemod.bindings.reading.read import has_bindings, read_bindings
+from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.unstable import holds_unstable_names
@@ -39,6 +40,11 @@ class Registry:
         found |= set(self.snapshot.below(layout.stable_root, SOURCE_SUFFIXES)) if layout.stable_root else set()
         known = (*layout.legacy_bindings, *layout.other_builds, layout.stable_bindings)
         return tuple(sorted(found | {path for path in known if self.snapshot.exists(path)}))
+
+    @cached_property
+    def graph(self) -> IncludeGraph:
+        """Who includes whom; each file is read for it once."""
+        return IncludeGraph(self.snapshot, self.sources, self.layout.include_roots)
 
     @cached_property
     def bindings(self) -> Mapping[str, Bindings]:

@@ -21,17 +21,16 @@ def dropped_includes(registry: Registry, group: Group, document: Document) -> tu
     """The lines that include headers which move, and an edit of one that brought what registers: it includes that."""
     if not group.moving_headers:
         return [], []
-    graph = IncludeGraph(registry.snapshot, (), registry.layout.include_roots)
-    includes = graph.includes(document.path)
+    includes = registry.graph.includes(document.path)
     dropped = [include for include in includes if include.target in group.moving_headers]
-    lost = _first_lost(registry, graph, document, dropped, [i for i in includes if i not in dropped])
+    lost = _first_lost(registry, document, dropped, [i for i in includes if i not in dropped])
     edits = [Edit(include.span, f"<{name}>".encode(), codes.MOVED.code) for include, name in lost]
     going = [include for include in dropped if not any(include == kept for kept, _ in lost)]
     return [_line(document, include.span) for include in going], edits
 
 
 def _first_lost(
-    registry: Registry, graph: IncludeGraph, document: Document, dropped: list[Include], staying: list[Include]
+    registry: Registry, document: Document, dropped: list[Include], staying: list[Include]
 ) -> list[tuple[Include, str]]:
     """The include through which alone the file has the macro of a block, and torch's header that has it; or nothing."""
     found = registry.bindings.get(document.path)
@@ -41,11 +40,11 @@ def _first_lost(
         for names, needed in ((_FOR_MODULES, BlockKind.PYBIND in kinds), (_FOR_LIBRARIES, kinds - {BlockKind.PYBIND}))
         if needed
     ]
-    brought = _of_others(graph, staying)
+    brought = _of_others(registry.graph, staying)
     for names in wanted:
         if not brought.intersection(names):
             for include in dropped:
-                through = _of_others(graph, [include])
+                through = _of_others(registry.graph, [include])
                 if name := next((name for name in names if name in through), ""):
                     return [(include, name)]
     return []

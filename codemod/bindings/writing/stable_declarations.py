@@ -15,7 +15,6 @@ from codemod.bindings.writing.legacy_declarations import Declaration
 from codemod.bindings.writing.style import formatted
 from codemod.bindings.writing.translate import stable_declaration
 from codemod.model import Edit, FileEdit, NewFile, Span
-from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group
 from codemod.source.aliases import read_aliases
 from codemod.source.conditions import canonical, read_conditionals, read_directives
@@ -58,7 +57,7 @@ def declaring_header(registry: Registry, located: Located, group: Group) -> str:
 def _header_of_class(registry: Registry, located: Located) -> str:
     """The header that defines the class whose static function this is, "" for other functions."""
     scope = located.function.namespace[-1] if located.function.namespace else ""
-    graph = IncludeGraph(registry.snapshot, (), registry.layout.include_roots)
+    graph = registry.graph
     for header in graph.closure(graph.direct(located.path)) if scope else ():
         document = registry.document(header)
         if scope.encode() in document.words and scope.encode() in types_defined(document):
@@ -67,18 +66,16 @@ def _header_of_class(registry: Registry, located: Located) -> str:
 
 
 def wanted_declarations(
-    registry: Registry, located: Sequence[Located], declarations: dict[str, list[Declaration]], group: Group
+    registry: Registry, located: Sequence[Located], declarations: dict[str, list[Declaration]]
 ) -> list[Wanted]:
-    """What the stable header has to declare, in the order of the legacy headers, then of the definitions.
+    """What the stable header has to declare for `located`, in the order of the legacy headers, then of the definitions.
 
-    What a header declares that stable code can include after the run is none of it.
+    Those are functions that no other header declares for stable code.
     """
     wanted: list[tuple[tuple[int, int], Wanted]] = []
     order = {path: place for place, path in enumerate(registry.layout.legacy_declarations)}
     for found in located:
         function = found.function
-        if declaring_header(registry, found, group):
-            continue
         known = declarations.get(function.qualified, [])
         same_types = [d for d in known if d.function.parameter_types == function.parameter_types]
         matching = same_types or [d for d in known if len(d.function.parameters) == len(function.parameters)]
@@ -134,7 +131,7 @@ def aliases_used(registry: Registry, wanted: Sequence[Wanted], declarations: dic
 
 def headers_of_types(registry: Registry, wanted: Sequence[Wanted], group: Group) -> list[str]:
     """The repository's headers with the types that the wanted declarations are written with, for the stable header."""
-    layout, graph = registry.layout, IncludeGraph(registry.snapshot, (), registry.layout.include_roots)
+    layout, graph = registry.layout, registry.graph
     text = mask(encode("\n".join(item.text for item in wanted)))
     words = frozenset(re.findall(rb"[A-Za-z_]\w*", re.sub(rb"\b(?:torch|std)(?:::\w+)+", b"", text)))
     found: dict[str, None] = {}

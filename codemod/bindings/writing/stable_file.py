@@ -16,7 +16,6 @@ from codemod.bindings.writing.items import Item
 from codemod.bindings.writing.stable_declarations import standard_headers
 from codemod.bindings.writing.style import formatted, style_for
 from codemod.model import Edit, FileEdit, NewFile, Span
-from codemod.repository.includes import IncludeGraph
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
 from codemod.source.spans import line_start
@@ -133,7 +132,7 @@ def _include_of(registry: Registry, header: str) -> str:
     layout = registry.layout
     if posixpath.dirname(header) == posixpath.dirname(layout.stable_bindings):
         return f'"{posixpath.basename(header)}"'
-    for root in IncludeGraph(registry.snapshot, registry.sources, layout.include_roots).searched:
+    for root in registry.graph.searched:
         if not root or header.startswith(root + "/"):
             return f'"{header[len(root) + 1 :] if root else header}"'
     return f'"{posixpath.relpath(header, posixpath.dirname(layout.stable_bindings))}"'
