@@ -204,6 +204,7 @@ def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> N
     return value
 
 
+_CAPTURES_ALL = re.compile(r"\[\s*(?:=|&\s*[,\]])")
 # What code may be left out within, or run more than once.
 _LOOPS = frozenset({"for_statement", "for_range_loop", "while_statement", "do_statement"})
 _CHOICES = _LOOPS | {
@@ -213,27 +214,25 @@ _CHOICES = _LOOPS | {
 }  # fmt: skip
 
 
-def _captures_by_name(node: Node, declared: int) -> bool:
-    """Whether `node` sees the variable through a lambda that captures no others: `[&options](int n) { ... }`."""
+def _around(node: Node, declared: int) -> Iterator[Node]:
+    """What stands around `node` and behind the declaration of a variable, the innermost first."""
     walk = node.parent
     while walk is not None and walk.start_byte > declared:
-        if walk.type == "lambda_expression":
-            captures = walk.child_by_field_name("captures")
-            text = text_of(captures)[1:].lstrip() if captures is not None else ""
-            if not re.match(r"=|&\s*[,\]]", text):
-                return True
+        yield walk
         walk = walk.parent
-    return False
+
+
+def _captures_by_name(node: Node, declared: int) -> bool:
+    """Whether `node` sees the variable through a lambda that captures no others: `[&options](int n) { ... }`."""
+    lambdas = (around for around in _around(node, declared) if around.type == "lambda_expression")
+    captures = (around.child_by_field_name("captures") for around in lambdas)
+    return any(one is None or not _CAPTURES_ALL.match(text_of(one)) for one in captures)
 
 
 def _end_of_loops(node: Node, declared: int) -> int:
     """Up to where an assignment may be what `node` sees: in a loop that the variable outlives also one behind it."""
-    end = node.start_byte
-    walk = node.parent
-    while walk is not None and walk.start_byte > declared:
-        end = walk.end_byte if walk.type in _LOOPS else end
-        walk = walk.parent
-    return end
+    loops = (around.end_byte for around in _around(node, declared) if around.type in _LOOPS)
+    return max(loops, default=node.start_byte)
 
 
 def _has_run_before(assignment: Node, node: Node) -> bool:
