@@ -267,16 +267,11 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     own = context.project.helpers.names.get(f"STD_{site.name}")
     printers = printable(site, context, 1)
     helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
-    opening, closing = _braces(site, context) if site.name in _STATEMENTS else (b"", ())
-    if opening and not own:
-        head = (opening + entry.stable.encode(),)
-        return context.rewrite(site.span, head, entry.rule, also=(*printers, *closing), helpers=helpers, **extra)
     if own:
         return context.replace(site, own, entry.rule, also=printers, helpers=(f"STD_{site.name}", *helpers), **extra)
-    return context.replace(site, entry.stable, entry.rule, also=printers, helpers=helpers, **extra)
-
-
-_STATEMENTS = frozenset({"AT_ASSERT", "AT_ASSERTM", "CHECK", "DCHECK"})  # may stand between `if` and `else`
+    opening, closing = _braces(site, context)
+    head = (opening + entry.stable.encode(),)
+    return context.rewrite(site.span, head, entry.rule, also=(*printers, *closing), helpers=helpers, **extra)
 
 
 def _message_alone(site: Site, context: Context) -> tuple[Rewrite, ...]:
