@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import dirname, normpath
 from typing import NamedTuple
 
 from codemod.model import Span
+from codemod.reach import reach
 from codemod.repository.snapshot import Snapshot
 from codemod.source.mask import mask
 from codemod.source.spans import line_end, line_start
@@ -100,7 +101,7 @@ class IncludeGraph:
 
     def closure(self, paths: Iterable[str]) -> tuple[str, ...]:
         """`paths` and every file of the repository they reach, sorted."""
-        return _reach(paths, self.direct)
+        return tuple(sorted(reach(paths, self.direct)))
 
     def includers(self, path: str) -> tuple[str, ...]:
         """The files that include `path` themselves, sorted."""
@@ -108,7 +109,7 @@ class IncludeGraph:
 
     def reached_from(self, path: str) -> tuple[str, ...]:
         """The files that include `path`, directly or through others, sorted; not `path` itself."""
-        return tuple(name for name in _reach([path], self.includers) if name != path)
+        return tuple(sorted(reach([path], self.includers) - {path}))
 
     @cached_property
     def _includers(self) -> dict[str, tuple[str, ...]]:
@@ -131,14 +132,3 @@ def _up_to_last_include(data: bytes) -> bytes:
         if _DIRECTIVE_HEAD.search(data[line:place]):
             return data[: line_end(data, place)]
     return b""
-
-
-def _reach(start: Iterable[str], step: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
-    seen: set[str] = set()
-    waiting = list(start)
-    while waiting:
-        path = waiting.pop()
-        if path not in seen:
-            seen.add(path)
-            waiting.extend(step(path))
-    return tuple(sorted(seen))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from codemod import toml
+from codemod.reach import reach
 
 _WORD_OR_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*[<\"][^\n]*|std::\w+|[A-Za-z_]\w*")
 
@@ -28,14 +29,7 @@ def _table() -> _Table:
 
 def with_implied(headers: Iterable[str]) -> frozenset[str]:
     """`headers` and all they bring along."""
-    seen: set[str] = set()
-    left = list(headers)
-    while left:
-        header = left.pop()
-        if header not in seen:
-            seen.add(header)
-            left += _table().implied.get(header, ())
-    return frozenset(seen)
+    return reach(headers, lambda header: _table().implied.get(header, ()))
 
 
 def needed_by_names(code: bytes) -> frozenset[str]:
