@@ -22,8 +22,8 @@ _TEMPLATE = re.compile(rb"template\b\s*")
 _CHUNK = 64  # bytes looked at in one go, from behind
 _STOP = re.compile(rb"[;{}(\[=]")
 _NAMESPACE = re.compile(rb"^(?:inline\s+)?namespace\b\s*(?:\[\[.*?\]\]\s*)*(?P<name>[\w:\s]*)$", re.DOTALL)
-_TYPE_BODY = re.compile(rb"^(?:typedef\s+)?(?:class|struct|union|enum)\b")
-_NOT_A_NAME = frozenset(
+TYPE_BODY = re.compile(rb"^(?:typedef\s+)?(?:class|struct|union|enum)\b")
+NOT_A_NAME = frozenset(
     b"__launch_bounds__ __attribute__ __declspec alignas decltype noexcept requires if for while switch return "
     b"sizeof catch static_assert asm defined __cluster_dims__ __maxnreg__".split()
 )
@@ -117,23 +117,45 @@ class Function(NamedTuple):
         )
 
 
+class Item(NamedTuple):
+    """A stretch at namespace scope up to a `;`, a body or the end: a declaration, a definition, the use of a macro.
+
+    `end` is where the `;` or the opening brace stands, `close` where the body closes (None for a `;`). `is_c` says that
+    a block of `extern "C"` is around it.
+    """
+
+    begin: int
+    end: int
+    close: int | None
+    namespace: tuple[str, ...]
+    is_c: bool = False
+
+
 @functools.lru_cache(maxsize=1024)
 def read_signatures(document: Document) -> tuple[Function, ...]:
     """Every function at namespace scope of `document`, in file order."""
     code = plain_code(document)
-    return tuple(_scope(document, code, 0, len(code), ()))
+    items = (
+        item
+        for item in read_items(document, code, 0, len(code), ())
+        if item.close is not None or code[item.end : item.end + 1] == b";"
+    )
+    found = (function_of(document, code, item.begin, item.end, item.close, item.namespace) for item in items)
+    return tuple(function for function in found if function is not None)
 
 
-def _scope(document: Document, code: bytes, start: int, end: int, namespace: tuple[str, ...]) -> Iterator[Function]:
-    """The functions between two places of a namespace."""
+def read_items(
+    document: Document, code: bytes, start: int, end: int, namespace: tuple[str, ...], is_c: bool = False
+) -> Iterator[Item]:
+    """What stands between two places of a namespace of `code`, the document's `plain_code`."""
     pairs = partners(document)
     begin = index = start
     while index < end:
         if index == begin:
-            index = max(index, _behind_template(code, _skip_blanks(code, begin, end), end) or index)
+            index = max(index, behind_template(code, skip_blanks(code, begin, end), end) or index)
         match = _STOP.search(code, index, end)
         if match is None:
-            return
+            break
         index = match.start()
         sign = match.group()
         if sign in (b"(", b"["):
@@ -142,12 +164,14 @@ def _scope(document: Document, code: bytes, start: int, end: int, namespace: tup
             index = _behind_initialiser(code, pairs, index, end)
         elif sign == b"{":
             close = min(pairs.get(index, end), end)
-            yield from _braced(document, code, begin, index, close, namespace)
+            yield from _braced(document, code, Item(begin, index, close, namespace, is_c))
             begin = index = close + 1
         else:
-            if sign == b";" and (function := _function(document, code, begin, index, None, namespace)):
-                yield function
+            if sign == b";":
+                yield Item(begin, index, None, namespace, is_c)
             begin = index = index + 1
+    if code[begin:end].strip():
+        yield Item(begin, end, None, namespace, is_c)
 
 
 def _behind_initialiser(code: bytes, pairs: dict[int, int], index: int, end: int) -> int:
@@ -159,35 +183,34 @@ def _behind_initialiser(code: bytes, pairs: dict[int, int], index: int, end: int
     return index
 
 
-def _braced(
-    document: Document, code: bytes, begin: int, brace: int, close: int, namespace: tuple[str, ...]
-) -> Iterator[Function]:
-    """The function with this body, or the functions of the namespace or `extern "C"` block."""
-    head = code[begin:brace].strip()
+def _braced(document: Document, code: bytes, item: Item) -> Iterator[Item]:
+    """The item with this body, or what stands in the namespace or `extern "C"` block."""
+    assert item.close is not None
+    head = code[item.begin : item.end].strip()
     if match := _NAMESPACE.match(head):
         names = tuple(part.strip().decode() for part in match.group("name").split(b"::"))
-        yield from _scope(document, code, brace + 1, close, (*namespace, *names))
+        yield from read_items(document, code, item.end + 1, item.close, (*item.namespace, *names), item.is_c)
     elif _EXTERN_BLOCK.fullmatch(head):
-        yield from _scope(document, code, brace + 1, close, namespace)
-    elif function := _function(document, code, begin, brace, close, namespace):
-        yield function
+        yield from read_items(document, code, item.end + 1, item.close, item.namespace, is_c=True)
+    else:
+        yield item
 
 
-def _function(
+def function_of(
     document: Document, code: bytes, begin: int, end: int, close: int | None, namespace: tuple[str, ...]
 ) -> Function | None:
     """The function whose head is `code[begin:end]`, or None where that is something else."""
-    begin = _skip_blanks(code, begin, end)
+    begin = skip_blanks(code, begin, end)
     head_end = _skip_back(code, begin, end)
-    after_template = _behind_template(code, begin, head_end)
+    after_template = behind_template(code, begin, head_end)
     if after_template is None:
         return None
-    is_type = _TYPE_BODY.match(code[after_template:head_end]) and close is not None
+    is_type = TYPE_BODY.match(code[after_template:head_end]) and close is not None
     if is_type and not code[begin:head_end].endswith(b")"):
         return None
     if code[after_template:head_end].startswith((b"using ", b"typedef ", b"return ", b"friend ", b"template ")):
         return None
-    found = _parameter_list(document, code, after_template, head_end)
+    found = parameter_list(document, code, after_template, head_end)
     if found is None:
         return None
     name_start, name, opening, closing, returns = found
@@ -215,7 +238,7 @@ def _function(
     )
 
 
-def _behind_template(code: bytes, begin: int, end: int) -> int | None:
+def behind_template(code: bytes, begin: int, end: int) -> int | None:
     """Behind `template <...>`, which may come more than once; None for an explicit instantiation."""
     while match := _TEMPLATE.match(code, begin, end):
         if code[match.end() : match.end() + 1] != b"<":
@@ -223,11 +246,11 @@ def _behind_template(code: bytes, begin: int, end: int) -> int | None:
         close = closing_angle(code, match.end(), end)
         if close < 0:
             return None
-        begin = _skip_blanks(code, close + 1, end)
+        begin = skip_blanks(code, close + 1, end)
     return begin
 
 
-def _parameter_list(document: Document, code: bytes, begin: int, end: int) -> tuple[int, str, int, int, str] | None:
+def parameter_list(document: Document, code: bytes, begin: int, end: int) -> tuple[int, str, int, int, str] | None:
     """Where the name starts, the name, the parentheses of its parameters, and a trailing return type."""
     pairs = partners(document)
     index = begin
@@ -237,7 +260,7 @@ def _parameter_list(document: Document, code: bytes, begin: int, end: int) -> tu
             return None
         start, name = _name_before(code, begin, index)
         tail = _TAIL.match(code[closing + 1 : end])
-        if name and tail and name not in _NOT_A_NAME:
+        if name and tail and name not in NOT_A_NAME:
             returns = " ".join((tail.group("returns") or b"").decode("utf-8", "replace").split())
             return start, name.decode(), index, closing, returns
         index = closing + 1
@@ -263,7 +286,8 @@ def _name_before(code: bytes, begin: int, end: int) -> tuple[int, bytes]:
         place = before - 2
 
 
-def _skip_blanks(code: bytes, begin: int, end: int) -> int:
+def skip_blanks(code: bytes, begin: int, end: int) -> int:
+    """Where the first byte of `code[begin:end]` stands that is no blank; `end` where there is none."""
     match = _INK.search(code, begin, end)
     return match.start() if match else max(begin, end)
 

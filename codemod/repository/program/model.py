@@ -10,6 +10,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from codemod.model import Span
+from codemod.source.symbols import Symbol
 
 When = tuple[str, ...]  # conditions that all hold, outermost first; () is always
 
@@ -110,59 +111,6 @@ class BuildEntry(NamedTuple):
     def defines(self, macro: str) -> bool:
         """Whether the entry defines `macro`, with or without a value."""
         return any(name == macro for name, _ in self.macros)
-
-
-class SymbolKind(str, Enum):
-    """What a linker symbol is."""
-
-    FUNCTION = "function"
-    TEMPLATE = "template"
-    SPECIALISATION = "specialisation"
-    METHOD = "method"
-    VARIABLE = "variable"
-    INIT = "init"  # the entry point that Python calls
-
-
-class Linkage(str, Enum):
-    """Who can link against a definition."""
-
-    EXTERNAL = "external"
-    LOCAL = "local"  # static, or in a namespace without a name
-    INLINE = "inline"  # every unit that sees it has one of its own
-    DEVICE = "device"  # called by kernels only
-
-
-class Symbol(NamedTuple):
-    """A name that a linker matches. `types` are parameter types without blanks, None where they are not known."""
-
-    name: str  # qualified: "ns::f", "ns::C::f"
-    kind: SymbolKind
-    types: tuple[str, ...] | None = None
-    arguments: str = ""  # of a specialisation, without blanks: "<float,64>"
-    is_c: bool = False
-
-
-class Definition(NamedTuple):
-    """A symbol with a body, or an object with storage. `via` is the macro that made it."""
-
-    symbol: Symbol
-    path: str
-    span: Span
-    linkage: Linkage
-    when: When = ()
-    via: str = ""
-
-
-class Declaration(NamedTuple):
-    """A symbol that is announced and defined elsewhere. `has_default` counts parameters that may be left out."""
-
-    symbol: Symbol
-    path: str
-    span: Span
-    linkage: Linkage
-    when: When = ()
-    via: str = ""
-    defaults: int = 0
 
 
 class Reference(NamedTuple):
