@@ -11,6 +11,7 @@ from codemod.rules.array_views import COMPARED, PRINTED, array_views, view_sites
 from codemod.rules.certainty import if_certain
 from codemod.rules.checks import condition
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from codemod.rules.evaluation import keep_evaluation
 from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
 from codemod.rules.rewrite import Rewrite, flatten, nest
@@ -53,7 +54,7 @@ def rewrite_document(
     hidden = unqualified_sites(document, project)
     sites += [site for site in hidden if site.span not in found]
     wanted = [site for site in sites if _wanted(site, skip, only)]
-    outcomes = [(site, if_certain(site, _outcome(site, context), context)) for site in wanted]
+    outcomes = [(site, _sure(site, context)) for site in wanted]
     if judge is not None:
         outcomes = [(site, judge(site, outcome) if outcome is not None else None) for site, outcome in outcomes]
     made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]
@@ -80,6 +81,11 @@ def _helpers_of_includes(sites: Iterable[Site], document: Document) -> frozenset
     """Helpers for overloads that came in with a header under a name of CUDA's own: atomicAdd of Half."""
     entries = [site.entry for site in sites if site.kind is SiteKind.INCLUDE and site.entry is not None]
     return frozenset(e.helper for e in entries if e.helper and re.search(rb"\batomicAdd\s*\(", document.code))
+
+
+def _sure(site: Site, context: Context) -> Outcome | None:
+    """What the site's rule makes of it, where the code can be read and evaluates what it did."""
+    return keep_evaluation(site, if_certain(site, _outcome(site, context), context), context)
 
 
 def _wanted(site: Site, skip: Iterable[Span], only: Span | None) -> bool:

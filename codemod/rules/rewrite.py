@@ -121,7 +121,7 @@ class _Flattening:
         else:
             copied = (part.span if isinstance(part, Copy) else part for part in rewrite.parts)
             texts = (part if isinstance(part, bytes) else self._rendered(part, rewrite) for part in copied)
-            self._emit(rewrite.span, b"".join(texts), rewrite)
+            self._emit(rewrite.span, b"".join(texts), self._as_sure_as_all(rewrite))
         self._skip(rewrite.span)
 
     def _apply_in_place(self, rewrite: Rewrite) -> None:
@@ -137,6 +137,14 @@ class _Flattening:
                 self._within(part)
                 cursor, pending = part.end, b""
         self._emit(Span(cursor, rewrite.span.end), pending, rewrite)
+
+    def _as_sure_as_all(self, rewrite: Rewrite) -> Rewrite:
+        """A rewrite of new text that holds others: to be reviewed where one of them is."""
+        inside = (other for other in self._ordered if rewrite.span.contains(other.span))
+        doubtful = next((other for other in inside if other.confidence is not Confidence.SAFE), None)
+        if rewrite.confidence is not Confidence.SAFE or doubtful is None:
+            return rewrite
+        return rewrite._replace(rule=doubtful.rule, confidence=doubtful.confidence)
 
     def _rendered(self, span: Span, around: Rewrite) -> bytes:
         return rendered(span, self._source, self._data, around)
