@@ -18,11 +18,13 @@ SPLIT_OPERATOR = Code(
     "group stays in the legacy library. Both libraries must be loaded before the operator is used; their order does "
     "not matter.",
 )
-COMPOSITE_KEY = Code(
+CHOSEN_KEY = Code(
     "TSA503",
-    "An implementation without a dispatch key gets CompositeExplicitAutograd.",
-    "The stable API registers under a key only. CompositeExplicitAutograd serves every backend; unlike the legacy "
-    "catch-all it is not traced through by autograd.",
+    "An implementation without a dispatch key gets one.",
+    "The stable API registers under a key only. What is put together from ops of torch gets CompositeImplicitAutograd, "
+    "which is what no key meant: autograd and tracing see the ops in it. What takes pointers or launches kernels is "
+    "registered for the devices whose memory it touches, CPU or CUDA or both; a composite key would run it on tensors "
+    "without memory when it is traced. What takes no tensor gets CompositeExplicitAutograd.",
     confidence=Confidence.REVIEW,
 )
 INFERRED_SCHEMA = Code(
@@ -167,7 +169,7 @@ WIDENED = Code(
 )
 
 CODES: tuple[Code, ...] = (
-    MOVED, SPLIT_OPERATOR, COMPOSITE_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
+    MOVED, SPLIT_OPERATOR, CHOSEN_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
     META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND, WIDENED,
 )  # fmt: skip

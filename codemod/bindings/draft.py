@@ -12,6 +12,7 @@ from codemod.bindings.boxing.implementations import Boxed, Boxer, pick_overload
 from codemod.bindings.boxing.widening import Widening
 from codemod.bindings.effects.program import Access, Program
 from codemod.bindings.effects.writes import accesses, returned_parameters, written
+from codemod.bindings.keys import KeyFinder, Keys
 from codemod.bindings.reading.instances import instantiated
 from codemod.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
 from codemod.bindings.reading.model import BlockKind, Operator, Side, Statement, StatementKind
@@ -26,7 +27,7 @@ from codemod.bindings.schemas.infer import infer_schema, read_type, type_aliases
 from codemod.bindings.schemas.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
 from codemod.bindings.writing.inplace import is_idle
-from codemod.bindings.writing.items import Item, definition_item, implementation_item, stable_key, widened_arguments
+from codemod.bindings.writing.items import Item, definition_item, implementation_items, widened_arguments
 from codemod.bindings.writing.legacy_declarations import find_declarations
 from codemod.bindings.writing.translate import spelled_out, visible_types
 from codemod.codes import Code
@@ -49,7 +50,7 @@ _WAYS_OUT = {
 
 @dataclass
 class Draft:
-    """One run's registrations in stable form. `boxed` and `schemas` go by the place of the statement.
+    """One run's registrations in stable form. `boxed`, `schemas` and `keys` go by the place of the statement.
 
     `moved_lambdas` are those that become functions of the stable bindings file.
     """
@@ -63,6 +64,7 @@ class Draft:
     adapters: list[Adapter] = field(default_factory=list)
     boxed: dict[Place, Boxed] = field(default_factory=dict)
     schemas: dict[Place, Schema] = field(default_factory=dict)
+    keys: dict[Place, tuple[str, ...]] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     moved_lambdas: list[StableLambda] = field(default_factory=list)
     _said: set[Statement] = field(default_factory=set)
@@ -115,6 +117,11 @@ class Draft:
     def boxer(self) -> Boxer:
         """What boxes the functions."""
         return Boxer(self.aliases, self.target, self.registry.document, self.program.documents)
+
+    @cached_property
+    def key_finder(self) -> KeyFinder:
+        """What finds the dispatch keys of what has none."""
+        return KeyFinder(self.registry)
 
     @cached_property
     def operators(self) -> dict[tuple[str, str], Operator]:
@@ -281,11 +288,12 @@ class Draft:
         self.diagnostics += result.diagnostics
         if result.adapter is not None and not moved.in_place:
             self.adapters.append(result.adapter)
-        self._say_of_key(moved, operator)
+        keys = self._chosen_keys(moved, operator, result)
+        self._say_of_key(moved, operator, keys)
         if not moved.in_place:
             document = self.registry.document(statement.path)
             whole = self._goes_whole(statement)
-            self.items.append(implementation_item(document, statement, result.expression, whole=whole))
+            self.items += implementation_items(document, statement, result.expression, keys.keys, whole=whole)
 
     def _say_widened(self, before: Moved, moved: Moved) -> None:
         function, old = moved.functions[0].function, before.functions[0].function
@@ -295,11 +303,22 @@ class Draft:
         advice = "nothing but units of the group calls it, and what it hands on is of the type that it was"
         self._say(codes.WIDENED, moved.statement, message, Severity.NOTE, advice)
 
-    def _say_of_key(self, moved: Moved, operator: Operator | None) -> None:
+    def _chosen_keys(self, moved: Moved, operator: Operator | None, result: Boxed) -> Keys:
+        """The keys that `moved` is registered under, kept for those who write it."""
         statement = moved.statement
-        if stable_key(statement.key) != statement.key:
-            message = f"{statement.full_name} had no dispatch key and gets {stable_key(statement.key)}"
-            self._say(codes.COMPOSITE_KEY, statement, message, Severity.NOTE)
+        definition = next((d for d in operator.definitions if d.schema), None) if operator else None
+        schema = check_schema(definition)[0] if definition else self.schemas.get((statement.path, statement.span))
+        located = result.function or next(iter(moved.functions), None)
+        keys = self.key_finder.find(moved, located, schema, operator)
+        self.keys[statement.path, statement.span] = keys.keys
+        return keys
+
+    def _say_of_key(self, moved: Moved, operator: Operator | None, keys: Keys) -> None:
+        statement = moved.statement
+        if keys.reason:
+            message = f"{statement.full_name} had no dispatch key and gets {listed(keys.keys)}: {keys.reason}"
+            advice = "" if keys.is_sure else "not all that it calls was found: check for which devices it is"
+            self._say(codes.CHOSEN_KEY, statement, message, Severity.NOTE if keys.is_sure else Severity.WARNING, advice)
         if statement.key == "Meta":
             message = f"{statement.full_name} has a meta kernel in C++; fake tensors want a fake kernel in Python"
             self._say(codes.META_KERNEL, statement, message, advice=self._stub(moved, operator))

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codemod.bindings import codes
+from codemod.bindings.keys import NO_KEY, kept_keys
 from codemod.bindings.reading.model import Operator, Side, Statement
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.schemas.infer import stable_schema
 from codemod.bindings.schemas.schema import SchemaError, normalised, parse_schema
 from codemod.bindings.select import diagnostic
-from codemod.bindings.writing.items import stable_key
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
@@ -85,8 +85,8 @@ def _entry(registry: Registry, operator: Operator) -> OpEntry:
 def compare_inventories(before: Sequence[OpEntry], after: Sequence[OpEntry]) -> tuple[Diagnostic, ...]:
     """What a migration lost, added, renamed or re-keyed, one diagnostic each; nothing where it kept the inventory.
 
-    An operator may change sides, have the schema written out that torch inferred, and have CompositeExplicitAutograd
-    where it had no key. A type that the stable boxing cannot pass may be the wider one that it can.
+    An operator may change sides, have the schema written out that torch inferred, and have keys where it had none. A
+    type that the stable boxing cannot pass may be the wider one that it can.
     """
     old, new = _merged(before), _merged(after)
     found = []
@@ -119,7 +119,7 @@ def _merged(entries: Iterable[OpEntry]) -> dict[tuple[str, str], _Whole]:
         key: _Whole(
             full_name=members[0].full_name,
             schemas=frozenset(m.written for m in members if m.written),
-            keys=Counter(stable_key(k) for m in members for k in m.keys),
+            keys=Counter("" if k in NO_KEY else k for m in members for k in m.keys),
             definitions=sum(m.definitions for m in members),
             has_bare_definition=any(m.side is Side.STABLE and m.definitions and not m.written for m in members),
             file=members[0].file,
@@ -146,7 +146,7 @@ def _differences(old: _Whole, new: _Whole) -> list[Diagnostic]:
             found.append(_lost(old, f"the schema of {old.full_name} would change from {min(before)} to {now}"))
     if new.has_bare_definition:
         found.append(_lost(old, f"{old.full_name} would be defined without a schema"))
-    if old.keys != new.keys:
+    if not kept_keys(old.keys.elements(), new.keys.elements()):
         was = ", ".join(sorted(old.keys.elements())) or "none"
         now = ", ".join(sorted(new.keys.elements())) or "none"
         found.append(_lost(old, f"the dispatch keys of {old.full_name} would change from {was} to {now}"))

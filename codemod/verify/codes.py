@@ -124,8 +124,8 @@ CODES: tuple[Code, ...] = (
         KEYS_DIFFER,
         "An operator has kernels for other dispatch keys than before.",
         "A kernel that moved from CompositeExplicitAutograd to CPU, say, is no longer found for other devices. One that"
-        " was registered without a key, and so under CompositeImplicitAutograd, may be under CompositeExplicitAutograd"
-        " now, which TSA503 gave it: that is a note.",
+        " was registered without a key, and so under CompositeImplicitAutograd, may be under CompositeExplicitAutograd,"
+        " CPU or CUDA now, which TSA503 gave it: that is a note.",
     ),
     _finding(
         CALLS_DIFFER,

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codemod.bindings.inventory import OpEntry, inventory
+from codemod.bindings.keys import EXPLICIT, NO_KEY
 from codemod.bindings.reading.model import Side
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.select import select
-from codemod.bindings.writing.items import stable_key
 from codemod.config import load_config
 from codemod.repository.detect import detect_layout
 from codemod.repository.layout import Group, Layout
@@ -94,7 +94,7 @@ def _row(name: str, before: Entries, ours: Entries, theirs: Entries) -> Row:
 
 
 def _keys(found: Sequence[OpEntry]) -> set[str]:
-    return {stable_key(key) for entry in found for key in entry.keys}
+    return {EXPLICIT if key in NO_KEY else key for entry in found for key in entry.keys}
 
 
 def _side(found: dict[tuple[str, str], list[OpEntry]], name: str) -> str:

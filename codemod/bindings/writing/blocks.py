@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from codemod.bindings.keys import EXPLICIT, IMPLICIT
 from codemod.bindings.reading.model import Bindings, Block, Side
 from codemod.bindings.reading.text import decode, encode, newline_of
-from codemod.bindings.writing.items import COMPOSITE, Item
+from codemod.bindings.writing.items import Item
 from codemod.bindings.writing.style import Braced, formatted_together
 from codemod.model import Edit, Span
 from codemod.source.conditions import canonical, read_conditionals
@@ -45,7 +46,7 @@ def block_order(items: Sequence[Item]) -> list[list[Item]]:
         outer = tuple(canonical(condition) for condition in item.outer)
         groups.setdefault((item.namespace, item.key, outer), []).append(item)
     namespaces = list(dict.fromkeys(item.namespace for item in items))
-    rank = {"": 0, "CUDA": 1, COMPOSITE: 3}
+    rank = {"": 0, "CUDA": 1, IMPLICIT: 3, EXPLICIT: 4}
     keys = sorted(groups, key=lambda key: (namespaces.index(key[0]), rank.get(key[1], 2)))
     return [groups[key] for key in keys]
 
@@ -175,8 +176,8 @@ def _new_block(document: Document, bindings: Bindings, items: list[Item], ending
     """A block for which the file has none: behind the last one of its namespace, else before the file's end."""
     braced, outer = _block_of(items), items[0].outer
     last = [block for block in bindings.blocks if block.namespace == items[0].namespace and items[0].key]
-    if items[0].key != COMPOSITE:  # the composite block stays the last one
-        last = [block for block in last if block.key != COMPOSITE] or last
+    if items[0].key not in (EXPLICIT, IMPLICIT):  # composite blocks stay the last ones
+        last = [block for block in last if block.key not in (EXPLICIT, IMPLICIT)] or last
     if last:
         return _Planned(_behind(document, last[-1]), braced, "\n", "\n", outer)
     place = document.code.find(ending.encode()) if ending else -1

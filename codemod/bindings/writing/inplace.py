@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from codemod.bindings import codes
 from codemod.bindings.boxing.adapters import adapters_text
 from codemod.bindings.boxing.implementations import Boxed
+from codemod.bindings.keys import EXPLICIT, NO_KEY
 from codemod.bindings.reading.model import Block, BlockKind, Statement, StatementKind
 from codemod.bindings.reading.register_functions import calls_one_of, declarations_of, idle_pybind, whole_functions
 from codemod.bindings.reading.registry import Registry
@@ -17,7 +18,7 @@ from codemod.bindings.reading.text import decode, encode, newline_of
 from codemod.bindings.schemas.schema import Schema
 from codemod.bindings.select import Moved, Selection
 from codemod.bindings.writing.blocks import block_order, render_blocks
-from codemod.bindings.writing.items import definition_item, implementation_item, stable_key
+from codemod.bindings.writing.items import definition_item, implementation_items
 from codemod.bindings.writing.removal import removal_edits
 from codemod.bindings.writing.style import formatted, style_for
 from codemod.model import Edit, FileEdit, Span
@@ -29,6 +30,7 @@ def in_place_edits(
     selection: Selection,
     boxed: Mapping[tuple[str, Span], Boxed],
     schemas: Mapping[tuple[str, Span], Schema],
+    keys: Mapping[tuple[str, Span], Sequence[str]],
     *,
     has_items: bool = False,
 ) -> list[FileEdit]:
@@ -38,7 +40,7 @@ def in_place_edits(
     FRAGMENT and implementations in one IMPL block per key. `has_items` says that there are registrations for the stable
     bindings file too, which makes the library importable then.
     """
-    return _InPlace(registry, selection, boxed, schemas, whole_functions(registry, selection)).edits(has_items)
+    return _InPlace(registry, selection, boxed, schemas, keys, whole_functions(registry, selection)).edits(has_items)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class _InPlace:
     selection: Selection
     boxed: Mapping[tuple[str, Span], Boxed]
     schemas: Mapping[tuple[str, Span], Schema]
+    keys: Mapping[tuple[str, Span], Sequence[str]]
     functions: frozenset[str]  # registering ones of which nothing stays
 
     def edits(self, has_items: bool) -> list[FileEdit]:
@@ -94,7 +97,9 @@ class _InPlace:
 
     def _edit_impl(self, document: Document, block: Block, members: list[Moved]) -> list[Edit]:
         brace = document.code.rindex(b")", block.span.start, document.code.index(b"{", block.span.start)) + 1
-        head = f"STABLE_TORCH_LIBRARY_IMPL({block.namespace}, {stable_key(block.key)}, {block.variable})"
+        chosen = [self.keys.get((block.path, moved.statement.span), ()) for moved in members]
+        key = block.key if block.key not in NO_KEY else next((keys[0] for keys in chosen if keys), EXPLICIT)
+        head = f"STABLE_TORCH_LIBRARY_IMPL({block.namespace}, {key}, {block.variable})"
         edits = [Edit(Span(block.span.start, brace), head.encode(), codes.MOVED.code)]
         for moved in members:
             function, name = moved.statement.function, decode(document.text(moved.statement.first))
@@ -114,7 +119,8 @@ class _InPlace:
                     definition_item(document, statement, self.schemas.get((block.path, statement.span)), whole=True)
                 )
             if found := self.boxed.get((block.path, statement.span)):
-                items.append(implementation_item(document, statement, found.expression, whole=True))
+                keys = self.keys[block.path, statement.span]
+                items += implementation_items(document, statement, found.expression, keys, whole=True)
         style = style_for(self.registry.snapshot, block.path)
         plain = [replace(item, outer=()) for item in items]
         texts = render_blocks(block_order(plain), style)

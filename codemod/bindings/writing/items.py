@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from codemod.bindings.reading.model import BlockKind, FunctionRef, Statement
 from codemod.bindings.reading.statements import unwrapped
@@ -14,9 +15,6 @@ from codemod.model import Span
 from codemod.source.conditions import canonical
 from codemod.source.document import Document
 from codemod.source.spans import line_end
-
-COMPOSITE = "CompositeExplicitAutograd"
-_NO_KEY = frozenset({"", "CatchAll", "Undefined"})
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,6 @@ class Item:
         return [*heading, *self.comments, *f"{variable}{self.call}".split("\n"), *self.trailing]
 
 
-def stable_key(key: str) -> str:
-    """The dispatch key under which the stable library registers what had `key`."""
-    return COMPOSITE if key in _NO_KEY else key
-
-
 def definition_item(document: Document, statement: Statement, schema: Schema | None, *, whole: bool = False) -> Item:
     """The `def` of `statement`; `schema` is the one to write where the source has none.
 
@@ -89,12 +82,20 @@ def definition_item(document: Document, statement: Statement, schema: Schema | N
     )
 
 
-def implementation_item(document: Document, statement: Statement, boxed: str, *, whole: bool = False) -> Item:
-    """The `impl` of `statement`, whose function is boxed as the expression `boxed`."""
+def implementation_items(
+    document: Document, statement: Statement, boxed: str, keys: Sequence[str], *, whole: bool = False
+) -> list[Item]:
+    """The `impl` of `statement` for each of `keys`, its function boxed as the expression `boxed`."""
+    first = _implementation_item(document, statement, boxed, keys[0], whole=whole)
+    others = (replace(first, key=key, comments=(), trailing=(), heading=()) for key in keys[1:])
+    return [first, *others]
+
+
+def _implementation_item(document: Document, statement: Statement, boxed: str, key: str, *, whole: bool) -> Item:
     alone = statement.schema is None and statement.kind.value == "impl"
     return Item(
         namespace=statement.namespace,
-        key=stable_key(statement.key),
+        key=key,
         variable=statement.block.variable or "m",
         call=f'.impl("{statement.full_name}", TORCH_BOX({boxed}));',
         outer=statement.block.conditions,
