@@ -168,8 +168,18 @@ WIDENED = Code(
     "that type), it takes int64_t or double from now on and needs no adapter. Kernels are given what they were given.",
 )
 
+PYTHON_MODULE = Code(
+    "TSA528",
+    "The Python module of operators is not named any more.",
+    "set_python_module and impl_abstract_pystub tell torch which Python module has the fake kernels of the operators "
+    "that are defined below them, so that it can ask for an import that is missing. The stable API has no such call. "
+    "Import the module where the library is loaded, in the package's __init__.py, and nothing is missing.",
+    confidence=Confidence.REVIEW,
+)
+
 CODES: tuple[Code, ...] = (
     MOVED, SPLIT_OPERATOR, CHOSEN_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
     META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND, WIDENED,
+    PYTHON_MODULE,
 )  # fmt: skip

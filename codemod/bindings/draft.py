@@ -8,22 +8,22 @@ from functools import cached_property
 
 from codemod.bindings import codes
 from codemod.bindings.boxing.adapters import Adapter, listed
-from codemod.bindings.boxing.implementations import Boxed, Boxer, pick_overload
+from codemod.bindings.boxing.implementations import Boxed, Boxer
 from codemod.bindings.boxing.widening import Widening
 from codemod.bindings.effects.program import Access, Program
-from codemod.bindings.effects.writes import accesses, returned_parameters, written
+from codemod.bindings.effects.writes import accesses, returned_parameters
 from codemod.bindings.keys import KeyFinder, Keys
-from codemod.bindings.reading.instances import instantiated
 from codemod.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
 from codemod.bindings.reading.model import BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.reading.pybind_extras import ways_out
 from codemod.bindings.reading.register_functions import whole_functions
 from codemod.bindings.reading.registry import Registry
+from codemod.bindings.reading.statements import python_module
 from codemod.bindings.reading.text import decode
-from codemod.bindings.schemas.argument_names import argument_names
 from codemod.bindings.schemas.check import check_aliases, check_duplicates, check_function, check_returns, check_schema
 from codemod.bindings.schemas.fakes import fake_stub
-from codemod.bindings.schemas.infer import infer_schema, read_type, type_aliases
+from codemod.bindings.schemas.finder import SchemaFinder
+from codemod.bindings.schemas.infer import read_type, type_aliases
 from codemod.bindings.schemas.schema import Schema
 from codemod.bindings.select import Located, Moved, Selection, diagnostic
 from codemod.bindings.writing.inplace import is_idle
@@ -33,7 +33,6 @@ from codemod.bindings.writing.translate import spelled_out, visible_types
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group
-from codemod.source.signatures import read_signatures
 
 Place = tuple[str, Span]
 
@@ -119,6 +118,11 @@ class Draft:
         return Boxer(self.aliases, self.target, self.registry.document, self.program.documents)
 
     @cached_property
+    def schema_finder(self) -> SchemaFinder:
+        """What infers the schemas that are not written."""
+        return SchemaFinder(self.registry, self.group, self.selection, self.program, self.aliases, self.operators)
+
+    @cached_property
     def key_finder(self) -> KeyFinder:
         """What finds the dispatch keys of what has none."""
         return KeyFinder(self.registry)
@@ -175,67 +179,22 @@ class Draft:
         return tuple({(f.path, f.function.span): f for one in implementing for f in one.functions}.values())
 
     def _inferred(self, statement: Statement, functions: Sequence[Located]) -> Schema | None:
-        """The schema of a `def("name", &fn)`, from the function it registers."""
-        schema, reason, access = None, self._where(statement), dict[str, Access]()
-        located = self._registered(statement, functions)
-        if located is not None:
-            function = located.function
-            reference = statement.function
-            if reference is not None and reference.is_lambda:
-                access = lambda_accesses(reference.text, self.program)
-            else:
-                access = self._accesses(located)
-            schema, reason = infer_schema(
-                statement.name, statement.overload, function, self.aliases,
-                written=written(access.items(), function),
-                defaults=self._declared_defaults(located),
-                python_arguments=statement.arguments
-                or argument_names(self.registry, self.selection, statement, function, self.operators),
-            )  # fmt: skip
-        if schema is None:
+        """The schema of a `def("name", &fn)`, from the function it registers; what is to be said of it is said."""
+        found = self.schema_finder.infer(statement, functions)
+        if found.schema is None:
             advice = 'write the schema: m.def("name(Tensor x) -> Tensor")'
-            self._say(codes.NO_SCHEMA, statement, f"{statement.full_name}: {reason}", Severity.ERROR, advice)
+            self._say(codes.NO_SCHEMA, statement, f"{statement.full_name}: {found.reason}", Severity.ERROR, advice)
             return None
-        unknown = [f"`{name}`" for name, seen in access.items() if seen is Access.UNKNOWN]
         advice = "check its names, its defaults and what it marks as written" + (
-            f"; whether it writes to {listed(unknown)} is not known" if unknown else ""
+            f"; whether it writes to {listed([f'`{name}`' for name in found.unknown])} is not known"
+            if found.unknown
+            else ""
         )
-        self._say(codes.INFERRED_SCHEMA, statement, f"inferred `{schema}`", Severity.WARNING, advice)
-        return schema
-
-    def _where(self, statement: Statement) -> str:
-        """Why the function that `statement` registers is not at hand."""
-        name = statement.function.name if statement.function else ""
-        for path in self.registry.sources if name else ():
-            if name.rpartition("::")[2].encode() in self.registry.snapshot.read(path) and any(
-                f.is_definition and f.answers_to(name) for f in read_signatures(self.registry.document(path))
-            ):
-                return f"the function it registers is defined in {path}, which is not migrated: name that file too"
-        return "the function it registers was not found"
-
-    def _registered(self, statement: Statement, functions: Sequence[Located]) -> Located | None:
-        """The one function that a statement without a schema registers."""
-        reference = statement.function
-        if reference is not None and reference.is_lambda:
-            function = lambda_signature(reference.text, functions, self.program.documents)
-            return Located(statement.path, function) if function else None
-        if reference is not None and functions:
-            found = pick_overload(reference, functions, statement, None)
-            if found is not None:
-                return found._replace(function=instantiated(found.function, reference.template_arguments))
-        return functions[0] if functions else None
+        self._say(codes.INFERRED_SCHEMA, statement, f"inferred `{found.schema}`", Severity.WARNING, advice)
+        return found.schema
 
     def _accesses(self, located: Located) -> dict[str, Access]:
         return accesses(self.registry.document(located.path), located.function, self.program)
-
-    def _declared_defaults(self, located: Located) -> dict[str, str]:
-        """Defaults that only the declaration has, by the definition's parameter names."""
-        found: dict[str, str] = {}
-        for declarations in find_declarations(self.registry, [located], self.group).values():
-            for declaration in declarations:
-                pairs = zip(located.function.parameters, declaration.function.parameters, strict=False)
-                found |= {defined.name: declared.default for defined, declared in pairs if declared.default}
-        return found
 
     def _check(self, statement: Statement, schema: Schema, functions: Sequence[Located]) -> None:
         """The schema against each function; of several of one name and file, it is enough that one fits."""
@@ -342,6 +301,7 @@ class Draft:
         """What stands in the blocks of the group's units and can move nowhere, and what pybind leaves behind."""
         units = {*self.group.units, *self.group.moving_headers}
         self._say_of_modules(units)
+        self._say_of_python_modules()
         for statement in self.registry.statements:
             if statement.path not in units or statement.block.side is Side.STABLE or statement in self._said:
                 continue
@@ -370,6 +330,20 @@ class Draft:
             self._say(codes.PYTHON_CALLERS, statement, message, advice=advice)
         moved = {(m.statement.namespace, m.statement.full_name) for m in self.selection.moved}
         self.diagnostics += check_duplicates(o for key, o in self.operators.items() if key in moved)
+
+    def _say_of_python_modules(self) -> None:
+        """The Python modules that blocks name for operators which move."""
+        defining = {m.statement.block for m in self.selection.moved if m.statement.kind is StatementKind.DEF}
+        for statement in self.registry.statements:
+            if statement.block in defining and statement.kind is StatementKind.OTHER and statement not in self._said:
+                module = python_module(self.registry.document(statement.path), statement)
+                if module:
+                    message = (
+                        f"the operators of {statement.block.namespace} no longer name their Python module {module}"
+                    )
+                    advice = f"import {module} where the library is loaded"
+                    self._say(codes.PYTHON_MODULE, statement, message, advice=advice)
+                    self._said.add(statement)
 
     def _say_of_modules(self, units: Set[str]) -> None:
         """What the group's Python modules have besides functions."""

@@ -148,3 +148,46 @@ def test_a_pair_is_returned_as_a_tuple_of_what_the_boxing_knows() -> None:
     made = module("std::pair<at::Tensor, float> f(at::Tensor x) { return {x, 1}; }", 'm.def("f", &f);')
     assert "static std::tuple<torch::stable::Tensor, double> f_boxed(" in made.text(PATH)
     assert "std::make_tuple(result.first, static_cast<double>(result.second))" in made.text(PATH)
+
+
+@pytest.mark.parametrize(
+    ("functions", "schema"),
+    [
+        ("at::Tensor f(at::Tensor x) { x.mul_(2); return x; }", "f(Tensor(a!) x) -> Tensor(a!)"),
+        ("at::Tensor& f(at::Tensor& x) { return x.mul_(2).add_(1); }", "f(Tensor(a!) x) -> Tensor(a!)"),
+        ("at::Tensor f(at::Tensor o, at::Tensor x) { return at::mul_out(o, x, x); }",
+         "f(Tensor(a!) o, Tensor x) -> Tensor(a!)"),
+        ("std::tuple<at::Tensor, at::Tensor> f(at::Tensor q, at::Tensor k) { q.add_(1); k.add_(2); return {q, k}; }",
+         "f(Tensor(a!) q, Tensor(b!) k) -> (Tensor(a!), Tensor(b!))"),
+        ("std::tuple<at::Tensor, at::Tensor> f(at::Tensor q, at::Tensor k) {\n"
+         "  k.add_(2); return std::make_tuple(q * 2, std::move(k)); }", "f(Tensor q, Tensor(a!) k) -> (Tensor, Tensor(a!))"),
+        ("at::Tensor f(at::Tensor x) { x.mul_(2); return x * 2; }", "f(Tensor! x) -> Tensor"),
+        ("at::Tensor f(at::Tensor x) { if (x.dim()) return x; x.mul_(2); return x * 2; }", "f(Tensor! x) -> Tensor"),
+        ("at::Tensor f(at::Tensor x) { return x.add(2); }", "f(Tensor x) -> Tensor"),
+    ],
+)  # fmt: skip
+def test_what_is_written_and_given_back(functions: str, schema: str) -> None:
+    """A result that is an argument says so, where every `return` gives it."""
+    made = module(functions, 'm.def("f", &f);')
+    assert f'"{schema}"' in " ".join(made.text(PATH).split()).replace('" "', "")
+
+
+PYTHON_SIDE = """
+    import torch
+    from python import _C
+
+    @torch.library.custom_op("pkg::fill", mutates_args=("target",))
+    def fill(target: torch.Tensor, source: torch.Tensor) -> None:
+        _C.fill(target, source)
+"""
+
+
+def test_marks_agree_with_the_custom_op_around_the_call() -> None:
+    """Where the text of the function does not tell, the repository's Python does."""
+    functions = "void run(void*, void*);\nvoid fill(at::Tensor a, at::Tensor b) { run(a.data_ptr(), b.data_ptr()); }"
+    text = f'{functions}\nPYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {{\n  m.def("fill", &fill);\n}}\n'
+    layout = replace(LAYOUT, legacy_bindings=(PATH,), libraries=(Library("_C", (PATH,)),))
+    unmarked = migrate({PATH: text}, [PATH], layout)
+    assert "fill(Tensor a, Tensor b) -> ()" in unmarked.text(PATH)
+    marked = migrate({PATH: text, "python/ops.py": PYTHON_SIDE}, [PATH], layout)
+    assert "fill(Tensor! a, Tensor b) -> ()" in marked.text(PATH)

@@ -718,3 +718,69 @@ def test_a_file_with_two_modules_is_one_library() -> None:
     functions = "#include <torch/extension.h>\nat::Tensor f(at::Tensor x) { return x; }\nint64_t g() { return 1; }\n"
     made = migrate({"csrc/ext.cpp": text.format(functions)}, ["csrc/ext.cpp"])
     assert 'm.def("f(Tensor x) -> Tensor");' in made.text("csrc/ext.cpp")
+
+
+TAGGED = {
+    UNIT: """
+        #include "ops.h"
+        at::Tensor twice(const at::Tensor& x) { return x * 2; }
+    """,
+    OPS: "#pragma once\nat::Tensor twice(const at::Tensor& x);\n",
+    BINDINGS: """
+        #include "ops.h"
+        static const std::vector<at::Tag> kStrides = {at::Tag::needs_fixed_stride_order};
+        TORCH_LIBRARY(shop, m) {
+          m.set_python_module("shop.fakes");
+          m.def("twice(Tensor x) -> Tensor", kStrides);
+          m.def("other() -> int");
+        }
+        TORCH_LIBRARY_IMPL(shop, CPU, m) {
+          m.impl("twice", &twice);
+        }
+    """,
+}
+
+
+def test_tags_in_a_variable_and_the_python_module_are_named() -> None:
+    """What the stable API cannot say of an operator is listed with a way out."""
+    made = migrate(TAGGED, [UNIT])
+    assert made.messages("TSA514") == ["twice loses its tags kStrides"]
+    assert made.messages("TSA528") == ["the operators of shop no longer name their Python module shop.fakes"]
+    assert 'm.def("twice(Tensor x) -> Tensor");' in made.text(STABLE_BINDINGS)
+
+
+KEYLESS = {
+    "csrc/gate.cpp": """
+        #include "ops.h"
+        at::Tensor gate(const at::Tensor& x) { return at::sigmoid(x) * x; }
+        void fill(at::Tensor x) { x.data_ptr<float>()[0] = 1; }
+    """,
+    OPS: "#pragma once\nat::Tensor gate(const at::Tensor& x);\nvoid fill(at::Tensor x);\n",
+    BINDINGS: """
+        #include "ops.h"
+        TORCH_LIBRARY(shop, m) {
+          m.def("gate(Tensor x) -> Tensor", &gate);
+          m.def("fill(Tensor(a!) x) -> ()", &fill);
+        }
+    """,
+}
+
+
+def test_what_had_no_key_gets_one_by_its_body() -> None:
+    """Ops of torch stay open to autograd; what touches memory runs for its device alone."""
+    text = migrate(KEYLESS, ["csrc/gate.cpp"]).text(STABLE_BINDINGS)
+    assert (
+        dedented(
+            """
+        STABLE_TORCH_LIBRARY_IMPL(shop, CPU, m) {
+          m.impl("fill", TORCH_BOX(&fill));
+        }
+
+        STABLE_TORCH_LIBRARY_IMPL(shop, CompositeImplicitAutograd, m) {
+          m.impl("gate", TORCH_BOX(&gate));
+        }
+        """
+        )
+        in text
+    )
+    assert migrate(KEYLESS, ["csrc/gate.cpp"]).lost == ()

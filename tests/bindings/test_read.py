@@ -179,3 +179,10 @@ def test_conditions_and_comments_belong_to_a_statement() -> None:
 )  # fmt: skip
 def test_dispatch_keys(text: str, key: str | None) -> None:
     assert dispatch_key(text) == key
+
+
+@pytest.mark.parametrize("text", ["kTags", "kMode", "my::kCUDA", "kCUDAFlag"])
+def test_a_constant_of_the_project_is_no_key(text: str) -> None:
+    """Only what torch calls a key is one."""
+    assert dispatch_key(text) is None
+    assert dispatch_key("kCUDA") == "CUDA"

@@ -20,13 +20,25 @@ _CAST = re.compile(r"(?:static_cast|(?:py|pybind11)::overload_cast|reinterpret_c
 _C_CAST = re.compile(r"\((?P<type>[^()]*\(\s*\*\s*\)\s*\(.*?\))\)\s*(?P<rest>&?[\w:]+)$", re.DOTALL)
 _NAME = re.compile(r"&?\s*(?P<name>(?:::)?[A-Za-z_][\w]*(?:\s*::\s*[A-Za-z_]\w*)*)\s*(?P<arguments><.*>)?$", re.DOTALL)
 _CALLED = re.compile(r"(?<![.\w>])(?P<name>(?:[A-Za-z_]\w*\s*::\s*)*[A-Za-z_]\w*)\s*(?:<[^<>()]*>)?\s*\(")
-_KEY = re.compile(r"(?:(?:torch|c10|at)::)?(?:(?:DispatchKey|DeviceType)::(?P<full>\w+)|k(?P<short>[A-Z]\w*))$")
+_KEY = re.compile(
+    r"(?:(?:torch|c10|at)::)?(?:DispatchKey|DeviceType)::(?P<full>\w+)|(?P<scope>(?:torch|c10|at)::)?k(?P<short>[A-Z]\w*)"
+)
+# What may be written as a key behind `using namespace torch;`; any other `kName` is a variable of the project.
+_BARE_KEY_LIST = (
+    "CPU CUDA HIP XPU XLA MPS IPU HPU VE MTIA MAIA Lazy Meta Metal Vulkan FPGA PrivateUse1 Autograd AutogradCPU "
+    "AutogradCUDA AutogradOther AutocastCPU AutocastCUDA SparseCPU SparseCUDA SparseCsrCPU SparseCsrCUDA QuantizedCPU "
+    "QuantizedCUDA NestedTensorCPU NestedTensorCUDA CatchAll Undefined BackendSelect Functionalize ADInplaceOrView "
+    "Tracer CompositeImplicitAutograd CompositeExplicitAutograd CompositeExplicitAutogradNonFunctional"
+)
+_BARE_KEYS = frozenset(_BARE_KEY_LIST.split())
 
 
 def dispatch_key(text: str) -> str | None:
     """`torch::kCUDA`, `c10::DispatchKey::CUDA`, `c10::DeviceType::CUDA` as "CUDA"; None for what is no key."""
     match = _KEY.fullmatch("".join(text.split()))
-    return (match["full"] or match["short"]) if match else None
+    if match is None or (match["short"] and not match["scope"] and match["short"] not in _BARE_KEYS):
+        return None
+    return match["full"] or match["short"]
 
 
 def read_function(document: Document, span: Span) -> tuple[str, FunctionRef]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -68,7 +69,20 @@ class Registry:
         return {path: bindings for path, bindings in found.items() if bindings.blocks}
 
     def _read(self, path: str, library: str) -> Bindings:
-        return read_bindings(self.document(path), {EXTENSION_NAME: library, **self.definitions})
+        found = read_bindings(self.document(path), {EXTENSION_NAME: library, **self.definitions})
+        return found._replace(statements=tuple(map(self._with_tags, found.statements)))
+
+    def _with_tags(self, statement: Statement) -> Statement:
+        """`statement`, with tags in the place of its function where that is a variable that holds tags."""
+        function = statement.function
+        if statement.schema is None or function is None or not function.is_plain or "::" in function.name:
+            return statement
+        name = function.name.encode()
+        variable = re.compile(rb"\bTag\b[^;(){}]*\b" + re.escape(name) + rb"\s*(?:\[\s*\]\s*)?[={(]")
+        holders = (d for path in self.sources if b"Tag" in (d := self.document(path)).data and name in d.words)
+        if any(variable.search(document.code) for document in holders):
+            return statement._replace(function=None, tags=function.text)
+        return statement
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:

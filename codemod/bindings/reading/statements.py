@@ -31,7 +31,7 @@ def read_arguments(document: Document, common: Statement, method: str, arguments
     keyword_only = False
     for span in arguments[1:]:
         text = document.uncommented[span.start : span.end].decode("utf-8", "replace").strip()
-        if text.startswith("{"):
+        if text.startswith("{") or re.search(r"\bTag\b", text):
             fields["tags"] = text
         elif (key := dispatch_key(text)) is not None:
             fields["key"] = key
@@ -54,6 +54,13 @@ def unwrapped(text: str) -> str:
     """The literal that `text`, the first argument of a `def` or `impl`, wraps for selective builds; `text` if none."""
     match = _SCHEMA_WRAPPER.match(text.strip())
     return f'{text.strip()[match.end() :].rpartition(chr(34))[0].strip()}"' if match else text
+
+
+def python_module(document: Document, statement: Statement) -> str:
+    """What `m.set_python_module("...")` or `m.impl_abstract_pystub("...")` names, "" for other statements."""
+    text = document.uncommented[statement.span.start : statement.span.end].decode("utf-8", "replace")
+    match = re.match(r'\w+\s*\.\s*(?:set_python_module|impl_abstract_pystub)\s*\(\s*"(?P<module>[\w.]+)"', text)
+    return match["module"] if match else ""
 
 
 def _read_name(text: str) -> tuple[str, str, str, str] | None:

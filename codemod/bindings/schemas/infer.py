@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Collection, Mapping, Sequence
 
 from codemod.bindings.reading.model import PythonArgument
@@ -12,7 +13,7 @@ from codemod.bindings.schemas.schema import Argument, Schema, Type
 from codemod.source.aliases import read_aliases
 from codemod.source.conditions import read_directives
 from codemod.source.document import Document
-from codemod.source.signatures import Function
+from codemod.source.signatures import Function, Parameter
 from codemod.source.types import CppType, parse_type
 
 _BASE = {
@@ -106,16 +107,22 @@ def infer_schema(
     aliases: Mapping[str, str],
     *,
     written: frozenset[str] = frozenset(),
+    returned: Sequence[str] = (),
     defaults: Mapping[str, str] | None = None,
     python_arguments: Sequence[PythonArgument] = (),
 ) -> tuple[Schema | None, str]:
     """The schema of `function` under `name`, or None and the reason why there is none.
 
-    `written` are the parameters that the function writes to, `defaults` the defaults of its declaration by parameter,
+    `written` are the parameters that the function writes to, `returned` those that it gives back, one for each value
+    ("" for a value of its own), `defaults` the defaults of its declaration by parameter,
     `python_arguments` what pybind calls them.
     """
     arguments: list[Argument] = []
     taken: set[str] = set()
+    both = [
+        p for p in function.parameters if p.name in written and returned.count(p.name) == 1 and _is_tensor(p, aliases)
+    ]
+    labels = {parameter.name: letter for parameter, letter in zip(both, string.ascii_lowercase, strict=False)}
     for index, parameter in enumerate(function.parameters):
         kind = read_type(parameter.type_text, aliases)
         if kind is None:
@@ -128,7 +135,7 @@ def infer_schema(
         if value is None:
             return None, f"the default `{default}` has no schema form"
         if parameter.name in written:
-            kind = mark_written(kind)
+            kind = _aliased(kind, labels[parameter.name]) if parameter.name in labels else mark_written(kind)
         label = _free_name((python.name if python else "") or parameter.name.strip("_"), index, taken)
         taken.add(label)
         argument = Argument(stable_type(kind), label, value, keyword_only=bool(python and python.keyword_only))
@@ -138,6 +145,11 @@ def infer_schema(
     returns, reason = _returns(function.return_type, aliases)
     if returns is None:
         return None, reason
+    if len(returned) == len(returns):
+        returns = tuple(
+            value._replace(type=_aliased(value.type, labels[name])) if name in labels else value
+            for value, name in zip(returns, returned, strict=True)
+        )
     return Schema(name, overload, tuple(arguments), returns), ""
 
 
@@ -162,6 +174,15 @@ def mark_written(kind: Type) -> Type:
     if kind.form == "base":
         return kind._replace(alias="!")
     return kind._replace(inner=tuple(mark_written(part) for part in kind.inner))
+
+
+def _is_tensor(parameter: Parameter, aliases: Mapping[str, str]) -> bool:
+    return read_type(parameter.type_text, aliases) == _TYPE["Tensor"]
+
+
+def _aliased(kind: Type, label: str) -> Type:
+    """A tensor that is written to, and that another value of the schema with this label is: `Tensor(a!)`."""
+    return kind._replace(alias=f"{label}!") if kind.form == "base" else kind
 
 
 def stable_type(kind: Type) -> Type:
