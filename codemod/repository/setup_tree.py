@@ -19,7 +19,19 @@ class SetupTree:
     """A file and the node around each of its nodes, in the order in which `ast.walk` gives them."""
 
     module: ast.Module
-    parents: Mapping[ast.AST, ast.AST]
+
+    @cached_property
+    def parents(self) -> Mapping[ast.AST, ast.AST]:
+        """The node around each node."""
+        parents: dict[ast.AST, ast.AST] = {}
+        waiting: deque[ast.AST] = deque([self.module])
+        while waiting:
+            node = waiting.popleft()
+            for child in ast.iter_child_nodes(node):
+                parents[child] = node
+                if not isinstance(child, (ast.Name, ast.Constant)):  # most nodes, and nothing stands in them
+                    waiting.append(child)
+        return parents
 
     def find(self, kind: type[NodeType]) -> list[NodeType]:
         """Every node of `kind`."""
@@ -54,7 +66,7 @@ def read_setup_tree(snapshot: Snapshot, path: str) -> SetupTree | None:
     def parse() -> SetupTree | None:
         try:
             return parse_setup(snapshot.read(path))
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
 
     return snapshot.once((SetupTree, path), parse)
@@ -62,16 +74,7 @@ def read_setup_tree(snapshot: Snapshot, path: str) -> SetupTree | None:
 
 def parse_setup(data: bytes) -> SetupTree:
     """The tree of a setup file. Raises SyntaxError or ValueError where this Python cannot read it."""
-    module = ast.parse(data)
-    parents: dict[ast.AST, ast.AST] = {}
-    waiting: deque[ast.AST] = deque([module])
-    while waiting:
-        node = waiting.popleft()
-        for child in ast.iter_child_nodes(node):
-            parents[child] = node
-            if not isinstance(child, (ast.Name, ast.Constant)):  # most nodes, and nothing stands in them
-                waiting.append(child)
-    return SetupTree(module, parents)
+    return SetupTree(ast.parse(data))
 
 
 def last_name(node: ast.expr | None) -> str:

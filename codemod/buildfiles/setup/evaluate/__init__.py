@@ -1,0 +1,1 @@
+"""The one evaluator of setup files: what they build, under which conditions, without running them."""
