@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from codemod.model import Confidence
 from codemod.rules.context import Context, Outcome, Site
-from codemod.rules.dispatcher import kind_in_schemas
+from codemod.rules.kinds import kind_in_schemas
 from codemod.rules.options import last_value
 from codemod.rules.rewrite import Copy, Part
 from codemod.source.declarations import text_of
@@ -42,7 +42,7 @@ def binary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outc
     given = [node.child_by_field_name(side) for side in ("left", "right")]
     if given[0] is None or given[1] is None:
         return None
-    left, right = _inside(given[0]), _inside(given[1])
+    left, right = inside_parentheses(given[0]), inside_parentheses(given[1])
     if node.type == "assignment_expression" and site.name == "=":
         return _store(site, node, left, right, fragment, context)
     sign = site.name[:-1] if node.type == "assignment_expression" else site.name
@@ -65,14 +65,14 @@ def binary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outc
 def unary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outcome | None:
     """`-a` and `~a`."""
     given = node.child_by_field_name("argument")
-    argument = _inside(given) if given is not None else None
+    argument = inside_parentheses(given) if given is not None else None
     name = _UNARY.get(site.name)
     if argument is None or name is None:
         return _untold(site, context)
     return _call(site, node, name, ["Tensor"], (fragment.span(argument),), fragment, context)
 
 
-def _inside(node: Node) -> Node:
+def inside_parentheses(node: Node) -> Node:
     """The operand without the parentheses that a call does not need."""
     while node.type == "parenthesized_expression" and node.named_child_count == 1:
         node = node.named_children[0]
@@ -188,6 +188,12 @@ def _subtract(sign: str, node: Node, left: Node, right: Node, fragment: Fragment
 
 def _store(site: Site, node: Node, left: Node, right: Node, fragment: Fragment, context: Context) -> Outcome | None:
     """`a[i] = b` writes into `a`; a select alone would only name another tensor."""
+    if left.type == "call_expression" and (lasting := _gives_variable(left, fragment, context)) is not False:
+        if lasting:
+            return None
+        return context.diagnose(
+            site, RULE, "cannot tell whether this assigns to a variable or copies into a tensor", _COPY_OR_ASSIGN
+        )
     kind = _operand_kind(right, fragment, context)
     spans = (fragment.span(left), fragment.span(right))
     if kind == "Tensor":
@@ -198,12 +204,44 @@ def _store(site: Site, node: Node, left: Node, right: Node, fragment: Fragment, 
     return _untold(site, context)
 
 
+_COPY_OR_ASSIGN = "write copy_() where elements are written, or name the variable that is assigned"
+
+
+def _gives_variable(call: Node, fragment: Fragment, context: Context) -> bool | None:
+    """Whether a call returns a reference to a variable, as methods in place do; None where it cannot be told."""
+    callee = call.child_by_field_name("function")
+    if callee is None:
+        return None
+    if callee.type == "field_expression":
+        receiver, method = receiver_type_parts(callee)
+        owner = context.type_of(receiver, fragment)
+        if owner.is_tensor or "->" in text_of(callee):
+            return method.endswith("_")
+        return True  # at(), front(), value() of what holds tensors
+    name = text_of(callee).partition("<")[0].strip()
+    if name in ("std::move", "static_cast", "std::forward", "at::Tensor", "torch::Tensor"):
+        return "&&" not in text_of(callee) and name == "static_cast"
+    if name.startswith("std::"):
+        return True  # std::get
+    entry = context.surface.name(name) if "::" in name else None
+    if entry is not None:
+        return name.endswith(("_", "_out"))
+    value = context.project.finder.value_of(name, callee, fragment)
+    if value is not None and value.type == "lambda_expression":
+        declarator = value.child_by_field_name("declarator")
+        return "->" in text_of(declarator) and "&" in text_of(declarator) if declarator is not None else False
+    named = context.project.functions.named(name.rpartition("::")[2])
+    results = {"&" in function.return_type for _, function in named if function.answers_to(name)}
+    return results.pop() if len(results) == 1 else None
+
+
 def element_owner(left: Node) -> Node | None:
     """The tensor, if it is one, that an assignment to `left` writes into: `x` of `x[i] = y` and `x.select(0, i) = y`."""
+    left = inside_parentheses(left)
     if left.type == "subscript_expression":
         return left.child_by_field_name("argument")
     callee = left.child_by_field_name("function") if left.type == "call_expression" else None
     return receiver_type_parts(callee)[0] if callee is not None and callee.type == "field_expression" else None
 
 
-__all__ = ["binary", "element_owner", "unary"]
+__all__ = ["binary", "element_owner", "inside_parentheses", "unary"]

@@ -8,26 +8,27 @@ from tree_sitter import Node
 
 from codemod.model import Confidence, Span
 from codemod.rules.context import Context, Outcome, Site
+from codemod.rules.kinds import kind_in_schemas
 from codemod.rules.options import NOTHING, read_options
 from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
-from codemod.source.types import CppType
 from codemod.surface.aten import NAMESPACE, aten_name, wrapper
 from codemod.surface.numbers import INTEGERS_ONLY
-from codemod.surface.schemas import Op, choose, find_op, schema_kind
+from codemod.surface.schemas import Op, choose, find_op, undecided
 from codemod.surface.table import TableError
 
 
-def choose_overload(arguments: tuple[Node, ...], receiver: bool, context: Context, site: Site) -> Op | None:
-    """The overload these arguments mean, or None where none can be called through the dispatcher."""
+def choose_overloads(arguments: tuple[Node, ...], receiver: bool, context: Context, site: Site) -> tuple[Op, ...]:
+    """The overload these arguments mean, or those that they may mean; empty where one cannot be called."""
     fragment = context.fragment(site)
     before = ("Tensor",) if receiver else ()
     op, given = _choose(site, arguments, fragment, context, before=before, method=receiver)
-    if op is not None and op.name in INTEGERS_ONLY and {*before, *given} != {"int64_t"}:
-        return None
-    return op if op is not None and not op.obstacles else None
+    if op is None or (op.name in INTEGERS_ONLY and {*before, *given} != {"int64_t"}):
+        return ()
+    found = undecided(aten_name(site.name), [*before, *given], method=receiver)
+    return () if any(one.obstacles or one.cpp_name != op.cpp_name for one in found) else found
 
 
 def _choose(
@@ -55,41 +56,36 @@ def _unbraced(node: Node) -> Node:
     return node.named_children[0] if node.type == "initializer_list" and node.named_child_count == 1 else node
 
 
-def kind_in_schemas(node: Node, kind: CppType) -> str:
-    """The type of an expression in the words of the schemas."""
-    return "list" if node.type == "initializer_list" else schema_kind(kind)
-
-
 _OTHER_ARGUMENTS = "Hand it tensors where numbers stand, call another op that does the same, or write a kernel."
 
 
 def wrapper_call(site: Site, context: Context, call: MethodCall) -> Outcome:
     """`x.cumsum(0)` -> `stable_aten::cumsum(x, 0)`."""
     if (square := _square(site, call.arguments)) is not None:
-        return _wrapped(context, call.span, site, square, call.receiver_parts())
-    op = choose_overload(call.arguments, True, context, site)
-    if op is None:
+        return _wrapped(context, call.span, site, (square,), call.receiver_parts())
+    ops = choose_overloads(call.arguments, True, context, site)
+    if not ops:
         return context.diagnose(
             site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", _OTHER_ARGUMENTS
         )
-    return _wrapped(context, call.span, site, op, (*call.receiver_parts(), *call.following()))
+    return _wrapped(context, call.span, site, ops, (*call.receiver_parts(), *call.following()))
 
 
 def wrapper_function(site: Site, context: Context, given: list[Node]) -> Outcome:
     """`torch::cumsum(x, 0)` -> `stable_aten::cumsum(x, 0)`."""
     node, fragment = context.call(site), context.fragment(site)
     if node is not None and (square := _square(site, given[1:])) is not None:
-        return _wrapped(context, fragment.span(node), site, square, (fragment.span(given[0]),))
-    op = choose_overload(tuple(given), False, context, site)
-    if op is None and given:
+        return _wrapped(context, fragment.span(node), site, (square,), (fragment.span(given[0]),))
+    ops = choose_overloads(tuple(given), False, context, site)
+    if not ops and given:
         made = _with_options(site, context, given)
         if made is not None:
             return made
-    if op is None:
+    if not ops:
         return context.diagnose(
             site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", _OTHER_ARGUMENTS
         )
-    return _wrapped(context, None, site, op, ())
+    return _wrapped(context, None, site, ops, ())
 
 
 def _square(site: Site, exponent: Sequence[Node]) -> Op | None:
@@ -117,16 +113,17 @@ def _with_options(site: Site, context: Context, given: list[Node]) -> Outcome | 
     groups = [*((fragment.span(argument),) for argument in given[:-1]), *tail]
     for place, group in enumerate(groups):
         inside += [b", ", *group] if place else group
-    return _wrapped(context, fragment.span(call), site, op, tuple(inside))
+    return _wrapped(context, fragment.span(call), site, (op,), tuple(inside))
 
 
-def _wrapped(context: Context, span: Span | None, site: Site, op: Op, inside: tuple[Part, ...]) -> Outcome:
+def _wrapped(context: Context, span: Span | None, site: Site, ops: tuple[Op, ...], inside: tuple[Part, ...]) -> Outcome:
     try:
-        wrapper(op.name, op.overload)
+        for op in ops:
+            wrapper(op.name, op.overload)
     except TableError as error:
         return context.diagnose(site, "TSA131", str(error), "write a kernel for it, or call the op from Python")
-    name = f"{NAMESPACE}::{op.cpp_name}".encode()
-    extra = {"helpers": (f"aten:{op.qualified}",), "confidence": Confidence.REVIEW}
+    name = f"{NAMESPACE}::{ops[0].cpp_name}".encode()
+    extra = {"helpers": tuple(f"aten:{op.qualified}" for op in ops), "confidence": Confidence.REVIEW}
     if span is not None:
         return context.rewrite(span, (name + b"(", *inside, b")"), "TSA130", **extra)
     return context.rewrite(site.span, (name,), "TSA130", **extra)

@@ -14,6 +14,7 @@ from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.evaluation import keep_evaluation
 from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
+from codemod.rules.references import keep_reference
 from codemod.rules.rewrite import Rewrite, flatten, nest
 from codemod.rules.shared import ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
@@ -85,7 +86,8 @@ def _helpers_of_includes(sites: Iterable[Site], document: Document) -> frozenset
 
 def _sure(site: Site, context: Context) -> Outcome | None:
     """What the site's rule makes of it, where the code can be read and evaluates what it did."""
-    return keep_evaluation(site, if_certain(site, _outcome(site, context), context), context)
+    outcome = if_certain(site, _outcome(site, context), context)
+    return keep_reference(site, keep_evaluation(site, outcome, context), context)
 
 
 def _wanted(site: Site, skip: Iterable[Span], only: Span | None) -> bool:

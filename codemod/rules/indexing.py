@@ -9,7 +9,7 @@ from tree_sitter import Node
 from codemod.codes import Example
 from codemod.model import Confidence
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
-from codemod.rules.dispatcher import kind_in_schemas
+from codemod.rules.kinds import kind_in_schemas
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall, is_tensor_method

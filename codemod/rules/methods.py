@@ -6,10 +6,12 @@ from tree_sitter import Node
 
 from codemod.codes import Example
 from codemod.rules.context import Context, Outcome, Site, SiteKind
+from codemod.rules.kinds import kind_in_schemas
 from codemod.rules.registry import page, rule
 from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall, is_tensor_method
 from codemod.source.document import Fragment
+from codemod.surface.schemas import undecided
 from codemod.surface.table import Entry
 
 page(
@@ -56,6 +58,14 @@ page(
             "at::Tensor f(at::Tensor x) { return x.sum(at::kDouble); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) "
             "{ return torch::stable::sum(x, std::nullopt, false, torch::headeronly::ScalarType::Double); }",
+        ),
+        Example(
+            "auto f(const at::Tensor& x, at::Tensor y) { y[0].copy_(x); y.fill_(x.min()); at::t(y); "
+            "return at::narrow(x, 0, 1, 2); }",
+            "auto f(const torch::stable::Tensor& x, torch::stable::Tensor y) { "
+            "stable_aten::copy_(torch::stable::select(y, 0, 0), x); stable_aten::fill_(y, stable_aten::min(x)); "
+            "torch::stable::transpose(y, 0, 1); return stable_aten::narrow(x, 0, 1, 2); }",
+            "what the stable functions do not take",
         ),
         Example(
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
@@ -107,8 +117,14 @@ def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | Non
     arguments = node.child_by_field_name("arguments") if node is not None else None
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
     fragment = context.fragment(site)
-    fits = _arity_fits(entry, len(given)) and context.surface.available(
-        entry, context.project.target, context.project.headers
+    if entry.overload == "t" and node is not None and len(given) == 1:
+        parts: tuple[Part, ...] = (b"torch::stable::transpose(", fragment.span(given[0]), b", 0, 1)")
+        return context.rewrite(fragment.span(node), parts, entry.rule, entry=entry)
+    fits = (
+        _arity_fits(entry, len(given))
+        and context.surface.available(entry, context.project.target, context.project.headers)
+        and _is_overload(entry, [_kind(argument, fragment, context) for argument in given])
+        and not (entry.mutates and given and not _is_variable(given[0], fragment, context))
     )
     usable = entry if fits or entry.form == "dispatcher" else context.surface.fallback(entry)
     if usable is None:
@@ -119,11 +135,11 @@ def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | Non
         return wrapper_function(site, context, given)
     place = _DIMENSIONS.get(entry.stable, len(given))
     if place < len(given) and node is not None:
-        parts: list[Part] = [entry.stable.encode() + b"("]
+        inside: list[Part] = [entry.stable.encode() + b"("]
         for number, argument in enumerate(given):
-            parts += [b", "] if number else []
-            parts += _dimensions(context, fragment, argument) if number == place else (fragment.span(argument),)
-        return context.rewrite(fragment.span(node), (*parts, b")"), entry.rule, entry=entry)
+            inside += [b", "] if number else []
+            inside += _dimensions(context, fragment, argument) if number == place else (fragment.span(argument),)
+        return context.rewrite(fragment.span(node), (*inside, b")"), entry.rule, entry=entry)
     return context.replace(site, entry.stable, entry.rule, entry=entry)
 
 
@@ -174,14 +190,32 @@ def _fits(context: Context, call: MethodCall, entry: Entry) -> bool:
         kind = context.type_of(call.arguments[0], call.fragment)
         if kind.name == "ScalarType":
             return False
-    return not entry.mutates or _is_mutable_lvalue(context, call)
-
-
-def _is_mutable_lvalue(context: Context, call: MethodCall) -> bool:
-    assert call.receiver is not None
-    if call.receiver.type not in ("identifier", "field_expression", "subscript_expression"):
+    kinds = ["Tensor", *(_kind(argument, call.fragment, context) for argument in call.arguments)]
+    if not _is_overload(entry, kinds, method=True):
         return False
-    return not context.type_of(call.receiver, call.fragment).const
+    assert call.receiver is not None
+    return not entry.mutates or _is_variable(call.receiver, call.fragment, context)
+
+
+def _kind(node: Node, fragment: Fragment, context: Context) -> str:
+    return kind_in_schemas(node, context.type_of(node, fragment))
+
+
+def _is_overload(entry: Entry, kinds: list[str], *, method: bool = False) -> bool:
+    """Whether arguments of these kinds mean the one overload that the stable function is."""
+    found = undecided(entry.overload.partition(".")[0], kinds, method=method) if entry.overload else ()
+    return not found or any(op.qualified == entry.overload for op in found)
+
+
+def _is_variable(node: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether an expression may be bound to a `Tensor&`: a row of a tensor is a new tensor."""
+    if node.type == "subscript_expression":
+        base = node.child_by_field_name("argument")
+        kind = context.type_of(base, fragment)
+        return kind.is_known and not kind.is_tensor and not kind.const
+    if node.type not in ("identifier", "field_expression"):
+        return False
+    return not context.type_of(node, fragment).const
 
 
 @rule(

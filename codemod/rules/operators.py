@@ -10,7 +10,7 @@ from tree_sitter import Node
 
 from codemod.codes import Example
 from codemod.model import Confidence, Span
-from codemod.rules.arithmetic import binary, element_owner, unary
+from codemod.rules.arithmetic import binary, element_owner, inside_parentheses, unary
 from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part
@@ -54,6 +54,25 @@ def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
             if (span.start, span.end) not in seen:
                 seen.add((span.start, span.end))
                 yield Site(span, _operator_of(operator), SiteKind.OPERATOR)
+    for site in _assigned_results(document, finder):
+        if (site.span.start, site.span.end) not in seen:
+            yield site
+
+
+_ASSIGNED_RESULT = re.compile(rb"\)\s*(?P<sign>=)(?![=}\]])")
+
+
+def _assigned_results(document: Document, finder: TypeFinder) -> Iterator[Site]:
+    """Assignments to what a call returns: `row(x, 1) = y`, `std::move(x) = y`."""
+    for match in _ASSIGNED_RESULT.finditer(document.code):
+        fragment = document.fragment_at(match.start())
+        token = fragment.node_at(Span(*match.span("sign")))
+        node = token.parent if token is not None else None
+        left = node.child_by_field_name("left") if node is not None and node.type == "assignment_expression" else None
+        if node is None or left is None or inside_parentheses(left).type != "call_expression":
+            continue
+        if finder.type_of(left, fragment, document).is_tensor:
+            yield Site(fragment.span(node), "=", SiteKind.OPERATOR)
 
 
 def _calls_of_torch(document: Document) -> Iterator[Span]:
@@ -199,7 +218,8 @@ def _climb(node: Node | None, fragment: Fragment, document: Document, finder: Ty
         elif parent.type == "assignment_expression":
             if _writes(parent, current, fragment, document, finder):
                 yield parent
-            return
+            if not finder.type_of(parent, fragment, document).is_tensor:
+                return
         elif (
             parent.type == "conditional_expression" and parent.child_by_field_name("condition") == current
         ) or parent.type not in _GOES_ON:
@@ -245,6 +265,27 @@ def _writes(node: Node, left: Node, fragment: Fragment, document: Document, find
             "void f(at::Tensor x, at::Tensor y) { x += y; x[0] = 1; }",
             "void f(torch::stable::Tensor x, torch::stable::Tensor y) { stable_aten::add_(x, y); "
             "torch::stable::fill_(torch::stable::select(x, 0, 0), 1); }",
+        ),
+        Example(
+            "at::Tensor row(const at::Tensor& x);\nvoid f(at::Tensor x, const at::Tensor& y) { row(x) = y; std::move(x) = y; (x[0]) = y; }",
+            "torch::stable::Tensor row(const torch::stable::Tensor& x);\n"
+            "void f(torch::stable::Tensor x, const torch::stable::Tensor& y) { stable_aten::copy_(row(x), y); "
+            "stable_aten::copy_(std::move(x), y); stable_aten::copy_(torch::stable::select(x, 0, 0), y); }",
+            "an assignment to what a call returns copies",
+        ),
+        Example(
+            "#include <vector>\nat::Tensor& slot();\n"
+            "void f(std::vector<at::Tensor> v, const at::Tensor& y) { slot() = y; v.at(0) = y; (v[0]) = y; v.back() = y; }",
+            "#include <vector>\ntorch::stable::Tensor& slot();\n"
+            "void f(std::vector<torch::stable::Tensor> v, const torch::stable::Tensor& y) "
+            "{ slot() = y; v.at(0) = y; (v[0]) = y; v.back() = y; }",
+            "an assignment to a variable does not",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { y = -(x = y); return (x += 1) * 2; }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) { y = stable_aten::neg(x = y); "
+            "return stable_aten::mul(stable_aten::add_(x, 1), 2); }",
+            "also where the value of an assignment is used",
         ),
         Example("float f(float* x, int i) { return x[i]; }", "float f(float* x, int i) { return x[i]; }", "a pointer"),
     ),

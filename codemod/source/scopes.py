@@ -321,6 +321,11 @@ class TypeFinder:
         text = text_of(node)
         return CppType("double" if re.search(r"[.eEfF]", text) and not text.startswith("0x") else "int64_t")
 
+    def _true(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        return CppType("bool")
+
+    _false = _true
+
     def _string_literal(self, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
         return CppType("char", pointers=1, const=True)
 

@@ -234,17 +234,27 @@ def choose(cpp_name: str, given: Sequence[str], *, method: bool = False) -> Op |
     "vector<Tensor>", "list" for a braced list, "ScalarType", "string", "nullopt"), or "" where it is not known, which
     fits everything. The overload may be one that cannot be called: see its `obstacles`.
     """
-    best: tuple[tuple[int, int, int, int], Op] | None = None
-    for op in overloads(cpp_name):
-        if method and not op.is_method:
-            continue
-        cost = _cost(op, given)
-        if cost is None:
-            continue
-        key = (cost, len(op.obstacles), len(op.arguments), len(op.overload))
-        if best is None or key < best[0]:
-            best = (key, op)
-    return best[1] if best else None
+    return next(iter(fitting(cpp_name, given, method=method)), None)
+
+
+def fitting(cpp_name: str, given: Sequence[str], *, method: bool = False) -> tuple[Op, ...]:
+    """Every overload that these argument types fit, the one C++ would take first."""
+    found: list[tuple[tuple[int, int, int, int], int, Op]] = []
+    for number, op in enumerate(overloads(cpp_name)):
+        cost = _cost(op, given) if op.is_method or not method else None
+        if cost is not None:
+            found.append(((cost, len(op.obstacles), len(op.arguments), len(op.overload)), number, op))
+    return tuple(op for _, _, op in sorted(found))
+
+
+def undecided(cpp_name: str, given: Sequence[str], *, method: bool = False) -> tuple[Op, ...]:
+    """The best overload for each type that the arguments of unknown type may be of; one where that says nothing."""
+    unknown = [place for place, kind in enumerate(given) if not kind]
+    best: dict[tuple[str, ...], Op] = {}
+    for op in fitting(cpp_name, given, method=method):
+        arguments = cpp_arguments(op)
+        best.setdefault(tuple(base_type(arguments[place].type) for place in unknown), op)
+    return tuple(best.values())
 
 
 def cpp_arguments(op: Op) -> tuple[Argument, ...]:

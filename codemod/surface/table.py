@@ -51,6 +51,7 @@ class Entry(NamedTuple):
     mutates: bool = False  # the receiver or first argument must be a non-const lvalue
     arity: tuple[int, int] | None = None  # fewest and most arguments (less the receiver) `stable` takes; None for any
     helper: str = ""  # the snippet that defines `stable`
+    overload: str = ""  # the one overload of the aten op that `stable` is, "fill_.Scalar"; empty for all of them
     device_only: bool = False  # exists under nvcc and hipcc alone
 
 
