@@ -51,6 +51,7 @@ class Config:
     stable_helpers: str | None = None
     stable_dispatch: str | None = None
     python_roots: tuple[str, ...] = ()
+    op_namespace: str | None = None  # of the operators that functions of Python modules become
     target: str | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> files or globs
     allow: tuple[Allowed, ...] = ()
@@ -58,7 +59,7 @@ class Config:
 
 
 _PATHS = ("source_root", "stable_root", "stable_bindings", "stable_declarations", "stable_helpers", "stable_dispatch")
-_NAMES = ("legacy_library", "stable_library")
+_NAMES = ("legacy_library", "stable_library", "op_namespace")
 _PATH_LISTS = ("legacy_bindings", "python_roots", "exclude")
 KEYS = (*_PATHS, *_NAMES, *_PATH_LISTS, "target", "groups", "allow")
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")

@@ -319,14 +319,12 @@ class Draft:
             m.statement.path: m.statement for m in self.selection.moved if m.statement.block.kind is BlockKind.PYBIND
         }
         for statement in modules.values():
-            namespace = statement.namespace
-            advice = f"call torch.ops.{namespace}.<name> where Python called {namespace}.<name>"
-            if namespace.startswith("_"):
-                advice += (
-                    f"; any package may have operators in {namespace}: rename it in the registrations and the calls if "
-                    "one that is loaded beside this one does"
-                )
-            message = f"the functions of the module {namespace} are operators now"
+            namespace, module = statement.namespace, statement.block.namespace
+            advice = (
+                f"call torch.ops.{namespace}.<name> where Python called {module}.<name>; `op_namespace` in "
+                "torch-stabilize.toml gives them another namespace"
+            )
+            message = f"the functions of the module {module} are operators of {namespace} now"
             self._say(codes.PYTHON_CALLERS, statement, message, advice=advice)
         moved = {(m.statement.namespace, m.statement.full_name) for m in self.selection.moved}
         self.diagnostics += check_duplicates(o for key, o in self.operators.items() if key in moved)

@@ -114,7 +114,7 @@ def _refuse_several_modules(group: Group, selection: Selection) -> None:
     homes: dict[str, set[str]] = {}
     for moved in selection.moved:
         if moved.statement.block.kind is BlockKind.PYBIND and moved.in_place:
-            homes.setdefault(moved.statement.namespace, set()).add(moved.statement.path)
+            homes.setdefault(moved.statement.block.namespace, set()).add(moved.statement.path)
     if len(homes) > 1 and len(set().union(*homes.values())) > 1:
         names = ", ".join(f"{name} ({', '.join(sorted(paths))})" for name, paths in sorted(homes.items()))
         raise Refusal(

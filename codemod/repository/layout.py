@@ -40,6 +40,7 @@ class Layout:
     project_root: str = ""  # the folder with setup.py or CMakeLists.txt: "" unless the extension is in a subfolder
     include_roots: tuple[str, ...] = ()  # where quoted and angle includes are looked up, beside the including file
     libraries: tuple[Library, ...] = ()  # every legacy extension module, the main one first
+    op_namespace: str = ""  # configured namespace of the operators that functions of Python modules become
     other_builds: tuple[str, ...] = ()  # bindings of an alternative build (CPU only) that defines the same ops
 
     def landing(self, path: str) -> str:

@@ -633,12 +633,39 @@ def test_a_python_module_named_like_the_namespace_of_its_operators() -> None:
     }
     paths = tuple(files)
     layout = replace(LAYOUT, legacy_bindings=paths, libraries=(Library("_C", paths),))
-    (found,) = [d for d in migrate(files, paths, layout).diagnostics if d.code == "TSA510"]
-    assert (found.path, found.message) == (
-        "csrc/module.cpp",
-        "_C::twice is defined twice, the first time in csrc/ext.cpp",
-    )
-    assert "call torch.ops._C.twice instead" in found.help
+    made = migrate(files, paths, layout)
+    assert "TSA510" not in made.codes
+    assert made.change.python_functions == {"twice": "_C_C::twice"}
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(_C, m)" in made.text("csrc/ext.cpp")
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(_C_C, m)" in made.text("csrc/module.cpp")
+
+
+def test_functions_of_a_python_module_are_operators_of_its_package() -> None:
+    """Every package has a `_C`: operators of that name would meet in one process."""
+    text = """
+        at::Tensor twice(const at::Tensor& x) { return x * 2; }
+        PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+          m.def("twice", &twice);
+        }
+    """
+    setup = """
+        from setuptools import setup
+        setup(name="soft-cap", ext_modules=[CppExtension("MODULE", ["csrc/ext.cpp"])])
+    """
+    layout = replace(
+        LAYOUT, legacy_bindings=("csrc/ext.cpp",), libraries=(Library("_C", ("csrc/ext.cpp",)),),
+        setup_files=("setup.py",),
+    )  # fmt: skip
+
+    def namespace(module: str, chosen: str = "") -> str:
+        files = {"csrc/ext.cpp": text, "setup.py": setup.replace("MODULE", module)}
+        made = migrate(files, ["csrc/ext.cpp"], replace(layout, op_namespace=chosen))
+        return made.change.python_functions["twice"]
+
+    assert namespace("softcap._C") == "softcap::twice"
+    assert namespace("softcap.inner._C") == "softcap_inner::twice"
+    assert namespace("_C") == "soft_cap::twice"
+    assert namespace("softcap._C", "mine") == "mine::twice"
 
 
 def test_attributes_and_submodules_of_a_python_module() -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codemod.bindings.inventory import compare_inventories, inventory
-from codemod.bindings.plan import plan_bindings
+from codemod.bindings.plan import BindingsChange, plan_bindings
 from codemod.bindings.reading.registry import Registry
-from codemod.model import Change, Diagnostic, Edit
+from codemod.model import Diagnostic, Edit
 from codemod.repository.layout import Group, Layout, Library
 from codemod.repository.snapshot import Snapshot
 from codemod.source.edits import apply
@@ -45,7 +45,7 @@ class Migrated:
 
     before: Snapshot
     after: Snapshot
-    change: Change
+    change: BindingsChange
     layout: Layout = field(default=LAYOUT)
 
     def text(self, path: str) -> str:

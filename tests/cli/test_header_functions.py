@@ -74,7 +74,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
 }
 """
     )
-    assert "torch.ops._C.near(x, k=k)" in (tree / "near/__init__.py").read_text()
+    assert "torch.ops.near.near(x, k=k)" in (tree / "near/__init__.py").read_text()
 
 
 def test_a_header_that_others_need_stays_and_its_calls_are_named(tmp_path: Path, run_cli: Run) -> None:

@@ -37,7 +37,7 @@ def test_a_module_of_a_table(tmp_path: Path, run_cli: Run) -> None:
     setup = (tree / "setup.py").read_text()
     assert setup.startswith('TABLE = [("_left", ["csrc/left.cpp"])]\n')
     assert '    "pkg._right_stable_libtorch",\n' in setup
-    assert "_left.left(torch.ops._right.right(x))" in (tree / "pkg/__init__.py").read_text()
+    assert "_left.left(torch.ops.pkg.right(x))" in (tree / "pkg/__init__.py").read_text()
 
 
 def test_a_module_of_a_loop(tmp_path: Path, run_cli: Run) -> None:
@@ -50,11 +50,11 @@ def test_a_module_of_a_loop(tmp_path: Path, run_cli: Run) -> None:
     assert setup.startswith('for n in ("left",):\n')
     assert 'modules.append(CppExtension(\n    "pkg._right_stable_libtorch",\n' in setup
     unit = (tree / "csrc/libtorch_stable/right.cpp").read_text()
-    assert "STABLE_TORCH_LIBRARY_FRAGMENT(_right, m)" in unit
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(pkg, m)" in unit
     assert "PyInit__right_stable_libtorch" in unit
     package = (tree / "pkg/__init__.py").read_text()
     assert "from . import _left, _right_stable_libtorch as _right\n" in package
-    assert "_left.left(torch.ops._right.right(x))" in package
+    assert "_left.left(torch.ops.pkg.right(x))" in package
     commit_all(tree, "Migrate")
     assert run_cli("migrate", "csrc/right.cpp", cwd=tree).out == ""
 
@@ -84,7 +84,7 @@ def test_a_module_of_a_function_whose_sources_lie_beside_it(tmp_path: Path, run_
     assert run_cli("migrate", "right", "--write", cwd=tree).code == 0
 
     unit = (tree / "pkg/ops/libtorch_stable/right/src/right.cpp").read_text()
-    assert "STABLE_TORCH_LIBRARY_FRAGMENT(right_ext, m)" in unit
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(pkg, m)" in unit
     setup = (tree / "setup.py").read_text()
     assert 'make_ext("left_ext", "pkg.ops.left", ["src/left.cpp"]),' in setup
     assert 'name="pkg.ops.right.right_ext_stable_libtorch",' in setup

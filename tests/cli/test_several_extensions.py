@@ -38,7 +38,7 @@ def test_the_extension_of_the_named_files_migrates(tmp_path: Path, run_cli: Run)
     tree = make_repository(tmp_path / "repository", FILES)
     run_cli("migrate", "right/src/ops.cpp", "--write", cwd=tree)
     unit = (tree / "right/src/libtorch_stable/ops.cpp").read_text()
-    assert "STABLE_TORCH_LIBRARY_FRAGMENT(_right, m)" in unit
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(right, m)" in unit
     assert "PyInit__right_stable_libtorch" in unit
     commit_all(tree, "Migrate")
     assert run_cli("migrate", "right/src/ops.cpp", cwd=tree).out == ""

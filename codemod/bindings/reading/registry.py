@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from codemod.bindings.reading.model import Bindings, Operator, Side, Statement, StatementKind
+from codemod.bindings.reading.model import Bindings, BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.reading.names import EXTENSION_NAME
+from codemod.bindings.reading.namespaces import python_namespace
 from codemod.bindings.reading.read import has_bindings, read_bindings
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout
@@ -66,7 +67,27 @@ class Registry:
             candidates = [owners[s.full_name] for s in found[path].statements if s.full_name in owners]
             if candidates and self.layout.legacy_library not in (common := set.intersection(*candidates)) and common:
                 found[path] = self._read(path, min(common))
-        return {path: bindings for path, bindings in found.items() if bindings.blocks}
+        return self._with_namespaces({path: bindings for path, bindings in found.items() if bindings.blocks})
+
+    def _with_namespaces(self, found: dict[str, Bindings]) -> dict[str, Bindings]:
+        """`found`, with the functions of each Python module in the namespace that they get as operators."""
+        functions: dict[str, set[str]] = {}
+        taken: set[tuple[str, str]] = set()
+        for statement in (s for bindings in found.values() for s in bindings.statements):
+            if statement.kind is StatementKind.DEF and statement.block.kind is BlockKind.PYBIND:
+                functions.setdefault(statement.namespace, set()).add(statement.name)
+            elif statement.kind is StatementKind.DEF:
+                taken.add((statement.namespace, statement.name))
+        chosen = {
+            module: python_namespace(self.snapshot, self.layout, module, names, taken)
+            for module, names in functions.items()
+        }
+
+        def placed(statement: Statement) -> Statement:
+            is_function = statement.kind is StatementKind.DEF and statement.block.kind is BlockKind.PYBIND
+            return statement._replace(namespace=chosen[statement.namespace]) if is_function else statement
+
+        return {path: one._replace(statements=tuple(map(placed, one.statements))) for path, one in found.items()}
 
     def _read(self, path: str, library: str) -> Bindings:
         found = read_bindings(self.document(path), {EXTENSION_NAME: library, **self.definitions})
