@@ -15,6 +15,7 @@ CODE_MODULES = (
     "codemod.bindings.codes",
     "codemod.buildfiles.codes",
     "codemod.repository.codes",
+    "codemod.repository.program.codes",
     "codemod.verify.codes",
     "codemod.check",
 )

@@ -37,6 +37,8 @@ from codemod.relocate import Relocation
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.notes import notes_on
+from codemod.repository.program.check import check_plan
+from codemod.repository.program.planned import Planned
 from codemod.repository.snapshot import Snapshot
 from codemod.rules.dispatch_macros import OTHER_DTYPES
 from codemod.rules.snippets import DEFAULT_TARGET
@@ -102,7 +104,8 @@ def plan_migration(
     counts = {path: one.sites for path, one in rewritten.items()}
     plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts)
     _refuse_lost_operators(registry, plan)
-    return plan
+    found = check_plan(Planned(snapshot, plan, config or Config(), layout.include_roots))
+    return replace(plan, diagnostics=(*plan.diagnostics, *found)) if found else plan
 
 
 def _clashes(made: GroupProject, layout: Layout, roles: Set[str]) -> tuple[Diagnostic, ...]:

@@ -1,0 +1,40 @@
+"""Which ABI a file is written for, by what it names and includes."""
+
+from __future__ import annotations
+
+import re
+
+from codemod.repository.program.model import Abi
+from codemod.repository.program.read import Program
+from codemod.repository.unstable import holds_unstable_names
+from codemod.source.document import Document
+from codemod.source.patterns import word_start
+
+_STABLE = tuple(
+    re.compile(pattern)
+    for pattern in (
+        word_start(b"torch/csrc/stable/"),
+        word_start(b"torch/headeronly/"),
+        word_start(b"torch::stable") + rb"\b",
+        word_start(b"torch::headeronly") + rb"\b",
+        rb"\bSTABLE_TORCH_LIBRARY",
+    )
+)
+
+
+def abi_of_file(document: Document) -> Abi:
+    """The ABI that a file itself is written for."""
+    is_stable = any(pattern.search(document.code) for pattern in _STABLE)
+    if holds_unstable_names(document):
+        return Abi.MIXED if is_stable else Abi.LEGACY
+    return Abi.STABLE if is_stable else Abi.NEUTRAL
+
+
+def abi_of(program: Program, unit: str) -> Abi:
+    """The ABI of a unit with what it includes of the repository."""
+    closure = program.graph.closure((unit,))
+    found = {abi_of_file(program.snapshot.document(path)) for path in closure if program.snapshot.exists(path)}
+    found -= {Abi.NEUTRAL}
+    if not found:
+        return Abi.NEUTRAL
+    return found.pop() if len(found) == 1 else Abi.MIXED

@@ -1,0 +1,139 @@
+"""Read a tree as a program: every project, what its build files make, and which units that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from posixpath import dirname
+
+from codemod.config import Config
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.modules import BuildFiles
+from codemod.repository.program.model import Abi, BuildEntry, EntryKind, Gap, GapKind, Library, When
+from codemod.repository.snapshot import Snapshot
+from codemod.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, project_of, source_files
+
+_PROJECT_FILES = ("setup.py", "pyproject.toml", "setup.cfg", "CMakeLists.txt")
+_LINKED = frozenset({EntryKind.STATIC, EntryKind.OBJECT})
+
+
+@dataclass(frozen=True)
+class Program:
+    """A tree as libraries. Everything is read on first use and kept; nothing here knows of a migration.
+
+    `roots` are folders that includes may be looked up in, besides those that the build files name.
+    """
+
+    snapshot: Snapshot
+    config: Config
+    roots: tuple[str, ...] = ()
+
+    @cached_property
+    def projects(self) -> tuple[str, ...]:
+        """The folders of the tree's projects, those of tests, examples and vendored code left out."""
+        skipped = FOREIGN_FOLDERS | BESIDE_FOLDERS
+        found = {
+            project_of(self.snapshot, path)
+            for path in self.snapshot.files
+            if path.rpartition("/")[2] in _PROJECT_FILES and not skipped.intersection(dirname(path).split("/"))
+        }
+        return tuple(sorted(found))
+
+    @cached_property
+    def _read(self) -> tuple[tuple[tuple[str, BuildEntry], ...], tuple[Gap, ...]]:
+        """The entries with their projects, and what could not be read."""
+        from codemod.buildfiles.systems import SYSTEMS
+
+        entries: list[tuple[str, BuildEntry]] = []
+        gaps: list[Gap] = []
+        taken: set[str] = set()
+        for project in sorted(self.projects, key=lambda folder: -len(folder)):  # a file is the innermost project's
+            files = BuildFiles(self.snapshot, project)
+            for system in SYSTEMS:
+                own = [path for path in system.detect(files) if path not in taken]
+                taken |= set(own)
+                if own:
+                    read, missed = system.read(self.snapshot, own)
+                    entries += [(project, entry) for entry in read]
+                    gaps += missed
+        return tuple(entries), tuple(gaps)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Build files that could not be read."""
+        return self._read[1]
+
+    @cached_property
+    def entries(self) -> tuple[BuildEntry, ...]:
+        """Everything that the build files make."""
+        return tuple(entry for _, entry in self._read[0])
+
+    @cached_property
+    def libraries(self) -> tuple[Library, ...]:
+        """The compiled modules, each with all its entries and units."""
+        groups: dict[tuple[str, str], list[BuildEntry]] = {}
+        linked: dict[tuple[str, str], list[BuildEntry]] = {}
+        for project, entry in self._read[0]:
+            linked.setdefault((project, entry.name), []).append(entry)
+            if entry.kind is not EntryKind.PROGRAM:
+                groups.setdefault((project, entry.module or entry.name), []).append(entry)
+        asked = {(project, name) for project, entry in self._read[0] for name in entry.links}
+        return tuple(
+            self._library(project, entries, linked)
+            for (project, _), entries in groups.items()
+            if not (all(entry.kind in _LINKED for entry in entries) and (project, entries[0].name) in asked)
+        )
+
+    def _library(
+        self, project: str, entries: list[BuildEntry], linked: Mapping[tuple[str, str], list[BuildEntry]]
+    ) -> Library:
+        members: dict[tuple[str, When], None] = {}
+        gaps: list[Gap] = []
+        for entry in entries:
+            for one, when in _reached(project, entry, linked):
+                members |= {(s.path, tuple(dict.fromkeys((*when, *s.when)))): None for s in one.sources}
+                gaps += one.gaps
+        abis = {entry.abi for entry in entries}
+        first = entries[0]
+        abi = abis.pop() if len(abis) == 1 else Abi.MIXED
+        return Library(project, first.name, first.module, tuple(entries), tuple(members), abi, tuple(gaps))
+
+    @cached_property
+    def by_unit(self) -> Mapping[str, tuple[tuple[Library, When], ...]]:
+        """The libraries that each unit is built into, with the conditions."""
+        found: dict[str, list[tuple[Library, When]]] = {}
+        for library in self.libraries:
+            for path, when in library.members:
+                found.setdefault(path, []).append((library, when))
+        return {path: tuple(owners) for path, owners in found.items()}
+
+    @cached_property
+    def graph(self) -> IncludeGraph:
+        """The include graph. Its `roots` are what the build files name, and those that were given."""
+        named = (folder for entry in self.entries for folder in entry.include_dirs)
+        return IncludeGraph(self.snapshot, self.files, tuple(dict.fromkeys((*self.roots, *named))))
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The repository's own C++ and CUDA files."""
+        return source_files(self.snapshot, self.config)
+
+    def has_gap(self, library: Library) -> bool:
+        """Whether some sources of `library` are not known."""
+        return any(gap.kind is GapKind.SOURCES for gap in library.gaps)
+
+
+def _reached(
+    project: str, entry: BuildEntry, linked: Mapping[tuple[str, str], list[BuildEntry]]
+) -> Iterator[tuple[BuildEntry, When]]:
+    """`entry` and the static and object libraries of its project that it links, with the conditions of the link."""
+    waiting = [entry]
+    seen: set[str] = set()
+    while waiting:
+        one = waiting.pop()
+        yield one, entry.when
+        for name in one.links:
+            if name not in seen:
+                seen.add(name)
+                waiting += [other for other in linked.get((project, name), ()) if other.kind in _LINKED]
