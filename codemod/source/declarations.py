@@ -28,6 +28,7 @@ class Declared:
     """A declared name: `type_text` as written with `*` and `&`, `value` its initialiser if it has one.
 
     `index` is the place in a structured binding; `element` says the value is a range whose elements are meant.
+    `like` is the expression of a `decltype`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Declared:
     value: Node | None = None
     index: int | None = None
     element: bool = False
+    like: Node | None = None
 
 
 def text_of(node: Node) -> str:
@@ -76,7 +78,8 @@ def declared_by(node: Node) -> Iterator[Declared]:
     if kind is None:
         return
     qualifiers = " ".join(text_of(c) for c in node.children if c.type == "type_qualifier")
-    type_text = f"{qualifiers} {text_of(kind)}".strip()
+    written, like = _written(kind)
+    type_text = f"{qualifiers} {written}".strip()
     for declarator, value in _declarators(node):
         name, marks = innermost_name(declarator)
         if name is None:
@@ -86,7 +89,27 @@ def declared_by(node: Node) -> Iterator[Declared]:
             for index, part in enumerate(c for c in name.named_children if c.type == "identifier"):
                 yield Declared(text_of(part), part.start_byte, "auto", value, index, element)
         else:
-            yield Declared(text_of(name), name.start_byte, type_text + marks, value, None, element)
+            yield Declared(text_of(name), name.start_byte, type_text + marks, value, None, element, like)
+
+
+def _written(kind: Node) -> tuple[str, Node | None]:
+    """A type as written, `auto` for `decltype(auto)` and, with its expression, for `decltype(x)`."""
+    if kind.type == "placeholder_type_specifier":
+        return "auto", None
+    if kind.type == "decltype":
+        return "auto", next(iter(kind.named_children), None)
+    name = kind.child_by_field_name("name") if kind.child_by_field_name("body") is not None else None
+    return text_of(name or kind), None  # of a class that is defined where it is used
+
+
+def _captured(scope: Node) -> Iterator[Declared]:
+    """What the captures of a lambda declare: `[y = f()]`."""
+    captures = scope.child_by_field_name("captures")
+    for capture in captures.named_children if captures is not None else ():
+        if capture.type == "lambda_capture_initializer":
+            name, value = capture.child_by_field_name("left"), capture.child_by_field_name("right")
+            if name is not None:
+                yield Declared(text_of(name), name.start_byte, "auto", value)
 
 
 def data_members(body: Node) -> list[Declared]:
@@ -127,6 +150,7 @@ def declared_in(scope: Node) -> Iterator[Declared]:
     if scope.type in ("function_definition", "lambda_expression", "catch_clause"):
         for parameter in _parameters(scope):
             yield from declared_by(parameter)
+        yield from _captured(scope)
         return
     for child in scope.children:
         if child.type in _DECLARATIONS and child.type != "for_range_loop":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
 from codemod.model import Span
 from codemod.source.arguments import argument_spans
+from codemod.source.declarations import Declared, declared_by, text_of
 from codemod.source.document import Document, Fragment
 from codemod.source.spans import line_start
 
@@ -32,6 +33,22 @@ class MacroUses:
         if macro not in self._found:
             self._found[macro] = self._find(macro)
         return self._found[macro]
+
+    def declaring(self, macro: str, call: Node, name: str) -> Iterator[tuple[Declared, Fragment, Document]]:
+        """What the macro called by `call` declares by the argument `name`, with the fragment of its body."""
+        place = [text_of(c) for c in call.child_by_field_name("arguments").named_children].index(name)  # type: ignore[union-attr]
+        for document in self.documents:
+            for one in document.macros:
+                if one.name != macro or place >= len(one.params or ()):
+                    continue
+                parameter = (one.params or ())[place]
+                body = document.fragment_at(one.body.start)
+                waiting = [body.tree.root_node]
+                while waiting:
+                    node = waiting.pop()
+                    waiting += node.named_children
+                    if node.type == "declaration":
+                        yield from ((d, body, document) for d in declared_by(node) if d.name == parameter)
 
     def _find(self, macro: str) -> list[Use]:
         found = []

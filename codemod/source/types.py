@@ -46,7 +46,7 @@ class CppType(NamedTuple):
     @property
     def inner(self) -> CppType | None:
         """The first template argument: what an optional, a vector or a list holds."""
-        if self.name == "TensorList":
+        if self.name in ("TensorList", "ITensorListRef", "OptionalTensorRef"):
             return TENSOR
         if self.name == "IntArrayRef":
             return CppType("int64_t")
@@ -92,7 +92,7 @@ def parse_type(text: str) -> CppType:
     tail = ""
     if bracket:
         inside, _, tail = rest.rpartition(">")
-        arguments = tuple(parse_type(part) for part in split_arguments(inside))
+        arguments = tuple(_argument(part) for part in split_arguments(inside))
     suffix = tail if bracket else head
     name = re.sub(r"[&*\s\[\]]+$", "", head).strip()
     last = re.split(r"::", name)[-1].strip() if name else ""
@@ -101,4 +101,11 @@ def parse_type(text: str) -> CppType:
         return UNKNOWN
     if not re.fullmatch(r"[A-Za-z_]\w*(?:\s+\w+)*", last):
         return UNKNOWN
+    if last == "decltype":
+        return UNKNOWN
     return CppType(_KNOWN.get(last, last), arguments, suffix.count("*"), constant, "&" in suffix)
+
+
+def _argument(part: str) -> CppType:
+    """A template argument; of a function's type, what it returns: `R` of `std::function<R(A)>`."""
+    return parse_type(part.partition("(")[0] if part.endswith(")") else part)

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tree_sitter import Node
-
-from codemod.model import Span
 from codemod.source.aliases import read_aliases
-from codemod.source.declarations import data_members, declared_in
+from codemod.source.classes import ClassBody, Classes, Method
 from codemod.source.document import HEADER_SUFFIXES, Document
-from codemod.source.patterns import word_start
 from codemod.source.types import UNKNOWN, CppType, parse_type
 
-_CLASS = re.compile(
-    rb"(?:" + word_start(b"struct") + rb"|" + word_start(b"class") + rb")"
-    rb"\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{"
-)
 _MAKES_TENSOR_VISIBLE = re.compile(
     rb"\busing\s+(?:namespace\s+(?:torch|at|c10)\b|(?:torch|at|c10)::Tensor\b|Tensor\s*=)"
     rb"|\bnamespace\s+(?:torch|at|c10)\b(?!\s*=)|\btypedef\s+(?:torch|at|c10)::Tensor\s"
@@ -32,6 +24,8 @@ _FALLBACK = re.compile(
 _OF_INTEREST = frozenset({"Tensor", "ScalarType", "Device", "IntArrayRef", "TensorOptions"})
 _BEYOND = re.compile(r"[{}=()]")  # types of functions, values
 _WORD = re.compile(r"\w+")
+_TYPE = re.compile(r"(?:const\s+)?[A-Za-z_][\w:]*(?:\s*<[\w:<>,\s*&]*>)?[\s*&]*")
+_BASES = 6  # how far up bases are looked through
 
 
 @dataclass
@@ -40,7 +34,6 @@ class WrittenTypes:
 
     documents: Sequence[Document]
     _tensors: dict[str, dict[str, list[tuple[int, str]]]] = field(default_factory=dict)
-    _members: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def resolved(self, written: CppType) -> CppType:
         """A type behind the name that a `using T = at::Tensor;` gave it."""
@@ -60,70 +53,105 @@ class WrittenTypes:
         written = [text for end, text in self._tensors[document.path].get(name, ()) if end <= before]
         return parse_type(written[-1]) if written else UNKNOWN
 
+    @cached_property
+    def classes(self) -> Classes:
+        """The classes that the documents define."""
+        return Classes(self.documents)
+
     def member(self, owner: str, member: str) -> str:
         """The written type of a member of the class `owner`, empty if it is not known."""
-        return self._members_of(owner).get(member, "")
+        for one in self._with_bases(CppType(owner)):
+            if found := one[0].members.get(member):
+                return found.type_text
+        return ""
+
+    def member_of(self, owner: CppType, member: str) -> CppType:
+        """The type of a member of an object, its class's template arguments put in and its bases looked through."""
+        for one, given in self._with_bases(owner):
+            if found := one.members.get(member):
+                return substituted(self.resolved(parse_type(found.type_text)), given)
+        return UNKNOWN
+
+    def methods_of(self, owner: CppType, name: str) -> list[tuple[Method, CppType]]:
+        """The functions called `name` of an object's class or the bases of it, and what each gives back as written."""
+        for one, given in self._with_bases(owner):
+            if found := one.methods.get(name):
+                return [(method, substituted(self.resolved(parse_type(method.returns)), given)) for method in found]
+        return []
+
+    def _with_bases(self, owner: CppType, depth: int = 0) -> Iterator[tuple[ClassBody, Mapping[str, CppType]]]:
+        """The definitions of a class and, behind them, those of its bases, with their template arguments."""
+        for one in self.classes.named(owner.name):
+            given = dict(zip(one.parameters, owner.arguments, strict=False))
+            yield one, given
+            for base in one.bases if depth < _BASES else ():
+                yield from self._with_bases(substituted(self.resolved(base), given), depth + 1)
 
     def tensor_members(self, owner: str) -> tuple[str, ...]:
         """The names of the members of the class `owner` that are tensors."""
-        members = self._members_of(owner)
-        return tuple(name for name, written in members.items() if self.resolved(parse_type(written)).is_tensor)
-
-    def _members_of(self, owner: str) -> Mapping[str, str]:
-        if owner not in self._members:
-            bodies = self._class_bodies(owner)
-            self._members[owner] = {d.name: d.type_text for body in bodies for d in declared_in(body)}
-        return self._members[owner]
+        members = [found for one in self.classes.named(owner) for found in one.members.values()]
+        return tuple(found.name for found in members if self.resolved(parse_type(found.type_text)).is_tensor)
 
     def layout(self, owner: str) -> tuple[CppType, ...]:
         """The types of what an object of the class `owner` consists of; nothing if more than one class has the name."""
-        bodies = self._class_bodies(owner)
-        if len(bodies) != 1:
-            return ()
-        return tuple(self.resolved(parse_type(member.type_text)) for member in data_members(bodies[0]))
+        found = self.classes.named(owner)
+        return tuple(self.resolved(parse_type(text)) for text in found[0].layout) if len(found) == 1 else ()
 
     @cached_property
     def _aliases(self) -> Mapping[str, CppType]:
-        """What the aliases stand for that lead, at once or by way of another, to a type of interest."""
-        left = [a for d in self.documents for a in read_aliases(d) if not _BEYOND.search(a.type_text)]
+        """What the aliases stand for that lead, at once or by way of another, to a type of interest or to a class.
+
+        A name that stands for several types is none of them.
+        """
+        given = [(a.name, a.type_text) for d in self.documents for a in read_aliases(d) if not _BEYOND.search(a.type_text)]
+        given += [alias for document in self.documents for alias in _defined(document)]
         known: dict[str, CppType] = {}
+        left = given
         while True:
-            names = _OF_INTEREST.union(known)
-            reached = [alias for alias in left if not names.isdisjoint(_WORD.findall(alias.type_text))]
+            names = _OF_INTEREST.union(known, self.classes.names)
+            reached = [alias for alias in left if not names.isdisjoint(_WORD.findall(alias[1]))]
             if not reached:
-                return known
-            left = [alias for alias in left if names.isdisjoint(_WORD.findall(alias.type_text))]
-            known |= {alias.name: _resolved(parse_type(alias.type_text), known) for alias in reached}
+                break
+            left = [alias for alias in left if names.isdisjoint(_WORD.findall(alias[1]))]
+            known |= {name: _resolved(parse_type(text), known) for name, text in reached if name not in text.split("::")}
+        for name in {n for n, text in given if n in known and _resolved(parse_type(text), known) != known[n]}:
+            of_interest = any(_OF_INTEREST.intersection(_WORD.findall(text)) for n, text in given if n == name)
+            known[name] = UNKNOWN if of_interest else CppType(name)
+        return known
 
     @cached_property
     def _tensor_is_visible(self) -> frozenset[str]:
         return frozenset(d.path for d in self.documents if _MAKES_TENSOR_VISIBLE.search(d.code))
 
-    @cached_property
-    def _classes(self) -> Mapping[str, Sequence[tuple[Document, int]]]:
-        """By name of a class, the documents that define one and where its brace stands."""
-        found: dict[str, list[tuple[Document, int]]] = {}
-        for document in self.documents:
-            for match in _CLASS.finditer(document.code):
-                found.setdefault(match.group(1).decode(), []).append((document, match.end() - 1))
-        return found
-
-    def _class_bodies(self, name: str) -> list[Node]:
-        """The bodies of the classes called `name`."""
-        found = []
-        for document, brace in self._classes.get(name, ()):
-            node = document.whole.node_at(Span(brace, brace + 1))
-            while node is not None and node.type != "field_declaration_list":
-                node = node.parent
-            if node is not None:
-                found.append(node)
-        return found
-
 
 def _resolved(written: CppType, aliases: Mapping[str, CppType]) -> CppType:
     meant = aliases.get(written.name)
     if meant is not None:
-        return meant._replace(pointers=meant.pointers + written.pointers, const=meant.const or written.const)
+        if written.arguments and len(meant.arguments) == 1 and not meant.arguments[0].arguments:
+            meant = meant._replace(arguments=written.arguments[:1])  # an alias template
+        return meant._replace(
+            pointers=meant.pointers + written.pointers,
+            const=meant.const or written.const,
+            reference=meant.reference or written.reference,
+        )
     if written.arguments and aliases:
         return written._replace(arguments=tuple(_resolved(argument, aliases) for argument in written.arguments))
     return written
+
+
+def substituted(kind: CppType, given: Mapping[str, CppType]) -> CppType:
+    """`kind` with template arguments in the place of parameters."""
+    if kind.name in given and not kind.arguments:
+        meant = given[kind.name]
+        return meant._replace(pointers=meant.pointers + kind.pointers, const=meant.const or kind.const)
+    if not kind.arguments or not given:
+        return kind
+    return kind._replace(arguments=tuple(substituted(argument, given) for argument in kind.arguments))
+
+
+def _defined(document: Document) -> Iterator[tuple[str, str]]:
+    """The macros that stand for a type: `#define T at::Tensor`."""
+    for macro in document.macros:
+        body = document.code[macro.body.start : macro.body.end].decode("utf-8", "replace").strip()
+        if macro.params is None and _TYPE.fullmatch(body):
+            yield macro.name, body

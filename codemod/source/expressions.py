@@ -1,0 +1,257 @@
+"""The type of an expression from the types of its parts. `scopes.TypeFinder` knows those of names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from tree_sitter import Node
+
+from codemod.model import Span
+from codemod.source import calls, library
+from codemod.source.declarations import text_of
+from codemod.source.document import Document, Fragment
+from codemod.source.types import TENSOR, UNKNOWN, CppType, parse_type
+
+if TYPE_CHECKING:
+    from codemod.source.scopes import TypeFinder
+
+Reader = Callable[["TypeFinder", Node, Fragment, Document, int], CppType]
+
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
+_COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_CLASSES = frozenset({"class_specifier", "struct_specifier"})
+_DTYPE = re.compile(
+    r"k(?:Bool|Byte|Char|Short|Int|Long|U?Int(?:8|16|32|64)|Half|BFloat16|Float|Double|Float(?:16|32|64)|Float8_\w+)"
+)
+_CALLED = re.compile(rb"[()\s\\]")
+
+
+def type_of(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    """The type of `node`, or UNKNOWN."""
+    reader = _READERS.get(node.type)
+    return reader(finder, node, fragment, document, depth) if reader is not None else UNKNOWN
+
+
+def arguments_of(node: Node) -> list[Node]:
+    """The arguments of a call, comments left out."""
+    arguments = node.child_by_field_name("arguments")
+    return [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+
+
+def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:
+    """The receiver and the bare member name of `receiver.member` or `receiver->member<T>`."""
+    member = callee.child_by_field_name("field")
+    name = text_of(member).partition("<")[0].strip() if member is not None else ""
+    return callee.child_by_field_name("argument"), name.removeprefix("template ").strip()
+
+
+def trimmed(document: Document, span: Span) -> Span:
+    """`span` without the blanks, line ends and parentheses around what stands in it."""
+    start, end = span
+    while end > start and _CALLED.match(document.code[end - 1 : end]) and not document.code[start:end].endswith(b")"):
+        end -= 1
+    while start < end and document.code[start : start + 1].isspace() or document.code[start : start + 1] == b"\\":
+        start += 1
+    return Span(start, end)
+
+
+def calls_before(node: Node, name: str) -> Iterator[Node]:
+    """The calls, as statements before `node` in the blocks around it, that are handed something called `name`."""
+    scope: Node | None = node
+    while scope is not None:
+        if scope.type in ("compound_statement", "translation_unit"):
+            for child in scope.named_children:
+                if child.start_byte >= node.start_byte:
+                    break
+                inner = child.named_children[0] if child.type == "expression_statement" and child.named_children else child
+                if inner.type == "call_expression" and any(text_of(a) == name for a in arguments_of(inner)):
+                    yield inner
+        scope = scope.parent
+
+
+def _last(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    inner = [c for c in node.named_children if c.type != "comment"]
+    return finder.type_of(inner[-1], fragment, document, depth) if inner else UNKNOWN
+
+
+def _argument(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    argument = node.child_by_field_name("argument")
+    return finder.type_of(argument, fragment, document, depth) if argument is not None else UNKNOWN
+
+
+def _left(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    left = node.child_by_field_name("left")
+    return finder.type_of(left, fragment, document, depth) if left is not None else UNKNOWN
+
+
+def _identifier(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    found = finder.type_of_name(text_of(node), node, fragment, document, depth)
+    return found if found.is_known else _constant(text_of(node))
+
+
+def _constant(name: str) -> CppType:
+    """The type of `kInt` and `kCUDA`, which a using-directive made visible."""
+    if name in ("kCUDA", "kCPU"):
+        return CppType("Device")
+    return CppType("ScalarType") if _DTYPE.fullmatch(name) else UNKNOWN
+
+
+def _qualified(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    text = text_of(node)
+    if re.match(r"(?s)(?:\w+::)*CppTypeToScalarType\s*<.*>\s*::\s*value$", text):
+        return CppType("ScalarType")
+    if re.match(r"(?:torch|at|c10)::(?:headeronly::)?(?:ScalarType::\w+|k[A-Z]\w*)$", text):
+        return CppType("Device" if text.endswith(("kCUDA", "kCPU")) else "ScalarType")
+    if re.match(r"ScalarType::\w+$", text):
+        return CppType("ScalarType")
+    scope, _, name = text.rpartition("::")
+    member = finder.written.member_of(parse_type(scope), name) if scope else UNKNOWN
+    return member if member.is_known else finder.type_of_name(text, node, fragment, document, depth)
+
+
+def _this(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    owner = finder.class_at(node)
+    return CppType(owner, pointers=1) if owner else UNKNOWN
+
+
+def _field(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    receiver, name = receiver_type_parts(node)
+    if receiver is None:
+        return UNKNOWN
+    operator = node.child_by_field_name("operator")
+    if operator is not None and text_of(operator).endswith("*"):  # h.*m: m is a pointer to a member
+        member = node.child_by_field_name("field")
+        return finder.type_of(member, fragment, document, depth).pointee if member is not None else UNKNOWN
+    owner = reached(finder, finder.type_of(receiver, fragment, document, depth), node, depth)
+    if not owner.is_known:
+        return UNKNOWN
+    pair = library.member(owner, name)
+    return pair if pair.is_known else finder.written.member_of(owner, name)
+
+
+def reached(finder: TypeFinder, owner: CppType, node: Node, depth: int) -> CppType:
+    """What a member of `owner` is asked of, in `owner.m` or `owner->m`."""
+    if not any(child.type == "->" for child in node.children):
+        return owner
+    pointed = library.pointed(owner)
+    if pointed.is_known:
+        return pointed
+    own = calls.result_of_method(finder, owner._replace(pointers=0), "operator->", 0, depth)
+    return own.pointee if own.is_known else owner
+
+
+def _subscript(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    owner = _argument(finder, node, fragment, document, depth)
+    if owner.is_tensor:
+        return TENSOR
+    found = library.indexed(owner)
+    if found.is_known or owner.pointers:
+        return found
+    own = calls.result_of_method(finder, owner, "operator[]", 1, depth)
+    return own if own.is_known or finder.written.classes.named(owner.name) else owner.inner or UNKNOWN
+
+
+def _pointer(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    owner = _argument(finder, node, fragment, document, depth)
+    if text_of(node).startswith("&"):
+        return CppType(owner.name, owner.arguments, owner.pointers + 1) if owner.is_known else UNKNOWN
+    pointed = library.pointed(owner)
+    return pointed if pointed.is_known else calls.result_of_method(finder, owner, "operator*", 0, depth)
+
+
+def _conditional(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    for field_name in ("consequence", "alternative"):
+        branch = node.child_by_field_name(field_name)
+        found = finder.type_of(branch, fragment, document, depth) if branch is not None else UNKNOWN
+        if found.is_known:
+            return found
+    return UNKNOWN
+
+
+def _binary(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    operator = node.child_by_field_name("operator")
+    sign = text_of(operator) if operator is not None else ""
+    sides = [node.child_by_field_name(side) for side in ("left", "right")]
+    kinds = [finder.type_of(side, fragment, document, depth) for side in sides if side is not None]
+    for kind in kinds:
+        own = calls.result_of_method(finder, kind, f"operator{sign}", 1, depth)
+        if own.is_known:
+            return own
+    if any(kind.is_tensor for kind in kinds):
+        return TENSOR
+    if sign in _COMPARISON or sign in ("&&", "||"):
+        return CppType("bool")
+    return next((kind for kind in kinds if kind.is_known), UNKNOWN) if sign in _ARITHMETIC else UNKNOWN
+
+
+def _unary(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    if text_of(node).startswith("!"):
+        return CppType("bool")
+    kind = _argument(finder, node, fragment, document, depth)
+    operator = node.child_by_field_name("operator")
+    own = calls.result_of_method(finder, kind, f"operator{text_of(operator) if operator is not None else ''}", 0, depth)
+    return own if own.is_known else kind
+
+
+def _written(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    """A cast, or a type in front of braces."""
+    kind = node.child_by_field_name("type")
+    return finder.written.resolved(parse_type(text_of(kind))) if kind is not None else UNKNOWN
+
+
+def _new(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    kind = _written(finder, node, fragment, document, depth)
+    return kind._replace(pointers=kind.pointers + 1) if kind.is_known else UNKNOWN
+
+
+def _number(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    text = text_of(node)
+    return CppType("double" if re.search(r"[.eEfF]", text) and not text.startswith("0x") else "int64_t")
+
+
+def _string(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    return CppType("char", pointers=1, const=True)
+
+
+def _character(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    return CppType("char")
+
+
+def _truth(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    return CppType("bool")
+
+
+def _size(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+    return CppType("size_t")
+
+
+_READERS: dict[str, Reader] = {
+    "parenthesized_expression": _last,
+    "comma_expression": _last,
+    "argument_list": _last,
+    "identifier": _identifier,
+    "qualified_identifier": _qualified,
+    "call_expression": calls.result,
+    "this": _this,
+    "field_expression": _field,
+    "subscript_expression": _subscript,
+    "pointer_expression": _pointer,
+    "conditional_expression": _conditional,
+    "binary_expression": _binary,
+    "unary_expression": _unary,
+    "update_expression": _argument,
+    "assignment_expression": _left,
+    "cast_expression": _written,
+    "compound_literal_expression": _written,
+    "new_expression": _new,
+    "number_literal": _number,
+    "string_literal": _string,
+    "concatenated_string": _string,
+    "raw_string_literal": _string,
+    "char_literal": _character,
+    "true": _truth,
+    "false": _truth,
+    "sizeof_expression": _size,
+}
