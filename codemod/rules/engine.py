@@ -18,6 +18,7 @@ from codemod.rules.references import keep_reference
 from codemod.rules.rewrite import Rewrite, flatten, nest
 from codemod.rules.shared import ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
+from codemod.rules.unknown import unknown_operators, unknown_receiver
 from codemod.rules.unqualified import unqualified_sites, using_namespace
 from codemod.source.document import Document
 
@@ -55,7 +56,8 @@ def rewrite_document(
     hidden = unqualified_sites(document, project)
     sites += [site for site in hidden if site.span not in found]
     wanted = [site for site in sites if _wanted(site, skip, only)]
-    outcomes = [(site, _sure(site, context)) for site in wanted]
+    outcomes: list[tuple[Site, Outcome | None]] = [(site, _sure(site, context)) for site in wanted]
+    outcomes += [one for one in unknown_operators(context) if _wanted(one[0], skip, only)]
     if judge is not None:
         outcomes = [(site, judge(site, outcome) if outcome is not None else None) for site, outcome in outcomes]
     made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]
@@ -115,7 +117,10 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
         return project_macro(site, context)
     if site.kind is SiteKind.BARE and not _is_ours(site, context):
         return None
-    return by_table(site, context)
+    outcome = by_table(site, context)
+    if outcome is None and site.kind is SiteKind.METHOD:
+        return unknown_receiver(site, context)
+    return outcome
 
 
 _BRING_FUNCTIONS = frozenset({"ScalarType", "DeviceType", "Device", ""})

@@ -14,131 +14,67 @@ from codemod.rules.arithmetic import binary, element_owner, inside_parentheses, 
 from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part
-from codemod.source.brackets import closing_bracket
 from codemod.source.declarations import text_of
 from codemod.source.document import Document, Fragment
-from codemod.source.patterns import word_start
 from codemod.source.scopes import TypeFinder
 from codemod.source.signatures import read_signatures
 
-# A declaration that may be a tensor's: with its type, or with a value that is no number made of CUDA's indices.
-_DECLARED = (
-    word_start(b"Tensor") + rb"%b\b(?:\s*const\b)?(?:\s*,[^<>;(){}]*>)?[\s&*>]*\b([A-Za-z_]\w*)\b"
-    rb"|" + word_start(b"auto") + rb"\b[\s&*]*([A-Za-z_]\w*)\s*=(?![^;]*\b(?:blockIdx|threadIdx)\b)"
-    rb"|" + word_start(b"auto") + rb"\b[\s&]*\[([\w\s,]*)\]\s*="
-)
-_TENSOR_NAME = re.compile(_DECLARED % b"")
-# CUTLASS has a class template of the same name, which its code writes without its namespace.
-_CUTE = re.compile(rb"\busing\s+namespace\s+cute\b|\bcute::")
-_TENSOR_OF_TORCH = re.compile(_DECLARED % rb"(?:(?<=\bat::Tensor)|(?<=\btorch::Tensor)|(?<=\bc10::Tensor))")
-# What may stand behind or before the name of a tensor that is an operand, or the receiver or argument of one.
-_AFTER = re.compile(rb"\s*(?:\)\s*)*(?:\[|\.|->|[-+*/%^]|[=!<>]=?|&(?!&)|\|(?!\|))")
-_BEFORE = re.compile(rb"(?:[-+*/%^~&|=]|[!<>]=?)\s*(?:\(\s*)?$")
-_CALL_OF_TORCH = re.compile(rb"(?:torch|at)(?<![\w:]torch)(?<![\w:]at)\s*::\s*[a-z_]\w*\s*\(")
+# The first byte of what may be an operator: an index, arithmetic, a comparison, an assignment.
+_OPERATOR = re.compile(rb"[-+*/%^~&|=!<>\[]")
+_NODES = frozenset({"subscript_expression", "binary_expression", "unary_expression", "assignment_expression"})
+_NOT_OF_TENSORS = frozenset({"<<", ">>", "&&", "||", "!"})
 _ASSIGNMENTS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^="})
-# Through these an expression goes on: `x` of `x.exp() + 1`, of `at::exp(x) + 1`, of `(c ? x : y) + 1`, of `*x + 1`.
-_GOES_ON = frozenset({
-    "parenthesized_expression", "field_expression", "call_expression", "argument_list", "pointer_expression",
-    "conditional_expression",
-})  # fmt: skip
 
 
 def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
-    """Subscripts and binary operators with a tensor operand, found from the names of tensors."""
+    """Subscripts, operators and assignments with an operand that is a tensor."""
     yield from _elements(document, finder)
-    seen: set[tuple[int, int]] = set()
-    for span in (*_tensor_uses(document, finder), *_calls_of_torch(document)):
-        fragment = document.fragment_at(span.start)
-        for operator in _climb(fragment.node_at(span), fragment, document, finder):
-            span = fragment.span(operator)
-            if (span.start, span.end) not in seen:
-                seen.add((span.start, span.end))
-                yield Site(span, _operator_of(operator), SiteKind.OPERATOR)
-    for site in _assigned_results(document, finder):
-        if (site.span.start, site.span.end) not in seen:
-            yield site
+    for node, fragment in operator_nodes(document):
+        if any(finder.type_of(one, fragment, document).is_tensor for one in operands(node)):
+            yield Site(fragment.span(node), operator_of(node), SiteKind.OPERATOR)
 
 
-_ASSIGNED_RESULT = re.compile(rb"\)\s*(?P<sign>=)(?![=}\]])")
-
-
-def _assigned_results(document: Document, finder: TypeFinder) -> Iterator[Site]:
-    """Assignments to what a call returns: `row(x, 1) = y`, `std::move(x) = y`."""
-    for match in _ASSIGNED_RESULT.finditer(document.code):
+def operator_nodes(document: Document) -> Iterator[tuple[Node, Fragment]]:
+    """The operators outside of device functions, where no tensor is, that a tensor can be an operand of."""
+    on_device = [(f.span.start, f.span.end) for f in read_signatures(document) if f.is_device]
+    seen: set[Span] = set()
+    place = 0
+    while match := _OPERATOR.search(document.code, place):
+        place = match.end()
+        index = bisect_right(on_device, (match.start(), len(document.code))) - 1
+        if index >= 0 and match.start() < on_device[index][1] and document.macro_at(match.start()) is None:
+            place = max(place, on_device[index][1])
+            continue
         fragment = document.fragment_at(match.start())
-        token = fragment.node_at(Span(*match.span("sign")))
-        node = token.parent if token is not None else None
-        left = node.child_by_field_name("left") if node is not None and node.type == "assignment_expression" else None
-        if node is None or left is None or inside_parentheses(left).type != "call_expression":
+        token = fragment.node_at(Span(*match.span()))
+        node = token.parent if token is not None and not token.is_named else None
+        if node is not None and node.type == "subscript_argument_list":
+            node = node.parent
+        if node is None or node.type not in _NODES:
             continue
-        if finder.type_of(left, fragment, document).is_tensor:
-            yield Site(fragment.span(node), "=", SiteKind.OPERATOR)
+        span = fragment.span(node)
+        if span not in seen:
+            seen.add(span)
+            yield node, fragment
 
 
-def _calls_of_torch(document: Document) -> Iterator[Span]:
-    """Where calls of functions of torch stand as if they were operands."""
-    code = document.code
-    for match in _CALL_OF_TORCH.finditer(code):
-        end = closing_bracket(code, match.end() - 1)
-        if end >= 0 and (
-            _AFTER.match(code, end + 1) or _BEFORE.search(code[max(0, match.start() - 4) : match.start()])
-        ):
-            yield Span(match.start(), end + 1)
-
-
-def _tensor_uses(document: Document, finder: TypeFinder) -> Iterator[Span]:
-    """Where names that some declaration gives to a tensor stand as if they were operands.
-
-    A name that other functions alone declare so means something else.
-    """
-    code = document.code
-    pattern = _TENSOR_OF_TORCH if b"cute" in code and _CUTE.search(code) else _TENSOR_NAME
-    declared: dict[bytes, list[int]] = {}
-    for match in pattern.finditer(code):
-        for name in match[match.lastindex or 0].split(b","):  # several in a structured binding
-            declared.setdefault(name.strip(), []).append(match.start())
-    if not declared and b"::" not in code:  # nor a function that is defined outside of its class
+def operands(node: Node) -> Iterator[Node]:
+    """What decides, by being a tensor, whether the operator `node` is one on tensors."""
+    sign = operator_of(node)
+    if node.type in ("subscript_expression", "unary_expression"):
+        names: tuple[str, ...] = () if sign in _NOT_OF_TENSORS else ("argument",)
+    elif node.type == "binary_expression":
+        names = () if sign in _NOT_OF_TENSORS else ("left", "right")
+    else:
+        left = node.child_by_field_name("left")
+        if left is None or sign not in _ASSIGNMENTS:
+            return
+        if sign != "=" or inside_parentheses(left).type == "call_expression":
+            yield left
+        if sign == "=" and (owner := element_owner(left)) is not None:
+            yield owner
         return
-    functions = _FunctionPlaces(document)
-    owners = {name: {functions.owner(name, place) for place in places} for name, places in declared.items()}
-    for name in functions.members(finder):
-        owners.setdefault(name, set()).add(None)
-    if not owners:
-        return
-    any_name = b"|".join(sorted(map(re.escape, owners)))
-    names = re.compile(rb"(?:(?<![\w.>:])|(?<=\.)|(?<=->))(?:" + any_name + rb")\b")
-    for match in names.finditer(code):
-        start, end = match.span()
-        if not (_AFTER.match(code, end) or _BEFORE.search(code[max(0, start - 4) : start])):
-            continue
-        here = functions.at(start)
-        if here is None or here in owners[match[0]] or None in owners[match[0]]:
-            yield Span(start, end)
-
-
-class _FunctionPlaces:
-    """Which function of a document a place lies in."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._functions = read_signatures(document)
-        self._starts = [function.span.start for function in self._functions]
-
-    def at(self, place: int) -> int | None:
-        """The number of the function, its head included; None outside of functions and in the body of a macro."""
-        index = bisect_right(self._starts, place) - 1
-        inside = index >= 0 and place < self._functions[index].span.end
-        return index if inside and self._document.macro_at(place) is None else None
-
-    def members(self, finder: TypeFinder) -> frozenset[bytes]:
-        """The names of tensors in the classes whose functions the document defines outside of them."""
-        classes = {function.qualified.rpartition("::")[0].rpartition("::")[2] for function in self._functions}
-        return frozenset(name.encode() for one in classes - {""} for name in finder.written.tensor_members(one))
-
-    def owner(self, name: bytes, place: int) -> int | None:
-        """The function in which the `name` declared at `place` means that; None for all of them, as with its own name."""
-        index = self.at(place)
-        return None if index is None or self._functions[index].name.encode() == name else index
+    yield from (found for name in names if (found := node.child_by_field_name(name)) is not None)
 
 
 _ELEMENT = re.compile(rb"\.\s*(?P<name>sizes|strides)\s*\(\s*\)\s*(?=\[)")
@@ -191,51 +127,11 @@ def _index_of(node: Node) -> Node | None:
     return inside
 
 
-def _operator_of(node: Node) -> str:
+def operator_of(node: Node) -> str:
+    """The sign of an operator, "[]" for an index."""
     if node.type == "subscript_expression":
         return "[]"
     return text_of(node.child_by_field_name("operator") or node)
-
-
-def _climb(node: Node | None, fragment: Fragment, document: Document, finder: TypeFinder) -> Iterator[Node]:
-    """The operators that the tensor `node`, or what is made of it, is an operand of, the inner ones first."""
-    if node is not None and node.type == "field_identifier":
-        node = node.parent
-    if node is None or node.type not in ("identifier", "field_expression", "call_expression"):
-        return
-    current = node
-    while current.parent is not None:
-        parent = current.parent
-        if parent.type == "subscript_expression" and parent.child_by_field_name("argument") == current:
-            if finder.type_of(current, fragment, document).is_tensor:
-                yield parent
-        elif parent.type in ("binary_expression", "unary_expression"):
-            if not finder.type_of(current, fragment, document).is_tensor:
-                return
-            if _operator_of(parent) in ("<<", ">>", "&&", "||", "!"):
-                return
-            yield parent
-        elif parent.type == "assignment_expression":
-            if _writes(parent, current, fragment, document, finder):
-                yield parent
-            if not finder.type_of(parent, fragment, document).is_tensor:
-                return
-        elif (
-            parent.type == "conditional_expression" and parent.child_by_field_name("condition") == current
-        ) or parent.type not in _GOES_ON:
-            return
-        current = parent
-
-
-def _writes(node: Node, left: Node, fragment: Fragment, document: Document, finder: TypeFinder) -> bool:
-    """Whether an assignment changes the elements of a tensor: `x += y`, `x[i] = y`."""
-    sign = _operator_of(node)
-    if node.child_by_field_name("left") != left or sign not in _ASSIGNMENTS:
-        return False
-    owner: Node | None = left
-    if sign == "=":
-        owner = element_owner(left)
-    return owner is not None and finder.type_of(owner, fragment, document).is_tensor
 
 
 @rule(

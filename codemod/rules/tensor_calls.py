@@ -96,6 +96,15 @@ def inside(arguments: Node | None, fragment: Fragment) -> Span | None:
     return Span(fragment.span(children[0]).start, fragment.span(children[-1]).end)
 
 
+def receiver_of(site: Site, context: Context) -> Node | None:
+    """What a method is called on; None if the tree is of no help."""
+    call = MethodCall(site, context)
+    if call.callee is not None:
+        return call.receiver
+    node = context.ancestor(site, ("field_expression",), 3)
+    return receiver_type_parts(node)[0] if node is not None else None
+
+
 def receiver_type(site: Site, context: Context) -> CppType | None:
     """The type a method is called on, an optional or pointer seen through by `->`; None if the tree is of no help."""
     call = MethodCall(site, context)
@@ -120,7 +129,11 @@ def is_tensor_method(site: Site, context: Context) -> bool:
     kind = receiver_type(site, context)
     if kind is not None and kind.is_known:
         return kind.is_tensor
-    return site.name in UNMISTAKABLE and _may_hold_tensors(context.document)
+    return (
+        site.name in UNMISTAKABLE
+        and site.name not in context.project.finder.written.classes.method_names
+        and _may_hold_tensors(context.document)
+    )
 
 
 _OF_TORCH = re.compile(rb"\b(?:torch|at|c10|ATen|Tensor)\b")

@@ -60,9 +60,7 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
     return _own(finder, node, callee, bare, template, fragment, document, depth)
 
 
-def given(
-    finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int
-) -> tuple[CppType, ...]:
+def given(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> tuple[CppType, ...]:
     """The types of a call's arguments, "list" for a braced one."""
     return tuple(
         LIST if argument.type == "initializer_list" else finder.type_of(argument, fragment, document, depth)
@@ -106,9 +104,8 @@ def _of_variable(
     value = finder.value_of(name, callee, fragment)
     if value is not None and value.type == "lambda_expression":
         return returned(finder, value, fragment, document, depth)
-    declared = finder.declaration_of(name, callee)
-    if declared is None and not finder.globals_have(name, document):
-        return UNKNOWN
+    if finder.declaration_of(name, callee) is None and not finder.globals_have(name, document):
+        return finder.written.pointed_function(name, document, fragment.span(node).start)
     return _called(finder, finder.type_of(callee, fragment, document, depth), len(_arguments(node)), depth)
 
 
@@ -140,7 +137,7 @@ def _lambda_given_back(finder: TypeFinder, node: Node, fragment: Fragment) -> No
     """The lambda that a call of a lambda returns."""
     callee = node.child_by_field_name("function")
     value = finder.value_of(text_of(callee), callee, fragment) if callee is not None else None
-    for statement in _returns(value) if value is not None and value.type == "lambda_expression" else ():
+    for statement in returns_of(value) if value is not None and value.type == "lambda_expression" else ():
         if statement.named_children and statement.named_children[0].type == "lambda_expression":
             return statement.named_children[0]
     return None
@@ -154,7 +151,7 @@ def returned(finder: TypeFinder, body_of: Node, fragment: Fragment, document: Do
             written = text_of(child).removeprefix("->").strip()
             if not written.startswith(("decltype", "auto")):
                 return finder.written.resolved(parse_type(written))
-    for statement in _returns(body_of):
+    for statement in returns_of(body_of):
         if statement.named_children:
             found = finder.type_of(statement.named_children[0], fragment, document, depth)
             if found.is_known:
@@ -162,7 +159,7 @@ def returned(finder: TypeFinder, body_of: Node, fragment: Fragment, document: Do
     return UNKNOWN
 
 
-def _returns(body_of: Node) -> Iterator[Node]:
+def returns_of(body_of: Node) -> Iterator[Node]:
     """The return statements of a function or lambda, those of lambdas within left out."""
     body = body_of.child_by_field_name("body")
     waiting = [body] if body is not None else []
@@ -193,9 +190,9 @@ def _own(
     found = {_result(finder, d, f, template, kinds, depth) for d, f in _fitting(named, kinds)}
     if found:
         return found.pop() if len(found) == 1 else UNKNOWN
-    if macro := finder.type_of_macro(name, len(kinds), depth) if "::" not in name else UNKNOWN:
-        if macro.is_known:
-            return macro
+    macro = finder.type_of_macro(name, len(kinds), depth) if "::" not in name else UNKNOWN
+    if macro.is_known:
+        return macro
     scope, _, last = name.rpartition("::")
     owner = finder.written.resolved(parse_type(scope)) if scope else CppType(finder.class_at(node))
     made = result_of_method(finder, owner, last, len(kinds), depth) if owner.is_known else UNKNOWN
@@ -205,9 +202,7 @@ def _own(
     return kind if finder.written.classes.named(kind.name) else UNKNOWN  # a constructor
 
 
-def _fitting(
-    named: list[tuple[Document, Function]], kinds: tuple[CppType, ...]
-) -> list[tuple[Document, Function]]:
+def _fitting(named: list[tuple[Document, Function]], kinds: tuple[CppType, ...]) -> list[tuple[Document, Function]]:
     """The overloads that a call with arguments of these types may mean: by their number, then by tensors."""
     fitting = [(d, f) for d, f in named if _takes(f, len(kinds))] or named
     exact = [(d, f) for d, f in fitting if all(map(_accepts, f.parameters, kinds))]

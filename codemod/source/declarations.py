@@ -69,7 +69,8 @@ def _declarators(node: Node) -> Iterator[tuple[Node, Node | None]]:
             if inner is not None:
                 yield inner, child.child_by_field_name("value")
         else:
-            yield child, node.child_by_field_name("default_value") or node.child_by_field_name("right")
+            values = (node.child_by_field_name(name) for name in ("default_value", "right", "value"))
+            yield child, next((value for value in values if value is not None), None)
 
 
 def declared_by(node: Node) -> Iterator[Declared]:

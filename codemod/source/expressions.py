@@ -25,7 +25,6 @@ _CLASSES = frozenset({"class_specifier", "struct_specifier"})
 _DTYPE = re.compile(
     r"k(?:Bool|Byte|Char|Short|Int|Long|U?Int(?:8|16|32|64)|Half|BFloat16|Float|Double|Float(?:16|32|64)|Float8_\w+)"
 )
-_CALLED = re.compile(rb"[()\s\\]")
 
 
 def type_of(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
@@ -48,13 +47,9 @@ def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:
 
 
 def trimmed(document: Document, span: Span) -> Span:
-    """`span` without the blanks, line ends and parentheses around what stands in it."""
-    start, end = span
-    while end > start and _CALLED.match(document.code[end - 1 : end]) and not document.code[start:end].endswith(b")"):
-        end -= 1
-    while start < end and document.code[start : start + 1].isspace() or document.code[start : start + 1] == b"\\":
-        start += 1
-    return Span(start, end)
+    """`span` without the blanks and line ends around what stands in it."""
+    text = document.code[span.start : span.end].replace(b"\\\n", b"  ").replace(b"\\\r\n", b"   ")
+    return Span(span.start + len(text) - len(text.lstrip()), span.start + len(text.rstrip()))
 
 
 def calls_before(node: Node, name: str) -> Iterator[Node]:
@@ -65,7 +60,8 @@ def calls_before(node: Node, name: str) -> Iterator[Node]:
             for child in scope.named_children:
                 if child.start_byte >= node.start_byte:
                     break
-                inner = child.named_children[0] if child.type == "expression_statement" and child.named_children else child
+                is_statement = child.type == "expression_statement" and child.named_children
+                inner = child.named_children[0] if is_statement else child
                 if inner.type == "call_expression" and any(text_of(a) == name for a in arguments_of(inner)):
                     yield inner
         scope = scope.parent
@@ -123,7 +119,9 @@ def _field(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
     operator = node.child_by_field_name("operator")
     if operator is not None and text_of(operator).endswith("*"):  # h.*m: m is a pointer to a member
         member = node.child_by_field_name("field")
-        return finder.type_of(member, fragment, document, depth).pointee if member is not None else UNKNOWN
+        if member is None:
+            return UNKNOWN
+        return finder.type_of_name(text_of(member), member, fragment, document, depth).pointee
     owner = reached(finder, finder.type_of(receiver, fragment, document, depth), node, depth)
     if not owner.is_known:
         return UNKNOWN

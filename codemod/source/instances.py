@@ -99,12 +99,12 @@ class Instances:
         bare = text_of(name).rpartition("::")[2].partition("<")[0]
         for user, use_fragment, call in self._calls_of(bare, document):
             given = dict(zip(names, _explicit(call), strict=False))
-            for kind, argument in zip(wanted, _arguments(call), strict=False):
+            for expected, argument in zip(wanted, _arguments(call), strict=False):
                 found = self.finder.type_of(argument, use_fragment, user, depth + 1)
-                for one, meant in matched(kind, found, names):
+                for one, meant in matched(expected, found, names):
                     given.setdefault(one, meant)
-                if not found.is_known and kind.name in names:
-                    given.setdefault(kind.name, UNKNOWN)
+                if not found.is_known and expected.name in names:
+                    given.setdefault(expected.name, UNKNOWN)
             for one, meant in given.items():
                 meanings.setdefault(one, set()).add(meant)
         agreed = {one: next(iter(kinds)) for one, kinds in meanings.items() if len(kinds) == 1 and one}
@@ -120,7 +120,7 @@ class Instances:
         scope: Node | None = node
         while scope is not None:
             if scope.type == "lambda_expression" and (place := _place(scope, declared)) is not None:
-                found = {kind for kind in self._given_to(scope, place, fragment, document, depth)}
+                found = set(self._given_to(scope, place, fragment, document, depth))
                 return found.pop() if len(found) == 1 else UNKNOWN
             scope = scope.parent
         return UNKNOWN

@@ -117,7 +117,6 @@ def _of_sequence(owner: CppType, name: str) -> CppType:
     return SIZE if name in _COUNTS else BOOL if name in _TRUTHS else UNKNOWN
 
 
-
 def _first(given: Sequence[CppType], template: Sequence[CppType]) -> CppType:
     found = template[0] if template else given[0] if given else UNKNOWN
     return found._replace(reference=False)
@@ -177,3 +176,11 @@ def _element_of(held: CppType, wanted: Sequence[CppType]) -> CppType:
     if held.name == "variant" or held.name == "tuple":
         return wanted[0]
     return UNKNOWN
+
+
+# Methods that tensors have, and classes of the standard library, of CUDA's libraries or of CUTLASS too.
+METHODS = frozenset({
+    "all", "any", "at", "clear", "copy", "count", "data", "detach", "fill", "flip", "get", "imag", "index", "item",
+    "layout", "name", "real", "reset", "resize", "size", "slice", "sort", "stream", "stride", "swap", "synchronize",
+    "t", "test", "type", "unique", "use_count", "values", "where",
+})  # fmt: skip

@@ -25,7 +25,9 @@ class NamespaceNames:
         last = name.rpartition("::")[2].strip()
         word = last.encode()
         for document in self.documents:
-            if word not in document.words or (document is not seen_from and document.path.endswith((*CPP_SUFFIXES, ".cu"))):
+            if word not in document.words or (
+                document is not seen_from and document.path.endswith((*CPP_SUFFIXES, ".cu"))
+            ):
                 continue
             if document.path not in self._of_document:
                 self._of_document[document.path] = _read(document)

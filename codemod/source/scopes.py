@@ -170,7 +170,9 @@ class TypeFinder:
         if declared.value is None and declared.like is None:
             return self.instances.argument_of_lambda(declared, node, fragment, document, depth)
         marks = written.pointers if declared.like is not None else 0
-        value = value._replace(pointers=value.pointers + marks, reference=written.reference) if value.is_known else value
+        value = (
+            value._replace(pointers=value.pointers + marks, reference=written.reference) if value.is_known else value
+        )
         return value._replace(const=True) if written.const and value.is_known and not value.pointers else value
 
     def _initial(self, declared: Declared, fragment: Fragment, document: Document, depth: int) -> CppType:
@@ -213,7 +215,7 @@ class TypeFinder:
         return self.type_of(node, fragment, document, depth) if node is not None else UNKNOWN
 
     def type_of_macro(self, name: str, count: int | None, depth: int) -> CppType:
-        """The type of the expression that the macro `name` stands for, called with `count` arguments (None: not called)."""
+        """The type of the expression that the macro `name` stands for, `count` its arguments if it is called."""
         found = set()
         for document in self.documents:
             for macro in document.macros if name.encode() in document.words else ():

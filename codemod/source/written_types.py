@@ -22,9 +22,11 @@ _FALLBACK = re.compile(
 )
 # Other types than tensors, dtypes and devices, and what holds them, are of no interest to the rules.
 _OF_INTEREST = frozenset({"Tensor", "ScalarType", "Device", "IntArrayRef", "TensorOptions"})
-_BEYOND = re.compile(r"[{}=()]")  # types of functions, values
+_BEYOND = re.compile(r"[{}=]|\bdecltype\b")  # values, and types of expressions
 _WORD = re.compile(r"\w+")
 _TYPE = re.compile(r"(?:const\s+)?[A-Za-z_][\w:]*(?:\s*<[\w:<>,\s*&]*>)?[\s*&]*")
+_POINTER = rb"(?P<type>[A-Za-z_][\w:]*(?:<[^;{}()]*>)?[\s&*]*)\(\s*\*\s*%b\s*\)\s*\("
+_OF_FUNCTION = re.compile(r"(?P<type>[^()]+)\(\s*\*?\s*\)\s*\(.*\)|(?P<bare>(?!.*<)[^()]+)\([^()]*\)")
 _BASES = 6  # how far up bases are looked through
 
 
@@ -52,6 +54,14 @@ class WrittenTypes:
             self._tensors[document.path] = table
         written = [text for end, text in self._tensors[document.path].get(name, ()) if end <= before]
         return parse_type(written[-1]) if written else UNKNOWN
+
+    def pointed_function(self, name: str, document: Document, before: int) -> CppType:
+        """What the function returns that a pointer `T (*name)(...)` before the place points to."""
+        if b"*" + name.encode() + b")" not in document.code:
+            return UNKNOWN
+        pattern = _POINTER % re.escape(name.encode())
+        found = [match["type"].decode() for match in re.finditer(pattern, document.code[:before])]
+        return self.resolved(parse_type(found[-1])) if found else UNKNOWN
 
     @cached_property
     def classes(self) -> Classes:
@@ -103,7 +113,8 @@ class WrittenTypes:
 
         A name that stands for several types is none of them.
         """
-        given = [(a.name, a.type_text) for d in self.documents for a in read_aliases(d) if not _BEYOND.search(a.type_text)]
+        aliases = (alias for document in self.documents for alias in read_aliases(document))
+        given = [(a.name, _without_parameters(a.type_text)) for a in aliases if not _BEYOND.search(a.type_text)]
         given += [alias for document in self.documents for alias in _defined(document)]
         known: dict[str, CppType] = {}
         left = given
@@ -113,7 +124,9 @@ class WrittenTypes:
             if not reached:
                 break
             left = [alias for alias in left if names.isdisjoint(_WORD.findall(alias[1]))]
-            known |= {name: _resolved(parse_type(text), known) for name, text in reached if name not in text.split("::")}
+            known |= {
+                name: _resolved(parse_type(text), known) for name, text in reached if name not in text.split("::")
+            }
         for name in {n for n, text in given if n in known and _resolved(parse_type(text), known) != known[n]}:
             of_interest = any(_OF_INTEREST.intersection(_WORD.findall(text)) for n, text in given if n == name)
             known[name] = UNKNOWN if of_interest else CppType(name)
@@ -137,6 +150,12 @@ def _resolved(written: CppType, aliases: Mapping[str, CppType]) -> CppType:
     if written.arguments and aliases:
         return written._replace(arguments=tuple(_resolved(argument, aliases) for argument in written.arguments))
     return written
+
+
+def _without_parameters(text: str) -> str:
+    """A pointer to what a function returns, for the type of a function or of a pointer to one."""
+    match = _OF_FUNCTION.fullmatch(text.strip())
+    return f"{match['type'] or match['bare']}*" if match else text
 
 
 def substituted(kind: CppType, given: Mapping[str, CppType]) -> CppType:

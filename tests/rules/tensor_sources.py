@@ -16,6 +16,7 @@ class Source(NamedTuple):
     statements: str = ""
     parameters: str = "at::Tensor x"
     before: str = ""
+    after: str = ""
 
 
 class Use(NamedTuple):
@@ -93,7 +94,7 @@ SOURCES: dict[str, Source] = {
     "at()": Source("l.at(0)", parameters="std::vector<at::Tensor> l"),
     "front()": Source("l.front()", parameters="std::vector<at::Tensor> l"),
     "back()": Source("l.back()", parameters="std::vector<at::Tensor> l"),
-    "*begin()": Source("*l.begin()", parameters="std::vector<at::Tensor> l"),
+    "*begin()": Source("(*l.begin())", parameters="std::vector<at::Tensor> l"),
     "*rbegin()": Source("(*l.rbegin())", parameters="std::vector<at::Tensor> l"),
     "*std::begin()": Source("(*std::begin(l))", parameters="std::vector<at::Tensor> l"),
     "data()[0]": Source("l.data()[0]", parameters="std::vector<at::Tensor> l"),
@@ -230,7 +231,7 @@ SOURCES: dict[str, Source] = {
     "an own subscript": Source("o[1]", "Own o;", before=_OWN),
     "an own star": Source("(*o)", "Own o;", before=_OWN),
     "an own arrow": Source("o->clone()", "Own o;", before=_OWN),
-    "an own plus": Source("(o + 1)", "Own o;", before=_OWN),
+    "an own plus": Source("(o + 7)", "Own o;", before=_OWN),
     "an own conversion": Source("static_cast<at::Tensor>(o)", "Own o;", before=_OWN),
     "an own getter of lists": Source("o.many()[0]", "Own o;", before=_OWN),
     "an own getter of pairs": Source("o.both().first", "Own o;", before=_OWN),
@@ -260,7 +261,16 @@ SOURCES: dict[str, Source] = {
     "a macro's lambda": Source("MAKE(x)", before="#define MAKE(t) [&] { return t.exp(); }()\n"),
     "inside of a macro": Source("t", before="#define BODY(t) { USE }\n", statements="BODY(x)"),
     # templates
-    "a template parameter": Source("t", "", "const T& t", "template <typename T> "),
+    "a template parameter": Source("t", "", "const T& t", "template <typename T> ", "void g(at::Tensor x) { f(x); }\n"),
+    "a list of a template parameter": Source(
+        "t[0]", "", "const std::vector<T>& t", "template <typename T> ", "void g(std::vector<at::Tensor> x) { f(x); }\n"
+    ),
+    "a template parameter that is named": Source(
+        "t", "T t = any();", "int n", "template <typename T> ", "void g() { f<at::Tensor>(1); }\n"
+    ),
+    "a template parameter of two types": Source(
+        "t", "", "const T& t", "template <typename T> ", "void g(at::Tensor x) { f(x); f(1); }\n"
+    ),
     "a pack": Source("own(ts...)", "", "const Ts&... ts", "at::Tensor own(at::Tensor x);\ntemplate <typename... Ts> "),
     "std::any": Source("std::any_cast<at::Tensor>(a)", parameters="std::any a"),
     "IValue": Source("v.toTensor()", parameters="c10::IValue v"),
@@ -301,4 +311,4 @@ def program(source: Source, use: Use) -> str:
     inside = source.statements.replace("USE", done)
     if "USE" not in source.statements + source.before:
         inside = f"{inside} {done}"
-    return f"{source.before.replace('USE', done)}void f({source.parameters}) {{ {inside.strip()} }}\n"
+    return f"{source.before.replace('USE', done)}void f({source.parameters}) {{ {inside.strip()} }}\n{source.after}"
