@@ -312,3 +312,42 @@ def program(source: Source, use: Use) -> str:
     if "USE" not in source.statements + source.before:
         inside = f"{inside} {done}"
     return f"{source.before.replace('USE', done)}void f({source.parameters}) {{ {inside.strip()} }}\n{source.after}"
+
+
+# What cannot be typed, or has a type without a stable form: reported instead.
+REPORTED = frozenset({
+    "Variable", "ITensorListRef", "List.get", "List in a range", "OptionalTensorRef", "IValue", "an anonymous struct",
+    "a template parameter of two types",
+})  # fmt: skip
+
+_GRID = (
+    "struct Grid {\n  int n;\n  Grid exp() const { return *this; }\n  Grid view(int) const { return *this; }\n"
+    "  Grid& zero_() { return *this; }\n  Grid contiguous() const { return *this; }\n  bool is_cuda() const { return 0; }\n"
+    "  template <typename T> T* data_ptr() { return 0; }\n  int dtype() const { return 3; }\n  int operator[](int i) const;\n"
+    "  Grid operator+(int) const { return *this; }\n  Grid operator-() const { return *this; }\n};\n"
+)
+# Code of projects that use torch, in which these things are none of torch's.
+LOOK_ALIKES: dict[str, str] = {
+    "a class with a tensor's methods": _GRID
+    + "int f(Grid& g) { auto c = g.contiguous(); c.zero_(); auto d = c.exp().view(1); return d.dtype(); }\n",
+    "and its operators": _GRID + "int f(Grid g) { auto c = -(g + 1); return c[0] + g[1] * 2; }\n",
+    "in a list": _GRID + "void f(std::vector<Grid> l) { for (auto& g : l) g.zero_(); l[0].exp(); }\n",
+    "in a map": _GRID + "void f(std::map<int, Grid> m) { m.begin()->second.exp(); m[1].zero_(); }\n",
+    "behind an iterator": _GRID + "void f(std::vector<Grid> l) { auto it = l.begin(); it->zero_(); }\n",
+    "in a generic lambda": _GRID + "void f(Grid g) { auto h = [](auto t) { t.zero_(); t.exp(); }; h(g); }\n",
+    "in a template": _GRID
+    + "template <typename T> void f(T t) { t.exp(); auto u = t + 1; }\nvoid g(Grid x) { f(x); }\n",
+    "from an own function": _GRID + "Grid make();\nvoid f() { auto g = make(); g.exp(); auto h = -g; }\n",
+    "numbers": "int f(int n, float y) { auto m = n; auto k = m + 1; return -k * 2 + (n == m) + ~k; }\n",
+    "pointers": "float f(float* p, int n) { auto q = p + n; q[0] += 1; return q[n] * 2 + -p[0]; }\n",
+    "arrays": "int f() { int a[4]; std::array<int, 3> b; auto& c = a[1]; c += 2; return b[0] + a[c] * 2; }\n",
+    "strings": "auto f(std::string s) { auto t = s + \"x\"; t += s[0]; return t.substr(1) + s; }\n",
+    "a template of numbers": "template <typename T> T f(T a, T b) { auto c = a + b; return c * 2 - -a; }\n",
+    "a lambda of numbers": "void f(int n) { auto h = [&](auto i) { auto j = i + n; return j * 2; }; h(1); }\n",
+    "a function of another library": "void f(int n) { auto m = other::round_up(n, 4); auto k = m + 1; k *= 2; }\n",
+    "a class of another library": "void f(other::Params p) { auto m = p.n + 1; auto k = p.rows()[0] * m; p.view(k); }\n",
+    "an iterator of numbers": "int f(std::vector<int> v) { auto it = v.begin(); auto k = *it + 1; return k + it[1]; }\n",
+    "a macro of numbers": "#define DIV(a, b) (((a) + (b) - 1) / (b))\nint f(int n) { auto m = DIV(n, 4); return m + 1; }\n",
+    "a member of numbers": "struct P { int n; float* d; };\nfloat f(P p) { auto& m = p.n; m += 2; return p.d[m] * 2; }\n",
+    "a device function": "__global__ void f(float* p) { auto v = load(p); auto w = v[0] + v[1]; w *= 2; }\n",
+}  # fmt: skip
