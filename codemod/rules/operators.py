@@ -67,7 +67,7 @@ def operands(node: Node) -> Iterator[Node]:
         names = () if sign in _NOT_OF_TENSORS else ("left", "right")
     else:
         left = node.child_by_field_name("left")
-        if left is None or sign not in _ASSIGNMENTS:
+        if left is None or sign not in _ASSIGNMENTS or _declares_pointer(left):
             return
         if sign != "=" or inside_parentheses(left).type == "call_expression":
             yield left
@@ -75,6 +75,13 @@ def operands(node: Node) -> Iterator[Node]:
             yield owner
         return
     yield from (found for name in names if (found := node.child_by_field_name(name)) is not None)
+
+
+def _declares_pointer(left: Node) -> bool:
+    """Whether the grammar took `T (*f)(A) = g;`, the declaration of a pointer to a function, for an assignment."""
+    inner = left.child_by_field_name("function") if left.type == "call_expression" else None
+    given = inner.child_by_field_name("arguments") if inner is not None and inner.type == "call_expression" else None
+    return given is not None and [c.type for c in given.named_children] == ["pointer_expression"]
 
 
 _ELEMENT = re.compile(rb"\.\s*(?P<name>sizes|strides)\s*\(\s*\)\s*(?=\[)")
