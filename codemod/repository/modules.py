@@ -1,21 +1,20 @@
 """The extension modules a repository builds, from its CMake and setup files.
 
-A quick reading that knows variables and nothing else; which unit belongs to which target, with conditions, is
-`targets.py`.
+A quick reading of CMake that knows variables and nothing else; which unit belongs to which target, with conditions,
+is `targets.py`.
 """
 
 from __future__ import annotations
 
-import ast
+import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from posixpath import basename
+from posixpath import basename, dirname
 from typing import NamedTuple
 
-from codemod.repository.setup_calls import bound_calls
-from codemod.repository.setup_tree import SetupTree, last_name, read_setup_tree
+from codemod.model import Span
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, join
 
@@ -32,8 +31,6 @@ _CMAKE_TARGET = re.compile(
 _CMAKE_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _WITHIN_PATH = re.compile(r"[\w./-]")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
-
-_Variables = Mapping[str, Sequence[ast.expr]]
 
 
 class Module(NamedTuple):
@@ -113,12 +110,8 @@ class BuildFiles:
         cmake = sorted(self.cmake, key=lambda path: (basename(path) != "CMakeLists.txt", path.count("/"), path))
         return (
             *(module for path in cmake for module in cmake_modules(path, self.cmake[path])),
-            *(module for path in self.setup for module in self._setup_modules(path)),
+            *(module for path in self.setup for module in setup_modules(self.snapshot, path)),
         )
-
-    def _setup_modules(self, path: str) -> tuple[Module, ...]:
-        tree = read_setup_tree(self.snapshot, path)
-        return setup_modules(path, tree) if tree is not None else ()
 
     def files(self, endings: tuple[str, ...]) -> list[str]:
         """The project's own files that end in one of `endings`."""
@@ -158,100 +151,25 @@ def _expand(text: str, variables: dict[str, str]) -> str:
     return _CMAKE_VARIABLE.sub(lambda match: variables.get(match.group(1), match.group()), text)
 
 
-def setup_modules(path: str, tree: SetupTree) -> tuple[Module, ...]:
-    """The extension modules that the setup file at `path` makes under a name it spells out, in order.
+def setup_modules(snapshot: Snapshot, path: str) -> tuple[Module, ...]:
+    """The extension modules that the setup file at `path` makes under a name that is known, in order.
 
-    Names and sources may stand in variables, loops and functions; a name that is computed at run time is not known.
+    Their sources are spelled out as far as they were read; a list that was not read all the same names what it names.
     """
-    variables = tree.assigned
+    from codemod.buildfiles.setup.evaluate.read import read_setup_file
 
-    def makes_module(call: ast.Call) -> bool:
-        return last_name(call.func).lower().endswith("extension") or _is_kind(call.func, variables)
-
-    found = []
-    for call in bound_calls(tree, makes_module):
-        named = [keyword.value for keyword in call.keywords if keyword.arg == "name"]
-        name = _literal([*named, *call.args][0], variables) if named or call.args else None
-        module = (name or "").rpartition(".")[2]
-        if _IDENTIFIER.fullmatch(module):
-            found.append((call.lineno, call.col_offset, Module(module, _spelled_out(call, variables), path)))
-    return tuple(module for _, _, module in sorted(found, key=lambda item: item[:2]))
+    found: dict[tuple[int, str], list[str]] = {}
+    for one in read_setup_file(snapshot, path).entries:
+        entry = one.entry
+        if entry.file == path and _IDENTIFIER.fullmatch(entry.name):
+            texts = found.setdefault((entry.span.start, entry.name), [])
+            texts += [repr(posixpath.relpath(source.path, dirname(path) or ".")) for source in entry.sources]
+            texts += [_text(snapshot, gap.path, gap.span) for gap in entry.gaps]
+    return tuple(Module(name, "\n".join(dict.fromkeys(texts)), path) for (_, name), texts in found.items())
 
 
-def _is_kind(function: ast.expr, variables: _Variables) -> bool:
-    """Whether a variable holds a class of extensions: `kind = CUDAExtension if cuda else CppExtension`."""
-    values = variables.get(function.id, ()) if isinstance(function, ast.Name) else ()
-    return bool(values) and all(re.search(r"extension\b", ast.unparse(value).lower()) for value in values)
-
-
-def _literal(value: ast.expr, variables: _Variables, depth: int = 0) -> str | None:
-    """The text `value` is known to be, or None."""
-    if isinstance(value, ast.Constant) and isinstance(value.value, str):
-        return value.value
-    if isinstance(value, ast.Name) and len(variables.get(value.id, ())) == 1 and depth < 8:
-        return _literal(variables[value.id][0], variables, depth + 1)
-    parts: list[str | None] = [None]
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mod):
-        return _formatted(value, variables, depth)
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
-        parts = [_literal(side, variables, depth) for side in (value.left, value.right)]
-    elif isinstance(value, ast.JoinedStr):
-        parts = [_literal(p.value if isinstance(p, ast.FormattedValue) else p, variables, depth) for p in value.values]
-    return None if None in parts else "".join(part or "" for part in parts)
-
-
-def _formatted(value: ast.BinOp, variables: _Variables, depth: int) -> str | None:
-    """`"%s.%s" % (package, name)`."""
-    form = _literal(value.left, variables, depth) or ""
-    given = value.right.elts if isinstance(value.right, ast.Tuple) else [value.right]
-    parts = [_literal(part, variables, depth) for part in given]
-    if None in parts or not form.count("%s") == form.count("%") == len(parts):
-        return None
-    return form % tuple(parts)
-
-
-def _joined(node: ast.ListComp, variables: _Variables) -> list[str]:
-    """The paths of `[os.path.join(*package.split("."), name) for name in ["a.cu"]]`, where they are written out."""
-    loop, call = node.generators[0], node.elt
-    if not (isinstance(loop.iter, (ast.List, ast.Tuple)) and isinstance(loop.target, ast.Name)):
-        return []
-    if not (isinstance(call, ast.Call) and last_name(call.func) == "join"):
-        return []
-    found = []
-    for one in loop.iter.elts:
-        here = {**variables, loop.target.id: [one]}
-        parts = [_path_part(argument, here) for argument in call.args]
-        if None not in parts:
-            found.append("/".join(part or "" for part in parts))
-    return found
-
-
-def _path_part(argument: ast.expr, variables: _Variables) -> str | None:
-    """An argument of `join` as text; `*name.split(".")` with slashes for the dots."""
-    if not isinstance(argument, ast.Starred):
-        return _literal(argument, variables)
-    call = argument.value
-    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "split" and call.args:
-        held, mark = _literal(call.func.value, variables), _literal(call.args[0], variables)
-        return held.replace(mark, "/") if held is not None and mark else None
-    return None
-
-
-def _spelled_out(call: ast.Call, variables: _Variables) -> str:
-    """The text of `call`, then the paths it joins and the values of the variables it uses and of those these use."""
-    texts: list[str] = []
-    waiting: list[ast.AST] = [call]
-    seen: set[str] = set()
-    while waiting:
-        node = waiting.pop()
-        texts.append(ast.unparse(node))
-        for name in ast.walk(node):
-            if isinstance(name, ast.ListComp):
-                texts += map(repr, _joined(name, variables))
-            if isinstance(name, ast.Name) and name.id not in seen:
-                seen.add(name.id)
-                waiting += variables.get(name.id, ())
-    return "\n".join(texts)
+def _text(snapshot: Snapshot, path: str, span: Span) -> str:
+    return snapshot.read(path)[span.start : span.end].decode("utf-8", "replace")
 
 
 def module_of(source: str, modules: Iterable[Module]) -> str | None:

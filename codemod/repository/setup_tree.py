@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -43,17 +43,6 @@ class SetupTree:
         while above is not None:
             yield above
             above = self.parents.get(above)
-
-    @cached_property
-    def assigned(self) -> Mapping[str, Sequence[ast.expr]]:
-        """Every value that a plain variable is given anywhere in the file, by its name."""
-        values: dict[str, list[ast.expr]] = {}
-        for node in self.parents:
-            if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value is not None:
-                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    if isinstance(target, ast.Name):
-                        values.setdefault(target.id, []).append(node.value)
-        return values
 
     def statement(self, node: ast.AST) -> ast.AST:
         """The statement of the top level that `node` stands in, or is."""

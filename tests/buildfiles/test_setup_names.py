@@ -47,13 +47,27 @@ TABLE = '[("left", ["left.cpp"]), ("right", ["right.cpp"])]'
         'MODULES = {"left": ["left.cpp"], "right": ["right.cpp"]}\n[CppExtension(n, f) for n, f in MODULES.items()]',
         'def make(name, package="pkg", *, files=()):\n    return CUDAExtension(f"{package}.{name}", files)\n'
         'modules = [make("left"), make("right", package="other")]',
-        f'TABLE = {TABLE}\nTABLE += more\nmodules = [CppExtension(f"pkg.{{name}}", files) for name, files in TABLE]',
     ],
 )
 def test_detection_knows_the_modules_that_the_model_knows(text: str) -> None:
-    detected = [module.name for module in setup_modules("setup.py", parse_setup(text.encode()))]
+    detected = [
+        module.name
+        for module in setup_modules(Snapshot(Path(), ("setup.py",), {"setup.py": text.encode()}), "setup.py")
+    ]
     assert detected == [name.rpartition(".")[2] for name in names_in_model(text) if name]
-    assert detected == ([] if "+= more" in text else ["left", "right"])
+    assert detected == ["left", "right"]
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        'modules = [CppExtension(f"pkg.{name}", files) for name, files in TABLE]',
+        'for name, files in TABLE:\n    CppExtension("pkg." + name, files)',
+    ],
+)
+def test_detection_knows_the_rows_of_a_table_that_are_written(loop: str) -> None:
+    snapshot = Snapshot(Path(), ("setup.py",), {"setup.py": f"TABLE = {TABLE}\nTABLE += more\n{loop}".encode()})
+    assert [module.name for module in setup_modules(snapshot, "setup.py")] == ["left", "right"]
 
 
 def test_extensions_without_sources_are_named() -> None:

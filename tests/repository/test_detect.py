@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,6 @@ from codemod.model import Refusal
 from codemod.repository.detect import detect_layout
 from codemod.repository.layout import Layout, Library
 from codemod.repository.modules import setup_modules
-from codemod.repository.setup_tree import parse_setup
 from codemod.repository.snapshot import Snapshot, open_snapshot
 from codemod.repository.sources import include_graph
 
@@ -411,7 +411,8 @@ def test_the_main_library_is_the_one_for_the_accelerator(make_repository: MakeRe
     ],
 )
 def test_modules_of_loops_and_functions(setup: str, modules: dict[str, str]) -> None:
-    found = {module.name: module.sources for module in setup_modules("setup.py", parse_setup(setup.encode()))}
+    snapshot = Snapshot(Path(), ("setup.py",), {"setup.py": setup.encode()})
+    found = {module.name: module.sources for module in setup_modules(snapshot, "setup.py")}
     assert found.keys() == modules.keys()
     assert all(source in found[name] for name, source in modules.items())
 

@@ -8,7 +8,6 @@ import pytest
 
 from codemod.repository.modules import BuildFiles, cmake_modules, module_of, setup_modules
 from codemod.repository.registrations import Registrations, read_registrations
-from codemod.repository.setup_tree import parse_setup
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.unstable import holds_unstable_names
 from codemod.source.document import Document
@@ -114,7 +113,7 @@ def extensions():
     return [CUDAExtension(name="pkg.sub._C", sources=["a.cu"]), cpp.CppExtension(
         'other', sources), CMakeExtension(NAME), CMakeExtension(name=f"_{suffix}")]
 """
-    modules = setup_modules("setup.py", parse_setup(text.encode()))
+    modules = setup_modules(Snapshot(Path(), ("setup.py",), {"setup.py": text.encode()}), "setup.py")
     assert [module.name for module in modules] == ["_C", "other", "_fast"]
     assert module_of("csrc/b.cpp", modules) == "other"
     assert module_of("csrc/late.cpp", modules) == "other"

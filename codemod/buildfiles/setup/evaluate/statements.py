@@ -217,8 +217,12 @@ class Statements(Functions):
 
     def _do_for(self, node: ast.For) -> list[Exit]:
         items, gaps = self.items(self.evaluate(node.iter), node.iter)
-        if gaps or len(items) > MOST_ROUNDS:
+        if len(items) > MOST_ROUNDS:
             return self._open_loop(node)
+        exits = self._known_rounds(node, items)
+        return [*exits, *self._open_loop(node)] if gaps and not _always_left(exits) else exits
+
+    def _known_rounds(self, node: ast.For, items: Sequence[Item]) -> list[Exit]:
         exits: list[Exit] = []
         stopped: When | None = None
         left, self.state.left = self.state.left, []
