@@ -1,13 +1,22 @@
 """Builds samplex._C with setuptools; CMakeLists.txt builds the same library without it."""
 
+import os
 from importlib.util import find_spec
 
 import torch
 from setuptools import find_packages, setup
-from torch.utils.cpp_extension import CUDA_HOME, ROCM_HOME, BuildExtension, CppExtension, CUDAExtension
+from torch.utils.cpp_extension import CUDA_HOME, ROCM_HOME, BuildExtension, CppExtension, CUDAExtension, include_paths
 
-# GPU kernels need both a CUDA build of torch to link against and nvcc to compile them.
-WITH_CUDA = torch.version.cuda is not None and CUDA_HOME is not None
+
+def has_cuda():
+    """Whether there is what GPU kernels need: a CUDA build of torch, nvcc, and all headers that torch's own include."""
+    if torch.version.cuda is None or CUDA_HOME is None:
+        return False
+    return any(os.path.exists(f"{folder}/cublas_v2.h") for folder in [*include_paths("cuda"), "/usr/include"])
+
+
+# SAMPLEX_CUDA=1 or SAMPLEX_CUDA=0 decides instead.
+WITH_CUDA = os.environ.get("SAMPLEX_CUDA", "1" if has_cuda() else "0") == "1"
 WITH_ROCM = torch.version.hip is not None and ROCM_HOME is not None
 
 # The lowest CPython that the library can be imported by (abi3).

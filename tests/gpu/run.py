@@ -161,7 +161,7 @@ def _build(machine: Machine, capability: str) -> dict[str, str]:
     """Build both sides at once with their own setup.py, as their users do."""
     jobs = max(1, (os.cpu_count() or 2) // len(SIDES))
     arch = f"{capability}a" if capability == "9.0" else capability
-    environment = {**machine.environment, "MAX_JOBS": str(jobs), "TORCH_CUDA_ARCH_LIST": arch}
+    environment = {**machine.environment, "MAX_JOBS": str(jobs), "TORCH_CUDA_ARCH_LIST": arch, "SAMPLEX_CUDA": "1"}
     environment["LDFLAGS"] = f"{os.environ.get('LDFLAGS', '')} {_standard_library(machine)}".strip()
 
     def build(side: str) -> str:
