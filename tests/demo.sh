@@ -3,6 +3,8 @@
 # and the stable side, audits the symbols of both, and runs the golden cases on both.
 #
 #   tests/demo.sh FOLDER     FOLDER is made anew; `make demo` puts the tools it needs on PATH
+#
+# Every step shows a screenful; what it printed in full is in a file of FOLDER that it names.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,16 +17,26 @@ export GIT_COMMITTER_NAME=demo GIT_COMMITTER_EMAIL=demo@example.org
 
 say() { printf '\n== %s\n' "$*"; }
 
-# Show a command and run it. The exit code may be `$1`: what scan finds is no failure here.
-show() {
-  local allowed=$1 code=0
-  shift
+# Run a command, with what it prints in a file of FOLDER. Its exit code may be the second argument: that scan finds
+# something is no failure here.
+run() {
+  local file=$demo/$1 allowed=$2 code=0
+  shift 2
   printf '\n$ %s\n' "$*"
-  "$@" || code=$?
+  "$@" >"$file" || code=$?
   if [ "$code" -ne 0 ] && [ "$code" -ne "$allowed" ]; then
-    echo "failed with exit code $code: $*" >&2
+    tail -n 20 "$file" >&2
+    echo "failed with exit code $code, all of it in $file" >&2
     exit "$code"
   fi
+}
+
+# The lines of a file from the first that matches, 20 at most, and where all of them are.
+excerpt() {
+  local file=$demo/$1 lines
+  lines=$(wc -l <"$file")
+  sed -n "/${2:-^}/,\$p" "$file" | sed -n '1,20p' | cut -c 1-140
+  [ "$lines" -le 20 ] || echo "... all $lines lines: $file"
 }
 
 SECONDS=0
@@ -34,27 +46,39 @@ mkdir -p "$demo/samplex/golden/$group"
 cp "$repository/golden/$group"/* "$demo/samplex/golden/$group/"
 cd "$demo/samplex"
 git init -q . && git add -A && git commit -q -m "The legacy extension"
+echo "$demo/samplex"
 
 say "What is unstable"
-show 1 torch-stabilize scan
+run scan.txt 1 torch-stabilize scan
+excerpt scan.txt
 
 say "What migrating the group '$group' would do"
-show 0 torch-stabilize migrate $group
+run migrate.diff 0 torch-stabilize migrate $group
+excerpt migrate.diff '^diff .*cpu\/activation.cpp'
 
 say "The migration"
-show 0 torch-stabilize migrate $group --write --report "$demo/report.html"
+run migrate.txt 0 torch-stabilize migrate $group --write --report "$demo/report.html"
+excerpt migrate.txt '^Sites'
+echo "The report of it: $demo/report.html"
 git add -A && git commit -q -m "Migrate $group to the stable ABI"
 
 say "The proof: both sides are built; their symbols, device code, operators and outputs are compared"
-command -v nvcc >/dev/null || echo "nvcc not found: CUDA units are not compiled"
-show 0 torch-stabilize verify $group
+if command -v nvcc >/dev/null; then
+  echo "About 2 minutes on two cores, and 10 more where torch is a CUDA build: all CUDA units are compiled then, too."
+else
+  echo "About 2 minutes on two cores. nvcc not found: CUDA units are not compiled."
+fi
+echo "Objects, libraries and what compilers print: $demo/samplex/build/torch-stabilize"
+run verify.txt 0 torch-stabilize verify $group
+excerpt verify.txt
 
 say "The audit of the library before, and of the stable one after"
 if command -v torch-abi-audit >/dev/null; then
   for side in legacy stable; do
     # With nvcc there is one of all objects, those of CUDA units too: it cannot be loaded, but looked at.
     libraries=$(find build/torch-stabilize/$side/audit -name '*.so' 2>/dev/null || true)
-    show 0 torch-abi-audit ${libraries:-build/torch-stabilize/$side/*.so}
+    run audit-$side.txt 0 torch-abi-audit ${libraries:-build/torch-stabilize/$side/*.so}
+    excerpt audit-$side.txt
   done
 else
   echo "torch-abi-audit not found: it needs Python 3.11"

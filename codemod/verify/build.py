@@ -241,7 +241,7 @@ def _flags(unit: str, side: Side, toolchain: Toolchain) -> tuple[str, ...]:
 
 
 def _is_linked(unit: str, side: Side, toolchain: Toolchain) -> bool:
-    return toolchain.torch.has_cuda or not (unit.endswith(CUDA_SUFFIX) or unit in side.gpu)
+    return toolchain.links_cuda or not (unit.endswith(CUDA_SUFFIX) or unit in side.gpu)
 
 
 def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
@@ -288,7 +288,7 @@ def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
 
 def _linker(toolchain: Toolchain) -> str:
     """nvcc where CUDA is linked: it knows where the runtime is, and torch has loaded the shared one."""
-    if toolchain.torch.has_cuda and toolchain.nvcc is not None:
+    if toolchain.links_cuda and toolchain.nvcc is not None:
         return f"{shlex.quote(toolchain.nvcc)} -cudart shared -ccbin {shlex.quote(toolchain.cxx)}"
     return shlex.quote(toolchain.cxx)
 

@@ -38,6 +38,7 @@ OTHER_MACHINE = "TSA839"
 INPUTS_DIFFER = "TSA840"
 DEVICE_ABSENT = "TSA841"
 CHANGED_SINCE = "TSA842"
+NO_CUDA_TOOLKIT = "TSA843"
 
 
 def _finding(code: str, title: str, text: str) -> Code:
@@ -243,5 +244,13 @@ CODES: tuple[Code, ...] = (
         "The migration was planned again on the tree before it, for the report, and gives another text for this file:"
         " somebody edited the file since, or another version of the tool wrote it. What the report says of the file is"
         " the plan's; the evidence is about the file as it is.",
+    ),
+    _finding(
+        NO_CUDA_TOOLKIT,
+        "Sources of the library include headers of the CUDA toolkit, which is not installed here.",
+        "CUDA units are left out where there is no nvcc, but a source for the C++ compiler that includes such a header"
+        " in every build, directly or through torch's CUDA headers, makes the whole library one that takes the toolkit."
+        " Run `verify` where nvcc is, name another folder that has the headers with --include, or put what is for the"
+        " GPU behind the macro of the GPU build.",
     ),
 )

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from codemod.model import Severity
 from codemod.verify import codes
 from codemod.verify.build import CUDA_SUFFIX, BuiltSide
-from codemod.verify.errors import error_diagnostics
+from codemod.verify.errors import error_diagnostics, missing_headers
+from codemod.verify.headers import is_of_toolkit
 from codemod.verify.result import Finding, Step, finding
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE
 from codemod.verify.toolchain import Toolchain
@@ -37,9 +38,12 @@ def compile_step(
     `origin` tells where a line of the migrated tree comes from; `same_text` counts the legacy units that see a changed
     header and need no compiler, for they read the same.
     """
-    found: list[Finding] = []
+    takes_toolkit = _takes_toolkit(built, tools)
+    found: list[Finding] = [_no_toolkit(takes_toolkit)] if takes_toolkit else []
     for name, side in built.items():
         for unit in side.failed:
+            if unit.path in takes_toolkit:
+                continue
             found += error_diagnostics(
                 _CODES[name],
                 unit.path,
@@ -62,6 +66,24 @@ def compile_step(
     return Step.judged(
         "compile", f"units compiled: {counts}{launcher}{read}", tuple(dict.fromkeys((*found, *notes))), figures
     )
+
+
+def _takes_toolkit(built: Mapping[str, BuiltSide], tools: Toolchain) -> dict[str, str]:
+    """The failed units that include a header of the CUDA toolkit where there is none, and that header."""
+    if tools.nvcc is not None:
+        return {}
+    failed = [(unit, side.side.tree) for side in built.values() for unit in side.failed]
+    found = {unit.path: [h for h in missing_headers(unit.log, tree) if is_of_toolkit(h)] for unit, tree in failed}
+    return {path: headers[0] for path, headers in found.items() if headers}
+
+
+def _no_toolkit(units: Mapping[str, str]) -> Finding:
+    """One finding for all of them."""
+    (path, header), *more = units.items()
+    others = f", and so do {len(more)} other sources" if more else ""
+    text = f"takes {header} of the CUDA toolkit, which is not installed here{others}"
+    help = "run verify where nvcc is, or name a folder that has the headers with --include"
+    return finding(codes.NO_CUDA_TOOLKIT, text, path=path, help=help)
 
 
 def _left_out(built: Mapping[str, BuiltSide], tools: Toolchain, units: Iterable[tuple[str, str]]) -> Iterable[Finding]:

@@ -21,6 +21,8 @@ _FROM = re.compile(r"(?:In file included from|^\s+from) (?P<path>[^:]+):(?P<line
 _REQUIRED = re.compile(r"^(?P<path>[^\s:][^:]*):(?P<line>\d+):(?:\d+:)?\s+(?:required|recursively required) from")
 _INSTANTIATED = re.compile(r"at line (?P<line>\d+) of (?P<path>\S+)")
 _EXCERPT = re.compile(r"^\s+\d* *\|")
+# g++ and clang++ on a header that is nowhere.
+_NO_SUCH_HEADER = re.compile(r"^'?(?P<header>[^\s':]+)'?(?:: No such file or directory| file not found)")
 MOST_PER_UNIT = 20
 
 
@@ -54,6 +56,12 @@ def parse_errors(log: str, tree: Path) -> tuple[CompilerError, ...]:
             path, number = _led_here(lines, index, tree)
         found[CompilerError(path, number, message)] = None
     return tuple(found)
+
+
+def missing_headers(log: str, tree: Path) -> tuple[str, ...]:
+    """The headers that a compiler's output says are nowhere, as they are included."""
+    matches = (_NO_SUCH_HEADER.match(error.message) for error in parse_errors(log, tree))
+    return tuple(dict.fromkeys(match["header"] for match in matches if match is not None))
 
 
 def error_diagnostics(

@@ -26,6 +26,23 @@ CUDA_LIBRARY_HEADERS = {
 }
 # Libraries of headers alone that kernels may include: the package of the wheel, and the folder in it.
 HEADER_LIBRARIES = {"cutlass/cutlass.h": ("cutlass_library", "source/include")}
+# Headers of the CUDA toolkit that code for the host includes, and folders of such headers.
+TOOLKIT_HEADERS = frozenset(
+    (
+        *CUDA_LIBRARY_HEADERS,
+        *("cuda.h", "cuda_runtime.h", "cuda_runtime_api.h", "cuda_device_runtime_api.h", "driver_types.h"),
+        *("driver_functions.h", "vector_types.h", "vector_functions.h", "library_types.h", "device_types.h"),
+        *("surface_types.h", "texture_types.h", "channel_descriptor.h", "host_defines.h", "host_config.h"),
+        *("builtin_types.h", "device_launch_parameters.h", "device_functions.h", "device_atomic_functions.h"),
+        *("math_constants.h", "math_functions.h", "mma.h", "cooperative_groups.h", "cuComplex.h", "cudaTypedefs.h"),
+        *("cuda_fp16.h", "cuda_bf16.h", "cuda_fp8.h", "cuda_fp6.h", "cuda_fp4.h", "cuda_pipeline.h"),
+        *("cuda_awbarrier.h", "cuda_occupancy.h", "cuda_profiler_api.h", "cudaProfiler.h", "cuda_gl_interop.h"),
+        *("cublas.h", "cublas_api.h", "cublasXt.h", "nvblas.h", "cusparse_v2.h", "cusolverSp.h", "cusolverRf.h"),
+        *("cusolverMg.h", "cufft.h", "cufftXt.h", "cufftw.h", "cufile.h", "curand.h", "curand_kernel.h"),
+        *("cupti.h", "nvrtc.h", "nvJitLink.h", "nvml.h", "nvToolsExt.h", "nvvm.h"),
+    )
+)
+_TOOLKIT_FOLDERS = frozenset(("cooperative_groups", "crt", "cub", "cuda", "nv", "nvtx3", "thrust"))
 _CUDA_MACROS = "c10/cuda/impl/cuda_cmake_macros.h"
 _CUDA_MACROS_TEXT = "#pragma once\n#define C10_CUDA_BUILD_SHARED_LIBS\n"
 _NVCC_FOLDER = re.compile(r'(?:-I|-isystem"? +"?)([^"\s]+)')
@@ -37,6 +54,11 @@ class LegacyHeaders:
 
     folders: tuple[Path, ...]
     diagnostics: tuple[Finding, ...]
+
+
+def is_of_toolkit(header: str) -> bool:
+    """Whether an include names a header of the CUDA toolkit."""
+    return header in TOOLKIT_HEADERS or header.partition("/")[0] in _TOOLKIT_FOLDERS
 
 
 def stable_tree(torch_include: Path, folder: Path) -> Path:

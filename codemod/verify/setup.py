@@ -115,7 +115,7 @@ class Setup:
     @cached_property
     def libraries(self) -> tuple[Libraries, Libraries]:
         """The libraries before and after."""
-        with_cuda = self.tools.torch.has_cuda
+        with_cuda = self.tools.links_cuda
         includes = include_folders(self.legacy)
         options: dict[str, Any] = {"with_cuda": with_cuda, "includes": includes, "defines": self.defines}
         before = read_libraries(self.legacy, self.group.units, **options)
@@ -177,7 +177,7 @@ class Setup:
 
     def _narrowed(self, library: Library, cuda: set[str]) -> Library:
         """`library` with those units of GPU builds that are in `cuda`, unless they are all linked here."""
-        if self.tools.torch.has_cuda:
+        if self.tools.links_cuda:
             return library
         gpu = {unit for unit in library.units if unit.endswith(CUDA_SUFFIX)} | library.gpu
         return replace(library, units=tuple(unit for unit in library.units if unit not in gpu or unit in cuda))

@@ -77,7 +77,7 @@ def _side(
 ) -> Side:
     """Host units see the toolkit's headers where they are part of a CUDA build; nvcc sees them anyway."""
     gpu = [*cuda, *_system(nvcc_folders(toolchain.nvcc))] if toolchain.nvcc is not None and _has_cuda(library) else []
-    host = [*flags, *gpu] if toolchain.torch.has_cuda else flags
+    host = [*flags, *gpu] if toolchain.links_cuda else flags
     return Side(
         name,
         tree,
@@ -108,7 +108,7 @@ def _system(folders: Iterable[Path]) -> list[str]:
 
 def _link(toolchain: Toolchain, *more: str) -> tuple[str, ...]:
     """No run path: a library finds torch's libraries because torch is loaded before it, whichever torch that is."""
-    cuda = ("-ltorch_cuda", "-lc10_cuda") if toolchain.torch.has_cuda else ()
+    cuda = ("-ltorch_cuda", "-lc10_cuda") if toolchain.links_cuda else ()
     return (
         f"-L{toolchain.torch.libraries}",
         "-Xlinker",

@@ -41,6 +41,11 @@ class Toolchain:
     nvcc: str | None = None
     launcher: str | None = None
 
+    @property
+    def links_cuda(self) -> bool:
+        """Whether a GPU build is possible here: there is nvcc, and torch has the libraries that CUDA code links."""
+        return self.nvcc is not None and self.torch.has_cuda
+
 
 def find_torch() -> TorchInstall:
     """The torch of this environment. Raises Refusal where there is none."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 from codemod.verify.build import BuildOptions, Side, ninja_file
+from codemod.verify.sides import HeaderOptions, Library, legacy_side
 from codemod.verify.toolchain import Toolchain, TorchInstall
 
 FOLDER = Path("/build dir")
@@ -32,6 +34,20 @@ def test_without_nvcc_cuda_units_are_left_out() -> None:
     text = text_of(SIDE, replace(TOOLS, nvcc=None))
     assert "b.cu" not in text
     assert "rule cuda" not in text
+
+
+def test_a_cuda_build_of_torch_without_nvcc_builds_for_the_cpu() -> None:
+    torch = Mock(spec=TorchInstall, has_cuda=True, libraries=Path("/t/lib"), include=Path("/t/include"))
+    tools = replace(TOOLS, torch=torch, nvcc=None)
+    library = Library("_C", ("a.cpp", "b.cu", "gpu.cpp"), gpu=frozenset({"gpu.cpp"}))
+    side, notes = legacy_side("legacy", Path("/tree"), library, tools, FOLDER, HeaderOptions())
+    text = text_of(side, tools)
+    assert notes == ()
+    assert "link /build$ dir/legacy/a.cpp.o\n" in text
+    assert not [word for word in ("b.cu", "gpu.cpp", "USE_CUDA", "torch_cuda", "nvcc") if word in text]
+    with_nvcc = replace(tools, nvcc="/bin/nvcc")
+    side, _ = legacy_side("legacy", Path("/tree"), library, with_nvcc, FOLDER, HeaderOptions())
+    assert [word for word in ("b.cu", "gpu.cpp", "USE_CUDA", "torch_cuda") if word in text_of(side, with_nvcc)]
 
 
 def test_a_launcher_stands_before_the_compiler() -> None:

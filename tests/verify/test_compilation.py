@@ -1,0 +1,68 @@
+"""The `compile` step: what failed, each at its place, and what a machine lacks in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codemod.verify import codes
+from codemod.verify.build import BuiltSide, BuiltUnit, Side
+from codemod.verify.compilation import compile_step
+from codemod.verify.headers import is_of_toolkit
+from codemod.verify.result import Status
+from codemod.verify.toolchain import Toolchain, TorchInstall
+
+TOOLS = Toolchain("/bin/c++", "/bin/ninja", TorchInstall("2.13.0", Path("/t/include"), Path("/t/lib")), Path("/py"))
+MISSING = """\
+In file included from /t/include/c10/cuda/CUDAStream.h:3,
+                 from {unit}:4:
+/t/include/c10/cuda/CUDAFunctions.h:12:10: fatal error: {header}: No such file or directory
+   12 | #include <{header}>
+compilation terminated.
+"""
+
+
+def built(name: str, tree: Path, units: dict[str, str]) -> BuiltSide:
+    """A side of whose units each failed with its log; none where the log is empty."""
+    side = Side(name, tree, "_C", tuple(units), ())
+    return BuiltSide(side, tuple(BuiltUnit(path, tree / "o", not log, log) for path, log in units.items()), None)
+
+
+def sides(tree: Path, header: str) -> dict[str, BuiltSide]:
+    units = {name: MISSING.format(unit=tree / name, header=header) for name in ("a.cpp", "b.cpp", "c.cpp")}
+    return {name: built(name, tree, units) for name in ("legacy", "remainder")} | {"stable": built("stable", tree, {})}
+
+
+def test_a_missing_toolkit_is_told_once(tmp_path: Path) -> None:
+    step = compile_step(sides(tmp_path, "cuda_runtime_api.h"), (), TOOLS, ())
+    assert step.status is Status.FAILED
+    (found,) = step.diagnostics
+    assert (found.code, found.path) == (codes.NO_CUDA_TOOLKIT, "a.cpp")
+    assert found.message == (
+        "takes cuda_runtime_api.h of the CUDA toolkit, which is not installed here, and so do 2 other sources"
+    )
+
+
+def test_another_missing_header_is_told_at_every_place(tmp_path: Path) -> None:
+    step = compile_step(sides(tmp_path, "vendor/cuda.h"), (), TOOLS, ())
+    assert [found.code for found in step.diagnostics] == [codes.LEGACY_DOES_NOT_COMPILE] * 3 + [
+        codes.REMAINDER_DOES_NOT_COMPILE
+    ] * 3
+
+
+def test_with_nvcc_a_header_of_the_toolkit_is_told_at_every_place(tmp_path: Path) -> None:
+    tools = Toolchain(TOOLS.cxx, TOOLS.ninja, TOOLS.torch, TOOLS.python_include, nvcc="/bin/nvcc")
+    step = compile_step(sides(tmp_path, "cublas_v2.h"), (), tools, ())
+    assert codes.NO_CUDA_TOOLKIT not in {found.code for found in step.diagnostics}
+    assert len(step.diagnostics) == 6
+
+
+@pytest.mark.parametrize("header", ["cuda.h", "cublas_v2.h", "thrust/sort.h", "cuda/std/tuple"])
+def test_headers_of_the_toolkit(header: str) -> None:
+    assert is_of_toolkit(header)
+
+
+@pytest.mark.parametrize("header", ["my/cuda.h", "cuda_utils.h", "cubs/a.h", "c10/cuda/CUDAStream.h"])
+def test_headers_of_others(header: str) -> None:
+    assert not is_of_toolkit(header)
