@@ -13,6 +13,7 @@ from codemod.project import GroupProject
 from codemod.relocate import Relocation
 from codemod.rules.engine import Rewritten, rewrite_document
 from codemod.rules.shared import dual_judge, switched
+from codemod.rules.shared_state import is_idle, shared_state
 
 
 def rewrite_files(made: GroupProject, files: Iterable[str]) -> dict[str, Rewritten]:
@@ -30,8 +31,9 @@ def _rewrite_shared(made: GroupProject, path: str) -> Rewritten:
     context = made.context(path)
     document = context.document
     judge = dual_judge(document, made.check[0])
-    both = partial(switched, document)
-    return _placed(rewrite_document(context, binding_spans(document), judge=judge, around=both), path)
+    both = partial(switched, document, partial(is_idle, context))
+    done = rewrite_document(context, binding_spans(document), judge=judge, around=both)
+    return _placed(done._replace(diagnostics=(*done.diagnostics, *shared_state(context))), path)
 
 
 def _placed(one: Rewritten, path: str) -> Rewritten:

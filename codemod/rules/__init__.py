@@ -17,6 +17,7 @@ from codemod.rules import (
     pointers,
     questions,
     streams,
+    symbolic,
 )
 from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
@@ -24,4 +25,5 @@ from codemod.rules.snippets import rewrite_declaration, rewrite_text
 __all__ = [
     "RULES", "accessors", "checks", "device", "dispatch", "factories", "generic", "indexing", "methods", "operators",
     "options_uses", "pointers", "questions", "rewrite_declaration", "rewrite_text", "streams",
+    "symbolic",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.printing import printer_of
 from codemod.rules.registry import page
 from codemod.rules.rewrite import Part
+from codemod.source.arguments import argument_spans
 from codemod.source.declarations import text_of
 from codemod.source.document import Document, Fragment
 from codemod.source.scopes import TypeFinder
@@ -27,6 +28,7 @@ _VIEWS = (b"sizes", b"strides", b"ArrayRef")
 _PRINTABLE = (*_VIEWS, b"Tensor", b"Device", b"Layout", b"device()", b"layout()")
 _COMPARISON = re.compile(rb"[=!]=(?<![<>!=]..)(?!=)")
 _SHIFTED = re.compile(rb"<<(?<!<<<)(?![<=])")
+_STABLE_CHECK = re.compile(rb"\bSTD_TORCH_CHECK\s*\(")
 _VIEW_TYPES = frozenset({"IntArrayRef", "ArrayRef"})
 _PLAIN = frozenset({"number_literal", "char_literal", "string_literal", "null", "true", "false", "nullptr"})
 _POSTFIX = frozenset(
@@ -70,6 +72,12 @@ TEXT = page(
             "#include <sstream>\nvoid f(const torch::stable::Tensor& x, std::ostream& out) { out << "
             "sizes_to_string(x.sizes()) << 1; }",
         ),
+        Example(
+            'void f(const at::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "sizes ", x.sizes(), x.dim()); }',
+            'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "sizes ", '
+            "sizes_to_string(x.sizes()), x.dim()); }",
+            "a check that somebody has migrated already",
+        ),
     ),
 )
 
@@ -84,6 +92,7 @@ def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
                 yield Site(fragment.span(node), COMPARED, SiteKind.OPERATOR)
     if not any(word in code for word in _PRINTABLE):
         return
+    yield from _printed_by_checks(document, finder)
     for match in _SHIFTED.finditer(code):
         fragment, node = _binary_at(document, match)
         right = node.child_by_field_name("right") if node is not None else None
@@ -92,6 +101,19 @@ def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
         kind = finder.type_of(right, fragment, document)
         if kind.is_tensor or printer_of(kind) is not None:
             yield Site(fragment.span(right), PRINTED, SiteKind.OPERATOR)
+
+
+def _printed_by_checks(document: Document, finder: TypeFinder) -> Iterator[Site]:
+    """What a check that is stable already is handed to print: a file may have been migrated in part."""
+    for match in _STABLE_CHECK.finditer(document.code):
+        for span in argument_spans(document, match.end() - 1)[1:]:
+            fragment = document.fragment_at(span.start)
+            node = fragment.node_at(span)
+            if node is None or fragment.span(node) != span:
+                continue
+            kind = finder.type_of(node, fragment, document)
+            if kind.is_tensor or printer_of(kind) is not None:
+                yield Site(span, PRINTED, SiteKind.OPERATOR)
 
 
 def array_views(site: Site, context: Context) -> Outcome | None:

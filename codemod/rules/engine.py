@@ -16,7 +16,7 @@ from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
 from codemod.rules.references import keep_reference
 from codemod.rules.rewrite import Rewrite, flatten, nest
-from codemod.rules.shared import ONE_WORLD
+from codemod.rules.shared import LEGACY_ONLY, ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
 from codemod.rules.unknown import unknown_operators, unknown_receiver
 from codemod.rules.unqualified import unqualified_sites, using_namespace
@@ -40,12 +40,12 @@ def rewrite_document(
     skip: Sequence[Span] = (),
     only: Span | None = None,
     judge: Callable[[Site, Outcome], Outcome] | None = None,
-    around: Callable[[Sequence[Rewrite]], Sequence[Rewrite]] | None = None,
+    around: Callable[[Sequence[Rewrite], Sequence[Span]], Sequence[Rewrite]] | None = None,
 ) -> Rewritten:
     """Rewrite a document, or the part of it in `only`. Sites within `skip` belong to somebody else (the bindings).
 
-    `judge` may replace an outcome, and `around` add rewrites that hold others: how a header of both worlds switches
-    between them.
+    `judge` may replace an outcome, and `around` add rewrites that hold others, for what was rewritten and for the places
+    of diagnostics: how a header of both worlds switches between them.
     """
     document = context.document
     project = context.project
@@ -63,12 +63,14 @@ def rewrite_document(
     made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]
     everything = [r for _, rewrite in made for r in (rewrite, *rewrite.also)]
     if around is not None:
-        everything = [*around(everything), *everything]  # of two with one span the first wins
+        told = [site.span for site, outcome in outcomes if isinstance(outcome, Diagnostic)]
+        everything = [*around(everything, told), *everything]  # of two with one span the first wins
     nested = nest(everything)
     kept = _without_orphans(nested.kept, [rewrite for _, rewrite in made])
     bodies = [macro.body for macro in document.macros]
     edits = flatten(kept, document.data, bodies, everything)
-    diagnostics, count = _account(outcomes, kept)
+    copied = nest(r for r in everything if r.rule not in (ONE_WORLD, LEGACY_ONLY)).kept if around is not None else kept
+    diagnostics, count = _account(outcomes, kept, copied)
     return Rewritten(
         edits,
         diagnostics,
@@ -146,8 +148,9 @@ def _without_orphans(kept: Sequence[Rewrite], made: Sequence[Rewrite]) -> tuple[
 
 
 def _account(
-    outcomes: Sequence[tuple[Site, Outcome | None]], kept: Sequence[Rewrite]
+    outcomes: Sequence[tuple[Site, Outcome | None]], kept: Sequence[Rewrite], copied: Sequence[Rewrite]
 ) -> tuple[tuple[Diagnostic, ...], SiteCount]:
+    """What became of the sites. `copied` are the rewrites within code that a shared header has twice."""
     diagnostics: list[Diagnostic] = []
     found = rewritten = diagnosed = allowed = 0
     survivors = set(map(id, kept))
@@ -155,9 +158,10 @@ def _account(
         if outcome is None:
             continue
         found += 1
-        if isinstance(outcome, Allowed):
+        legacy_only = any(rewrite.rule == LEGACY_ONLY and rewrite.claims(site.span) for rewrite in kept)
+        if isinstance(outcome, Allowed) or legacy_only:
             allowed += 1
-        elif id(outcome) in survivors or any(rewrite.claims(site.span) for rewrite in kept):
+        elif id(outcome) in survivors or any(rewrite.claims(site.span) for rewrite in copied):
             rewritten += 1
         else:
             diagnosed += 1

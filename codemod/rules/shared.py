@@ -27,6 +27,11 @@ DUAL_CHECK = page(
     "TSA006",
     "Checks in a header of both worlds go through a macro that switches on TORCH_TARGET_VERSION.",
 )
+LEGACY_ONLY = page(
+    "TSA171",
+    "A declaration of a shared header that cannot migrate, and that nothing migrated uses, stays legacy-only.",
+    "It stands under `#ifndef TORCH_TARGET_VERSION`: the legacy build has it as before, the stable one does not need it.",
+)
 _CHECKS = frozenset({"TORCH_CHECK", "TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ERROR"})
 _SWITCHABLE = frozenset({
     "declaration", "expression_statement", "return_statement", "if_statement", "for_statement", "while_statement",
@@ -88,17 +93,27 @@ def _check(site: Site, outcome: Rewrite, check: str) -> Outcome:
     return Rewrite(outcome.span, parts, DUAL_CHECK, outcome.confidence, (), ("dual_check",), outcome.also)
 
 
-def switched(document: Document, rewrites: Sequence[Rewrite]) -> tuple[Rewrite, ...]:
+def switched(
+    document: Document, is_idle: Callable[[Span], bool], rewrites: Sequence[Rewrite], told: Sequence[Span]
+) -> tuple[Rewrite, ...]:
     """Rewrites that put both worlds side by side, for the statements that hold a rewrite of one world.
 
-    The stable text stands under `#ifdef TORCH_TARGET_VERSION`, the text as it was in the `#else` branch.
+    The stable text stands under `#ifdef TORCH_TARGET_VERSION`, the text as it was in the `#else` branch. What holds one
+    of the places in `told`, which cannot migrate, and is idle, is left to the legacy build.
     """
+    idle = merged([region for span in told if is_idle(region := _region(document, span))])
     regions: list[Span] = []
     for rewrite in rewrites:
         if rewrite.one_world:
             regions.append(_region(document, rewrite.span))
     found = []
+    for region in idle:
+        text = document.text(region)
+        end = b"" if text.endswith(b"\n") else b"\n"
+        found.append(Rewrite(region, (b"#ifndef TORCH_TARGET_VERSION\n", text, end + b"#endif\n"), LEGACY_ONLY))
     for region in merged(regions):
+        if any(one.start < region.end and region.start < one.end for one in idle):
+            continue
         inside = [rewrite for rewrite in rewrites if region.contains(rewrite.span)]
         text = document.text(region)
         end = b"" if text.endswith(b"\n") else b"\n"  # the last line of a file may have none

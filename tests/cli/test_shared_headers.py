@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.conftest import Run, commit_all
+from tests.conftest import Ran, Run, commit_all, make_repository
 
 FILES = {
     "setup.py": (
@@ -191,3 +191,54 @@ def test_what_a_header_makes_visible_stays_so_for_legacy_units(run_cli: Run, tmp
     assert after.endswith("#ifndef TORCH_TARGET_VERSION\nusing namespace at;\n#endif\n")
     migrated = (tmp_path / "csrc/libtorch_stable/scale_kernels.cu").read_text()
     assert "void scale(torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 1); }" in migrated
+
+
+POOL = """\
+#pragma once
+#include <torch/all.h>
+
+inline int& level() {
+  static int value = 0;
+  return value;
+}
+inline std::vector<torch::Tensor> kept;
+inline int width() {
+  static const int known = 4;
+  static int asked = known + 1;
+  return asked;
+}
+void take(torch::nn::Module& module, const torch::Tensor& x);
+torch::nn::Module& open_module(const torch::Tensor& x);
+"""
+
+
+def test_state_that_would_exist_twice_is_told(run_cli: Run, tmp_path: Path) -> None:
+    result = _migrated_with(tmp_path, run_cli, POOL, "open_module(x); level(); kept.push_back(x);")
+    told = [line for line in result.out.splitlines() if "TSA905" in line]
+    assert [word for line in told for word in ("value", "kept", "known", "asked") if f" {word} would" in line] == [
+        "value",
+        "kept",
+    ]
+    assert result.code == 1
+
+
+def test_what_cannot_migrate_in_a_shared_header_is_told_or_left_to_the_legacy_build(
+    run_cli: Run, tmp_path: Path
+) -> None:
+    result = _migrated_with(tmp_path, run_cli, POOL, "open_module(x);")
+    text = (tmp_path / "csrc/pool.h").read_text()
+    assert "#ifndef TORCH_TARGET_VERSION\nvoid take(torch::nn::Module& module, const torch::Tensor& x);\n#endif" in text
+    assert result.out.count("torch::nn::Module has no stable form") == 1  # of open_module, which is used
+    assert result.code == 1
+
+
+def _migrated_with(folder: Path, run_cli: Run, header: str, use: str) -> Ran:
+    """The result of migrating one of two units that include `header`; it says `use`."""
+    unit = '#include <torch/all.h>\n#include "pool.h"\n\nvoid {}(torch::Tensor& x) {{ {} }}\n'
+    files = {
+        "csrc/pool.h": header,
+        "csrc/scale_kernels.cu": unit.format("scale", use),
+        "csrc/shift_kernels.cu": unit.format("shift", "level();"),
+    }
+    make_repository(folder, {**FILES, **files})
+    return run_cli("migrate", "csrc/scale_kernels.cu", "--write", cwd=folder)
