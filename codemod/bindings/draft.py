@@ -10,7 +10,7 @@ from codemod.bindings import codes
 from codemod.bindings.boxing.adapters import Adapter, listed
 from codemod.bindings.boxing.implementations import Boxed, Boxer
 from codemod.bindings.boxing.widening import Widening
-from codemod.bindings.effects.program import Access, Program
+from codemod.bindings.effects.program import Program
 from codemod.bindings.effects.writes import accesses, returned_parameters
 from codemod.bindings.keys import KeyFinder, Keys
 from codemod.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
@@ -33,6 +33,7 @@ from codemod.bindings.writing.translate import spelled_out, visible_types
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group
+from codemod.source.uses import Access
 
 Place = tuple[str, Span]
 

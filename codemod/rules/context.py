@@ -16,6 +16,8 @@ from codemod.source.document import Document, Fragment
 from codemod.source.function_index import FunctionIndex
 from codemod.source.scopes import TypeFinder
 from codemod.source.types import UNKNOWN, CppType
+from codemod.source.uses import Uses
+from codemod.surface.effects import known_effects
 from codemod.surface.table import Entry, Surface
 
 
@@ -92,6 +94,11 @@ class Project:
     moving: frozenset[str] = frozenset()  # files that get a new place
     leaving: frozenset[str] = frozenset()  # headers that the files of the run will not include any more
     headers: str = ""  # torch version of the headers in use; empty: the target's
+
+    @cached_property
+    def pointer_uses(self) -> Uses:
+        """Whether a pointer to const would do for a pointer."""
+        return Uses(self.finder, known_effects(), typed=True)
 
     @cached_property
     def method_aliases(self) -> Mapping[str, str]:

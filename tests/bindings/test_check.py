@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from codemod.bindings.effects.program import Access, Program
+from codemod.bindings.effects.program import Program
 from codemod.bindings.effects.writes import accesses, returned_parameters
 from codemod.bindings.schemas.faults import default_fault, schema_faults
 from codemod.bindings.schemas.schema import parse_schema
 from codemod.source.document import Document
 from codemod.source.signatures import read_signatures
+from codemod.source.uses import Access
 from tests.bindings.trees import BINDINGS, migrate
 
 UNIT = "csrc/f.cu"
@@ -153,7 +154,7 @@ READING_KERNEL = "__global__ void k(const float* a, float* b) { b[0] = a[0]; }"
         ("float* p = x.data_ptr<float>(); y[0] = p[3];", "", Access.READ),
         ("auto p = x.data_ptr<float>(); *(p + 3) = 2;", "", Access.WRITE),
         ("auto p = reinterpret_cast<uint8_t*>(x.data_ptr()); p[i] |= 2;", "", Access.WRITE),
-        ("void* p = x.data_ptr(); if (n) { p = buffer; memcpy(p, q, n); }", "", Access.UNKNOWN),
+        ("void* p = x.data_ptr(); if (n) { p = buffer; memcpy(p, q, n); }", "", Access.READ),
         ("sum += x.data_ptr<float>()[i];", "", Access.READ),
         ("*x.data_ptr<int>() = 3;", "", Access.WRITE),
         ("auto a = x.accessor<float, 2>(); a[0][1] = 3;", "", Access.WRITE),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from codemod.bindings import codes
 from codemod.bindings.boxing.adapters import boxing_for
-from codemod.bindings.boxing.narrow_uses import INTEGERS, Uses, type_word
+from codemod.bindings.boxing.narrowing import INTEGERS, may_widen, type_word
 from codemod.bindings.effects.program import Program
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.reading.text import decode
@@ -72,10 +72,10 @@ class Widening:
         return boxing.adapter is None and not boxing.problems
 
     def _may_widen(self, located: Located) -> bool:
-        uses = Uses(self.registry.document(located.path), located.function, self.program)
+        document = self.registry.document(located.path)
         return all(
-            bool(parameter.name) and uses.may_widen(parameter.name, type_word(parameter.type_text))
-            for parameter in located.function.parameters
+            bool(parameter.name) and may_widen(document, located.function, place, self.program.uses)
+            for place, parameter in enumerate(located.function.parameters)
             if type_word(parameter.type_text) in _WIDER
         )
 

@@ -1,27 +1,22 @@
-"""The functions and macros that a function's text may lead to, and the words for what is done with a tensor."""
+"""The functions and macros that a function's text may lead to."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 
 from codemod.model import Span
+from codemod.rules.snippets import known_returns
 from codemod.source.document import Document
 from codemod.source.function_index import FunctionIndex
+from codemod.source.scopes import TypeFinder
 from codemod.source.signatures import Function
+from codemod.source.uses import Uses
+from codemod.surface.effects import known_effects
 
-MACROS = b"\n;\x00\n"  # in front of the bodies of macros behind a function's own
-
-
-class Access(Enum):
-    """What a function does with a parameter."""
-
-    READ = "read"
-    WRITE = "write"
-    UNKNOWN = "unknown"
+_MACROS = b"\n;\x00\n"  # in front of the bodies of macros behind a function's own
 
 
 @dataclass(frozen=True)
@@ -36,18 +31,18 @@ class Program:
         return FunctionIndex(self.documents)
 
     @cached_property
-    def macros(self) -> dict[str, bytes]:
-        """The bodies of macros by name, continuations joined."""
-        return {name: body for name, (_, body) in self.macro_table.items()}
+    def uses(self) -> Uses:
+        """What is done with the values of the documents."""
+        return Uses(TypeFinder(self.documents, known_returns()), known_effects())
 
     @cached_property
-    def macro_table(self) -> dict[str, tuple[tuple[str, ...] | None, bytes]]:
-        """Parameters and body of every macro by name."""
-        found: dict[str, tuple[tuple[str, ...] | None, bytes]] = {}
+    def macros(self) -> dict[str, bytes]:
+        """The bodies of macros by name, continuations joined."""
+        found: dict[str, bytes] = {}
         for document in self.documents:
             for macro in document.macros:
                 body = document.code[macro.body.start : macro.body.end]
-                found.setdefault(macro.name, (macro.params, re.sub(rb"\\\r?\n", b" ", body)))
+                found.setdefault(macro.name, re.sub(rb"\\\r?\n", b" ", body))
         return found
 
     @cached_property
@@ -73,14 +68,4 @@ class Program:
                     seen.add(name)
                     parts.append(self.macros[name])
                     waiting.append(self.macros[name])
-        return MACROS.join(parts)
-
-
-def combined(found: Iterable[Access]) -> Access | None:
-    """One answer for several uses, None where there is none: behind a write nobody looks at the others."""
-    kinds = set()
-    for access in found:
-        if access is Access.WRITE:
-            return access
-        kinds.add(access)
-    return Access.UNKNOWN if Access.UNKNOWN in kinds else Access.READ if kinds else None
+        return _MACROS.join(parts)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from codemod.bindings.effects.program import Access, Program, combined
-from codemod.bindings.effects.uses import tensor_uses
+from codemod.bindings.effects.program import Program
 from codemod.source.document import Document
 from codemod.source.patterns import word_start
 from codemod.source.signatures import Function
 from codemod.source.types import parse_type
+from codemod.source.uses import Access
 
 _VIEW = rb"(?:\s*\.\s*(?:view|reshape|view_as|flatten|squeeze|unsqueeze|transpose|t)\s*\([^;]*\))?"
 _RETURNED = re.compile(
@@ -26,11 +26,11 @@ _OUTPUT = re.compile(r"(?:out|output|dst|dest|result)s?_?|\w+_out(?:put)?s?|out(
 
 def accesses(document: Document, function: Function, program: Program) -> dict[str, Access]:
     """What `function`, defined in `document`, does with each of its parameters that is a tensor or holds one."""
-    tensors = [p.name for p in function.parameters if re.search(r"\bTensor\b|\bTensorList\b", p.type_text) and p.name]
-    if function.body is None:
-        return dict.fromkeys(tensors, Access.UNKNOWN)
-    text = program.body(document, function)
-    return {name: combined(tensor_uses(text, name.encode(), program)) or Access.UNKNOWN for name in tensors}
+    return {
+        parameter.name: program.uses.of_parameter(document, function, place) or Access.UNKNOWN
+        for place, parameter in enumerate(function.parameters)
+        if re.search(r"\bTensor\b|\bTensorList\b", parameter.type_text) and parameter.name
+    }
 
 
 def returned_parameters(document: Document, function: Function) -> tuple[str, ...]:

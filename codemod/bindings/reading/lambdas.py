@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tree_sitter import Node
 
-from codemod.bindings.effects.program import Access, Program
+from codemod.bindings.effects.program import Program
 from codemod.bindings.effects.writes import accesses
 from codemod.bindings.select import Located
 from codemod.model import Diagnostic
@@ -18,6 +19,7 @@ from codemod.source.document import Document
 from codemod.source.scopes import TypeFinder
 from codemod.source.signatures import Function, read_signatures
 from codemod.source.types import CppType
+from codemod.source.uses import Access
 
 _LAMBDA = re.compile(r"\[(?P<captures>[^\]]*)\]\s*(?P<rest>.*)$", re.DOTALL)
 _SPELLED = {"Tensor": "at::Tensor", "string": "std::string", "ScalarType": "at::ScalarType"}
@@ -89,6 +91,7 @@ def lambda_accesses(text: str, program: Program) -> dict[str, Access]:
     return accesses(_document(found), functions[0], program) if found is not None and functions else {}
 
 
+@functools.cache  # what is found out of a tree goes by its nodes, which have to stay
 def _document(found: Lambda) -> Document:
     return Document("lambda.cpp", f"auto f({found.parameters}) {found.body}".encode())
 

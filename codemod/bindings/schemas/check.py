@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from codemod.bindings import codes
-from codemod.bindings.effects.program import Access
 from codemod.bindings.reading.model import BlockKind, Operator, Statement
 from codemod.bindings.schemas.faults import schema_faults
 from codemod.bindings.schemas.infer import read_type
@@ -15,6 +14,7 @@ from codemod.bindings.select import diagnostic
 from codemod.model import Diagnostic, Severity
 from codemod.source.conditions import canonical
 from codemod.source.signatures import Function, Parameter
+from codemod.source.uses import Access
 
 # What torch lets a schema and a C++ type differ in: a SymInt arrives as an int, a number as either.
 _SAME = {"SymInt": "int", "SymBool": "bool", "number": "Scalar", "QScheme": "int"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from codemod.bindings.boxing.implementations import pick_overload
-from codemod.bindings.effects.program import Access, Program
+from codemod.bindings.effects.program import Program
 from codemod.bindings.effects.returned import returned_arguments
 from codemod.bindings.effects.writes import accesses, written
 from codemod.bindings.reading.instances import instantiated
@@ -23,6 +23,7 @@ from codemod.bindings.writing.legacy_declarations import find_declarations
 from codemod.repository.layout import Group
 from codemod.source.signatures import Function, read_signatures
 from codemod.source.types import parse_type
+from codemod.source.uses import Access
 
 
 class Inferred(NamedTuple):

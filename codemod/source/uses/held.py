@@ -1,0 +1,149 @@
+"""What an expression holds of the memory that is asked about, and what a variable of a written type makes of that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from codemod.source.types import parse_type
+
+ANY = -1  # an accessor whose dimensions are not written as a number
+_ACCESSOR = re.compile(r"\w*TensorAccessor(?:32|64)?(?:Base)?")
+_GENERIC = re.compile(r"\b(?:typename|class)\b(?:\s*\.\.\.)?\s*(\w+)")
+_CONST = re.compile(r"\bconst\b")
+_NUMBER_LIST = (
+    "bool char short int long float double half size_t ptrdiff_t unsigned int8_t int16_t int32_t int64_t uint8_t "
+    "uint16_t uint32_t uint64_t uintptr_t intptr_t Half BFloat16 nv_bfloat16 __half __nv_bfloat16 scalar_t opmath_t"
+)
+NUMBERS = frozenset(_NUMBER_LIST.split())
+
+
+class Access(Enum):
+    """What is done with the memory."""
+
+    READ = "read"
+    WRITE = "write"
+    UNKNOWN = "unknown"
+
+
+class Held(NamedTuple):
+    """How an expression holds the memory that is asked about.
+
+    A pointer or accessor takes `depth` subscripts to an element; 0 is an element itself. `is_tensor` is a tensor or,
+    with `many`, what holds tensors: a list, an optional, a pointer to one. `is_slot` is a tensor that is a variable: to
+    assign makes it another tensor, while `x[0] = y` writes. An object holds in its member `members[0]` what is left
+    without that; "#2" is the third value between braces, "*" whichever member.
+    """
+
+    depth: int = 1
+    is_tensor: bool = False
+    many: bool = False
+    is_slot: bool = False
+    members: tuple[str, ...] = ()
+
+    @property
+    def is_element(self) -> bool:
+        """Whether an assignment to the expression writes the memory."""
+        return self.depth <= 0 and not self.is_tensor and not self.members
+
+    @property
+    def element(self) -> Held:
+        """What a subscript or a star leads to."""
+        if self.members:
+            return self.inside if self.members[0].startswith("#") else self
+        if self.is_tensor:
+            return self._replace(many=False, is_slot=self.many)
+        return self._replace(depth=self.depth - 1 if self.depth > 0 else self.depth)
+
+    @property
+    def inside(self) -> Held:
+        """What the member that holds it holds."""
+        return self._replace(members=self.members[1:])
+
+
+TENSOR = Held(0, is_tensor=True, is_slot=True)
+
+
+class Effects(NamedTuple):
+    """What functions do that no document defines, as a letter.
+
+    R reads, W writes, V gives a view of it, M gives a view or a copy, T a tensor over it, "" is not known. A method of
+    a tensor by its name, which may also give a pointer (P) or an accessor (A); an argument of torch's function by name
+    and index; an argument of a C, CUDA or standard function by name and index.
+    """
+
+    method: Callable[[str], str]
+    argument: Callable[[str, int], str]
+    function: Callable[[str, int], str]
+
+
+def up_to_write(found: Iterable[Access | Held]) -> Iterator[Access | Held]:
+    """Each answer once: behind a write nobody looks at the others."""
+    seen = set()
+    for one in found:
+        if one not in seen:
+            seen.add(one)
+            yield one
+        if one is Access.WRITE:
+            return
+
+
+def combined(found: Iterable[Access | Held]) -> Access | None:
+    """One answer for several uses, None where there is none."""
+    kinds = set()
+    for one in up_to_write(found):
+        # a tensor that is returned is looked into where schemas are; a pointer goes where nobody sees it
+        kinds.add(one if isinstance(one, Access) else Access.READ if one.is_tensor else Access.UNKNOWN)
+    return next((access for access in (Access.WRITE, Access.UNKNOWN, Access.READ) if access in kinds), None)
+
+
+def generic_names(template: str) -> frozenset[str]:
+    """The type parameters of `template <typename T, class... Rest>`."""
+    return frozenset(_GENERIC.findall(template))
+
+
+def is_const_pointer(type_text: str) -> bool:
+    """Whether a type is a pointer to const, or an accessor of const elements."""
+    if "*" in type_text:
+        return _CONST.search(type_text.partition("*")[0]) is not None
+    kind = parse_type(type_text)
+    return _ACCESSOR.fullmatch(kind.name) is not None and bool(kind.arguments) and kind.arguments[0].const
+
+
+def taken(type_text: str, held: Held, *, typed: bool = False, generic: frozenset[str] = frozenset()) -> Access | Held:
+    """What a variable, parameter or result of a type holds of what it is given; an access where that is the end of it.
+
+    `typed` asks for types alone: what is no pointer to const and takes its type not from the value is unknown.
+    """
+    kind = parse_type(type_text)
+    follows = kind.name == "auto" or kind.name in generic
+    if held.members:
+        return held
+    if held.is_tensor:
+        if kind.name in NUMBERS and not kind.pointers:
+            return Access.READ
+        holds_many = held.many or kind.pointers > 0 or (bool(kind.arguments) and not kind.is_tensor)
+        return held._replace(many=holds_many, is_slot=True)
+    if held.depth == 0 or (held.depth == ANY and not follows and not _ACCESSOR.fullmatch(kind.name)):
+        return _element_taken(type_text, held, typed=typed and not follows)
+    if is_const_pointer(type_text):
+        return Access.READ
+    if kind.name == "bool" and not kind.pointers:
+        return Access.READ
+    if follows and ("*" not in type_text or kind.name == "auto"):
+        return held
+    if typed:
+        return Access.UNKNOWN
+    if held.depth == ANY and len(kind.arguments) > 1 and kind.arguments[1].name.isdigit():
+        return held._replace(depth=int(kind.arguments[1].name))
+    return held
+
+
+def _element_taken(type_text: str, held: Held, *, typed: bool) -> Access | Held:
+    """An element that goes into a variable: a copy, unless that is a reference."""
+    outside = type_text.rpartition(">")[2] if ">" in type_text else type_text
+    if "&" not in outside or ("&&" not in outside and _CONST.search(type_text.partition("<")[0] + outside)):
+        return Access.READ
+    return Access.UNKNOWN if typed else held._replace(depth=0)
