@@ -32,8 +32,7 @@ def abi_of_file(document: Document) -> Abi:
 
 def abi_of(program: Program, unit: str) -> Abi:
     """The ABI of a unit with what it includes of the repository."""
-    closure = program.graph.closure((unit,))
-    found = {abi_of_file(program.snapshot.document(path)) for path in closure if program.snapshot.exists(path)}
+    found = {abi_of_file(program.snapshot.document(path)) for path in program.closure(unit)}
     found -= {Abi.NEUTRAL}
     if not found:
         return Abi.NEUTRAL

@@ -76,7 +76,7 @@ class LinkCheck:
         return self.after.references(unit, names, library.abi) if names else ()
 
     def _mentions(self, unit: str, word: bytes) -> bool:
-        return any(word in self.planned.after.snapshot.read(path) for path in self.after.closure(unit))
+        return any(word in self.planned.after.snapshot.read(path) for path in self.planned.after.closure(unit))
 
     def _concerns(self, library: Library) -> bool:
         """Whether a unit that changes was in this library."""

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from codemod.repository.program.model import Abi, Reference
-from codemod.repository.program.read import Program
+from codemod.repository.program.read import Program, is_seen
 from codemod.source.brackets import closing_angle, partners, plain_code, split_spans
-from codemod.source.conditions import canonical
 from codemod.source.document import UNIT_SUFFIXES, Document, Macro, words_of
 from codemod.source.expansion import Expanded, expand
 from codemod.source.symbols import Declaration, Definition, Linkage, Symbol, SymbolKind, read_symbols
@@ -28,8 +27,7 @@ class Linker:
     """The definitions and references of a program's units. Answers are kept."""
 
     program: Program
-    _closures: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
-    _words: dict[str, frozenset[bytes]] = field(default_factory=dict, compare=False, repr=False)
+    _words: dict[tuple[str, Abi], frozenset[bytes]] = field(default_factory=dict, compare=False, repr=False)
     _made: dict[str, Expanded] = field(default_factory=dict, compare=False, repr=False)
     _named: dict[str, tuple[Definition, ...]] = field(default_factory=dict, compare=False, repr=False)
 
@@ -37,13 +35,6 @@ class Linker:
     def units(self) -> tuple[str, ...]:
         """The units of the tree that no other file includes as text."""
         return tuple(path for path in self.program.files if path.endswith(UNIT_SUFFIXES))
-
-    def closure(self, unit: str) -> tuple[str, ...]:
-        """The unit and the files of the repository that it includes."""
-        if unit not in self._closures:
-            found = self.program.graph.closure((unit,))
-            self._closures[unit] = tuple(path for path in found if self.program.snapshot.exists(path))
-        return self._closures[unit]
 
     def document(self, path: str) -> Document:
         """The file at `path`."""
@@ -64,7 +55,7 @@ class Linker:
         return self._made[unit]
 
     def _finder(self, unit: str) -> dict[str, tuple[Document, Macro]]:
-        documents = [self.document(path) for path in self.closure(unit)]
+        documents = [self.document(path) for path in self.program.closure(unit)]
         return {macro.name: (document, macro) for document in documents for macro in document.macros}
 
     def defining(self, symbol: Symbol) -> Iterator[Definition]:
@@ -98,7 +89,7 @@ class Linker:
 
         `abi` is that of the library it is compiled for: code that the other ABI sees alone does not count.
         """
-        documents = [self.document(path) for path in self.closure(unit)]
+        documents = [self.document(path) for path in self.program.closure(unit, abi)]
         read = [read_symbols(document) for document in documents]
         made = self.made(unit)
         declared: dict[str, list[Declaration]] = {}
@@ -112,7 +103,7 @@ class Linker:
                 declared.setdefault(declaration.symbol.bare, []).append(declaration)
         if not declared:
             return []
-        words = self.reached(unit)
+        words = self.reached(unit, abi)
         defined: dict[str, list[Definition]] = {}
         for definition in (*(d for symbols in read for d in symbols.definitions), *made.definitions):
             if definition.symbol.bare in declared:
@@ -152,19 +143,19 @@ class Linker:
                 return
         yield symbol
 
-    def reached(self, unit: str) -> frozenset[bytes]:
+    def reached(self, unit: str, abi: Abi = Abi.UNKNOWN) -> frozenset[bytes]:
         """The words of `unit` less those of its declarations, and of what it uses in the files that it includes."""
-        if unit not in self._words:
-            self._words[unit] = self._reach(unit)
-        return self._words[unit]
+        if (unit, abi) not in self._words:
+            self._words[unit, abi] = self._reach(unit, abi)
+        return self._words[unit, abi]
 
-    def _reach(self, unit: str) -> frozenset[bytes]:
+    def _reach(self, unit: str, abi: Abi) -> frozenset[bytes]:
         own = self.document(unit)
         words: set[bytes] = set()
         for piece in read_symbols(own).pieces:
             words |= words_of(own.code[piece.span.start : piece.span.end])
         waiting: dict[bytes, list[tuple[Document, int, int]]] = {}
-        for path in self.closure(unit):
+        for path in self.program.closure(unit, abi):
             if path == unit:
                 continue
             document = self.document(path)
@@ -182,12 +173,6 @@ class Linker:
             fresh = more - words
             words |= fresh
         return frozenset(words)
-
-
-def is_seen(when: Iterable[str], abi: Abi) -> bool:
-    """Whether code under conditions is compiled for `abi`, as far as TORCH_TARGET_VERSION decides that."""
-    hidden = {Abi.STABLE: "#ifndef TORCH_TARGET_VERSION", Abi.LEGACY: "#ifdef TORCH_TARGET_VERSION"}.get(abi)
-    return hidden is None or hidden not in map(canonical, when)
 
 
 def matches(asked: Symbol, defined: Symbol) -> bool:

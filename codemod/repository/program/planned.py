@@ -11,6 +11,7 @@ from codemod.model import FileChange, Plan, Severity, Span
 from codemod.repository.program.model import Library
 from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
+from codemod.source.spans import line_end, line_start
 
 STABLE_SUFFIX = "_stable_libtorch"
 
@@ -63,8 +64,18 @@ class Planned:
         if old is None or not self.snapshot.exists(old):
             first = next((file.old_path for file in self.plan.files if file.old_path is not None), path)
             return first, Span(0, 0)
-        unchanged = path not in self.origin
-        return old, span if span is not None and unchanged else Span(0, 0)
+        if span is None:
+            return old, Span(0, 0)
+        return old, span if path not in self.origin else self._before(path, old, span)
+
+    def _before(self, path: str, old: str, span: Span) -> Span:
+        """Where the line that holds `span` of the planned file stood, if it did."""
+        now, then = self.after.snapshot.read(path), self.snapshot.read(old)
+        start = line_start(now, span.start)
+        line = now[start : line_end(now, span.start)]
+        at = then.find(line) if line.strip() else -1
+        moved = at + span.start - start
+        return Span(moved, min(moved + len(span), len(then))) if at >= 0 else Span(0, 0)
 
     def said(self, *words: str) -> bool:
         """Whether the plan says already, as something to do by hand, what concerns all of `words`."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from posixpath import dirname
 
 from codemod.config import Config
+from codemod.reach import reach
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.modules import BuildFiles
 from codemod.repository.program.model import Abi, BuildEntry, EntryKind, Gap, GapKind, Library, When
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, project_of, source_files
+from codemod.source.conditions import canonical, conditions_at
 
 _PROJECT_FILES = ("setup.py", "pyproject.toml", "setup.cfg", "CMakeLists.txt")
 _LINKED = frozenset({EntryKind.STATIC, EntryKind.OBJECT})
@@ -28,6 +30,7 @@ class Program:
     snapshot: Snapshot
     config: Config
     roots: tuple[str, ...] = ()
+    _closures: dict[tuple[str, Abi], tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def projects(self) -> tuple[str, ...]:
@@ -77,13 +80,27 @@ class Program:
         for project, entry in self._read[0]:
             linked.setdefault((project, entry.name), []).append(entry)
             if entry.kind is not EntryKind.PROGRAM:
-                groups.setdefault((project, entry.module or entry.name), []).append(entry)
+                groups.setdefault((project, self._key(project, entry)), []).append(entry)
         asked = {(project, name) for project, entry in self._read[0] for name in entry.links}
         return tuple(
             self._library(project, entries, linked)
             for (project, _), entries in groups.items()
             if not (all(entry.kind in _LINKED for entry in entries) and (project, entries[0].name) in asked)
         )
+
+    @cached_property
+    def _modules(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """The dotted names of the modules of each short name."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for project, entry in self._read[0]:
+            if "." in entry.module:
+                found.setdefault((project, entry.name), set()).add(entry.module)
+        return {key: frozenset(names) for key, names in found.items()}
+
+    def _key(self, project: str, entry: BuildEntry) -> str:
+        """What the entries of one library have in common: the dotted name, as CMake's "_C" is setup.py's "pkg._C"."""
+        known = self._modules.get((project, entry.name), frozenset())
+        return next(iter(known)) if len(known) == 1 else entry.module or entry.name
 
     def _library(
         self, project: str, entries: list[BuildEntry], linked: Mapping[tuple[str, str], list[BuildEntry]]
@@ -96,8 +113,9 @@ class Program:
                 gaps += one.gaps
         abis = {entry.abi for entry in entries}
         first = entries[0]
+        module = next((entry.module for entry in entries if "." in entry.module), first.module)
         abi = abis.pop() if len(abis) == 1 else Abi.MIXED
-        return Library(project, first.name, first.module, tuple(entries), tuple(members), abi, tuple(gaps))
+        return Library(project, first.name, module, tuple(entries), tuple(members), abi, tuple(gaps))
 
     @cached_property
     def by_unit(self) -> Mapping[str, tuple[tuple[Library, When], ...]]:
@@ -114,6 +132,22 @@ class Program:
         named = (folder for entry in self.entries for folder in entry.include_dirs)
         return IncludeGraph(self.snapshot, self.files, tuple(dict.fromkeys((*self.roots, *named))))
 
+    def closure(self, unit: str, abi: Abi = Abi.UNKNOWN) -> tuple[str, ...]:
+        """`unit` and the files of the repository that it includes where it is compiled for `abi`."""
+        if (unit, abi) not in self._closures:
+            found = reach((unit,), lambda path: self._included(path, abi))
+            self._closures[unit, abi] = tuple(sorted(path for path in found if self.snapshot.exists(path)))
+        return self._closures[unit, abi]
+
+    def _included(self, path: str, abi: Abi) -> tuple[str, ...]:
+        if not self.snapshot.exists(path):
+            return ()
+        document = self.snapshot.document(path)
+        if b"TORCH_TARGET_VERSION" not in document.data:
+            return self.graph.direct(path)
+        seen = (i for i in self.graph.includes(path) if is_seen(conditions_at(document, i.span.start), abi))
+        return tuple(dict.fromkeys(include.target for include in seen if include.target is not None))
+
     @cached_property
     def files(self) -> tuple[str, ...]:
         """The repository's own C++ and CUDA files."""
@@ -122,6 +156,12 @@ class Program:
     def has_gap(self, library: Library) -> bool:
         """Whether some sources of `library` are not known."""
         return any(gap.kind is GapKind.SOURCES for gap in library.gaps)
+
+
+def is_seen(when: Iterable[str], abi: Abi) -> bool:
+    """Whether code under conditions is compiled for `abi`, as far as TORCH_TARGET_VERSION decides that."""
+    hidden = {Abi.STABLE: "#ifndef TORCH_TARGET_VERSION", Abi.LEGACY: "#ifdef TORCH_TARGET_VERSION"}.get(abi)
+    return hidden is None or hidden not in map(canonical, when)
 
 
 def _reached(

@@ -1,0 +1,162 @@
+"""Whether libraries would compile code of their own ABI, and whether includes would find their headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from codemod.model import Diagnostic, Severity, Span
+from codemod.repository.includes import Include
+from codemod.repository.program import codes
+from codemod.repository.program.abi import abi_of_file
+from codemod.repository.program.codes import finding
+from codemod.repository.program.model import Abi, Library
+from codemod.repository.program.planned import Planned
+from codemod.repository.sources import matches
+from codemod.repository.unstable import holds_unstable_names
+from codemod.scan import FoundSite, scan_document
+from codemod.source.document import SOURCE_SUFFIXES
+from codemod.source.spans import line_end, line_start
+from codemod.surface.table import load_surface
+
+
+def check_code(planned: Planned) -> Iterator[Diagnostic]:
+    """Code of the wrong ABI, names that no rule spoke of, and includes that would find nothing."""
+    reported: set[str] = set()
+    for library in planned.after.libraries:
+        for unit in sorted(library.units):
+            if not planned.after.snapshot.exists(unit):
+                continue
+            if library.abi is Abi.LEGACY:
+                yield from _stable_in_legacy(planned, library, unit)
+            elif library.abi is Abi.STABLE and _is_new_in(planned, library, unit):
+                yield from _names_left(planned, unit, reported)
+    yield from _lost_includes(planned)
+
+
+def _stable_in_legacy(planned: Planned, library: Library, unit: str) -> Iterator[Diagnostic]:
+    """A unit that becomes stable code and that a legacy library would go on to compile."""
+    if unit not in planned.origin or planned.said(unit):
+        return
+    old = planned.then(unit)
+    now = abi_of_file(planned.after.snapshot.document(unit))
+    was = abi_of_file(planned.snapshot.document(old)) if old is not None else Abi.NEUTRAL
+    if now is not Abi.STABLE or was in (Abi.STABLE, Abi.MIXED):
+        return
+    name = library.module or library.name
+    message = f"{name}, which is built for the unstable API, would compile {unit}, which becomes stable code"
+    advice = f"Define TORCH_TARGET_VERSION for {name} and migrate its other sources, or take {unit} out of it."
+    yield finding(codes.WRONG_ABI, planned.place(unit), message, advice)
+
+
+def _is_new_in(planned: Planned, library: Library, unit: str) -> bool:
+    """Whether this plan makes `unit` a part of a stable library, or edits it there."""
+    old = planned.then(unit)
+    if old is None or unit in planned.origin:
+        return True
+    return not any(owner.abi is Abi.STABLE for owner, _ in planned.before.by_unit.get(old, ()))
+
+
+# -- names of the unstable API ---------------------------------------------------------------------------------------
+
+
+def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Diagnostic]:
+    """One finding for each file that a stable unit would compile with a name in it that the plan says nothing of."""
+    snapshot = planned.after.snapshot
+    closure = planned.after.closure(unit, Abi.STABLE)
+    waiting = [path for path in closure if path not in reported]
+    reported.update(waiting)
+    held = [path for path in waiting if holds_unstable_names(snapshot.document(path))]
+    if not held:
+        return
+    known = frozenset(macro.name for path in closure for macro in snapshot.document(path).macros)
+    for path in held:
+        document = snapshot.document(path)
+        sites = [
+            site
+            for site in scan_document(document, known)
+            if _is_unstable(site) and not _is_spoken_of(planned, path, site)
+        ]
+        if not sites:
+            continue
+        first = sites[0]
+        more = f" and {len(sites) - 1} more" if len(sites) > 1 else ""
+        message = f"{first.name}{more} is left in {path}:{first.line}, which {unit} compiles, and no rule spoke of it"
+        advice = "Write it with the stable API, or include another file."
+        yield finding(codes.NAME_LEFT, planned.place(path, _line_of(document.data, first.line)), message, advice)
+
+
+def _is_unstable(site: FoundSite) -> bool:
+    """Whether the stable headers lack the name: what torch::headeronly has of c10 is there under both names."""
+    space, _, name = site.name.partition("::")
+    entry = load_surface().name(site.name) if space == "c10" else None
+    return entry is None or entry.stable != f"torch::headeronly::{name}"
+
+
+def _line_of(data: bytes, line: int) -> Span:
+    """The span of a line, counted from 1."""
+    start = 0
+    for _ in range(line - 1):
+        start = data.find(b"\n", start) + 1
+    return Span(start, line_end(data, start))
+
+
+def _is_spoken_of(planned: Planned, path: str, site: FoundSite) -> bool:
+    """Whether a diagnostic of the plan, or the allow-list, is about a site of the planned tree."""
+    bare = site.name.rpartition("::")[2].strip('<>"')
+    if any(matches(path, entry.path) and entry.name in ("", site.name) for entry in planned.config.allow):
+        return True
+    old = planned.then(path)
+    for diagnostic in planned.plan.diagnostics:
+        if diagnostic.path not in (old, path) or diagnostic.severity is Severity.NOTE:
+            continue
+        if bare in diagnostic.message or bare in diagnostic.help:
+            return True
+        before = planned.snapshot.read(diagnostic.path) if planned.snapshot.exists(diagnostic.path) else b""
+        start = line_start(before, diagnostic.span.start)
+        if bare.encode() in before[start : line_end(before, max(start, diagnostic.span.end - 1))]:
+            return True
+    return False
+
+
+# -- includes --------------------------------------------------------------------------------------------------------
+
+
+def _lost_includes(planned: Planned) -> Iterator[Diagnostic]:
+    """Includes of the repository's own headers that changed or moved files would not find any more."""
+    for path, old in planned.origin.items():
+        if not path.endswith(SOURCE_SUFFIXES) or path not in planned.changes:
+            continue
+        known = {include.name: include for include in planned.before.graph.includes(old)} if old is not None else {}
+        for include in planned.after.graph.includes(path):
+            was = known.get(include.name)
+            if include.target is None and was is not None and was.target is not None:
+                message = f'{path} includes "{include.name}", which it would not find'
+            elif include.target is not None and not _is_searched(planned, include):
+                root = planned.after.graph.root_of(include)
+                message = (
+                    f'{path} includes "{include.name}", which is found in {root or "."}, where the build does not look'
+                )
+            else:
+                continue
+            if not planned.said(include.name):
+                place = (old, was.span) if old is not None and was is not None else planned.place(path)
+                yield finding(codes.INCLUDE_LOST, place, message, "Write the include relative to the file's new place.")
+
+
+def _is_searched(planned: Planned, include: Include) -> bool:
+    """Whether the build looks where `include` is found: beside the file, or in a folder that it searches."""
+    graph = planned.after.graph
+    if include.quoted and graph.is_beside(include.path, include.name):
+        return True
+    root = graph.root_of(include)
+    return root in _searched(planned)
+
+
+def _searched(planned: Planned) -> frozenset[str]:
+    """The folders that build files name, and those through which files of the tree as it was are included."""
+
+    def read() -> frozenset[str]:
+        named = {folder for entry in planned.after.entries for folder in entry.include_dirs}
+        return frozenset({*named, *planned.before.graph.searched})
+
+    return planned.after.snapshot.once(_searched, read)

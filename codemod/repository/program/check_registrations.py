@@ -1,0 +1,157 @@
+"""Whether every library, with its counterpart, would register what it did, once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from codemod.bindings.keys import NO_KEY
+from codemod.bindings.reading.model import StatementKind
+from codemod.model import Diagnostic, Span
+from codemod.repository.program import codes
+from codemod.repository.program.codes import finding
+from codemod.repository.program.model import Library
+from codemod.repository.program.planned import Planned
+from codemod.repository.program.registrations import Registered, Registrations
+
+_DEFINES = (StatementKind.DEF, StatementKind.CLASS)
+
+
+@dataclass(frozen=True)
+class RegistrationCheck:
+    """The registrations of a plan, library by library."""
+
+    planned: Planned
+
+    @cached_property
+    def before(self) -> Registrations:
+        """What the tree registers as it is."""
+        return Registrations(self.planned.before)
+
+    @cached_property
+    def after(self) -> Registrations:
+        """What it would register."""
+        return Registrations(self.planned.after)
+
+    def partners(self, library: Library) -> list[Library]:
+        """The libraries of the planned tree that hold what `library` held."""
+        keys = self.planned.partners[library.key]
+        return [one for one in self.planned.after.libraries if one.key in keys]
+
+    def findings(self) -> Iterator[Diagnostic]:
+        """What would be lost, doubled or registered elsewhere."""
+        for library in self.planned.before.libraries:
+            if self._is_touched(library):
+                yield from self._of(library)
+
+    def _is_touched(self, library: Library) -> bool:
+        """Whether a unit of it, or of its counterpart, changes."""
+        old = any(path in self.planned.moved for path in library.units)
+        return old or any(path in self.planned.origin for one in self.partners(library) for path in one.units)
+
+    def _of(self, library: Library) -> Iterator[Diagnostic]:
+        name = library.module or library.name
+        old = self.before.of(library)
+        new = [found for one in self.partners(library) for found in self.after.of(one)]
+        is_counterpart = any(one.key == library.key for one in self.planned.before.libraries) and self._has_legacy(
+            library
+        )
+        if is_counterpart:
+            return  # looked at together with the library that it is the counterpart of
+        for one in self._partners_before(library):
+            old = (*old, *self.before.of(one))
+        counted, now = Counter(map(_identity, old)), Counter(map(_identity, new))
+        ops = {found.name for found in new if not found.is_python}
+        told: set[str] = set()
+        for found in dict.fromkeys(old):
+            key = _identity(found)
+            if now[key] or (found.is_python and found.name in ops) or self._moved_to_def(found, new):
+                continue
+            if not self.planned.said(found.name) and found.op not in told:
+                told.add(found.op)
+                is_whole = not any(one.op == found.op for one in new)
+                what = found.op + (f" for {found.statement.key}" if found.statement.key and not is_whole else "")
+                elsewhere = self._elsewhere(found, library)
+                where = f"would be registered by {elsewhere}" if elsewhere else "would no longer be registered"
+                message = f"{what} is registered by {name} and {where}"
+                yield finding(codes.REGISTRATION, _place(found), message, f"Register it in {name} or its counterpart.")
+            counted.pop(key, None)
+        for key, count in now.items():
+            if count > max(counted[key], 1) and not self._excluded(key, new):
+                found = next(one for one in new if _identity(one) == key)
+                if not self.planned.said(found.name) and found.op not in told:
+                    told.add(found.op)
+                    message = f"{found.op} would be registered {count} times"
+                    yield finding(codes.REGISTRATION, self._old_place(found), message, "Register it once.")
+        yield from self._strange(library, new)
+
+    def _has_legacy(self, library: Library) -> bool:
+        """Whether `library` is the counterpart of another one of the tree as it was."""
+        return any(
+            library.key in self.planned.partners[other.key]
+            for other in self.planned.before.libraries
+            if other.key != library.key
+        )
+
+    def _partners_before(self, library: Library) -> list[Library]:
+        keys = self.planned.partners[library.key] - {library.key}
+        return [one for one in self.planned.before.libraries if one.key in keys]
+
+    def _moved_to_def(self, found: Registered, new: Sequence[Registered]) -> bool:
+        """A kernel without a key, or one of `def(schema, fn)`, may have got a key or an `impl` of its own."""
+        same = [one for one in new if one.op == found.op]
+        keyed = [one for one in same if one.statement.kind is StatementKind.IMPL or one.statement.registers_function]
+        if found.statement.kind is StatementKind.DEF:
+            return any(one.statement.kind is StatementKind.DEF for one in same)
+        return found.statement.key in NO_KEY and bool(keyed)
+
+    def _elsewhere(self, found: Registered, library: Library) -> str:
+        """Another library of the planned tree that registers it and did not."""
+        keys = self.planned.partners[library.key]
+        for one in self.planned.after.libraries:
+            if one.key not in keys and any(_identity(other) == _identity(found) for other in self.after.of(one)):
+                return one.module or one.name
+        return ""
+
+    def _excluded(self, key: tuple[str, ...], new: Sequence[Registered]) -> bool:
+        """Whether conditions tell the registrations apart."""
+        found = [one.statement.conditions for one in new if _identity(one) == key]
+        return len(set(found)) == len(found) or len(new) != len(set(new))
+
+    def _strange(self, library: Library, new: Sequence[Registered]) -> Iterator[Diagnostic]:
+        """Functions of another library that this one's counterpart would register."""
+        own = {(found.namespace, found.name) for found in self.before.of(library)}
+        names = {found.name for found in self.before.of(library)}
+        for other in self.planned.before.libraries:
+            if other.key in self.planned.partners[library.key] or library.key in self.planned.partners[other.key]:
+                continue
+            theirs = {(found.namespace, found.name) for found in self.before.of(other)}
+            for found in new:
+                key = (found.namespace, found.name)
+                if key not in theirs or key in own or found.is_python or found.name in names:
+                    continue
+                if not self.planned.said(found.name):
+                    mine = library.module or library.name
+                    message = f"{found.op} is registered by {other.module or other.name} and would be by {mine}"
+                    yield finding(codes.REGISTRATION, self._old_place(found), message, "Register it where it was.")
+
+    def _old_place(self, found: Registered) -> tuple[str, Span]:
+        return self.planned.place(found.statement.path, found.statement.span)
+
+
+def _identity(found: Registered) -> tuple[str, ...]:
+    """What tells a registration from others of its library."""
+    kind = "def" if found.statement.kind in _DEFINES and not found.is_python else "impl"
+    key = "" if kind == "def" or found.statement.key in NO_KEY else found.statement.key
+    return ("python" if found.is_python else kind, found.namespace, found.name, key)
+
+
+def _place(found: Registered) -> tuple[str, Span]:
+    return found.statement.path, found.statement.span
+
+
+def check_registrations(planned: Planned) -> Iterator[Diagnostic]:
+    """Registrations that the plan would lose, double or give to another library."""
+    yield from RegistrationCheck(planned).findings()
