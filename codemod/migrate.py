@@ -39,10 +39,11 @@ from codemod.repository.layout import Group, Layout
 from codemod.repository.notes import notes_on
 from codemod.repository.program.check import check_plan
 from codemod.repository.program.planned import Planned
+from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
 from codemod.rules.dispatch_macros import OTHER_DTYPES
 from codemod.rules.snippets import DEFAULT_TARGET
-from codemod.source.document import SOURCE_SUFFIXES
+from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 from codemod.source.edits import OverlapError, apply, settle
 from codemod.source.formatting import format_changed, style_for
 
@@ -90,7 +91,9 @@ def plan_migration(
     created = tuple(new for change in (bindings, helpers) for new in change.created)
     place = Relocation(snapshot, layout, made.graph, moves, tuple(new.path for new in created), made.replaced)
     kernels = kernel_change(made, rewritten, place, bindings)
-    units = tuple(new.path for new in bindings.created if new.path.endswith((".cpp", ".cu", ".cc")))
+    program = Program(snapshot, config or Config(), layout.include_roots)
+    units = tuple(new.path for new in bindings.created if new.path.endswith(UNIT_SUFFIXES))
+    units += _built_by_nothing(program, layout, bindings)
     build = Change("Build files and Python")
     if group.units or _is_built(snapshot, layout):
         build = plan_build(
@@ -104,8 +107,16 @@ def plan_migration(
     counts = {path: one.sites for path, one in rewritten.items()}
     plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts)
     _refuse_lost_operators(registry, plan)
-    found = check_plan(Planned(snapshot, plan, config or Config(), layout.include_roots))
+    found = check_plan(Planned(program, plan))
     return replace(plan, diagnostics=(*plan.diagnostics, *found)) if found else plan
+
+
+def _built_by_nothing(program: Program, layout: Layout, bindings: Change) -> tuple[str, ...]:
+    """The stable bindings file, where it is there already, gets registrations, and no library has it so far."""
+    path = layout.stable_bindings
+    is_edited = any(edit.path == path for edit in bindings.edits)
+    is_known = path in program.by_unit or any(program.has_gap(library) for library in program.libraries)
+    return (path,) if is_edited and not is_known else ()
 
 
 def _clashes(made: GroupProject, layout: Layout, roles: Set[str]) -> tuple[Diagnostic, ...]:

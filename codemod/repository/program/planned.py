@@ -18,22 +18,25 @@ STABLE_SUFFIX = "_stable_libtorch"
 
 @dataclass(frozen=True)
 class Planned:
-    """`plan` over `snapshot`. `roots` are folders that includes may be looked up in."""
+    """`plan` over the tree of `before`."""
 
-    snapshot: Snapshot
+    before: Program
     plan: Plan
-    config: Config
-    roots: tuple[str, ...] = ()
 
-    @cached_property
-    def before(self) -> Program:
+    @property
+    def snapshot(self) -> Snapshot:
         """The tree as it was read."""
-        return Program(self.snapshot, self.config, self.roots)
+        return self.before.snapshot
+
+    @property
+    def config(self) -> Config:
+        """The settings of the repository."""
+        return self.before.config
 
     @cached_property
     def after(self) -> Program:
         """The tree as it would be."""
-        return Program(planned_tree(self.snapshot, self.plan), self.config, self.roots)
+        return replace(self.before, snapshot=planned_tree(self.snapshot, self.plan), _closures={})
 
     @cached_property
     def moved(self) -> Mapping[str, str | None]:
