@@ -8,7 +8,7 @@ from codemod.model import Severity
 from codemod.verify import codes
 from codemod.verify.build import CUDA_SUFFIX, BuiltSide
 from codemod.verify.errors import error_diagnostics, missing_headers
-from codemod.verify.headers import is_of_toolkit
+from codemod.verify.headers import comes_with_cuda
 from codemod.verify.result import Finding, Step, finding
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE
 from codemod.verify.toolchain import Toolchain
@@ -69,11 +69,11 @@ def compile_step(
 
 
 def _takes_toolkit(built: Mapping[str, BuiltSide], tools: Toolchain) -> dict[str, str]:
-    """The failed units that include a header of the CUDA toolkit where there is none, and that header."""
+    """The failed units that include a header of CUDA where there is no CUDA toolkit, and that header."""
     if tools.nvcc is not None:
         return {}
     failed = [(unit, side.side.tree) for side in built.values() for unit in side.failed]
-    found = {unit.path: [h for h in missing_headers(unit.log, tree) if is_of_toolkit(h)] for unit, tree in failed}
+    found = {unit.path: [h for h in missing_headers(unit.log, tree) if comes_with_cuda(h)] for unit, tree in failed}
     return {path: headers[0] for path, headers in found.items() if headers}
 
 
@@ -81,7 +81,7 @@ def _no_toolkit(units: Mapping[str, str]) -> Finding:
     """One finding for all of them."""
     (path, header), *more = units.items()
     others = f", and so do {len(more)} other sources" if more else ""
-    text = f"takes {header} of the CUDA toolkit, which is not installed here{others}"
+    text = f"takes {header}, which comes with CUDA and is not installed here{others}"
     help = "run verify where nvcc is, or name a folder that has the headers with --include"
     return finding(codes.NO_CUDA_TOOLKIT, text, path=path, help=help)
 

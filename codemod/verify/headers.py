@@ -56,9 +56,9 @@ class LegacyHeaders:
     diagnostics: tuple[Finding, ...]
 
 
-def is_of_toolkit(header: str) -> bool:
-    """Whether an include names a header of the CUDA toolkit."""
-    return header in TOOLKIT_HEADERS or header.partition("/")[0] in _TOOLKIT_FOLDERS
+def comes_with_cuda(header: str) -> bool:
+    """Whether an include names a header of the CUDA toolkit, or the one that CUDA builds of torch alone have."""
+    return header in TOOLKIT_HEADERS or header == _CUDA_MACROS or header.partition("/")[0] in _TOOLKIT_FOLDERS
 
 
 def stable_tree(torch_include: Path, folder: Path) -> Path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,15 @@ pytestmark = [
     pytest.mark.skipif(not (find_program("cmake") and find_program("ninja")), reason="cmake and ninja are needed"),
 ]
 LIBRARY = "_C_stable_libtorch"
+# Runs setup.py with the stable extension alone: the legacy one takes minutes.
+SETUP_STABLE = """
+import runpy, setuptools
+setup = setuptools.setup
+def setup_stable(ext_modules, **arguments):
+    setup(ext_modules=[one for one in ext_modules if one.name.endswith("_stable_libtorch")], **arguments)
+setuptools.setup = setup_stable
+runpy.run_path("setup.py", run_name="__main__")
+"""
 USE = """
 import sys, torch
 torch.ops.load_library(sys.argv[1])
@@ -44,8 +55,29 @@ def test_the_migrated_sample_builds_with_cmake(sample: Path, run_cli: Run, tmp_p
 
     compile_tree(tmp_path / "build", "--target", LIBRARY, "--parallel", "1")
     (library,) = (tmp_path / "build").glob(f"{LIBRARY}*.so")
-    used = subprocess.run([sys.executable, "-c", USE, str(library)], capture_output=True, text=True, check=False)
-    assert used.returncode == 0, used.stderr
+    python(tmp_path, "-c", USE, str(library))
+
+
+def test_the_migrated_sample_builds_with_setup_py(sample: Path, run_cli: Run) -> None:
+    """On the CPU, whichever build of torch is installed, and with nvcc or without."""
+    assert run_cli("migrate", "activation", "--write", cwd=sample).code in (0, 1)
+    python(sample, "-c", SETUP_STABLE, "build_ext", "--inplace", SAMPLEX_CUDA="0", MAX_JOBS="1")
+    (library,) = (sample / "samplex").glob(f"{LIBRARY}*.so")
+    python(sample, "-c", USE, str(library))
+
+
+def python(folder: Path, *arguments: str, **environment: str) -> None:
+    """Run this Python in `folder`; ninja is found beside it."""
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
 
 def test_an_older_torch_stops_the_configuration(sample: Path, run_cli: Run, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def build_sample() -> Path:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (stamp.exists() and stamp.read_text() == state):
+            _forget_other_torch()
             _copy(tree)
             build_quickly(tree, COMMANDS.parent)
             for library in COMMANDS.parent.glob("_C*.so"):
@@ -84,8 +85,17 @@ def build_sample() -> Path:
     return tree
 
 
+def _forget_other_torch() -> None:
+    """Configure anew where the build folder was configured for another Python or torch."""
+    used, now = COMMANDS.parent / "used", f"{sys.executable} {version('torch')}"
+    if not (used.exists() and used.read_text() == now):
+        shutil.rmtree(COMMANDS.parent, ignore_errors=True)
+        COMMANDS.parent.mkdir(parents=True)
+        used.write_text(now)
+
+
 def _state() -> str:
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {version('torch')}".encode())
+    digest = hashlib.sha256(f"{sys.executable} {sys.version_info[:2]} {version('torch')}".encode())
     for relative in sample_files():
         digest.update(f"\n{relative}\n".encode())
         digest.update((SAMPLE / relative).read_bytes())

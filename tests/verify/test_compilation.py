@@ -9,7 +9,7 @@ import pytest
 from codemod.verify import codes
 from codemod.verify.build import BuiltSide, BuiltUnit, Side
 from codemod.verify.compilation import compile_step
-from codemod.verify.headers import is_of_toolkit
+from codemod.verify.headers import comes_with_cuda
 from codemod.verify.result import Status
 from codemod.verify.toolchain import Toolchain, TorchInstall
 
@@ -40,7 +40,7 @@ def test_a_missing_toolkit_is_told_once(tmp_path: Path) -> None:
     (found,) = step.diagnostics
     assert (found.code, found.path) == (codes.NO_CUDA_TOOLKIT, "a.cpp")
     assert found.message == (
-        "takes cuda_runtime_api.h of the CUDA toolkit, which is not installed here, and so do 2 other sources"
+        "takes cuda_runtime_api.h, which comes with CUDA and is not installed here, and so do 2 other sources"
     )
 
 
@@ -58,11 +58,13 @@ def test_with_nvcc_a_header_of_the_toolkit_is_told_at_every_place(tmp_path: Path
     assert len(step.diagnostics) == 6
 
 
-@pytest.mark.parametrize("header", ["cuda.h", "cublas_v2.h", "thrust/sort.h", "cuda/std/tuple"])
+@pytest.mark.parametrize(
+    "header", ["cuda.h", "cublas_v2.h", "thrust/sort.h", "cuda/std/tuple", "c10/cuda/impl/cuda_cmake_macros.h"]
+)
 def test_headers_of_the_toolkit(header: str) -> None:
-    assert is_of_toolkit(header)
+    assert comes_with_cuda(header)
 
 
 @pytest.mark.parametrize("header", ["my/cuda.h", "cuda_utils.h", "cubs/a.h", "c10/cuda/CUDAStream.h"])
 def test_headers_of_others(header: str) -> None:
-    assert not is_of_toolkit(header)
+    assert not comes_with_cuda(header)
