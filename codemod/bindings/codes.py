@@ -168,6 +168,14 @@ WIDENED = Code(
     "that type), it takes int64_t or double from now on and needs no adapter. Kernels are given what they were given.",
 )
 
+NO_EFFECT = Code(
+    "TSA525",
+    "An operator returns nothing and its schema marks nothing as written.",
+    "As far as torch can tell it does nothing: compiled code leaves the call out. Mark what it writes, as in "
+    "`f(Tensor! out, Tensor x) -> ()`. One that only prints or checks has to return something, or stay Python.",
+    confidence=Confidence.MANUAL,
+)
+
 PYTHON_MODULE = Code(
     "TSA528",
     "The Python module of operators is not named any more.",
@@ -181,5 +189,5 @@ CODES: tuple[Code, ...] = (
     MOVED, SPLIT_OPERATOR, CHOSEN_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
     META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND, WIDENED,
-    PYTHON_MODULE,
+    NO_EFFECT, PYTHON_MODULE,
 )  # fmt: skip

@@ -20,7 +20,14 @@ from codemod.bindings.reading.register_functions import whole_functions
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.reading.statements import python_module
 from codemod.bindings.reading.text import decode
-from codemod.bindings.schemas.check import check_aliases, check_duplicates, check_function, check_returns, check_schema
+from codemod.bindings.schemas.check import (
+    check_aliases,
+    check_duplicates,
+    check_effect,
+    check_function,
+    check_returns,
+    check_schema,
+)
 from codemod.bindings.schemas.fakes import fake_stub
 from codemod.bindings.schemas.finder import SchemaFinder
 from codemod.bindings.schemas.infer import read_type, type_aliases
@@ -192,6 +199,7 @@ class Draft:
             else ""
         )
         self._say(codes.INFERRED_SCHEMA, statement, f"inferred `{found.schema}`", Severity.WARNING, advice)
+        self.diagnostics += check_effect(statement, found.schema, found.unknown)
         return found.schema
 
     def _accesses(self, located: Located) -> dict[str, Access]:

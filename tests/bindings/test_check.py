@@ -37,7 +37,7 @@ def complaints(schema: str, function: str) -> list[tuple[str, str]]:
         UNIT: function,
         BINDINGS: f'TORCH_LIBRARY(my, m) {{\n  m.def("{schema}");\n  m.impl("f", torch::kCUDA, &f);\n}}\n',
     }
-    checks = {"TSA506", "TSA507", "TSA508", "TSA509", "TSA510"}
+    checks = {"TSA506", "TSA507", "TSA508", "TSA509", "TSA510", "TSA525"}
     return [(d.code, d.message) for d in migrate(files, [UNIT]).diagnostics if d.code in checks]
 
 
@@ -68,7 +68,9 @@ def test_what_fits(schema: str, signature: str) -> None:
         ("f(Tensor x) -> Tensor", "void f(at::Tensor x) {}", "TSA507", "returns 1 values and f 0"),
         ("f(Tensor q, Tensor q) -> ()", "void f(at::Tensor q, at::Tensor k) {}", "TSA508", "2 arguments called q"),
         ("f(int!? n) -> ()", "void f(std::optional<int64_t> n) {}", "TSA509", "only tensors can be"),
-        ("f(Tensor x) -> ()", "void f(at::Tensor& x) { x.zero_(); }", "TSA509", "writes to `x`"),
+        ("f(Tensor x) -> int", "int64_t f(at::Tensor& x) { x.zero_(); return 1; }", "TSA509", "writes to `x`"),
+        ("f(Tensor x) -> ()", "void f(at::Tensor& x) { x.zero_(); }", "TSA525", "marks nothing as written"),
+        ("f(Tensor x) -> ()", "void f(at::Tensor x) { auto y = x[0]; y.fill_(1); }", "TSA525", "returns nothing"),
         ("f(Tensor! x) -> int", "int64_t f(const at::Tensor& x) { return x.size(0); }", "TSA509", "only reads it"),
         ("f(Tensor! x) -> Tensor", "at::Tensor f(at::Tensor& x) { g(x); return x; }", "TSA509", "may return `x`"),
     ],
@@ -77,6 +79,20 @@ def test_what_does_not_fit(schema: str, function: str, code: str, words: str) ->
     found = complaints(schema, function + "\n")
     assert [c for c, _ in found] == [code]
     assert words in found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("schema", "function"),
+    [
+        ("f(Tensor x) -> ()", "void f(at::Tensor x) { g(x.size(0)); }"),  # asks, and writes nothing
+        ("f(Tensor x) -> ()", "void f(at::Tensor x) { g(x); }"),  # nobody knows: the schema does
+        ("f(Tensor! x) -> ()", "void f(at::Tensor& x) { g(x); }"),
+        ("f(Tensor x, Tensor! y) -> ()", "void f(at::Tensor x, at::Tensor y) { y.copy_(x); }"),
+        ("f(int n) -> ()", "void f(int64_t n) { g(n); }"),
+    ],
+)
+def test_what_may_be_left_unmarked(schema: str, function: str) -> None:
+    assert complaints(schema, function + "\n") == []
 
 
 @pytest.mark.parametrize(

@@ -70,18 +70,34 @@ def test_schemas_of_python_functions(functions: str, statement: str, schema: str
 @pytest.mark.parametrize(
     ("signature", "schema"),
     [
-        ("void run(at::Tensor x, at::Tensor out)", "run(Tensor x, Tensor! out) -> ()"),
-        ("void rope_(at::Tensor x, at::Tensor sin)", "rope_(Tensor! x, Tensor sin) -> ()"),
         ("void run(at::Tensor& x, const at::Tensor& out)", "run(Tensor! x, Tensor out) -> ()"),
+        ("at::Tensor run(at::Tensor x, at::Tensor& y)", "run(Tensor x, Tensor! y) -> Tensor"),
     ],
 )
-def test_what_looks_written_is_marked_where_nothing_is_known(signature: str, schema: str) -> None:
-    name = schema.partition("(")[0]
-    names = [part.split()[-1] for part in schema.partition("(")[2].partition(")")[0].split(", ")]
-    body = "".join(f"params.{name} = {name}.data_ptr();" for name in names)
-    assert module(f"{signature} {{ {body} }}", f'm.def("{name}", &{name});').messages("TSA504") == [
-        f"inferred `{schema}`"
-    ]
+def test_a_reference_is_marked_where_nothing_is_known(signature: str, schema: str) -> None:
+    made = module(f"{signature} {{ {_HANDED_ON} }}", 'm.def("run", &run);')
+    assert made.messages("TSA504") == [f"inferred `{schema}`"]
+    assert "TSA525" not in made.codes
+
+
+_HANDED_ON = "params.x = x.data_ptr();"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "void run(at::Tensor x, at::Tensor out) { launch(x.data_ptr(), out.data_ptr()); }",  # a name proves nothing
+        "void run(const at::Tensor& x) { launch(x.data_ptr()); }",
+        "void run(at::Tensor x) { print(x.sizes()); }",
+    ],
+)
+def test_an_operator_without_an_effect_is_an_error(function: str) -> None:
+    (message,) = module(function, 'm.def("run", &run);').messages("TSA525")
+    assert "returns nothing and marks nothing as written" in message
+
+
+def test_a_function_of_numbers_may_return_nothing() -> None:
+    assert "TSA525" not in module("void run(int64_t n) { start(n); }", 'm.def("run", &run);').codes
 
 
 def test_an_instance_of_a_template_is_boxed_as_what_it_takes() -> None:

@@ -21,7 +21,6 @@ _RETURNED = re.compile(
 )
 _ASSIGNED = re.compile(rb"[=?:]\s*([A-Za-z_]\w*)")
 _LOCAL = rb"\b(?P<local>[A-Za-z_]\w*)\s*=\s*(?:[^;?]*\?\s*(?:[^;:]*:\s*)?)?%s%s\s*(?::[^;]*)?;"
-_OUTPUT = re.compile(r"(?:out|output|dst|dest|result)s?_?|\w+_out(?:put)?s?|out(?:put)?_\w+")
 
 
 def accesses(document: Document, function: Function, program: Program) -> dict[str, Access]:
@@ -61,21 +60,14 @@ def _is_returned(text: bytes, name: bytes, depth: int) -> bool:
 
 
 def written(found: Iterable[tuple[str, Access]], function: Function) -> frozenset[str]:
-    """The parameters to mark as written: those that surely are, and those of which nothing is known that look like it.
+    """The parameters to mark as written: those that surely are, and references of which nothing is known.
 
-    These are references that are not const, names like `out`, and the first tensor of a function called `rope_`: an
-    annotation too many costs a copy, and one too few breaks compiled code.
+    An annotation too many costs a copy, and one too few breaks compiled code.
     """
     types = {parameter.name: parameter.type_text for parameter in function.parameters}
-    accesses_by_name = dict(found)
-    first = next(iter(accesses_by_name), "") if function.name.endswith("_") else ""
     return frozenset(
         name
-        for name, access in accesses_by_name.items()
+        for name, access in found
         if access is Access.WRITE
-        or (access is Access.UNKNOWN and "const" not in types[name] and _looks_written(name, types[name], first))
+        or (access is Access.UNKNOWN and types[name].rstrip().endswith("&") and "const" not in types[name])
     )
-
-
-def _looks_written(name: str, type_text: str, first: str) -> bool:
-    return type_text.rstrip().endswith("&") or name == first or _OUTPUT.fullmatch(name) is not None

@@ -88,7 +88,10 @@ def check_aliases(
     statement: Statement, schema: Schema, function: Function, access: Mapping[str, Access]
 ) -> list[Diagnostic]:
     """Whether what the schema marks as written is what the function writes, where its text tells for sure."""
-    found = []
+    written = [p.name for p in function.parameters if access.get(p.name) is Access.WRITE]
+    found = check_effect(statement, schema, written) if written else []
+    if found:
+        return found
     for argument, parameter in zip(schema.arguments, function.parameters, strict=False):
         seen = access.get(parameter.name, Access.UNKNOWN)
         if seen is Access.WRITE and not argument.type.aliases:
@@ -102,6 +105,26 @@ def check_aliases(
                 _alias(statement, f"`{argument}` is marked as written, and {function.qualified} only reads it")
             )
     return found
+
+
+def check_effect(statement: Statement, schema: Schema, unknown: Iterable[str] = ()) -> list[Diagnostic]:
+    """Whether an operator that takes tensors and returns nothing says what it writes.
+
+    `unknown` are the tensors that it may write to.
+    """
+    if schema.returns or schema.variadic_returns or any(one.type.aliases for one in schema.arguments):
+        return []
+    tensors = [argument.name for argument in schema.arguments if argument.type.leaf == "Tensor"]
+    if not tensors:
+        return []
+    asked = ", ".join(f"`{name}`" for name in unknown) or "its tensors"
+    return [
+        diagnostic(
+            codes.NO_EFFECT, statement.path, statement.first,
+            f"{statement.full_name}: `{schema}` returns nothing and marks nothing as written", severity=Severity.ERROR,
+            advice=f"see whether it writes to {asked}, and write the schema with that marked",
+        )
+    ]  # fmt: skip
 
 
 def check_returns(
