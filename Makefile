@@ -19,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: environment demo test lint format gpu bench series docs replay clean
+.PHONY: environment demo test lint format gpu bench series docs replay faults clean
 
 environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -56,6 +56,10 @@ series: environment
 replay: environment
 	$(PIP) install --quiet -r tests/replay/requirements.txt
 	$(BIN)/python -m tests.replay.replay $(CASE) $(REPLAY_ARGS)
+
+# Every event of a run that writes, with every fault that can stop it there: some 2,000 points.
+faults: environment
+	FAULTS_EVERY=1 $(BIN)/python -m pytest -n auto -q tests/faults
 
 docs: environment
 	$(BIN)/torch-stabilize explain --all --format md > docs/codes.md

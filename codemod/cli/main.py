@@ -5,17 +5,20 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 import click
 
 from codemod import __version__
 from codemod.model import Refusal
+from codemod.report.printable import printable_line
 
 PROGRAM = "torch-stabilize"
 INTERNAL_ERROR = 3
@@ -34,6 +37,14 @@ VERBS = {
     "check": ("codemod.cli.check", "For CI: no new unstable site; the allow-list may only shrink."),
     "explain": ("codemod.cli.explain", "The page of a diagnostic code."),
 }
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal that ends the process and lets it clean up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 class LazyGroup(click.Group):
@@ -93,6 +104,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return usage.exit_code
     except click.ClickException as error:
         return _fail(_usage(error), error.exit_code)
+    except _Ended as ended:
+        return _fail("terminated", 128 + ended.number)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:  # `torch-stabilize ... | head`
@@ -105,9 +118,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """The console script."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: what is half done is taken back, children are stopped
+        signal.signal(number, _end)
     # A run makes many small objects and almost no cycles; looking for them as often as Python does takes a tenth of it.
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     _leave(run())
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # once is enough: what follows is the way back
+    raise _Ended(number)
 
 
 def _leave(exit_code: int) -> NoReturn:
@@ -130,6 +150,6 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _fail(message: str, exit_code: int) -> int:
-    line = " ".join(message.split())
+    line = printable_line(" ".join(message.split()))
     click.echo(f"{PROGRAM}: {line}", err=True)
     return exit_code

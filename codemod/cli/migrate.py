@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codemod.cli.report_files import check_writable, report_option, write_report
+from codemod.cli.report_files import check_writable, rendered, report_option, write_text
 
 if TYPE_CHECKING:
     from codemod.model import Plan
     from codemod.report.view import Report, Stage
     from codemod.repository.snapshot import Snapshot
 
-DIFF, WRITE, COMMIT = "diff", "write", "commit"
+DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.view.Stage
 
 
 @click.command()
@@ -50,7 +50,7 @@ def command(
     from codemod.cli.workspace import open_workspace, progress
     from codemod.explain import all_codes
     from codemod.migrate import Options, plan_migration
-    from codemod.report.view import Concern, build_report
+    from codemod.report.view import Concern, Stage, build_report
     from codemod.repository.groups import resolve_group
     from codemod.source.parsable import refuse_unparsable
 
@@ -63,12 +63,14 @@ def command(
         options = Options(target=target or workspace.config.target or Options.target, in_place=in_place)
         _check_target(options.target)
         plan = plan_migration(workspace.snapshot, workspace.layout, group, options, workspace.config)
-    stage = _carry_out(plan, workspace.snapshot, mode, allow_dirty=allow_dirty)
     codes = all_codes()
+    stage = Stage(mode)
     report = build_report(plan, workspace.snapshot.read, codes, stage=stage, request=shlex.join(names))
+    text = rendered(report, report_file, codes) if report_file is not None else ""  # before anything is written
+    _carry_out(plan, workspace.snapshot, stage, allow_dirty=allow_dirty)
     _print(report, as_json=as_json)
     if report_file is not None:
-        write_report(report, report_file, codes)
+        write_text(report_file, text)
     return 1 if report.of(Concern.MANUAL) else 0
 
 
@@ -82,17 +84,14 @@ def _check_target(target: str) -> None:
         check_target(target, installed_version(include))
 
 
-def _carry_out(plan: Plan, snapshot: Snapshot, mode: str, *, allow_dirty: bool) -> Stage:
+def _carry_out(plan: Plan, snapshot: Snapshot, stage: Stage, *, allow_dirty: bool) -> None:
     from codemod.report.view import Stage
     from codemod.writer import commit, write
 
-    if mode == WRITE:
+    if stage is Stage.WRITTEN:
         write(plan, snapshot, allow_dirty=allow_dirty)
-        return Stage.WRITTEN
-    if mode == COMMIT:
+    elif stage is Stage.COMMITTED:
         commit(plan, snapshot)
-        return Stage.COMMITTED
-    return Stage.SHOWN
 
 
 def _print(report: Report, *, as_json: bool) -> None:

@@ -38,22 +38,21 @@ def check_writable(path: Path) -> None:
         raise Refusal(f"cannot write {path}: it is read-only")
 
 
-def write_report(report: Report, path: Path, codes: Mapping[str, Code]) -> None:
-    """Write `report` in the form that the suffix of `path` asks for. Raises Refusal where that is not possible."""
+def rendered(report: Report, path: Path, codes: Mapping[str, Code]) -> str:
+    """`report` in the form that the suffix of `path` asks for."""
     from codemod.report.as_json import report_json
     from codemod.report.documents import report_html, report_markdown
     from codemod.report.sarif import sarif
 
     match path.suffix:
         case ".md":
-            text = report_markdown(report)
+            return report_markdown(report)
         case ".html":
-            text = report_html(report)
+            return report_html(report)
         case ".json":
-            text = report_json(report)
+            return report_json(report)
         case _:
-            text = sarif([(finding, report.place(finding)) for finding in report.findings], codes)
-    write_text(path, text)
+            return sarif([(finding, report.place(finding)) for finding in report.findings], codes)
 
 
 def write_text(path: Path, text: str) -> None:

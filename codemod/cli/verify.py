@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codemod.cli.report_files import check_writable, report_option, write_report, write_text
+from codemod.cli.report_files import check_writable, rendered, report_option, write_text
 
 if TYPE_CHECKING:
     from codemod.verify.result import Verification
@@ -72,8 +72,8 @@ def command(
     for path in (json_file, report_file):
         if path is not None and str(path) != "-":
             check_writable(path)
+    from codemod.cli.workspace import open_tree
     from codemod.report.lines import lines
-    from codemod.repository.snapshot import open_snapshot
     from codemod.verify.build import BuildOptions
     from codemod.verify.group import Request, verify_group
     from codemod.verify.progress import counting
@@ -92,7 +92,7 @@ def command(
         with_migration=report_file is not None,
     )
     with counting("Verifying") as progress:
-        verification = verify_group(open_snapshot(Path()), request, progress=progress)
+        verification = verify_group(open_tree(), request, progress=progress)
     if report_file is not None:
         _write_report(verification, names, report_file)
     if json_file is not None and str(json_file) == "-":
@@ -121,4 +121,4 @@ def _write_report(verification: Verification, names: tuple[str, ...], path: Path
         request=shlex.join(names),
         verification=verification,
     )
-    write_report(report, path, codes)
+    write_text(path, rendered(report, path, codes))

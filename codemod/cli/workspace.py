@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+
 from codemod.config import Config, load_config
 from codemod.model import Refusal
+from codemod.repository import git
 from codemod.repository.layout import Layout
 from codemod.repository.nearest import layout_for
 from codemod.repository.snapshot import Snapshot, open_snapshot
@@ -28,9 +31,25 @@ def open_workspace(start: Path = Path(), names: tuple[str, ...] = ()) -> Workspa
 
     Raises Refusal where there is none to work on.
     """
-    snapshot = open_snapshot(start)
+    snapshot = open_tree(start)
     config = load_config(snapshot)
     return Workspace(snapshot, config, layout_for(snapshot, config, names))
+
+
+def open_tree(start: Path = Path()) -> Snapshot:
+    """The repository around `start`, put right first where a run was stopped while it wrote, which is said on stderr.
+
+    Raises Refusal where there is none, or where another run is writing to it.
+    """
+    folder = start.resolve()
+    root = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
+    if root is not None and (git.folder_of(root) / git.OWN_FOLDER).exists():
+        from codemod.writer import recover
+
+        recovered = recover(root)
+        if recovered:
+            click.echo(f"torch-stabilize: {recovered}", err=True)
+    return open_snapshot(start)
 
 
 def tree_path(snapshot: Snapshot, path: Path) -> str:

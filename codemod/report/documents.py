@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codemod.diff import render_diff
+from codemod.report.printable import printable
 from codemod.report.view import Concern, Report
 from codemod.templates import render
 
@@ -18,18 +19,19 @@ _KINDS = {"@": "hunk", "+": "added", "-": "removed"}
 
 def report_markdown(report: Report) -> str:
     """The text of a pull request."""
-    return render("report/report.md.j2", **_values(report))
+    return printable(render("report/report.md.j2", **_values(report)))
 
 
 def report_html(report: Report) -> str:
     """One page with everything in it, the diff too; it loads nothing."""
-    return render("report/report.html.j2", diffs=diffs_of_files(render_diff(report.plan)), **_values(report))
+    diffs = diffs_of_files(render_diff(report.plan))
+    return printable(render("report/report.html.j2", diffs=diffs, **_values(report)))
 
 
 def diffs_of_files(diff: str) -> list[tuple[str, list[tuple[str, str]]]]:
     """A diff of many files taken apart: for each the new path, and its lines with what they are."""
     files: list[tuple[str, list[tuple[str, str]]]] = []
-    for line in diff.splitlines():
+    for line in diff.split("\n")[:-1]:
         if line.startswith("diff --git "):
             files.append((line.rpartition(" b/")[2], []))
         if files:

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
+from codemod.report.printable import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -28,7 +30,8 @@ class PlainLines:
 
     def print(self, *cells: Cell, style: str = "") -> None:
         """Write the text of `cells`."""
-        self.file.write("".join(cell if isinstance(cell, str) else cell[0] for cell in cells) + "\n")
+        text = "".join(cell if isinstance(cell, str) else cell[0] for cell in cells)
+        self.file.write(f"{printable(text)}\n")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class ColouredLines:
         """Write `cells` in their styles."""
         from rich.text import Text
 
-        self.console.print(Text.assemble(*cells), style=style)
+        safe = [printable(cell) if isinstance(cell, str) else (printable(cell[0]), cell[1]) for cell in cells]
+        self.console.print(Text.assemble(*safe), style=style)
 
 
 def lines(file: IO[str] | None = None, *, stderr: bool = False) -> Lines:

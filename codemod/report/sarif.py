@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -56,7 +57,7 @@ def _result(finding: Finding, place: Place, index: Mapping[str, int]) -> dict[st
         "message": {"text": message},
     }
     if place.path:
-        location: dict[str, Any] = {"artifactLocation": {"uri": quote(place.path), "uriBaseId": SRCROOT}}
+        location: dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(place.path)), "uriBaseId": SRCROOT}}
         if place.line:
             location["region"] = {"startLine": place.line, "startColumn": place.column}
         result["locations"] = [{"physicalLocation": location}]

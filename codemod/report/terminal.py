@@ -37,8 +37,8 @@ def print_report(report: Report, out: Lines) -> None:
 
 
 def print_diff(diff: str, out: Lines) -> None:
-    """A diff in colour, to look at: bytes that are no text are shown as question marks."""
-    for line in diff.encode("utf-8", "surrogateescape").decode("utf-8", "replace").splitlines():
+    """A diff in colour, to look at: what is no text in it is shown as escapes."""
+    for line in diff.split("\n")[:-1]:
         out.print(line, style=DIFF_STYLES.get(diff_line_kind(line), ""))
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from codemod.model import Refusal
+
+OWN_FOLDER = "torch-stabilize"  # what this tool keeps in git's folder while it writes
+_NO_UPKEEP = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")  # goes on in the background, and holds the tree
+_LOCK_TRIES, _LOCK_PAUSE = 20, 0.1  # seconds
 
 
 class Answer(NamedTuple):
@@ -19,13 +24,29 @@ class Answer(NamedTuple):
     error: str
 
 
-def run(folder: Path, *arguments: str, given: bytes = b"") -> Answer:
-    """Run git in `folder`. Raises Refusal where git is not installed; a failing command is an answer too."""
+def run(folder: Path, *arguments: str, given: bytes = b"", keep_open: Sequence[int] = ()) -> Answer:
+    """Run git in `folder`; it inherits the descriptors `keep_open`.
+
+    Raises Refusal where git cannot be started; a failing command is an answer too.
+    """
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, input=given, capture_output=True, check=False)
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, input=given, capture_output=True, check=False, pass_fds=keep_open
+        )
     except FileNotFoundError as error:
         raise Refusal("git is not installed") from error
+    except OSError as error:
+        raise Refusal(f"git cannot be run: {error.strerror}") from error
     return Answer(done.returncode == 0, done.stdout, done.stderr.decode("utf-8", "replace").strip())
+
+
+def folder_of(root: Path) -> Path:
+    """The folder .git of the work tree at `root`, or the one that a file .git names: in linked trees and submodules."""
+    place = root / ".git"
+    if place.is_file():
+        named = place.read_bytes().strip().removeprefix(b"gitdir:").strip()
+        return root / os.fsdecode(named)
+    return place
 
 
 def modified_files(root: Path) -> tuple[str, ...]:
@@ -54,24 +75,48 @@ def head(root: Path) -> str:
     return answer.output.decode().strip()
 
 
-def commit(root: Path, paths: Iterable[str], message: str) -> None:
-    """Commit `paths` (changed, added or gone) and nothing else. Raises Refusal with git's words where it will not."""
+def commit(root: Path, paths: Iterable[str], message: str, *, keep_open: Sequence[int] = ()) -> None:
+    """Commit `paths` (changed, added or gone) and nothing else; git inherits the descriptors `keep_open`.
+
+    Raises Refusal with git's words where it will not.
+    """
     names = sorted(set(paths))
     listed = b"\0".join(os.fsencode(name) for name in names)
-    staged = run(
-        root, "--literal-pathspecs", "add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul", given=listed
-    )
+    arguments = ("--literal-pathspecs", "add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul")
+    staged = run(root, *arguments, given=listed, keep_open=keep_open)
     if not staged.ok:
         raise Refusal(f"git cannot stage the migration: {staged.error}")
-    done = run(root, "commit", "--quiet", "-m", message)
+    done = run(root, *_NO_UPKEEP, "commit", "--quiet", "-m", message, keep_open=keep_open)
     if not done.ok:
         words = done.error or done.output.decode("utf-8", "replace").strip()
         raise Refusal(f"git did not commit the migration: {words}")
 
 
+def commits_between(root: Path, old: str, new: str) -> tuple[tuple[str, str], ...] | None:
+    """Id and subject of the commits after `old` up to `new`, oldest first; None where `new` does not follow `old`."""
+    if not run(root, "merge-base", "--is-ancestor", old, new).ok:
+        return None
+    answer = run(root, "log", "--reverse", "--format=%H %s", f"{old}..{new}")
+    lines = answer.output.decode("utf-8", "replace").splitlines()
+    return tuple((line.partition(" ")[0], line.partition(" ")[2]) for line in lines)
+
+
 def back_to(root: Path, commit_id: str) -> None:
-    """Make `commit_id` the last commit again and forget what is staged; the work tree is not touched."""
-    run(root, "reset", "--quiet", "--mixed", commit_id)
+    """Make `commit_id` the last commit again and forget what is staged; the work tree is not touched.
+
+    Waits for a moment where the index is locked; a lock that stays is that of a git that was killed, and goes. Raises
+    Refusal where git cannot.
+    """
+    lock = root / os.fsdecode(run(root, "rev-parse", "--git-path", "index.lock").output.rstrip(b"\n"))
+    for _ in range(_LOCK_TRIES):
+        if not lock.exists():
+            break
+        time.sleep(_LOCK_PAUSE)
+    else:
+        lock.unlink(missing_ok=True)
+    done = run(root, "reset", "--quiet", "--mixed", commit_id)
+    if not done.ok:
+        raise Refusal(f"git cannot go back to {commit_id[:12]}: {done.error}")
 
 
 def _paths(output: bytes) -> tuple[str, ...]:
