@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codemod.cli.report_files import check_writable, rendered, report_option, write_text
+from codemod.model import Refusal
 
 if TYPE_CHECKING:
     from codemod.model import Plan
@@ -58,6 +59,7 @@ def command(
         workspace = open_workspace(names=names)
         group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
         for path in (*group.files, *group.shared_headers):
+            _check_name(path)
             refuse_unparsable(workspace.snapshot.document(path))
     with progress(f"Migrating {group.name}"):
         options = Options(target=target or workspace.config.target or Options.target, in_place=in_place)
@@ -72,6 +74,14 @@ def command(
     if report_file is not None:
         write_text(report_file, text)
     return 1 if report.of(Concern.MANUAL) else 0
+
+
+def _check_name(path: str) -> None:
+    """Refuse a file whose name is no text: build files and includes, which are, could not name it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise Refusal(f"{path}: the name is not UTF-8, so no build file can name it: rename it first") from None
 
 
 def _check_target(target: str) -> None:

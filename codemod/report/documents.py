@@ -31,12 +31,17 @@ def report_html(report: Report) -> str:
 def diffs_of_files(diff: str) -> list[tuple[str, list[tuple[str, str]]]]:
     """A diff of many files taken apart: for each the new path, and its lines with what they are."""
     files: list[tuple[str, list[tuple[str, str]]]] = []
-    for line in diff.split("\n")[:-1]:
+    for line in diff_lines(diff):
         if line.startswith("diff --git "):
             files.append((line.rpartition(" b/")[2], []))
         if files:
             files[-1][1].append((diff_line_kind(line), line))
     return files
+
+
+def diff_lines(diff: str) -> list[str]:
+    """The lines of `diff` as they are shown, those of files with CRLF too."""
+    return [line.removesuffix("\r") for line in diff.split("\n")[:-1]]
 
 
 def diff_line_kind(line: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codemod.report.documents import HEADINGS, diff_line_kind, summary
+from codemod.report.documents import HEADINGS, diff_line_kind, diff_lines, summary
 from codemod.report.lines import Lines
 from codemod.report.view import Concern, FileRow, Report
 
@@ -38,7 +38,7 @@ def print_report(report: Report, out: Lines) -> None:
 
 def print_diff(diff: str, out: Lines) -> None:
     """A diff in colour, to look at: what is no text in it is shown as escapes."""
-    for line in diff.split("\n")[:-1]:
+    for line in diff_lines(diff):
         out.print(line, style=DIFF_STYLES.get(diff_line_kind(line), ""))
 
 

@@ -56,7 +56,7 @@ def hostile(tmp_path: Path) -> Path:
 
 
 def ran(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "codemod.cli.main", *arguments]
+    command = [sys.executable, "-c", "from codemod.cli.main import main; main()", *arguments]
     return subprocess.run(command, cwd=root, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"})
 
 
