@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from codemod.report.view import Report, Stage
     from codemod.repository.snapshot import Snapshot
 
+BUILD_SUFFIXES = (".py", ".toml", ".cmake", "CMakeLists.txt")
 DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.view.Stage
 
 
@@ -57,6 +59,7 @@ def command(
 
     with progress("Reading the repository"):
         workspace = open_workspace(names=names)
+        _check_whole(workspace.snapshot, names)
         group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
         for path in (*group.files, *group.shared_headers):
             _check_name(path)
@@ -74,6 +77,22 @@ def command(
     if report_file is not None:
         write_text(report_file, text)
     return 1 if report.of(Concern.MANUAL) else 0
+
+
+def _check_whole(snapshot: Snapshot, names: tuple[str, ...]) -> None:
+    """Refuse files of a submodule, and a sparse checkout that leaves out what a migration may have to edit."""
+    from codemod.repository import git
+    from codemod.source.document import SOURCE_SUFFIXES
+
+    for name in names:
+        path = posixpath.normpath(posixpath.join(snapshot.start, name))
+        inside = next((folder for folder in snapshot.submodules if f"{path}/".startswith(f"{folder}/")), None)
+        if inside is not None:
+            raise Refusal(f"{name} is in the submodule {inside}, a repository of its own: run there", exit_code=2)
+    wanted = [path for path in snapshot.absent if path.endswith((*SOURCE_SUFFIXES, *BUILD_SUFFIXES))]
+    if wanted and git.is_sparse(snapshot.root):
+        more = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
+        raise Refusal(f"{wanted[0]}{more} is tracked and left out by the sparse checkout: check out all files first")
 
 
 def _check_name(path: str) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from codemod.model import Refusal
 
 OWN_FOLDER = "torch-stabilize"  # what this tool keeps in git's folder while it writes
-_NO_UPKEEP = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")  # goes on in the background, and holds the tree
+_NOTHING_RUNS = {"core.fsmonitor": "false"}  # a program that the repository names, run by any question about it
+_NO_UPKEEP = {"gc.auto": "0", "maintenance.auto": "false"}  # goes on in the background, and holds the tree
 _LOCK_TRIES, _LOCK_PAUSE = 20, 0.1  # seconds
 
 
@@ -24,14 +26,31 @@ class Answer(NamedTuple):
     error: str
 
 
-def run(folder: Path, *arguments: str, given: bytes = b"", keep_open: Sequence[int] = ()) -> Answer:
-    """Run git in `folder`; it inherits the descriptors `keep_open`.
+def is_sparse(root: Path) -> bool:
+    """Whether the work tree at `root` leaves out a part of what is tracked."""
+    return run(root, "config", "--type=bool", "--get", "core.sparseCheckout").output.strip() == b"true"
+
+
+def run(
+    folder: Path,
+    *arguments: str,
+    given: bytes = b"",
+    keep_open: Sequence[int] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Answer:
+    """Run git in `folder` with `settings` on top of its configuration; it inherits the descriptors `keep_open`.
 
     Raises Refusal where git cannot be started; a failing command is an answer too.
     """
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=folder, input=given, capture_output=True, check=False, pass_fds=keep_open
+            ["git", *arguments],
+            cwd=folder,
+            input=given,
+            capture_output=True,
+            check=False,
+            pass_fds=keep_open,
+            env={**os.environ, **_as_environment({**_NOTHING_RUNS, **settings})},
         )
     except FileNotFoundError as error:
         raise Refusal("git is not installed") from error
@@ -52,12 +71,29 @@ def folder_of(root: Path) -> Path:
 def modified_files(root: Path) -> tuple[str, ...]:
     """Tracked files that differ from the last commit, staged or not, sorted."""
     if run(root, "rev-parse", "--verify", "-q", "HEAD").ok:
-        answer = run(root, "diff", "--name-only", "--no-renames", "--ignore-submodules", "-z", "HEAD")
+        arguments = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules", "-z", "HEAD")
+        answer = run(root, *arguments, settings=_without_filters(root))
     else:  # nothing was ever committed: whatever is staged would be lost
         answer = run(root, "ls-files", "-z", "--cached")
     if not answer.ok:
         raise Refusal(f"git cannot compare the work tree: {answer.error}")
     return _paths(answer.output)
+
+
+def _without_filters(root: Path) -> dict[str, str]:
+    """Settings that keep git from running the filters that the repository names: programs of whoever wrote it."""
+    listed = run(root, "config", "--name-only", "--get-regexp", "-z", r"^filter\..*\.(clean|process|required)$").output
+    named = (os.fsdecode(key) for key in listed.split(b"\0") if key)
+    return {key: "false" if key.endswith(".required") else "" for key in named}
+
+
+def _as_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """`settings` as git reads them from its environment, after those that are there already."""
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    found = {"GIT_CONFIG_COUNT": str(first + len(settings))}
+    for number, (key, value) in enumerate(settings.items(), first):
+        found[f"GIT_CONFIG_KEY_{number}"], found[f"GIT_CONFIG_VALUE_{number}"] = key, value
+    return found
 
 
 def untracked_files(root: Path, paths: Iterable[str]) -> tuple[str, ...]:
@@ -86,7 +122,7 @@ def commit(root: Path, paths: Iterable[str], message: str, *, keep_open: Sequenc
     staged = run(root, *arguments, given=listed, keep_open=keep_open)
     if not staged.ok:
         raise Refusal(f"git cannot stage the migration: {staged.error}")
-    done = run(root, *_NO_UPKEEP, "commit", "--quiet", "-m", message, keep_open=keep_open)
+    done = run(root, "commit", "--quiet", "-m", message, keep_open=keep_open, settings=_NO_UPKEEP)
     if not done.ok:
         words = done.error or done.output.decode("utf-8", "replace").strip()
         raise Refusal(f"git did not commit the migration: {words}")

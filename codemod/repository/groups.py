@@ -23,6 +23,8 @@ from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 from codemod.source.heads import defines
 from codemod.source.signatures import read_signatures
 
+_WORD = re.compile(r"[\w-]+")
+
 
 def resolve_group(snapshot: Snapshot, layout: Layout, config: Config, names: tuple[str, ...]) -> Group:
     """The group that `names` mean together: files, folders, globs, configured groups or suggested ones.
@@ -161,8 +163,10 @@ class _Resolver:
                 raise Refusal(f"{config.source}: group `{name}` matches no file", exit_code=2)
             return found
         layout = self.units.layout
-        near = self._from_path(name, [self.units.snapshot.start, ""])
-        found = near or self.suggested.get(name) or self._from_path(name, [layout.source_root, layout.project_root])
+        # A plain word is a group first: what it means must not depend on the folders that lie around.
+        group = self.suggested.get(name) if _WORD.fullmatch(name) else None
+        found = group or self._from_path(name, [self.units.snapshot.start, ""])
+        found = found or self.suggested.get(name) or self._from_path(name, [layout.source_root, layout.project_root])
         return found or self._from_stable_root(name) or self._unknown(name)
 
     def _from_path(self, name: str, folders: Iterable[str]) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ class Snapshot:
     _read: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     _documents: dict[str, Document] = field(default_factory=dict, compare=False, repr=False)
     start: str = ""
+    absent: tuple[str, ...] = ()  # tracked, but not in the work tree: left out by a sparse checkout, or deleted
+    submodules: tuple[str, ...] = ()  # folders that are repositories of their own and are not read
     _derived: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def exists(self, path: str) -> bool:
@@ -99,5 +101,10 @@ def open_snapshot(start: Path) -> Snapshot:
     listed = git.run(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").output
     names = sorted({os.fsdecode(name) for name in listed.split(b"\0") if name})
     below = folder.relative_to(root).as_posix()
-    files = tuple(name for name in names if os.path.isfile(os.path.join(root, name)))
-    return Snapshot(root, files, start="" if below == "." else below)
+    places = {name: os.path.join(root, name) for name in names}
+    files = tuple(name for name, place in places.items() if os.path.isfile(place))
+    others = sorted(places.keys() - set(files))
+    absent = tuple(name for name in others if not os.path.lexists(places[name]))
+    folders = (name for name in others if os.path.isdir(places[name]) and not os.path.islink(places[name]))
+    submodules = tuple(name.rstrip("/") for name in folders)
+    return Snapshot(root, files, start="" if below == "." else below, absent=absent, submodules=submodules)

@@ -345,7 +345,13 @@ def _text(path: Path) -> str:
         return ""
 
 
+_UNWRITABLE = re.compile(r"[\r\n|\0]")
+
+
 def _escape(path: object) -> str:
+    """`path` as ninja reads it. Raises Refusal for the few characters that ninja has no escape for."""
+    if unwritable := _UNWRITABLE.search(str(path)):
+        raise Refusal(f"{path}: ninja cannot build a file with {unwritable[0]!r} in its name")
     return str(path).replace("$", "$$").replace(":", "$:").replace(" ", "$ ")
 
 

@@ -108,13 +108,23 @@ def from_bytes(data: bytes, name: str) -> GoldenFile:
         tensors = {key: value.tobytes() for key, value in load(data).items()}
         head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         raw = json.loads(head["__metadata__"][_DESCRIPTION])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise Refusal(f"{name} is not a golden file, or only a part of one: {error}") from error
+    if not isinstance(raw, dict):
+        raise Refusal(f"{name} is not a golden file: its description is no object")
     if raw.get("format") != FORMAT:
         raise Refusal(f"{name} has the format {raw.get('format')!r}; this version reads {FORMAT}")
     checksum = raw.pop("checksum", None)
     if checksum != _checksum(raw, tensors):
         raise Refusal(f"{name} is corrupted: its checksum does not match its content")
+    try:
+        return _golden_file(raw, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refusal(f"{name} is not a golden file of this version: {error!r}") from error
+
+
+def _golden_file(raw: Mapping[str, Any], tensors: Mapping[str, bytes]) -> GoldenFile:
+    """The file that the description `raw` and its `tensors` are."""
     named = {name: tensors[key] for name, key in raw["tensors"].items()}
     cases = {
         case: Recorded(entry["digest"], from_json(entry["outcome"], _of_case(case, named)))
