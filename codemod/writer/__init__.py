@@ -84,7 +84,7 @@ def commit(plan: Plan, snapshot: Snapshot, *, two_commits: bool = True, message:
         except BaseException as error:
             with signals_held():
                 _give_up(root, journal, error)
-        journal.remove()
+        _end(root, journal, ())
     return journal.made
 
 

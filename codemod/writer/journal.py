@@ -6,6 +6,7 @@ what the run before it began, or finishes it where only leftovers had to be remo
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -205,7 +206,8 @@ def _store(journal: Journal) -> None:
     temporary.unlink(missing_ok=True)
     _store_bytes(temporary, json.dumps(document, indent=1).encode())  # escapes what is not ASCII: any name fits
     os.replace(temporary, place)
-    flush_folder(journal.folder)
+    with contextlib.suppress(OSError):  # the journal says what it should: from here on nothing may be taken back for it
+        flush_folder(journal.folder)
 
 
 def _store_bytes(place: Path, data: bytes) -> None:
