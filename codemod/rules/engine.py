@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from codemod.model import Diagnostic, Edit, Severity, SiteCount, Span
@@ -15,7 +15,7 @@ from codemod.rules.evaluation import keep_evaluation
 from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
 from codemod.rules.references import keep_reference
-from codemod.rules.rewrite import Rewrite, flatten, nest
+from codemod.rules.rewrite import Copy, Rewrite, flatten, nest
 from codemod.rules.shared import LEGACY_ONLY, ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
 from codemod.rules.unknown import unknown_operators, unknown_receiver
@@ -71,15 +71,24 @@ def rewrite_document(
     edits = flatten(kept, document.data, bodies, everything)
     copied = nest(r for r in everything if r.rule not in (ONE_WORLD, LEGACY_ONLY)).kept if around is not None else kept
     diagnostics, count = _account(outcomes, kept, copied)
+    written = (*kept, *_copied(kept, everything))
     return Rewritten(
         edits,
         diagnostics,
-        frozenset(name for rewrite in kept for name in rewrite.includes if name),
-        frozenset(name for rewrite in kept for name in rewrite.helpers) | _helpers_of_includes(wanted, document),
+        frozenset(name for rewrite in written for name in rewrite.includes if name),
+        frozenset(name for rewrite in written for name in rewrite.helpers) | _helpers_of_includes(wanted, document),
         count,
         tuple(site for site in wanted if site.kind is SiteKind.INCLUDE),
         any(rewrite.rule == ONE_WORLD for rewrite in kept),
     )
+
+
+def _copied(kept: Iterable[Rewrite], everything: Sequence[Rewrite]) -> Iterator[Rewrite]:
+    """The rewrites within what others of `kept` write a second time, or at another place."""
+    for around in kept:
+        for part in around.parts:
+            if isinstance(part, Copy):
+                yield from (r for r in everything if part.span.contains(r.span) and r is not around)
 
 
 def _helpers_of_includes(sites: Iterable[Site], document: Document) -> frozenset[str]:

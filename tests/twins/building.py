@@ -1,0 +1,256 @@
+"""Build the two sides of a set of functions: the legacy one, and what the migration makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codemod.cli.workspace import open_workspace
+from codemod.explain import all_codes
+from codemod.migrate import Options, plan_migration
+from codemod.report.view import Concern, Stage, build_report
+from codemod.repository.groups import resolve_group
+from tests.twins.program import Function
+
+UNIT = "csrc/tw.cpp"
+TARGET = "-DTORCH_TARGET_VERSION=0x020b000000000000ULL"
+_MARK = re.compile(r"// >>> (\w+)$")
+_SCHEMAS = {
+    "at::Tensor": "Tensor", "int64_t": "int", "double": "float", "bool": "bool", "std::string": "str",
+    "std::tuple<at::Tensor, at::Tensor>": "(Tensor, Tensor)",
+}  # fmt: skip
+HEAD = """\
+#include <ATen/ATen.h>
+#include <ATen/Dispatch.h>
+#include <torch/library.h>
+#include <torch/types.h>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+#include "ops.h"
+"""
+# Findings for review that say what differs. All others are general: they stand in nine of ten functions.
+NAMES_THE_DIFFERENCE = frozenset({"TSA202"})
+
+
+@dataclass
+class Side:
+    """One built library: the functions in it, and why the others are not."""
+
+    library: Path
+    lost: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Pair:
+    """Both sides of the functions that are valid legacy code."""
+
+    functions: Sequence[Function]
+    legacy: Path
+    stable: Path | None
+    invalid: Mapping[str, str]
+    broken: Mapping[str, str]  # those whose migration does not compile, with the compiler's words
+    announced: Mapping[str, str]  # the finding that announces a difference, by function
+    after: str  # the migrated unit
+
+
+def tree_of(functions: Sequence[Function], folder: Path) -> None:
+    """Write a small repository with `functions`, their declarations and registrations."""
+    unit = HEAD + "".join(f"\n// >>> {f.name}\n{f.written()}" for f in functions)
+    signature = "(at::Tensor x, at::Tensor y, int64_t n, double a);\n"
+    schemas = [
+        f'  m.def("{f.name}(Tensor(a!) x, Tensor(b!) y, int n, float a) -> {_SCHEMAS[f.returns]}");\n'
+        for f in functions
+    ]
+    impls = [f'  m.impl("{f.name}", &{f.name});\n' for f in functions]
+    files = {
+        UNIT: unit,
+        "csrc/ops.h": "#pragma once\n#include <ATen/ATen.h>\n#include <string>\n#include <tuple>\n"
+        + "".join(f"{f.returns} {f.name}{signature}" for f in functions),
+        "csrc/bindings.cpp": '#include <torch/library.h>\n#include "ops.h"\n\nTORCH_LIBRARY(twins, m) {\n'
+        + "".join(schemas)
+        + "}\n\nTORCH_LIBRARY_IMPL(twins, CPU, m) {\n"
+        + "".join(impls)
+        + "}\n",
+        "setup.py": "from setuptools import setup\nfrom torch.utils.cpp_extension import BuildExtension, CppExtension\n\n"
+        "setup(\n    name='twins',\n    ext_modules=[CppExtension('twins._C', ['csrc/tw.cpp', 'csrc/bindings.cpp'])],\n"
+        "    cmdclass={'build_ext': BuildExtension},\n)\n",
+        "twins/__init__.py": "from . import _C\n",
+    }  # fmt: skip
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    identity = ("-c", "user.name=twins", "-c", "user.email=twins@localhost", "-c", "commit.gpgsign=false")
+    for command in (("init", "-q"), ("add", "-A"), (*identity, "commit", "-qm", "Legacy")):
+        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+
+
+def migrated(folder: Path, into: Path) -> dict[str, str]:
+    """Write the migrated tree of `folder` into another; what announces differences, by function."""
+    workspace = open_workspace(folder, names=(UNIT,))
+    group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, (UNIT,))
+    plan = plan_migration(workspace.snapshot, workspace.layout, group, Options(format=False), workspace.config)
+    shutil.rmtree(into, ignore_errors=True)
+    shutil.copytree(folder, into, ignore=shutil.ignore_patterns(".git"))
+    for change in plan.files:
+        if change.old_path is not None and change.new_path != change.old_path:
+            (into / change.old_path).unlink()
+        if change.new_path is not None and change.after is not None:
+            (into / change.new_path).parent.mkdir(parents=True, exist_ok=True)
+            (into / change.new_path).write_bytes(change.after)
+    report = build_report(plan, workspace.snapshot.read, all_codes(), stage=Stage.WRITTEN, request="twins")
+    owners = _owners((folder / UNIT).read_text())
+    found: dict[str, str] = {}
+    for finding in report.findings:
+        tells = finding.concern is Concern.MANUAL or (
+            finding.concern is Concern.REVIEW and finding.code in NAMES_THE_DIFFERENCE
+        )
+        if tells and finding.place.path == UNIT and (name := owners.get(finding.place.line)):
+            found.setdefault(name, f"{finding.code} {finding.message}")
+    return found
+
+
+def _owners(text: str) -> dict[int, str]:
+    """The function that each line belongs to."""
+    owner, found = "", {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if mark := _MARK.match(line):
+            owner = mark[1]
+        if owner:
+            found[number] = owner
+    return found
+
+
+class Compiler:
+    """g++ for both sides. The legacy headers are compiled once if `precompiled` is a folder."""
+
+    def __init__(self, precompiled: Path | None) -> None:
+        import torch
+
+        root = Path(torch.__file__).parent
+        self.include, self.library = root / "include", root / "lib"
+        self.base = [
+            *shlex.split(os.environ.get("CXX", "g++")),
+            "-std=c++20",
+            "-O0",
+            "-DNDEBUG",
+            "-w",
+            "-fPIC",
+            "-fmax-errors=0",
+            f"-I{sysconfig.get_paths()['include']}",
+        ]
+        self.legacy = [f"-I{self.include}", f"-I{self.include}/torch/csrc/api/include"]
+        if precompiled is not None:
+            header = precompiled / "legacy.h"
+            if not header.with_suffix(".h.gch").exists():
+                precompiled.mkdir(parents=True, exist_ok=True)
+                header.write_text("".join(line + "\n" for line in HEAD.splitlines() if "<" in line))
+                subprocess.run([*self.base, *self.legacy, "-x", "c++-header", str(header)], check=True)
+            self.legacy += ["-include", str(header)]
+        self.stable = [TARGET, f"-I{self.include}"]
+
+    def build(self, folder: Path, sources: Sequence[Path], flags: Sequence[str], out: Path) -> dict[str, str]:
+        """Compile `sources` into one library; where that fails, the functions that are to blame with the error."""
+        everything = folder / "all.cpp"
+        everything.write_text("".join(f'#include "{source.relative_to(folder)}"\n' for source in sources))
+        link = [
+            f"-L{self.library}",
+            "-Wl,--no-as-needed",
+            "-ltorch",
+            "-ltorch_cpu",
+            "-lc10",
+            f"-Wl,-rpath,{self.library}",
+        ]
+        done = subprocess.run(
+            [*self.base, *flags, "-shared", str(everything), "-o", str(out), *link],
+            cwd=folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode == 0:
+            return {}
+        unit = next(source for source in sources if source.name == Path(UNIT).name)
+        owners = _owners(unit.read_text())
+        blamed: dict[str, str] = {}
+        asked: list[str] = []
+        for line in done.stderr.splitlines():
+            place = re.match(rf"\S*{unit.name}:(\d+):\d+:\s+(.*)", line)
+            if place and (name := owners.get(int(place[1]))):
+                if place[2].startswith("error"):
+                    blamed.setdefault(name, place[2])
+                elif "required from" in place[2]:
+                    asked.append(name)
+            elif ": error:" in line and asked:
+                blamed.setdefault(asked[-1], line.partition(": error:")[2])
+        if not blamed:
+            raise RuntimeError(f"{out.name} does not build: {done.stderr[:1500]}")
+        return blamed
+
+
+def build_pair(functions: Sequence[Function], folder: Path, compiler: Compiler) -> Pair:
+    """Both libraries. Functions that are no valid legacy code are left out, and those whose migration does not compile."""
+    left, invalid, broken = list(functions), dict[str, str](), dict[str, str]()
+    announced: dict[str, str] = {}
+    old, new = folder / "old", folder / "new"
+    legacy, stable = folder / "old.so", folder / "new.so"
+    while left:
+        tree_of(left, old)
+        bad = compiler.build(old, [old / UNIT, old / "csrc/bindings.cpp"], compiler.legacy, legacy)
+        if not bad:
+            break
+        invalid |= bad
+        left = [f for f in left if f.name not in bad]
+    after = ""
+    while left:
+        tree_of(left, old)
+        announced |= migrated(old, new)
+        sources = [
+            p
+            for p in new.rglob("*.cpp")
+            if p.name != "all.cpp" and any(word in p.read_text() for word in ("torch::stable", "STABLE_TORCH"))
+        ]
+        sources.sort(key=lambda path: path.name != Path(UNIT).name)
+        after = after or sources[0].read_text()
+        bad = compiler.build(new, sources, compiler.stable, stable)
+        if not bad:
+            break
+        broken |= bad
+        left = [f for f in left if f.name not in bad]
+    return Pair(
+        [f for f in functions if f.name not in invalid],
+        legacy,
+        stable if left else None,
+        invalid,
+        broken,
+        announced,
+        after,
+    )
+
+
+def outcomes(library: Path, names: Sequence[str]) -> dict[tuple[str, int], str]:
+    """What each call gave: by function and number of the input, as text; "crash" where the process ended."""
+    found: dict[tuple[str, int], str] = {}
+    done = 0
+    while True:
+        script = Path(__file__).with_name("calls.py")
+        ran = subprocess.run(
+            [sys.executable, str(script), str(library), json.dumps(list(names)), str(done)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        rows = [line.split(" ", 4) for line in ran.stdout.splitlines() if line.startswith("@ ")]
+        for row in rows:
+            found[row[2], int(row[3])] = row[4] if len(row) > 4 and row[4] else "crash"
+        if ran.returncode == 0:
+            return found
+        if not rows:
+            raise RuntimeError(ran.stderr[-1500:])
+        done = int(rows[-1][1])
