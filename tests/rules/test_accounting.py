@@ -113,3 +113,10 @@ def test_a_call_that_cannot_be_read_is_not_taken_apart(text: str) -> None:
     assert "torch::stable::new_zeros" not in after
     assert "torch::stable::to" not in after
     assert found.diagnostics
+
+
+def test_what_is_written_at_another_place_keeps_its_helpers() -> None:
+    """The tensor behind `.options()` moves to the front of the factory, with the call that makes it."""
+    after, found = rewrite("at::Tensor f(at::Tensor x) { return at::zeros({2}, (x == x).options()); }")
+    assert "stable_aten::eq(x, x)" in after
+    assert "aten:eq.Tensor" in found.helpers
