@@ -16,6 +16,7 @@ from codemod.rules import (
     options_uses,
     pointers,
     questions,
+    signedness,
     streams,
     symbolic,
 )
@@ -24,6 +25,6 @@ from codemod.rules.snippets import rewrite_declaration, rewrite_text
 
 __all__ = [
     "RULES", "accessors", "checks", "device", "dispatch", "factories", "generic", "indexing", "methods", "operators",
-    "options_uses", "pointers", "questions", "rewrite_declaration", "rewrite_text", "streams",
+    "options_uses", "pointers", "questions", "rewrite_declaration", "rewrite_text", "signedness", "streams",
     "symbolic",
 ]  # fmt: skip

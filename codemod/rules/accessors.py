@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from codemod.codes import Example
-from codemod.model import Confidence, Span
+from codemod.model import Span
 from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.registry import rule
 from codemod.rules.tensor_calls import MethodCall, is_tensor_method
@@ -16,28 +14,36 @@ from codemod.surface.table import Entry
 
 @rule(
     "TSA114",
-    "Accessors are built from the pointer, the sizes and the strides.",
-    confidence=Confidence.REVIEW,
-    text="The header-only accessor borrows the sizes and strides of the tensor and checks neither dtype nor rank.",
+    "Accessors are made by a helper that checks the rank of the tensor.",
+    text="The header-only accessor is built from the pointer, the sizes and the strides, and checks nothing by itself.",
     examples=(
         Example(
-            "void g(at::PackedTensorAccessor64<float, 1> a);\n"
-            "void f(at::Tensor x) { g(x.packed_accessor64<float, 1>()); }",
-            "void g(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 1, "
+            "float f(const at::Tensor& x) { auto a = x.accessor<float, 2>(); return a[0][1]; }",
+            "float f(const torch::stable::Tensor& x) { auto a = accessor_of<float, 2>(x); return a[0][1]; }",
+        ),
+        Example(
+            "void g(at::PackedTensorAccessor64<at::Half, 1> a);\n"
+            "void f(at::Tensor x) { g(x.packed_accessor64<at::Half, 1>()); }",
+            "void g(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<torch::headeronly::Half, 1, "
             "torch::headeronly::DefaultPtrTraits, int64_t> a);\n"
-            "void f(torch::stable::Tensor x) { g(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 1, "
-            "torch::headeronly::DefaultPtrTraits, int64_t>(x.mutable_data_ptr<float>(), x.sizes().data(), "
-            "x.strides().data())); }",
+            "void f(torch::stable::Tensor x) { g(packed_accessor_of<torch::headeronly::Half, 1, "
+            "torch::headeronly::DefaultPtrTraits, int64_t>(x)); }",
         ),
         Example(
             "void g(torch::PackedTensorAccessor<float, 1, torch::DefaultPtrTraits, size_t> a);\n"
             "void f(at::Tensor x) { g(x.packed_accessor<float, 1, torch::DefaultPtrTraits, size_t>()); }",
             "void g(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 1, "
             "torch::headeronly::DefaultPtrTraits, size_t> a);\n"
-            "void f(torch::stable::Tensor x) { g(torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 1, "
-            "torch::headeronly::DefaultPtrTraits, size_t>(x.mutable_data_ptr<float>(), x.sizes().data(), "
-            "x.strides().data())); }",
+            "void f(torch::stable::Tensor x) { g(packed_accessor_of<float, 1, "
+            "torch::headeronly::DefaultPtrTraits, size_t>(x)); }",
             "the type of the indices stays the one that is named",
+        ),
+        Example(
+            "struct Grid { template <typename T, int N> T* accessor() { return nullptr; } };\n"
+            "float* f(Grid g) { return g.accessor<float, 2>(); }",
+            "struct Grid { template <typename T, int N> T* accessor() { return nullptr; } };\n"
+            "float* f(Grid g) { return g.accessor<float, 2>(); }",
+            "a method of the project's own",
         ),
     ),
 )
@@ -53,24 +59,26 @@ def accessors(site: Site, context: Context) -> Outcome | None:
     arguments = split_arguments(call.template_text()) if call.is_complete else ()
     if len(arguments) < 2:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
-    dtype_text = arguments[0]
+    written = _written_arguments(call)
+    if written is None:
+        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    name, more = "accessor_of", ""
     if site.name != "accessor":
-        traits = arguments[2] if len(arguments) > 2 else "torch::headeronly::DefaultPtrTraits"
-        traits = _TRAITS.sub(r"torch::headeronly::\g<name>", traits)
-        index = arguments[3] if len(arguments) > 3 else "int32_t" if site.name == "packed_accessor32" else "int64_t"
-        arguments = (*arguments[:2], traits, index)
-    name = f"{entry.stable}<{', '.join(arguments)}>("
-    receiver = call.receiver_parts()
-    member = b".mutable_data_ptr<" + dtype_text.encode() + b">(), "
-    return context.rewrite(
-        call.span,
-        (name.encode(), *receiver, member, *receiver, b".sizes().data(), ", *receiver, b".strides().data())"),
-        entry.rule,
-        entry=entry,
-    )
+        name = "packed_accessor_of"
+        index = "int32_t" if site.name == "packed_accessor32" else "int64_t"
+        more = "".join([", torch::headeronly::DefaultPtrTraits", f", {index}"][len(arguments) - 2 :])
+    parts = (f"{name}<".encode(), written, f"{more}>(".encode(), *call.receiver_parts(), b")")
+    return context.rewrite(call.span, parts, entry.rule, helpers=("accessor",))
 
 
-_TRAITS = re.compile(r"(?<![\w:])(?:(?:torch|at)::)?(?P<name>(?:Restrict|Default)PtrTraits)\b")
+def _written_arguments(call: MethodCall) -> Span | None:
+    """Where the template arguments stand, without their brackets."""
+    member = call.callee.child_by_field_name("field") if call.callee is not None else None
+    arguments = member.child_by_field_name("arguments") if member is not None else None
+    if arguments is None:
+        return None
+    span = call.fragment.span(arguments)
+    return Span(span.start + 1, span.end - 1)
 
 
 def _accessor_type(site: Site, context: Context, entry: Entry) -> Outcome:

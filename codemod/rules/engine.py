@@ -170,12 +170,19 @@ def _account(
         legacy_only = any(rewrite.rule == LEGACY_ONLY and rewrite.claims(site.span) for rewrite in kept)
         if isinstance(outcome, Allowed) or legacy_only:
             allowed += 1
-        elif id(outcome) in survivors or any(rewrite.claims(site.span) for rewrite in copied):
+        elif id(outcome) in survivors or _is_taken(site, outcome, copied):
             rewritten += 1
         else:
             diagnosed += 1
             diagnostics.append(outcome if isinstance(outcome, Diagnostic) else _collision(site, outcome))
     return tuple(diagnostics), SiteCount(found, rewritten, diagnosed, allowed)
+
+
+def _is_taken(site: Site, outcome: Outcome, kept: Sequence[Rewrite]) -> bool:
+    """Whether a rewrite around the site is what becomes of it. What is to be done by hand is so in a copy too."""
+    if not any(rewrite.claims(site.span) for rewrite in kept):
+        return False
+    return not isinstance(outcome, Diagnostic) or not any(rewrite.keeps(site.span) for rewrite in kept)
 
 
 def _collision(site: Site, outcome: Rewrite) -> Diagnostic:

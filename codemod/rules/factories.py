@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from tree_sitter import Node
 
 from codemod.codes import Example
 from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from codemod.rules.kinds import kind_in_schemas
 from codemod.rules.options import Options, read_options, read_separate
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Copy, Part
@@ -48,9 +50,27 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "options of an early torch, and given one by one",
         ),
         Example(
-            "at::Tensor f(at::Tensor x) { return torch::full_like(x, 3, x.options().dtype(at::kInt)); }",
-            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::fill_(torch::stable::new_empty(x, "
-            "x.sizes(), torch::headeronly::ScalarType::Int, std::nullopt, x.device()), 3); }",
+            "at::Tensor f(at::Tensor x) { return torch::full_like(x, 3, x.options().dtype(at::kInt)); }\n"
+            "at::Tensor g(at::Tensor x) { at::empty_like(x); at::empty_like(x, at::kInt); return at::zeros_like(x); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::fill_(stable_aten::empty_like(x, "
+            "torch::headeronly::ScalarType::Int), 3); }\n"
+            "torch::stable::Tensor g(torch::stable::Tensor x) { torch::stable::empty_like(x); stable_aten::empty_like(x, "
+            "torch::headeronly::ScalarType::Int); return torch::stable::fill_(torch::stable::empty_like(x), 0); }",
+            "the strides stay those of `x`",
+        ),
+        Example(
+            "void f(bool b, int64_t n) { at::full({2}, b); at::full({2}, n > 0); at::full({2}, n); at::full({2}, 2LL); "
+            "at::full({2}, 1.5f); at::scalar_tensor(3); torch::tensor(3); torch::tensor(n > 1); torch::tensor(2.5); }",
+            "void f(bool b, int64_t n) { torch::stable::full({2}, b, torch::headeronly::ScalarType::Bool); "
+            "torch::stable::full({2}, n > 0, torch::headeronly::ScalarType::Bool); "
+            "torch::stable::full({2}, n, torch::headeronly::ScalarType::Long); "
+            "torch::stable::full({2}, 2LL, torch::headeronly::ScalarType::Long); "
+            "torch::stable::full({2}, 1.5f, torch::headeronly::ScalarType::Float); "
+            "torch::stable::full({}, 3, torch::headeronly::ScalarType::Float); "
+            "torch::stable::full({}, 3, torch::headeronly::ScalarType::Long); "
+            "torch::stable::full({}, n > 1, torch::headeronly::ScalarType::Bool); "
+            "torch::stable::full({}, 2.5, torch::headeronly::ScalarType::Float); }",
+            "the dtype that each number has in torch",
         ),
         Example(
             "#include <vector>\nat::Tensor f(std::vector<double> v) { return torch::tensor(v); }\n"
@@ -205,14 +225,23 @@ def _full(name: str, node: Node, given: list[Node], fragment: Fragment, context:
     options = _options(given, 2, fragment, context, node) if len(given) >= 2 else None
     if options is None:
         return None
-    value = text_of(given[1])
-    integral = re.fullmatch(r"-?\d+", value)
-    default = b"torch::headeronly::ScalarType::Long" if integral else b"torch::headeronly::ScalarType::Float"
+    default = _DTYPE_OF_FULL.get(kind_in_schemas(given[1], context.type_of(given[1], fragment)), b"")
+    if not default and not (options.dtype or options.like):
+        return None
     sizes, filled = fragment.span(given[0]), fragment.span(given[1])
     return ((b"torch::stable::full(", sizes, b", ", filled, *_tail(options, always_dtype=default), b")"), ())
 
 
+# The dtype that full() gives a number, which the stable form takes as a double.
+_DTYPE_OF_FULL = {
+    "bool": b"torch::headeronly::ScalarType::Bool",
+    "int64_t": b"torch::headeronly::ScalarType::Long",
+    "double": b"torch::headeronly::ScalarType::Float",
+}
+
+
 def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    """`empty_like(x)` and its kin keep the strides of `x`, also where its dtype changes."""
     if not given:
         return None
     tensor = fragment.span(given[0])
@@ -220,24 +249,17 @@ def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context:
     options = _options(given, place, fragment, context, node)
     if options is None:
         return None
-    changed = len(given) > place and not _same_as(tensor, options, context)
-    if name == "empty_like" and not changed:
-        return ((b"torch::stable::empty_like(", tensor, b")"), ())
-    if name in ("empty_like", "zeros_like"):
-        function = b"torch::stable::new_empty(" if name == "empty_like" else b"torch::stable::new_zeros("
-        return ((function, tensor, b", ", Copy(tensor), b".sizes()", *_tail(options), b")"), ())
-    value: Part = fragment.span(given[1]) if name == "full_like" else b"1"
-    if changed:
-        blank: tuple[Part, ...] = (
-            b"torch::stable::new_empty(",
-            tensor,
-            b", ",
-            Copy(tensor),
-            b".sizes()",
-            *_tail(options),
-        )
-        return ((b"torch::stable::fill_(", *blank, b"), ", value, b")"), ())
-    return ((b"torch::stable::fill_(torch::stable::empty_like(", tensor, b"), ", value, b")"), ())
+    if _is_of(tensor, options, context):
+        options = replace(options, like=())
+    tail = _tail(options)
+    maker, helpers = (
+        (b"stable_aten::empty_like(", ("aten:empty_like",)) if tail else (b"torch::stable::empty_like(", ())
+    )
+    blank: tuple[Part, ...] = (maker, tensor, *tail, b")")
+    if name == "empty_like":
+        return (blank, helpers)
+    value: Part = fragment.span(given[1]) if name == "full_like" else _FILLED[name.removesuffix("_like")]
+    return ((b"torch::stable::fill_(", *blank, b", ", value, b")"), helpers)
 
 
 def _from_blob(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
@@ -296,22 +318,26 @@ def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, contex
     options = _options(given, 1, fragment, context, node) if given else None
     if options is None:
         return None
-    if given[0].type == "initializer_list" or context.type_of(given[0], fragment).name in ("vector", "ArrayRef"):
+    if _is_list(given[0], fragment, context) and name == "tensor":
         return _listed(node, given[0], options, fragment, context)
-    value = text_of(given[0])
-    default = b"torch::headeronly::ScalarType::Long" if re.fullmatch(r"-?\d+", value) else b""
-    if not default and not options.dtype:
+    kind = context.type_of(given[0], fragment)
+    default = b"torch::headeronly::ScalarType::Float"
+    if name == "tensor":
+        in_schemas = kind_in_schemas(given[0], kind)
+        default = _DTYPE_OF_FULL.get(in_schemas, b"") if in_schemas != "int64_t" or kind.name in _LONGS else b""
+    if kind.is_tensor or (not default and not (options.dtype or options.like)):
         return None
     return ((b"torch::stable::full({}, ", fragment.span(given[0]), *_tail(options, always_dtype=default), b")"), ())
 
 
-def _same_as(tensor: Span, options: Options, context: Context) -> bool:
-    """Whether the options are those of the tensor itself."""
-    like = options.like[0] if options.only_like and len(options.like) == 1 else None
+def _is_of(tensor: Span, options: Options, context: Context) -> bool:
+    """Whether the options start from those of the tensor itself."""
+    like = options.like[0] if len(options.like) == 1 else None
     return isinstance(like, Copy) and context.text(like.span) == context.text(tensor)
 
 
-_INTEGERS = ("int64_t", "int", "int32_t", "long", "short", "int16_t", "size_t")
+# What torch::tensor makes of numbers: the integers of C++ are Long, and those of other types keep theirs.
+_LONGS = ("int64_t", "int", "int32_t", "long")
 
 
 def _listed(node: Node, values: Node, options: Options, fragment: Fragment, context: Context) -> Made | None:
@@ -321,7 +347,7 @@ def _listed(node: Node, values: Node, options: Options, fragment: Fragment, cont
     else:
         held = context.type_of(values, fragment).inner
         kinds = {held.name if held is not None else ""}
-    if not kinds or kinds - {*_INTEGERS, "double", "float"}:
+    if not kinds or kinds - {*_LONGS, "double", "float"}:
         return None
     is_integral = not kinds & {"double", "float"}
     if len(kinds) > 1 and not is_integral:
@@ -331,7 +357,9 @@ def _listed(node: Node, values: Node, options: Options, fragment: Fragment, cont
     own = kind in ("int64_t", "long", "float")
     tail = _tail(options, always_dtype=b"" if own and not options.device else default)
     name = context.project.helpers.name("tensor_of").encode()
-    return ((name + b"<" + kind.encode() + b">(", fragment.span(values), *tail, b")"), ("tensor_of",))
+    is_view = values.type != "initializer_list" and context.type_of(values, fragment).name != "vector"
+    listed: tuple[Part, ...] = (fragment.span(values), b".vec()") if is_view else (fragment.span(values),)
+    return ((name + b"<" + kind.encode() + b">(", *listed, *tail, b")"), ("tensor_of",))
 
 
 _MAKERS = {

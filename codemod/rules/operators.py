@@ -28,7 +28,6 @@ _ASSIGNMENTS = frozenset({"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^="})
 
 def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
     """Subscripts, operators and assignments with an operand that is a tensor."""
-    yield from _elements(document, finder)
     for node, fragment in operator_nodes(document):
         if any(finder.type_of(one, fragment, document).is_tensor for one in operands(node)):
             yield Site(fragment.span(node), operator_of(node), SiteKind.OPERATOR)
@@ -82,49 +81,6 @@ def _declares_pointer(left: Node) -> bool:
     inner = left.child_by_field_name("function") if left.type == "call_expression" else None
     given = inner.child_by_field_name("arguments") if inner is not None and inner.type == "call_expression" else None
     return given is not None and [c.type for c in given.named_children] == ["pointer_expression"]
-
-
-_ELEMENT = re.compile(rb"\.\s*(?P<name>sizes|strides)\s*\(\s*\)\s*(?=\[)")
-
-
-def _elements(document: Document, finder: TypeFinder) -> Iterator[Site]:
-    """`x.sizes()[i]` and `x.strides()[i]` of a tensor."""
-    for match in _ELEMENT.finditer(document.code):
-        fragment = document.fragment_at(match.start())
-        node = fragment.node_at(Span(*match.span("name")))
-        while node is not None and node.type != "subscript_expression":
-            node = node.parent
-        base = node.child_by_field_name("argument") if node is not None else None
-        callee = base.child_by_field_name("function") if base is not None and base.type == "call_expression" else None
-        receiver = callee.child_by_field_name("argument") if callee is not None else None
-        if node is not None and receiver is not None and finder.type_of(receiver, fragment, document).is_tensor:
-            yield Site(fragment.span(node), f"{match.group('name').decode()}[]", SiteKind.OPERATOR)
-
-
-@rule(
-    "TSA122",
-    "One size or stride is asked for by its index.",
-    examples=(
-        Example(
-            "int64_t f(const at::Tensor& x) { return x.sizes()[0]; }",
-            "int64_t f(const torch::stable::Tensor& x) { return x.size(0); }",
-        ),
-    ),
-)
-def element(site: Site, context: Context) -> Outcome | None:
-    """`x.sizes()[i]` -> `x.size(i)`: the stable sizes() builds a view of all of them each time."""
-    fragment = context.fragment(site)
-    node = fragment.node_at(site.span)
-    base = node.child_by_field_name("argument") if node is not None else None
-    callee = base.child_by_field_name("function") if base is not None else None
-    index = _index_of(node) if node is not None else None
-    if callee is None or index is None:
-        return None
-    receiver = callee.child_by_field_name("argument")
-    assert receiver is not None
-    name = b"size" if site.name.startswith("sizes") else b"stride"
-    parts: tuple[Part, ...] = (fragment.span(receiver), b"." + name + b"(", fragment.span(index), b")")
-    return context.rewrite(site.span, parts, "TSA122")
 
 
 def _index_of(node: Node) -> Node | None:
@@ -190,6 +146,11 @@ def operator_of(node: Node) -> str:
             "return stable_aten::mul(stable_aten::add_(x, 1), 2); }",
             "also where the value of an assignment is used",
         ),
+        Example(
+            "int64_t f(const at::Tensor& x) { return x.sizes()[0] + x.strides()[1]; }",
+            "int64_t f(const torch::stable::Tensor& x) { return x.sizes()[0] + x.strides()[1]; }",
+            "numbers of a view; stride(1) would throw where there is no such dimension",
+        ),
         Example("float f(float* x, int i) { return x[i]; }", "float f(float* x, int i) { return x[i]; }", "a pointer"),
     ),
 )
@@ -206,8 +167,6 @@ def operators(site: Site, context: Context) -> Outcome | None:
             if not is_tensor_method(site, context):
                 return None
         return no_stable_form(site, context, entry) if entry.form == "special" else by_form(site, context, entry)
-    if site.name in ("sizes[]", "strides[]"):
-        return element(site, context)
     fragment = context.fragment(site)
     node = fragment.node_at(site.span)
     if node is None:

@@ -9,8 +9,10 @@ from tree_sitter import Node
 from codemod.codes import Example
 from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from codemod.rules.expressions import expression_of
 from codemod.rules.registry import rule
-from codemod.rules.rewrite import Copy, Part
+from codemod.rules.rewrite import Part
+from codemod.rules.signedness import size_in_bytes
 from codemod.rules.tensor_calls import MethodCall, called_on, is_tensor_method, receiver_type
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
@@ -85,6 +87,8 @@ def dtype(site: Site, context: Context) -> Outcome | None:
             text = (b"torch::headeronly::toString(", *call.receiver_parts(), b".scalar_type())")
             return context.rewrite(context.fragment(site).span(whole), text, entry.rule, entry=entry)
         return context.diagnose(site, entry.rule, f"{site.name}().{member}() has no stable form", entry.note)
+    if site.name == "itemsize":
+        return size_in_bytes(site, context, call, entry) if call.is_complete else None
     return context.replace(site, entry.stable, entry.rule, entry=entry)
 
 
@@ -127,7 +131,7 @@ def predicates(site: Site, context: Context) -> Outcome | None:
     if site.name == "is_contiguous":
         return _contiguity(site, context, call)
     text = entry.stable.replace(".device()", "") if kind.name == "Device" else entry.stable
-    return _expression_of(context, call, text, entry)
+    return expression_of(context, call, text, entry)
 
 
 def _contiguity(site: Site, context: Context, call: MethodCall) -> Outcome:
@@ -140,51 +144,15 @@ def _contiguity(site: Site, context: Context, call: MethodCall) -> Outcome:
     if wanted == "Contiguous":
         return context.rewrite(call.fragment.span(call.argument_list), (b"()",), entry.rule)  # type: ignore[arg-type]
     if wanted in ("ChannelsLast", "ChannelsLast3d"):
-        return _expression_of(context, call, "is_channels_last({t})", entry)
+        dims = 4 if wanted == "ChannelsLast" else 5
+        return expression_of(context, call, f"is_channels_last({{t}}, {dims})", entry)
     return context.diagnose(site, entry.rule, "is_contiguous() with a memory format has no stable form", entry.note)
-
-
-def _expression_of(context: Context, call: MethodCall, text: str, entry: Entry) -> Outcome:
-    """The call replaced by an expression of the receiver, which `{t}` stands for in `text`."""
-    assert call.node is not None
-    assert call.receiver is not None
-    receiver = call.fragment.span(call.receiver)
-    sign = b"->" if call.through_pointer else b"."
-    pieces = text.split("{t}")
-    parts: list[Part] = [pieces[0].encode()]
-    for place, piece in enumerate(pieces[1:]):
-        named: Part = receiver if place == 0 else Copy(receiver)
-        if piece.startswith("."):
-            parts += [named, sign + piece[1:].encode()]
-        else:
-            parts += [b"*" if call.through_pointer else b"", named, piece.encode()]
-    if not pieces[0] and _binds_tighter(call.node):
-        parts = [b"(", *parts, b")"]
-    return context.rewrite(call.span, tuple(parts), entry.rule, entry=entry)
-
-
-def _binds_tighter(node: Node) -> bool:
-    """Whether an operator or a member access around the call would tear a binary expression apart."""
-    parent = node.parent
-    if parent is None or parent.type not in (
-        "unary_expression",
-        "binary_expression",
-        "field_expression",
-        "cast_expression",
-    ):
-        return False
-    operator = parent.child_by_field_name("operator")
-    return parent.type != "binary_expression" or operator is None or text_of(operator) not in ("&&", "||")
 
 
 @rule(
     "TSA110",
     "Tensor methods that exist under another name are renamed.",
     examples=(
-        Example(
-            "int64_t f(const at::Tensor& x) { return 2 * x.nbytes(); }",
-            "int64_t f(const torch::stable::Tensor& x) { return 2 * (x.numel() * x.element_size()); }",
-        ),
         Example(
             "int f(const at::Tensor& x) { return x.get_device(); }",
             "int f(const torch::stable::Tensor& x) { return x.get_device_index(); }",
@@ -193,7 +161,7 @@ def _binds_tighter(node: Node) -> bool:
     ),
 )
 def renamed_methods(site: Site, context: Context) -> Outcome | None:
-    """`x.get_device()`, `x.nbytes()`."""
+    """`x.get_device()`."""
     entry = site.entry
     assert entry is not None
     if not is_tensor_method(site, context):
@@ -205,7 +173,7 @@ def renamed_methods(site: Site, context: Context) -> Outcome | None:
     call = MethodCall(site, context)
     if not call.is_complete:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
-    return _expression_of(context, call, entry.stable, entry)
+    return expression_of(context, call, entry.stable, entry)
 
 
 @rule(

@@ -49,6 +49,11 @@ class Rewrite(NamedTuple):
         """Whether `span` lies in what this rewrite replaces, outside of its holes."""
         return self.span.contains(span) and not any(hole.contains(span) for hole in self.holes)
 
+    def keeps(self, span: Span) -> bool:
+        """Whether what stands at `span` goes on in the new text, where it was or at another place."""
+        kept = (part.span if isinstance(part, Copy) else part for part in self.parts if not isinstance(part, bytes))
+        return any(part.contains(span) for part in kept)
+
 
 @dataclass(frozen=True)
 class Nest:

@@ -120,3 +120,10 @@ def test_what_is_written_at_another_place_keeps_its_helpers() -> None:
     after, found = rewrite("at::Tensor f(at::Tensor x) { return at::zeros({2}, (x == x).options()); }")
     assert "stable_aten::eq(x, x)" in after
     assert "aten:eq.Tensor" in found.helpers
+
+
+def test_what_is_copied_keeps_its_diagnostic() -> None:
+    text = "at::Tensor f(at::Tensor x) { return at::empty_like(x, x.options().requires_grad(x.requires_grad())); }"
+    found = rewrite(text)[1]
+    assert [text[d.span.start : d.span.end] for d in found.diagnostics] == ["requires_grad"]
+    assert found.diagnostics[0].span.start == text.rindex("requires_grad")

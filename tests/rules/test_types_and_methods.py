@@ -75,8 +75,7 @@ CASES = {
     "traits of an accessor, behind a using-directive": (
         "using namespace at;\nauto f(const Tensor& x) { return x.packed_accessor32<float, 2, RestrictPtrTraits>(); }",
         "auto f(const torch::stable::Tensor& x) { return "
-        "torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 2, torch::headeronly::RestrictPtrTraits, "
-        "int32_t>(x.mutable_data_ptr<float>(), x.sizes().data(), x.strides().data()); }",
+        "packed_accessor_of<float, 2, torch::headeronly::RestrictPtrTraits, int32_t>(x); }",
     ),
     "a function that takes one dimension": (
         "at::Tensor f(at::Tensor x) { return at::amax(x, 0); }",

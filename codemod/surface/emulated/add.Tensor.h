@@ -21,10 +21,13 @@ inline torch::stable::Tensor add(const torch::stable::Tensor& self,
     return stable_aten::logical_or(self, other);
   }
   torch::stable::Tensor second = torch::stable::to(other, dtype);
+  torch::stable::Tensor first = torch::stable::to(self, dtype);
   std::vector<torch::stable::Tensor> terms =
       stable_aten::broadcast_tensors(
-          {torch::stable::to(self, dtype),
-           alpha.is_one() ? second : stable_aten::mul(second, alpha)});
-  return torch::stable::sum(stable_aten::stack(terms, 0), std::vector<int64_t>{0}, false,
-                            dtype);
+          {first, alpha.is_one() ? second : stable_aten::mul(second, alpha)});
+  // a tensor of the strides that torch gives the result of such an op
+  torch::stable::Tensor result = stable_aten::mul(first, second);
+  return torch::stable::copy_(
+      result, torch::stable::sum(stable_aten::stack(terms, 0),
+                                 std::vector<int64_t>{0}, false, dtype));
 }

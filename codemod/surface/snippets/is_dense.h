@@ -28,10 +28,11 @@ inline bool is_non_overlapping_and_dense(const torch::stable::Tensor& tensor) {
   return true;
 }
 
-// What is_contiguous(MemoryFormat::ChannelsLast) or ChannelsLast3d says of a
-// tensor of 4 or 5 dimensions.
-inline bool is_channels_last(const torch::stable::Tensor& tensor) {
-  if (tensor.dim() != 4 && tensor.dim() != 5) {
+// Tensor::is_contiguous(MemoryFormat::ChannelsLast) with 4 dimensions, of
+// ChannelsLast3d with 5.
+inline bool is_channels_last(const torch::stable::Tensor& tensor,
+                             int64_t dims) {
+  if (tensor.dim() != dims) {
     return false;
   }
   int64_t expected = 1;

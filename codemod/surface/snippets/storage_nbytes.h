@@ -2,11 +2,12 @@
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/util/shim_utils.h>
 
+#include <cstddef>
 #include <cstdint>
 
 // The size in bytes of the storage a tensor lies in.
-inline int64_t storage_nbytes(const torch::stable::Tensor& tensor) {
+inline size_t storage_nbytes(const torch::stable::Tensor& tensor) {
   int64_t nbytes = 0;
   TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(tensor.get(), &nbytes));
-  return nbytes;
+  return static_cast<size_t>(nbytes);
 }
