@@ -9,7 +9,9 @@ from tree_sitter import Node
 from codemod.codes import Example
 from codemod.model import Confidence, Severity, Span
 from codemod.rules.array_views import equality, is_view
+from codemod.rules.check_texts import comparison_text, condition_text
 from codemod.rules.context import Allowed, Context, Outcome, Site
+from codemod.rules.exceptions import caught, thrown
 from codemod.rules.printing import printer_of
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part, Rewrite
@@ -32,9 +34,24 @@ _OPERATORS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">
             'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "rank ", x.dim()); }',
         ),
         Example(
+            "#define ON_CPU(x) TORCH_CHECK(x.is_cpu())\nvoid f(const at::Tensor& x) { TORCH_CHECK(x.dim() > 1); ON_CPU(x); }",
+            '#define ON_CPU(x) STD_TORCH_CHECK(x.is_cpu(), "Expected " #x ".is_cpu() to be true, but got false.")\n'
+            "void f(const torch::stable::Tensor& x) "
+            '{ STD_TORCH_CHECK(x.dim() > 1, "Expected x.dim() > 1 to be true, but got false."); ON_CPU(x); }',
+            "the stable macro does not print the condition",
+        ),
+        Example(
             "#ifdef TORCH_CHECK\n#define MY_CHECK TORCH_CHECK\n#endif",
             "#ifdef STD_TORCH_CHECK\n#define MY_CHECK STD_TORCH_CHECK\n#endif",
             "a condition keeps meaning what it did",
+        ),
+        Example(
+            "void f(int n) { TORCH_CHECK(n, n); }\n#undef TORCH_CHECK\n#define TORCH_CHECK(c, ...) do { if (!(c)) throw 1; } while (0)\n"
+            "int g(int n) { TORCH_CHECK(n); return n; }",
+            "void f(int n) { STD_TORCH_CHECK(n, n); }\n#undef TORCH_CHECK\n"
+            "#define TORCH_CHECK(c, ...) do { if (!(c)) throw 1; } while (0)\n"
+            "int g(int n) { TORCH_CHECK(n); return n; }",
+            "a macro that the project defines anew is its own",
         ),
     ),
 )
@@ -42,12 +59,22 @@ def check(site: Site, context: Context) -> Outcome | None:
     """`TORCH_CHECK(condition, message...)`."""
     entry = site.entry
     assert entry is not None
-    printers = printable(site, context, 1)
+    printers = (*printable(site, context, 1), *_own_text(site, context))
     helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
     whole = whole_call(site, context)
     if whole is not None:
         printers = (*printers, *_semicolon(whole, context))
     return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
+
+
+def _own_text(site: Site, context: Context) -> tuple[Rewrite, ...]:
+    """The condition as the message of a check without one, which the stable macro does not print."""
+    arguments = call_arguments(site, context) or ()
+    text = condition_text(arguments[0], context) if len(arguments) == 1 else None
+    if text is None:
+        return ()
+    end = Span(arguments[0].end, arguments[0].end)
+    return (Rewrite(end, (b", " + text,), "TSA201"),)
 
 
 def condition(site: Site, context: Context) -> Outcome:
@@ -96,25 +123,28 @@ def printable(site: Site, context: Context, start: int) -> tuple[Rewrite, ...]:
 @rule(
     "TSA202",
     "Comparing checks become STD_TORCH_CHECK of the comparison.",
-    text="`TORCH_CHECK_EQ(a, b)` prints both values when it fails; the header-only check prints the condition alone. Add the\n"
-    "values to the message where they matter.",
+    text="`TORCH_CHECK_EQ(a, b)` prints both values when it fails; so does the message that is written here, where the\n"
+    "stable types can be printed.",
     confidence=Confidence.REVIEW,
     examples=(
         Example(
             "void f(int64_t a, int64_t b) { TORCH_CHECK_EQ(a, b); }",
-            "void f(int64_t a, int64_t b) { STD_TORCH_CHECK(a == b); }",
+            'void f(int64_t a, int64_t b) { STD_TORCH_CHECK(a == b, "Check failed: a == b (", a, " vs. ", b, ")"); }',
         ),
         Example(
             "void f(int a, int b) { if (a) TORCH_CHECK_EQ(a, b); else b = 1; }",
-            "void f(int a, int b) { if (a) { STD_TORCH_CHECK(a == b); } else b = 1; }",
+            'void f(int a, int b) { if (a) { STD_TORCH_CHECK(a == b, "Check failed: a == b (", a, " vs. ", b, ")"); } '
+            "else b = 1; }",
         ),
         Example(
             "void f(int a, int b) { TORCH_CHECK_LE(a & 1, b); }",
-            "void f(int a, int b) { STD_TORCH_CHECK((a & 1) <= b); }",
+            'void f(int a, int b) { STD_TORCH_CHECK((a & 1) <= b, "Check failed: a & 1 <= b (", (a & 1), " vs. ", b, ")"); }',
         ),
         Example(
             "void f(at::Tensor a, at::Tensor b) { TORCH_CHECK_EQ(a.sizes(), b.sizes()); }",
-            "void f(torch::stable::Tensor a, torch::stable::Tensor b) { STD_TORCH_CHECK(a.sizes().equals(b.sizes())); }",
+            "void f(torch::stable::Tensor a, torch::stable::Tensor b) { STD_TORCH_CHECK(a.sizes().equals(b.sizes()), "
+            '"Check failed: a.sizes() == b.sizes() (", sizes_to_string(a.sizes()), " vs. ", '
+            'sizes_to_string(b.sizes()), ")"); }',
         ),
     ),
 )
@@ -128,12 +158,17 @@ def comparison(site: Site, context: Context) -> Outcome | None:
     if arguments is None or whole is None or len(arguments) < 2 or sign is None or _is_streamed(whole, context):
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     left, right, *message = arguments
-    parts: list[Part] = [b"STD_TORCH_CHECK(", *_compared(left, right, sign, context, site)]
+    parts: list[Part] = [f"{entry.stable}(".encode(), *_compared(left, right, sign, context, site)]
+    helpers: tuple[str, ...] = (entry.helper,) if entry.helper else ()
     for span in message:
         parts += [b", ", span]
+    if not message:
+        text, more = comparison_text(left, right, sign, context.fragment(site), context)
+        parts += [b", ", *text] if text else []
+        helpers += more
     opening, closing = _braces(site, context)
     also = (*_semicolon(whole, context), *closing)
-    return context.rewrite(whole, (opening, *parts, b")"), entry.rule, entry=entry, also=also)
+    return context.rewrite(whole, (opening, *parts, b")"), entry.rule, entry=entry, also=also, helpers=helpers)
 
 
 def _braces(site: Site, context: Context) -> tuple[bytes, tuple[Rewrite, ...]]:
@@ -194,8 +229,8 @@ def _semicolon(whole: Span, context: Context) -> tuple[Rewrite, ...]:
 @rule(
     "TSA203",
     "Other checks become STD_TORCH_CHECK.",
-    text="ValueError, IndexError and NotImplementedError become RuntimeError in Python: throw std::invalid_argument or\n"
-    "std::out_of_range by hand where callers catch them.",
+    text="ValueError and IndexError stay what they are in Python; NotImplementedError, TypeError and LinAlgError become\n"
+    "RuntimeError.",
     confidence=Confidence.REVIEW,
     examples=(
         Example(
@@ -205,15 +240,31 @@ def _semicolon(whole: Span, context: Context) -> tuple[Rewrite, ...]:
         Example(
             'void f(int n) { if (n == 1) AT_ERROR("one"); else if (n == 2) AT_ASSERT(n > 2); else n = 0; }',
             'void f(int n) { if (n == 1) { STD_TORCH_CHECK(false, "one"); } '
-            "else if (n == 2) { STD_TORCH_CHECK(n > 2); } else n = 0; }",
+            'else if (n == 2) { STD_TORCH_CHECK(n > 2, "Expected n > 2 to be true, but got false."); } else n = 0; }',
             "an `else` stays with its `if`",
         ),
         Example(
             'void f(int n) { TORCH_CHECK_ARG(n > 0, 1, "got ", n); }',
             'void f(int n) { STD_TORCH_CHECK(n > 0, "invalid argument ", 1, ": ", "got ", n); }',
         ),
-        Example("void f(int n) { TORCH_INTERNAL_ASSERT(n > 0); }", "void f(int n) { STD_TORCH_CHECK(n > 0); }"),
-        Example("void f(int n) { CHECK(n > 0); }", "void f(int n) { STD_TORCH_CHECK(n > 0); }", "of c10's logging"),
+        Example(
+            "void f(int n) { TORCH_INTERNAL_ASSERT(n > 0); }",
+            'void f(int n) { STD_TORCH_CHECK(n > 0, "Expected n > 0 to be true, but got false."); }',
+        ),
+        Example(
+            "void f(int n) { CHECK(n > 0); TORCH_INTERNAL_ASSERT_DEBUG_ONLY(n > 1, n); }",
+            'void f(int n) { STD_TORCH_CHECK(n > 0, "Expected n > 0 to be true, but got false."); '
+            "STD_TORCH_DCHECK(n > 1, n); }",
+            "of c10's logging, and in debug builds only",
+        ),
+        Example(
+            'void f(int n) { TORCH_CHECK_VALUE(n > 0, "got ", n); if (n) TORCH_CHECK_INDEX(n > 1); else n = 2; '
+            'C10_THROW_ERROR(ValueError, "no"); }',
+            'void f(int n) { STD_TORCH_CHECK_VALUE(n > 0, "got ", n); '
+            'if (n) STD_TORCH_CHECK_INDEX(n > 1, "Expected n > 1 to be true, but got false."); else n = 2; '
+            'throw std::invalid_argument("no"); }',
+            "what is a ValueError or an IndexError in Python stays one",
+        ),
         Example(
             "#define CHECK(x) if (!(x)) throw 1\nvoid f(int n) { CHECK(n > 0); }",
             "#define CHECK(x) if (!(x)) throw 1\nvoid f(int n) { CHECK(n > 0); }",
@@ -244,6 +295,12 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     assert entry is not None
     if entry.kind != "macro":
         is_exception = entry.kind == "type" and not entry.helper
+        if (
+            is_exception
+            and (clause := context.ancestor(site, ("catch_clause",), 8)) is not None
+            and _is_caught(site, clause, context)
+        ):
+            return caught(site, clause, context)
         also = _message_alone(site, context) if is_exception else ()
         return context.replace(site, entry.stable, entry.rule, entry=entry, also=also)
     arguments = call_arguments(site, context)
@@ -251,8 +308,10 @@ def other_check(site: Site, context: Context) -> Outcome | None:
         return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
     confidence = Confidence(entry.confidence)
     extra: dict[str, object] = {"includes": (entry.include,), "confidence": confidence}
-    if site.name in ("AT_ERROR", "C10_THROW_ERROR"):
+    if site.name == "AT_ERROR":
         return _error(site, context, arguments, extra)
+    if site.name == "C10_THROW_ERROR":
+        return thrown(site, context, arguments)
     if site.name in ("CHECK", "DCHECK"):
         whole = whole_call(site, context)
         if whole is None or _is_streamed(whole, context):
@@ -265,13 +324,24 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     if site.name in ("TORCH_CHECK_ARG", "TORCH_CHECK_WITH"):
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     own = context.project.helpers.names.get(f"STD_{site.name}")
-    printers = printable(site, context, 1)
+    printers = (*printable(site, context, 1), *_own_text(site, context))
     helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
     if own:
         return context.replace(site, own, entry.rule, also=printers, helpers=(f"STD_{site.name}", *helpers), **extra)
+    if entry.helper:
+        whole = whole_call(site, context)
+        printers = (*printers, *(_semicolon(whole, context) if whole is not None else ()))
+        extra = {"helpers": (entry.helper, *helpers), "confidence": confidence}
+        return context.replace(site, entry.stable, entry.rule, also=printers, **extra)
     opening, closing = _braces(site, context)
     head = (opening + entry.stable.encode(),)
     return context.rewrite(site.span, head, entry.rule, also=(*printers, *closing), helpers=helpers, **extra)
+
+
+def _is_caught(site: Site, clause: Node, context: Context) -> bool:
+    """Whether the site is what a catch clause names, rather than something in its body."""
+    parameters = clause.child_by_field_name("parameters")
+    return parameters is not None and context.fragment(site).span(parameters).contains(site.span)
 
 
 def _message_alone(site: Site, context: Context) -> tuple[Rewrite, ...]:
@@ -345,7 +415,9 @@ def warning(site: Site, context: Context) -> Outcome | None:
     if site.name not in ("TORCH_WARN", "TORCH_WARN_ONCE", "AT_WARN"):
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     name = "STD_TORCH_WARN_ONCE" if site.name.endswith("ONCE") else "STD_TORCH_WARN"
-    return context.replace(site, name, entry.rule, confidence=Confidence.REVIEW, helpers=("torch_warn",))
+    printers = printable(site, context, 0)
+    helpers = ("torch_warn", *(helper for rewrite in printers for helper in rewrite.helpers))
+    return context.replace(site, name, entry.rule, confidence=Confidence.REVIEW, helpers=helpers, also=printers)
 
 
 __all__ = ["Allowed", "call_arguments", "printable", "whole_call"]

@@ -14,6 +14,7 @@ from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.evaluation import keep_evaluation
 from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
+from codemod.rules.own_macros import is_redefined
 from codemod.rules.references import keep_reference
 from codemod.rules.rewrite import Copy, Rewrite, flatten, nest
 from codemod.rules.shared import LEGACY_ONLY, ONE_WORLD
@@ -114,6 +115,9 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
         return Allowed("compiled in the legacy build alone")
     if site.kind is SiteKind.INCLUDE:
         return Allowed("includes are written once, at the end")
+    is_check = site.entry is not None and site.entry.rule.startswith("TSA20")
+    if is_check and site.kind in (SiteKind.MACRO, SiteKind.CONDITION) and is_redefined(site, context):
+        return None
     if site.kind is SiteKind.CONDITION:
         return condition(site, context)
     if site.kind is SiteKind.USING:

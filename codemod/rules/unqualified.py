@@ -95,6 +95,11 @@ def _included(document: Document, documents: Sequence[Document]) -> list[Documen
     headers = [other for other in documents if other.path.endswith(_HEADERS)]
     if not any(_spaces(header) or _declares(header) for header in headers):
         return []
+    return reached_headers(document, headers)
+
+
+def reached_headers(document: Document, headers: Sequence[Document]) -> list[Document]:
+    """Those of `headers` that `document` includes, by way of others too."""
     reached: dict[str, Document] = {}
     waiting = [document]
     while waiting:
