@@ -72,16 +72,37 @@ def _helpers(snapshot: Snapshot, layout: Layout, missing: Sequence[str]) -> tupl
         return None
     snippets = [all_snippets()[role] for role in missing]
     host = [snippet for snippet in snippets if not snippet.needs_cuda]
-    includes = sorted({name for snippet in host for name in snippet.includes})
+    includes = sorted({name for snippet in host for name in snippet.includes} | {_HIDING})
     cuda = [snippet for snippet in snippets if snippet.needs_cuda]
     path = layout.stable_helpers
     if not snapshot.exists(path):
-        blocks = [snippet.code.rstrip() for snippet in host] + _guarded(cuda, set(includes))
-        text = render("stable_helpers.h.j2", includes=_include_lines(includes), snippets=blocks)
+        blocks = [*_hidden(host), *_guarded(cuda, set(includes))]
+        text = render("stable_helpers.h.j2", includes=_include_lines(includes), blocks=blocks)
         return NewFile(path, text.encode(), "stable_helpers.h.j2")
     present = {name.decode() for name in _INCLUDED.findall(snapshot.read(path))}
-    blocks = [snippet.code.rstrip() for snippet in host] + _guarded(cuda, present | set(includes))
+    blocks = [*_hidden(host), *_guarded(cuda, present | set(includes))]
     return extended(snapshot, path, includes, "\n".join(f"{block}\n" for block in blocks))
+
+
+_HIDING = "torch/headeronly/macros/Macros.h"
+_ERROR_CODES = """#ifndef STABLE_TORCH_ERROR_CODE_CHECK  // headers before torch 2.13
+#define STABLE_TORCH_ERROR_CODE_CHECK(call) TORCH_ERROR_CODE_CHECK(call)
+#endif"""
+
+
+def _hidden(snippets: Sequence[Snippet]) -> list[str]:
+    """The helpers in a namespace whose symbols stay within their library, and those that have to be outside of it."""
+    inside = [snippet.code.rstrip() for snippet in snippets if not snippet.is_outside]
+    blocks = [snippet.code.rstrip() for snippet in snippets if snippet.is_outside]
+    if inside:
+        begin, end = f"HIDDEN_NAMESPACE_BEGIN({_SPACE})", f"HIDDEN_NAMESPACE_END({_SPACE})\nusing namespace {_SPACE};"
+        blocks.append("\n\n".join([begin, *inside, end]))
+    if any("STABLE_TORCH_ERROR_CODE_CHECK" in snippet.code for snippet in snippets):
+        blocks.insert(0, _ERROR_CODES)
+    return blocks
+
+
+_SPACE = "stable_helpers"
 
 
 def _guarded(snippets: Sequence[Snippet], present: set[str]) -> list[str]:
@@ -89,8 +110,7 @@ def _guarded(snippets: Sequence[Snippet], present: set[str]) -> list[str]:
     if not snippets:
         return []
     head = _include_lines({name for snippet in snippets for name in snippet.includes} - present)
-    code = "\n\n".join(snippet.code.rstrip() for snippet in snippets)
-    return ["\n\n".join(filter(None, ["#ifdef USE_CUDA", head, code, "#endif  // USE_CUDA"]))]
+    return ["\n\n".join(filter(None, ["#ifdef USE_CUDA", head, *_hidden(snippets), "#endif  // USE_CUDA"]))]
 
 
 def _include_lines(names: Iterable[str]) -> str:

@@ -43,7 +43,7 @@ from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
 from codemod.rules.dispatch_macros import OTHER_DTYPES
 from codemod.rules.snippets import DEFAULT_TARGET
-from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
+from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES, Document
 from codemod.source.edits import OverlapError, apply, settle
 from codemod.source.formatting import format_changed, style_for
 
@@ -101,7 +101,9 @@ def plan_migration(
             target=options.target, created=units, pybind=bindings.python_functions,
         )  # fmt: skip
     changes = (kernels, bindings, helpers, build)
-    plan = join(snapshot, group.name, options, changes, moves, formatted=frozenset((*files, *made.shared)))
+    headers = (*(one.path for one in helpers.edits), *(one.path for one in helpers.created))
+    styled = frozenset((*files, *made.shared, *headers))
+    plan = join(snapshot, group.name, options, changes, moves, formatted=styled)
     crossing = _crossing(snapshot, layout, made.graph, group, bindings)
     notes = (*_clashes(made, layout, roles), *notes_on(snapshot, layout, made.graph, group), *crossing)
     counts = {path: one.sites for path, one in rewritten.items()}
@@ -218,8 +220,11 @@ def join(
             files.append(FileChange(path, new_path, before, after, done))
     for new in _merged(changes):
         before_new = snapshot.read(new.path) if snapshot.exists(new.path) else None
-        if before_new != new.content:
-            files.append(FileChange(new.path if before_new is not None else None, new.path, before_new, new.content))
+        content = new.content
+        if options.format and new.path in formatted and new.path.endswith(SOURCE_SUFFIXES):
+            content = format_changed(Document(new.path, before_new or b""), content, style_for(snapshot, new.path))
+        if before_new != content:
+            files.append(FileChange(new.path if before_new is not None else None, new.path, before_new, content))
     return Plan(name, options.target, tuple(files), tuple(diagnostics))
 
 

@@ -11,6 +11,7 @@ from codemod.rules import (
     exceptions,
     factories,
     generic,
+    guards,
     indexing,
     methods,
     operators,
@@ -25,7 +26,7 @@ from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
 
 __all__ = [
-    "RULES", "accessors", "checks", "device", "dispatch", "exceptions", "factories", "generic", "indexing", "methods", "operators",
+    "RULES", "accessors", "checks", "device", "dispatch", "exceptions", "factories", "generic", "guards", "indexing", "methods", "operators",
     "options_uses", "pointers", "questions", "rewrite_declaration", "rewrite_text", "signedness", "streams",
     "symbolic",
 ]  # fmt: skip

@@ -36,7 +36,11 @@ def comparison_text(
     one, other = _printed(left, fragment, context), _printed(right, fragment, context)
     if one is None or other is None:
         return (_joined(compared + b'"'),), ()
-    parts = (_joined(compared + b' ("') + b", ", *one[0], b', " vs. ", ', *other[0], b', ")"')
+    opening, between, closing = b' (", ', b', " vs. ', b')"'
+    node = fragment.node_at(right)
+    if node is not None and node.type == "number_literal":
+        return (_joined(compared + opening), *one[0], between + context.text(right) + closing), one[1]
+    parts = (_joined(compared + opening), *one[0], between + b'", ', *other[0], b', "' + closing)
     return parts, (*one[1], *other[1])
 
 

@@ -43,6 +43,21 @@ _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::Device
             "torch::stable::accelerator::DeviceGuard guard(x.is_cuda() ? x.get_device_index() : "
             "y.get_device_index()); }",
         ),
+        Example(
+            "#include <optional>\nvoid f(const std::optional<at::Tensor>& x, const at::Tensor& y) "
+            "{ at::cuda::OptionalCUDAGuard g(device_of(x)); at::DeviceGuard h(y.device()); }",
+            "#include <optional>\nvoid f(const std::optional<torch::stable::Tensor>& x, const torch::stable::Tensor& y) "
+            "{ OptionalDeviceGuard g(device_if_any(x)); OptionalDeviceGuard h(y.device()); }",
+            "a guard that may be empty, and one that does nothing on the CPU",
+        ),
+        Example(
+            "at::cuda::CUDAGuard of(const at::Tensor& x) { return at::cuda::CUDAGuard(x.device()); }\n"
+            "struct Run { explicit Run(const at::Tensor& x) : guard(x.device()) {} at::cuda::OptionalCUDAGuard guard; };",
+            "torch::stable::accelerator::DeviceGuard of(const torch::stable::Tensor& x) "
+            "{ return torch::stable::accelerator::DeviceGuard(x.get_device_index()); }\n"
+            "struct Run { explicit Run(const torch::stable::Tensor& x) : guard(x.device()) {} OptionalDeviceGuard guard; };",
+            "returned, and held by a class",
+        ),
     ),
 )
 def guard(site: Site, context: Context) -> Outcome | None:
@@ -51,6 +66,12 @@ def guard(site: Site, context: Context) -> Outcome | None:
     assert entry is not None
     if site.name.endswith("device_of") or site.kind is SiteKind.BARE:
         return _device_of(site, context)
+    from codemod.rules.guards import HELPER, names_type_only, needs_helper
+
+    if needs_helper(site, context):
+        return context.replace(site, HELPER, entry.rule, helpers=("device_guard",))
+    if names_type_only(site, context):
+        return context.replace(site, _GUARD, entry.rule, includes=(entry.include,))
     fragment = context.fragment(site)
     argument = guard_argument(site, context)
     if argument is None:
@@ -68,7 +89,7 @@ def _device_of(site: Site, context: Context) -> Outcome:
     while walk is not None and walk.type not in ("declaration", "compound_statement"):
         walk = walk.parent
     if walk is not None and walk.type == "declaration" and "Guard" in text_of(walk.child_by_field_name("type") or walk):
-        return Allowed("taken apart by the guard around it")
+        return _device_of_guard(site, walk, context)
     fragment = context.fragment(site)
     parent = node.parent if node is not None else None
     if node is not None and parent is not None and parent.type in ("init_declarator", "return_statement"):
@@ -84,6 +105,18 @@ def _device_of(site: Site, context: Context) -> Outcome:
     return context.diagnose(
         site, "TSA401", "device_of() is used outside of a guard", "use x.device() under x.is_cuda()"
     )
+
+
+def _device_of_guard(site: Site, declaration: Node, context: Context) -> Outcome:
+    """`device_of(x)` that a guard is made from: the guard's own rewrite has it, or a helper asks the optional."""
+    from codemod.rules.guards import needs_helper
+
+    kind = declaration.child_by_field_name("type")
+    span = context.fragment(site).span(kind) if kind is not None else site.span
+    guarded = Site(span, text_of(kind) if kind is not None else "", SiteKind.NAME)
+    if needs_helper(guarded, context):
+        return context.replace(site, "device_if_any", "TSA401", helpers=("device_guard",))
+    return Allowed("taken apart by the guard around it")
 
 
 def guard_argument(site: Site, context: Context) -> Node | None:

@@ -9,11 +9,14 @@ from typing import NamedTuple
 
 from tree_sitter import Node
 
+from codemod.model import Span
 from codemod.rules.context import Context
+from codemod.rules.effects import effectful_calls
 from codemod.rules.rewrite import Copy, Part
 from codemod.source.declarations import text_of
-from codemod.source.document import Fragment
+from codemod.source.document import Document, Fragment
 from codemod.source.scopes import arguments_of, receiver_type_parts
+from codemod.source.signatures import Function
 
 _STARTS = ("TensorOptions", "dtype", "device", "layout", "requires_grad", "memory_format", "pinned_memory")
 _BROUGHT_ALONG = frozenset({"dtype", "device", "layout"})  # found without a namespace, by the type of the argument
@@ -98,6 +101,9 @@ class _Reader(NamedTuple):
                 return self._chained(node, callee)
             text = text_of(callee) if callee is not None else ""
             name = text.rpartition("::")[2]
+            named = _template_arguments(callee) if callee is not None else None
+            if named is not None and text.partition("<")[0] in ("torch::dtype", "at::dtype"):
+                return self._of_type(Options(), "dtype", named)
             if name in _STARTS and ("::" in text or name in _BROUGHT_ALONG):
                 return self._started(name, arguments_of(node))
             if text in _OF_BACKENDS:
@@ -127,10 +133,20 @@ class _Reader(NamedTuple):
         if method in ("options", "type") and not arguments:  # type() stands for options() where those are taken
             arrow = any(child.type == "->" for child in callee.children)
             return Options(like=(b"(*", self._part(receiver), b")") if arrow else (self._part(receiver),))
-        if method in ("scalar_type", "device", "dtype") and not arguments:
+        named = _template_arguments(callee)
+        if method in ("scalar_type", "device", "dtype") and not arguments and named is None:
             return self._implicit(node)
         base = self.read(receiver)
+        if base is not None and named is not None:
+            return self._of_type(base, method, named)
         return self._set(base, method, arguments) if base is not None else None
+
+    def _of_type(self, base: Options, name: str, named: Node) -> Options | None:
+        """`dtype<float>()`."""
+        inside = self.fragment.span(named)
+        kind = Copy(Span(inside.start + 1, inside.end - 1))
+        parts: tuple[Part, ...] = (b"torch::headeronly::CppTypeToScalarType<", kind, b">::value")
+        return replace(base, dtype=parts) if name == "dtype" else None
 
     def _set(self, base: Options, name: str, arguments: list[Node]) -> Options | None:
         """`base` with one more property set."""
@@ -169,10 +185,10 @@ class _Reader(NamedTuple):
         if kind.name == "TensorOptions" and node.type in ("identifier", "field_expression"):
             part = self._part(node)
             return Options(
-                dtype=(part, b".dtype()"),
-                device=(part, b".device()"),
-                layout=(part, b".layout()"),
-                pinned=(part, b".pinned_memory()"),
+                dtype=(part, b".dtype_opt()"),
+                device=(part, b".device_opt()"),
+                layout=(part, b".layout_opt()"),
+                pinned=(part, b".pinned_memory_opt()"),
                 is_stand_in=True,
             )
         return None
@@ -180,7 +196,24 @@ class _Reader(NamedTuple):
     def _variable(self, node: Node) -> Options | None:
         value = last_value(text_of(node), node, self.fragment, self.context)
         known = self.read(value) if value is not None and value != node else None
-        return known or self._implicit(node)
+        if known is not None and value is not None and self._may_be_repeated(value, node):
+            return known
+        return self._implicit(node)
+
+    def _may_be_repeated(self, value: Node, use: Node) -> bool:
+        """Whether what a variable was made from still says the same at its use, and has no effects."""
+        return not any(True for _ in effectful_calls(value, self.fragment, self.context)) and is_unchanged(
+            value, use, self.fragment, self.context
+        )
+
+
+def _template_arguments(callee: Node) -> Node | None:
+    """`<float>` of `o.dtype<float>` and `torch::dtype<float>`."""
+    for field in ("field", "name"):
+        inner = callee.child_by_field_name(field)
+        if inner is not None and inner.type in ("template_method", "template_function", "qualified_identifier"):
+            return inner.child_by_field_name("arguments") or _template_arguments(inner)
+    return callee.child_by_field_name("arguments") if callee.type.startswith("template") else None
 
 
 def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> Node | None:
@@ -202,6 +235,74 @@ def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> N
         inner = [c for c in value.named_children if c.type != "comment"]
         return inner[0] if len(inner) == 1 else None
     return value
+
+
+def is_unchanged(value: Node, use: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether every variable in the expression `value` means the same at `use`, and was not given another value."""
+    finder = context.project.finder
+    end = _end_of_loops(use, value.start_byte)
+    for name, node in _variables_in(value):
+        declared, meant = finder.declaration_of(name, node), finder.declaration_of(name, use)
+        if (declared.start if declared is not None else -1) != (meant.start if meant is not None else -1):
+            return False
+        changes = uses_of(name, value.end_byte, end, fragment)
+        if any(
+            _changes(one, fragment, context) for one in changes if not use.start_byte <= one.start_byte < use.end_byte
+        ):
+            return False
+    return True
+
+
+def _variables_in(value: Node) -> Iterator[tuple[str, Node]]:
+    """The names that an expression takes values from."""
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        if node.type == "identifier" and (node.parent is None or node.parent.type != "qualified_identifier"):
+            yield text_of(node), node
+        waiting += node.named_children
+
+
+def _changes(node: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether a use of a variable may give it another value, or another tensor: what is written into one does not."""
+    while node.parent is not None and node.parent.type in ("parenthesized_expression", "field_expression"):
+        if node.parent.type == "field_expression" and node.parent.parent is not None:
+            around = node.parent.parent
+            if around.type == "call_expression" and around.child_by_field_name("function") == node.parent:
+                return text_of(node.parent).endswith((".reset", ".swap"))
+        node = node.parent
+    parent = node.parent
+    if parent is None:
+        return False
+    if parent.type == "assignment_expression":
+        sign = text_of(parent.child_by_field_name("operator") or parent)
+        is_left = parent.child_by_field_name("left") == node
+        return is_left and (sign == "=" or not context.type_of(node, fragment).is_tensor)
+    if parent.type == "update_expression":
+        return True
+    if parent.type == "pointer_expression":
+        return text_of(parent).startswith("&")
+    call = parent.parent if parent.type == "argument_list" else None
+    callee = call.child_by_field_name("function") if call is not None and call.type == "call_expression" else None
+    if call is None or callee is None:
+        return False
+    name = text_of(callee).partition("<")[0]
+    if name in ("std::move", "std::swap", "std::exchange", "std::tie"):
+        return True
+    place = arguments_of(call).index(node) if node in arguments_of(call) else -1
+    return any(_assigns(document, function, place) for document, function in context.project.functions.named(name))
+
+
+def _assigns(document: Document, function: Function, place: int) -> bool:
+    """Whether a function of the project gives the variable it is handed as its argument `place` another value."""
+    if function.body is None or not 0 <= place < len(function.parameters):
+        return False
+    parameter = function.parameters[place]
+    if "&" not in parameter.type_text or "const" in parameter.type_text or not parameter.name:
+        return False
+    body = document.code[function.body.start : function.body.end]
+    name = re.escape(parameter.name.encode())
+    return re.search(rb"(?<![\w.>])" + name + rb"\s*=(?!=)|\b(?:move|swap)\s*\(\s*" + name + rb"\b", body) is not None
 
 
 _CAPTURES_ALL = re.compile(r"\[\s*(?:=|&\s*[,\]])")

@@ -12,9 +12,10 @@ from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.options import assignments, enclosing_block, read_options, uses_of
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Rewrite
-from codemod.rules.tensor_calls import MethodCall, is_tensor_method
+from codemod.rules.tensor_calls import MethodCall, called_on, is_tensor_method
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
+from codemod.source.scopes import arguments_of
 from codemod.source.spans import line_end, line_start
 
 _TAKES_OPTIONS = frozenset({
@@ -39,10 +40,22 @@ _TAKES_OPTIONS = frozenset({
             "at::Tensor f(int64_t n, const torch::TensorOptions& o) { return torch::empty({n}, o); }\n"
             "at::Tensor g(at::Tensor x) { return f(2, x.options().dtype(at::kInt)); }",
             "torch::stable::Tensor f(int64_t n, const TensorOptions& o) "
-            "{ return torch::stable::empty({n}, o.dtype(), o.layout(), o.device(), o.pinned_memory()); }\n"
+            "{ return torch::stable::empty({n}, o.dtype_opt(), o.layout_opt(), o.device_opt(), o.pinned_memory_opt()); }\n"
             "torch::stable::Tensor g(torch::stable::Tensor x) "
             "{ return f(2, options_of(x).dtype(torch::headeronly::ScalarType::Int)); }",
             "handed to a function: a small class stands in",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { auto o = x.options(); x = y; return at::empty({2}, o); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) { auto o = options_of(x); x = y; "
+            "return torch::stable::empty({2}, o.dtype_opt(), o.layout_opt(), o.device_opt(), o.pinned_memory_opt()); }",
+            "kept where the tensor is another one at the use",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { auto d = x.options().device(); auto t = x.options().dtype(); "
+            "return at::empty({2}, at::TensorOptions().dtype<float>().device(d)); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { auto d = x.device(); auto t = x.scalar_type(); "
+            "return torch::stable::empty({2}, torch::headeronly::CppTypeToScalarType<float>::value, std::nullopt, d); }",
         ),
     ),
 )
@@ -54,6 +67,8 @@ def options_expression(site: Site, context: Context) -> Outcome | None:
         return None
     node = context.node(site)
     fragment = context.fragment(site)
+    if site.kind is SiteKind.METHOD and (asked := _asked_of_tensor(site, context)) is not None:
+        return asked
     statement = _statement_of(node)
     if statement is not None:
         name = _variable_of(statement)
@@ -65,6 +80,23 @@ def options_expression(site: Site, context: Context) -> Outcome | None:
     made = _stand_in(site, node, context)
     message = f"{site.name} is kept in a place that cannot be followed"
     return made or context.diagnose(site, entry.rule, message, entry.note)
+
+
+_ASKED = {"dtype": b".scalar_type()", "device": b".device()", "layout": b".layout()"}
+
+
+def _asked_of_tensor(site: Site, context: Context) -> Outcome | None:
+    """`x.options().device()`, which the tensor itself can be asked."""
+    call = MethodCall(site, context)
+    outer = called_on(call.node) if call.is_complete and call.node is not None else None
+    if outer is None or arguments_of(outer[1]) or "<" in text_of(outer[1].child_by_field_name("function") or outer[1]):
+        return None
+    answer = _ASKED.get(outer[0])
+    if answer is None:
+        return None
+    receiver = call.receiver_parts()
+    itself = (b"(", *receiver, b")") if call.through_pointer else receiver
+    return context.rewrite(call.fragment.span(outer[1]), (*itself, answer), "TSA121")
 
 
 def _stand_in(site: Site, node: Node | None, context: Context) -> Outcome | None:

@@ -7,11 +7,13 @@ import re
 from tree_sitter import Node
 
 from codemod.codes import Example
-from codemod.model import Confidence
+from codemod.model import Confidence, Span
 from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.device import guard_argument
+from codemod.rules.effects import is_repeatable
+from codemod.rules.options import is_unchanged, last_value
 from codemod.rules.registry import rule
-from codemod.rules.rewrite import Part
+from codemod.rules.rewrite import Copy, Part
 from codemod.rules.tensor_calls import MethodCall, receiver_type
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
@@ -68,11 +70,7 @@ def stream(site: Site, context: Context) -> Outcome | None:
         if last in ("CUDAStream", "HIPStream"):
             return context.replace(site, "cudaStream_t", entry.rule, entry=entry)
         if last == "CUDAStreamGuard" and (argument := guard_argument(site, context)) is not None:
-            place = context.fragment(site).span(argument)
-            index = b", torch::stable::accelerator::getCurrentDeviceIndex()"
-            also = context.rewrite(place, (place, index), entry.rule, includes=("torch/csrc/stable/accelerator.h",))
-            extra = {"also": (also,), "confidence": Confidence.REVIEW, "helpers": ("cuda_stream_guard",)}
-            return context.replace(site, "CudaStreamGuard", entry.rule, **extra)
+            return _guard(site, argument, context, entry)
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     node = context.call(site)
     fragment = context.fragment(site)
@@ -99,6 +97,52 @@ def stream(site: Site, context: Context) -> Outcome | None:
         inside += [b", ", *wanted] if inside else [*wanted]
     name = context.project.helpers.name(role).encode()
     return context.rewrite(fragment.span(node), (name + b"(", *inside, b")"), entry.rule, helpers=(role,))
+
+
+_CURRENT = b"torch::stable::accelerator::getCurrentDeviceIndex()"
+_OF_STREAMS = {"getStreamFromPool": 1, "getStreamFromExternal": 1, "getCurrentCUDAStream": 0, "getDefaultCUDAStream": 0}
+_MOVES_DEVICE = re.compile(r"Guard\b|\bset_?[dD]evice\b|\bcudaSetDevice\b")
+
+
+def _guard(site: Site, argument: Node, context: Context, entry: Entry) -> Outcome:
+    """`CUDAStreamGuard guard(stream)`, which also guards the device that the stream is of."""
+    fragment = context.fragment(site)
+    index = _device_of_stream(argument, argument, fragment, context)
+    if index is None:
+        message = "cannot tell the device of the stream that is guarded"
+        return context.diagnose(
+            site, entry.rule, message, "hand CudaStreamGuard the stream and the index of its device"
+        )
+    place = fragment.span(argument)
+    also = context.rewrite(place, (place, b", ", *index), entry.rule, includes=("torch/csrc/stable/accelerator.h",))
+    extra = {"also": (also,), "confidence": Confidence.REVIEW, "helpers": ("cuda_stream_guard",)}
+    return context.replace(site, "CudaStreamGuard", entry.rule, **extra)
+
+
+def _device_of_stream(node: Node, use: Node, fragment: Fragment, context: Context) -> tuple[Part, ...] | None:
+    """The index of the device that a stream was asked for, at `use`; None where it is not known or was another then."""
+    if node.type == "parameter_declaration" and re.fullmatch(r"[A-Za-z_]\w*", text_of(node)):
+        value = context.project.finder.value_of(text_of(node), node, fragment)
+        return _device_of_stream(value, use, fragment, context) if value is not None else None
+    if node.type == "identifier":
+        value = last_value(text_of(node), node, fragment, context)
+        return _device_of_stream(value, use, fragment, context) if value is not None else None
+    callee = node.child_by_field_name("function") if node.type == "call_expression" else None
+    place = _OF_STREAMS.get(text_of(callee).rpartition("::")[2]) if callee is not None else None
+    if place is None:
+        return None
+    given = arguments_of(node)
+    source = fragment.tree.root_node.text or b""
+    between = source[node.end_byte : use.start_byte].decode("utf-8", "replace")
+    if len(given) <= place:
+        is_moved = _MOVES_DEVICE.search(between.rpartition("Guard")[0]) is not None
+        return None if is_moved else (_CURRENT,)
+    if not is_repeatable(given[place], fragment, context) or not is_unchanged(given[place], use, fragment, context):
+        return None
+    copied = context.rewrite(
+        fragment.span(given[place]), _stream_index(given[place], fragment, context), "TSA402"
+    ).parts
+    return tuple(Copy(part) if isinstance(part, Span) else part for part in copied)
 
 
 # What a stream may be written as: its own type, and what it is where the stable helper has been asked for it.

@@ -282,7 +282,11 @@ def _method(
         wanted = text_of(callee.child_by_field_name("field") or callee).partition("<")[2].rpartition(">")[0]
         if wanted.strip():
             return parse_type(wanted)._replace(pointers=_ELEMENTS[method])
-    kinds = given(finder, node, fragment, document, depth) if owner.is_tensor or not owner.is_known else ()
+    is_options = owner.name == "TensorOptions"
+    if is_options and "<" in text_of(callee.child_by_field_name("field") or callee):
+        return owner  # dtype<float>()
+    is_asked = owner.is_tensor or is_options or not owner.is_known
+    kinds = given(finder, node, fragment, document, depth) if is_asked else ()
     own = result_of_method(finder, owner, method, len(_arguments(node)), depth)
     if own.is_known:
         return own

@@ -16,6 +16,10 @@ class KnownReturns(NamedTuple):
     function: Callable[[str, Sequence[CppType]], str]
 
 
+# What options are asked for, and set to where there is an argument.
+_OF_OPTIONS = {"dtype": "ScalarType", "device": "Device", "layout": "Layout", "pinned_memory": "bool"}
+
+
 def method_result(owner: CppType, method: str, given: Sequence[CppType], returns: KnownReturns) -> CppType:
     """What `owner.method(given...)` returns, for what is no class of the project."""
     if owner.is_tensor:
@@ -23,7 +27,9 @@ def method_result(owner: CppType, method: str, given: Sequence[CppType], returns
     if owner.name == "optional":
         return (owner.inner or UNKNOWN) if method in ("value", "value_or", "get", "emplace") else CppType("bool")
     if owner.name == "TensorOptions":
-        return CppType("TensorOptions") if method not in ("has_dtype", "has_device") else CppType("bool")
+        if method in ("has_dtype", "has_device", "has_layout"):
+            return CppType("bool")
+        return CppType("TensorOptions" if given else _OF_OPTIONS.get(method, "TensorOptions"))
     if owner.name == "CUDAStream":
         return CppType("cudaStream_t") if method == "stream" else UNKNOWN
     if owner.name == "Device":

@@ -182,7 +182,7 @@ def _body(op: Op) -> list[str]:
     stack += [f"    {value}," for value in values[:-1]] + [f"    {values[-1]}}};"]
     name, overload = f'"aten::{op.name}"', f'"{op.overload}"'
     call = [
-        "TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(",
+        "STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(",
         f"    {name}, {overload}, stack.data(), TORCH_ABI_VERSION));",
     ]
     results = [f"torch::stable::detail::to<{_RESULTS[kind]}>(stack[{i}])" for i, kind in enumerate(op.returns)]

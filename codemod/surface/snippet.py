@@ -18,7 +18,7 @@ from codemod.surface.versions import parse_version
 SNIPPETS = Path(__file__).with_name("snippets")
 
 _INCLUDE = re.compile(r'^#include [<"](.+)[>"]\n', re.MULTILINE)
-_KEYS = {"legacy", "target", "needs_cuda"}
+_KEYS = {"legacy", "target", "needs_cuda", "outside"}
 
 
 class Snippet(NamedTuple):
@@ -30,6 +30,7 @@ class Snippet(NamedTuple):
     target: str  # oldest TORCH_TARGET_VERSION
     needs_cuda: bool  # needs the CUDA headers and USE_CUDA defined
     legacy: str = ""  # what it stands for, in words
+    is_outside: bool = False  # adds to a namespace that is there: it cannot stand in one of its own
 
 
 def snippet(name: str) -> Snippet:
@@ -58,4 +59,6 @@ def _read(name: str, path: Path, row: dict[str, object]) -> Snippet:
     parse_version(target)
     code = _INCLUDE.sub("", text).strip("\n") + "\n"
     includes = tuple(_INCLUDE.findall(text))
-    return Snippet(name, includes, code, target, bool(row.get("needs_cuda", False)), str(row["legacy"]))
+    return Snippet(
+        name, includes, code, target, bool(row.get("needs_cuda", False)), str(row["legacy"]), bool(row.get("outside"))
+    )

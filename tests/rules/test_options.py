@@ -101,14 +101,14 @@ def test_an_assignment_that_may_not_have_run_is_not_followed(change: str) -> Non
     start = HEAD + "  auto o = torch::TensorOptions().dtype(a.dtype());\n  "
     after = rewrite(f"{start}{change}\n  auto x = torch::empty({{2}}, o);\n}}\n")[0]
     assert f"o.dtype({INT})" in after
-    assert "torch::stable::empty({2}, o.dtype(), o.layout(), o.device(), o.pinned_memory())" in after
+    assert "torch::stable::empty({2}, o.dtype_opt(), o.layout_opt(), o.device_opt(), o.pinned_memory_opt())" in after
 
 
 def test_a_lambda_that_captures_the_options_alone_keeps_them() -> None:
     text = HEAD + "  auto o = a.options();\n  auto f = [&o](int n) { return torch::empty({n}, o); };\n}\n"
     after = rewrite(text)[0]
     assert (
-        "[&o](int n) { return torch::stable::empty({n}, o.dtype(), o.layout(), o.device(), o.pinned_memory()); }"
+        "[&o](int n) { return torch::stable::empty({n}, o.dtype_opt(), o.layout_opt(), o.device_opt(), o.pinned_memory_opt()); }"
         in after
     )
 
@@ -117,7 +117,7 @@ def test_an_assignment_behind_the_use_is_seen_in_a_loop() -> None:
     loop = "  auto o = a.options();\n  while (more()) {\n    use(torch::empty({2}, o));\n    o = o.dtype(torch::kInt);\n  }\n}\n"
     after = rewrite(HEAD + loop)[0]
     assert f"    o = o.dtype({INT});\n" in after
-    assert "torch::stable::empty({2}, o.dtype(), o.layout(), o.device(), o.pinned_memory())" in after
+    assert "torch::stable::empty({2}, o.dtype_opt(), o.layout_opt(), o.device_opt(), o.pinned_memory_opt())" in after
 
 
 def test_an_assignment_that_has_run_is_followed_out_of_its_block() -> None:
@@ -172,6 +172,8 @@ def test_a_variable_that_a_macro_without_arguments_uses_stays_as_a_holder_of_opt
         "void f(at::Tensor a) { auto o = torch::dtype(torch::kInt32).device(a.device()); g(MAKE); g(MAKE); }\n"
     )
     after, found = rewrite(text)
-    assert f"#define MAKE {EMPTY}({{2}}, o.dtype(), o.layout(), o.device(), o.pinned_memory())\n" in after
+    assert (
+        f"#define MAKE {EMPTY}({{2}}, o.dtype_opt(), o.layout_opt(), o.device_opt(), o.pinned_memory_opt())\n" in after
+    )
     assert "tensor_options" in found.helpers
     assert not found.diagnostics

@@ -29,7 +29,7 @@ inline torch::stable::Tensor expand(
       torch::stable::detail::from(self),
       torch::stable::detail::from(size),
       torch::stable::detail::from(implicit)};
-  TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(
+  STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(
       "aten::expand", "", stack.data(), TORCH_ABI_VERSION));
   return torch::stable::detail::to<torch::stable::Tensor>(stack[0]);
 }
@@ -79,7 +79,7 @@ def test_the_header_is_the_same_whatever_the_order_and_has_each_op_once() -> Non
     header = render_header(["topk", "expand", "topk"])
     assert header == render_header(["expand", "topk"])
     assert header.count(b"// aten::expand") == 1
-    assert header.endswith(b"}  // namespace stable_aten\n")
+    assert header.endswith(b"HIDDEN_NAMESPACE_END(stable_aten)\n")
 
 
 def test_the_header_has_what_its_wrappers_call_before_them() -> None:

@@ -1,4 +1,4 @@
-// A number beside a tensor, where at:: takes a Scalar.
+// Scalar operand as a 0-dim tensor.
 class Scalar {
  public:
   template <typename T,
@@ -23,17 +23,17 @@ class Scalar {
   torch::stable::Tensor beside(const torch::stable::Tensor& tensor) const {
     AtenTensorHandle handle = nullptr;
     if (kind_ == Kind::boolean) {
-      TORCH_ERROR_CODE_CHECK(
+      STABLE_TORCH_ERROR_CODE_CHECK(
           aoti_torch_scalar_to_tensor_bool(integral_ != 0, &handle));
     } else if (kind_ == Kind::integral) {
-      TORCH_ERROR_CODE_CHECK(
+      STABLE_TORCH_ERROR_CODE_CHECK(
           aoti_torch_scalar_to_tensor_int64(integral_, &handle));
     } else if (is_integral(tensor.scalar_type())) {
       // beside integers a number is of the default dtype
-      TORCH_ERROR_CODE_CHECK(aoti_torch_scalar_to_tensor_float32(
+      STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_scalar_to_tensor_float32(
           static_cast<float>(floating_), &handle));
     } else {
-      TORCH_ERROR_CODE_CHECK(
+      STABLE_TORCH_ERROR_CODE_CHECK(
           aoti_torch_scalar_to_tensor_float64(floating_, &handle));
     }
     return torch::stable::Tensor(handle);

@@ -1,4 +1,5 @@
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
+#include <torch/csrc/stable/macros.h>
 #include <torch/headeronly/util/shim_utils.h>
 
 #include <cuda_runtime.h>
@@ -7,7 +8,7 @@
 class CudaStreamGuard {
  public:
   CudaStreamGuard(cudaStream_t stream, int32_t device_index) {
-    TORCH_ERROR_CODE_CHECK(
+    STABLE_TORCH_ERROR_CODE_CHECK(
         aoti_torch_create_cuda_stream_guard(stream, device_index, &guard_));
   }
   CudaStreamGuard(const CudaStreamGuard&) = delete;

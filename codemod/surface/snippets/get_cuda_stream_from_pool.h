@@ -1,4 +1,5 @@
 #include <torch/csrc/stable/c/shim.h>
+#include <torch/csrc/stable/macros.h>
 #include <torch/headeronly/util/shim_utils.h>
 
 #include <cuda_runtime.h>
@@ -7,7 +8,7 @@
 inline cudaStream_t get_cuda_stream_from_pool(bool is_high_priority = false,
                                               int32_t device_index = -1) {
   void* stream = nullptr;
-  TORCH_ERROR_CODE_CHECK(torch_get_cuda_stream_from_pool(
+  STABLE_TORCH_ERROR_CODE_CHECK(torch_get_cuda_stream_from_pool(
       is_high_priority, device_index, &stream));
   return static_cast<cudaStream_t>(stream);
 }

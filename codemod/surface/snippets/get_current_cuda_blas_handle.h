@@ -1,4 +1,5 @@
 #include <torch/csrc/stable/c/shim.h>
+#include <torch/csrc/stable/macros.h>
 #include <torch/headeronly/util/shim_utils.h>
 
 #include <cublas_v2.h>
@@ -6,6 +7,6 @@
 // The cuBLAS handle of the current device, set to its current stream.
 inline cublasHandle_t get_current_cuda_blas_handle() {
   void* handle = nullptr;
-  TORCH_ERROR_CODE_CHECK(torch_get_current_cuda_blas_handle(&handle));
+  STABLE_TORCH_ERROR_CODE_CHECK(torch_get_current_cuda_blas_handle(&handle));
   return static_cast<cublasHandle_t>(handle);
 }

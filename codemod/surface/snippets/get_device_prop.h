@@ -6,8 +6,8 @@
 #include <memory>
 #include <mutex>
 
-// The properties of a device; -1 is the current device. The driver is asked
-// once per device, whichever thread comes first.
+// The properties of a device; -1 is the current device. Queried once per
+// device; thread-safe.
 inline cudaDeviceProp* get_device_prop(int device_index = -1) {
   struct Slot {
     std::once_flag asked;

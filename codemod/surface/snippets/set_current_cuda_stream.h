@@ -1,5 +1,6 @@
 #include <torch/csrc/stable/accelerator.h>
 #include <torch/csrc/stable/c/shim.h>
+#include <torch/csrc/stable/macros.h>
 #include <torch/headeronly/util/shim_utils.h>
 
 #include <cuda_runtime.h>
@@ -11,5 +12,5 @@ inline void set_current_cuda_stream(cudaStream_t stream,
       device_index >= 0
           ? device_index
           : torch::stable::accelerator::getCurrentDeviceIndex();
-  TORCH_ERROR_CODE_CHECK(torch_set_current_cuda_stream(stream, index));
+  STABLE_TORCH_ERROR_CODE_CHECK(torch_set_current_cuda_stream(stream, index));
 }

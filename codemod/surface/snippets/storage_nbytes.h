@@ -1,5 +1,6 @@
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/csrc/stable/tensor.h>
+#include <torch/csrc/stable/macros.h>
 #include <torch/headeronly/util/shim_utils.h>
 
 #include <cstddef>
@@ -8,6 +9,6 @@
 // The size in bytes of the storage a tensor lies in.
 inline size_t storage_nbytes(const torch::stable::Tensor& tensor) {
   int64_t nbytes = 0;
-  TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(tensor.get(), &nbytes));
+  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(tensor.get(), &nbytes));
   return static_cast<size_t>(nbytes);
 }

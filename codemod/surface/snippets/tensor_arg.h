@@ -1,7 +1,6 @@
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/DeviceType.h>
 #include <torch/headeronly/core/ScalarType.h>
-#include <torch/headeronly/macros/Export.h>
 #include <torch/headeronly/util/Exception.h>
 #include <torch/headeronly/util/HeaderOnlyArrayRef.h>
 
@@ -10,7 +9,7 @@
 #include <vector>
 
 // A tensor that a check can name: argument number `pos`, called `name`.
-struct C10_HIDDEN TensorArg {
+struct TensorArg {
   TensorArg(const torch::stable::Tensor& tensor, const char* name, int pos)
       : tensor(tensor), name(name), pos(pos) {}
   const torch::stable::Tensor* operator->() const { return &tensor; }

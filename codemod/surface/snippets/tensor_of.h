@@ -6,8 +6,8 @@
 #include <optional>
 #include <vector>
 
-// A tensor of one dimension with these values, of their own dtype on the CPU
-// unless it is said otherwise.
+// A tensor of one dimension with these values, by default of their own dtype on
+// the CPU.
 template <typename T>
 torch::stable::Tensor tensor_of(
     const std::vector<T>& values,

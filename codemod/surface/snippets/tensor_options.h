@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <optional>
 
-// What a new tensor shall be like, where it is handed from function to function.
-class __attribute__((visibility("hidden"))) TensorOptions {
+// Dtype, layout and device of a tensor to be created.
+class TensorOptions {
  public:
   using ScalarType = torch::headeronly::ScalarType;
   using Layout = torch::headeronly::Layout;
@@ -37,10 +37,26 @@ class __attribute__((visibility("hidden"))) TensorOptions {
     return with(&TensorOptions::pinned_memory_, value);
   }
 
-  std::optional<ScalarType> dtype() const { return dtype_; }
-  std::optional<Layout> layout() const { return layout_; }
-  std::optional<Device> device() const { return device_; }
-  std::optional<bool> pinned_memory() const { return pinned_memory_; }
+  template <typename T>
+  TensorOptions dtype() const {
+    return dtype(torch::headeronly::CppTypeToScalarType<T>::value);
+  }
+
+  // What is set, with torch's defaults for what is not.
+  ScalarType dtype() const { return dtype_.value_or(ScalarType::Float); }
+  Layout layout() const { return layout_.value_or(Layout::Strided); }
+  Device device() const {
+    return device_.value_or(Device(torch::headeronly::DeviceType::CPU));
+  }
+  bool pinned_memory() const { return pinned_memory_.value_or(false); }
+
+  std::optional<ScalarType> dtype_opt() const { return dtype_; }
+  std::optional<Layout> layout_opt() const { return layout_; }
+  std::optional<Device> device_opt() const { return device_; }
+  std::optional<bool> pinned_memory_opt() const { return pinned_memory_; }
+  bool has_dtype() const { return dtype_.has_value(); }
+  bool has_layout() const { return layout_.has_value(); }
+  bool has_device() const { return device_.has_value(); }
 
  private:
   template <typename M, typename T>
