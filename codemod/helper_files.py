@@ -72,19 +72,23 @@ def _helpers(snapshot: Snapshot, layout: Layout, missing: Sequence[str]) -> tupl
         return None
     snippets = [all_snippets()[role] for role in missing]
     host = [snippet for snippet in snippets if not snippet.needs_cuda]
-    includes = sorted({name for snippet in host for name in snippet.includes} | {_HIDING})
+    checked = any("STABLE_TORCH_ERROR_CODE_CHECK" in snippet.code for snippet in snippets)
+    shared = {_HIDING, *(_CHECKS if checked else ())}
+    includes = sorted({name for snippet in host for name in snippet.includes} | shared)
+    head = [_ERROR_CODES] if checked else []
     cuda = [snippet for snippet in snippets if snippet.needs_cuda]
     path = layout.stable_helpers
     if not snapshot.exists(path):
-        blocks = [*_hidden(host), *_guarded(cuda, set(includes))]
+        blocks = [*head, *_hidden(host), *_guarded(cuda, set(includes))]
         text = render("stable_helpers.h.j2", includes=_include_lines(includes), blocks=blocks)
         return NewFile(path, text.encode(), "stable_helpers.h.j2")
     present = {name.decode() for name in _INCLUDED.findall(snapshot.read(path))}
-    blocks = [*_hidden(host), *_guarded(cuda, present | set(includes))]
+    blocks = [*head, *_hidden(host), *_guarded(cuda, present | set(includes))]
     return extended(snapshot, path, includes, "\n".join(f"{block}\n" for block in blocks))
 
 
 _HIDING = "torch/headeronly/macros/Macros.h"
+_CHECKS = ("torch/csrc/stable/macros.h", "torch/headeronly/util/shim_utils.h")
 _ERROR_CODES = """#ifndef STABLE_TORCH_ERROR_CODE_CHECK  // headers before torch 2.13
 #define STABLE_TORCH_ERROR_CODE_CHECK(call) TORCH_ERROR_CODE_CHECK(call)
 #endif"""
@@ -97,8 +101,6 @@ def _hidden(snippets: Sequence[Snippet]) -> list[str]:
     if inside:
         begin, end = f"HIDDEN_NAMESPACE_BEGIN({_SPACE})", f"HIDDEN_NAMESPACE_END({_SPACE})\nusing namespace {_SPACE};"
         blocks.append("\n\n".join([begin, *inside, end]))
-    if any("STABLE_TORCH_ERROR_CODE_CHECK" in snippet.code for snippet in snippets):
-        blocks.insert(0, _ERROR_CODES)
     return blocks
 
 

@@ -190,7 +190,7 @@ def test_what_a_header_makes_visible_stays_so_for_legacy_units(run_cli: Run, tmp
     after = (tmp_path / "csrc/shared/cache.h").read_text()
     assert after.endswith("#ifndef TORCH_TARGET_VERSION\nusing namespace at;\n#endif\n")
     migrated = (tmp_path / "csrc/libtorch_stable/scale_kernels.cu").read_text()
-    assert "void scale(torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 1); }" in migrated
+    assert "void scale(torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 1, " in migrated
 
 
 POOL = """\
