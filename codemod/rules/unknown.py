@@ -58,6 +58,7 @@ OPERATOR = page(
 )
 _HELP = "give it a variable of a written type, like `at::Tensor t = ...;`, and run again"
 _DEPTH = 12
+_OF_DEVICES = frozenset({"device_of", "c10::device_of", "at::device_of"})  # found by the type of its argument
 # What an expression is put into that no tensor can be put into.
 _TRUTHS = frozenset({"condition_clause", "while_statement", "do_statement", "static_assert_declaration"})
 _ELSEWHERE = frozenset({
@@ -167,7 +168,7 @@ def _declared_may_be(
         return written.name != "Tensor" and written.is_known
     value = declared.like or declared.value
     if value is None:
-        return not _is_on_device(node, fragment)
+        return not _is_on_device(node, fragment) and not _is_number_elsewhere(declared, node, fragment, context)
     if declared.element or declared.index is not None:
         held = finder.type_of(value, fragment, document)
         return not held.is_known and may_be_tensor(value, fragment, document, context, depth + 1)
@@ -221,13 +222,12 @@ def _call_may_be(node: Node, fragment: Fragment, document: Document, context: Co
             return True
     if own:
         return False
-    if any(macro.name == name for document in finder.documents for macro in document.macros):
-        return any(_holds_tensor(finder.type_of(one, fragment, document)) for one in arguments_of(node))
-    return any(
-        _holds_tensor(finder.type_of(one, fragment, document))
-        or may_be_tensor(one, fragment, document, context, depth + 1)
-        for one in arguments_of(node)
-    )
+    entry = context.surface.name(name if "::" in name else f"c10::{name}")
+    if entry is not None and entry.kind == "function" and entry.returns and "Tensor" not in entry.returns:
+        return False
+    if name in _OF_DEVICES:
+        return False
+    return any(_holds_tensor(finder.type_of(one, fragment, document)) for one in arguments_of(node))
 
 
 def _body_may_be(body_of: Node, fragment: Fragment, document: Document, context: Context, depth: int) -> bool:
@@ -243,7 +243,7 @@ def _field_may_be(node: Node, fragment: Fragment, document: Document, context: C
     owner = finder.type_of(receiver, fragment, document)
     if owner.is_known:
         found = [m for one in finder.written.classes.named(owner.name) if (m := one.members.get(name))]
-        return any(not parse_type(member.type_text).is_known for member in found)
+        return any("Tensor" in member.type_text or "decltype" in member.type_text for member in found)
     declared = finder.declaration_of(text_of(receiver), receiver) if receiver.type == "identifier" else None
     if declared is not None and not parse_type(declared.type_text).is_known:
         return "Tensor" in declared.type_text
@@ -267,6 +267,20 @@ def _is_on_device(node: Node, fragment: Fragment) -> bool:
     return False
 
 
+def _is_number_elsewhere(declared: Declared, node: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether the parameter of a lambda is used as a number at another place: as an index, in a template argument."""
+    scope: Node | None = node
+    while scope is not None and scope.type != "lambda_expression":
+        scope = scope.parent
+    waiting = [scope] if scope is not None else []
+    while waiting:
+        one = waiting.pop()
+        waiting += one.named_children
+        if one.type == "identifier" and text_of(one) == declared.name and _wants_a_number(one, fragment, context):
+            return True
+    return False
+
+
 # where no tensor can go ---------------------------------------------------------------------------------------------
 
 
@@ -276,6 +290,10 @@ def _wants_a_number(node: Node, fragment: Fragment, context: Context) -> bool:
     while (parent := current.parent) is not None:
         if parent.type == "binary_expression" and operator_of(parent) in ("&&", "||", "<<", ">>"):
             return operator_of(parent) in ("&&", "||")
+        if parent.type == "binary_expression" and any(
+            _is_other(context.type_of(side, fragment)) for side in operands(parent) if side != current
+        ):
+            return True
         if parent.type == "unary_expression" and operator_of(parent) == "!":
             return True
         if parent.type in _TRUTHS or parent.type in _ELSEWHERE:

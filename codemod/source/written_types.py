@@ -124,10 +124,9 @@ class WrittenTypes:
             if not reached:
                 break
             left = [alias for alias in left if names.isdisjoint(_WORD.findall(alias[1]))]
-            known |= {
-                name: _resolved(parse_type(text), known) for name, text in reached if name not in text.split("::")
-            }
-        for name in {n for n, text in given if n in known and _resolved(parse_type(text), known) != known[n]}:
+            meant = {name: _resolved(parse_type(text), known) for name, text in reached if name not in text.split("::")}
+            known |= {name: kind if kind.is_known else CppType(name) for name, kind in meant.items()}
+        for name in {name for name, text in given if _differs(name, text, known)}:
             of_interest = any(_OF_INTEREST.intersection(_WORD.findall(text)) for n, text in given if n == name)
             known[name] = UNKNOWN if of_interest else CppType(name)
         return known
@@ -135,6 +134,11 @@ class WrittenTypes:
     @cached_property
     def _tensor_is_visible(self) -> frozenset[str]:
         return frozenset(d.path for d in self.documents if _MAKES_TENSOR_VISIBLE.search(d.code))
+
+
+def _differs(name: str, text: str, known: Mapping[str, CppType]) -> bool:
+    """Whether an alias stands for something else than what another one of its name stands for."""
+    return name in known and known[name].name != name and _resolved(parse_type(text), known) != known[name]
 
 
 def _resolved(written: CppType, aliases: Mapping[str, CppType]) -> CppType:

@@ -350,4 +350,14 @@ LOOK_ALIKES: dict[str, str] = {
     "a macro of numbers": "#define DIV(a, b) (((a) + (b) - 1) / (b))\nint f(int n) { auto m = DIV(n, 4); return m + 1; }\n",
     "a member of numbers": "struct P { int n; float* d; };\nfloat f(P p) { auto& m = p.n; m += 2; return p.d[m] * 2; }\n",
     "a device function": "__global__ void f(float* p) { auto v = load(p); auto w = v[0] + v[1]; w *= 2; }\n",
+    "a step of a loop that another library unrolls": (
+        "void f(float* p) { other::unroll([&](auto i) { constexpr int row = i / 4; auto v = load(p + i * 2); keep(v, row); }); }\n"
+    ),
+    "a dependent type": (
+        "template <class T> struct Vec { using type = float; };\n"
+        "template <class T> struct K { using V = typename Vec<T>::type; void f(T t) { V v(t); auto w = v * 2; v.exp(); } };\n"
+    ),
+    "an array in a class": (
+        "struct Signal { alignas(128) Flag end[8][2]; };\nvoid f(Signal* s, int i) { auto* p = &s->end[0][i]; keep(p); }\n"
+    ),
 }  # fmt: skip
