@@ -21,6 +21,7 @@ EXTENSION_CREATED = "TSA621"
 COMPUTED_SOURCES = "TSA622"
 WHEEL_TAG = "TSA623"
 CMAKE_EXTENSION = "TSA624"
+NOT_EVERYWHERE = "TSA625"
 LIBRARY_LOADED = "TSA630"
 LIBRARY_PROBED = "TSA631"
 FUNCTION_CALLED = "TSA640"
@@ -126,9 +127,9 @@ CODES: tuple[Code, ...] = (
     Code(
         EXTENSION_CREATED,
         "A stable extension is built beside the legacy one.",
-        "It is the legacy call with another name and list, py_limited_api=True, and the macros "
-        "TORCH_TARGET_VERSION, Py_LIMITED_API and, for a CUDAExtension, USE_CUDA. An extension of which every source "
-        "moves becomes the stable one where it stands.",
+        "It is the legacy call with another name and list, py_limited_api=True, and the macros TORCH_TARGET_VERSION "
+        "and, for a CUDAExtension, USE_CUDA; torch's own classes define Py_LIMITED_API. An extension of which every "
+        "source moves becomes the stable one where it stands.",
     ),
     Code(
         COMPUTED_SOURCES,
@@ -147,6 +148,13 @@ CODES: tuple[Code, ...] = (
         CMAKE_EXTENSION,
         "setup.py asks CMake for the stable library too.",
         "A CMakeExtension of the stable library stands beside that of the legacy one.",
+    ),
+    Code(
+        NOT_EVERYWHERE,
+        "The stable extension is not built everywhere the legacy one is.",
+        "setup.py makes the legacy extension in several branches, and sources of some of them have moved. Where the "
+        "stable library is not built, its import fails: load it only where it is there.",
+        confidence=Confidence.MANUAL,
     ),
     Code(
         LIBRARY_LOADED,

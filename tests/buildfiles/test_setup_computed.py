@@ -217,7 +217,6 @@ ext_modules.append(CppExtension(
     py_limited_api=True,
     define_macros=[
         ("TORCH_TARGET_VERSION", "0x020b000000000000ULL"),
-        ("Py_LIMITED_API", "0x030A0000"),
     ],
 ))
 """
@@ -285,7 +284,6 @@ def test_a_function_that_is_called_with_literals() -> None:
         py_limited_api=True,
         define_macros=[
             ("TORCH_TARGET_VERSION", "0x020b000000000000ULL"),
-            ("Py_LIMITED_API", "0x030A0000"),
         ],
     ),
     make(name="_other", module="csrc.deep", sources=["other.cpp"]),

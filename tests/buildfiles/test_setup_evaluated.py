@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from codemod.model import Diagnostic, Severity
 from tests.buildfiles.trees import plan
 
 HEAD = """\
@@ -99,6 +100,104 @@ def test_every_source_is_built_once(body: str, tmp_path: Path, monkeypatch: pyte
         "pkg._C": sorted(FILES),
         "pkg._C_stable": sorted([NEW, *(name.replace("csrc/", "csrc/stable/", 1) for name in MOVING)]),
     }
+
+
+COMMON = '["csrc/bindings.cpp", "csrc/act.cpp", "csrc/norm.cpp", "csrc/deep/rope.cpp", "csrc/deep/attention.cpp"]'
+KERNELS = '["csrc/cuda/act.cu", "csrc/cuda/norm.cu"]'
+BRANCHES = [
+    f"""\
+    sources = {COMMON}
+    if cuda:
+        sources += {KERNELS}
+        ext = CUDAExtension(name="pkg._C", sources=sources)
+    else:
+        ext = CppExtension(name="pkg._C", sources=sources)
+    modules.append(ext)
+    """,
+    f"""\
+    modules = [CppExtension("pkg._C", {COMMON})]
+    if cuda:
+        modules = [
+            CUDAExtension("pkg._C", {COMMON} + {KERNELS}),
+        ]
+    """,
+    f"""\
+    if cuda:
+        Kind, files = CUDAExtension, {COMMON} + {KERNELS}
+    else:
+        Kind, files = CppExtension, {COMMON}
+    modules = [Kind("pkg._C", files)]
+    """,
+    f"""\
+    common, kernels = {COMMON}, {KERNELS}
+    modules = [CUDAExtension("pkg._C", common + kernels) if cuda else CppExtension("pkg._C", common)]
+    """,
+    f"""\
+    def make():
+        Kind, files = CppExtension, {COMMON}
+        if cuda:
+            Kind = CUDAExtension
+            files.extend({KERNELS})
+        return [Kind("pkg._C", files)]
+
+    modules += make()
+    """,
+    f"""\
+    common = {COMMON}
+    if cuda:
+        modules.append(CUDAExtension("pkg._C", common + {KERNELS}))
+    else:
+        modules.append(CppExtension("pkg._C", common))
+    """,
+    f"""\
+    files = {COMMON}
+    ext = CppExtension("pkg._C", files)
+    if cuda:
+        files = {COMMON} + {KERNELS}
+        ext = CUDAExtension("pkg._C", files)
+    modules = [ext]
+    """,
+]
+
+
+@pytest.mark.parametrize("cuda", [True, False])
+@pytest.mark.parametrize("body", BRANCHES)
+def test_every_source_is_built_once_whatever_the_branch(
+    body: str, cuda: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that is made of another class in each branch, moved in two runs."""
+    files = {"setup.py": HEAD.replace("cuda = True", f"cuda = {cuda}") + dedent(body), **dict.fromkeys(FILES, "")}
+    first = plan({**files, **dict.fromkeys(MOVING[1:], "")}, MOVING[:1], created=[NEW])
+    second = plan(first.files, MOVING[1:])
+    assert not [found for found in (*first.change.diagnostics, *second.change.diagnostics) if is_error(found)]
+    for name, data in second.files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    moved = [name.replace("csrc/", "csrc/stable/", 1) for name in MOVING if cuda or name.endswith(".cpp")]
+    assert evaluated(tmp_path, monkeypatch) == {
+        "pkg._C": sorted(name for name in FILES if cuda or name.endswith(".cpp")),
+        "pkg._C_stable": sorted([NEW, *moved]),
+    }
+
+
+@pytest.mark.parametrize("cuda", [True, False])
+@pytest.mark.parametrize("body", BRANCHES)
+def test_an_extension_of_which_all_branches_move_is_converted_in_each(
+    body: str, cuda: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"setup.py": HEAD.replace("cuda = True", f"cuda = {cuda}") + dedent(body)}
+    planned = plan(files, (*FILES, *MOVING), created=["csrc/stable/new.cpp"])
+    assert not [found for found in planned.change.diagnostics if is_error(found)]
+    for name, data in planned.files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    names = [name for name in (*FILES, *MOVING, "csrc/new.cpp") if cuda or name.endswith(".cpp")]
+    moved = [name.replace("csrc/", "csrc/stable/", 1) for name in names]
+    assert evaluated(tmp_path, monkeypatch) == {"pkg._C_stable": sorted(moved)}
+
+
+def is_error(found: Diagnostic) -> bool:
+    return found.severity is Severity.ERROR
 
 
 def evaluated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:

@@ -23,11 +23,15 @@ def extra():
     return CMakeExtension("pkg._extra")
 
 
-modules = [CMakeExtension(name="pkg._C"), CMakeExtension(**settings)]
+modules = [CMakeExtension(name="pkg._C"), CMakeExtension(**settings), extra()]
 if cuda:
     modules.append(build.CMakeExtension(name="pkg._C" "_stable"))
 setup(ext_modules=modules, cmdclass={"build_ext": BuildExtension.with_options(ninja=True)})
 """
+
+
+def tree_of(text: str) -> Snapshot:
+    return Snapshot(Path(), ("setup.py",), {"setup.py": text.encode()})
 
 
 def names_in_model(text: str) -> list[str]:
@@ -71,7 +75,7 @@ def test_detection_knows_the_rows_of_a_table_that_are_written(loop: str) -> None
 
 
 def test_extensions_without_sources_are_named() -> None:
-    named = sourceless_extensions(parse_setup(THROUGH_CMAKE.encode()))
+    named = sourceless_extensions(tree_of(THROUGH_CMAKE), "setup.py")
     assert named == frozenset({"pkg._C", "pkg._C_stable", "pkg._extra"})
     assert named == frozenset(names_in_model(THROUGH_CMAKE))
 
@@ -83,10 +87,11 @@ def test_extensions_without_sources_are_named() -> None:
         'CppExtension(name="pkg._C", sources=files)',
         'CMakeExtension(name=f"{package}._C")',
         'kind = CUDAExtension if cuda else CppExtension\nkind("pkg._C", ["a.cpp"])',
+        'kind, files = CUDAExtension, ["a.cpp"]\nkind("pkg._C", files)',
     ],
 )
 def test_what_takes_the_model_is_left_to_it(text: str) -> None:
-    assert sourceless_extensions(parse_setup(text.encode())) is None
+    assert sourceless_extensions(tree_of(text), "setup.py") is None
 
 
 def test_statements_that_make_modules_or_name_a_device_are_enough_to_read() -> None:

@@ -17,7 +17,6 @@ from torch.utils.cpp_extension import BuildExtension, CppExtension, CUDAExtensio
 MACROS = """\
         define_macros=[
             ("TORCH_TARGET_VERSION", "0x020b000000000000ULL"),
-            ("Py_LIMITED_API", "0x030A0000"),
         ],
 """
 
@@ -61,7 +60,6 @@ def test_the_sources_in_the_call() -> None:
                     py_limited_api=True,
                     define_macros=[
                         ("TORCH_TARGET_VERSION", "0x020b000000000000ULL"),
-                        ("Py_LIMITED_API", "0x030A0000"),
                     ],
                 ),
             ],
@@ -144,7 +142,9 @@ def test_a_conditional_source_keeps_its_statement(statement: str, expected: str)
         "csrc/norm.cu",
     )
     assert f'sources = ["csrc/bindings.cpp"]\nstable_sources = []\nif WITH_CUDA:\n    {expected}\n' in after
-    assert "setup(ext_modules=[ext, stable_ext])" in after
+    assert "\nstable_extensions = []\next = CUDAExtension(" in after
+    assert "\nif stable_sources:\n    stable_extensions.append(CUDAExtension(\n" in after
+    assert "setup(ext_modules=[ext, *stable_extensions])" in after
 
 
 def test_an_existing_stable_extension_gets_the_source_under_its_condition() -> None:
@@ -169,11 +169,17 @@ def test_an_existing_stable_extension_gets_the_source_under_its_condition() -> N
 def test_the_lowest_python_comes_from_the_project() -> None:
     after = migrated(
         """\
-        setup(ext_modules=[CppExtension("pkg._C", ["csrc/bindings.cpp", "csrc/norm.cpp"])], python_requires=">=3.12")
+        setup(ext_modules=[Extension("pkg._C", ["csrc/bindings.cpp", "csrc/norm.cpp"])], python_requires=">=3.12")
         """,
         "csrc/norm.cpp",
     )
     assert '("Py_LIMITED_API", "0x030C0000")' in after
+
+
+def test_a_macro_that_torch_defines_itself_is_not_written() -> None:
+    after = migrated('ext_modules = [CppExtension("pkg._C", ["csrc/b.cpp", "csrc/norm.cpp"])]\n', "csrc/norm.cpp")
+    assert "py_limited_api=True" in after
+    assert "Py_LIMITED_API" not in after
 
 
 def test_macros_that_were_there_are_kept() -> None:
@@ -273,7 +279,6 @@ ext_modules = [
         py_limited_api=True,
         define_macros=[
             ("TORCH_TARGET_VERSION", "0x020b000000000000ULL"),
-            ("Py_LIMITED_API", "0x030A0000"),
             ("USE_CUDA", None),
         ],
     )

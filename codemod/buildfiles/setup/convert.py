@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import EXTENSION_CREATED, SETUP_SOURCE_MOVED
-from codemod.buildfiles.setup.create import argument_names, macros_text, new_name, note_wheel_tag
+from codemod.buildfiles.setup.create import argument_names, macros_text, new_name, note_wheel_tag, report_missing
+from codemod.buildfiles.setup.families import Member, nodes_of, shared_first, unique
 from codemod.buildfiles.setup.mirror import finds, glob_text
 from codemod.buildfiles.setup.model import Element, Extension
+from codemod.buildfiles.setup.placement import add_to_call
 from codemod.buildfiles.setup.text import add_after, add_statement
 from codemod.buildfiles.stable_target import short_name
 from codemod.model import Severity
@@ -20,27 +22,48 @@ if TYPE_CHECKING:
     from codemod.buildfiles.setup.run import SetupRun
 
 
-def can_convert(run: SetupRun, extension: Extension, moving: Sequence[Element], others: Sequence[Extension]) -> bool:
-    """Whether nothing of `extension` stays behind, and no list of it serves another one."""
-    if extension.computed or extension.round is not None or len(moving) != len(extension.elements):
+def can_convert(run: SetupRun, members: Sequence[Member], others: Sequence[Extension]) -> bool:
+    """Whether nothing of an extension stays behind where it is built, and no list of it serves another one."""
+    first = members[0].extension
+    moving = [member for member in members if member.moving]
+    if any(not member.is_whole or member.extension.round is not None for member in moving):
         return False
-    if extension.name.rpartition(".")[2] != short_name(run.layout.legacy_library):
+    if first.name.rpartition(".")[2] != short_name(run.layout.legacy_library):
         return False
-    nodes = {id(element.node) for element in moving}
-    if any(element.base == "" for element in moving) or None in _globs(run, moving).values():
+    elements = unique(moving)
+    stays = [member.extension for member in members if not member.moving]
+    if any(element.base == "" for element in elements) or None in _globs(run, elements).values():
         return False
-    return not any(id(element.node) in nodes for other in others for element in other.elements)
+    nodes = nodes_of(elements)
+    return not any(id(element.node) in nodes for other in (*others, *stays) for element in other.elements)
 
 
-def convert(run: SetupRun, extension: Extension, moving: Sequence[Element], created: Sequence[str]) -> None:
-    """Give `extension` the stable library's name, the new paths of its sources and the macros it needs."""
+def convert(run: SetupRun, members: Sequence[Member], created: Sequence[str]) -> None:
+    """Give an extension the stable library's name, the new paths of its sources and the macros it needs."""
     file, edits = run.model.file, run.edits
+    moving = unique(members)
     for element in moving:
         if element.glob is None:
-            edits.replace(file.span(element.node), _in_place(run, element), SETUP_SOURCE_MOVED)
+            edits.replace(file.span(element.node), run.in_place(element), SETUP_SOURCE_MOVED)
     for call, text in _globs(run, moving).items():
         edits.replace(file.span(call), text or "", SETUP_SOURCE_MOVED)
-    _add_sources(run, moving, created)
+    converted = [member for member in members if member.moving]
+    for member in converted:
+        _add_sources(run, member, [other.extension for other in converted], created)
+        _rename(run, member.extension)
+    first = converted[0].extension
+    note_wheel_tag(run, first)
+    run.report(
+        EXTENSION_CREATED, Severity.NOTE, first.call,
+        f"every source of {first.name} moves: it becomes {short_name(run.layout.stable_library)}",
+    )  # fmt: skip
+    if len(converted) < len(members):
+        report_missing(run, first, [member.conditions for member in converted])
+
+
+def _rename(run: SetupRun, extension: Extension) -> None:
+    """The stable library's name in the call, and the macros and arguments that it needs."""
+    file, edits = run.model.file, run.edits
     arguments = argument_names(extension.call)
     indent = file.indent(file.span(extension.call.args[-1]).start)
     for name, argument in arguments.items():
@@ -58,18 +81,6 @@ def convert(run: SetupRun, extension: Extension, moving: Sequence[Element], crea
     if "define_macros" not in arguments:
         missing.append(f"define_macros={macros_text(run, extension, None, indent)}")
     add_after(file, extension.call.args[-1], missing, edits, EXTENSION_CREATED)
-    note_wheel_tag(run, extension)
-    run.report(
-        EXTENSION_CREATED, Severity.NOTE, extension.call,
-        f"every source of {extension.name} moves: it becomes {short_name(run.layout.stable_library)}",
-    )  # fmt: skip
-
-
-def _in_place(run: SetupRun, element: Element) -> str:
-    """The literal for a source where it stands: what a comprehension puts in front of it stays in front."""
-    if element.base is None:
-        return run.new_literal(element)
-    return f'"{posixpath.relpath(run.renames[element.path], element.base)}"'
 
 
 def _globs(run: SetupRun, moving: Sequence[Element]) -> dict[cst.Call, str | None]:
@@ -85,14 +96,16 @@ def _globs(run: SetupRun, moving: Sequence[Element]) -> dict[cst.Call, str | Non
     }
 
 
-def _add_sources(run: SetupRun, moving: Sequence[Element], created: Sequence[str]) -> None:
-    """New sources behind the last one that moves, in the list it stands in, unless a glob finds them."""
+def _add_sources(run: SetupRun, member: Member, family: Sequence[Extension], created: Sequence[str]) -> None:
+    """New sources behind the last one that always moves, in the list it stands in, unless a glob finds them."""
     import libcst as cst
 
-    file, last = run.model.file, moving[-1]
+    file, moving = run.model.file, member.moving
+    last = shared_first(member.always or list(moving), family)[-1]
     wanted = [path for path in created if not any(finds(run, element, path) for element in moving)]
+    wanted = [path for path in wanted if run.enters(path, last.list_node, member.extension)]
     texts = [f'"{posixpath.relpath(path, last.base)}"' if last.base else run.quoted(path) for path in wanted]
-    if not texts:
+    if not texts or (not member.always and add_to_call(run, member.extension, texts)):
         return
     if last.glob is not None:
         edits = [text for call, text in _globs(run, moving).items() if call is last.glob.call]

@@ -1,15 +1,17 @@
-"""The text of a stable setuptools extension, modelled on the legacy call, and where it goes."""
+"""The text of a stable setuptools extension, modelled on the legacy call."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, WHEEL_TAG
+from codemod.buildfiles.codes import EXTENSION_CREATED, NOT_EVERYWHERE, WHEEL_TAG
 from codemod.buildfiles.python.syntax import dotted_name
+from codemod.buildfiles.setup.families import all_of
 from codemod.buildfiles.setup.model import Extension, SetupModel
-from codemod.buildfiles.setup.round_edits import place_round, round_text
-from codemod.buildfiles.setup.text import add_after, add_statement, dedented
+from codemod.buildfiles.setup.round_edits import round_text
+from codemod.buildfiles.setup.values import value_given
 from codemod.buildfiles.stable_target import short_name, version_macro
 from codemod.model import Severity
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _TAG = re.compile(r"cp3(\d+)")
 _OLD_STANDARD = re.compile(r"(?<=-std=)(c|gnu)\+\+(?:0x|11|1y|14)(?!\w)")
+_SET_BY_TORCH = frozenset({"CppExtension", "CUDAExtension", "SyclExtension"})  # BuildExtension defines Py_LIMITED_API
 _REQUIRES = re.compile(r"""(?:requires[-_]python|python_requires)["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
 
 
@@ -61,7 +64,6 @@ def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
         texts.append("py_limited_api=True")
     if "define_macros" not in arguments:
         texts.append(f"define_macros={macros_text(run, legacy, None, indent)}")
-    note_wheel_tag(run, legacy)
     texts = _with_new_standard(run, legacy, texts)
     inner = "".join(f"\n{indent}{text}," for text in texts)
     return f"{file.text(call.func)}({inner}\n{outer})"
@@ -101,43 +103,65 @@ def macros_text(run: SetupRun, legacy: Extension, value: cst.BaseExpression | No
         before = [round_text(run, legacy, element.value) for element in value.elements]
     elif value is not None:
         before = [f"*{round_text(run, legacy, value)}"]
-    entries = [
-        *before,
-        f'("TORCH_TARGET_VERSION", "{version_macro(run.target)}")',
-        f'("Py_LIMITED_API", "{_limited_api(run.model)}")',
-        *_device_entries(run, legacy),
-    ]
+    kinds = [name.rpartition(".")[2] for name in classes_of(run, legacy)]
+    entries = [*before, f'("TORCH_TARGET_VERSION", "{version_macro(run.target)}")']
+    if not set(kinds) <= _SET_BY_TORCH:
+        entries.append(f'("Py_LIMITED_API", "{_limited_api(run.model)}")')
+    entries += _device_entries(run, legacy)
     return "[" + "".join(f"\n{indent}    {entry}," for entry in entries) + f"\n{indent}]"
+
+
+def classes_of(run: SetupRun, legacy: Extension) -> list[str]:
+    """The classes that a call may make its extension of, as they are written."""
+    import libcst as cst
+
+    if legacy.kind.endswith("Extension") and not run.model.bindings(legacy.kind):
+        return [legacy.kind]
+    found = []
+    for bound in run.model.bindings(legacy.kind):
+        value = value_given(bound, legacy.kind)
+        arms = [value.body, value.orelse] if isinstance(value, cst.IfExp) else [value]
+        found += [name for arm in arms if (name := dotted_name(arm))]
+    return found or [legacy.kind]
 
 
 def _device_entries(run: SetupRun, legacy: Extension) -> list[str]:
     """USE_CUDA where the class that is called is CUDAExtension, decided where setup.py decides it."""
-    import libcst as cst
-
     entry = '("USE_CUDA", None)'
-    if legacy.kind == "CUDAExtension":
-        return [entry]
-    texts = []
-    for bound in run.model.bindings(legacy.kind):
-        value = bound.value if isinstance(bound, (cst.Assign, cst.AnnAssign)) else None
-        values = [value.body, value.orelse] if isinstance(value, cst.IfExp) else [value]
-        texts += [dotted_name(item) for item in values]
-    cuda = next((text for text in texts if text.rpartition(".")[2] == "CUDAExtension"), "")
+    classes = classes_of(run, legacy)
+    cuda = next((name for name in classes if name.rpartition(".")[2] == "CUDAExtension"), "")
     if not cuda:
         return []
+    if set(classes) == {cuda}:
+        return [entry]
     return [f"*([{entry}] if {run.model.file.text(legacy.call.func)} is {cuda} else [])"]
 
 
 def _limited_api(model: SetupModel) -> str:
     """The lowest CPython the project supports, as Py_LIMITED_API wants it; 3.10 where nothing says."""
+    return f"0x03{lowest_python(model):02X}0000"
+
+
+def lowest_python(model: SetupModel) -> int:
+    """The minor version of the lowest CPython 3 that the project supports; 10 where nothing says."""
     text = model.file.slice(model.file.span(model.file.module))
     tags = [int(tag) for tag in _TAG.findall(text)]
     pyproject = f"{model.folder}/pyproject.toml" if model.folder else "pyproject.toml"
     if model.snapshot.exists(pyproject):
         text += model.snapshot.read(pyproject).decode("utf-8", "replace")
     requires = [int(minor) for minor in _REQUIRES.findall(text)]
-    minor = min([*tags, *requires], default=10)
-    return f"0x03{minor:02X}0000"  # as torch spells it, which may define it too
+    return min([*tags, *requires], default=10)
+
+
+def report_missing(run: SetupRun, legacy: Extension, built: Sequence[Sequence[str]]) -> None:
+    """Say that the stable library is built only under the conditions `built`, and the legacy one elsewhere too."""
+    stable = short_name(run.layout.stable_library)
+    where = " or ".join(f"`{all_of(conditions)}`" for conditions in built if conditions) or "some builds"
+    run.report(
+        NOT_EVERYWHERE, Severity.ERROR, legacy.call,
+        f"{stable} is built where {where} only, and {legacy.name} elsewhere too",
+        f"Load {stable} only where it is there, and call its operators only then.",
+    )  # fmt: skip
 
 
 def note_wheel_tag(run: SetupRun, legacy: Extension) -> None:
@@ -151,73 +175,3 @@ def note_wheel_tag(run: SetupRun, legacy: Extension) -> None:
         "the wheel is still tagged for one Python: other extensions in it may not use the limited API",
         'Once all do, give setup() options={"bdist_wheel": {"py_limited_api": "cp310"}}.',
     )  # fmt: skip
-
-
-def place_extension(run: SetupRun, legacy: Extension, text: str, *, takes_over: bool = False) -> bool:
-    """Put the new call where the legacy one stands: in its list, behind its append, or beside its variable.
-
-    True where it `takes_over`, as asked for, the place of the round or call that makes the legacy one.
-    """
-    call: cst.CSTNode = legacy.call
-    if legacy.round is not None:
-        place = place_round(run, legacy, text, takes_over=takes_over)
-        if place is None:
-            return takes_over
-        call = place
-    if (legacy.round is None or call is not legacy.call) and _placed_beside(run, call, text):
-        return False
-    run.report(
-        COMPUTED_SOURCES, Severity.ERROR, legacy.call,
-        f"cannot tell where extensions like {legacy.name or 'this one'} are collected",
-        f"Build this extension too:\n{text}",
-    )  # fmt: skip
-    return False
-
-
-def _placed_beside(run: SetupRun, call: cst.CSTNode, text: str) -> bool:
-    """Whether a call could be put beside `call`."""
-    import libcst as cst
-
-    file, edits = run.model.file, run.edits
-    above = file.parent(call)
-    if isinstance(above, cst.Element):
-        add_after(file, call, [text], edits, EXTENSION_CREATED)
-        return True
-    if isinstance(above, cst.Arg):
-        around = file.parent(above)
-        if (
-            isinstance(around, cst.Call)
-            and isinstance(around.func, cst.Attribute)
-            and around.func.attr.value == "append"
-        ):
-            start = file.span(call).start
-            if not file.data[file.line_start(start) : start].strip():  # the call has its lines to itself
-                text = f"\n{file.indent(start)}{text}\n{file.indent(file.span(around).start)}"
-            statement = dedented(f"{file.text(around.func)}({text})", file, around)
-            add_statement(file, around, statement, edits, EXTENSION_CREATED)
-            return True
-    if isinstance(above, cst.Assign) and len(above.targets) == 1 and isinstance(above.targets[0].target, cst.Name):
-        return _placed_in_variable(run, above, above.targets[0].target.value, text)
-    return False
-
-
-def _placed_in_variable(run: SetupRun, assign: cst.Assign, name: str, text: str) -> bool:
-    """Whether a variable of its own could be used wherever `name`, the legacy extension's, is collected."""
-    import libcst as cst
-
-    file, new = run.model.file, f"stable_{name}"
-    reached = [n for n in file.find(cst.Name) if n.value == name and run.model.always_behind(n, assign)]
-    elements = [use for use in reached if isinstance(file.parent(use), cst.Element)]
-    appended = [
-        call
-        for call in file.find(cst.Call)
-        if file.text(call.func).endswith(".append") and len(call.args) == 1 and call.args[0].value in reached
-    ]
-    if not elements and not appended:
-        return False
-    add_statement(file, assign, dedented(f"{new} = {text}", file, assign), run.edits, EXTENSION_CREATED)
-    for use in elements:
-        add_after(file, use, [new], run.edits, EXTENSION_CREATED)
-    for call in appended:
-        add_statement(file, call, f"{file.text(call.func)}({new})", run.edits, EXTENSION_CREATED)
-    return True

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, SETUP_SOURCE_MOVED
-from codemod.buildfiles.setup.create import extension_text, place_extension
+from codemod.buildfiles.setup.create import extension_text, note_wheel_tag, report_missing
+from codemod.buildfiles.setup.families import Member, unique
 from codemod.buildfiles.setup.globs import Glob, left_out, stable_call
 from codemod.buildfiles.setup.model import Element, Extension, SetupModel
+from codemod.buildfiles.setup.placement import Call, place_calls
 from codemod.buildfiles.setup.reader import lists_in, same_list
 from codemod.buildfiles.setup.round_edits import can_take_over
 from codemod.buildfiles.setup.text import add_statement, dedented, is_spread, literal_list
+from codemod.buildfiles.setup.values import value_given
 from codemod.buildfiles.stable_target import short_name, stable_list_name
 from codemod.model import Confidence, Severity
 
@@ -24,36 +27,67 @@ if TYPE_CHECKING:
 _Part = str | list[str]  # an expression, or literals for one list
 
 
-def create(run: SetupRun, legacy: Extension, moving: Sequence[Element], created: Sequence[str]) -> bool:
-    """Write the stable extension, and the lists it needs. True where it takes the place of the legacy one."""
-    top = [] if legacy.round is not None else _top_names(legacy)
-    mirrored = _mirrored(legacy, moving)
-    home = next((name for name in top if name in mirrored or name in _list_names(legacy)), "")
-    if created and home:
-        mirrored.add(home)
+def create(run: SetupRun, members: Sequence[Member], created: Sequence[str]) -> bool:
+    """Write the stable extension beside each call of the legacy one that has moving sources, and the lists it needs.
+
+    True where it takes the place of the legacy one.
+    """
+    built = [member for member in members if member.moving]
+    everything = unique(built)
+    homes = {id(member): _home(member) for member in built}
+    mirrored = {name for member in built for name in _mirrored(member.extension, member.moving)}
+    if created:
+        mirrored |= {home for home in homes.values() if home}
     names = {name: _mirror_name(run.model, name) for name in mirrored}
     for name in sorted(mirrored):
-        _mirror(run, legacy, name, names, moving, created if name == home else ())
-    spread = legacy.sources is not None and is_spread(run.model.file, legacy.sources)
-    if legacy.round is not None:
-        literals = [*map(run.quoted, created), *(run.quoted(run.renames[element.path]) for element in moving)]
-        sources = literal_list(literals, spread=spread or len(literals) > 2)
-    else:
-        assert legacy.sources is not None
-        free = () if home else created
-        sources = _joined(
-            parts(run, legacy.sources, names, moving, free),
-            _fresh(run, [e for e in moving if not e.name], free),
-            spread=spread,
-        )
-    takes_over = can_take_over(run, legacy) and not legacy.computed and len(moving) == len(legacy.elements)
-    took_over = place_extension(run, legacy, extension_text(run, legacy, sources), takes_over=takes_over)
+        calls = [m.extension.call for m in built if name in _list_names(m.extension) | set(_top_names(m.extension))]
+        _mirror(run, calls, name, names, everything, created if name in homes.values() else ())
+    new = []
+    for member in members:
+        text = _call_text(run, member, names, () if homes.get(id(member)) else created) if member.moving else ""
+        new.append(Call(member.extension, text, _only_if(member, names, created)))
+    first = built[0].extension
+    takes_over = len(members) == 1 and can_take_over(run, first) and members[0].is_whole
+    took_over = place_calls(run, new, takes_over=takes_over)
     stable = short_name(run.layout.stable_library)
-    message = f"{stable} is built beside {legacy.name} with the same arguments"
+    message = f"{stable} is built beside {first.name} with the same arguments"
     if took_over:
-        message = f"every source of {legacy.name} moves: it becomes {stable}"
-    run.report(EXTENSION_CREATED, Severity.NOTE, legacy.call, message)
+        message = f"every source of {first.name} moves: it becomes {stable}"
+    note_wheel_tag(run, first)
+    run.report(EXTENSION_CREATED, Severity.NOTE, first.call, message)
+    if len(built) < len(members) or any(call.only_if for call in new):
+        report_missing(run, first, [member.conditions for member in built])
     return took_over
+
+
+def _home(member: Member) -> str:
+    """The list that new sources of the stable extension go to; "" where they stand in its call."""
+    extension = member.extension
+    if extension.round is not None:
+        return ""
+    known = _mirrored(extension, member.moving) | _list_names(extension)
+    return next((name for name in _top_names(extension) if name in known), "")
+
+
+def _call_text(run: SetupRun, member: Member, names: Mapping[str, str], free: Sequence[str]) -> str:
+    """The call of the stable extension beside `member`; `free` are new sources that no list has."""
+    legacy, moving = member.extension, member.moving
+    assert legacy.sources is not None
+    spread = is_spread(run.model.file, legacy.sources)
+    if legacy.round is not None:
+        literals = [*map(run.quoted, free), *(run.quoted(run.renames[element.path]) for element in moving)]
+        return extension_text(run, legacy, literal_list(literals, spread=spread or len(literals) > 2))
+    found = parts(run, legacy.sources, names, moving, free)
+    fresh = _fresh(run, [element for element in moving if not element.name], free)
+    return extension_text(run, legacy, _joined(found, fresh, spread=spread))
+
+
+def _only_if(member: Member, names: Mapping[str, str], created: Sequence[str]) -> str:
+    """The stable list that may be empty where the extension is built; "" where something is always in it."""
+    top = [names[name] for name in _top_names(member.extension) if name in names]
+    if created or member.always or not member.moving or member.extension.round is not None:
+        return ""
+    return " + ".join(top)
 
 
 def parts(
@@ -188,14 +222,19 @@ def _top_names(extension: Extension) -> list[str]:
     return list(lists_in(extension.sources)) if extension.sources is not None else []
 
 
+def mirror_name(name: str) -> str:
+    """What the stable namesake of a list is called."""
+    return stable_list_name(name) if name.isupper() else f"stable_{name}"
+
+
 def _mirror_name(model: SetupModel, name: str) -> str:
-    wanted = stable_list_name(name) if name.isupper() else f"stable_{name}"
+    wanted = mirror_name(name)
     return f"{wanted}_list" if model.bindings(wanted) else wanted
 
 
 def _mirror(
     run: SetupRun,
-    legacy: Extension,
+    calls: Sequence[cst.Call],
     name: str,
     names: Mapping[str, str],
     moving: Sequence[Element],
@@ -205,7 +244,8 @@ def _mirror(
     import libcst as cst
 
     file = run.model.file
-    for statement in run.model.bindings(name, legacy.call):
+    seen = {id(statement): statement for call in calls for statement in run.model.bindings(name, call)}
+    for statement in seen.values():
         here = [e for e in moving if e.name == name and any(node is statement for node in file.around(e.node))]
         if isinstance(statement, cst.Call) and here and here[0].list_node is statement:
             text = file.text(statement)
@@ -213,7 +253,7 @@ def _mirror(
             moved = text.replace(old, run.new_literal(here[0])).replace(name, names[name], 1)
             run.edits.replace(file.span(statement), moved, SETUP_SOURCE_MOVED)
             continue
-        value = _value(statement)
+        value = _value(statement, name)
         if value is None:
             continue
         defines = isinstance(statement, (cst.Assign, cst.AnnAssign)) and name not in lists_in(value)
@@ -231,13 +271,13 @@ def _mirror(
             add_statement(file, statement, text, run.edits, SETUP_SOURCE_MOVED)
 
 
-def _value(statement: cst.CSTNode) -> cst.CSTNode | None:
-    """What a statement puts into a list."""
+def _value(statement: cst.CSTNode, name: str) -> cst.CSTNode | None:
+    """What a statement puts into the list `name`."""
     import libcst as cst
 
     if isinstance(statement, cst.Call):
         return statement.args[-1].value if statement.args else None
-    return statement.value if isinstance(statement, (cst.Assign, cst.AnnAssign, cst.AugAssign)) else None
+    return value_given(statement, name)
 
 
 def is_whole_statement(run: SetupRun, holder: cst.CSTNode, elements: Sequence[Element]) -> bool:

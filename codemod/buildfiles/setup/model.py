@@ -16,10 +16,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.buildfiles.python.syntax import PythonFile, dotted_name, read_python
+from codemod.buildfiles.setup.evaluate.functions import COMMANDS
 from codemod.buildfiles.setup.globs import Glob
-from codemod.buildfiles.setup.names import COMMANDS
 from codemod.buildfiles.setup.rounds import Round, rounds_of
-from codemod.buildfiles.setup.values import Bindings, Values, place
+from codemod.buildfiles.setup.values import Bindings, Values, place, value_given
 from codemod.model import Span
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
@@ -125,7 +125,7 @@ class SetupModel:
         if name_node is None:
             return None
         sources = arguments.get("sources", positional[1] if len(positional) > 1 else None)
-        conditions = self.file.conditions(call)
+        conditions = (*self.file.conditions(call), *self._chosen_by(call))
         if one is not None:
             conditions = tuple(dict.fromkeys((*self.file.conditions(one.site), *conditions)))
         reader = Reader(self, values)
@@ -140,11 +140,26 @@ class SetupModel:
             tuple(reader.elements), tuple(reader.computed), tuple(reader.links), tuple(reader.globs), one,
         )  # fmt: skip
 
+    def _chosen_by(self, call: cst.Call) -> tuple[str, ...]:
+        """The tests of `A(...) if test else B(...)` around a call."""
+        import libcst as cst
+
+        found: list[str] = []
+        below: cst.CSTNode = call
+        for around in self.file.around(call):
+            if isinstance(around, cst.IfExp) and below is not around.test:
+                test = self.file.text(around.test)
+                found.append(test if below is around.body else f"not ({test})")
+            elif isinstance(around, cst.BaseStatement):
+                break
+            below = around
+        return tuple(reversed(found))
+
     def _holds_extension_class(self, name: str) -> bool:
         import libcst as cst
 
         for bound in self.bindings(name):
-            value = bound.value if isinstance(bound, (cst.Assign, cst.AnnAssign)) else None
+            value = value_given(bound, name) if isinstance(bound, (cst.Assign, cst.AnnAssign)) else None
             texts = [value]
             if isinstance(value, cst.IfExp):
                 texts = [value.body, value.orelse]

@@ -8,35 +8,30 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from codemod.buildfiles.setup.evaluate.functions import COMMANDS
+from codemod.buildfiles.setup.evaluate.read import read_setup_file
 from codemod.repository.setup_tree import SetupTree, last_name
+from codemod.repository.snapshot import Snapshot
 
-COMMANDS = frozenset({"BuildExtension", "build_ext"})  # what setuptools runs, no modules
 _DEVICES = {"CUDA": ("cuda",), "HIP": ("hip", "rocm"), "ROCM": ("rocm", "hip")}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
-def sourceless_extensions(tree: SetupTree) -> frozenset[str] | None:
+def sourceless_extensions(snapshot: Snapshot, path: str) -> frozenset[str] | None:
     """The names of the extension modules in a setup.py that lists sources for none of them.
 
-    None where one has sources, or where a name is not written down: then it takes the model to tell.
+    None where one has sources, or where a name is not known: then it takes the model to tell.
     """
-    assigns: list[ast.Assign | ast.AnnAssign] = [*tree.find(ast.Assign), *tree.find(ast.AnnAssign)]
-    if any(_holds_class(assign.value) and not _is_in_class(tree, assign) for assign in assigns):
-        return None  # a variable is called in place of the class
     names: set[str] = set()
-    for call in _extension_calls(tree):
-        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-        positional = [argument for argument in call.args if not isinstance(argument, ast.Starred)]
-        if last_name(call.func) in COMMANDS or not (positional or "name" in keywords):
-            continue
-        name = keywords.get("name", positional[0] if positional else None)
-        if "sources" in keywords or len(positional) > 1:
+    for one in read_setup_file(snapshot, path).entries:
+        if one.has_sources:
             return None
-        if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
+        if one.entry.module:
+            names.add(one.entry.module)
+        elif not one.is_given_unread:
             return None
-        names.add(name.value)
     return frozenset(names)
 
 
@@ -62,13 +57,9 @@ def device_words(value: str) -> tuple[str, ...]:
 
 
 def _extension_calls(tree: SetupTree) -> list[ast.Call]:
-    return [c for c in tree.find(ast.Call) if last_name(c.func).endswith("Extension") and not _is_in_class(tree, c)]
+    found = (call for call in tree.find(ast.Call) if last_name(call.func) not in COMMANDS)
+    return [c for c in found if last_name(c.func).endswith("Extension") and not _is_in_class(tree, c)]
 
 
 def _is_in_class(tree: SetupTree, node: ast.AST) -> bool:
     return any(isinstance(above, ast.ClassDef) for above in tree.around(node))
-
-
-def _holds_class(value: ast.expr | None) -> bool:
-    values = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
-    return any(last_name(one).endswith("Extension") for one in values)

@@ -34,7 +34,7 @@ def plan_setup(
     Raises Refusal for a syntax error.
     """
     tree, only = read_setup_tree(snapshot, path), None
-    if tree is not None and (named := sourceless_extensions(tree)) is not None:
+    if tree is not None and (named := sourceless_extensions(snapshot, path)) is not None:
         has_stable = any(short_name(name) == short_name(moving.layout.stable_library) for name in named)
         if not through_cmake or (has_stable and not widened):
             return SetupResult(names=named, has_stable=has_stable)  # nothing moves, nothing is added

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from codemod.buildfiles.python.syntax import dotted_name
 from codemod.buildfiles.setup.globs import excluded_folder, read_glob
 from codemod.buildfiles.setup.model import Element, SetupModel
-from codemod.buildfiles.setup.values import Values, place
+from codemod.buildfiles.setup.values import Values, place, value_given
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -118,7 +118,7 @@ class Reader:
 
         here = tuple(dict.fromkeys((*conditions, *self.model.file.conditions(statement))))
         if isinstance(statement, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
-            value, into = statement.value, True
+            value, into = value_given(statement, name), True
         else:
             assert isinstance(statement, cst.Call)
             assert isinstance(statement.func, cst.Attribute)
@@ -128,6 +128,7 @@ class Reader:
                 return
             value, into = statement.args[-1].value, method == "extend"
         if value is None:
+            self.computed.append(statement)
             return
         if into:
             self.links += [(statement, source, name) for source in lists_in(value) if source != name]

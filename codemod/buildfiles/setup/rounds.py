@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.buildfiles.python.syntax import PythonFile, dotted_name
-from codemod.buildfiles.setup.values import Bindings
+from codemod.buildfiles.setup.values import Bindings, value_given
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -48,7 +48,8 @@ def _literal(bindings: Bindings, node: cst.CSTNode) -> cst.CSTNode | None:
         return table if isinstance(table, cst.Dict) else None
     if isinstance(node, cst.Name):
         bound = bindings.of(node.value, node)
-        value = bound[0].value if len(bound) == 1 and isinstance(bound[0], (cst.Assign, cst.AnnAssign)) else None
+        is_assigned = len(bound) == 1 and isinstance(bound[0], (cst.Assign, cst.AnnAssign))
+        value = value_given(bound[0], node.value) if is_assigned else None
         return value if isinstance(value, (cst.List, cst.Tuple, cst.Dict)) else None
     return node if isinstance(node, (cst.List, cst.Tuple, cst.Dict)) else None
 

@@ -6,17 +6,20 @@ takes in `stable_cuda_sources` on the next line.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from codemod.buildfiles.codes import COMPUTED_SOURCES, NO_SOURCE_LEFT, SETUP_SOURCE_MOVED
+from codemod.buildfiles.codes import COMPUTED_SOURCES, NO_SOURCE_LEFT, SETUP_SOURCE_MOVED, TWO_TARGETS
 from codemod.buildfiles.moving import Moving
 from codemod.buildfiles.setup.cmake_extensions import add_cmake_extensions
 from codemod.buildfiles.setup.convert import can_convert, convert
 from codemod.buildfiles.setup.create import extension_text
-from codemod.buildfiles.setup.mirror import create, is_whole_statement, leave_out
+from codemod.buildfiles.setup.families import Member, all_of, families_of, partner_of, partners, shared_first, unique
+from codemod.buildfiles.setup.mirror import create, is_whole_statement, leave_out, mirror_name
 from codemod.buildfiles.setup.model import Element, Extension, SetupModel, is_stable_extension
+from codemod.buildfiles.setup.placement import add_to_call
 from codemod.buildfiles.setup.plan import SetupResult
 from codemod.buildfiles.setup.reader import lists_in
 from codemod.buildfiles.setup.text import add_after, add_statement, literal_list, remove_elements
@@ -41,6 +44,28 @@ class SetupRun:
     created: Sequence[str] = ()
     through_cmake: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    _handled: set[int] = field(default_factory=set)
+    _given: set[tuple[int, str]] = field(default_factory=set)
+
+    def is_first(self, node: cst.CSTNode) -> bool:
+        """Whether nobody asked this about `node` before: what several extensions share is edited once."""
+        is_first = id(node) not in self._handled
+        self._handled.add(id(node))
+        return is_first
+
+    def enters(self, path: str, holder: cst.CSTNode, extension: Extension) -> bool:
+        """Whether a new source has to be put into the list `holder`: no list of the extension was given it before."""
+        lists = {id(element.list_node) for element in extension.elements}
+        if any((holder_id, path) in self._given for holder_id in lists):
+            return False
+        self._given.add((id(holder), path))
+        return True
+
+    def in_place(self, element: Element) -> str:
+        """The literal for a source where it stands: what a comprehension puts in front of it stays in front."""
+        if element.base is None:
+            return self.new_literal(element)
+        return f'"{posixpath.relpath(self.renames[element.path], element.base)}"'
 
     def report(self, code: str, severity: Severity, node: cst.CSTNode | None, message: str, help: str = "") -> None:
         """Add a diagnostic at `node`."""
@@ -83,10 +108,11 @@ def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
     legacy = [e for e in extensions if e not in stable]
     in_stable = {path for path in (*created, *renames.values()) if any(e.has(path) for e in stable)}
-    done = _move(run, legacy, stable, units, [new for new in created if new not in in_stable])
+    counterparts = partners(stable, layout)
+    done = _move(run, legacy, counterparts, units, [new for new in created if new not in in_stable])
     if not done.replaced:
         leave_out(run, legacy, [*created, *(renames[unit] for unit in units)])
-    exists = bool(stable or done.owned)
+    exists = bool(counterparts or done.owned)
     _report_computed(run, legacy, units, done.owned | in_stable, () if exists else created, exists)
     if through_cmake:
         add_cmake_extensions(run, extensions, units, widened)
@@ -98,7 +124,7 @@ def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened
         frozenset(done.owned | listed),
         frozenset(done.entered),
         names,
-        bool(stable) or any(short_name(name) == library for name in names),
+        bool(counterparts) or any(short_name(name) == library for name in names),
         done.replaced,
     )
 
@@ -121,31 +147,65 @@ def _move(
 ) -> _Moved:
     """Take `units` out of the legacy extensions and put them, and `fresh`, into the stable one."""
     done = _Moved()
-    for extension in legacy:
-        moving = [e for e in extension.elements if e.path in units and not _stays_found(run, e)]
-        if not moving:
+    families = families_of(legacy)
+    own = short_name(run.layout.legacy_library)
+    home = [extension for extension in legacy if short_name(extension.name) == own]
+    for family in families:
+        members = [Member(e, tuple(one for one in e.elements if one.path in units)) for e in family]
+        if family[0] not in home:
+            members = [_named_elsewhere(run, member, home) for member in members]
+        whole = all(member.is_whole for member in members)
+        if not whole:
+            members = [m._replace(moving=tuple(e for e in m.moving if not _stays_found(run, e))) for m in members]
+        if not any(member.moving for member in members):
             continue
-        done.owned.update(element.path for element in moving)
+        done.owned.update(element.path for element in unique(members))
         done.entered.update(fresh)
-        others = [e for e in (*legacy, *stable) if e is not extension]
-        if not stable and not done.replaced and can_convert(run, extension, moving, others):
-            convert(run, extension, moving, fresh)
-            done.replaced = True
-            continue
-        if stable:
-            gone = _fill(run, stable[0], moving, fresh)
-        elif create(run, extension, moving, fresh):
-            done.replaced |= short_name(extension.name) == short_name(run.layout.legacy_library)
-            continue
+        others = [e for e in (*legacy, *stable) if e not in family]
+        if not stable and not done.replaced and can_convert(run, members, others):
+            convert(run, members, fresh)
+            done.replaced = whole
+        elif stable:
+            gone = {id(node) for node in _fill(run, stable, members, fresh)}
+            _remove(run, unique(members), gone)
+            _report_empty(run, members)
+        elif create(run, members, fresh):
+            done.replaced |= short_name(family[0].name) == own
         else:
-            gone = {e.list_node for e in moving if is_whole_statement(run, e.list_node, _beside(e, moving))}
-        _remove(run, moving, gone)
-        if not extension.computed and len(moving) == len(extension.elements):
-            run.report(
-                NO_SOURCE_LEFT, Severity.ERROR, extension.call, f"{extension.name} has no source left",
-                "Remove the extension and what imports it, or keep one source in it.",
-            )  # fmt: skip
+            moved = unique(members)
+            gone = {id(e.list_node) for e in moved if is_whole_statement(run, e.list_node, _beside(e, moved))}
+            _remove(run, moved, gone)
+            _report_empty(run, members)
     return done
+
+
+def _named_elsewhere(run: SetupRun, member: Member, home: Sequence[Extension]) -> Member:
+    """A call of another library, without those units that the library that moves builds too.
+
+    The other one keeps building such a unit, from its new place.
+    """
+    shared = [e for e in member.moving if any(other.has(e.path) for other in home)]
+    for element in shared:
+        if element.glob is None:
+            run.edits.replace(run.model.file.span(element.node), run.in_place(element), SETUP_SOURCE_MOVED)
+        run.report(
+            TWO_TARGETS, Severity.ERROR, element.node,
+            f"{element.path} belongs to {home[0].name} and to {member.extension.name}, which builds the new file too",
+            "Give the source one extension, or each extension a source of its own.",
+        )  # fmt: skip
+    return member._replace(moving=tuple(e for e in member.moving if e not in shared))
+
+
+def _report_empty(run: SetupRun, members: Sequence[Member]) -> None:
+    """Say that an extension has no source left, where nothing better was said about it."""
+    empty = [member.extension for member in members if member.is_whole]
+    if empty and not any(found.code == COMPUTED_SOURCES for found in run.diagnostics):
+        where = " or ".join(f"`{all_of(one.conditions)}`" for one in empty if one.conditions)
+        run.report(
+            NO_SOURCE_LEFT, Severity.ERROR, empty[0].call,
+            f"{empty[0].name} has no source left" + (f" where {where}" if where else ""),
+            "Remove the extension and what imports it, or keep one source in it.",
+        )  # fmt: skip
 
 
 def _report_computed(
@@ -187,7 +247,7 @@ def _beside(element: Element, moving: Sequence[Element]) -> list[Element]:
     return [other for other in moving if other.list_node is element.list_node]
 
 
-def _remove(run: SetupRun, moving: Sequence[Element], gone: Set[cst.CSTNode]) -> None:
+def _remove(run: SetupRun, moving: Sequence[Element], gone: Set[int]) -> None:
     """Take the elements out of their lists, but those lists that are `gone` as a whole."""
     import libcst as cst
 
@@ -195,40 +255,77 @@ def _remove(run: SetupRun, moving: Sequence[Element], gone: Set[cst.CSTNode]) ->
     for element in moving:
         by_list.setdefault(element.list_node, []).append(element.node)
     for holder, nodes in by_list.items():
-        if isinstance(holder, (cst.List, cst.Tuple, cst.Set)) and holder not in gone:
+        if isinstance(holder, (cst.List, cst.Tuple, cst.Set)) and id(holder) not in gone:
             remove_elements(run.model.file, holder, nodes, run.edits, SETUP_SOURCE_MOVED)
 
 
-def _fill(run: SetupRun, stable: Extension, moving: Sequence[Element], created: Sequence[str]) -> set[cst.CSTNode]:
-    """Add sources to the lists of a stable extension that exists, under the conditions they had.
+def _fill(
+    run: SetupRun, existing: Sequence[Extension], members: Sequence[Member], created: Sequence[str]
+) -> set[cst.CSTNode]:
+    """Add sources to the lists of the stable extensions that are built beside `members`, under their conditions.
 
     Says which of the legacy lists are gone with their statements.
     """
     places: dict[cst.CSTNode, list[str]] = {}
-    apart: dict[cst.CSTNode, list[Element]] = {}
-    for path in created:
-        last = _like(stable, stable.conditions)
-        if last is not None:
-            places.setdefault(last.node, []).append(run.quoted(path))
-        else:
-            _report_condition(run, stable, [run.quoted(path)], stable.conditions)
-    for element in moving:
-        if stable.has(run.renames[element.path]):
-            continue
-        last = _like(stable, element.conditions)
-        if last is not None:
-            places.setdefault(last.node, []).append(run.new_literal(element))
-        else:
-            apart.setdefault(element.list_node, []).append(element)
+    gone: set[cst.CSTNode] = set()
+    for stable in dict.fromkeys(partner_of(member.extension, existing) for member in members if member.moving):
+        for path in created:
+            always = shared_first(_last_in_list(stable, stable.conditions), existing)
+            if not always and not add_to_call(run, stable, [run.quoted(path)]):
+                _report_condition(run, stable, [run.quoted(path)], stable.conditions)
+            elif always and run.enters(path, always[-1].list_node, stable):
+                places.setdefault(always[-1].node, []).append(run.quoted(path))
+    for member in (member for member in members if member.moving):
+        stable = partner_of(member.extension, existing)
+        apart: dict[cst.CSTNode, list[Element]] = {}
+        for element in member.moving:
+            if stable.has(run.renames[element.path]):
+                continue
+            last = _like(run, stable, element, _Shared(existing, members))
+            if last is None:
+                apart.setdefault(element.list_node, []).append(element)
+            elif run.is_first(element.node):
+                places.setdefault(last.node, []).append(run.new_literal(element))
+        gone |= {h for h, elements in apart.items() if _new_statement(run, stable, h, elements)}
     for node, texts in places.items():
         add_after(run.model.file, node, texts, run.edits, SETUP_SOURCE_MOVED)
-    return {holder for holder, elements in apart.items() if _new_statement(run, stable, holder, elements)}
+    return gone
 
 
-def _like(stable: Extension, conditions: Sequence[str]) -> Element | None:
-    """The last source in a list of `stable` that is there under `conditions`."""
-    same = [e for e in stable.elements if set(e.conditions) == set(conditions) and e.glob is None]
-    return same[-1] if same else None
+class _Shared(NamedTuple):
+    """The stable extensions of one name, and the legacy ones."""
+
+    existing: Sequence[Extension]
+    members: Sequence[Member]
+
+    def fits(self, stable: Element, legacy: Element) -> bool:
+        """Whether the list of `stable` is built into the counterparts of those extensions that have `legacy`."""
+        if len(self.existing) < 2:
+            return True
+        holders = [e for e in self.existing if any(one.list_node is stable.list_node for one in e.elements)]
+        owners = [m.extension for m in self.members if any(one.node is legacy.node for one in m.moving)]
+        return {id(partner_of(owner, self.existing)) for owner in owners} == {id(holder) for holder in holders}
+
+
+def _last_in_list(stable: Extension, conditions: Sequence[str]) -> list[Element]:
+    """The sources in the lists of `stable` that are there under `conditions`."""
+    import libcst as cst
+
+    return [
+        e
+        for e in stable.elements
+        if set(e.conditions) == set(conditions) and isinstance(e.list_node, (cst.List, cst.Tuple, cst.Set))
+    ]
+
+
+def _like(run: SetupRun, stable: Extension, element: Element, shared: _Shared) -> Element | None:
+    """The last source of `stable` in a list like that of `element`: its namesake, else one under its conditions."""
+    same = [e for e in _last_in_list(stable, element.conditions) if shared.fits(e, element)]
+    namesakes = [e for e in same if element.name and e.name == mirror_name(element.name)]
+    own = set(run.model.file.conditions(element.node))
+    alike = [e for e in same if set(run.model.file.conditions(e.node)) == own]
+    found = namesakes or alike or same
+    return found[-1] if found else None
 
 
 def _new_statement(run: SetupRun, stable: Extension, holder: cst.CSTNode, elements: Sequence[Element]) -> bool:
@@ -244,8 +341,9 @@ def _new_statement(run: SetupRun, stable: Extension, holder: cst.CSTNode, elemen
     conditions = elements[0].conditions
     bound = run.model.bindings(top[0], stable.call) if top else []
     defined = min((file.span(statement).start for statement in bound), default=call_start)
-    if set(file.conditions(holder)) != set(conditions) or not defined < start < call_start:
-        _report_condition(run, stable, texts, conditions)
+    if set(file.conditions(holder)) != set(conditions) or not top or not defined < start < call_start:
+        if not (set(conditions) <= set(stable.conditions) and add_to_call(run, stable, texts)):
+            _report_condition(run, stable, texts, conditions)
         return False
     text = f"{top[0]} += {literal_list(texts, spread=False)}"
     if is_whole_statement(run, holder, elements):

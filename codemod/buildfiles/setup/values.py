@@ -36,12 +36,44 @@ class Bindings:
         if at is None:
             return found
         owner, arms = self._owner(name, at), self.arms(at)
-        return [
+        seen = [
             statement
             for statement in found
             if self._owner(name, statement) is owner
             and all(arms.get(around, is_body) == is_body for around, is_body in self.arms(statement).items())
         ]
+        return self._in_order(name, seen, at)
+
+    def _in_order(self, name: str, statements: list[cst.CSTNode], at: cst.CSTNode) -> list[cst.CSTNode]:
+        """Those statements that come before a node, from the last on that gives `name` a new value for certain."""
+        scope, start, arms = self.file.scope(at), self.file.span(at).start, self.arms(at)
+        if self._loop(at) is not None:
+            return statements
+        found: list[cst.CSTNode] = []
+        for statement in statements:
+            if self.file.scope(statement) is not scope or self._loop(statement) is not None:
+                found.append(statement)
+            elif self.file.span(statement).start < start:
+                if self._replaces(statement, name) and self.arms(statement).items() <= arms.items():
+                    found = []
+                found.append(statement)
+        return found
+
+    def _loop(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """The loop around a node in its function."""
+        import libcst as cst
+
+        scope = self.file.scope(node)
+        loop = self.file.enclosing(node, (cst.For, cst.While))
+        return loop if loop is not None and self.file.scope(loop) is scope else None
+
+    def _replaces(self, statement: cst.CSTNode, name: str) -> bool:
+        """Whether a statement gives `name` a value that is not made of the old one."""
+        import libcst as cst
+
+        if not isinstance(statement, (cst.Assign, cst.AnnAssign)) or statement.value is None:
+            return False
+        return not any(used.value == name for used in self.file.find_in(statement.value, cst.Name))
 
     def arms(self, node: cst.CSTNode) -> dict[cst.CSTNode, bool]:
         """Each `if` around a node, and whether the node stands in its body; none in a loop, which may come back."""
@@ -77,7 +109,8 @@ class Bindings:
         found: dict[str, list[cst.CSTNode]] = {}
         for assign in self.file.find(cst.Assign):
             for target in assign.targets:
-                found.setdefault(dotted_name(target.target), []).append(assign)
+                for name in _names_in(target.target):
+                    found.setdefault(name, []).append(assign)
         for annotated in self.file.find(cst.AnnAssign):
             if annotated.value is not None:
                 found.setdefault(dotted_name(annotated.target), []).append(annotated)
@@ -89,6 +122,42 @@ class Bindings:
         for statements in found.values():
             statements.sort(key=lambda node: self.file.span(node).start)
         return found
+
+
+def _names_in(target: cst.CSTNode) -> list[str]:
+    """The names that an assignment to `target` gives a value."""
+    import libcst as cst
+
+    if isinstance(target, (cst.Tuple, cst.List)):
+        return [name for element in target.elements for name in _names_in(element.value)]
+    return [dotted_name(target)]
+
+
+def value_given(statement: cst.CSTNode, name: str) -> cst.CSTNode | None:
+    """What an assignment gives to `name`: its value, or the part of it in `a, b = x, y`; None where nobody can tell."""
+    import libcst as cst
+
+    if not isinstance(statement, cst.Assign):
+        return statement.value if isinstance(statement, (cst.AnnAssign, cst.AugAssign)) else None
+    for target in statement.targets:
+        if dotted_name(target.target) == name:
+            return statement.value
+        if name in _names_in(target.target):
+            return _part_for(target.target, statement.value, name)
+    return statement.value
+
+
+def _part_for(target: cst.CSTNode, value: cst.CSTNode, name: str) -> cst.CSTNode | None:
+    import libcst as cst
+
+    if not isinstance(target, (cst.Tuple, cst.List)):
+        return value
+    if not isinstance(value, (cst.Tuple, cst.List)) or len(value.elements) != len(target.elements):
+        return None
+    pairs = [(to.value, given) for to, given in zip(target.elements, value.elements, strict=True)]
+    if any(isinstance(given, cst.StarredElement) for _, given in pairs):
+        return None
+    return next((_part_for(to, given.value, name) for to, given in pairs if name in _names_in(to)), None)
 
 
 def parameter_names(function: cst.FunctionDef) -> list[str]:
@@ -142,8 +211,9 @@ class Values:
         bound = self.bindings.of(name, node)
         if value is not None:
             return self.string(value, depth + 1) if not bound else None
-        values = [b.value for b in bound if isinstance(b, (cst.Assign, cst.AnnAssign))]
-        return self.string(values[0], depth + 1) if len(bound) == 1 and values else None
+        if len(bound) != 1 or not isinstance(bound[0], (cst.Assign, cst.AnnAssign)):
+            return None
+        return self.string(value_given(bound[0], name), depth + 1)
 
     def _combined(self, node: cst.BinaryOperation, depth: int) -> str | None:
         import libcst as cst

@@ -47,6 +47,11 @@ class SetupEntry(NamedTuple):
     has_sources: bool
 
     @property
+    def is_given_unread(self) -> bool:
+        """Whether the call is given arguments that are not known: `Extension(**settings)`."""
+        return any(gap.kind is GapKind.SOURCES for gap in self.entry.gaps) and not self.has_sources
+
+    @property
     def is_open(self) -> bool:
         """Whether more sources may be built into it than are known."""
         return any(gap.kind is GapKind.SOURCES for gap in self.entry.gaps)
