@@ -64,7 +64,7 @@ page(
             "return at::narrow(x, 0, 1, 2); }",
             "auto f(const torch::stable::Tensor& x, torch::stable::Tensor y) { "
             "stable_aten::copy_(torch::stable::select(y, 0, 0), x); stable_aten::fill_(y, stable_aten::min(x)); "
-            "torch::stable::transpose(y, 0, 1); return stable_aten::narrow(x, 0, 1, 2); }",
+            "stable_aten::t(y); return stable_aten::narrow(x, 0, 1, 2); }",
             "what the stable functions do not take",
         ),
         Example(
@@ -82,9 +82,6 @@ def methods_to_functions(site: Site, context: Context) -> Outcome | None:
         return _named_function(site, context, entry)
     if not is_tensor_method(site, context):
         return None
-    if site.name == "t":
-        call = MethodCall(site, context)
-        return _call(context, call, entry, "torch::stable::transpose", (*call.receiver_parts(), b", 0, 1"))
     if site.name in ("view_as", "reshape_as"):
         call = MethodCall(site, context)
         if call.is_complete and len(call.arguments) == 1:
@@ -117,9 +114,6 @@ def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | Non
     arguments = node.child_by_field_name("arguments") if node is not None else None
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
     fragment = context.fragment(site)
-    if entry.overload == "t" and node is not None and len(given) == 1:
-        parts: tuple[Part, ...] = (b"torch::stable::transpose(", fragment.span(given[0]), b", 0, 1)")
-        return context.rewrite(fragment.span(node), parts, entry.rule, entry=entry)
     fits = (
         _arity_fits(entry, len(given))
         and context.surface.available(entry, context.project.target, context.project.headers)

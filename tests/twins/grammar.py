@@ -147,10 +147,10 @@ class Writer:
         if len(op.returns) == 1 and op.returns[0] == "Tensor":
             return call._replace(kind="tensor")
         if op.returns[0] == "Tensor[]":
-            return Node("tensor", "@[0]", (call,))
+            return Node("tensor", "at::Tensor(@[0])", (call,))
         if op.returns[0] in ("bool", "int"):
             return Node("tensor", "(x + (@ ? 1 : 0))", (call,))
-        return Node("tensor", f"std::get<{self.pick.randrange(len(op.returns))}>(@)", (call,))
+        return Node("tensor", f"at::Tensor(std::get<{self.pick.randrange(len(op.returns))}>(@))", (call,))
 
 
 def _two(text: str, kind: str = "tensor", *kinds: str) -> Callable[[Writer, int], Node]:
@@ -244,15 +244,15 @@ _FORMS: dict[str, tuple[Callable[[Writer, int], Node], ...]] = {
         _two("@.mul_(@)", "tensor", "tensor", "int"),
         _two("[&] { return @; }()", "tensor", "tensor"),
         _two("[&](const at::Tensor& t) { return t.add(@); }(@)", "tensor", "int", "tensor"),
-        _two("std::vector<at::Tensor>{@, @}[1]", "tensor", "tensor", "tensor"),
+        _two("at::Tensor(std::vector<at::Tensor>{@, @}[1])", "tensor", "tensor", "tensor"),
         _two("std::make_pair(@, 1).first", "tensor", "tensor"),
-        _two("std::optional<at::Tensor>(@).value()", "tensor", "tensor"),
+        _two("at::Tensor(std::optional<at::Tensor>(@).value())", "tensor", "tensor"),
         _two("@.max()", "tensor", "tensor"),
         _two("@.fill_(@.min())", "tensor", "tensor", "tensor"),
         _own("bump_NAME(@)", _BUMP, "tensor"),
         _own("row_NAME(@, 0)", _ROW, "tensor"),
         _own("Hold_NAME{@, {x, y}}.get()", _HOLD, "tensor"),
-        _own("Hold_NAME{@, {x, y}}.all[0]", _HOLD, "tensor"),
+        _own("at::Tensor(Hold_NAME{@, {x, y}}.all[0])", _HOLD, "tensor"),
         _own("twice_NAME(@)", _TMPL, "tensor"),
         _own("pick_NAME(@, @, @)", _PICK, "bool", "tensor", "tensor"),
     ),
