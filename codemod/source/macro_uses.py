@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tree_sitter import Node
 
 from codemod.model import Span
 from codemod.source.arguments import argument_spans
 from codemod.source.declarations import Declared, declared_by, text_of
-from codemod.source.document import Document, Fragment
+from codemod.source.document import Document, Fragment, Macro
 from codemod.source.spans import line_start
 
 _ENDS_IN_WORD = re.compile(rb"\w\Z")
@@ -28,6 +29,15 @@ class MacroUses:
     documents: Sequence[Document]
     _found: dict[str, list[Use]] = field(default_factory=dict)
 
+    @cached_property
+    def definitions(self) -> dict[str, list[tuple[Document, Macro]]]:
+        """Every definition of every macro by name."""
+        found: dict[str, list[tuple[Document, Macro]]] = {}
+        for document in self.documents:
+            for macro in document.macros:
+                found.setdefault(macro.name, []).append((document, macro))
+        return found
+
     def of(self, macro: str) -> list[Use]:
         """Every call of `macro`, and every mention of one that takes no arguments; its definitions are none."""
         if macro not in self._found:
@@ -37,22 +47,21 @@ class MacroUses:
     def declaring(self, macro: str, call: Node, name: str) -> Iterator[tuple[Declared, Fragment, Document]]:
         """What the macro called by `call` declares by the argument `name`, with the fragment of its body."""
         place = [text_of(c) for c in call.child_by_field_name("arguments").named_children].index(name)  # type: ignore[union-attr]
-        for document in self.documents:
-            for one in document.macros:
-                if one.name != macro or place >= len(one.params or ()):
-                    continue
-                parameter = (one.params or ())[place]
-                body = document.fragment_at(one.body.start)
-                waiting = [body.tree.root_node]
-                while waiting:
-                    node = waiting.pop()
-                    waiting += node.named_children
-                    if node.type == "declaration":
-                        yield from ((d, body, document) for d in declared_by(node) if d.name == parameter)
+        for document, one in self.definitions.get(macro, ()):
+            if place >= len(one.params or ()):
+                continue
+            parameter = (one.params or ())[place]
+            body = document.fragment_at(one.body.start)
+            waiting = [body.tree.root_node]
+            while waiting:
+                node = waiting.pop()
+                waiting += node.named_children
+                if node.type == "declaration":
+                    yield from ((d, body, document) for d in declared_by(node) if d.name == parameter)
 
     def _find(self, macro: str) -> list[Use]:
         found = []
-        plain = any(one.name == macro and one.params is None for document in self.documents for one in document.macros)
+        plain = any(one.params is None for _, one in self.definitions.get(macro, ()))
         pattern = re.compile(re.escape(macro.encode()) + (rb"\b" if plain else rb"\s*\("))
         for document in self.documents:
             for match in pattern.finditer(document.code):

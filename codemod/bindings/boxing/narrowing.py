@@ -10,12 +10,12 @@ import re
 
 from tree_sitter import Node
 
+from codemod.source.callees import reference_of, template_argument
 from codemod.source.declarations import text_of
 from codemod.source.document import Document
 from codemod.source.scopes import receiver_type_parts
 from codemod.source.signatures import Function
 from codemod.source.uses import At, Uses
-from codemod.source.uses.callees import reference_of, template_argument
 from codemod.surface.effects import is_check
 
 INTEGERS = frozenset({"int", "int32_t"})

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tree_sitter import Node
 
 from codemod.model import Span
+from codemod.source import callees
 from codemod.source.aliases import read_aliases
+from codemod.source.callees import Callee, reference_of, template_argument
 from codemod.source.declarations import text_of
 from codemod.source.document import Document, Fragment
 from codemod.source.scopes import arguments_of, receiver_type_parts
 from codemod.source.signatures import Function
 from codemod.source.types import parse_type
-from codemod.source.uses.callees import (
-    Callee,
-    enclosing_function,
-    may_take,
-    of_function,
-    of_node,
-    reference_of,
-    result_type,
-    template_argument,
-)  # fmt: skip
-from codemod.source.uses.held import ANY, NUMBERS, TENSOR, Access, Held, combined, generic_names, up_to_write
-from codemod.source.uses.names import body_of, identifiers, is_made_text, own_scope
-from codemod.source.uses.walk import At, Event, Walk, is_whole_macro
+from codemod.source.uses.held import ANY, NUMBERS, TENSOR, Access, Held
+from codemod.source.uses.names import identifiers, is_all_of_macro, is_made_text, own_scope
+from codemod.source.uses.walk import At, Event, Found, Walk, inside_of, type_text_of
 
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _TUPLES = frozenset({"std::make_tuple", "std::make_pair", "std::tie", "std::forward_as_tuple"})
 _KEEPS = frozenset({"push_back", "emplace_back", "push_front", "insert", "emplace", "assign"})
-_OF_TORCH = ("at", "torch")
 
 
 class Uses(Walk):
@@ -38,317 +29,272 @@ class Uses(Walk):
 
     def of_expression(self, node: Node, fragment: Fragment, document: Document, held: Held) -> Access:
         """What becomes of the memory that the expression `node` holds."""
-        self._begin()
-        return combined(self._up(At(node, fragment, document), held)) or Access.UNKNOWN
+        return self._answer((At(node, fragment, document, held),)) or Access.UNKNOWN
 
     def of_parameter(self, document: Document, function: Function, index: int, held: Held = TENSOR) -> Access | None:
         """What `function` does with its parameter `index`; None where it does nothing with it."""
-        self._begin()
-        return combined(self._entered(of_function(document, function), index, held))
+        return self._answer(self._entered(callees.of_function(document, function), index, held))
+
+    def _answer(self, start: Found) -> Access | None:
+        self._steps = 0
+        self._followed.clear()
+        if self._is_partial:
+            self._results.clear()
+            self._is_partial = False
+        found = self._answers(start)
+        # a tensor that is returned is looked into where schemas are; a pointer goes where nobody sees it
+        kinds = {one if isinstance(one, Access) else Access.READ if one.is_tensor else Access.UNKNOWN for one in found}
+        return next((access for access in (Access.WRITE, Access.UNKNOWN, Access.READ) if access in kinds), None)
 
     def places(self, document: Document, function: Function, index: int) -> list[At]:
         """Where a function uses its parameter `index`, also in the macros that it uses."""
-        self._begin()
-        callee, parameter = of_function(document, function), function.parameters[index]
-        root = At(callee.fragment.tree.root_node, callee.fragment, document)
-        return list(self._places(parameter.name, callee.body or Span(0, 0), parameter.span, root))
+        callee, parameter = callees.of_function(document, function), function.parameters[index]
+        return list(self._places(parameter.name, callee.body or Span(0, 0), parameter.span, _root(callee, Held())))
 
     def parameter_types(self, at: At) -> list[str]:
         """The types of the parameter that takes the argument at a place, in every function that may be meant."""
-        call = at.node.parent.parent if at.node.parent is not None else None
+        call = at.up().node.parent
         callee = call.child_by_field_name("function") if call is not None else None
         if call is None or callee is None or reference_of(callee) in self.macros:
             return []
         given = arguments_of(call)
-        found = self._meant(callee, reference_of(callee), len(given), at)
+        found = self._meant(callee, len(given), at)
         return [one.parameters[given.index(at.node)].type_text for one in found]
 
     # what an argument goes to
 
-    def _in_argument_list(self, at: At, arguments: Node, held: Held) -> Iterator[Event]:
-        call = arguments.parent
+    def _in_argument_list(self, at: At, arguments: Node, held: Held) -> Found:
         given = [child for child in arguments.named_children if child.type != "comment"]
         place = given.index(at.node) + at.shift
+        call = arguments.parent or arguments
         if any(text_of(argument) == "__VA_ARGS__" for argument in given):
             given = []  # nobody knows how many
-        if call is None:
-            yield Access.UNKNOWN
-        elif call.type == "init_declarator":  # `float* p(x.data_ptr<float>())`, `S s(p)`
-            kind = call.parent.child_by_field_name("type") if call.parent is not None else None
-            yield from self._made(text_of(kind) if kind is not None else "", place, given, at.to(arguments), held)
-        elif call.type == "field_initializer":
-            yield from self._in_field_initializer(at.to(arguments), call, held)
-        elif call.type == "new_expression":
-            kind = call.child_by_field_name("type")
-            yield from self._made(text_of(kind) if kind is not None else "", place, given, at.to(arguments), held)
-        elif (callee := call.child_by_field_name("function")) is not None:
-            yield from self._given_to(callee, place, given, at.to(call), held)
+        if call.type == "field_initializer":
+            return self._in_field_initializer(at.up(), call, held)
+        callee = call.child_by_field_name("function")
+        if callee is not None:
+            return self._given_to(callee, place, given, at.to(call))
+        named = call.parent if call.type == "init_declarator" else call
+        return self._made(type_text_of(named or call), place, given, at.up())
 
-    def _in_parameter_declaration(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
+    def _in_parameter_declaration(self, at: At, parent: Node, held: Held) -> Found:
         """`S s(p);`, which could be a function's declaration."""
-        listed = parent.parent
-        declaration = listed
-        while declaration is not None and declaration.type != "declaration":
-            declaration = declaration.parent
-        kind = declaration.child_by_field_name("type") if declaration is not None else None
-        if listed is not None and kind is not None:
-            given = listed.named_children
-            yield from self._made(text_of(kind), given.index(parent), given, at.to(listed), held)
+        listed = declaration = at.up().up()
+        while declaration.node.type.endswith("declarator") or declaration.node == listed.node:
+            declaration = declaration.up()
+        given = listed.node.named_children
+        return self._made(type_text_of(declaration.node), given.index(parent), given, listed)
 
-    def _given_to(self, callee: Node, place: int, given: Sequence[Node], at: At, held: Held) -> Iterator[Event]:
-        """`at` is the call."""
-        while callee.type == "parenthesized_expression":
-            callee = callee.named_children[0]
-        name = reference_of(callee)
+    def _given_to(self, callee: Node, place: int, given: Sequence[Node], at: At) -> Found:
+        """The argument `place` of the call `at`."""
+        name, held = reference_of(callee), at.held
         if callee.type == "field_expression":
-            yield from self._given_to_method(callee, place, given, at, held)
-        elif callee.type == "lambda_expression":
-            yield from self._through([of_node(callee, at.fragment, at.document)], place, given, at, held)
-        elif name in _CASTS:
-            yield from self._cast(template_argument(callee), at, held)
-        elif name in _TUPLES:
-            yield from self._up(at, held._replace(members=(f"#{place}", *held.members)))
-        elif name == "std::get" and held.members:
+            return self._given_to_method(callee, place, given, at)
+        if name in _CASTS:
+            return self._cast(template_argument(callee), at)
+        if name in _TUPLES:
+            return (at.to(at.node, held.within(f"#{place}")),)
+        if name == "std::get" and held.members:
             is_meant = held.members[0] in ("*", f"#{template_argument(callee)}")
-            yield from self._up(at, held.inside) if is_meant else (Access.READ,)
-        elif name in self.macros:
-            yield from self._given_to_macro(name, place, at, held)
-        elif found := self._meant(callee, name, len(given), at):
-            yield from self._through(found, place, given, at, held)
-        else:
-            yield from self._given_to_unknown(callee, name, place, given, at, held)
-
-    def _given_to_unknown(
-        self, callee: Node, name: str, place: int, given: Sequence[Node], at: At, held: Held
-    ) -> Iterator[Event]:
-        """A function that no document has: one of torch, C, CUDA or the standard library, or a constructor."""
+            return (at.to(at.node, held.inside),) if is_meant else (Access.READ,)
+        if name in self.macros:
+            return self._given_to_macro(name, place, at)
+        if found := self._meant(callee, len(given), at):
+            return self._through(found, place, given, at)
         effect = self.effects.function(name, place)
-        if not effect and held.is_tensor and name.removeprefix("::").startswith(tuple(f"{n}::" for n in _OF_TORCH)):
+        if not effect and held.is_tensor and name.removeprefix("::").startswith(("at::", "torch::")):
             effect = self.effects.argument(name.rpartition("::")[2], place)
-        if effect:
-            yield from self._affected(effect, at, held)
-        else:
-            yield from self._made(text_of(callee), place, given, at, held)
+        return self._affected(effect, at) if effect else self._made(text_of(callee), place, given, at)
 
-    def _affected(self, effect: str, at: At, held: Held) -> Iterator[Event]:
-        """The call `at` does to what it is given what a letter of `Effects` says."""
-        if effect in ("R", "W"):
-            yield Access.WRITE if effect == "W" else Access.READ
-        elif effect == "T":
-            yield from self._up(at, TENSOR._replace(is_slot=False))
-        elif effect in ("V", "M"):
+    def _affected(self, effect: str, at: At) -> Found:
+        """What the call `at` does to what it is given, by a letter of `Effects`."""
+        held = at.held
+        if effect == "W":
+            return self._written(held)
+        if effect == "T":
+            return (at.to(at.node, TENSOR._replace(is_slot=False, may_be_copy=held.may_be_copy)),)
+        if effect in ("V", "M"):
             kept = held._replace(many=False, is_slot=held.many) if held.is_tensor else held
-            for event in self._up(at, kept):
-                yield Access.UNKNOWN if effect == "M" and event is Access.WRITE else event
-        else:
-            yield Access.UNKNOWN
+            return (at.to(at.node, kept._replace(may_be_copy=held.may_be_copy or effect == "M")),)
+        return (Access.READ if effect == "R" else Access.UNKNOWN,)
 
-    def _made(self, type_text: str, place: int, given: Sequence[Node], at: At, held: Held) -> Iterator[Event]:
+    def _made(self, type_text: str, place: int, given: Sequence[Node], at: At) -> Found:
         """An object or a number of a type, made from arguments; `at` is what it is."""
-        kind = parse_type(type_text)
-        constructors = self.callees.members(kind.name, kind.name, len(given)) if kind.name else []
-        if constructors:
-            yield from self._through(constructors, place, given, at, held)
-        elif kind.pointers or kind.name in ("auto", "Tensor", "optional") or (held.is_tensor and kind.arguments):
-            got = self._taken(type_text, held)
-            yield from (got,) if isinstance(got, Access) else self._up(at, got)
-        elif held.is_element and (kind.name in NUMBERS or self._is_type(kind.name, at.node)):
-            yield Access.READ
-        elif kind.name in NUMBERS:
-            yield from self._cast(type_text, at, held)
-        else:
-            yield from self._affected(self.effects.function(kind.name, place) or "?", at, held)
+        kind, held = parse_type(type_text), at.held
+        if constructors := self.callees.members(kind.name, kind.name, len(given)):
+            return self._through(constructors, place, given, at)
+        if kind.pointers or kind.name in ("auto", "Tensor", "optional") or (held.is_tensor and kind.arguments):
+            return self._as_type(type_text, at)
+        if held.is_element and (kind.name in NUMBERS or self._is_type(kind.name, at.node)):
+            return (Access.READ,)
+        if kind.name in NUMBERS:
+            return self._cast(type_text, at)
+        return self._affected(self.effects.function(kind.name, place), at)
 
     def _is_type(self, name: str, node: Node) -> bool:
         """Whether a name is an alias or a template's parameter, so that `name(x)` converts."""
-        walk: Node | None = node
-        while walk is not None:
-            if walk.type == "template_declaration" and name in generic_names(text_of(walk.named_children[0])):
-                return True
-            walk = walk.parent
-        return any(alias.name == name for document in self.finder.documents for alias in read_aliases(document))
+        aliases = (alias.name for document in self.finder.documents for alias in read_aliases(document))
+        return name in callees.generic_names(node) or name in aliases
 
-    def _meant(self, callee: Node, name: str, count: int, at: At, depth: int = 0) -> list[Callee]:
-        """The functions and lambdas that a name may mean at a place, also by way of a variable."""
+    def _meant(self, callee: Node, count: int, at: At, depth: int = 0) -> list[Callee]:
+        """The functions and lambdas that what is called may mean, also by way of a variable."""
+        while callee.type in ("pointer_expression", "parenthesized_expression") and callee.named_children:
+            callee = callee.named_children[0]
+        if callee.type == "lambda_expression":
+            return [callees.of_node(callee, at.fragment, at.document)]
+        if callee.type == "conditional_expression":
+            sides = [self._meant(side, count, at, depth) for side in callee.named_children[1:]]
+            return [one for side in sides for one in side] if all(sides) else []
+        name = reference_of(callee)
         declared = self.finder.declaration_of(name, callee) if name.isidentifier() else None
-        value = declared.value if declared is not None else None
-        if value is None or depth > 2:
+        if declared is None or declared.value is None or depth > 2:
             return self.callees.named(name, count)
-        if value.type == "lambda_expression":
-            return [of_node(value, at.fragment, at.document)]
-        targets = [value.child_by_field_name(side) for side in ("consequence", "alternative")]
-        found: list[Callee] = []
-        for target in [value] if targets[0] is None else targets:
-            while target is not None and target.type in ("pointer_expression", "parenthesized_expression"):
-                target = target.named_children[0] if target.named_children else None
-            if target is None or not (meant := self._meant(target, reference_of(target), count, at, depth + 1)):
-                return []
-            found += meant
-        return found
+        return self._meant(declared.value, count, at, depth + 1)
 
-    def _through(
-        self, found: Sequence[Callee], place: int, given: Sequence[Node], at: At, held: Held
-    ) -> Iterator[Event]:
+    def _through(self, found: Sequence[Callee], place: int, given: Sequence[Node], at: At) -> Found:
         """What the functions that a call may mean do with an argument, and what becomes of what they give back."""
-        kinds = tuple(self.finder.type_of(node, at.fragment, at.document) for node in given) if len(found) > 1 else ()
-        chosen = [one for one in found if may_take(one.types, kinds, one.generic)] or found
-        answers = [list(self._entered(one, place, held)) for one in chosen]
+        kinds = tuple(self._type(node, at) for node in given) if len(found) > 1 else ()
+        chosen = [one for one in found if one.may_take(kinds)] or found
+        answers = [self._entered(one, place, at.held) for one in chosen]
         writes = [Access.WRITE in answer for answer in answers]
-        is_clear = all(writes) or not any(writes) or _differ_in_const(chosen)
-        yield Access.READ
-        for event in (event for answer in answers for event in answer):
-            if isinstance(event, Held):
-                yield from self._up(at, event)
-            else:
-                yield Access.UNKNOWN if event is Access.WRITE and not is_clear else event
+        # of one function for pointers to const and one for others the second is taken where it can be
+        are_alike = len({tuple(text.replace("const", "") for text in one.types) for one in chosen}) == 1
+        if any(writes) and not all(writes) and not are_alike:
+            return (Access.UNKNOWN,)
+        return (Access.READ, *_given_back(answers, at))
 
-    def _entered(self, callee: Callee, place: int, held: Held) -> Iterator[Event]:
-        """What a function does with what it is given as its parameter `place`."""
+    def _entered(self, callee: Callee, place: int, held: Held) -> tuple[Event, ...]:
+        """What a function does with what it is given as its parameter `place`, and what it gives back."""
         key = (callee.document.path, callee.fragment.base, callee.start, place, held)
+        if key in self._open:
+            self._is_partial = True  # what is found meanwhile lacks what this call does
+            return ()
         if key not in self._results:
-            self._results[key] = ()
             self._open.add(key)
             outer, self._followed = self._followed, set()
-            self._results[key] = tuple(up_to_write(self._enter(callee, place, held)))
+            self._results[key] = self._answers(self._enter(callee, place, held))
             self._followed = outer
             self._open.remove(key)
-        elif key in self._open:
-            self._is_partial = True  # what is found meanwhile lacks what this call does
-        yield from self._results[key]
+        return self._results[key]
 
-    def _enter(self, callee: Callee, place: int, held: Held) -> Iterator[Event]:
+    def _enter(self, callee: Callee, place: int, held: Held) -> Found:
         if place >= len(callee.parameters):
-            yield Access.UNKNOWN
-            return
+            return (Access.UNKNOWN,)
         parameter = callee.parameters[place]
         got = self._taken(parameter.type_text, held, callee.generic)
         if isinstance(got, Access) or callee.body is None:
-            yield got if isinstance(got, Access) else Access.UNKNOWN
-            return
-        inside = At(callee.fragment.tree.root_node, callee.fragment, callee.document, callee.start)
-        yield from self._named(parameter.name, callee.body, parameter.declared, None, got, inside)
+            return (got if isinstance(got, Access) else Access.UNKNOWN,)
+        return self._named(parameter.name, callee.body, parameter.declared, None, _root(callee, got))
 
-    def _given_to_macro(self, name: str, place: int, at: At, held: Held) -> Iterator[Event]:
+    def _given_to_macro(self, name: str, place: int, at: At) -> Iterator[Event | At]:
         for document, macro in self.macros[name]:
-            parameters = macro.params or ()
-            rest = bool(parameters) and place >= len(parameters) - 1 and parameters[-1].endswith("...")
-            if not rest and place >= len(parameters):
+            parameters, last = macro.params or (), len(macro.params or ()) - 1
+            is_rest = last >= 0 and place >= last and parameters[last].endswith("...")
+            if not is_rest and place > last:
                 yield Access.UNKNOWN
                 continue
-            word = (parameters[-1].removesuffix("...") or "__VA_ARGS__") if rest else parameters[place]
-            fragment, body = body_of(document, macro)
-            for node in identifiers(word, body, fragment, document):
-                if is_made_text(node, fragment, document):
-                    continue
-                inside = At(node, fragment, document, shift=place - len(parameters) + 1 if rest else 0)
-                for event in self._up(inside, held):
-                    yield from self._up(at, event) if isinstance(event, Held) else (event,)
+            word = (parameters[last].removesuffix("...") or "__VA_ARGS__") if is_rest else parameters[place]
+            inside, body = inside_of(document, macro, at.held)
+            for node in identifiers(word, body, inside.fragment, document):
+                if not is_made_text(node, inside.fragment, document):
+                    start = inside.to(node)._replace(shift=place - last if is_rest else 0)
+                    yield from _given_back([self._answers((start,))], at)
             yield Access.READ
 
     # methods and members
 
-    def _in_field_expression(self, at: At, field: Node, held: Held) -> Iterator[Event]:
+    def _in_field_expression(self, at: At, field: Node, held: Held) -> Found:
         """`receiver.member` of what is held."""
         _, name = receiver_type_parts(field)
-        call = field.parent if field.parent is not None and field.parent.type == "call_expression" else None
-        call = call if call is not None and call.child_by_field_name("function") == field else None
-        if call is None:
-            yield from self._member(name, at.to(field), held)
-        elif held.is_tensor and not held.members:
-            yield from self._method(name, field, at.to(call), held)
-        elif held.members:
-            owner = self.finder.type_of(at.node, at.fragment, at.document).name
-            found = self.callees.members(owner, name, len(arguments_of(call)))
-            yield Access.READ if found else Access.UNKNOWN
-            for event in (event for callee in found for event in self._own_method(callee, held)):
-                yield from self._up(at.to(call), event) if isinstance(event, Held) else (event,)
-        else:  # of an accessor
-            effect = self.effects.method(name)
-            if name == "data" and not held.is_element:
-                yield from self._up(at.to(call), Held())
-            else:
-                yield Access.READ if effect == "R" else Access.UNKNOWN
+        call = field.parent
+        if call is None or call.type != "call_expression" or call.child_by_field_name("function") != field:
+            return self._member(name, at.up())
+        at_call = at.to(call)
+        if held.members:
+            found = self.callees.members(self._type(at.node, at).name, name, len(arguments_of(call)))
+            answers = [self._answers(self._own_method(callee, held)) for callee in found]
+            return (Access.READ if found else Access.UNKNOWN, *_given_back(answers, at_call))
+        if held.is_tensor:
+            return self._method(name, field, at_call)
+        if name == "data" and not held.is_element:  # of an accessor
+            return (at_call.to(call, held._replace(depth=1)),)
+        return (Access.READ if self.effects.method(name) == "R" else Access.UNKNOWN,)
 
-    def _member(self, name: str, at: At, held: Held) -> Iterator[Event]:
+    def _member(self, name: str, at: At) -> Found:
         """A data member; of a structure that is pointed to it is a part of the memory."""
+        held = at.held
         if held.members:
             is_meant = held.members[0] == name or not held.members[0].isidentifier()
-            yield from self._up(at, held.inside) if is_meant else (Access.READ,)
-        elif held.is_tensor:
-            yield from self._up(at, held)  # `pair.first`
-        else:
-            yield from self._up(at, held._replace(depth=0))
+            return (at.to(at.node, held.inside),) if is_meant else (Access.READ,)
+        return (at if held.is_tensor else at.to(at.node, held._replace(depth=0)),)
 
-    def _method(self, name: str, field: Node, at: At, held: Held) -> Iterator[Event]:
+    def _method(self, name: str, field: Node, at: At) -> Found:
         """A method of a tensor, or of what holds tensors; `at` is its call."""
-        effect = self.effects.method(name)
-        argument = template_argument(field)
-        if name == "data" and argument:
-            effect = "P"
+        argument, dimensions = template_argument(field), template_argument(field, 1)
+        effect = "P" if name == "data" and argument else self.effects.method(name)
         if effect not in ("P", "A"):
-            yield from self._affected(effect, at, held)
-        elif argument.startswith("const ") or argument.endswith(" const"):
-            yield Access.READ
-        elif effect == "P":
-            yield from self._up(at, Held())
-        else:
-            dimensions = template_argument(field, 1)
-            yield from self._up(at, Held(int(dimensions) if dimensions.isdigit() else ANY))
+            return self._affected(effect, at)
+        if "const" in argument.split():
+            return (Access.READ,)
+        depth = 1 if effect == "P" else int(dimensions) if dimensions.isdigit() else ANY
+        return (at.to(at.node, Held(depth, may_be_copy=at.held.may_be_copy)),)
 
-    def _own_method(self, callee: Callee, held: Held) -> Iterator[Event]:
+    def _own_method(self, callee: Callee, held: Held) -> Iterator[Event | At]:
         """What an object's member function does with the member that holds something."""
-        if callee.body is None or not held.members[0].isidentifier():
+        name = held.members[0]
+        if callee.body is None or not name.isidentifier():
             yield Access.UNKNOWN
             return
-        inside = At(callee.fragment.tree.root_node, callee.fragment, callee.document, callee.start)
-        for node in identifiers(held.members[0], callee.body, callee.fragment, callee.document, of_this=True):
-            found = self.finder.declaration_of(held.members[0], node) if node.type == "identifier" else None
+        for node in identifiers(name, callee.body, callee.fragment, callee.document, of_this=True):
+            found = self.finder.declaration_of(name, node) if node.type == "identifier" else None
             if found is None or not callee.body.start <= found.start < callee.body.end:
-                yield from self._up(inside.to(node), held.inside)
+                yield _root(callee, held.inside).to(node)
 
-    def _given_to_method(self, callee: Node, place: int, given: Sequence[Node], at: At, held: Held) -> Iterator[Event]:
+    def _given_to_method(self, callee: Node, place: int, given: Sequence[Node], at: At) -> Found:
         """`receiver.method(what is held)`."""
         receiver, name = receiver_type_parts(callee)
-        kind = self.finder.type_of(receiver, at.fragment, at.document) if receiver is not None else parse_type("")
-        if found := self.callees.members(kind.name, name, len(given)) if kind.name else []:
-            yield from self._through(found, place, given, at, held)
-        elif name in _KEEPS and receiver is not None:
-            kept = held._replace(many=True) if held.is_tensor else held._replace(depth=held.depth + 1)
-            yield from self._stored(receiver, at.node, kept, at)
-        elif held.is_tensor and (kind.is_tensor or not kind.is_known):
-            yield from self._affected(self.effects.argument(name, place + 1), at, held)
-        else:
-            yield Access.UNKNOWN
+        kind, held = self._type(receiver, at), at.held
+        if found := self.callees.members(kind.name, name, len(given)):
+            return self._through(found, place, given, at)
+        if name in _KEEPS and receiver is not None:
+            return self._stored(receiver, at.node, held.pointed, at)
+        if held.is_tensor and (kind.is_tensor or not kind.is_known):
+            return self._affected(self.effects.argument(name, place + 1), at)
+        return (Access.UNKNOWN,)
 
     # what a function gives back
 
-    def _in_return_statement(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        function = enclosing_function(at.node)
-        if function is None or is_whole_macro(at):
-            yield held
-            return
-        got = self._taken(result_type(function), held)
-        if isinstance(got, Access) or function.type != "lambda_expression" or function.start_byte == at.frame:
-            yield got._replace(is_slot=False) if isinstance(got, Held) and got.is_tensor else got
-        else:
-            yield from self._called(function, got, at)
+    def _in_return_statement(self, at: At, parent: Node, held: Held) -> Found:
+        function = callees.enclosing_function(at.node)
+        if function is None or is_all_of_macro(at.node, at.fragment, at.document):
+            return (held,)
+        got = self._taken(callees.result_type(function), held)
+        if isinstance(got, Access):
+            return (got,)
+        if function.type == "lambda_expression" and function.start_byte != at.frame:
+            return self._called(function, at.to(function, got))
+        return (got._replace(is_slot=False),)
 
-    def _called(self, function: Node, held: Held, at: At) -> Iterator[Event]:
-        """What becomes of what a lambda gives back, where it is called."""
-        parent = function.parent
-        while parent is not None and parent.type == "parenthesized_expression":
-            parent = parent.parent
+    def _called(self, function: Node, at: At) -> Found:
+        """What becomes of what the lambda `at` gives back, where it is called."""
+        while at.node.parent is not None and at.node.parent.type == "parenthesized_expression":
+            at = at.up()
+        parent = at.node.parent
         if parent is not None and parent.type == "call_expression":
-            yield from self._up(at.to(parent), held)
-        elif parent is None or parent.type != "init_declarator" or (scope := own_scope(parent)) is None:
-            yield Access.READ if held.is_tensor else Access.UNKNOWN
-        else:
-            name, region = text_of(parent.named_children[0]), Span(function.end_byte, scope.end_byte)
-            for node in identifiers(name, region, at.fragment, at.document):
-                is_call = node.parent is not None and node.parent.type == "call_expression"
-                yield from self._up(at.to(node.parent), held) if is_call and node.parent else (Access.UNKNOWN,)
+            return (at.up(),)
+        scope = own_scope(parent) if parent is not None and parent.type == "init_declarator" else None
+        if scope is None or parent is None:
+            return (Access.READ if at.held.is_tensor else Access.UNKNOWN,)
+        name, region = text_of(parent.named_children[0]), Span(function.end_byte, scope.end_byte)
+        calls = (node.parent for node in identifiers(name, region, at.fragment, at.document))
+        return [at.to(call) if call and call.type == "call_expression" else Access.UNKNOWN for call in calls]
 
 
-def _differ_in_const(found: Sequence[Callee]) -> bool:
-    """Whether functions are one for pointers to const and one for others, which is taken where it can be."""
-    return len({tuple(text.replace("const", "") for text in one.types) for one in found}) == 1
+def _given_back(answers: Iterable[Iterable[Event]], call: At) -> list[Event | At]:
+    """What functions do, and what becomes of what they give back to their call."""
+    found = (event for answer in answers for event in answer)
+    return [event if isinstance(event, Access) else call.to(call.node, event) for event in found]
+
+
+def _root(callee: Callee, held: Held) -> At:
+    return At(callee.fragment.tree.root_node, callee.fragment, callee.document, held, callee.start)

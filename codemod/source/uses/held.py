@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
@@ -11,7 +11,6 @@ from codemod.source.types import parse_type
 
 ANY = -1  # an accessor whose dimensions are not written as a number
 _ACCESSOR = re.compile(r"\w*TensorAccessor(?:32|64)?(?:Base)?")
-_GENERIC = re.compile(r"\b(?:typename|class)\b(?:\s*\.\.\.)?\s*(\w+)")
 _CONST = re.compile(r"\bconst\b")
 _NUMBER_LIST = (
     "bool char short int long float double half size_t ptrdiff_t unsigned int8_t int16_t int32_t int64_t uint8_t "
@@ -33,14 +32,15 @@ class Held(NamedTuple):
 
     A pointer or accessor takes `depth` subscripts to an element; 0 is an element itself. `is_tensor` is a tensor or,
     with `many`, what holds tensors: a list, an optional, a pointer to one. `is_slot` is a tensor that is a variable: to
-    assign makes it another tensor, while `x[0] = y` writes. An object holds in its member `members[0]` what is left
-    without that; "#2" is the third value between braces, "*" whichever member.
+    assign makes it another tensor, while `x[0] = y` writes. `may_be_copy` is what may be memory of its own. An object
+    holds in its member `members[0]` what is left without that; "#2" is the third value between braces, "*" any member.
     """
 
     depth: int = 1
     is_tensor: bool = False
     many: bool = False
     is_slot: bool = False
+    may_be_copy: bool = False
     members: tuple[str, ...] = ()
 
     @property
@@ -58,9 +58,24 @@ class Held(NamedTuple):
         return self._replace(depth=self.depth - 1 if self.depth > 0 else self.depth)
 
     @property
+    def pointed(self) -> Held:
+        """What an array or a list of it holds, and a pointer to it."""
+        if self.is_tensor or self.members:
+            return self._replace(many=self.is_tensor)
+        return self._replace(depth=max(0, self.depth) + 1)
+
+    @property
     def inside(self) -> Held:
         """What the member that holds it holds."""
         return self._replace(members=self.members[1:])
+
+    def within(self, *members: str) -> Held:
+        """What an object holds that has it in a member of a member."""
+        return self._replace(members=(*members, *self.members))
+
+    def listed(self, member: str) -> Held:
+        """What a braced list holds: of tensors a list, of others an object whose type is not known yet."""
+        return self._replace(many=True) if self.is_tensor and not self.members else self.within(member)
 
 
 TENSOR = Held(0, is_tensor=True, is_slot=True)
@@ -77,31 +92,6 @@ class Effects(NamedTuple):
     method: Callable[[str], str]
     argument: Callable[[str, int], str]
     function: Callable[[str, int], str]
-
-
-def up_to_write(found: Iterable[Access | Held]) -> Iterator[Access | Held]:
-    """Each answer once: behind a write nobody looks at the others."""
-    seen = set()
-    for one in found:
-        if one not in seen:
-            seen.add(one)
-            yield one
-        if one is Access.WRITE:
-            return
-
-
-def combined(found: Iterable[Access | Held]) -> Access | None:
-    """One answer for several uses, None where there is none."""
-    kinds = set()
-    for one in up_to_write(found):
-        # a tensor that is returned is looked into where schemas are; a pointer goes where nobody sees it
-        kinds.add(one if isinstance(one, Access) else Access.READ if one.is_tensor else Access.UNKNOWN)
-    return next((access for access in (Access.WRITE, Access.UNKNOWN, Access.READ) if access in kinds), None)
-
-
-def generic_names(template: str) -> frozenset[str]:
-    """The type parameters of `template <typename T, class... Rest>`."""
-    return frozenset(_GENERIC.findall(template))
 
 
 def is_const_pointer(type_text: str) -> bool:
@@ -127,23 +117,14 @@ def taken(type_text: str, held: Held, *, typed: bool = False, generic: frozenset
         holds_many = held.many or kind.pointers > 0 or (bool(kind.arguments) and not kind.is_tensor)
         return held._replace(many=holds_many, is_slot=True)
     if held.depth == 0 or (held.depth == ANY and not follows and not _ACCESSOR.fullmatch(kind.name)):
-        return _element_taken(type_text, held, typed=typed and not follows)
-    if is_const_pointer(type_text):
+        outside = type_text.rpartition(">")[2] if ">" in type_text else type_text
+        if "&" not in outside or ("&&" not in outside and _CONST.search(type_text.partition("<")[0] + outside)):
+            return Access.READ
+        return Access.UNKNOWN if typed and not follows else held._replace(depth=0)
+    if is_const_pointer(type_text) or (kind.name == "bool" and not kind.pointers):
         return Access.READ
-    if kind.name == "bool" and not kind.pointers:
-        return Access.READ
-    if follows and ("*" not in type_text or kind.name == "auto"):
-        return held
-    if typed:
+    if typed and not (kind.name == "auto" or (follows and not kind.pointers)):
         return Access.UNKNOWN
     if held.depth == ANY and len(kind.arguments) > 1 and kind.arguments[1].name.isdigit():
         return held._replace(depth=int(kind.arguments[1].name))
     return held
-
-
-def _element_taken(type_text: str, held: Held, *, typed: bool) -> Access | Held:
-    """An element that goes into a variable: a copy, unless that is a reference."""
-    outside = type_text.rpartition(">")[2] if ">" in type_text else type_text
-    if "&" not in outside or ("&&" not in outside and _CONST.search(type_text.partition("<")[0] + outside)):
-        return Access.READ
-    return Access.UNKNOWN if typed else held._replace(depth=0)

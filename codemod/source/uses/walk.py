@@ -1,30 +1,20 @@
-"""The walk from an expression to where its value ends up: a method for each kind of node around one."""
+"""The walk from an expression to where its value ends up: a step for each kind of node around one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tree_sitter import Node
 
 from codemod.model import Span
-from codemod.source.declarations import innermost_name, text_of
-from codemod.source.document import Document, Fragment
+from codemod.source.callees import Callees
+from codemod.source.declarations import declared_by, innermost_name, text_of
+from codemod.source.document import Document, Fragment, Macro, words_of
 from codemod.source.scopes import TypeFinder, receiver_type_parts
-from codemod.source.types import parse_type
-from codemod.source.uses.callees import Callees
+from codemod.source.types import CppType, parse_type
 from codemod.source.uses.held import NUMBERS, Access, Effects, Held, is_const_pointer, taken
-from codemod.source.uses.names import (
-    Macros,
-    body_of,
-    dominates,
-    identifiers,
-    macros_of,
-    macros_used,
-    own_scope,
-    region_start,
-)
+from codemod.source.uses.names import dominates, identifiers, is_all_of_macro, own_scope, region_start
 
 _MOST = 3000  # steps for one question
 # Nodes in which an expression ends as it is.
@@ -34,13 +24,13 @@ _READING = frozenset({
     "case_statement", "kernel_call_syntax", "lambda_capture_specifier", "throw_statement", "array_declarator",
     "static_assert_declaration", "unary_expression", "new_declarator", "noexcept",
 })  # fmt: skip
-_LISTS = frozenset({"auto", "tuple", "pair", "array", "vector", "initializer_list"})
-_STREAMS = frozenset({"istream", "ifstream", "istringstream", "stringstream", "fstream"})
+_DECLARING = frozenset({"init_declarator", "declaration", "for_range_loop", "function_declarator"})
+_LISTS = frozenset({"auto", "tuple", "pair", "array", "vector", "initializer_list"})  # what braces stay in
 Event = Access | Held  # a Held is what a function gives back
 
 
 class At(NamedTuple):
-    """An expression and where it stands.
+    """An expression, where it stands, and what it holds.
 
     `shift` is what `__VA_ARGS__` adds to the place of an argument, `frame` where the function starts that is asked for.
     """
@@ -48,275 +38,227 @@ class At(NamedTuple):
     node: Node
     fragment: Fragment
     document: Document
+    held: Held = Held()
     frame: int = -1
     shift: int = 0
 
-    def to(self, node: Node) -> At:
+    def to(self, node: Node | None, held: Held | None = None) -> At:
         """Another expression of the same fragment."""
-        return self._replace(node=node, shift=0)
+        return self._replace(node=node or self.node, held=self.held if held is None else held, shift=0)
+
+    def up(self, held: Held | None = None) -> At:
+        """The expression around it."""
+        return self.to(self.node.parent, held)
+
+
+Found = Iterable[Event | At]  # what is known, and where to look on
 
 
 class Walk:
-    """What is done with values, in a set of documents that belong together. Calls are in the class below."""
+    """The steps through expressions and into variables."""
 
     def __init__(self, finder: TypeFinder, effects: Effects, *, typed: bool = False) -> None:
         self.finder, self.effects, self.typed = finder, effects, typed
-        self.callees = Callees(finder)
+        self.callees, self.macros = Callees(finder), finder.macros.definitions
         self._steps = 0
         self._followed: set[tuple[object, ...]] = set()
         self._results: dict[tuple[object, ...], tuple[Event, ...]] = {}  # of parameters
         self._open: set[tuple[object, ...]] = set()
         self._is_partial = False
 
-    def _begin(self) -> None:
-        self._steps = 0
-        self._followed.clear()
-        if self._is_partial or self._open:
-            self._results.clear()
-            self._open.clear()
-            self._is_partial = False
+    def _answers(self, start: Found) -> tuple[Event, ...]:
+        """What becomes of the expressions of `start`, each answer once; behind a write nobody looks at the others."""
+        found: dict[Event, None] = {}
+        waiting = [iter(start)]
+        while waiting and Access.WRITE not in found and not (self.typed and Access.UNKNOWN in found):
+            one = next(waiting[-1], None)
+            if one is None:
+                waiting.pop()
+            elif isinstance(one, At):
+                waiting.append(iter(self._step(one)))
+            else:
+                found[one] = None
+        return tuple(found)
 
-    @cached_property
-    def macros(self) -> Macros:
-        """Every definition of every macro by name."""
-        return macros_of(self.finder.documents)
-
-    # from an expression to the one around it
-
-    def _up(self, at: At, held: Held) -> Iterator[Event]:
+    def _step(self, at: At) -> Found:
         parent = at.node.parent
         self._steps += 1
         if parent is None or self._steps > _MOST:
             self._is_partial = True
-            yield Access.UNKNOWN
-        elif parent.type in _READING:
-            yield Access.READ
-        elif parent.type == "parenthesized_expression":
-            yield from self._up(at.to(parent), held)
-        else:
-            step = getattr(self, f"_in_{parent.type}", None)
-            yield from step(at, parent, held) if step is not None else (Access.UNKNOWN,)
+            return (Access.UNKNOWN,)
+        if parent.type in _READING:
+            return (Access.READ,)
+        if parent.type in ("parenthesized_expression", "conditional_expression", "comma_expression"):
+            is_asked = parent.child_by_field_name("condition") == at.node
+            is_dropped = parent.type == "comma_expression" and parent.named_children[-1] != at.node
+            return (Access.READ,) if is_asked or is_dropped else (at.up(),)
+        if parent.type == "update_expression":
+            return self._written(at.held) if at.held.is_element else (at.up(),)
+        if parent.type in ("subscript_expression", "pointer_expression"):
+            return (at.up(at.held.pointed if parent.children[0].type == "&" else at.held.element),)
+        if parent.type in _DECLARING:
+            return self._declared(parent, at)
+        step = getattr(self, f"_in_{parent.type}", None)
+        found: Found = step(at, parent, at.held) if step is not None else (Access.UNKNOWN,)
+        return found
 
-    def _in_comma_expression(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        is_last = parent.named_children[-1] == at.node
-        yield from self._up(at.to(parent), held) if is_last else (Access.READ,)
+    def _in_expression_statement(self, at: At, parent: Node, held: Held) -> Found:
+        return (held if is_all_of_macro(at.node, at.fragment, at.document) else Access.READ,)
 
-    def _in_conditional_expression(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        is_asked = parent.child_by_field_name("condition") == at.node
-        yield from (Access.READ,) if is_asked else self._up(at.to(parent), held)
-
-    def _in_expression_statement(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        yield held if is_whole_macro(at) else Access.READ
-
-    def _in_assignment_expression(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        left, operator = parent.child_by_field_name("left"), parent.child_by_field_name("operator")
-        is_plain = operator is None or text_of(operator) == "="
+    def _in_assignment_expression(self, at: At, parent: Node, held: Held) -> Found:
+        left, is_plain = parent.child_by_field_name("left"), _is_plain(parent)
         if left == at.node:
-            yield from self._assigned_to(at, parent, held, is_plain=is_plain)
-        elif (held.depth == 0 and not held.is_tensor) or not is_plain or left is None:
-            yield Access.READ
-        else:
-            yield from self._stored(left, parent, held, at)
-            if parent.parent is not None and parent.parent.type != "expression_statement":
-                yield from self._up(at.to(parent), held)
+            is_other = is_plain and (held.is_slot or held.many or held.members)  # another tensor from now on
+            if held.is_element or (held.is_tensor and not is_other):
+                return self._written(held)
+            return (Access.READ,) if is_plain else (at.up(),)
+        if (held.depth == 0 and not held.is_tensor) or not is_plain or left is None:
+            return (Access.READ,)
+        is_used = parent.parent is not None and parent.parent.type != "expression_statement"
+        return (*self._stored(left, parent, held, at), *((at.up(),) if is_used else ()))
 
-    def _assigned_to(self, at: At, parent: Node, held: Held, *, is_plain: bool) -> Iterator[Event]:
-        if held.is_element or (held.is_tensor and not (is_plain and (held.is_slot or held.many or held.members))):
-            yield Access.WRITE
-        else:
-            yield from (Access.READ,) if is_plain else self._up(at.to(parent), held)
+    def _written(self, held: Held) -> Found:
+        return (Access.UNKNOWN if held.may_be_copy else Access.WRITE,)
 
-    def _in_update_expression(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        yield from (Access.WRITE,) if held.is_element else self._up(at.to(parent), held)
-
-    def _in_subscript_expression(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        yield from self._up(at.to(parent), held.element)
-
-    def _in_pointer_expression(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        if parent.children[0].type == "*":
-            yield from self._up(at.to(parent), held.element)
-        elif held.is_tensor or held.members:
-            yield from self._up(at.to(parent), held._replace(many=held.is_tensor))
-        else:
-            yield from self._up(at.to(parent), held._replace(depth=max(0, held.depth) + 1))
-
-    def _in_binary_expression(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        operator = text_of(parent.children[1]) if parent.child_count > 1 else ""
+    def _in_binary_expression(self, at: At, parent: Node, held: Held) -> Found:
+        operator = text_of(parent.child_by_field_name("operator") or parent)
         left, right = parent.child_by_field_name("left"), parent.child_by_field_name("right")
-        other = left if right == at.node else right
-        kind = self.finder.type_of(other, at.fragment, at.document) if other is not None else None
-        if held.is_element and operator == ">>" and kind is not None and other == left and kind.name in _STREAMS:
-            yield Access.WRITE
-        elif held.is_tensor or held.depth <= 0 or operator not in ("+", "-") or (kind is not None and kind.pointers):
-            yield Access.READ
-        else:
-            yield from self._up(at.to(parent), held)
+        other = self._type(left if right == at.node else right, at)
+        if held.is_element and operator == ">>" and right == at.node and other.name not in NUMBERS:
+            return (Access.UNKNOWN,)  # out of a stream
+        moves = operator in ("+", "-") and held.depth > 0 and not held.is_tensor and not other.pointers
+        return (at.up(),) if moves else (Access.READ,)
 
-    def _in_cast_expression(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        kind = parent.child_by_field_name("type")
-        yield from self._cast(text_of(kind) if kind is not None else "", at.to(parent), held)
+    def _in_cast_expression(self, at: At, parent: Node, held: Held) -> Found:
+        return self._cast(type_text_of(parent), at.up())
 
-    def _cast(self, type_text: str, at: At, held: Held) -> Iterator[Event]:
-        kind = parse_type(type_text)
-        if kind.name == "void" and not kind.pointers:
-            yield Access.READ
-        elif held.is_element or held.is_tensor or kind.pointers:
-            got = taken(type_text, held, typed=self.typed)
-            yield from (got,) if isinstance(got, Access) else self._up(at, got)
-        else:  # an address as a number
-            yield from (Access.READ,) if kind.name == "bool" else self._up(at, held)
+    def _cast(self, type_text: str, at: At) -> Found:
+        """`at` is the cast."""
+        kind, held = parse_type(type_text), at.held
+        if kind.name in ("void", "bool") and not kind.pointers:
+            return (Access.READ,)
+        if held.is_element or held.is_tensor or kind.pointers:
+            return self._as_type(type_text, at)
+        return (at,)  # an address as a number
+
+    def _as_type(self, type_text: str, at: At) -> Found:
+        """What becomes of an expression that is made one of a type."""
+        got = self._taken(type_text, at.held)
+        return (got,) if isinstance(got, Access) else (at.to(at.node, got),)
+
+    def _type(self, node: Node | None, at: At) -> CppType:
+        return self.finder.type_of(node, at.fragment, at.document) if node is not None else parse_type("")
 
     # into variables and members
 
-    def _in_init_declarator(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        if parent.parent is not None:
-            yield from self._declared(parent, parent.parent, parent, held, at)
-
-    def _in_declaration(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        yield from self._declared(parent, parent, parent, held, at)  # `if (auto* p = x.data_ptr<float>())`
-
-    def _in_for_range_loop(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        yield from self._declared(parent, parent, at.node, held.element, at)
-
-    def _in_function_declarator(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        """`at::Tensor y(x);`, which could be a function's declaration."""
-        declaration = parent.parent
-        while declaration is not None and declaration.type.endswith("declarator"):
+    def _declared(self, holder: Node, at: At) -> Iterator[Event | At]:
+        """The variables that a declaration gives what is held; `at::Tensor y(x)` could be a function's."""
+        name, _ = innermost_name(holder.child_by_field_name("declarator") or holder)
+        is_loop, declaration = holder.type == "for_range_loop", holder
+        while declaration.type.endswith("declarator") and declaration.parent is not None:
             declaration = declaration.parent
-        if declaration is not None:
-            yield from self._declared(declaration, declaration, declaration, held, at)
-
-    def _declared(self, holder: Node, declaration: Node, binding: Node, held: Held, at: At) -> Iterator[Event]:
-        """A variable that `declaration` declares in `holder`, whose value is what is held."""
-        kind = declaration.child_by_field_name("type")
-        name, marks = innermost_name(holder.child_by_field_name("declarator") or holder)
-        if kind is None or name is None:
-            yield Access.UNKNOWN
-            return
-        qualifiers = " ".join(text_of(child) for child in declaration.children if child.type == "type_qualifier")
-        type_text = f"{qualifiers} {text_of(kind)}{marks}".strip()
-        if name.type != "structured_binding_declarator":
-            yield from self._variable(name, type_text, binding, held, at)
-            return
-        for place, part in enumerate(child for child in name.named_children if child.type == "identifier"):
-            if not held.members or held.members[0] in ("*", f"#{place}"):
-                yield from self._variable(part, type_text, binding, held.inside if held.members else held, at)
-
-    def _variable(self, name: Node, type_text: str, binding: Node, held: Held, at: At) -> Iterator[Event]:
-        got = self._taken(type_text, held)
-        yield got if isinstance(got, Access) else Access.READ
-        if isinstance(got, Held):
-            yield from self._follow(name, binding, got, at)
+        whole = at.held.element if is_loop else at.held
+        for one in declared_by(declaration):
+            is_part, member = one.index is not None and bool(whole.members), (*whole.members, "*")[0]
+            if name is None or not name.start_byte <= one.start < name.end_byte:
+                continue
+            if not is_part or member in ("*", f"#{one.index}"):
+                got = self._taken(one.type_text, whole.inside if is_part else whole)
+                yield got if isinstance(got, Access) else Access.READ
+                if isinstance(got, Held):
+                    yield from self._follow(one.start, one.name, at.node if is_loop else holder, got, at)
 
     def _taken(self, type_text: str, held: Held, generic: frozenset[str] = frozenset()) -> Event:
         """What a variable of a type holds; a value between braces is a member of an object or an element."""
-        kind = parse_type(type_text)
+        kind, inner = parse_type(type_text), held.inside
         if not held.members or not held.members[0].startswith("#") or kind.name in _LISTS:
             return taken(type_text, held, typed=self.typed, generic=generic)
         if kind.pointers or kind.name in NUMBERS:
-            inner = held.inside._replace(depth=held.depth + (0 if held.inside.members else max(0, kind.pointers - 1)))
-            return self._taken(type_text.rstrip("*") if inner.members else type_text, inner, generic)
+            if inner.members:
+                return self._taken(type_text.rstrip("*"), inner, generic)
+            deeper = inner._replace(depth=inner.depth + max(0, kind.pointers - 1))
+            return taken(type_text, deeper, typed=self.typed, generic=generic)
         member, member_text = self.callees.member_type(kind.name, int(held.members[0][1:]))
         if not member:
-            return Access.UNKNOWN if self.typed else held._replace(members=("*", *held.members[1:]))
-        got = self._taken(member_text, held.inside)
-        return got if isinstance(got, Access) else got._replace(members=(member, *got.members))
+            return Access.UNKNOWN if self.typed else inner.within("*")
+        got = self._taken(member_text, inner)
+        return got if isinstance(got, Access) else got.within(member)
 
-    def _stored(self, left: Node, binding: Node, held: Held, at: At) -> Iterator[Event]:
+    def _stored(self, left: Node, binding: Node, held: Held, at: At) -> Found:
         """What is held goes into the variable, element or member that `left` names."""
         members: tuple[str, ...] = ()
-        if held.members and (kind := self.finder.type_of(left, at.fragment, at.document)).is_known:
+        if held.members and (kind := self._type(left, at)).is_known:
             got = self._taken(kind.name + "*" * kind.pointers, held)
             if isinstance(got, Access):
-                yield got
-                return
+                return (got,)
             held = got
         while left.type in ("parenthesized_expression", "field_expression", "subscript_expression"):
-            inner = left.child_by_field_name("argument") or next(iter(left.named_children), None)
             if left.type == "field_expression":
                 receiver, member = receiver_type_parts(left)
-                owner = self.finder.type_of(receiver, at.fragment, at.document) if receiver is not None else None
-                written = self.finder.written.member(owner.name, member) if owner is not None else ""
-                if is_const_pointer(written):
-                    yield Access.READ
-                    return
                 members = (member, *members)
+                if is_const_pointer(self.finder.written.member(self._type(receiver, at).name, member)):
+                    return (Access.READ,)
             elif left.type == "subscript_expression" and not held.members:
-                held = held._replace(many=True) if held.is_tensor else held._replace(depth=held.depth + 1)
-            if inner is None:
-                break
-            left = inner
+                held = held.pointed
+            left = left.child_by_field_name("argument") or left.named_children[0]
         found = self.finder.declaration_of(text_of(left), left) if left.type == "identifier" else None
         if found is None:
-            own = (
-                self.finder.written.member(self.finder.class_at(left), text_of(left))
-                if left.type == "identifier"
-                else ""
-            )
-            yield Access.READ if is_const_pointer(own) and not members else Access.UNKNOWN
-            return
-        declared = at.fragment.tree.root_node.descendant_for_byte_range(found.start, found.start + len(found.name))
+            own = self.finder.written.member(self.finder.class_at(left), text_of(left))
+            return (Access.READ if is_const_pointer(own) and not members else Access.UNKNOWN,)
         got = held if members else taken(found.type_text, held, typed=self.typed)
         if isinstance(got, Access):
-            yield got
-        elif self.typed or declared is None or (members and found.type_text.endswith(("&", "*"))):
-            yield Access.UNKNOWN
-        else:
-            yield from self._follow(declared, binding, got._replace(members=(*members, *got.members)), at)
+            return (got,)
+        if self.typed or (members and found.type_text.endswith(("&", "*"))):
+            return (Access.UNKNOWN,)
+        return self._follow(found.start, found.name, binding, got.within(*members), at)
 
-    def _in_field_initializer(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
+    def _in_field_initializer(self, at: At, parent: Node, held: Held) -> Found:
         """`: p_(p)` of a constructor: the object holds it."""
         name = text_of(parent.named_children[0])
-        owner = self.finder.class_at(at.node)
-        got = self._taken(self.finder.written.member(owner, name) or "auto", held)
-        yield got if isinstance(got, Access) else got._replace(members=(name, *got.members))
+        got = self._taken(self.finder.written.member(self.finder.class_at(at.node), name) or "auto", held)
+        return (got if isinstance(got, Access) else got.within(name),)
 
-    def _in_initializer_list(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
+    def _in_initializer_list(self, at: At, parent: Node, held: Held) -> Found:
         place = [child for child in parent.named_children if child.type != "comment"].index(at.node)
-        yield from self._up(at.to(parent), _listed(held, f"#{place}"))
+        return (at.up(held.listed(f"#{place}")),)
 
-    def _in_initializer_pair(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        designator = next((text_of(c).lstrip(".") for c in parent.named_children if "designator" in c.type), "*")
-        if parent.parent is not None:
-            yield from self._up(at.to(parent.parent), _listed(held, designator))
+    def _in_initializer_pair(self, at: At, parent: Node, held: Held) -> Found:
+        named = (text_of(c).lstrip(".") for c in parent.named_children if c.type == "field_designator")
+        return (at.up().up(held.listed(next(named, "*"))),)
 
-    def _in_compound_literal_expression(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        kind = parent.child_by_field_name("type")
-        got = self._taken(text_of(kind) if kind is not None else "", held)
-        yield from (got,) if isinstance(got, Access) else self._up(at.to(parent), got)
+    def _in_compound_literal_expression(self, at: At, parent: Node, held: Held) -> Found:
+        return self._as_type(type_text_of(parent), at.up())
 
-    def _in_lambda_capture_initializer(self, at: At, parent: Node, held: Held) -> Iterator[Event]:
-        name = parent.child_by_field_name("left") or parent.named_children[0]
-        if name != at.node:
-            yield from self._follow(name, parent, held, at)
+    def _in_lambda_capture_initializer(self, at: At, parent: Node, held: Held) -> Found:
+        name = parent.named_children[0]
+        return self._follow(name.start_byte, text_of(name), parent, held, at)
 
-    def _follow(self, name: Node, binding: Node, held: Held, at: At) -> Iterator[Event]:
-        """The uses of the variable declared at `name` from where `binding` gives it what is held."""
-        key = (at.document.path, at.fragment.base, name.start_byte, binding.start_byte, held)
+    def _follow(self, start: int, name: str, binding: Node, held: Held, at: At) -> Iterator[Event | At]:
+        """The uses of the variable declared at `start` from where `binding` gives it what is held."""
+        key = (at.document.path, at.fragment.base, start, binding.start_byte, held)
         if key in self._followed:
             return
         self._followed.add(key)
-        scope = own_scope(name)
+        declared = Span(start, start + len(name.encode()))
+        node = at.fragment.tree.root_node.descendant_for_byte_range(declared.start, declared.end)
+        scope = own_scope(node) if node is not None else None
         if scope is None:
             yield Access.UNKNOWN  # a global variable
             return
-        start = name.start_byte if self.typed else region_start(binding, scope)
-        where = Span(name.start_byte, name.end_byte)
-        yield from self._named(text_of(name), Span(start, scope.end_byte), where, binding, held, at)
+        first = start if self.typed else region_start(binding, scope)
+        yield from self._named(name, Span(first, scope.end_byte), declared, binding, at.to(scope, held))
 
-    def _named(
-        self, name: str, region: Span, declared: Span, binding: Node | None, held: Held, at: At
-    ) -> Iterator[Event]:
+    def _named(self, name: str, region: Span, declared: Span, binding: Node | None, at: At) -> Iterator[Event | At]:
         """What becomes of what a variable holds in a region of its fragment."""
-        rebound: list[At] = []
+        others: list[At] = []  # what gives it something else to hold
         for place in self._places(name, region, declared, at):
-            if (parent := _rebinding(place.node, held)) is not None and parent != binding:
-                rebound.append(place.to(parent))
-                if self.typed:
-                    yield Access.UNKNOWN
-            same = (other.node for other in rebound if other.fragment is place.fragment)
-            if not any(dominates(other, place.node) for other in same):
-                yield from self._up(place, held)
+            parent = place.node.parent or place.node
+            is_left = parent.type == "assignment_expression" and parent.child_by_field_name("left") == place.node
+            if is_left and parent != binding and _is_plain(parent) and not at.held.is_element:
+                others.append(place.up())
+                yield Access.UNKNOWN if self.typed else Access.READ
+            if not any(dominates(one.node, place.node) for one in others if one.fragment is place.fragment):
+                yield place
 
     def _places(
         self, name: str, region: Span, declared: Span, at: At, seen: frozenset[Span] = frozenset()
@@ -327,35 +269,26 @@ class Walk:
             is_ours = found is None or declared.start <= found.start < declared.end
             if is_ours and not declared.contains(Span(node.start_byte, node.end_byte)):
                 yield at.to(node)
-        for macro in macros_used(region, at.fragment, at.document, self.macros):
-            for document, definition in self.macros[macro]:
-                if definition.span not in seen and name not in (definition.params or ()):
-                    fragment, body = body_of(document, definition)
-                    inside = At(fragment.tree.root_node, fragment, document)
-                    yield from self._places(name, body, Span(0, 0), inside, seen | {definition.span})
+        base = at.fragment.base
+        words = {word.decode("latin-1") for word in words_of(at.document.code[region.start + base : region.end + base])}
+        for document, macro in (one for word in sorted(words & self.macros.keys()) for one in self.macros[word]):
+            if macro.span not in seen and name not in (macro.params or ()):
+                inside, body = inside_of(document, macro, at.held)
+                yield from self._places(name, body, Span(0, 0), inside, seen | {macro.span})
 
 
-def _rebinding(node: Node, held: Held) -> Node | None:
-    """The assignment that gives the variable at `node` something else to hold."""
-    parent = node.parent
-    if parent is None or parent.type != "assignment_expression" or held.is_element:
-        return None
-    operator = parent.child_by_field_name("operator")
-    is_plain = operator is None or text_of(operator) == "="
-    return parent if is_plain and parent.child_by_field_name("left") == node else None
+def inside_of(document: Document, macro: Macro, held: Held) -> tuple[At, Span]:
+    """A macro's body as a place, and where the body stands in its fragment."""
+    fragment = document.fragment_at(macro.body.start)
+    body = macro.body.shifted(-fragment.base)
+    return At(fragment.tree.root_node, fragment, document, held), body
 
 
-def _listed(held: Held, member: str) -> Held:
-    """What a braced list holds: of tensors a list."""
-    if held.is_tensor and not held.members:
-        return held._replace(many=True)
-    return held._replace(members=(member, *held.members))
+def _is_plain(assignment: Node) -> bool:
+    return text_of(assignment.child_by_field_name("operator") or assignment) == "="
 
 
-def is_whole_macro(at: At) -> bool:
-    """Whether an expression is all that a macro stands for, so that it goes where the macro is used."""
-    if at.fragment.macro is None:
-        return False
-    body, span = at.fragment.macro.body, at.fragment.span(at.node)
-    around = at.document.code[body.start : span.start] + at.document.code[span.end : body.end]
-    return not around.translate(None, b"() \t\r\n\\")
+def type_text_of(node: Node) -> str:
+    """The type that a declaration, a cast or a call of a constructor names."""
+    kind = node.child_by_field_name("type")
+    return text_of(kind) if kind is not None else ""

@@ -1,4 +1,4 @@
-"""What a call leads to: functions, members of classes, constructors, lambdas and macros, with their parameters."""
+"""What a call leads to: functions, members of classes, constructors and lambdas, with their parameters."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from codemod.model import Span
-from codemod.source.declarations import PARAMETERS, data_members, declared_by, text_of
+from codemod.source.classes import template_parameters
+from codemod.source.declarations import PARAMETERS, TRANSPARENT, data_members, declared_by, text_of
 from codemod.source.document import Document, Fragment
 from codemod.source.scopes import TypeFinder
 from codemod.source.signatures import Function
 from codemod.source.types import CppType, parse_type
-from codemod.source.uses.held import generic_names
 
 _TEMPLATE_ARGUMENTS = re.compile(r"<[^<>]*>")
-_FUNCTIONS = frozenset({"function_definition", "lambda_expression"})
+_GENERIC = re.compile(r"\b(?:typename|class)\b(?:\s*\.\.\.)?\s*(\w+)")
 
 
 class Taker(NamedTuple):
@@ -47,39 +47,43 @@ class Callee(NamedTuple):
         """The types of its parameters without blanks, which tell overloads apart."""
         return tuple("".join(parameter.type_text.split()) for parameter in self.parameters)
 
-    @property
-    def least(self) -> int:
-        """How many arguments it needs."""
-        return sum(not parameter.is_optional for parameter in self.parameters)
+    def may_take(self, kinds: tuple[CppType, ...]) -> bool:
+        """Whether it may be given arguments of these types, as far as they are pointers that are known."""
+        for text, kind in zip(self.types, kinds, strict=False):
+            wanted = parse_type(text)
+            is_open = wanted.name in ("", "auto", "void") or wanted.name in self.generic
+            differs = wanted.pointers != kind.pointers or (kind.is_known and kind.name != wanted.name)
+            if kind.pointers and not is_open and differs:
+                return False
+        return True
 
 
 class Callees(NamedTuple):
-    """The callees that a set of documents has."""
+    """The callees that a set of documents has. Counts of arguments that are 0 stand for any number."""
 
     finder: TypeFinder
 
     def named(self, reference: str, count: int) -> list[Callee]:
         """The free functions and static members that `reference` may mean with `count` arguments."""
         owner, _, bare = reference.rpartition("::")
-        found = [pair for pair in self.finder.functions.named(bare) if pair[1].answers_to(reference)]
+        named = self.finder.functions.named(bare)
+        found = [pair for pair in named if pair[1].answers_to(reference)]
         if not found and owner:
-            members = self.members(owner.rpartition("::")[2], bare, count)
-            if members:
+            if members := self.members(owner.rpartition("::")[2], bare, count):
                 return members
-            found = [pair for pair in self.finder.functions.named(bare) if not pair[1].written_scope]
-        return fitting([of_function(*pair) for pair in found], count)
+            found = [pair for pair in named if not pair[1].written_scope]
+        return _fitting([of_function(*pair) for pair in found], count)
 
     def members(self, owner: str, name: str, count: int) -> list[Callee]:
         """The member functions of a class; a constructor has the name of its class."""
         if not owner:
             return []
-        outside = (
-            pair for pair in self.finder.functions.named(name) if pair[1].written_scope.rpartition("::")[2] == owner
-        )
-        found = [of_function(*pair) for pair in outside]
+        named = self.finder.functions.named(name)
+        found = [of_function(*pair) for pair in named if pair[1].written_scope.rpartition("::")[2] == owner]
         for one in self.finder.written.classes.named(owner):
-            found += [callee for other, callee in _members(one.document, one.body) if other == name]
-        return fitting(found, count)
+            for node in _members(one.body, name):
+                found.append(of_node(node, one.document.whole, one.document))
+        return _fitting(found, count)
 
     def member_type(self, owner: str, place: int) -> tuple[str, str]:
         """The name and the type of a class's data member by its place, "" where that is not clear."""
@@ -88,23 +92,31 @@ class Callees(NamedTuple):
         return (members[place].name, members[place].type_text) if place < len(members) else ("", "")
 
 
-def _members(document: Document, body: Node) -> Iterator[tuple[str, Callee]]:
-    """The member functions that a class declares or defines, by name."""
+def _members(body: Node, name: str) -> Iterator[Node]:
     for node in body.named_children:
-        member, template = node, ""
-        if node.type == "template_declaration":
-            member, template = node.named_children[-1], text_of(node.named_children[0])
-        declarator = member.child_by_field_name("declarator")
-        while declarator is not None and declarator.type != "function_declarator":
-            declarator = next((c for c in declarator.named_children if c.type.endswith("declarator")), None)
-        name = declarator.child_by_field_name("declarator") if declarator is not None else None
-        if name is not None:
-            yield text_of(name), of_node(member, document.whole, document, template)
+        if node.type in TRANSPARENT:
+            yield from _members(node, name)
+        elif (declarator := _function_declarator(node)) is not None:
+            named = declarator.child_by_field_name("declarator")
+            if named is not None and text_of(named) == name:
+                yield node
 
 
-def fitting(found: list[Callee], count: int) -> list[Callee]:
-    """Those that take `count` arguments, 0 being any number; one that is defined stands for its declarations."""
-    taking = [one for one in found if not count or one.least <= count <= len(one.parameters)]
+def _function_declarator(node: Node) -> Node | None:
+    """What has the parameters of a function or lambda."""
+    declarator = node.child_by_field_name("declarator")
+    while declarator is not None and declarator.child_by_field_name("parameters") is None:
+        declarator = next((c for c in declarator.named_children if c.type.endswith("declarator")), None)
+    return declarator
+
+
+def _fitting(found: list[Callee], count: int) -> list[Callee]:
+    """Those that take `count` arguments; one that is defined stands for its declarations."""
+    taking = [
+        one
+        for one in found
+        if not count or sum(not p.is_optional for p in one.parameters) <= count <= len(one.parameters)
+    ]
     defined = {one.types for one in taking if one.body is not None}
     return [one for one in taking if one.body is not None or one.types not in defined]
 
@@ -112,44 +124,46 @@ def fitting(found: list[Callee], count: int) -> list[Callee]:
 def of_function(document: Document, function: Function) -> Callee:
     """A function read from the tokens of a document."""
     parameters = tuple(Taker(p.type_text, p.name, bool(p.default), p.span) for p in function.parameters)
-    start = function.span.start
-    return Callee(document, document.whole, parameters, function.body, generic_names(function.template), start)
+    generic = frozenset(_GENERIC.findall(function.template))
+    return Callee(document, document.whole, parameters, function.body, generic, function.span.start)
 
 
-def of_node(node: Node, fragment: Fragment, document: Document, template: str = "") -> Callee:
+def of_node(node: Node, fragment: Fragment, document: Document) -> Callee:
     """A lambda, or a function that is declared or defined in a class."""
-    parameters = []
-    for parameter in _parameters(node):
-        span = Span(parameter.start_byte, parameter.end_byte)
-        is_optional = parameter.type == "optional_parameter_declaration"
-        declared = next(declared_by(parameter), None)
-        text = declared.type_text if declared is not None else text_of(parameter)
-        parameters.append(Taker(text, declared.name if declared is not None else "", is_optional, span))
-    body = node.child_by_field_name("body")
-    end = None if body is None else Span(node.start_byte, body.end_byte)  # with what a constructor initialises
-    return Callee(document, fragment, tuple(parameters), end, generic_names(template), node.start_byte)
-
-
-def _parameters(node: Node) -> list[Node]:
-    declarator = node.child_by_field_name("declarator")
-    while declarator is not None and declarator.child_by_field_name("parameters") is None:
-        declarator = next((c for c in declarator.named_children if c.type.endswith("declarator")), None)
+    declarator, body = _function_declarator(node), node.child_by_field_name("body")
     listed = declarator.child_by_field_name("parameters") if declarator is not None else None
-    return [child for child in listed.named_children if child.type in PARAMETERS] if listed is not None else []
+    parameters = []
+    for child in listed.named_children if listed is not None else ():
+        if child.type in PARAMETERS:
+            declared = next(declared_by(child), None)
+            text, name = (declared.type_text, declared.name) if declared is not None else (text_of(child), "")
+            span = Span(child.start_byte, child.end_byte)
+            parameters.append(Taker(text, name, child.type == "optional_parameter_declaration", span))
+    whole = Span(node.start_byte, body.end_byte) if body is not None else None  # with what a constructor initialises
+    return Callee(document, fragment, tuple(parameters), whole, generic_names(node), node.start_byte)
+
+
+def generic_names(node: Node) -> frozenset[str]:
+    """The parameters of the templates around a node."""
+    names: set[str] = set()
+    walk: Node | None = node
+    while walk is not None:
+        names |= set(template_parameters(walk))
+        walk = walk.parent
+    return frozenset(names)
 
 
 def enclosing_function(node: Node) -> Node | None:
     """The function or lambda around a node."""
     walk = node.parent
-    while walk is not None and walk.type not in _FUNCTIONS:
+    while walk is not None and walk.type not in ("function_definition", "lambda_expression"):
         walk = walk.parent
     return walk
 
 
 def result_type(function: Node) -> str:
     """What a function or lambda says that it returns; "auto" for a lambda that says nothing."""
-    declarator = function.child_by_field_name("declarator")
-    marks = ""
+    declarator, marks = function.child_by_field_name("declarator"), ""
     while declarator is not None and declarator.type in ("pointer_declarator", "reference_declarator"):
         marks += "*" if declarator.type == "pointer_declarator" else "&"
         declarator = next((c for c in declarator.named_children if c.type.endswith("declarator")), None)
@@ -173,22 +187,8 @@ def template_argument(callee: Node, place: int = 0) -> str:
     """One template argument of what is called, "" where there are not so many."""
     walk: Node | None = callee
     while walk is not None and walk.type not in ("template_function", "template_method", "template_type"):
-        walk = walk.child_by_field_name("field") or walk.child_by_field_name("name") or _only(walk)
+        inner = walk.named_children[0] if walk.type == "dependent_name" else None
+        walk = walk.child_by_field_name("field") or walk.child_by_field_name("name") or inner
     listed = walk.child_by_field_name("arguments") if walk is not None else None
     given = listed.named_children if listed is not None else []
     return text_of(given[place]) if place < len(given) else ""
-
-
-def _only(node: Node) -> Node | None:
-    return node.named_children[0] if node.type == "dependent_name" and node.named_children else None
-
-
-def may_take(types: tuple[str, ...], kinds: tuple[CppType, ...], generic: frozenset[str]) -> bool:
-    """Whether parameters of these types may be given arguments of these types, as far as both are known."""
-    for text, kind in zip(types, kinds, strict=False):
-        wanted = parse_type(text)
-        if not kind.pointers or wanted.name in ("", "auto", "void") or wanted.name in generic:
-            continue
-        if wanted.pointers != kind.pointers or (kind.is_known and kind.name != wanted.name):
-            return False
-    return True
