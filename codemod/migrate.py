@@ -99,6 +99,7 @@ def plan_migration(
         build = plan_build(
             snapshot, layout, group, moves,
             target=options.target, created=units, pybind=bindings.python_functions,
+            python_module=bindings.python_module,
         )  # fmt: skip
     changes = (kernels, bindings, helpers, build)
     headers = (*(one.path for one in helpers.edits), *(one.path for one in helpers.created))

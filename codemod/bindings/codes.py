@@ -185,9 +185,20 @@ PYTHON_MODULE = Code(
     confidence=Confidence.REVIEW,
 )
 
+FAKE_WRITTEN = Code(
+    "TSA529",
+    "Fake kernels are written in Python.",
+    "torch.compile runs an operator on fake tensors to see its results. Kernels that were functions of a Python "
+    "module, or had no dispatch key, get fake kernels in a Python module that the package imports in place of the "
+    "library: taken from the body of the function where it makes its results at its top level from sizes, dtypes and "
+    "devices of its arguments, else a stub that raises NotImplementedError. At a stub the graph breaks, as it did at a "
+    "function of a Python module; with the results described, torch.compile(fullgraph=True) works.",
+    confidence=Confidence.REVIEW,
+)
+
 CODES: tuple[Code, ...] = (
     MOVED, SPLIT_OPERATOR, CHOSEN_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
     META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND, WIDENED,
-    NO_EFFECT, PYTHON_MODULE,
+    NO_EFFECT, PYTHON_MODULE, FAKE_WRITTEN,
 )  # fmt: skip

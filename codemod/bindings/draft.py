@@ -72,6 +72,7 @@ class Draft:
     boxed: dict[Place, Boxed] = field(default_factory=dict)
     schemas: dict[Place, Schema] = field(default_factory=dict)
     keys: dict[Place, tuple[str, ...]] = field(default_factory=dict)
+    unknown: set[Place] = field(default_factory=set)  # definitions whose schema may lack marks of what is written
     diagnostics: list[Diagnostic] = field(default_factory=list)
     moved_lambdas: list[StableLambda] = field(default_factory=list)
     _said: set[Statement] = field(default_factory=set)
@@ -193,6 +194,8 @@ class Draft:
             advice = 'write the schema: m.def("name(Tensor x) -> Tensor")'
             self._say(codes.NO_SCHEMA, statement, f"{statement.full_name}: {found.reason}", Severity.ERROR, advice)
             return None
+        if found.unknown:
+            self.unknown.add((statement.path, statement.span))
         advice = "check its names, its defaults and what it marks as written" + (
             f"; whether it writes to {listed([f'`{name}`' for name in found.unknown])} is not known"
             if found.unknown
@@ -274,12 +277,16 @@ class Draft:
     def _chosen_keys(self, moved: Moved, operator: Operator | None, result: Boxed) -> Keys:
         """The keys that `moved` is registered under, kept for those who write it."""
         statement = moved.statement
-        definition = next((d for d in operator.definitions if d.schema), None) if operator else None
-        schema = check_schema(definition)[0] if definition else self.schemas.get((statement.path, statement.span))
+        schema = self.schema_of(statement, operator)
         located = result.function or next(iter(moved.functions), None)
         keys = self.key_finder.find(moved, located, schema, operator)
         self.keys[statement.path, statement.span] = keys.keys
         return keys
+
+    def schema_of(self, statement: Statement, operator: Operator | None) -> Schema | None:
+        """The schema of the operator that `statement` implements, written or inferred."""
+        definition = next((d for d in operator.definitions if d.schema), None) if operator else None
+        return check_schema(definition)[0] if definition else self.schemas.get((statement.path, statement.span))
 
     def _say_of_key(self, moved: Moved, operator: Operator | None, keys: Keys) -> None:
         statement = moved.statement

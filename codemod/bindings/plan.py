@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from codemod.bindings import codes
 from codemod.bindings.boxing.widening import widened_declaration
 from codemod.bindings.draft import make_draft
+from codemod.bindings.python_side import python_side
 from codemod.bindings.reading.lambdas import StableLambda
 from codemod.bindings.reading.model import BlockKind, Statement
 from codemod.bindings.reading.register_functions import calls_one_of, declarations_of, whole_functions
@@ -40,9 +41,13 @@ from codemod.source.spans import line_end, line_start
 
 @dataclass(frozen=True)
 class BindingsChange(Change):
-    """The change, and the operators that functions of a Python module became: {"fwd": "namespace::fwd"}."""
+    """The change, and the operators that functions of a Python module became: {"fwd": "namespace::fwd"}.
+
+    `python_module` is what Python imports in place of the library, "" for the library itself.
+    """
 
     python_functions: Mapping[str, str] = field(default_factory=dict)
+    python_module: str = ""
 
 
 def plan_bindings(
@@ -105,8 +110,11 @@ def plan_bindings(
     changed, new = stable_file(registry, draft.items, draft.adapters, headers, system)
     edits += changed
     created += new
-    said = (*selection.diagnostics, *draft.diagnostics, *notes)
-    return BindingsChange(title, tuple(edits), (), tuple(created), said, _python_functions(selection))
+    python = python_side(draft)
+    edits += python.edits
+    created += python.created
+    said = (*selection.diagnostics, *draft.diagnostics, *notes, *python.diagnostics)
+    return BindingsChange(title, tuple(edits), (), tuple(created), said, _python_functions(selection), python.name)
 
 
 def _refuse_several_modules(group: Group, selection: Selection) -> None:

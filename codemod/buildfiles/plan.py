@@ -24,12 +24,14 @@ def plan_build(
     target: str,
     created: Sequence[str] = (),
     pybind: Mapping[str, str] | None = None,
+    python_module: str = "",
 ) -> Change:
     """Everything outside of the C++ sources that a group's migration changes.
 
     `moves` maps legacy paths to new ones for units and headers; it is empty for a migration in place. `created` are
     new units of the stable target, such as its bindings; `pybind` maps functions that Python called through the legacy
-    module to their operators ("fwd": "namespace::fwd"). Offsets are those of the files as read. Raises Refusal for a
+    module to their operators ("fwd": "namespace::fwd"), `python_module` is what Python imports in place of the stable
+    library, "" for the library itself. Offsets are those of the files as read. Raises Refusal for a
     build file that cannot be parsed.
     """
     renames = {move.old: move.new for move in moves}
@@ -49,13 +51,14 @@ def plan_build(
     diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics))
     exists = cmake.has_stable or any(setup.has_stable for setup in setups)
     imports: tuple[FileEdit, ...] = ()
-    if not exists or cmake.widened or pybind:  # elsewhere, what loads the legacy library loads the stable one already
+    # elsewhere, what loads the legacy library loads the stable one already
+    if not exists or cmake.widened or pybind or python_module:
         from codemod.buildfiles.python.sites import plan_imports
 
         imports, listed = plan_imports(
             snapshot, layout, [name for setup in setups for name in setup.names],
             is_new=not exists, is_gone=any(setup.replaced for setup in setups), widened=cmake.widened,
-            units=group.units, functions=pybind or {},
+            units=group.units, functions=pybind or {}, python_module=python_module,
         )  # fmt: skip
         diagnostics.extend(listed)
     named, stale = plan_mentions(snapshot, layout, renames)

@@ -91,8 +91,13 @@ def test_fake_stubs_are_python() -> None:
     compile(stub, "stub", "exec")
     assert stub == (
         '@torch.library.register_fake("my::f.out")\n'
-        "def _(x: torch.Tensor, n: int = 3, *, dtype: torch.dtype | None = None, from_: list[torch.Tensor])"
-        " -> tuple[torch.Tensor, torch.Tensor]:\n"
+        "def _(\n"
+        "    x: torch.Tensor,\n"
+        "    n: int = 3,\n"
+        "    *,\n"
+        "    dtype: torch.dtype | None = None,\n"
+        "    from_: list[torch.Tensor],\n"
+        ") -> tuple[torch.Tensor, torch.Tensor]:\n"
         "    # The shape and dtype of the result are those of the first tensor: adjust them.\n"
         "    return torch.empty_like(x), torch.empty_like(x)\n"
     )

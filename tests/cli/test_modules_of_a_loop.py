@@ -53,7 +53,7 @@ def test_a_module_of_a_loop(tmp_path: Path, run_cli: Run) -> None:
     assert "STABLE_TORCH_LIBRARY_FRAGMENT(pkg, m)" in unit
     assert "PyInit__right_stable_libtorch" in unit
     package = (tree / "pkg/__init__.py").read_text()
-    assert "from . import _left, _right_stable_libtorch as _right\n" in package
+    assert "from . import _left, _right_ops as _right\n" in package
     assert "_left.left(torch.ops.pkg.right(x))" in package
     commit_all(tree, "Migrate")
     assert run_cli("migrate", "csrc/right.cpp", cwd=tree).out == ""
@@ -84,11 +84,14 @@ def test_a_module_of_a_function_whose_sources_lie_beside_it(tmp_path: Path, run_
     assert run_cli("migrate", "right", "--write", cwd=tree).code == 0
 
     unit = (tree / "pkg/ops/libtorch_stable/right/src/right.cpp").read_text()
-    assert "STABLE_TORCH_LIBRARY_FRAGMENT(pkg, m)" in unit
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(pkg_ops_right, m)" in unit
     setup = (tree / "setup.py").read_text()
     assert 'make_ext("left_ext", "pkg.ops.left", ["src/left.cpp"]),' in setup
     assert 'name="pkg.ops.right.right_ext_stable_libtorch",' in setup
     assert 'sources=["pkg/ops/libtorch_stable/right/src/right.cpp"],' in setup
-    assert (tree / "pkg/ops/right/__init__.py").read_text() == "from . import right_ext_stable_libtorch as right_ext\n"
+    assert (tree / "pkg/ops/right/__init__.py").read_text() == "from . import right_ext_ops as right_ext\n"
+    side = (tree / "pkg/ops/right/right_ext_ops.py").read_text()
+    assert "from pkg.ops.right import right_ext_stable_libtorch  # noqa: F401\n" in side
+    assert "right = torch.ops.pkg_ops_right.right\n" in side
     commit_all(tree, "Migrate")
     assert run_cli("migrate", "right", cwd=tree).out == ""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection
-from posixpath import basename
+from collections.abc import Collection, Iterator
+from posixpath import basename, dirname
 
 from codemod import toml
 from codemod.repository.layout import Layout
@@ -47,7 +47,31 @@ def package_of_module(snapshot: Snapshot, layout: Layout, module: str) -> str:
     if any(snapshot.exists(path) and _names(snapshot.read(path), module) for path in layout.setup_files):
         return ""  # built without a package
     roots = [root for root in layout.python_roots if root and snapshot.exists(f"{root}/__init__.py")]
-    return basename(roots[0]) if len(roots) == 1 else ""
+    imported = {found for root in roots for found in _imported_from(snapshot, root, module)}
+    if len(imported) == 1:
+        return imported.pop()
+    return basename(roots[0]) if len(roots) == 1 and not imported else ""
+
+
+def _imported_from(snapshot: Snapshot, root: str, module: str) -> Iterator[str]:
+    """The packages below `root` that its files import `module` from."""
+    top, word = basename(root), re.escape(module)
+    line = re.compile(
+        rf"^[ \t]*(?:from[ \t]+(?P<dots>\.*)(?P<package>[\w.]*?)(?:[ \t]+import\b[^\n#]*?(?<![\w.]){word}(?!\w)"
+        rf"|\.?(?<![\w]){word}[ \t]+import\b)|import[ \t]+(?P<full>\w[\w.]*)\.{word}(?!\w))",
+        re.MULTILINE,
+    )
+    for path in snapshot.below(root, (".py",)):
+        folder = dirname(path)[len(root) :].replace("/", ".")
+        for match in line.finditer(snapshot.read(path).decode("utf-8", "replace")):
+            if match["full"]:
+                found = match["full"]
+            else:
+                parts = f"{top}{folder}".split(".")
+                base = parts[: len(parts) - len(match["dots"]) + 1] if match["dots"] else []
+                found = ".".join([*base, *filter(None, [match["package"].strip(".")])])
+            if found == top or found.startswith(f"{top}."):
+                yield found
 
 
 def _names(data: bytes, module: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Sequence
 
 from codemod.bindings.schemas.schema import Argument, Schema, Type
 
@@ -12,6 +13,8 @@ _PYTHON = {
     "str": "str", "ScalarType": "torch.dtype", "Device": "torch.device", "Layout": "torch.layout",
     "MemoryFormat": "torch.memory_format", "Generator": "torch.Generator", "Scalar": "float", "number": "float",
 }  # fmt: skip
+_LINE = 100
+_DTYPES = {"long": "int64", "double": "float64", "half": "float16"}
 _EMPTY_LIKE = re.compile(r"\breturn\s+(?:(?:torch|at)::)?(?:empty_like|zeros_like)\s*\(\s*(?P<of>\w+)")
 
 
@@ -21,17 +24,23 @@ def fake_stub(namespace: str, schema: Schema, meta_body: str = "") -> str:
     What an operator without results needs is complete; a result's shape and dtype are taken from the C++ body where
     that is plain, else from the first tensor, which is then said.
     """
+    return fake_kernel(namespace, schema, _body(schema, meta_body))
+
+
+def fake_kernel(namespace: str, schema: Schema, body: Sequence[str]) -> str:
+    """`torch.library.register_fake` for `schema` with these statements."""
     parameters = []
     for argument in schema.arguments:
         if argument.keyword_only and "*" not in parameters:
             parameters.append("*")
         parameters.append(_parameter(argument))
-    head = (
-        f'@torch.library.register_fake("{namespace}::{schema.name}{"." + schema.overload if schema.overload else ""}")'
-    )
-    returned = _returns(schema)
-    body = "\n".join(f"    {line}" for line in _body(schema, meta_body))
-    return f"{head}\ndef _({', '.join(parameters)}) -> {returned}:\n{body}\n"
+    name = f"{namespace}::{schema.name}{'.' + schema.overload if schema.overload else ''}"
+    head = f"def _({', '.join(parameters)}) -> {_returns(schema)}:"
+    if len(head) > _LINE:
+        lines = "".join(f"    {parameter},\n" for parameter in parameters)
+        head = f"def _(\n{lines}) -> {_returns(schema)}:"
+    statements = "\n".join(f"    {line}" for line in body)
+    return f'@torch.library.register_fake("{name}")\n{head}\n{statements}\n'
 
 
 def python_type(kind: Type) -> str:
@@ -47,7 +56,16 @@ def python_type(kind: Type) -> str:
 
 def _parameter(argument: Argument) -> str:
     text = f"{_name(argument)}: {python_type(argument.type)}"
-    return f"{text} = {argument.default}" if argument.default else text
+    return f"{text} = {_default(argument)}" if argument.default else text
+
+
+def _default(argument: Argument) -> str:
+    """The default in Python: dtypes are named, and the rest is written as in a schema."""
+    if argument.type.leaf == "ScalarType" and argument.default.isidentifier() and argument.default != "None":
+        return f"torch.{_DTYPES.get(argument.default, argument.default)}"
+    if argument.type.form == "list" and not argument.default.startswith("["):
+        return f"[{argument.default}]"
+    return argument.default
 
 
 def _name(argument: Argument) -> str:

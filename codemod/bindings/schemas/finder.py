@@ -47,19 +47,16 @@ class SchemaFinder:
 
     def infer(self, statement: Statement, functions: Sequence[Located]) -> Inferred:
         """The schema of `statement`, which registers one of `functions`, or a lambda that calls them."""
-        located = self._registered(statement, functions)
+        located = self.registered(statement, functions)
         if located is None:
             return Inferred(None, self._where(statement))
         function = located.function
         reference = statement.function
         if reference is not None and reference.is_lambda:
             access = lambda_accesses(reference.text, self.program)
-            parts = read_lambda(reference.text)
-            body = parts.body.encode() if parts else b""
         else:
-            document = self.registry.document(located.path)
-            access = accesses(document, function, self.program)
-            body = document.code[function.body.start : function.body.end] if function.body else b""
+            access = accesses(self.registry.document(located.path), function, self.program)
+        body = self.body(statement, located)
         access = {**access, **self._declared(statement, function, access)}
         kind = parse_type(function.return_type)
         count = len(kind.arguments) if kind.name in ("tuple", "pair") else 1
@@ -93,7 +90,15 @@ class SchemaFinder:
                 return f"the function it registers is defined in {path}, which is not migrated: name that file too"
         return "the function it registers was not found"
 
-    def _registered(self, statement: Statement, functions: Sequence[Located]) -> Located | None:
+    def body(self, statement: Statement, located: Located) -> bytes:
+        """The body of what `statement` registers, comments and literals blanked; empty where it is not at hand."""
+        reference, span = statement.function, located.function.body
+        if reference is not None and reference.is_lambda:
+            parts = read_lambda(reference.text)
+            return parts.body.encode() if parts else b""
+        return self.registry.document(located.path).code[span.start : span.end] if span else b""
+
+    def registered(self, statement: Statement, functions: Sequence[Located]) -> Located | None:
         """The one function that a statement without a schema registers."""
         reference = statement.function
         if reference is not None and reference.is_lambda:

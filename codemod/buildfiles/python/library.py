@@ -34,18 +34,28 @@ IMPORTERS = ("import_module", "__import__")
 
 
 class Library(NamedTuple):
-    """The legacy and the stable library: names without package, and every full name of the legacy one."""
+    """The legacy and the stable library: names without package, and every full name of the legacy one.
+
+    `facade` is the Python module that is imported in place of the stable library and has what was bound under its old
+    names, "" where there is none.
+    """
 
     legacy: str
     stable: str
     modules: frozenset[str]
+    facade: str = ""
+
+    @property
+    def imported(self) -> str:
+        """What Python imports for the stable library."""
+        return self.facade or self.stable
 
     def renamed(self, text: str) -> str:
         """`text` with the legacy library's name replaced, where it is not that of an op namespace."""
         packages = "|".join(sorted({re.escape(m.rpartition(".")[0] + ".") for m in self.modules if "." in m}))
         head = rf"(?:(?<![\w.])(?:{packages})|(?<![\w.])|(?<=/)|(?<=from \.)|(?<=from \.\.))"
         behind = r"(?=[\s\"'.,:;)\]=*]|$)(?!\.[a-z_]+\()"
-        return re.sub(rf"({head}){re.escape(self.legacy)}{behind}", rf"\1{self.stable}", text)
+        return re.sub(rf"({head}){re.escape(self.legacy)}{behind}", rf"\1{self.imported}", text)
 
 
 @dataclass

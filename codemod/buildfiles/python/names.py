@@ -56,6 +56,50 @@ def function_names(sites: Sites) -> list[FunctionName]:
     ]
 
 
+def bound_otherwise(sites: Sites, name: str, scope: cst.CSTNode | None) -> bool:
+    """Whether `name` also gets a value that is not the module or of it: by another import, an assignment, a `def`.
+
+    None is no such value: it says that the module is not there.
+    """
+    import libcst as cst
+
+    imports: list[cst.Import | cst.ImportFrom] = [*sites.file.find(cst.Import), *sites.file.find(cst.ImportFrom)]
+    for imported in imports:
+        if _scope(sites, imported) is not scope or sites.loads(imported) or not isinstance(imported.names, Sequence):
+            continue
+        named = [a for a in imported.names if (alias_of(a) or dotted_name(a.name)) == name]
+        if any(_full_name(sites, imported, alias) not in sites.handed_on for alias in named):
+            return True
+    for assign in sites.file.find(cst.Assign):
+        targets = [dotted_name(target.target) for target in assign.targets]
+        if name in targets and _scope(sites, assign, name) is scope and not _is_module(sites, assign.value):
+            return True
+    functions: list[cst.FunctionDef | cst.ClassDef] = [
+        *sites.file.find(cst.FunctionDef),
+        *sites.file.find(cst.ClassDef),
+    ]
+    return any(one.name.value == name and _scope(sites, one) is scope for one in functions)
+
+
+def _full_name(sites: Sites, node: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> str:
+    import libcst as cst
+
+    name = dotted_name(alias.name)
+    return name if isinstance(node, cst.Import) else f"{sites.absolute(node)}.{name}"
+
+
+def _is_module(sites: Sites, value: cst.BaseExpression) -> bool:
+    """Whether a value is None or the legacy module."""
+    import libcst as cst
+
+    if isinstance(value, cst.Name):
+        return value.value == "None"
+    if not isinstance(value, cst.Call) or not value.args:
+        return False
+    is_import = dotted_name(value.func).rpartition(".")[2] in IMPORTERS
+    return is_import and string_value(value.args[0].value) in module_spellings(sites)
+
+
 def star_imports(sites: Sites) -> list[cst.ImportFrom]:
     """`from pkg._C import *`."""
     import libcst as cst

@@ -16,6 +16,7 @@ from codemod.buildfiles.python.names import (
     FunctionName,
     ModuleName,
     alias_of,
+    bound_otherwise,
     function_names,
     global_names,
     module_names,
@@ -34,13 +35,13 @@ def rewrite_calls(sites: Sites, functions: Mapping[str, str]) -> None:
     A name that other files import from this one stays bound here.
     """
     changed = False
-    for node in star_imports(sites):
+    for node in star_imports(sites) if not sites.library.facade else ():
         _undecided(sites, node, "everything is imported from the module")
     for module in module_names(sites):
         changed |= _through_module(sites, module, functions)
     names: dict[cst.ImportFrom, set[str]] = {}
     for name in function_names(sites):
-        if name.function in functions:
+        if name.function in functions and not through_facade(sites, name.node):
             _direct(sites, name, _operator(functions[name.function]))
             names.setdefault(name.node, set()).add(name.name)
     for node, gone in names.items():
@@ -60,10 +61,30 @@ def _undecided(sites: Sites, node: cst.CSTNode, why: str) -> None:
     )  # fmt: skip
 
 
+def through_facade(sites: Sites, node: cst.ImportFrom) -> bool:
+    """Whether names that are imported from the module come from its Python side: all, or such as have other values."""
+    import libcst as cst
+
+    if not sites.library.facade or not sites.is_legacy(sites.absolute(node)):
+        return False
+    if not isinstance(node.names, Sequence):
+        return True
+    scope = sites.file.scope(node)
+    home = None if isinstance(scope, cst.Module) else scope
+    return any(bound_otherwise(sites, alias_of(a) or dotted_name(a.name), home) for a in node.names)
+
+
 def is_used(sites: Sites, module: ModuleName, functions: Mapping[str, str]) -> bool:
     """Whether anything but a call of `functions` uses the module's name."""
+    if is_shared(sites, module):
+        return True
     others = any(function not in functions for _, function in _attributes(sites, module))
     return others or bool(other_uses(sites, module))
+
+
+def is_shared(sites: Sites, module: ModuleName) -> bool:
+    """Whether the name means another module in other branches: what is called through it is not known."""
+    return "." not in module.name and bound_otherwise(sites, module.name, module.scope)
 
 
 def _attributes(sites: Sites, module: ModuleName) -> Iterator[tuple[cst.Attribute, str]]:
@@ -79,10 +100,15 @@ def _attributes(sites: Sites, module: ModuleName) -> Iterator[tuple[cst.Attribut
 def _through_module(sites: Sites, module: ModuleName, functions: Mapping[str, str]) -> bool:
     """`ext.fwd` for every `fwd` of the group; other uses of the module that may hide a call are listed."""
     changed = False
+    if is_shared(sites, module):
+        if not sites.library.facade:
+            _undecided(sites, module.node, f"{module.name} is another module in other cases")
+        return False
     for attribute, function in _attributes(sites, module):
         dotted = f"{module.name}.{function}"
         if function not in functions:
-            if sites.replaces and "." not in function and not function.startswith("__"):
+            facade = sites.library.facade
+            if sites.replaces and not facade and "." not in function and not function.startswith("__"):
                 _undecided(sites, attribute, f"{dotted} is no operator of this group")
             continue
         if _is_store(sites, attribute):
@@ -90,7 +116,7 @@ def _through_module(sites: Sites, module: ModuleName, functions: Mapping[str, st
             continue
         sites.edits.replace(sites.file.span(attribute), _operator(functions[function]), FUNCTION_CALLED)
         changed = True
-    for use in other_uses(sites, module):
+    for use in other_uses(sites, module) if not sites.library.facade else ():
         if not _is_test(sites, use):
             _undecided(sites, use, f"the module {module.name} is passed on")
     return changed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from codemod.buildfiles.codes import LIBRARY_LOADED
 from codemod.buildfiles.python.library import Sites, assigned_value
 from codemod.buildfiles.python.names import alias_of, module_names
-from codemod.buildfiles.python.pybind_calls import is_used
+from codemod.buildfiles.python.pybind_calls import is_used, through_facade
 from codemod.buildfiles.python.syntax import dotted_name
 from codemod.buildfiles.python.twins import add_twin, loaded, remark
 from codemod.model import Span
@@ -28,6 +28,10 @@ def replace_load(sites: Sites, node: cst.CSTNode, functions: Mapping[str, str], 
     if isinstance(node, cst.Import):
         named = [a for a in node.names if sites.is_legacy(dotted_name(a.name))]
         _renamed(sites, node, functions, named, is_first=is_first)
+    elif isinstance(node, cst.ImportFrom) and through_facade(sites, node):
+        assert node.module is not None
+        name = node.module.attr if isinstance(node.module, cst.Attribute) else node.module
+        sites.edits.replace(sites.file.span(name), sites.library.imported, LIBRARY_LOADED)
     elif isinstance(node, cst.ImportFrom) and sites.is_legacy(sites.absolute(node)):
         if is_first:
             add_twin(sites, node, sites.file.statement(node))  # its names are operators: the import itself goes
@@ -57,7 +61,7 @@ def _renamed(
     for alias in aliases:
         old = dotted_name(alias.name)
         package, dot, _ = old.rpartition(".")
-        name = f"{package}{dot}{sites.library.stable}"
+        name = f"{package}{dot}{sites.library.imported}"
         bound = alias_of(alias) or (old if "." not in old else "")
         keeps = bound in used
         if not is_first and not keeps and _is_alone(statement, node):

@@ -52,19 +52,21 @@ def plan_imports(
     widened: Sequence[str],
     units: Sequence[str],
     functions: Mapping[str, str],
+    python_module: str = "",
 ) -> tuple[tuple[FileEdit, ...], tuple[Diagnostic, ...]]:
     """Load the stable library wherever the legacy one is loaded, and call `functions` (pybind11) as operators.
 
     `named` are the extension modules that setup files name. `is_new` says that the library is built for the first
     time: all sites get a twin, or are replaced where `is_gone` says that nothing of the legacy library is left. Where
-    it exists, its import sites do too, and only those for the devices in `widened` ("HIP") may lack it. A file with a
-    syntax error is listed.
+    it exists, its import sites do too, and only those for the devices in `widened` ("HIP") may lack it. Where there is
+    a `python_module`, Python imports that in place of the library. A file with a syntax error is listed.
     """
     modules = legacy_modules(layout, named)
-    library = Library(short_name(layout.legacy_library), short_name(layout.stable_library), modules)
+    legacy, stable = short_name(layout.legacy_library), short_name(layout.stable_library)
+    library = Library(legacy, stable, modules, python_module)
     paths = python_files(snapshot, layout, library)
     about = None
-    if not (is_new or is_gone or functions):
+    if not (is_new or is_gone or functions or python_module):
         words = map(re.escape, (library.legacy, library.stable, *LOADERS, *IMPORTERS))
         about = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)".encode())
         devices = tuple(word for value in widened for word in _DEVICE_WORDS.get(value.upper(), ()))
@@ -76,7 +78,7 @@ def plan_imports(
     names = imported_names(snapshot, layout) if functions else {}
     for one in (*sites, *more):
         one.replaces, one.handed_on, one.wanted = is_gone, handed_on, names.get(one.dotted, frozenset())
-        _plan_file(one, is_new, widened, units, functions)
+        _plan_file(one, is_new or bool(python_module), widened, units, functions)
         if functions:
             from codemod.buildfiles.python.pybind_calls import rewrite_calls
 
@@ -156,7 +158,7 @@ def _plan_file(
     for node in loads:
         statement = sites.file.statement(node)
         place = (sites.file.scope(node), sites.file.conditions(node))
-        if sites.replaces:
+        if sites.replaces or (functions and _wants_facade(sites, node)):
             replace_load(sites, node, functions, is_first=place not in done or bool(place[1]))
             done.add(place)
             continue
@@ -167,6 +169,21 @@ def _plan_file(
             add_twin(sites, node, statement)
     if is_new:
         _list_probes(sites)
+
+
+def _wants_facade(sites: Sites, node: cst.CSTNode) -> bool:
+    """Whether an import has to bind the Python side of the library where the legacy one stays too."""
+    import libcst as cst
+
+    from codemod.buildfiles.python.names import module_names
+    from codemod.buildfiles.python.pybind_calls import is_shared, other_uses, through_facade
+
+    if not sites.library.facade or not isinstance(node, (cst.Import, cst.ImportFrom)):
+        return False
+    if isinstance(node, cst.ImportFrom) and through_facade(sites, node):
+        return True
+    names = [name for name in module_names(sites) if name.node is node]
+    return any(is_shared(sites, name) or other_uses(sites, name) for name in names)
 
 
 def _wanted(sites: Sites, node: cst.CSTNode, is_new: bool, widened: Sequence[str], units: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def has_twin(sites: Sites, statement: cst.CSTNode) -> bool:
     """Whether the stable library is loaded in the same function or module."""
     scope = sites.file.scope(statement)
-    stable = re.compile(rf"(?<!\w){re.escape(sites.library.stable)}(?!\w)")
+    stable = re.compile(rf"(?<!\w){re.escape(sites.library.imported)}(?!\w)")
     import libcst as cst
 
     for node in (*sites.file.find(cst.Import), *sites.file.find(cst.ImportFrom), *sites.file.find(cst.Call)):
@@ -46,7 +46,7 @@ def add_twin(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> None:
     alone = isinstance(around, cst.IndentedBlock) and len(around.body) == 1
     if alone and isinstance(body, (cst.Try, cst.With)) and around is body.body and _can_repeat(body):
         text = _repeated(sites, node, statement, body)
-        if sites.library.stable in text:
+        if sites.library.imported in text:
             add_statement(file, body, _spaced(file, body, text), sites.edits, LIBRARY_LOADED)
             return
     text = _twin(sites, node, statement)
@@ -105,7 +105,7 @@ def _twin(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> str:
     """The text of the statement that loads the stable library; "" where it cannot be told."""
     import libcst as cst
 
-    stable = sites.library.stable
+    stable = sites.library.imported
     if isinstance(node, cst.Import):
         module = next(dotted_name(a.name) for a in node.names if sites.is_legacy(dotted_name(a.name)))
         return f"import {module.rpartition('.')[0]}{'.' if '.' in module else ''}{stable}{remark(sites, statement)}"

@@ -1,0 +1,1 @@
+"""Fake kernels in Python, from what C++ bodies say about their results."""

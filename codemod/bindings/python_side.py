@@ -1,0 +1,202 @@
+"""The Python module beside a stable library: the functions that were bound, and what only Python can register.
+
+Fake kernels make torch.compile see an operator's results; a kernel without a derivative is passed through by autograd,
+as it was when Python called the function.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from codemod.bindings import codes
+from codemod.bindings.draft import Draft
+from codemod.bindings.fakes.derive import derived
+from codemod.bindings.keys import IMPLICIT, NO_KEY
+from codemod.bindings.reading.model import BlockKind, Statement, StatementKind
+from codemod.bindings.reading.namespaces import package_of_module
+from codemod.bindings.reading.register_functions import whole_functions
+from codemod.bindings.schemas.fakes import fake_kernel
+from codemod.bindings.schemas.schema import Schema
+from codemod.bindings.select import Moved, diagnostic
+from codemod.bindings.writing.inplace import is_idle
+from codemod.model import Diagnostic, Edit, FileEdit, NewFile, Span
+
+_TEMPLATE = "bindings/ops.py.jinja"
+
+
+class PythonModule(NamedTuple):
+    """The module to import, "" where there is none, and what writes it."""
+
+    name: str = ""
+    edits: tuple[FileEdit, ...] = ()
+    created: tuple[NewFile, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class _Kernel(NamedTuple):
+    """An operator that autograd and tracing saw into, or ran, and that is a kernel of its own now."""
+
+    statement: Statement
+    schema: Schema
+    fake: str
+    is_derived: bool
+
+
+@dataclass(frozen=True)
+class _Side:
+    draft: Draft
+
+    @cached_property
+    def module(self) -> str:
+        """The legacy extension module, its name without packages."""
+        names = [m.statement.block.namespace for m in self._bound]
+        return names[0] if names else self.draft.registry.layout.legacy_library
+
+    @cached_property
+    def _bound(self) -> list[Moved]:
+        """The functions of a Python module that move."""
+        return [
+            moved for moved in self.draft.selection.moved
+            if moved.statement.block.kind is BlockKind.PYBIND and moved.statement.kind is StatementKind.DEF
+        ]  # fmt: skip
+
+    @cached_property
+    def package(self) -> str:
+        """The dotted package of the extension module."""
+        return package_of_module(self.draft.registry.snapshot, self.draft.registry.layout, self.module)
+
+    @cached_property
+    def path(self) -> str:
+        """Where the Python module goes, "" where no folder of the package is found."""
+        layout, snapshot = self.draft.registry.layout, self.draft.registry.snapshot
+        first, _, rest = self.package.partition(".")
+        for root in layout.python_roots:
+            folder = posixpath.join(root, rest.replace(".", "/")) if rest else root
+            if first and posixpath.basename(root) == first and snapshot.exists(f"{folder}/__init__.py"):
+                return f"{folder}/{self.module}_ops.py"
+        return ""
+
+    @cached_property
+    def kernels(self) -> list[_Kernel]:
+        return list(self._kernels())
+
+    def _kernels(self) -> Iterator[_Kernel]:
+        draft = self.draft
+        for moved in draft.selection.moved:
+            statement = moved.statement
+            place = (statement.path, statement.span)
+            keys = draft.keys.get(place, ())
+            if statement.key not in NO_KEY or not keys or IMPLICIT in keys:
+                continue
+            operator = draft.operators.get((statement.namespace, statement.full_name))
+            schema = draft.schema_of(statement, operator)
+            if schema is None or self._is_known(f"{statement.namespace}::{statement.full_name}"):
+                continue
+            if any(argument.type.leaf == "Tensor" for argument in schema.arguments):
+                yield self._kernel(moved, schema)
+
+    def _kernel(self, moved: Moved, schema: Schema) -> _Kernel:
+        statement = moved.statement
+        lines = self._fake_lines(moved, schema)
+        stub = [f'raise NotImplementedError("{statement.namespace}::{statement.full_name} has no fake kernel")']
+        fake = fake_kernel(statement.namespace, schema, stub if lines is None else lines)
+        return _Kernel(statement, schema, fake, lines is not None)
+
+    def _fake_lines(self, moved: Moved, schema: Schema) -> list[str] | None:
+        statement = moved.statement
+        if (statement.path, statement.span) in self.draft.unknown:
+            return None  # what is written without being marked would be lost in compiled code
+        if any(value.type.aliases for value in schema.returns):
+            return None  # torch.compile takes no kernel that gives back what it was given
+        if not schema.returns:
+            return ["return None"]
+        located = self.draft.schema_finder.registered(statement, moved.functions)
+        if located is None or any(value.type.form != "base" or value.type.name != "Tensor" for value in schema.returns):
+            return None
+        pairs = zip(located.function.parameters, schema.arguments, strict=False)
+        names = {parameter.name: argument.name for parameter, argument in pairs if parameter.name}
+        return derived(self.draft.schema_finder.body(statement, located), names, len(schema.returns))
+
+    def _is_known(self, qualified: str) -> bool:
+        """Whether the repository's Python registers something for an operator."""
+        literal = re.compile(rf"[\"']{re.escape(qualified)}(?:\.default)?[\"']".encode())
+        snapshot, layout = self.draft.registry.snapshot, self.draft.registry.layout
+        paths = (path for root in layout.python_roots for path in snapshot.below(root, (".py",)))
+        return any(literal.search(snapshot.read(path)) for path in paths if path != self.path)
+
+    @property
+    def stays(self) -> bool:
+        """Whether the legacy module keeps something that Python may ask for."""
+        registry = self.draft.registry
+        moved = {(m.statement.path, m.statement.span) for m in self.draft.selection.moved}
+        functions = whole_functions(registry, self.draft.selection)
+        return any(
+            statement.block.kind is BlockKind.PYBIND
+            and statement.block.namespace == self.module
+            and (statement.path, statement.span) not in moved
+            and not is_idle(registry.document(statement.path), statement, functions)
+            for statement in registry.statements
+        )
+
+    def written(self) -> PythonModule:
+        if not self._bound and not self.kernels:
+            return PythonModule()
+        if not self.path:
+            return PythonModule(diagnostics=tuple(self._no_place()))
+        from codemod.templates import render
+
+        registry = self.draft.registry
+        names: dict[str, list[str]] = {}
+        for kernel in self.kernels:
+            names.setdefault(kernel.statement.namespace, []).append(kernel.statement.full_name)
+        functions = {m.statement.name: f"{m.statement.namespace}.{m.statement.name}" for m in self._bound}
+        text = render(
+            _TEMPLATE,
+            package=self.package, module=self.module, library=registry.layout.stable_library, stays=self.stays,
+            functions=sorted(functions.items()), constants=(), undifferentiable=sorted(names.items()),
+            fakes=[kernel.fake for kernel in self.kernels],
+        )  # fmt: skip
+        said = tuple(self._stubs())
+        name = posixpath.basename(self.path).removesuffix(".py")
+        if not registry.snapshot.exists(self.path):
+            return PythonModule(name, (), (NewFile(self.path, text.encode(), _TEMPLATE),), said)
+        return PythonModule(name, (self._added(text),), (), said)
+
+    def _added(self, text: str) -> FileEdit:
+        """What a module that is there already lacks, at its end."""
+        data = self.draft.registry.snapshot.read(self.path)
+        body = text[text.index("  # noqa: F401\n") + len("  # noqa: F401\n") :].strip("\n")
+        place = Span(len(data), len(data))
+        return FileEdit(self.path, Edit(place, f"\n\n{body}\n".encode(), codes.FAKE_WRITTEN.code))
+
+    def _stubs(self) -> Iterator[Diagnostic]:
+        for kernel in self.kernels:
+            if not kernel.is_derived:
+                statement = kernel.statement
+                yield diagnostic(
+                    codes.FAKE_WRITTEN, statement.path, statement.span,
+                    f"the fake kernel of {statement.namespace}::{statement.full_name} in {self.path} is a stub",
+                    advice="torch.compile breaks its graph there, as before; with the results described it need not",
+                )  # fmt: skip
+
+    def _no_place(self) -> Iterator[Diagnostic]:
+        for kernel in self.kernels[:1]:
+            statement = kernel.statement
+            others = f" and {len(self.kernels) - 1} more" if len(self.kernels) > 1 else ""
+            yield diagnostic(
+                codes.FAKE_WRITTEN, statement.path, statement.span,
+                f"{statement.full_name}{others}: {self.module} is in no Python package, so nothing was written that "
+                "registers fake kernels",
+                advice="register them with torch.library.register_fake where the library is loaded:\n"
+                + "\n\n".join(one.fake for one in self.kernels),
+            )  # fmt: skip
+
+
+def python_side(draft: Draft) -> PythonModule:
+    """The Python module for what `draft` registers; nothing where Python needs none."""
+    return _Side(draft).written()
