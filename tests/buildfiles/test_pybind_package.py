@@ -164,23 +164,23 @@ def test_a_package_gives_the_same_once_migrated(package: Path, run_cli: Run) -> 
     assert (package / "smoothing/ops.py").read_text() == dedent("""\
         import torch
 
-        from smoothing import _C_stable_libtorch  # noqa: F401
+        from smoothing import _C_ops  # noqa: F401
 
         from .backend import kernels
 
 
         def smoothed(x, **options):
-            return torch.ops._C.smooth(x, **options)
+            return torch.ops.smoothing.smooth(x, **options)
 
 
         def double(x):
             x = x.clone()
-            torch.ops._C.scale_(x)
+            torch.ops.smoothing.scale_(x)
             return x
 
 
         def shifted(x, by):
-            return torch.ops._C.shift(x, by)
+            return torch.ops.smoothing.shift(x, by)
         """)
     commit_all(package, "Migrate")
     assert run_cli("migrate", "csrc/smooth.cpp", cwd=package).out == ""

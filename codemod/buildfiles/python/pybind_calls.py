@@ -62,7 +62,10 @@ def _undecided(sites: Sites, node: cst.CSTNode, why: str) -> None:
 
 
 def through_facade(sites: Sites, node: cst.ImportFrom) -> bool:
-    """Whether names that are imported from the module come from its Python side: all, or such as have other values."""
+    """Whether names that are imported from the module come from its Python side.
+
+    Those do that stay names of this file: all, such as others import from here, and such as have other values too.
+    """
     import libcst as cst
 
     if not sites.library.facade or not sites.is_legacy(sites.absolute(node)):
@@ -71,7 +74,8 @@ def through_facade(sites: Sites, node: cst.ImportFrom) -> bool:
         return True
     scope = sites.file.scope(node)
     home = None if isinstance(scope, cst.Module) else scope
-    return any(bound_otherwise(sites, alias_of(a) or dotted_name(a.name), home) for a in node.names)
+    names = [alias_of(alias) or dotted_name(alias.name) for alias in node.names]
+    return any(name in sites.wanted or _is_public(sites, name) or bound_otherwise(sites, name, home) for name in names)
 
 
 def is_used(sites: Sites, module: ModuleName, functions: Mapping[str, str]) -> bool:
@@ -303,7 +307,8 @@ def _import_torch(sites: Sites) -> None:
     else:  # behind the docstring and what is imported from the future
         first = next((s for s in body if not _is_docstring(s) and not _is_import(s)), None)
         at = file.line_start(file.span(first).start) if first is not None else len(file.data)
-    blank = "\n" if before in loads and _stands_apart(sites, at) else ""
+    is_block = before is not None and not _is_import(before)
+    blank = "\n" if is_block or (before in loads and _stands_apart(sites, at)) else ""
     sites.edits.insert(at, f"import torch\n{blank}", FUNCTION_CALLED)
 
 

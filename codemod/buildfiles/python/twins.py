@@ -132,8 +132,10 @@ def _twin(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> str:
 
 
 def loaded(sites: Sites, text: str) -> str:
-    """`text`, a call that loads the legacy library, for the stable one."""
-    legacy, stable = re.escape(sites.library.legacy), sites.library.stable
+    """`text`, a call that loads the legacy library, or its argument, for the stable one."""
+    legacy = re.escape(sites.library.legacy)
+    is_file = re.search(rf"{legacy}(?:\.abi3)?\.(?:so|pyd|dylib)", text) is not None
+    stable = sites.library.stable if is_file else sites.library.imported
     return re.sub(rf"(?<![\w])(?<!ops\.){legacy}(?=(\.abi3)?\.(so|pyd|dylib)|[\"'])", stable, text)
 
 

@@ -1,0 +1,151 @@
+"""Fake kernels from C++ bodies: `bindings/fakes`, and the Python module that they are written into."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from codemod.bindings.fakes.derive import derived
+from codemod.repository.layout import Library
+from tests.bindings.trees import LAYOUT, dedented, migrate
+
+NAMES = {"x": "x", "k": "k", "w": "weight"}
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("auto y = torch::empty_like(x); y.data_ptr<float>()[0] = 1; return y;", ["return torch.empty_like(x)"]),
+        ("auto y = at::zeros({x.size(0), k}, x.options().dtype(at::kInt)); fill(y); return y;",
+         ["return torch.zeros((x.size(0), k), dtype=torch.int32, device=x.device)"]),
+        ("const int64_t n = w.size(-1), m = (n + k - 1) / k; at::Tensor y = x.new_empty({m}); return y;",
+         ["n = weight.size(-1)", "m = (n + k - 1) // k", "return x.new_empty((m,))"]),
+        ("auto in = x.contiguous(); auto y = at::empty_like(in); for (int i = 0; i < k; ++i) y.data_ptr<float>()[i] = i;"
+         " return y;", ["in_ = x.contiguous()", "return torch.empty_like(in_)"]),
+        ("x = x.contiguous(); auto y = torch::ones_like(x, x.scalar_type()); if (k == 0) return y; return y;",
+         ["return torch.ones_like(x, dtype=x.dtype)"]),
+        ("return at::empty_symint({k, x.sym_size(1)}, x.options());",
+         ["return torch.empty((k, x.size(1)), dtype=x.dtype, device=x.device)"]),
+        ("auto o = torch::TensorOptions().dtype(torch::kFloat16).device(x.device());\n"
+         "auto y = torch::full({std::max<int64_t>(k, 1)}, 0, o); return y;", None),
+        ("auto o = torch::TensorOptions().dtype(torch::kFloat16).device(x.device());\n"
+         "auto y = torch::full({std::max(k, x.dim())}, 0, o); return y;",
+         ["return torch.full((max(k, x.dim()),), 0, dtype=torch.float16, device=x.device)"]),
+    ],
+)  # fmt: skip
+def test_new_tensors_of_sizes_that_the_arguments_tell(body: str, lines: list[str] | None) -> None:
+    """What is used of the body's own values comes along, under names that Python can have."""
+    assert derived(f"{{ {body} }}".encode(), NAMES, 1) == lines
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "auto y = at::empty_like(x); return y * 2;",
+        "auto y = at::empty_like(x); if (k) y = at::empty({k}); return y;",
+        "auto y = at::empty_like(x); y.resize_({k}); return y;",
+        "if (k) return at::empty_like(x); return at::empty({k});",
+        "std::vector<int64_t> s = x.sizes().vec(); s[0] = k; return at::empty(s, x.options());",
+        "int64_t n = 0; for (int64_t i = 0; i < k; ++i) ++n; return at::empty({n}, x.options());",
+        "return at::empty({count(x)}, x.options());",
+        "return x;",
+        "x.copy_(w); auto y = x.to(at::kFloat); return y;",
+    ],
+)
+def test_results_that_the_body_does_not_tell(body: str) -> None:
+    """No guess is made: views, results of ops, values that change, and functions of the project."""
+    assert derived(f"{{ {body} }}".encode(), NAMES, 1) is None
+
+
+@pytest.mark.parametrize("made", ["{y, z}", "std::make_tuple(y, z)", "std::tuple<at::Tensor, at::Tensor>(y, z)"])
+def test_several_results(made: str) -> None:
+    """Each is made by itself."""
+    body = f"{{ auto y = at::empty_like(x); auto z = at::zeros({{k}}, x.options()); return {made}; }}"
+    expected = "return torch.empty_like(x), torch.zeros((k,), dtype=x.dtype, device=x.device)"
+    assert derived(body.encode(), NAMES, 2) == [expected]
+
+
+UNIT = """
+    #include <torch/extension.h>
+
+    at::Tensor twice(const at::Tensor& x, int64_t times) {
+      auto y = at::empty_like(x);
+      y.data_ptr<float>()[0] = times * x.data_ptr<float>()[0];
+      return y;
+    }
+    void clear(at::Tensor x) { x.data_ptr<float>()[0] = 0; }
+    at::Tensor top(at::Tensor x) { x.data_ptr<float>()[0] = 0; return x; }
+    at::Tensor gate(const at::Tensor& x) { return x * at::sigmoid(x); }
+
+    PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+      m.def("twice", &twice, py::arg("x"), py::arg("times") = 2);
+      m.def("clear", &clear);
+      m.def("top", &top);
+      m.def("gate", &gate);
+    }
+"""
+PATH = "csrc/ext.cpp"
+FILES = {
+    PATH: UNIT,
+    "setup.py": 'setup(name="shop", ext_modules=[CppExtension("shop._C", ["csrc/ext.cpp"])])\n',
+    "shop/__init__.py": "from . import _C\n",
+}
+SIDE = replace(
+    LAYOUT, legacy_bindings=(PATH,), libraries=(Library("_C", (PATH,)),), setup_files=("setup.py",),
+    python_roots=("shop",),
+)  # fmt: skip
+
+
+def test_the_python_module_of_a_library() -> None:
+    """Functions under their names, autograd past kernels, fakes: nothing for what is put together from ops."""
+    made = migrate(FILES, [PATH], SIDE)
+    assert made.change.python_module == "_C_ops"
+    text = made.text("shop/_C_ops.py")
+    compile(text, "_C_ops.py", "exec")
+    assert text.partition("import torch\n")[2] == "\n" + dedented(
+        """
+
+        from shop import _C_stable_libtorch  # noqa: F401
+
+        clear = torch.ops.shop.clear
+        gate = torch.ops.shop.gate
+        top = torch.ops.shop.top
+        twice = torch.ops.shop.twice
+
+        # These kernels have no derivative, and had none as functions: their results ask for no gradient.
+        _shop = torch.library.Library("shop", "IMPL")
+        for _name in [
+            "twice",
+            "clear",
+            "top",
+        ]:
+            _shop.impl(_name, torch.library.fallthrough_kernel, "Autograd")
+
+
+        @torch.library.register_fake("shop::twice")
+        def _(x: torch.Tensor, times: int = 2) -> torch.Tensor:
+            return torch.empty_like(x)
+
+
+        @torch.library.register_fake("shop::clear")
+        def _(x: torch.Tensor) -> None:
+            return None
+
+
+        @torch.library.register_fake("shop::top")
+        def _(x: torch.Tensor) -> torch.Tensor:
+            raise NotImplementedError("shop::top has no fake kernel")
+        """
+    )
+    assert made.messages("TSA529") == ["the fake kernel of shop::top in shop/_C_ops.py is a stub"]
+
+
+def test_without_a_package_the_fakes_are_listed() -> None:
+    """There is no place that could be imported with the library."""
+    files = {PATH: UNIT, "setup.py": 'setup(name="shop", ext_modules=[CppExtension("shop_ext", ["csrc/ext.cpp"])])\n'}
+    layout = replace(SIDE, legacy_library="shop_ext", libraries=(Library("shop_ext", (PATH,)),), python_roots=())
+    made = migrate(files, [PATH], layout)
+    assert made.change.python_module == ""
+    (said,) = [d for d in made.diagnostics if d.code == "TSA529"]
+    assert 'register_fake("shop_ext::twice")' in said.help
