@@ -386,8 +386,8 @@ def _new(site: Site, context: Context) -> Outcome | None:
         parts: tuple[Part, ...] = (entry.stable.encode() + b"(", *receiver, b", ", spans[0], *_tail(options), b")")
         return context.rewrite(call.span, parts, entry.rule, entry=entry)
     value: Part = spans[1] if site.name == "new_full" else b"1"
-    dtype = options.dtype or (*receiver, b".scalar_type()")
-    device = options.device or (*receiver, b".device()")
+    dtype = options.dtype or (*call.asked_parts(), b".scalar_type()")
+    device = options.device or (*call.asked_parts(), b".device()")
     parts = (b"torch::stable::full(", spans[0], b", ", value, b", ", *dtype, b", std::nullopt, ", *device, b")")
     return context.rewrite(call.span, parts, entry.rule, entry=entry)
 

@@ -9,7 +9,7 @@ from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.kinds import kind_in_schemas
 from codemod.rules.registry import page, rule
 from codemod.rules.rewrite import Part
-from codemod.rules.tensor_calls import MethodCall, is_tensor_method
+from codemod.rules.tensor_calls import MethodCall, asked, is_tensor_method
 from codemod.source.document import Fragment
 from codemod.surface.schemas import undecided
 from codemod.surface.table import Entry
@@ -85,7 +85,7 @@ def methods_to_functions(site: Site, context: Context) -> Outcome | None:
     if site.name in ("view_as", "reshape_as"):
         call = MethodCall(site, context)
         if call.is_complete and len(call.arguments) == 1:
-            other: tuple[Part, ...] = (b", ", call.fragment.span(call.arguments[0]), b".sizes()")
+            other: tuple[Part, ...] = (b", ", *asked(call.arguments[0], call.fragment), b".sizes()")
             return _call(context, call, entry, entry.stable, (*call.receiver_parts(), *other))
     return free_function(site, context, entry)
 
@@ -221,6 +221,13 @@ def _is_variable(node: Node, fragment: Fragment, context: Context) -> bool:
             "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::to(x, "
             "torch::headeronly::ScalarType::Half); }",
         ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y, bool c) { return x.view_as(c ? x : y).type_as(c ? x : y); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y, bool c) { return "
+            "torch::stable::to(torch::stable::view(x, (c ? x : y).sizes()), (c ? x : y).scalar_type(), std::nullopt, "
+            "(c ? x : y).device()); }",
+            "what is asked behind a dot keeps its parentheses",
+        ),
     ),
 )
 def conversions(site: Site, context: Context) -> Outcome | None:
@@ -255,7 +262,8 @@ def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tup
         return None
     rest: list[Part] = [part for span in spans[1:] for part in (b", ", span)]
     if site.name == "type_as" or kinds[0] == "Tensor":
-        return (b", ", spans[0], b".scalar_type(), std::nullopt, ", spans[0], b".device()", *rest)
+        like = asked(given[0], call.fragment)
+        return (b", ", *like, b".scalar_type(), std::nullopt, ", *like, b".device()", *rest)
     if kinds[0] == "TensorOptions":
         from codemod.rules.options import read_options
 

@@ -78,12 +78,34 @@ class MethodCall:
         simple = self.receiver.type in ("identifier", "field_expression", "call_expression", "subscript_expression")
         return (b"*", span) if simple else (b"*(", span, b")")
 
+    def asked_parts(self) -> tuple[Part, ...]:
+        """The receiver with its parentheses, to stand before `.`."""
+        parts = self.receiver_parts()
+        assert self.receiver is not None
+        if self.through_pointer:
+            return (b"(", *parts, b")")
+        bare = self.receiver.named_children[0] if self.receiver.type == "parenthesized_expression" else self.receiver
+        return asked(bare, self.fragment)
+
     def template_text(self) -> str:
         """`T` of `data_ptr<T>`, empty if there is none."""
         assert self.callee is not None
         member = self.callee.child_by_field_name("field")
         text = text_of(member) if member is not None else ""
         return text.partition("<")[2].rpartition(">")[0].strip()
+
+
+# What `.` can stand behind without parentheses.
+_POSTFIX = frozenset({
+    "identifier", "call_expression", "field_expression", "subscript_expression", "qualified_identifier", "this",
+    "parenthesized_expression", "compound_literal_expression",
+})  # fmt: skip
+
+
+def asked(node: Node, fragment: Fragment) -> tuple[Part, ...]:
+    """An expression to stand before `.`: `(c ? x : y)`."""
+    span = fragment.span(node)
+    return (span,) if node.type in _POSTFIX else (b"(", span, b")")
 
 
 def inside(arguments: Node | None, fragment: Fragment) -> Span | None:
