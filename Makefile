@@ -14,12 +14,13 @@ TREE ?= csrc
 CASE ?=
 REPLAY_ARGS ?=
 SERIES_ARGS ?=
+TWINS_ARGS ?=
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: environment demo test lint format gpu bench series docs replay faults clean
+.PHONY: environment demo test lint format gpu bench series twins docs replay faults clean
 
 environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -60,6 +61,11 @@ replay: environment
 # Every event of a run that writes, with every fault that can stop it there: some 2,000 points.
 faults: environment
 	FAULTS_EVERY=1 $(BIN)/python -m pytest -n auto -q tests/faults
+
+# Random legacy functions, migrated, built and called on both sides: differences that no finding announces, shrunk, in
+# build/twins/found. TWINS_ARGS="--seed 2 --functions 10000", or "--sweep" for every overload of the tables once.
+twins: environment
+	$(BIN)/python -m tests.twins.twins $(TWINS_ARGS)
 
 docs: environment
 	$(BIN)/torch-stabilize explain --all --format md > docs/codes.md
