@@ -46,6 +46,12 @@ EQUALS = page(
             "x.sizes().equals(y.sizes()); }",
         ),
         Example(
+            "void f(const at::Tensor& x, const at::Tensor& y) { TORCH_CHECK(x.sizes() == y.sizes()); }",
+            "void f(const torch::stable::Tensor& x, const torch::stable::Tensor& y) { STD_TORCH_CHECK("
+            'x.sizes().equals(y.sizes()), "Expected x.sizes() == y.sizes() to be true, but got false."); }',
+            "in a check without a message",
+        ),
+        Example(
             "#include <vector>\nbool f(const at::Tensor& x, std::vector<int64_t> v) { return v != x.strides(); }",
             "#include <vector>\nbool f(const torch::stable::Tensor& x, std::vector<int64_t> v) { return "
             "!x.strides().equals(v); }",

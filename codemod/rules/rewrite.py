@@ -110,12 +110,14 @@ class _Flattening:
         self._within(Span(0, len(self._data)))
         return tuple(self._edits)
 
-    def _within(self, span: Span) -> None:
-        """Apply the rewrites in `span`."""
+    def _within(self, span: Span, around: Span | None = None) -> None:
+        """Apply the rewrites in `span`, but for an insertion behind the whole of what is rewritten `around` it."""
         while self._next_starts_before(span.start):
             self._position += 1
         while self._next_is_in(span):
             rewrite = self._ordered[self._position]
+            if around is not None and rewrite.span.start == around.end > around.start:
+                break
             self._position += 1
             self._apply(rewrite)
 
@@ -139,7 +141,7 @@ class _Flattening:
                 pending += self._rendered(part.span, rewrite)
             else:
                 self._emit(Span(cursor, part.start), pending, rewrite)
-                self._within(part)
+                self._within(part, rewrite.span)
                 cursor, pending = part.end, b""
         self._emit(Span(cursor, rewrite.span.end), pending, rewrite)
 
