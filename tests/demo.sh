@@ -31,12 +31,13 @@ run() {
   fi
 }
 
-# The lines of a file from the first that matches, 20 at most, and where all of them are.
+# The lines of a file from the first that matches the second argument, 20 at most or what the third says, and where all
+# of them are.
 excerpt() {
-  local file=$demo/$1 lines
+  local file=$demo/$1 most=${3:-20} lines
   lines=$(wc -l <"$file")
-  sed -n "/${2:-^}/,\$p" "$file" | sed -n '1,20p' | cut -c 1-140
-  [ "$lines" -le 20 ] || echo "... all $lines lines: $file"
+  sed -n "/${2:-^}/,\$p" "$file" | sed -n "1,${most}p" | cut -c 1-140
+  [ "$lines" -le "$most" ] || echo "... all $lines lines: $file"
 }
 
 SECONDS=0
@@ -70,7 +71,8 @@ else
 fi
 echo "Objects, libraries and what compilers print: $demo/samplex/build/torch-stabilize"
 run verify.txt 0 torch-stabilize verify $group
-excerpt verify.txt
+excerpt verify.txt '' 7
+tail -n 1 "$demo/verify.txt"
 
 say "The audit of the library before, and of the stable one after"
 if command -v torch-abi-audit >/dev/null; then
