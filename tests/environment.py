@@ -29,7 +29,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_LIBRARIES = ("nvidia-cublas", "nvidia-cusolver", "nvidia-cusparse")
 CUTLASS = "nvidia-cutlass"
 # In GB: what is downloaded, and what it takes on disk. A CUDA build of torch brings the CUDA libraries along.
-CPU_SIZE, CUDA_SIZE, LIBRARIES_SIZE, REST_SIZE = (0.2, 0.8), (2.7, 4.7), (0.8, 1.2), (0.2, 0.4)
+CPU_SIZE, CUDA_SIZE, LIBRARIES_SIZE, REST_SIZE = (0.2, 0.8), (2.7, 4.6), (0.8, 1.2), (0.2, 0.4)
 NO_INDEX = (
     "pip finds no torch: the package index does not answer. Connect this machine, or tell pip of another index or of a "
     "folder of wheels (PIP_INDEX_URL, PIP_FIND_LINKS)."
