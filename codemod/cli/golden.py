@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from codemod.verify.golden.cases import ALL_DEVICES
+
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _LIBRARY = click.option(
     "--library",
@@ -28,7 +30,12 @@ _GOLDEN = click.option(
     help="The folder that holds GROUP/cases.toml and the recorded outputs.",
 )
 
-_DEVICE = click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Only cases of this device.")
+_DEVICE = click.option(
+    "--device",
+    metavar="DEVICE",
+    type=click.Choice(ALL_DEVICES),
+    help='Only cases of this device: cpu, cuda, or "cuda x2" for those of two ranks with a GPU each.',
+)
 
 
 @click.group()

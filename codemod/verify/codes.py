@@ -39,6 +39,7 @@ INPUTS_DIFFER = "TSA840"
 DEVICE_ABSENT = "TSA841"
 CHANGED_SINCE = "TSA842"
 NO_CUDA_TOOLKIT = "TSA843"
+RANKS_ABSENT = "TSA847"
 
 
 def _finding(code: str, title: str, text: str) -> Code:
@@ -252,5 +253,12 @@ CODES: tuple[Code, ...] = (
         " in every build, directly or through torch's CUDA headers, makes the whole library one that takes the toolkit."
         " Run `verify` where nvcc is, name another folder that has the headers with --include, or put what is for the"
         " GPU behind the macro of the GPU build.",
+    ),
+    _finding(
+        RANKS_ABSENT,
+        "Cases between several GPUs were not run because this machine has fewer.",
+        "What ranks do together, an all-reduce for one, runs in a process for each rank, and each has a GPU of its own."
+        " Nothing is known of these cases here. Run `torch-stabilize golden check` on a machine with that many GPUs of"
+        " one host; outputs that were recorded on one are in the group's folder, under a name like cuda-sm90-x2.",
     ),
 )

@@ -4,7 +4,8 @@
 #
 #   tests/gpu/prepare.sh [FOLDER] [GROUP...]     FOLDER is build/gpu; without groups, all that have golden cases
 #
-# PYTHON is the interpreter that has torch-stabilize's packages. NO_LIBRARY=1 leaves the library out.
+# PYTHON is the interpreter that has torch-stabilize's packages. NO_LIBRARY=1 leaves the library out. RELEASE=1 adds the
+# release whose all-reduce kernels run between two GPUs (prepare_release.py); it is fetched as `make replay` does it.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
@@ -46,4 +47,8 @@ if [ -z "${NO_LIBRARY:-}" ]; then
   "$python" -c "import torch; print(torch.__version__)" >"$folder/other_torch/built_with"
   rm -rf "$folder"/stable/build "$folder"/stable/samplex/*.so
 fi
+if [ -n "${RELEASE:-}" ]; then
+  (cd "$repository" && "$python" -m tests.gpu.prepare_release "$folder/release")
+fi
+git -C "$repository" describe --always --dirty --abbrev=12 >"$folder/commit" 2>/dev/null || true
 du -sh "$folder"

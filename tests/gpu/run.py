@@ -4,9 +4,10 @@
 
 `tests/gpu/prepare.sh` made build/gpu beforehand, on a machine with a network; here only python3 with torch, ninja and
 nvcc are needed. Written to FOLDER: results.md and results.json, goldens.tgz with what the legacy library gave
-(GROUP/cpu.safetensors and GROUP/cuda-smXX.safetensors), and the logs of the builds. A group that fails or takes too
-long does not keep the others from being compared. Where there are two GPUs or more, what the ranks of one host reduce
-together runs between two of them (ranks.py). Exit code 1 where anything differs or is missing.
+(GROUP/cpu.safetensors, GROUP/cuda-smXX.safetensors, and GROUP/cuda-smXX-x2.safetensors for what two ranks do together,
+with a GPU each), and the logs of the builds. A group that fails or takes too long does not keep the others from being
+compared. A release that `prepare_release.py` laid out in build/gpu/release is built and compared too, and where there
+are two GPUs a rank is lost on purpose (lost_rank.py). Exit code 1 where anything differs or is missing.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from tests.gpu.table import between_gpus_findings, markdown  # noqa: E402  # the repository is not installed here
+from tests.gpu.table import lost_findings, markdown  # noqa: E402  # the repository is not installed here
 
 SIDES = ("legacy", "stable")
-STEPS = ("compare", "ranks", "overhead")
-BUILD_SECONDS, GROUP_SECONDS, RANKS_SECONDS, OVERHEAD_SECONDS = 330, 150, 75, 90
+STEPS = ("compare", "overhead", "lost")
+BUILD_SECONDS, GROUP_SECONDS, LOST_SECONDS, OVERHEAD_SECONDS = 330, 150, 100, 90
+RELEASE = "tests/gpu/release"  # the cases of the release
 AT_ONCE = max(2, (os.cpu_count() or 2) // 4)  # groups; each has a worker and a compiler
 UNFIT = "cannot be recorded: "  # how golden record names a case
 FACTS = """
@@ -55,6 +57,7 @@ class Machine:
     out: Path
     deadline: float
     libraries: dict[str, list[str]] = field(default_factory=dict)
+    golden: str = "golden"  # the folder of the cases, below `work`
 
     def left(self, at_most: float) -> float:
         """Seconds for the next step."""
@@ -114,32 +117,59 @@ def main() -> int:
     golden = Path(shutil.copytree(REPOSITORY / "golden", work / "golden", ignore=copied))
     groups = chosen.groups or sorted(path.parent.name for path in golden.glob("*/cases.toml"))
 
-    facts = _facts()
+    shutil.copytree(REPOSITORY / RELEASE, work / RELEASE)
+    release = Machine(machine.folder / "release", work, machine.out, machine.deadline, golden=RELEASE)
+
+    facts = {**_facts(), "commit": _text(machine.folder / "commit").strip() or "unknown"}
     print(json.dumps(facts), flush=True)
-    builds = _build(machine, facts["capability"])
+    builds = _build(machine, facts["capability"], release)
     print(f"built: {builds} after {time.monotonic() - begun:.0f} s", flush=True)
     steps = (chosen.only,) if chosen.only else STEPS
     results = [GroupResult(group) for group in groups]
-    if "compare" in steps:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            results = list(pool.map(lambda group: _compare(machine, group), groups))
-        _explain_crash(machine, results)
+    of_release = [GroupResult(path.parent.name) for path in sorted((work / RELEASE).glob("*/cases.toml"))]
+    of_release = of_release if release.libraries else []
+    lost: dict[str, Any] = {}
 
-    def write(ranks: dict[str, Any] | None) -> None:
-        document = {"facts": facts, "builds": builds, "seconds": round(time.monotonic() - begun), "ranks": ranks}
+    def write() -> None:
+        document = {"facts": facts, "builds": builds, "seconds": round(time.monotonic() - begun), "lost": lost}
         document["steps"] = steps
         document["groups"] = [asdict(result) | {"passed": result.passed} for result in results]
+        document["release"] = [asdict(result) | {"passed": result.passed} for result in of_release]
         _write(machine.out, document, golden)
 
-    write(None)  # in case the GPUs hang, or the time is up before it should be
-    ranks = _between_gpus(machine, facts["gpus"]) if "ranks" in steps else None
-    for result in results if "overhead" in steps else ():  # one after the other: times must not disturb each other
-        _overhead(machine, result)
-    write(ranks)
+    if "compare" in steps:
+        results = _compare_all(machine, groups)
+        write()  # in case the GPUs hang, or the time is up before it should be
+        of_release = [_compare(release, result.group) for result in of_release]
+        _explain_crash(machine, results)
+        write()
+    if "overhead" in steps:  # one after the other: times must not disturb each other
+        for place, all_of_it in ((machine, results), (release, of_release)):
+            for result in all_of_it:
+                _overhead(place, result)
+        write()
+    if "lost" in steps and len(facts["gpus"]) > 1:  # last: a kernel that waits for a peer may hold its GPU
+        for name, place in (("sample", machine), ("release", release)):
+            lost |= {f"{name}, {side}": _lose_rank(place, side) for side in SIDES if place.libraries.get(side)}
+    write()
     print((machine.out / "results.md").read_text())
     shutil.rmtree(work, ignore_errors=True)
-    compared = "compare" not in steps or all(result.passed for result in results)
-    return 0 if compared and not between_gpus_findings(ranks) else 1
+    compared = "compare" not in steps or all(result.passed for result in (*results, *of_release))
+    return 0 if compared and not lost_findings(lost) else 1
+
+
+def _compare_all(machine: Machine, groups: list[str]) -> list[GroupResult]:
+    """Groups whose ranks take all GPUs one after another, the others at once."""
+    alone = {group for group in groups if "ranks = " in _text(machine.work / "golden" / group / "cases.toml")}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        at_once = {group: pool.submit(_compare, machine, group) for group in groups if group not in alone}
+        found = {group: waiting.result() for group, waiting in at_once.items()}
+    found |= {group: _compare(machine, group) for group in groups if group in alone}
+    return [found[group] for group in groups]
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def _write(out: Path, document: dict[str, Any], golden: Path) -> None:
@@ -153,12 +183,17 @@ def _write(out: Path, document: dict[str, Any], golden: Path) -> None:
 def _facts() -> dict[str, Any]:
     said = subprocess.run([sys.executable, "-c", FACTS], capture_output=True, text=True, check=True)
     facts: dict[str, Any] = json.loads(said.stdout)
-    nvcc = subprocess.run(["bash", "-c", "nvcc --version | grep -o 'release [0-9.]*'"], capture_output=True, text=True)
-    return {**facts, "nvcc": nvcc.stdout.strip()}
+    asked = {
+        "nvcc": "nvcc --version | grep -o 'release [0-9.]*'",
+        "driver": "nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -1",
+    }
+    for name, command in asked.items():
+        facts[name] = subprocess.run(["bash", "-c", command], capture_output=True, text=True).stdout.strip()
+    return facts
 
 
-def _build(machine: Machine, capability: str) -> dict[str, str]:
-    """Build both sides at once with their own setup.py, as their users do."""
+def _build(machine: Machine, capability: str, release: Machine) -> dict[str, str]:
+    """Build both sides at once with their own setup.py, as their users do; and the release, where it is laid out."""
     jobs = max(1, (os.cpu_count() or 2) // len(SIDES))
     arch = f"{capability}a" if capability == "9.0" else capability
     environment = {**machine.environment, "MAX_JOBS": str(jobs), "TORCH_CUDA_ARCH_LIST": arch, "SAMPLEX_CUDA": "1"}
@@ -183,8 +218,38 @@ def _build(machine: Machine, capability: str) -> dict[str, str]:
         machine.libraries[side] = [str(path) for path in sorted(tree.glob("*/*.so"))]
         return outcome if machine.libraries[side] else f"{outcome}; no library"
 
-    with ThreadPoolExecutor(len(SIDES)) as pool:
-        return dict(zip(SIDES, pool.map(build, SIDES), strict=True))
+    with ThreadPoolExecutor(len(SIDES) + 1) as pool:
+        other = pool.submit(_build_release, release, environment) if release.folder.exists() else None
+        outcomes = dict(zip(SIDES, pool.map(build, SIDES), strict=True))
+        return outcomes | ({"release": other.result()} if other else {})
+
+
+def _build_release(release: Machine, environment: dict[str, str]) -> str:
+    """How building the release went. Its libraries are in `release` then."""
+    script = [
+        sys.executable,
+        str(REPOSITORY / "tests/gpu/build_release.py"),
+        str(release.folder),
+        str(release.work / "built"),
+    ]
+    command = [*script, *environment["LDFLAGS"].split()]
+    try:
+        ran = subprocess.run(
+            command,
+            env={"CXX": "g++", **environment},
+            capture_output=True,
+            text=True,
+            timeout=release.left(BUILD_SECONDS),
+        )
+    except subprocess.TimeoutExpired:
+        return f"took more than {BUILD_SECONDS} s"
+    (release.out / "build-release.log").write_text(ran.stdout + ran.stderr)
+    found = _json(ran.stdout)
+    if found is None or found["failures"]:
+        return "; ".join(found["failures"] if found else ran.stderr.strip().splitlines()[-1:])
+    release.libraries.update({side: found[side] for side in SIDES})
+    traps = ", ".join(f"{library}: {count}" for library, count in found["traps"].items())
+    return f"{found['release']}, ok; functions that trap: {traps}"
 
 
 def _standard_library(machine: Machine) -> str:
@@ -207,11 +272,18 @@ def _standard_library(machine: Machine) -> str:
 def _compare(machine: Machine, group: str) -> GroupResult:
     """Record the legacy library, check the stable one, and the one that another torch built, on the CPU."""
     result = GroupResult(group)
-    if not all(machine.libraries[side] for side in SIDES):
+    if not all(machine.libraries.get(side) for side in SIDES):
         result.failure = "not built"
         return result
     recorded = machine.tool(
-        "golden", "record", group, "--partial", *_libraries(machine, "legacy"), seconds=GROUP_SECONDS
+        "golden",
+        "record",
+        group,
+        "--partial",
+        "--golden",
+        machine.golden,
+        *_libraries(machine, "legacy"),
+        seconds=GROUP_SECONDS,
     )
     result.recorded = recorded.stdout.strip()
     lines = recorded.stderr.strip().splitlines()
@@ -219,14 +291,15 @@ def _compare(machine: Machine, group: str) -> GroupResult:
     if not result.recorded:
         result.failure = "; ".join(lines[-3:]) or "nothing recorded"
         return result
-    checked = machine.tool("golden", "check", group, "--json", *_libraries(machine, "stable"), seconds=GROUP_SECONDS)
+    check = ("golden", "check", group, "--json", "--golden", machine.golden)
+    checked = machine.tool(*check, *_libraries(machine, "stable"), seconds=GROUP_SECONDS)
     result.step = _json(checked.stdout)
     if result.step is None:
         result.failure = checked.stderr.strip() or "golden check said nothing"
     other = sorted((machine.folder / "other_torch").glob("*.so"))
     if other:
         given = [word for path in other for word in ("--library", str(path))]
-        answer = machine.tool("golden", "check", group, "--json", "--device", "cpu", *given, seconds=GROUP_SECONDS)
+        answer = machine.tool(*check, "--device", "cpu", *given, seconds=GROUP_SECONDS)
         result.other = _json(answer.stdout) or {"status": "failed", "summary": answer.stderr.strip()}
     return result
 
@@ -259,31 +332,26 @@ def _explain_crash(machine: Machine, results: list[GroupResult]) -> None:
         )
 
 
-def _between_gpus(machine: Machine, gpus: list[str]) -> dict[str, Any] | None:
-    """What ranks.py prints for each side: None where there is one GPU."""
-    if len(gpus) < 2:
-        return None
-    found: dict[str, Any] = {}
-    for side in SIDES:
-        seconds = machine.left(RANKS_SECONDS)
-        script = [sys.executable, str(REPOSITORY / "tests/gpu/ranks.py"), "--seconds", f"{seconds:.0f}"]
-        command = [*script, *_libraries(machine, side)]
-        try:  # it ends in time itself, unless the GPUs do not let it
-            ran = subprocess.run(command, cwd=machine.work, capture_output=True, text=True, timeout=seconds + 30)
-            found[side] = _json(ran.stdout) or {"cases": {}, "failure": ran.stderr.strip()[-300:] or "nothing printed"}
-        except subprocess.TimeoutExpired:
-            found[side] = {"cases": {}, "failure": "the GPUs hang"}
-    return found
+def _lose_rank(machine: Machine, side: str) -> dict[str, Any]:
+    """What lost_rank.py prints for one side."""
+    script = [sys.executable, str(REPOSITORY / "tests/gpu/lost_rank.py"), *_libraries(machine, side)]
+    try:
+        seconds = machine.left(LOST_SECONDS)
+        ran = subprocess.run(script, env=machine.environment, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return {"any": {"seconds": round(seconds), "said": "nothing", "wrong": "the GPUs hang"}}
+    said = ran.stderr.strip()[-300:] or "nothing printed"
+    return _json(ran.stdout) or {"any": {"seconds": 0, "said": said, "wrong": "it could not be tried"}}
 
 
 def _overhead(machine: Machine, result: GroupResult) -> None:
     if machine.deadline - time.monotonic() < 20:
         result.untimed = "the time of the run was up"
         return
-    stable = [path for path in machine.libraries["stable"] if "stable" in Path(path).name]
     given = [word for path in machine.libraries["legacy"] for word in ("--legacy", path)]
-    given += [word for path in stable for word in ("--stable", path)]
-    answer = machine.tool("golden", "overhead", result.group, "--json", *given, seconds=OVERHEAD_SECONDS)
+    given += [word for path in machine.libraries["stable"] for word in ("--stable", path)]
+    overhead = ("golden", "overhead", result.group, "--json", "--golden", machine.golden)
+    answer = machine.tool(*overhead, *given, seconds=OVERHEAD_SECONDS)
     result.overhead = _json(answer.stdout) or []
     if answer.returncode != 0:
         result.untimed = (answer.stderr.strip() or "nothing printed").splitlines()[-1]

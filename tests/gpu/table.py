@@ -9,9 +9,25 @@ from typing import Any
 COMPARED = (
     "The legacy library's outputs were recorded and the stable library's compared with them bit for bit: plain calls,",
     "under `torch.compile`, on a second stream, captured in a CUDA graph, and on the last GPU while the first is current.",
+    "What ranks do together ran in two processes, on the CPU and with a GPU for each: every rank gets what plain PyTorch",
+    "gives (sums bit for bit), three times in a row.",
     "",
-    "| group | CPU: equal | CUDA: equal | library built with another torch, CPU | |",
-    "|---|---|---|---|---|",
+    "| group | CPU: equal | CUDA: equal | two ranks, CPU | two ranks, CUDA | library built with another torch, CPU | |",
+    "|---|---|---|---|---|---|---|",
+)
+RELEASE = (
+    "The kernels of vLLM {release} between two GPUs. Both sides were built from the units of the group and the bindings;",
+    "what else the bindings name traps ({traps}).",
+    "",
+    "| group | CUDA: equal | two ranks, CUDA | |",
+    "|---|---|---|---|",
+)
+LOST = (
+    "One of two ranks is killed in the middle: how long it takes until all processes have ended, start included, and what",
+    "they say. The next group, on the same GPUs, has to give its sums.",
+    "",
+    "| libraries, way of calling | seconds | what is said | |",
+    "|---|---|---|---|",
 )
 TIMED = (
     "Time per call of the stable operator in that of the legacy one; rounds are taken in turns.",
@@ -28,68 +44,71 @@ def markdown(document: Mapping[str, Any]) -> str:
     lines = [
         "# The sample extension on a GPU: legacy against stable",
         "",
-        f"{gpus}; torch {facts['torch']}, CUDA {facts['cuda']}, nvcc {facts['nvcc']}, Python {facts['python']}.",
+        f"Commit {facts['commit']}. {gpus}, driver {facts['driver']}; torch {facts['torch']}, CUDA {facts['cuda']},",
+        f"nvcc {facts['nvcc']}, Python {facts['python']}.",
         f"Both sides were built there with their own setup.py. All of it took {document['seconds']} s.",
         "",
     ]
     if "compare" in document["steps"]:
         lines += [*COMPARED, *(_comparison(group) for group in groups), ""]
-    if "ranks" in document["steps"]:
-        lines += _between_gpus(document["ranks"])
+    if "release" in document["builds"]:
+        release, _, traps = document["builds"]["release"].partition(", ok; functions that trap: ")
+        lines += [line.format(release=release, traps=traps) for line in RELEASE]
+        lines += [*(_release_comparison(group) for group in document["release"]), ""]
+    if "lost" in document["steps"]:
+        lines += _lost(document["lost"])
     if "overhead" in document["steps"]:
-        lines += [*TIMED, *(_overhead(found) for group in groups for found in group["overhead"]), ""]
-    findings = [line for group in groups for line in _findings(group)]
-    findings += [f"- between GPUs: {text}" for text in between_gpus_findings(document["ranks"])]
+        times = [found for group in groups for found in group["overhead"]]
+        times += [
+            {**found, "case": f"vLLM: {found['case']}"} for group in document["release"] for found in group["overhead"]
+        ]
+        lines += [*TIMED, *map(_overhead, times), ""]
+    findings = [line for group in (*groups, *document["release"]) for line in _findings(group)]
+    findings += [f"- a lost rank: {text}" for text in lost_findings(document["lost"])]
     return "\n".join([*lines, *(["What differs or is missing:", "", *findings, ""] if findings else [])])
 
 
-def between_gpus_findings(ranks: Mapping[str, Any] | None) -> list[str]:
-    """What is wrong about the two sides' answers of ranks.py; nothing where they were not asked."""
-    if ranks is None:
-        return []
-    legacy, stable = ranks["legacy"], ranks["stable"]
-    found = [f"{side}: {ranks[side]['failure']}" for side in ("legacy", "stable") if ranks[side]["failure"]]
-    for case in {**legacy["cases"], **stable["cases"]}:
-        answers = {side: ranks[side]["cases"].get(case) for side in ("legacy", "stable")}
-        found += [f"{side}: no result of {case}" for side, answer in answers.items() if answer is None]
-        found += [
-            f"{side}: {case}: {answer['wrong']}" for side, answer in answers.items() if answer and answer["wrong"]
-        ]
-        if all(answers.values()) and legacy["cases"][case]["digest"] != stable["cases"][case]["digest"]:
-            found.append(f"{case}: other bits")
-    return found
-
-
-def _between_gpus(ranks: Mapping[str, Any] | None) -> list[str]:
-    if ranks is None:
-        return ["Nothing ran between GPUs: there are not two of them.", ""]
-    legacy, stable = ranks["legacy"]["cases"], ranks["stable"]["cases"]
-    rows = []
-    for call in dict.fromkeys(case.partition(":")[0] for case in {**legacy, **stable}):
-        cases = [case for case in {**legacy, **stable} if case.partition(":")[0] == call]
-        right = [sum(case in side and not side[case]["wrong"] for case in cases) for side in (legacy, stable)]
-        equal = sum(
-            case in legacy and case in stable and legacy[case]["digest"] == stable[case]["digest"] for case in cases
-        )
-        rows.append(f"| {call} | {right[0]} of {len(cases)} | {right[1]} of {len(cases)} | {equal} of {len(cases)} |")
+def lost_findings(lost: Mapping[str, Any]) -> list[str]:
+    """What is wrong about what happened once a rank was lost; nothing where it was not tried."""
     return [
-        "Between two GPUs, each with a process of its own: right is what plain PyTorch gives (sums bit for bit), on both",
-        "ranks, three times in a row; equal are the bits of both libraries.",
-        "",
-        "| call | legacy: right | stable: right | equal |",
-        "|---|---|---|---|",
-        *rows,
-        "",
+        f"{libraries}, {mode}: {found['wrong']}"
+        for libraries, modes in lost.items()
+        for mode, found in modes.items()
+        if found["wrong"]
     ]
 
 
+def _lost(lost: Mapping[str, Any]) -> list[str]:
+    if not lost:
+        return ["No rank was lost on purpose: there are not two GPUs.", ""]
+    rows = [
+        f"| {libraries}, {mode} | {found['seconds']} | {found['said']} | {'FAILED' if found['wrong'] else 'passed'} |"
+        for libraries, modes in lost.items()
+        for mode, found in modes.items()
+    ]
+    return [*LOST, *rows, ""]
+
+
 def _comparison(group: Mapping[str, Any]) -> str:
-    figures = (group["step"] or {}).get("figures", {}).get(group["group"], {})
-    devices = {name.partition("-")[0]: f"{found['equal']} of {found['cases']}" for name, found in figures.items()}
     other = group["other"]
     there = "-" if other is None else _equal(other, group["group"])
     passed = "passed" if group["passed"] else "FAILED"
-    return f"| {group['group']} | {devices.get('cpu', '-')} | {devices.get('cuda', '-')} | {there} | {passed} |"
+    figures = [_figure(group, kind, ranks) for ranks in (False, True) for kind in ("cpu", "cuda")]
+    return f"| {group['group']} | {' | '.join(figures)} | {there} | {passed} |"
+
+
+def _release_comparison(group: Mapping[str, Any]) -> str:
+    passed = "passed" if group["passed"] else "FAILED"
+    return f"| {group['group']} | {_figure(group, 'cuda', False)} | {_figure(group, 'cuda', True)} | {passed} |"
+
+
+def _figure(group: Mapping[str, Any], kind: str, ranks: bool) -> str:
+    """Equal cases of the device of that kind, or of two of them."""
+    figures = (group["step"] or {}).get("figures", {}).get(group["group"], {})
+    for name, found in figures.items():
+        if name.partition("-")[0] == kind and name.endswith("-x2") == ranks:
+            return f"{found['equal']} of {found['cases']}"
+    return "-"
 
 
 def _equal(step: Mapping[str, Any], group: str) -> str:

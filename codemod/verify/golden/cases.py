@@ -18,16 +18,27 @@ CASES_FILE = "cases.toml"
 FORMAT = 1  # part of every hash: raise it when inputs are made in another way
 COMPARED = ("returns", "mutated")
 DEVICES = ("cpu", "cuda")
+MOST_RANKS = 8
 MODES = ("eager", "compile", "stream", "graph", "device")
 _OF_CUDA = ("stream", "graph", "device")  # modes without a meaning on the CPU
 _NO_DTYPE = "float32"  # what "$dtype" stands for where a case lists none
 
 _NOT_OF_THE_OUTPUT = ("tolerance", "message", "group", "without")
+_RANKED = ("script", "ranks", "dtype", "names")  # what only cases of several ranks have
 
 _CASE_KEYS = {
     "op", "overload", "id", "devices", "dtypes", "args", "kwargs", "compare", "seed", "raises", "message", "tolerance",
     "sweep", "modes", "without",
 }  # fmt: skip
+_RANKED_KEYS = {"run", "ranks", "id", "devices", "dtypes", "sweep", "modes", "seed"}
+
+
+def ranked_device(device: str, ranks: int) -> str:
+    """The device of a case that `ranks` processes run, each on one of `device`."""
+    return device if ranks == 1 else f"{device} x{ranks}"
+
+
+ALL_DEVICES = tuple(ranked_device(device, ranks) for ranks in range(1, MOST_RANKS + 1) for device in DEVICES)
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,8 @@ class Case:
     """One call of one op on one device. `id` is unique within its group.
 
     A case `without` a device is for machines that lack it: what a build for the CPU says where a GPU is needed.
+    A case of several `ranks` runs in as many processes, on a CPU or on a GPU for each, and its device is "cuda x2": the
+    function `op` of the Python file `script`, beside cases.toml, says what they do together, with `dtype` and `names`.
     """
 
     id: str
@@ -61,6 +74,10 @@ class Case:
     message: str | None = None
     tolerance: Tolerance | None = None
     without: str = ""
+    script: str = ""
+    ranks: int = 1
+    dtype: str = ""
+    names: tuple[tuple[str, Any], ...] = ()
 
     def runs_on(self, devices: Iterable[str]) -> bool:
         """Whether a machine with these devices is one that the case is for."""
@@ -69,7 +86,8 @@ class Case:
     @property
     def digest(self) -> str:
         """A hash of all that decides the recorded output; what judges it or says where it runs is left out."""
-        content = {key: value for key, value in asdict(self).items() if key not in _NOT_OF_THE_OUTPUT}
+        left_out = _NOT_OF_THE_OUTPUT if self.ranks > 1 else (*_NOT_OF_THE_OUTPUT, *_RANKED)
+        content = {key: value for key, value in asdict(self).items() if key not in left_out}
         text = json.dumps([FORMAT, content], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -95,7 +113,7 @@ class CaseFile:
     @property
     def devices(self) -> tuple[str, ...]:
         """The devices that cases name, in a fixed order."""
-        return tuple(device for device in DEVICES if self.on(device))
+        return tuple(sorted({case.device for case in self.cases}, key=ALL_DEVICES.index))
 
 
 def load_cases(path: Path) -> CaseFile:
@@ -107,9 +125,13 @@ def load_cases(path: Path) -> CaseFile:
     except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Refusal(f"{path} is not TOML: {error}", exit_code=2) from error
     try:
-        return parse_cases(raw, path)
+        file = parse_cases(raw, path)
     except CaseError as error:
         raise Refusal(f"{path}: {error}", exit_code=2) from error
+    for script in dict.fromkeys(case.script for case in (*file.cases, *file.timings) if case.script):
+        if not (path.parent / script).is_file():
+            raise Refusal(f"{path}: there is no {script} beside it", exit_code=2)
+    return file
 
 
 def load_group(folder: Path, group: str) -> CaseFile:
@@ -149,12 +171,34 @@ def parse_cases(raw: Mapping[str, Any], path: Path) -> CaseFile:
 def _expand_all(tables: Iterable[Mapping[str, Any]], group: str, namespace: str, kind: str) -> tuple[Case, ...]:
     cases: list[Case] = []
     for index, table in enumerate(tables):
-        where = f"{kind} {table.get('id') or table.get('op') or index + 1}"
-        cases += _expand(table, group, namespace, where)
+        where = f"{kind} {table.get('id') or table.get('op') or table.get('run') or index + 1}"
+        cases += (
+            _expand_ranked(table, group, namespace, where)
+            if "run" in table
+            else _expand(table, group, namespace, where)
+        )
     return tuple(cases)
 
 
-def _expand(table: Mapping[str, Any], group: str, namespace: str, where: str) -> Iterator[Case]:
+def _expand_ranked(table: Mapping[str, Any], group: str, namespace: str, where: str) -> Iterator[Case]:
+    """What several ranks do together: `run` names the function, as in "ranks.py:all_reduce"."""
+    unknown = sorted(set(table) - _RANKED_KEYS)
+    if unknown:
+        raise CaseError(f"{where}: unknown key {', '.join(unknown)} in a case that several ranks run")
+    script, _, function = str(table["run"]).rpartition(":")
+    if not script or not function.isidentifier():
+        raise CaseError(f'{where}: run is "FILE:FUNCTION", not {table["run"]!r}')
+    ranks = table.get("ranks", 2)
+    if not isinstance(ranks, int) or not 2 <= ranks <= MOST_RANKS:
+        raise CaseError(f"{where}: there are 2 to {MOST_RANKS} ranks, not {ranks!r}")
+    plain = {key: value for key, value in table.items() if key not in ("run", "ranks")}
+    for case in _expand({**plain, "op": function}, group, namespace, where, ranked=True):
+        yield replace(case, device=ranked_device(case.device, ranks), script=script, ranks=ranks)
+
+
+def _expand(
+    table: Mapping[str, Any], group: str, namespace: str, where: str, *, ranked: bool = False
+) -> Iterator[Case]:
     unknown = sorted(set(table) - _CASE_KEYS)
     if unknown:
         raise CaseError(f"{where}: unknown key {', '.join(unknown)}")
@@ -170,7 +214,8 @@ def _expand(table: Mapping[str, Any], group: str, namespace: str, where: str) ->
                     scope = Scope(dtype or _NO_DTYPE, device, names)
                     parts = [device, *([dtype] if dtype else []), *(f"{k}={v}" for k, v in names.items())]
                     parts += [mode] if mode != "eager" else []
-                    yield _case(table, group, namespace, scope, mode, "-".join(parts), where)
+                    case = _case(table, group, namespace, scope, mode, "-".join(parts), where)
+                    yield replace(case, dtype=dtype, names=tuple(names.items())) if ranked else case
 
 
 def _case(

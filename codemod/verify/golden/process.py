@@ -15,13 +15,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codemod.model import Refusal
 from codemod.verify.golden.cases import Case
 from codemod.verify.golden.inventory import Operator
 from codemod.verify.golden.outcome import Outcome
+from codemod.verify.golden.timing import SECONDS
 from codemod.verify.golden.worker import LENGTH
+
+if TYPE_CHECKING:
+    from codemod.verify.golden.together import RankGroup
 
 START_SECONDS = 120.0
 CASE_SECONDS = 300.0
@@ -56,22 +60,24 @@ class Worker:
         self._pipe = -1
         self._errors: Any = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._groups: dict[int, RankGroup] = {}
         self.torch = ""
         self.devices: dict[str, str] = {}
+        self.made_with: dict[str, str] = {}
 
     def __enter__(self) -> Worker:
-        self._start()
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
-        if self._folder is not None:
-            self._folder.cleanup()
+        self.close()
 
     def run(self, cases: Path, case: Case) -> Outcome | Crash:
-        """Run one case of the file `cases`."""
+        """Run one case of the file `cases`. One of several ranks has processes of its own."""
+        if case.ranks > 1:
+            return self._group(case.ranks).run(cases, case)
         answer = self._ask({"do": "case", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
         return answer if isinstance(answer, (Outcome, Crash)) else Crash("no outcome")
 
@@ -82,8 +88,38 @@ class Worker:
 
     def time(self, cases: Path, case: Case) -> float | Crash:
         """Seconds per call of one case."""
+        if case.ranks > 1:
+            return self._group(case.ranks).time(cases, case, SECONDS)
         answer = self._ask({"do": "time", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
         return answer if isinstance(answer, (float, Crash)) else Crash("no time")
+
+    def ranked(self, cases: Path, case: Case, place: dict[str, Any], seconds: float = 0.0) -> Outcome | Crash:
+        """What this process does as one rank of `case`; with `seconds`, its time per call as a text."""
+        request = {"do": "ranked", "cases": str(cases.resolve()), "id": case.id, "place": place, "seconds": seconds}
+        answer = self._ask(request, self._seconds)
+        return answer if isinstance(answer, (Outcome, Crash)) else Crash("no outcome")
+
+    def kill(self) -> None:
+        """End the process without asking it, from any thread; who waits for its answer gets a Crash."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.kill()
+
+    def close(self) -> None:
+        """End the process, and those of the ranks."""
+        for group in self._groups.values():
+            group.stop()
+        self._stop()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _group(self, ranks: int) -> RankGroup:
+        from codemod.verify.golden.together import RankGroup
+
+        if ranks not in self._groups:
+            libraries = [Path(library) for library in self._libraries]
+            self._groups[ranks] = RankGroup(libraries, ranks, python=self._python)
+        return self._groups[ranks]
 
     def operators(self) -> tuple[Operator, ...]:
         """What the libraries registered. Raises Refusal where the process cannot say."""
@@ -93,7 +129,8 @@ class Worker:
         operators: tuple[Operator, ...] = answer
         return operators
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the process and wait until the libraries are loaded. Raises LoadError."""
         reader, writer = os.pipe()
         self._pipe = reader
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
@@ -115,6 +152,7 @@ class Worker:
             self._stop()
             raise LoadError(content)
         self.torch, self.devices = content["torch"], content["devices"]
+        self.made_with = content["made_with"]
 
     def _package_folder(self) -> str:
         """A folder that holds this package alone: another interpreter must not see the packages beside it."""
@@ -127,9 +165,9 @@ class Worker:
     def _first_answer(self) -> tuple[str, Any]:
         return self._receive(START_SECONDS) or ("failed", self._why())
 
-    def _ask(self, request: dict[str, str], seconds: float) -> Any:
+    def _ask(self, request: dict[str, Any], seconds: float) -> Any:
         if self._process is None:
-            self._start()
+            self.start()
         assert self._process is not None
         assert self._process.stdin is not None
         try:

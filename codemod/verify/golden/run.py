@@ -34,7 +34,7 @@ def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> 
         if case.device != "cpu":
             _wait(torch)
     except Exception as error:  # whatever the op raises is what we are here to see
-        return Outcome(error=_error(error), inputs=digest)
+        return Outcome(error=describe_error(error), inputs=digest)
     returns = tuple(_returned(value, inputs, torch) for value in _flatten(result))
     changed = {n: t for n, t in inputs.items() if tensor_bytes(_whole(t, torch), torch) != before[n]}
     declared = _declared_writes(op, args)
@@ -173,7 +173,8 @@ def _wait(torch: Any) -> None:
         torch.cuda.synchronize(index)
 
 
-def _error(error: BaseException) -> ErrorOutcome:
+def describe_error(error: BaseException) -> ErrorOutcome:
+    """An exception without the place that checks put in front of what they say."""
     bases = tuple(base.__name__ for base in type(error).__mro__)
     return ErrorOutcome(type(error).__name__, bases, _PLACE.sub("", str(error).strip()))
 

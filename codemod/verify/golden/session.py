@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from codemod.model import Refusal, Severity
@@ -28,6 +29,7 @@ class Run:
     devices: Mapping[str, str]  # device of a case -> name its outputs are recorded under
     outcomes: Mapping[str, Outcome | Crash]
     skipped: Mapping[str, int]
+    made_with: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def run_cases(
             progress(index + 1, len(here))
     absent = [case.device for case in wanted if case.device not in worker.devices]
     skipped = {device: absent.count(device) for device in sorted(set(absent))}
-    return Run(worker.torch, worker.devices, outcomes, skipped)
+    return Run(worker.torch, worker.devices, outcomes, skipped, worker.made_with)
 
 
 def run_on(
@@ -84,7 +86,7 @@ def golden_path(file: CaseFile, device: str) -> Path:
 
 def record_group(
     file: CaseFile,
-    libraries: Iterable[Path],
+    libraries: Collection[Path],
     *,
     force: bool = False,
     partial: bool = False,
@@ -103,7 +105,11 @@ def record_group(
     faults = tuple(found[0] for found in unfit.values() if found)
     if faults and not partial:
         return (), faults
-    fit = replace(run, outcomes={name: run.outcomes[name] for name, found in unfit.items() if not found})
+    fit = replace(
+        run,
+        outcomes={name: run.outcomes[name] for name, found in unfit.items() if not found},
+        made_with={**run.made_with, **_hashes(libraries)},
+    )
     written = []
     for device in _devices_of(file, run):
         path = golden_path(file, run.devices[device])
@@ -116,7 +122,7 @@ def golden_of(file: CaseFile, run: Run, device: str) -> GoldenFile:
     """The outcomes of one device as a golden file; crashed cases are left out."""
     found = ((case, run.outcomes.get(case.id)) for case in file.on(device))
     records = {case.id: record(case, outcome) for case, outcome in found if isinstance(outcome, Outcome)}
-    return GoldenFile(file.group, run.devices[device], run.torch, records)
+    return GoldenFile(file.group, run.devices[device], run.torch, records, run.made_with)
 
 
 def check_group(
@@ -194,12 +200,19 @@ def compare_runs(file: CaseFile, legacy: Run, stable: Run) -> tuple[Checked, ...
 def absent_devices(*runs: Run) -> tuple[Finding, ...]:
     """A note for each device that cases of any run name and this machine lacks."""
     counts: Counter[str] = sum((Counter(run.skipped) for run in runs), Counter())
-    return tuple(
-        finding(
-            codes.DEVICE_ABSENT, f"{count} cases for {device} were not run: no such device here", severity=Severity.NOTE
-        )
-        for device, count in counts.items()
-    )
+    here: set[str] = set().union(*(run.devices for run in runs))
+    return tuple(_absent(device, count, here) for device, count in counts.items())
+
+
+def _absent(device: str, count: int, here: Collection[str]) -> Finding:
+    kind, _, ranks = device.partition(" x")
+    if not ranks:
+        text = f"{count} cases for {device} were not run: no such device here"
+        return finding(codes.DEVICE_ABSENT, text, severity=Severity.NOTE)
+    most = max((int(name.partition(" x")[2] or 1) for name in here if name.partition(" x")[0] == kind), default=0)
+    there = f"there {'is' if most == 1 else 'are'} {most or 'none'} here"
+    text = f"{counted(count, 'case')} between {ranks} {kind} devices not run: {there}"
+    return finding(codes.RANKS_ABSENT, text, severity=Severity.NOTE)
 
 
 def judge(case: Case, recorded: Recorded | None, outcome: Outcome | Crash) -> Comparison:
@@ -243,6 +256,10 @@ def _refuse_existing(file: CaseFile) -> None:
     path = golden_path(file, "cpu")
     if "cpu" in file.devices and path.exists():
         raise Refusal(f"{path} exists and recorded outputs are not overwritten; ask for it with --force", exit_code=2)
+
+
+def _hashes(libraries: Iterable[Path]) -> dict[str, str]:
+    return {library.name: hashlib.sha256(library.read_bytes()).hexdigest() for library in libraries}
 
 
 def _unfit(case: Case, outcome: Outcome | Crash) -> tuple[Finding, ...]:

@@ -34,12 +34,13 @@ class Recorded:
 
 @dataclass(frozen=True)
 class GoldenFile:
-    """The recorded outcomes of one group on one device, by case id, and the torch that gave them."""
+    """The recorded outcomes of one group on one device, by case id, and what gave them."""
 
     group: str
     device: str  # "cpu" or "cuda-sm90"
     torch: str
     cases: Mapping[str, Recorded] = field(repr=False)
+    made_with: Mapping[str, str] = field(default_factory=dict)  # the machine and the library, for people
 
 
 def record(case: Case, outcome: Outcome) -> Recorded:
@@ -83,6 +84,8 @@ def to_bytes(golden: GoldenFile) -> bytes:
             for name, recorded in sorted(golden.cases.items())
         },
     }
+    if golden.made_with:
+        description["made_with"] = dict(golden.made_with)
     description["checksum"] = _checksum(description, tensors)
     # Bytes as uint8: what they mean is in the description, and no dtype is too new for the file format.
     stored = {name: numpy.frombuffer(data, dtype=numpy.uint8) for name, data in sorted(tensors.items())}
@@ -130,7 +133,7 @@ def _golden_file(raw: Mapping[str, Any], tensors: Mapping[str, bytes]) -> Golden
         case: Recorded(entry["digest"], from_json(entry["outcome"], _of_case(case, named)))
         for case, entry in raw["cases"].items()
     }
-    return GoldenFile(raw["group"], raw["device"], raw["torch"], cases)
+    return GoldenFile(raw["group"], raw["device"], raw["torch"], cases, raw.get("made_with", {}))
 
 
 def _all_tensors(golden: GoldenFile) -> dict[str, bytes]:

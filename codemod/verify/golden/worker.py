@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import platform
 import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from codemod.verify.golden.cases import Case, load_cases
+from codemod.verify.golden.cases import DEVICES, MOST_RANKS, Case, load_cases, ranked_device
 from codemod.verify.golden.forms import call_forms
 from codemod.verify.golden.inventory import all_names, read_operators
+from codemod.verify.golden.outcome import Outcome
+from codemod.verify.golden.ranked import Rank, run_rank
 from codemod.verify.golden.run import run_case
 from codemod.verify.golden.timing import seconds_per_call
 
@@ -38,7 +41,8 @@ def main(arguments: list[str]) -> int:
         _send(pipe, ("failed", f"{error}".strip()))
         return 1
     torch.use_deterministic_algorithms(True, warn_only=True)
-    _send(pipe, ("ready", {"torch": torch.__version__, "devices": _devices(torch)}))
+    here = {"torch": torch.__version__, "devices": _devices(torch), "made_with": _made_with(torch)}
+    _send(pipe, ("ready", here))
     files: dict[str, dict[str, Case]] = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -61,16 +65,41 @@ def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], register
         file = load_cases(Path(path))
         files[path] = {case.id: case for case in (*file.cases, *file.timings)}
     case = files[path][request["id"]]
+    if request["do"] == "ranked":
+        return _ranked(case, request, torch)
     return _CALLS[request["do"]](case, torch)
 
 
+_kept: dict[str, Any] = {}  # what a rank keeps from case to case
+
+
+def _ranked(case: Case, request: dict[str, Any], torch: Any) -> Outcome:
+    place = request["place"]
+    me = Rank(case, place["rank"], Path(place["folder"]), torch, _kept, place["patience"], request["seconds"])
+    outcome = run_rank(me, Path(request["cases"]))
+    timed = request["seconds"] and outcome.error is None
+    return Outcome(returns=(repr(me.per_call),)) if timed else outcome
+
+
 def _devices(torch: Any) -> dict[str, str]:
-    """The devices here, with the name under which their outputs are recorded."""
+    """The devices here, with the name under which their outputs are recorded; several of them for several ranks."""
     found = {"cpu": "cpu"}
     if torch.cuda.is_available():
         major, minor = torch.cuda.get_device_capability()
         found["cuda"] = f"cuda-sm{major}{minor}"
+    ranks = {"cpu": MOST_RANKS, "cuda": torch.cuda.device_count()}
+    for device in DEVICES:
+        for count in range(2, min(MOST_RANKS, ranks[device]) + 1):
+            found[ranked_device(device, count)] = f"{found[device]}-x{count}"
     return found
+
+
+def _made_with(torch: Any) -> dict[str, str]:
+    """What recorded outputs may depend on, beside the library."""
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    gpus = ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
+    found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
+    return found | ({"cuda": str(torch.version.cuda), "gpus": gpus} if names else {})
 
 
 def _send(pipe: int, answer: object) -> None:

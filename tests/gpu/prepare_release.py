@@ -1,0 +1,75 @@
+"""Lay out what a GPU machine without a network needs of a release whose all-reduce kernels are to run there.
+
+    python3 -m tests.gpu.prepare_release FOLDER
+
+The release before the request that tests/replay/cases.toml calls pr10b is fetched, its units that work between GPUs are
+migrated, and from both trees the files that these units and the bindings reach are copied to FOLDER/legacy and
+FOLDER/stable; libraries.json says which library is made of what. `tests/gpu/build_release.py` builds them. Nothing of the
+release is part of this repository.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from codemod.repository.includes import IncludeGraph
+from codemod.repository.snapshot import Snapshot
+from tests.replay.cases import SOURCES, STABLE, read_cases
+from tests.replay.releases import Store
+from tests.replay.replay import ROOT, lay_out, migrate
+
+CASE = "pr10b"
+UNITS = ("custom_all_reduce.cu", "minimax_reduce_rms_kernel.cu")
+BINDINGS = "torch_bindings.cpp"
+
+
+def prepare(folder: Path, store: Store) -> str:
+    """Fill `folder`; the version of the release."""
+    cases, _ = read_cases()
+    case = replace(cases[CASE], units=UNITS, after=cases[CASE].before, blackwell=frozenset())
+    shutil.rmtree(folder, ignore_errors=True)
+    replay = lay_out(case, store, folder / "tree")
+    migrate(replay)
+    old = f"{SOURCES}/{BINDINGS}"
+    legacy = {"_C": [old, *(f"{SOURCES}/{unit}" for unit in UNITS)]}
+    stable = {
+        "_C": [old],  # what stays behind
+        "_C_stable_libtorch": [
+            f"{SOURCES}/{STABLE}/{BINDINGS}",
+            *(f"{SOURCES}/{case.landing(unit)}" for unit in UNITS),
+        ],
+    }
+    for side, tree, libraries in (("legacy", replay.before, legacy), ("stable", replay.migrated, stable)):
+        copy_reached(tree, (unit for units in libraries.values() for unit in units), folder / side)
+    shutil.rmtree(folder / "tree")
+    told = {"release": case.before, "legacy": legacy, "stable": stable}
+    (folder / "libraries.json").write_text(json.dumps(told, indent=1) + "\n")
+    return case.before
+
+
+def copy_reached(tree: Path, units: Iterable[str], folder: Path) -> None:
+    """Copy `units` and every file of `tree` that they include, one through another, to `folder`."""
+    names = sorted(path.relative_to(tree).as_posix() for path in (tree / SOURCES).rglob("*") if path.is_file())
+    graph = IncludeGraph(Snapshot(tree, tuple(names)), (), (SOURCES, f"{SOURCES}/{STABLE}"))
+    for name in graph.closure(list(units)):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(tree / name, target)
+
+
+def main(arguments: list[str]) -> int:
+    """Fill the folder that is named, build/gpu/release by default."""
+    folder = Path(arguments[0] if arguments else ROOT / "build/gpu/release").resolve()
+    store = Store(Path(os.environ.get("REPLAY_CACHE") or ROOT / "build/replay").resolve())
+    print(f"{prepare(folder, store)} in {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
