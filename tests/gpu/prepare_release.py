@@ -27,6 +27,7 @@ from tests.replay.replay import ROOT, lay_out, migrate
 CASE = "pr10b"
 UNITS = ("custom_all_reduce.cu", "minimax_reduce_rms_kernel.cu")
 BINDINGS = "torch_bindings.cpp"
+DEFINES = ("ENABLE_FP8",)
 
 
 def prepare(folder: Path, store: Store) -> str:
@@ -48,7 +49,7 @@ def prepare(folder: Path, store: Store) -> str:
     for side, tree, libraries in (("legacy", replay.before, legacy), ("stable", replay.migrated, stable)):
         copy_reached(tree, (unit for units in libraries.values() for unit in units), folder / side)
     shutil.rmtree(folder / "tree")
-    told = {"release": case.before, "legacy": legacy, "stable": stable}
+    told = {"release": case.before, "defines": DEFINES, "legacy": legacy, "stable": stable}
     (folder / "libraries.json").write_text(json.dumps(told, indent=1) + "\n")
     return case.before
 

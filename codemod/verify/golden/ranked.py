@@ -26,6 +26,7 @@ from codemod.verify.golden.outcome import Outcome
 from codemod.verify.golden.run import describe_error, tensor_bytes
 
 _POLL = 0.0005
+_ON_GPU = 20.0  # seconds at most that a kernel may take
 _WARM = 20  # calls before any is timed
 _BATCHES = 5
 _HOST_AND_DEVICE = 4  # cudaMemcpyDefault
@@ -97,10 +98,11 @@ class Rank:
             return
         event = self.torch.cuda.Event()
         event.record()
-        deadline = time.monotonic() + self.patience
+        patience = min(self.patience, _ON_GPU)
+        deadline = time.monotonic() + patience
         while not event.query():
             if time.monotonic() > deadline:
-                raise PeerGone(f"the GPU still waits for a peer after {self.patience:.0f} s")
+                raise PeerGone(f"the GPU still waits for a peer after {patience:.0f} s")
             time.sleep(_POLL)
 
     def outputs(self, call: Callable[[], list[Any]], x: Any, inputs: list[Any]) -> list[list[Any]]:

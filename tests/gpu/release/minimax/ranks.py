@@ -29,7 +29,8 @@ def workspace(me: Rank) -> Any:
     for the bytes to clear and those of a buffer.
     """
     torch = me.torch
-    if "lamport" not in me.kept:
+    key = f"workspace, {me.device}"
+    if key not in me.kept:
         buffers = _shared.shared_memory(me, "lamport", 3 * PART)
         me.tensor_at(buffers[me.rank], 3 * PART).view(torch.float32).fill_(-0.0)
         calls = torch.zeros(3, dtype=torch.int32, device=me.device)
@@ -37,5 +38,5 @@ def workspace(me: Rank) -> Any:
         me.wait()
         me.gather(None)
         addresses = [0] * (2 * me.count) + buffers + [calls.data_ptr(), sizes.data_ptr()]
-        me.kept["lamport"] = torch.tensor(addresses, dtype=torch.int64, device=me.device), calls, sizes
-    return me.kept["lamport"][0]
+        me.kept[key] = torch.tensor(addresses, dtype=torch.int64, device=me.device), calls, sizes
+    return me.kept[key][0]
