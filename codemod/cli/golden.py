@@ -106,10 +106,17 @@ def check(
 @click.option("--legacy", metavar="FILE", multiple=True, required=True, type=_FILE, help="The legacy library.")
 @click.option("--stable", metavar="FILE", multiple=True, required=True, type=_FILE, help="The stable library.")
 @_GOLDEN
+@_DEVICE
 @click.option("-k", "part", default="", metavar="TEXT", help="Only cases whose id has TEXT.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def overhead(
-    group: str, legacy: tuple[Path, ...], stable: tuple[Path, ...], folder: Path, part: str, as_json: bool
+    group: str,
+    legacy: tuple[Path, ...],
+    stable: tuple[Path, ...],
+    folder: Path,
+    device: str | None,
+    part: str,
+    as_json: bool,
 ) -> int:
     """Time per call, stable against legacy, as ratios with their spread.
 
@@ -122,7 +129,8 @@ def overhead(
     from codemod.verify.golden.timing import measure_overhead
 
     file = load_group(folder, group)
-    chosen = [case for case in file.timings or file.cases if part in case.id]
+    timed = file.timings or file.cases
+    chosen = [case for case in timed if part in case.id and device in (None, case.device)]
     with Worker(legacy) as before, Worker(stable) as after:
         measured, crashed = measure_overhead(file, chosen, before, after)
     if as_json:

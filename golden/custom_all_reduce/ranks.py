@@ -39,10 +39,9 @@ def all_reduce(me: Rank, behind: int = 0) -> list[Any]:
             ops.all_reduce(handle, x, out, *((0, 0) if registered else (buffers[me.rank], MOST)))
             return [out]
 
-        def exchange() -> None:
-            if registered:
-                found = me.gather(ops.get_graph_buffer_ipc_meta(handle))
-                ops.register_graph_buffers(handle, [of[0] for of in found], [of[1] for of in found])
+        def exchange() -> None:  # of what the capture met and the peers do not know: some libraries count all
+            found = me.gather(ops.get_graph_buffer_ipc_meta(handle))
+            ops.register_graph_buffers(handle, [of[0] for of in found], [of[1] for of in found])
 
         call = me.captured(reduce, exchange) if graph else reduce
         got = [outs[0] for outs in me.outputs(call, x, [turn[me.rank] for turn in turns])]

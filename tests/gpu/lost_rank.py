@@ -30,14 +30,12 @@ def lose_rank(libraries: list[Path], device: str, patience: float) -> dict[str, 
     """For each mode: how long the case took in which a rank dies, what was said, and what is wrong about it."""
     cases = [case for case in load_cases(CASES).cases if case.device == ranked_device(device, 2)]
     found: dict[str, dict[str, str | float]] = {}
-    for case in cases:
-        if not dict(case.names)["dies"]:
-            continue
-        begun = time.monotonic()
+    for case in (case for case in cases if dict(case.names)["dies"]):
         with RankGroup(libraries, case.ranks, patience=patience) as group:
+            begun = time.monotonic()
             outcome = group.run(CASES, case)
             seconds = time.monotonic() - begun
-            after = group.run(CASES, _without_death(case, cases))
+            after = group.run(CASES, _without_death(case, cases))  # in processes of its own
         said = outcome.reason if isinstance(outcome, Crash) else "nothing"
         wrong = judged(said, seconds, patience, after)
         found[case.mode] = {"seconds": round(seconds, 1), "said": said, "wrong": wrong}

@@ -58,6 +58,7 @@ class Machine:
     deadline: float
     libraries: dict[str, list[str]] = field(default_factory=dict)
     golden: str = "golden"  # the folder of the cases, below `work`
+    only: tuple[str, ...] = ()  # options that choose cases
 
     def left(self, at_most: float) -> float:
         """Seconds for the next step."""
@@ -108,6 +109,12 @@ def main() -> int:
     parser.add_argument("--prepared", type=Path, default=REPOSITORY / "build/gpu", help="what prepare.sh made")
     parser.add_argument("--minutes", type=float, default=9.0, help="time for everything")
     parser.add_argument("--only", choices=STEPS, help="one step instead of all")
+    parser.add_argument("--device", help='only cases of this device, as "cuda x2"')
+    parser.add_argument(
+        "--units-alone",
+        action="store_true",
+        help="build the sample as the release: from the units in libraries.json, what prepare_release.py would write",
+    )
     chosen = parser.parse_args()
     begun = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="gpu-run-"))
@@ -119,10 +126,11 @@ def main() -> int:
 
     shutil.copytree(REPOSITORY / RELEASE, work / RELEASE)
     release = Machine(machine.folder / "release", work, machine.out, machine.deadline, golden=RELEASE)
+    machine.only = release.only = ("--device", chosen.device) if chosen.device else ()
 
     facts = {**_facts(), "commit": _text(machine.folder / "commit").strip() or "unknown"}
     print(json.dumps(facts), flush=True)
-    builds = _build(machine, facts["capability"], release)
+    builds = _build(machine, facts["capability"], release, units_alone=chosen.units_alone)
     print(f"built: {builds} after {time.monotonic() - begun:.0f} s", flush=True)
     steps = (chosen.only,) if chosen.only else STEPS
     results = [GroupResult(group) for group in groups]
@@ -138,9 +146,9 @@ def main() -> int:
         _write(machine.out, document, golden)
 
     if "compare" in steps:
-        results = _compare_all(machine, groups)
-        write()  # in case the GPUs hang, or the time is up before it should be
-        of_release = [_compare(release, result.group) for result in of_release]
+        with ThreadPoolExecutor() as pool:  # most of it is processes that start, and inputs that are made
+            both = [(machine, groups), (release, [result.group for result in of_release])]
+            results, of_release = pool.map(lambda one: _compare_all(*one), both)
         _explain_crash(machine, results)
         write()
     if "overhead" in steps:  # one after the other: times must not disturb each other
@@ -149,8 +157,14 @@ def main() -> int:
                 _overhead(place, result)
         write()
     if "lost" in steps and len(facts["gpus"]) > 1:  # last: a kernel that waits for a peer may hold its GPU
-        for name, place in (("sample", machine), ("release", release)):
-            lost |= {f"{name}, {side}": _lose_rank(place, side) for side in SIDES if place.libraries.get(side)}
+        with ThreadPoolExecutor() as pool:  # most of it is waiting for processes to start
+            asked = {
+                f"{name}, {side}": pool.submit(_lose_rank, place, side)
+                for name, place in (("sample", machine), ("release", release))
+                for side in SIDES
+                if place.libraries.get(side)
+            }
+            lost |= {name: waiting.result() for name, waiting in asked.items()}
     write()
     print((machine.out / "results.md").read_text())
     shutil.rmtree(work, ignore_errors=True)
@@ -159,13 +173,8 @@ def main() -> int:
 
 
 def _compare_all(machine: Machine, groups: list[str]) -> list[GroupResult]:
-    """Groups whose ranks take all GPUs one after another, the others at once."""
-    alone = {group for group in groups if "ranks = " in _text(machine.work / "golden" / group / "cases.toml")}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        at_once = {group: pool.submit(_compare, machine, group) for group in groups if group not in alone}
-        found = {group: waiting.result() for group, waiting in at_once.items()}
-    found |= {group: _compare(machine, group) for group in groups if group in alone}
-    return [found[group] for group in groups]
+        return list(pool.map(lambda group: _compare(machine, group), groups))
 
 
 def _text(path: Path) -> str:
@@ -192,7 +201,7 @@ def _facts() -> dict[str, Any]:
     return facts
 
 
-def _build(machine: Machine, capability: str, release: Machine) -> dict[str, str]:
+def _build(machine: Machine, capability: str, release: Machine, *, units_alone: bool) -> dict[str, str]:
     """Build both sides at once with their own setup.py, as their users do; and the release, where it is laid out."""
     jobs = max(1, (os.cpu_count() or 2) // len(SIDES))
     arch = f"{capability}a" if capability == "9.0" else capability
@@ -220,6 +229,9 @@ def _build(machine: Machine, capability: str, release: Machine) -> dict[str, str
 
     with ThreadPoolExecutor(len(SIDES) + 1) as pool:
         other = pool.submit(_build_release, release, environment) if release.folder.exists() else None
+        if units_alone:
+            alone = _build_release(machine, environment)
+            return {"units alone": alone} | ({"release": other.result()} if other else {})
         outcomes = dict(zip(SIDES, pool.map(build, SIDES), strict=True))
         return outcomes | ({"release": other.result()} if other else {})
 
@@ -230,7 +242,7 @@ def _build_release(release: Machine, environment: dict[str, str]) -> str:
         sys.executable,
         str(REPOSITORY / "tests/gpu/build_release.py"),
         str(release.folder),
-        str(release.work / "built"),
+        str(release.work / "built" / release.folder.name),
     ]
     command = [*script, *environment["LDFLAGS"].split()]
     try:
@@ -243,7 +255,7 @@ def _build_release(release: Machine, environment: dict[str, str]) -> str:
         )
     except subprocess.TimeoutExpired:
         return f"took more than {BUILD_SECONDS} s"
-    (release.out / "build-release.log").write_text(ran.stdout + ran.stderr)
+    (release.out / f"build-{release.folder.name}.log").write_text(ran.stdout + ran.stderr)
     found = _json(ran.stdout)
     if found is None or found["failures"]:
         return "; ".join(found["failures"] if found else ran.stderr.strip().splitlines()[-1:])
@@ -282,6 +294,7 @@ def _compare(machine: Machine, group: str) -> GroupResult:
         "--partial",
         "--golden",
         machine.golden,
+        *machine.only,
         *_libraries(machine, "legacy"),
         seconds=GROUP_SECONDS,
     )
@@ -292,7 +305,7 @@ def _compare(machine: Machine, group: str) -> GroupResult:
         result.failure = "; ".join(lines[-3:]) or "nothing recorded"
         return result
     check = ("golden", "check", group, "--json", "--golden", machine.golden)
-    checked = machine.tool(*check, *_libraries(machine, "stable"), seconds=GROUP_SECONDS)
+    checked = machine.tool(*check, *machine.only, *_libraries(machine, "stable"), seconds=GROUP_SECONDS)
     result.step = _json(checked.stdout)
     if result.step is None:
         result.failure = checked.stderr.strip() or "golden check said nothing"
@@ -351,7 +364,7 @@ def _overhead(machine: Machine, result: GroupResult) -> None:
     given = [word for path in machine.libraries["legacy"] for word in ("--legacy", path)]
     given += [word for path in machine.libraries["stable"] for word in ("--stable", path)]
     overhead = ("golden", "overhead", result.group, "--json", "--golden", machine.golden)
-    answer = machine.tool(*overhead, *given, seconds=OVERHEAD_SECONDS)
+    answer = machine.tool(*overhead, *machine.only, *given, seconds=OVERHEAD_SECONDS)
     result.overhead = _json(answer.stdout) or []
     if answer.returncode != 0:
         result.untimed = (answer.stderr.strip() or "nothing printed").splitlines()[-1]

@@ -22,6 +22,7 @@ RELEASE = (
     "| group | CUDA: equal | two ranks, CUDA | |",
     "|---|---|---|---|",
 )
+WITH_SETUP = "Both sides were built there with their own setup.py."
 LOST = (
     "One of two ranks is killed in the middle: how long it takes until all processes have ended, start included, and what",
     "they say. The next group, on the same GPUs, has to give its sums.",
@@ -46,7 +47,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         "",
         f"Commit {facts['commit']}. {gpus}, driver {facts['driver']}; torch {facts['torch']}, CUDA {facts['cuda']},",
         f"nvcc {facts['nvcc']}, Python {facts['python']}.",
-        f"Both sides were built there with their own setup.py. All of it took {document['seconds']} s.",
+        f"{_built(document['builds'])} All of it took {document['seconds']} s.",
         "",
     ]
     if "compare" in document["steps"]:
@@ -76,6 +77,11 @@ def lost_findings(lost: Mapping[str, Any]) -> list[str]:
         for mode, found in modes.items()
         if found["wrong"]
     ]
+
+
+def _built(builds: Mapping[str, str]) -> str:
+    alone = builds.get("units alone")
+    return f"Both sides were built there from the units of the groups alone ({alone})." if alone else WITH_SETUP
 
 
 def _lost(lost: Mapping[str, Any]) -> list[str]:
