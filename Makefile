@@ -42,8 +42,10 @@ format: environment
 	$(BIN)/ruff format .
 
 # What a GPU machine without a network needs, in build/gpu; there, `python3 tests/gpu/run.py --out FOLDER` does the rest.
+# RELEASE=1 adds the all-reduce kernels of a vLLM release, which is downloaded as `make replay` does it.
 gpu: environment
-	PYTHON="$(abspath $(BIN))/python" PATH="$(abspath $(BIN)):$$PATH" tests/gpu/prepare.sh build/gpu
+	$(if $(RELEASE),$(PIP) install --quiet -r tests/replay/requirements.txt)
+	RELEASE="$(RELEASE)" PYTHON="$(abspath $(BIN))/python" PATH="$(abspath $(BIN)):$$PATH" tests/gpu/prepare.sh build/gpu
 
 bench: environment
 	$(BIN)/python -m tests.bench.bench $(if $(CASE),--case $(CASE),$(TREE) $(if $(UNITS),--units $(UNITS)))
