@@ -27,18 +27,18 @@ from codemod.model import (
     Move,
     NewFile,
     Plan,
-    Refusal,
     Severity,
     Span,
 )
 from codemod.project import GroupProject, make_project
 from codemod.registered_lambdas import registered_lambdas
 from codemod.relocate import Relocation
+from codemod.repository.codes import EDITS_COLLIDE
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.notes import notes_on
 from codemod.repository.program.check import check_plan
-from codemod.repository.program.planned import Planned
+from codemod.repository.program.planned import Planned, planned_tree
 from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
 from codemod.rules.dispatch_macros import OTHER_DTYPES
@@ -109,9 +109,8 @@ def plan_migration(
     notes = (*_clashes(made, layout, roles), *notes_on(snapshot, layout, made.graph, group), *crossing)
     counts = {path: one.sites for path, one in rewritten.items()}
     plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts)
-    _refuse_lost_operators(registry, plan)
-    found = check_plan(Planned(program, plan))
-    return replace(plan, diagnostics=(*plan.diagnostics, *found)) if found else plan
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(registry, plan)))
+    return replace(plan, diagnostics=(*plan.diagnostics, *check_plan(Planned(program, plan))))
 
 
 def _built_by_nothing(program: Program, layout: Layout, bindings: Change) -> tuple[str, ...]:
@@ -157,23 +156,20 @@ def _is_built(snapshot: Snapshot, layout: Layout) -> bool:
     return any(name in snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files))
 
 
-def _refuse_lost_operators(registry: Registry, plan: Plan) -> None:
-    """Raise Refusal where the plan would lose an operator, rename it, or give it another schema or key."""
-    snapshot = registry.snapshot
-    after = {file.new_path: file.after for file in plan.files if file.new_path is not None and file.after is not None}
-    gone = {file.old_path for file in plan.files} - set(after)
-    tree = snapshot.with_overlay(after)
-    left = replace(tree, files=tuple(path for path in tree.files if path not in gone))
-    lost = compare_inventories(registry_inventory(registry), inventory(left, registry.layout))
-    if not lost:
-        return
-    first = lost[0]
-    before = snapshot.read(first.path) if snapshot.exists(first.path) else b""
-    line = before.count(b"\n", 0, first.span.start) + 1
-    why = next((d for d in plan.diagnostics if d.code in _LOSING and _names(d.message, first.message)), None)
-    because = f" ({why.message}: {why.help})" if why else ""
-    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
-    raise Refusal(f"{plan.group} is not migrated: {first.path}:{line}: {first.message}{because}{more}")
+def _lost_operators(registry: Registry, plan: Plan) -> tuple[Diagnostic, ...]:
+    """Operators that the plan would lose or rename, or give another schema or key."""
+    if any(diagnostic.code == EDITS_COLLIDE for diagnostic in plan.diagnostics):
+        return ()  # said first: registrations in that file stay as they are
+    lost = compare_inventories(
+        registry_inventory(registry), inventory(planned_tree(registry.snapshot, plan), registry.layout)
+    )
+    return tuple(_with_reason(one, plan) for one in lost)
+
+
+def _with_reason(lost: Diagnostic, plan: Plan) -> Diagnostic:
+    """`lost` with why the operator was not written, where the bindings say so."""
+    why = next((d for d in plan.diagnostics if d.code in _LOSING and _names(d.message, lost.message)), None)
+    return replace(lost, help=f"{why.message}: {why.help}") if why is not None else lost
 
 
 def _names(message: str, other: str) -> bool:
@@ -211,7 +207,9 @@ def join(
             done = settle(_behind_mark(before, edits.get(path, ())))
         except OverlapError as error:
             span = error.second.span
-            diagnostics.append(Diagnostic("TSA790", Severity.ERROR, path, span, str(error), "edit this place by hand"))
+            diagnostics.append(
+                Diagnostic(EDITS_COLLIDE, Severity.ERROR, path, span, str(error), "edit this place by hand")
+            )
             done = ()
         after = apply(before, done)
         new_path = landing.get(path, path)

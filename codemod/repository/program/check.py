@@ -7,21 +7,26 @@ also every function that it defines.
 from __future__ import annotations
 
 from codemod.model import Diagnostic
+from codemod.repository.codes import EDITS_COLLIDE
 from codemod.repository.program.check_build import check_build
+from codemod.repository.program.check_files import check_known, check_readable
 from codemod.repository.program.check_link import check_links
 from codemod.repository.program.check_names import check_code
+from codemod.repository.program.check_python import check_python
 from codemod.repository.program.check_registrations import check_registrations
 from codemod.repository.program.planned import Planned
 
-_CHECKS = (check_build, check_links, check_registrations, check_code)
+_CHECKS = (check_readable, check_build, check_links, check_registrations, check_python, check_code, check_known)
 
 
 def check_plan(planned: Planned) -> tuple[Diagnostic, ...]:
     """What `planned` would break, each cause once. Nothing for a plan that changes nothing."""
     if planned.plan.is_empty:
         return ()
-    return tuple(
-        dict.fromkeys(
-            (*check_build(planned), *check_links(planned), *check_registrations(planned), *check_code(planned))
-        )
-    )
+    if any(diagnostic.code == EDITS_COLLIDE for diagnostic in planned.plan.diagnostics):
+        return ()  # some edits were not made: what that breaks is said there
+    for check in _CHECKS:
+        for one in check(planned):
+            if one not in planned.found:
+                planned.found.append(one)
+    return tuple(planned.found)

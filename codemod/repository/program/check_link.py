@@ -111,6 +111,8 @@ class LinkCheck:
         old = self.planned.then(definer) or definer
         if any(self.planned.said(reference.symbol.bare) for _, reference in found):
             return
+        if any(self.planned.said(path) for path in (definer, old)):
+            return  # a source that is built elsewhere or nowhere: what it defines is missing for that reason
         more = f" and {len(symbols) - _SHOWN} more" if len(symbols) > _SHOWN else ""
         is_one = len(symbols) == 1
         message = (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from codemod.config import Config
-from codemod.model import FileChange, Plan, Severity, Span
+from codemod.model import Diagnostic, FileChange, Plan, Severity, Span
 from codemod.repository.program.model import Library
 from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
@@ -22,6 +23,7 @@ class Planned:
 
     before: Program
     plan: Plan
+    found: list[Diagnostic] = field(default_factory=list, compare=False, repr=False)  # by the check so far
 
     @property
     def snapshot(self) -> Snapshot:
@@ -81,9 +83,10 @@ class Planned:
         return Span(moved, min(moved + len(span), len(then))) if at >= 0 else Span(0, 0)
 
     def said(self, *words: str) -> bool:
-        """Whether the plan says already, as something to do by hand, what concerns all of `words`."""
-        texts = (f"{d.path} {d.message} {d.help}" for d in self.plan.diagnostics if d.severity is Severity.ERROR)
-        return any(all(word in text for word in words) for text in texts)
+        """Whether the plan, or its check so far, says as something to do by hand what concerns all of `words`."""
+        texts = (f"{d.message} {d.help}" for d in (*self.plan.diagnostics, *self.found) if d.severity is Severity.ERROR)
+        patterns = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)") for word in words]
+        return any(all(pattern.search(text) for pattern in patterns) for text in texts)
 
     # -- which library goes with which ---------------------------------------------------------------------------
 

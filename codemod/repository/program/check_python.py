@@ -1,0 +1,149 @@
+"""Whether Python would still find what it loads from the libraries, and the names that it takes from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from codemod.model import Diagnostic
+from codemod.repository.program import codes
+from codemod.repository.program.codes import finding
+from codemod.repository.program.imports import PythonSource, Use, names_module
+from codemod.repository.program.model import Library
+from codemod.repository.program.planned import Planned
+from codemod.repository.program.registrations import Registrations
+
+
+@dataclass(frozen=True)
+class PythonCheck:
+    """The imports of a plan's Python files, for every library with a unit that changes."""
+
+    planned: Planned
+    _sources: dict[tuple[bool, str], PythonSource] = field(default_factory=dict, compare=False, repr=False)
+
+    def source(self, path: str, *, after: bool) -> PythonSource:
+        """The Python file at `path`, before or after."""
+        if (after, path) not in self._sources:
+            tree = self.planned.after.snapshot if after else self.planned.snapshot
+            self._sources[after, path] = PythonSource(tree, path)
+        return self._sources[after, path]
+
+    @cached_property
+    def before(self) -> Registrations:
+        """What the libraries register as they are."""
+        return Registrations(self.planned.before)
+
+    @cached_property
+    def after(self) -> Registrations:
+        """What they would register."""
+        return Registrations(self.planned.after)
+
+    def findings(self) -> Iterator[Diagnostic]:
+        """What would not be found, once for each file and library."""
+        for library in self.planned.before.libraries:
+            if not any(path in self.planned.moved for path in library.units):
+                continue
+            partners = self._partners(library)
+            for path in self._files(library):
+                yield from self._file(library, partners, path)
+
+    def _partners(self, library: Library) -> list[Library]:
+        keys = self.planned.partners[library.key]
+        return [one for one in self.planned.after.libraries if one.key in keys and one.units]
+
+    def _files(self, library: Library) -> list[str]:
+        """The Python files that may load `library`, build files left out."""
+        word = library.name.encode()
+        built = {entry.file for entry in self.planned.before.entries}
+        paths = self.planned.snapshot.below(library.project, (".py",))
+        return [path for path in paths if path not in built and word in self.planned.snapshot.read(path)]
+
+    def _file(self, library: Library, partners: Sequence[Library], path: str) -> Iterator[Diagnostic]:
+        before = self.source(path, after=False)
+        loads = [load for load in before.loads if names_module(load, library.module, library.name)]
+        if not loads:
+            return
+        place = (path, loads[0].span)
+        name = library.module or library.name
+        now = self.planned.now(path)
+        if now is None:
+            return
+        after = self.source(now, after=True)
+        if after.tree is None:
+            return  # a finding of its own
+        if not any(one.key == library.key for one in partners):
+            left = [load for load in after.loads if names_module(load, library.module, library.name)]
+            if left and not self._is_python(name) and not self.planned.said(path, library.name):
+                yield finding(codes.PYTHON, place, f"{path} loads {name}, which would not be built")
+                return
+        for other in partners:
+            is_there = any(one.key == other.key for one in self.planned.before.libraries)
+            holds = any(not found.is_python for found in self.after.of(other))
+            if other.key == library.key or is_there or not holds or self._speaks_of(path):
+                continue
+            if not any(names_module(load, other.module, other.name) for load in after.loads):
+                taker = other.module or other.name
+                message = f"{path} loads {name} and would not load {taker}, which takes its operators"
+                yield finding(codes.PYTHON, place, message, "Load it there too.")
+        yield from self._names(library, partners, before, after)
+
+    def _speaks_of(self, path: str) -> bool:
+        """Whether the plan says something of how `path` loads libraries."""
+        return any(d.path == path and d.code.startswith("TSA63") for d in self.planned.plan.diagnostics)
+
+    def _is_python(self, name: str) -> bool:
+        """Whether the module is a Python file of that name."""
+        snapshot = self.planned.after.snapshot
+        parts = name.replace(".", "/")
+        return snapshot.exists(f"{parts}.py") or snapshot.exists(f"{parts}/__init__.py")
+
+    def _names(
+        self, library: Library, partners: Sequence[Library], before: PythonSource, after: PythonSource
+    ) -> Iterator[Diagnostic]:
+        """Functions that are taken from the module and would not be in it, and operators that nobody registers."""
+        had = {found.name for found in self.before.of(library) if found.is_python}
+        has = {found.name for one in partners if one.key == library.key for found in self.after.of(one)}
+        name = library.module or library.name
+        told: set[str] = set()
+        for use in _taken(library, after):
+            if use.name in had - has - told and not self.planned.said(use.name):
+                told.add(use.name)
+                message = f"{before.path} takes {use.name} from {name}, which would not have it"
+                place = self.planned.place(after.path, use.span)
+                yield finding(codes.PYTHON, place, message, "Call the operator that it became.")
+        known = {(use.space, use.name) for use in before.uses if not use.module}
+        ops = {(found.namespace, found.name.partition(".")[0]) for one in partners for found in self.after.of(one)}
+        for use in after.uses:
+            key = (use.space, use.name)
+            if use.module or key in known or key in ops or use.name in told:
+                continue
+            told.add(use.name)
+            if self._is_registered(key) and use.name in {name for _, name in ops}:
+                message = f"{before.path} would call torch.ops.{use.space}.{use.name}, which {name} does not register"
+            elif not self._is_registered(key):
+                message = f"{before.path} would call torch.ops.{use.space}.{use.name}, which nothing registers"
+            else:
+                continue  # another library's operator
+            if not self.planned.said(use.name):
+                yield finding(codes.PYTHON, self.planned.place(after.path), message, "Call the operator that is there.")
+
+    def _is_registered(self, key: tuple[str, str]) -> bool:
+        return any(
+            (found.namespace, found.name.partition(".")[0]) == key
+            for one in self.planned.after.libraries
+            for found in self.after.of(one)
+        )
+
+
+def _taken(library: Library, source: PythonSource) -> Iterator[Use]:
+    """The names that a file takes from `library`."""
+    for load in source.loads:
+        if names_module(load, library.module, library.name):
+            yield from (Use(load.module, "", name, load.span) for name in load.names)
+            yield from (use for use in source.uses if use.module == load.module)
+
+
+def check_python(planned: Planned) -> Iterator[Diagnostic]:
+    """Modules and names that Python would not find."""
+    yield from PythonCheck(planned).findings()
