@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from codemod.model import Diagnostic
 from codemod.repository.codes import EDITS_COLLIDE
-from codemod.repository.program.check_build import check_build
+from codemod.repository.program.check_build import check_membership
+from codemod.repository.program.check_entries import check_entries
 from codemod.repository.program.check_files import check_known, check_readable
 from codemod.repository.program.check_link import check_links
 from codemod.repository.program.check_names import check_code
@@ -16,7 +17,16 @@ from codemod.repository.program.check_python import check_python
 from codemod.repository.program.check_registrations import check_registrations
 from codemod.repository.program.planned import Planned
 
-_CHECKS = (check_readable, check_build, check_links, check_registrations, check_python, check_code, check_known)
+_CHECKS = (
+    check_readable,
+    check_entries,
+    check_membership,
+    check_links,
+    check_registrations,
+    check_python,
+    check_code,
+    check_known,
+)
 
 
 def check_plan(planned: Planned) -> tuple[Diagnostic, ...]:
@@ -29,4 +39,6 @@ def check_plan(planned: Planned) -> tuple[Diagnostic, ...]:
         for one in check(planned):
             if one not in planned.found:
                 planned.found.append(one)
+        if check is check_readable and planned.found:
+            break  # what cannot be read has no entries, and nothing in it is registered or linked
     return tuple(planned.found)

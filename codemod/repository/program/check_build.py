@@ -1,33 +1,47 @@
-"""What a plan does to the build: who builds each unit, and whether each build entry is still one."""
+"""Who builds each unit: in every library that it was in, that library or its counterpart, under the same conditions."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from codemod.buildfiles.cmake.logic import implies
 from codemod.model import Diagnostic, Span
 from codemod.repository.program import codes
 from codemod.repository.program.abi import abi_of
+from codemod.repository.program.check_entries import entry_place
 from codemod.repository.program.codes import finding
-from codemod.repository.program.model import Abi, BuildEntry, EntryKind, Library, Source, When
+from codemod.repository.program.conditions import are_exclusive
+from codemod.repository.program.model import Abi, Library
 from codemod.repository.program.planned import Planned
 from codemod.source.document import UNIT_SUFFIXES
 
 _Place = tuple[str, Span]
 
 
-def check_build(planned: Planned) -> Iterator[Diagnostic]:
-    """Every unit that a library would lose or share, and every entry that would not be one."""
-    yield from check_membership(planned)
-    yield from check_entries(planned)
+class _Fault(NamedTuple):
+    """What is wrong with one unit; units with the same `library`, `text` and `advice` are one finding."""
 
-
-# -- membership ------------------------------------------------------------------------------------------------------
+    library: str
+    text: str  # behind the units: "built into _C and would be built into nothing"
+    unit: str
+    place: _Place
+    advice: str
+    counterpart: str = ""
 
 
 def check_membership(planned: Planned) -> Iterator[Diagnostic]:
-    """One finding for each unit and library that it would leave, join or lose under a condition."""
+    """One finding for the units that a library would lose, share or get in one way."""
+    faults: dict[tuple[str, str], list[_Fault]] = {}
+    for fault in (*_faults(planned), *_joined(planned), *_built_by_nothing(planned)):
+        if not any(planned.said(word) for word in (fault.unit, fault.library, fault.counterpart)):
+            faults.setdefault((fault.library, fault.text), []).append(fault)
+    for (_, text), found in faults.items():
+        units = list(dict.fromkeys(fault.unit for fault in found))
+        more = f" and {len(units) - 1} more" if len(units) > 1 else ""
+        yield finding(codes.MEMBERSHIP, found[0].place, f"{units[0]}{more} {text}", found[0].advice)
+
+
+def _faults(planned: Planned) -> Iterator[_Fault]:
     after = planned.after.by_unit
     for library in planned.before.libraries:
         allowed = planned.partners[library.key]
@@ -37,116 +51,82 @@ def check_membership(planned: Planned) -> Iterator[Diagnostic]:
                 continue  # removed, or generated
             owners = after.get(now, ())
             ours = [(owner, when) for owner, when in owners if owner.key in allowed]
-            whens = [when for path, when in library.members if path == unit]
+            place, name = _written(library, unit), _name(library)
             if not ours:
-                yield from _lost(planned, library, unit, owners)
-            elif len({owner.key for owner, _ in ours}) > 1 and not _was_shared(planned, allowed, unit):
-                yield from _shared(planned, library, unit, [owner for owner, _ in ours])
+                names = sorted({_name(owner) for owner, _ in owners})
+                where = f"would be built into {' and '.join(names) or 'nothing'}"
+                if not names and _is_unknown(planned, library):
+                    where = "whether it would be cannot be read"
+                goal = _counterpart(planned, library)
+                yield _Fault(
+                    name, f"was built into {name} and {where}", unit, place, advice, _counterpart(planned, library)
+                )
+            elif len({owner.key for owner, _ in ours}) > 1 and not _may_be_shared(planned, allowed, unit):
+                names = sorted({_name(owner) for owner, _ in ours})
+                advice = "Keep it in one of them."
+                yield _Fault(name, f"would be built into {' and into '.join(names)}", unit, place, advice)
             else:
-                yield from _conditions_lost(planned, library, unit, whens, [when for _, when in ours])
-    yield from _joined(planned)
+                for when in (when for path, when in library.members if path == unit):
+                    if all(are_exclusive(when, other) for _, other in ours):
+                        where = " and ".join(when)
+                        text = f"was built into {name} where {where}, and would not be built there"
+                        yield _Fault(name, text, unit, place, "Build it under that condition too.")
 
 
-def _lost(
-    planned: Planned, library: Library, unit: str, owners: Iterable[tuple[Library, When]]
-) -> Iterator[Diagnostic]:
-    now = planned.now(unit) or unit
-    unknown = [
-        one
-        for one in planned.after.libraries
-        if one.key in planned.partners[library.key] and planned.after.has_gap(one)
-    ]
-    names = sorted({owner.module or owner.name for owner, _ in owners})
-    name = library.module or library.name
-    where = f"into {' and '.join(names)}" if names else "into nothing"
-    said = planned.said(unit) or planned.said(now)
-    if said:
-        return
-    message = f"{unit} was built into {name} and would be built {where}"
-    if unknown and not names:
-        message = f"{unit} was built into {name}, and whether it would be cannot be read"
-    yield finding(codes.MEMBERSHIP, _written(library, unit), message, f"Add {now} to {_counterpart(planned, library)}.")
+def _name(library: Library) -> str:
+    return library.module or library.name
 
 
-def _shared(planned: Planned, library: Library, unit: str, owners: Iterable[Library]) -> Iterator[Diagnostic]:
-    """A unit that would be in a library and in its counterpart: fine where it uses no torch, and so has one form."""
-    now = planned.now(unit) or unit
-    if planned.said(unit) or abi_of(planned.after, now) is Abi.NEUTRAL:
-        return
-    names = " and into ".join(sorted({owner.module or owner.name for owner in owners}))
-    yield finding(
-        codes.MEMBERSHIP, _written(library, unit), f"{unit} would be built into {names}", "Keep it in one of them."
-    )
+def _is_unknown(planned: Planned, library: Library) -> bool:
+    """Whether a library that may hold what `library` held has sources that could not be read."""
+    keys = planned.partners[library.key]
+    return any(one.key in keys and planned.after.has_gap(one) for one in planned.after.libraries)
+
+
+def _may_be_shared(planned: Planned, allowed: frozenset[tuple[str, str]], unit: str) -> bool:
+    """Whether a unit was in a library and its counterpart before, or uses no torch, and so has one form for both."""
+    owners = {owner.key for owner, _ in planned.before.by_unit.get(unit, ())}
+    return len(owners & allowed) > 1 or abi_of(planned.after, planned.now(unit) or unit) is Abi.NEUTRAL
 
 
 def _counterpart(planned: Planned, library: Library) -> str:
     """The name of the library that units of `library` go to."""
     others = planned.partners[library.key] - {library.key}
     found = [one for one in planned.after.libraries if one.key in others]
-    return (found[0].module or found[0].name) if found else library.module or library.name
+    return _name(found[0]) if found else _name(library)
 
 
-def _was_shared(planned: Planned, allowed: frozenset[tuple[str, str]], unit: str) -> bool:
-    owners = {owner.key for owner, _ in planned.before.by_unit.get(unit, ())}
-    return len(owners & allowed) > 1
-
-
-def _conditions_lost(
-    planned: Planned, library: Library, unit: str, before: list[When], after: list[When]
-) -> Iterator[Diagnostic]:
-    """A condition under which `unit` was built and would not be, where what is built is known to exclude it."""
-    for when in before:
-        if not any(_may_hold_with(when, other) for other in after) and not planned.said(unit):
-            condition = " and ".join(when) or "in every build"
-            name = library.module or library.name
-            message = f"{unit} was built into {name} where {condition}, and would not be built there"
-            yield finding(codes.MEMBERSHIP, _written(library, unit), message, "Build it under that condition too.")
-            return
-
-
-def _may_hold_with(when: When, other: When) -> bool:
-    return not are_exclusive(when, other)
-
-
-def are_exclusive(first: When, second: When) -> bool:
-    """Whether two lists of conditions are known never to hold together."""
-    if any(_negates(one, other) or _negates(other, one) for one in first for other in second):
-        return True
-    if not first or not second or not all(map(_is_cmake, (*first, *second))):
-        return False
-    return any(implies(first, [f"NOT ( {condition} )"], {}) for condition in second)
-
-
-def _is_cmake(condition: str) -> bool:
-    return "(" not in condition or condition.startswith("NOT (") or " " in condition
-
-
-def _negates(one: str, other: str) -> bool:
-    return one in (f"not ({other})", f"NOT ( {other} )")
-
-
-def _joined(planned: Planned) -> Iterator[Diagnostic]:
+def _joined(planned: Planned) -> Iterator[_Fault]:
     """Units that were in some library and would be in another one as well that is none of theirs."""
     homes: dict[str, set[tuple[str, str]]] = {}
     for library in planned.before.libraries:
         for unit in library.units:
             homes.setdefault(unit, set()).update(planned.partners[library.key])
+    known = {key for keys in planned.partners.values() for key in keys}
     for library in planned.after.libraries:
-        known = {key for one in planned.before.libraries for key in planned.partners[one.key]}
-        for unit in sorted(library.units):
+        for unit in sorted(library.units) if library.key in known else ():
             old = planned.then(unit)
-            if old is None or old not in homes or library.key in homes[old]:
+            if old is None or old not in homes or library.key in homes[old] or not _is_kept(planned, old, homes[old]):
                 continue
-            name = library.module or library.name
-            if planned.said(old) or library.key not in known or not _is_kept(planned, old, homes[old]):
-                continue
-            message = f"{old} would be built into {name}, which it is no part of"
-            yield finding(codes.MEMBERSHIP, _entry_place(planned, library.entries[0]), message, "Take it out of there.")
+            text = f"would be built into {_name(library)}, which it is no part of"
+            yield _Fault(_name(library), text, old, entry_place(planned, library.entries[0]), "Take it out of there.")
 
 
 def _is_kept(planned: Planned, unit: str, homes: set[tuple[str, str]]) -> bool:
     """Whether a unit is still built where it belongs; one that is not has a finding of its own."""
     return any(owner.key in homes for owner, _ in planned.after.by_unit.get(planned.now(unit) or unit, ()))
+
+
+def _built_by_nothing(planned: Planned) -> Iterator[_Fault]:
+    """Units that the plan makes and no library would build, where libraries could be read."""
+    if not any(library.units for library in planned.after.libraries):
+        return
+    if any(planned.after.has_gap(library) for library in planned.after.libraries) or planned.found:
+        return  # a library without sources, which was said
+    for path, old in planned.origin.items():
+        if old is None and path.endswith(UNIT_SUFFIXES) and path not in planned.after.by_unit:
+            text = "would be written and built into nothing"
+            yield _Fault("", text, path, planned.place(path), "Add it to the stable library.")
 
 
 def _written(library: Library, unit: str) -> _Place:
@@ -156,97 +136,3 @@ def _written(library: Library, unit: str) -> _Place:
             if source.path == unit:
                 return source.file, source.written
     return library.entries[0].file, library.entries[0].span
-
-
-# -- entries ---------------------------------------------------------------------------------------------------------
-
-
-def check_entries(planned: Planned) -> Iterator[Diagnostic]:
-    """Entries that are empty, of one name, or with sources that are listed twice or are not there."""
-    before, after = planned.before, planned.after
-    had = {_key(entry): entry for entry in before.entries}
-    for entry in after.entries:
-        old = had.get(_key(entry))
-        is_empty = not entry.sources and not entry.gaps and entry.kind is not EntryKind.PROGRAM
-        if is_empty and _had_sources(old) and not planned.said(entry.module or entry.name, "source"):
-            yield finding(
-                codes.ENTRIES, _entry_place(planned, entry), f"{_shown(entry)} would have no source left",
-                "Take it out of the build, with what imports it.",
-            )  # fmt: skip
-        yield from _bad_sources(planned, entry, old)
-    yield from _doubled(planned)
-
-
-def _had_sources(old: BuildEntry | None) -> bool:
-    return old is None or bool(old.sources)
-
-
-def _bad_sources(planned: Planned, entry: BuildEntry, old: BuildEntry | None) -> Iterator[Diagnostic]:
-    known = {source.path for source in old.sources} if old is not None else set()
-    for source in entry.sources:
-        if planned.after.snapshot.exists(source.path) or not source.path.endswith(UNIT_SUFFIXES):
-            continue
-        if source.path in known and not planned.snapshot.exists(source.path):
-            continue  # written by a script, before as afterwards
-        message = f"{_shown(entry)} names {source.path}, which would not be there"
-        if not planned.said(source.path):
-            yield finding(codes.ENTRIES, _entry_place(planned, entry), message, "Name the file at its new place.")
-    for path in _twice(entry.sources):
-        if not any(planned.then(path) in _twice(one.sources) for one in planned.before.entries):
-            message = f"{_shown(entry)} would name {path} twice"
-            yield finding(codes.ENTRIES, _entry_place(planned, entry), message, "Name it once.")
-
-
-def _twice(sources: Iterable[Source]) -> list[str]:
-    by_path: dict[str, list[Source]] = {}
-    for source in sources:
-        by_path.setdefault(source.path, []).append(source)
-    return sorted(
-        path
-        for path, found in by_path.items()
-        if any(not are_exclusive(a.when, b.when) for at, a in enumerate(found) for b in found[at + 1 :])
-    )
-
-
-def _doubled(planned: Planned) -> Iterator[Diagnostic]:
-    old = _doubled_names(planned.before.entries)
-    for name, entry in _doubled_names(planned.after.entries).items():
-        if name not in old:
-            message = f"{entry.file} would build two libraries called {entry.module or entry.name}"
-            yield finding(codes.ENTRIES, _entry_place(planned, entry), message, "Give each a name of its own.")
-
-
-def _doubled_names(entries: Iterable[BuildEntry]) -> Mapping[tuple[str, ...], BuildEntry]:
-    """Entries of one system and name that one build makes both of."""
-    groups: dict[tuple[str, ...], list[BuildEntry]] = {}
-    for entry in entries:
-        if entry.name:
-            groups.setdefault((entry.system, entry.file, entry.module or entry.name), []).append(entry)
-    return {
-        name: found[1]
-        for name, found in groups.items()
-        if any(not are_exclusive(a.when, b.when) for at, a in enumerate(found) for b in found[at + 1 :])
-    }
-
-
-def _key(entry: BuildEntry) -> tuple[str, ...]:
-    return (entry.system, entry.file, entry.module or entry.name, *entry.when)
-
-
-def _shown(entry: BuildEntry) -> str:
-    return entry.module or entry.name or "an extension without a known name"
-
-
-def _entry_place(planned: Planned, entry: BuildEntry) -> _Place:
-    """Where the entry stands in the tree as it was: one of its name, else the beginning of its file."""
-    named = [old for old in planned.before.entries if old.file == entry.file]
-    same = next((old for old in named if (old.module or old.name) == (entry.module or entry.name)), None)
-    origin = same or next((old for old in named if _is_origin(planned, old, entry)), None)
-    if origin is not None:
-        return origin.file, origin.span
-    return (entry.file, Span(0, 0)) if planned.snapshot.exists(entry.file) else planned.place(entry.file)
-
-
-def _is_origin(planned: Planned, old: BuildEntry, entry: BuildEntry) -> bool:
-    counted = Counter(planned.then(source.path) for source in entry.sources)
-    return any(source.path in counted for source in old.sources)

@@ -23,7 +23,7 @@ def check_readable(planned: Planned) -> Iterator[Diagnostic]:
     before = {gap.path for gap in planned.before.gaps}
     for gap in planned.after.gaps:
         if gap.path not in before:
-            yield finding(codes.UNREADABLE, planned.place(gap.path), gap.why)
+            yield finding(codes.UNREADABLE, planned.place(gap.path), f"{gap.path}: {gap.why}")
     told = {gap.path for gap in planned.after.gaps}
     for path, change in planned.changes.items():
         if path.endswith(".py") and path not in told and change.after != change.before:

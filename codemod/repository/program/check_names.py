@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from posixpath import basename
 
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.includes import Include
@@ -23,29 +24,36 @@ def check_code(planned: Planned) -> Iterator[Diagnostic]:
     """Code of the wrong ABI, names that no rule spoke of, and includes that would find nothing."""
     reported: set[str] = set()
     for library in planned.after.libraries:
-        for unit in sorted(library.units):
-            if not planned.after.snapshot.exists(unit):
-                continue
-            if library.abi is Abi.LEGACY:
-                yield from _stable_in_legacy(planned, library, unit)
-            elif library.abi is Abi.STABLE and _is_new_in(planned, library, unit):
-                yield from _names_left(planned, unit, reported)
+        units = [unit for unit in sorted(library.units) if planned.after.snapshot.exists(unit)]
+        if library.abi is Abi.LEGACY:
+            yield from _stable_in_legacy(planned, library, units)
+        elif library.abi is Abi.STABLE:
+            for unit in units:
+                if _is_new_in(planned, library, unit) and not planned.said(planned.then(unit) or unit):
+                    yield from _names_left(planned, unit, reported)
     yield from _lost_includes(planned)
 
 
-def _stable_in_legacy(planned: Planned, library: Library, unit: str) -> Iterator[Diagnostic]:
-    """A unit that becomes stable code and that a legacy library would go on to compile."""
-    if unit not in planned.origin or planned.said(unit):
-        return
-    old = planned.then(unit)
-    now = abi_of_file(planned.after.snapshot.document(unit))
-    was = abi_of_file(planned.snapshot.document(old)) if old is not None else Abi.NEUTRAL
-    if now is not Abi.STABLE or was in (Abi.STABLE, Abi.MIXED):
-        return
+def _stable_in_legacy(planned: Planned, library: Library, units: Sequence[str]) -> Iterator[Diagnostic]:
+    """Units that become stable code and that a legacy library would go on to compile."""
     name = library.module or library.name
-    message = f"{name}, which is built for the unstable API, would compile {unit}, which becomes stable code"
-    advice = f"Define TORCH_TARGET_VERSION for {name} and migrate its other sources, or take {unit} out of it."
-    yield finding(codes.WRONG_ABI, planned.place(unit), message, advice)
+    found = [unit for unit in units if _becomes_stable(planned, unit) and not planned.said(planned.then(unit) or unit)]
+    if not found or planned.said(name):
+        return
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    message = f"{name}, which is built for the unstable API, would compile {found[0]}{more}, which becomes stable code"
+    advice = f"Define TORCH_TARGET_VERSION for {name} and migrate its other sources, or take this out of it."
+    yield finding(codes.WRONG_ABI, planned.place(found[0]), message, advice)
+
+
+def _becomes_stable(planned: Planned, unit: str) -> bool:
+    """Whether the plan makes stable code of a unit that was none."""
+    if unit not in planned.origin:
+        return False
+    old = planned.then(unit)
+    was = abi_of_file(planned.snapshot.document(old)) if old is not None else Abi.NEUTRAL
+    now = abi_of_file(planned.after.snapshot.document(unit))
+    return now is Abi.STABLE and was not in (Abi.STABLE, Abi.MIXED)
 
 
 def _is_new_in(planned: Planned, library: Library, unit: str) -> bool:
@@ -126,9 +134,11 @@ def _lost_includes(planned: Planned) -> Iterator[Diagnostic]:
     for path, old in planned.origin.items():
         if not path.endswith(SOURCE_SUFFIXES) or path not in planned.changes:
             continue
-        known = {include.name: include for include in planned.before.graph.includes(old)} if old is not None else {}
+        included = planned.before.graph.includes(old) if old is not None else ()
+        known = {basename(include.name): include for include in included}
         for include in planned.after.graph.includes(path):
-            was = known.get(include.name)
+            was = known.get(basename(include.name))
+            was = was if was is not None and (include.quoted or was.name == include.name) else None
             if include.target is None and was is not None and was.target is not None:
                 message = f'{path} includes "{include.name}", which it would not find'
             elif include.target is not None and not _is_searched(planned, include):

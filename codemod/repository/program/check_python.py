@@ -74,7 +74,7 @@ class PythonCheck:
             return  # a finding of its own
         if not any(one.key == library.key for one in partners):
             left = [load for load in after.loads if names_module(load, library.module, library.name)]
-            if left and not self._is_python(name) and not self.planned.said(path, library.name):
+            if left and not self._is_python(name) and not self.planned.said(name):
                 yield finding(codes.PYTHON, place, f"{path} loads {name}, which would not be built")
                 return
         for other in partners:

@@ -15,7 +15,9 @@ from codemod.repository.program.codes import finding
 from codemod.repository.program.model import Library
 from codemod.repository.program.planned import Planned
 from codemod.repository.program.registrations import Registered, Registrations
+from codemod.source.document import UNIT_SUFFIXES
 
+_SHOWN = 3
 _DEFINES = (StatementKind.DEF, StatementKind.CLASS)
 
 
@@ -52,40 +54,63 @@ class RegistrationCheck:
         return old or any(path in self.planned.origin for one in self.partners(library) for path in one.units)
 
     def _of(self, library: Library) -> Iterator[Diagnostic]:
-        name = library.module or library.name
         old = self.before.of(library)
         new = [found for one in self.partners(library) for found in self.after.of(one)]
-        is_counterpart = any(one.key == library.key for one in self.planned.before.libraries) and self._has_legacy(
-            library
-        )
-        if is_counterpart:
+        if self._has_legacy(library):
             return  # looked at together with the library that it is the counterpart of
         for one in self._partners_before(library):
             old = (*old, *self.before.of(one))
-        counted, now = Counter(map(_identity, old)), Counter(map(_identity, new))
-        ops = {found.name for found in new if not found.is_python}
-        told: set[str] = set()
+        yield from self._lost(library, old, new)
+        yield from self._doubled(old, new)
+        yield from self._strange(library, new)
+
+    def _lost(self, library: Library, old: Sequence[Registered], new: Sequence[Registered]) -> Iterator[Diagnostic]:
+        """One finding for what a library would no longer register, and one for what another one takes."""
+        now = {_identity(found) for found in new}
+        lost: dict[str, list[Registered]] = {}
         for found in dict.fromkeys(old):
-            key = _identity(found)
-            if now[key] or (found.is_python and found.name in ops) or self._moved_to_def(found, new):
+            if _identity(found) in now or self._became_operator(found, new) or self._moved_to_def(found, new):
                 continue
-            if not self.planned.said(found.name) and found.op not in told:
-                told.add(found.op)
-                is_whole = not any(one.op == found.op for one in new)
-                what = found.op + (f" for {found.statement.key}" if found.statement.key and not is_whole else "")
-                elsewhere = self._elsewhere(found, library)
-                where = f"would be registered by {elsewhere}" if elsewhere else "would no longer be registered"
-                message = f"{what} is registered by {name} and {where}"
-                yield finding(codes.REGISTRATION, _place(found), message, f"Register it in {name} or its counterpart.")
-            counted.pop(key, None)
+            if self.planned.said(found.name) or self._is_of_lost_file(found):
+                continue
+            elsewhere = self._elsewhere(found, library)
+            where = f"would be registered by {elsewhere}" if elsewhere else "would no longer be registered"
+            lost.setdefault(where, []).append(found)
+        for where, found_all in lost.items():
+            name = library.module or library.name
+            shown = _listed(found_all, new)
+            message = f"{shown} of {name} {where}"
+            advice = f"Register it in {name} or its counterpart."
+            yield finding(codes.REGISTRATION, _place(found_all[0]), message, advice)
+
+    def _doubled(self, old: Sequence[Registered], new: Sequence[Registered]) -> Iterator[Diagnostic]:
+        """What would be registered more than once in a library and its counterpart."""
+        before, now = Counter(map(_identity, old)), Counter(map(_identity, new))
         for key, count in now.items():
-            if count > max(counted[key], 1) and not self._excluded(key, new):
+            if count > max(before[key], 1) and not self._excluded(key, new):
                 found = next(one for one in new if _identity(one) == key)
-                if not self.planned.said(found.name) and found.op not in told:
-                    told.add(found.op)
+                if not self.planned.said(found.name):
                     message = f"{found.op} would be registered {count} times"
                     yield finding(codes.REGISTRATION, self._old_place(found), message, "Register it once.")
-        yield from self._strange(library, new)
+
+    def _became_operator(self, found: Registered, new: Sequence[Registered]) -> bool:
+        """Whether a function that was given to Python is defined and implemented as an operator."""
+        same = [one.statement for one in new if not one.is_python and one.name == found.name]
+        is_defined = any(statement.kind is StatementKind.DEF for statement in same)
+        return found.is_python and is_defined and any(statement.registers_function for statement in same)
+
+    def _is_of_lost_file(self, found: Registered) -> bool:
+        """Whether the file of a registration is what is missing, as was said."""
+        if not self.planned.found:
+            return False
+        if self.planned.said(found.statement.path):
+            return True
+        new = [path for path, old in self.planned.origin.items() if old is None and self._names(path, found)]
+        files = [self.planned.now(found.statement.path), *new]
+        return any(path is not None and path not in self.planned.after.by_unit for path in files)
+
+    def _names(self, path: str, found: Registered) -> bool:
+        return path.endswith(UNIT_SUFFIXES) and found.name.encode() in self.planned.after.snapshot.read(path)
 
     def _has_legacy(self, library: Library) -> bool:
         """Whether `library` is the counterpart of another one of the tree as it was."""
@@ -146,6 +171,15 @@ def _identity(found: Registered) -> tuple[str, ...]:
     kind = "def" if found.statement.kind in _DEFINES and not found.is_python else "impl"
     key = "" if kind == "def" or found.statement.key in NO_KEY else found.statement.key
     return ("python" if found.is_python else kind, found.namespace, found.name, key)
+
+
+def _listed(found: Sequence[Registered], new: Sequence[Registered]) -> str:
+    """The operators of `found`, with the key where the rest of an operator is registered."""
+    whole = {one.op for one in new}
+    texts = (one.op + (f" for {one.statement.key}" if one.op in whole and one.statement.key else "") for one in found)
+    listed = list(dict.fromkeys(texts))
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more
 
 
 def _place(found: Registered) -> tuple[str, Span]:

@@ -84,8 +84,10 @@ class Planned:
 
     def said(self, *words: str) -> bool:
         """Whether the plan, or its check so far, says as something to do by hand what concerns all of `words`."""
+        if not all(words):
+            return False
         texts = (f"{d.message} {d.help}" for d in (*self.plan.diagnostics, *self.found) if d.severity is Severity.ERROR)
-        patterns = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)") for word in words]
+        patterns = [re.compile(rf"(?<![\w./]){re.escape(word)}(?![\w/]|\.\w)") for word in words]
         return any(all(pattern.search(text) for pattern in patterns) for text in texts)
 
     # -- which library goes with which ---------------------------------------------------------------------------
