@@ -58,9 +58,7 @@ def _faults(planned: Planned) -> Iterator[_Fault]:
                 if not names and _is_unknown(planned, library):
                     where = "whether it would be cannot be read"
                 goal = _counterpart(planned, library)
-                yield _Fault(
-                    name, f"was built into {name} and {where}", unit, place, advice, _counterpart(planned, library)
-                )
+                yield _Fault(name, f"was built into {name} and {where}", unit, place, f"Add {now} to {goal}.", goal)
             elif len({owner.key for owner, _ in ours}) > 1 and not _may_be_shared(planned, allowed, unit):
                 names = sorted({_name(owner) for owner, _ in ours})
                 advice = "Keep it in one of them."
