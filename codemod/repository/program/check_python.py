@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from codemod.model import Diagnostic
+from codemod.reach import reach
 from codemod.repository.program import codes
 from codemod.repository.program.codes import finding
 from codemod.repository.program.imports import PythonSource, Use, names_module
@@ -48,6 +49,18 @@ class PythonCheck:
             for path in self._files(library):
                 yield from self._file(library, partners, path)
 
+        for path, old in self.planned.origin.items():
+            if old is None and path.endswith(".py"):
+                yield from self._new_file(path)
+
+    def _new_file(self, path: str) -> Iterator[Diagnostic]:
+        """Operators that a file which the plan makes calls, and that nothing registers."""
+        for use in self.source(path, after=True).uses:
+            if not use.module and not self._is_registered((use.space, use.name)) and not self.planned.said(use.name):
+                message = f"{path} would call torch.ops.{use.space}.{use.name}, which nothing registers"
+                yield finding(codes.PYTHON, self.planned.place(path), message, "Call the operator that is there.")
+                return
+
     def _partners(self, library: Library) -> list[Library]:
         keys = self.planned.partners[library.key]
         return [one for one in self.planned.after.libraries if one.key in keys and one.units]
@@ -82,11 +95,17 @@ class PythonCheck:
             holds = any(not found.is_python for found in self.after.of(other))
             if other.key == library.key or is_there or not holds or self._speaks_of(path):
                 continue
-            if not any(names_module(load, other.module, other.name) for load in after.loads):
+            if not self._loads(after, other):
                 taker = other.module or other.name
                 message = f"{path} loads {name} and would not load {taker}, which takes its operators"
                 yield finding(codes.PYTHON, place, message, "Load it there too.")
         yield from self._names(library, partners, before, after)
+
+    def _loads(self, source: PythonSource, library: Library) -> bool:
+        """Whether a file, or one that it imports, loads `library`."""
+        paths = reach((source.path,), lambda path: self.source(path, after=True).imported)
+        loads = (load for path in paths for load in self.source(path, after=True).loads)
+        return any(names_module(load, library.module, library.name) for load in loads)
 
     def _speaks_of(self, path: str) -> bool:
         """Whether the plan says something of how `path` loads libraries."""

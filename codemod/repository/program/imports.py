@@ -111,6 +111,21 @@ class PythonSource:
         return ".".join([*base, *filter(None, [node.module])])
 
     @cached_property
+    def imported(self) -> tuple[str, ...]:
+        """The Python files of the tree that this one imports, of its own package and of others beside that."""
+        parts = self.package.split(".") if self.package else []
+        folder = dirname(self.path)
+        top = folder.removesuffix("/".join(parts)).rstrip("/")
+        found: dict[str, None] = {}
+        for load in self.loads:
+            below = load.module.replace(".", "/")
+            stem = f"{top}/{below}" if top else below
+            for candidate in (f"{stem}.py", f"{stem}/__init__.py"):
+                if not load.is_file and candidate != self.path and self.snapshot.exists(candidate):
+                    found[candidate] = None
+        return tuple(found)
+
+    @cached_property
     def uses(self) -> tuple[Use, ...]:
         """Attributes of what is imported, and operators that are called by their full name."""
         if self.tree is None:
