@@ -14,6 +14,7 @@ from codemod.source.declarations import text_of
 from codemod.source.document import Document, Macro
 from codemod.source.macro_uses import Use
 from codemod.source.types import split_arguments
+from codemod.surface.aten import derived_entry
 from codemod.surface.table import Entry
 
 page(
@@ -28,6 +29,11 @@ page(
             "auto f(c10::complex<float> z) { return std::conj(z); }",
             "auto f(torch::headeronly::complex<float> z) { return std::conj(z); }",
             "a helper has the functions that c10 adds to namespace std",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { return at::complex(x, y); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) { return stable_aten::complex(x, y); }",
+            "a function of the same name",
         ),
         Example("struct Tensor {}; Tensor own;", "struct Tensor {}; Tensor own;", "a type of the project's own"),
     ),
@@ -176,6 +182,11 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
         printers = printable(site, context, 0)
         helpers = (entry.helper, *(helper for rewrite in printers for helper in rewrite.helpers))
         return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
+    if entry.form == "rename" and entry.stable.endswith("::complex") and _is_called(site, context):
+        from codemod.rules.methods import free_function
+
+        function = derived_entry("function", site.name)  # at::complex(real, imag), which has the name of the type
+        return free_function(site, context, function) if function is not None else None
     if entry.form == "rename" and entry.stable.endswith("::complex") and _uses_functions_of_complex(context):
         return context.replace(site, entry.stable, entry.rule, entry=entry, helpers=("complex_functions",))
     if entry.form == "rename" and entry.stable in _OTHER_RESULT:
@@ -212,6 +223,12 @@ def _with_result(site: Site, context: Context, entry: Entry) -> Outcome:
     fragment = context.fragment(site)
     cast = f"static_cast<{_OTHER_RESULT[entry.stable]}>({entry.stable}".encode()
     return context.rewrite(fragment.span(node), (cast, fragment.span(arguments), b")"), entry.rule, entry=entry)
+
+
+def _is_called(site: Site, context: Context) -> bool:
+    """Whether arguments follow a name. Of c10's they make a value of the type."""
+    following = context.document.code[site.span.end : site.span.end + 80].lstrip()
+    return following.startswith(b"(") and not site.name.startswith("c10::")
 
 
 _OF_COMPLEX = re.compile(rb"\bstd::(?:conj|real|imag|norm|abs|arg)\s*\(")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -33,8 +34,13 @@ def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
             yield Site(fragment.span(node), operator_of(node), SiteKind.OPERATOR)
 
 
-def operator_nodes(document: Document) -> Iterator[tuple[Node, Fragment]]:
+@functools.lru_cache(maxsize=256)
+def operator_nodes(document: Document) -> tuple[tuple[Node, Fragment], ...]:
     """The operators outside of device functions, where no tensor is, that a tensor can be an operand of."""
+    return tuple(_operator_nodes(document))
+
+
+def _operator_nodes(document: Document) -> Iterator[tuple[Node, Fragment]]:
     on_device = [(f.span.start, f.span.end) for f in read_signatures(document) if f.is_device]
     seen: set[Span] = set()
     place = 0
