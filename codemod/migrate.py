@@ -14,6 +14,7 @@ from codemod.bindings.codes import BAD_SCHEMA, NO_SCHEMA, STILL_CALLED, UNBOXABL
 from codemod.bindings.inventory import compare_inventories, inventory, registry_inventory
 from codemod.bindings.plan import plan_bindings
 from codemod.bindings.reading.registry import Registry
+from codemod.bindings.staying import staying_units
 from codemod.buildfiles.plan import plan_build
 from codemod.config import Config
 from codemod.helper_files import plan_helpers
@@ -34,6 +35,7 @@ from codemod.project import GroupProject, make_project
 from codemod.registered_lambdas import registered_lambdas
 from codemod.relocate import Relocation
 from codemod.repository.codes import EDITS_COLLIDE
+from codemod.repository.groups import with_headers
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.notes import notes_on
@@ -41,6 +43,7 @@ from codemod.repository.program.check import check_plan
 from codemod.repository.program.planned import Planned, planned_tree
 from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.units import Units
 from codemod.rules.dispatch_macros import OTHER_DTYPES
 from codemod.rules.snippets import DEFAULT_TARGET
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES, Document
@@ -71,11 +74,17 @@ def plan_migration(
     if not files:
         return Plan(group.name, options.target)
     layout = layout.for_units(group.units or group.migrated)
+    target = options.target or DEFAULT_TARGET
+    staying = staying_units(Registry(snapshot, layout), group, target)
+    if staying:
+        units = tuple(unit for unit in group.units if unit not in staying)
+        group = with_headers(Units(snapshot, layout, config or Config()), group.name, units, group.migrated)
+        files = (*group.files, *group.migrated)
     # what declares ops and moves as a whole, or is needed on both sides, is a header like others
     others = (*group.moving_headers, *group.shared_headers)
     declarations = tuple(path for path in layout.legacy_declarations if path not in others)
     layout = replace(layout, legacy_declarations=declarations)
-    options = replace(options, target=options.target or DEFAULT_TARGET)
+    options = replace(options, target=target)
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
     moves = (
         ()
@@ -106,7 +115,12 @@ def plan_migration(
     styled = frozenset((*files, *made.shared, *headers))
     plan = join(snapshot, group.name, options, changes, moves, formatted=styled)
     crossing = _crossing(snapshot, layout, made.graph, group, bindings)
-    notes = (*_clashes(made, layout, roles), *notes_on(snapshot, layout, made.graph, group), *crossing)
+    notes = (
+        *staying.values(),
+        *_clashes(made, layout, roles),
+        *notes_on(snapshot, layout, made.graph, group),
+        *crossing,
+    )
     counts = {path: one.sites for path, one in rewritten.items()}
     plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts)
     plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(registry, plan)))

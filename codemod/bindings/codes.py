@@ -196,9 +196,19 @@ FAKE_WRITTEN = Code(
     confidence=Confidence.REVIEW,
 )
 
+STAYS_BOUND = Code(
+    "TSA530",
+    "A unit stays in the legacy module with what it binds.",
+    "Classes, and functions over types that no schema has (py::dict, callbacks), can be bound with pybind11 alone, and "
+    "pybind11 cannot be compiled for Python's limited API. The unit that binds them stays in the legacy module, which "
+    "is built beside the stable library as before; functions that other units define become operators. Where Python "
+    "used the module as a whole, it imports a module that has both.",
+    confidence=Confidence.REVIEW,
+)
+
 CODES: tuple[Code, ...] = (
     MOVED, SPLIT_OPERATOR, CHOSEN_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
     META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND, WIDENED,
-    NO_EFFECT, PYTHON_MODULE, FAKE_WRITTEN,
+    NO_EFFECT, PYTHON_MODULE, FAKE_WRITTEN, STAYS_BOUND,
 )  # fmt: skip
