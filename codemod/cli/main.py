@@ -23,6 +23,7 @@ from codemod.report.printable import printable_line
 PROGRAM = "torch-stabilize"
 INTERNAL_ERROR = 3
 INTERRUPTED = 130
+_NESTING = 10_000  # frames: a chain of a thousand operators nests as deep in the tree
 _OBJECTS_PER_COLLECTION = 1_000_000
 
 # Verb -> the module with its `command`, and its line in the overview: --help must not import the verbs to print them.
@@ -111,6 +112,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `torch-stabilize ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except RecursionError:
+        return _fail("code is nested too deeply to be read: split the expression", INTERNAL_ERROR)
     except Exception as error:
         traceback.print_exc()
         return _fail(f"internal error, please report it with the lines above: {error!r}", INTERNAL_ERROR)
@@ -120,6 +123,7 @@ def main() -> NoReturn:
     """The console script."""
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: what is half done is taken back, children are stopped
         signal.signal(number, _end)
+    sys.setrecursionlimit(_NESTING)
     # A run makes many small objects and almost no cycles; looking for them as often as Python does takes a tenth of it.
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     _leave(run())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from codemod.diff import changed_ranges, split_lines
 from codemod.model import Edit, FileChange, Plan
@@ -32,15 +34,30 @@ def place_in(path: str, data: bytes, offset: int) -> Place:
     return Place(path, before.count(b"\n") + 1, len(before[start_of_line:].decode("utf-8", "replace")) + 1)
 
 
-def offset_after(offset: int, edits: Iterable[Edit]) -> int:
-    """Where `offset` of a file is once `edits` are done; within replaced bytes: where the replacement starts."""
-    moved = offset
-    for edit in edits:
-        if edit.span.end <= offset and edit.span.start < offset:
-            moved += len(edit.replacement) - len(edit.span)
-        elif edit.span.start < offset:
-            moved -= offset - edit.span.start
-    return moved
+class Shifts:
+    """What the edits of one file, which do not overlap, do to the offsets of the file as it was read."""
+
+    def __init__(self, edits: Iterable[Edit]) -> None:
+        self._edits = sorted(edits, key=lambda edit: (edit.span.start, edit.span.end))
+        self._starts = [edit.span.start for edit in self._edits]
+        grown = (len(edit.replacement) - len(edit.span) for edit in self._edits)
+        self._grown = list(accumulate(grown, initial=0))  # by all edits in front of each
+
+    def after(self, offset: int) -> int:
+        """Where `offset` is once the edits are done; within replaced bytes: where the replacement starts."""
+        count = bisect_left(self._starts, offset)
+        if not count:
+            return offset
+        last = self._edits[count - 1].span
+        if last.end <= offset:
+            return offset + self._grown[count]
+        return last.start + self._grown[count - 1]
+
+    def around(self, offset: int) -> tuple[Edit, ...]:
+        """The edits that replace the byte at `offset`."""
+        end = bisect_right(self._starts, offset)
+        begin = bisect_left(self._starts, self._starts[end - 1]) if end else 0
+        return tuple(edit for edit in self._edits[begin:end] if offset < edit.span.end)
 
 
 def line_after(line: int, before: bytes, after: bytes) -> int:
@@ -60,6 +77,7 @@ class Places:
             change.old_path: change for change in plan.files if change.old_path is not None
         }
         self._created = {c.new_path: c.after or b"" for c in plan.files if c.old_path is None and c.new_path}
+        self._shifts: dict[str, Shifts] = {}
         self._edited: dict[str, bytes] = {}  # files with their edits, before they were formatted
 
     def before(self, path: str, offset: int) -> Place:
@@ -78,19 +96,19 @@ class Places:
             return self.before(path, offset)
         if change.new_path is None or change.after is None or change.before is None:
             return Place(change.new_path or path)
-        if any(_takes_out(edit, offset, change.before) for edit in change.edits):
-            return None
         if path not in self._edited:
             self._edited[path] = apply(change.before, change.edits)
-        edited = self._edited[path]
-        place = place_in(change.new_path, edited, offset_after(offset, change.edits))
+            self._shifts[path] = Shifts(change.edits)
+        edited, shifts = self._edited[path], self._shifts[path]
+        if any(_takes_out(edit, change.before) for edit in shifts.around(offset)):
+            return None
+        place = place_in(change.new_path, edited, shifts.after(offset))
         if edited == change.after:
             return place
         line = line_after(place.line, edited, change.after)
         return replace(place, line=line) if line == place.line else replace(place, line=line, column=1)
 
 
-def _takes_out(edit: Edit, offset: int, before: bytes) -> bool:
-    """Whether `offset` is within lines that `edit` removes; what is removed within a line leaves the line."""
-    removed = before[edit.span.start : edit.span.end]
-    return edit.span.start <= offset < edit.span.end and not edit.replacement and b"\n" in removed
+def _takes_out(edit: Edit, before: bytes) -> bool:
+    """Whether `edit` removes lines; what is removed within a line leaves the line."""
+    return not edit.replacement and b"\n" in before[edit.span.start : edit.span.end]

@@ -137,12 +137,15 @@ class _Reader(NamedTuple):
             found = found | self.of(child)
         return found
 
-    def effectful(self, node: Node) -> Iterator[Node]:
-        if self.own(node).writes:
-            yield node
-        if node.type != "lambda_expression":
-            for child in node.named_children:
-                yield from self.effectful(child)
+    def effectful(self, node: Node) -> tuple[Node, ...]:
+        """What changes something within `node`; kept, as every site of an expression asks for the operands it holds."""
+        known = self.project.effectful_within
+        key = (node.id, node.start_byte)
+        if key not in known:
+            children = node.named_children if node.type != "lambda_expression" else ()
+            inner = tuple(found for child in children for found in self.effectful(child))
+            known[key] = (node, *inner) if self.own(node).writes else inner
+        return known[key]
 
     def is_declared(self, callee: Node) -> bool:
         """Whether a called name is a function of the project or a variable."""

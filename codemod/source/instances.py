@@ -30,6 +30,7 @@ class Instances:
     """The instances of the templates of a finder's documents. Results are kept."""
 
     finder: TypeFinder
+    _around: dict[tuple[int, int], tuple[Node, ...]] = field(default_factory=dict)
     _of: dict[tuple[str, int], Mapping[str, CppType]] = field(default_factory=dict)
     _calls: dict[tuple[str, str], list[tuple[Document, Fragment, Node]]] = field(default_factory=dict)
 
@@ -60,12 +61,24 @@ class Instances:
         if fragment.macro is not None or depth > 12:
             return {}
         names = {written.name, *(argument.name for argument in written.arguments)}
-        around: Node | None = node
-        while around is not None:
-            if around.type == "template_declaration" and names.intersection(template_parameters(around)):
-                return self._instance(around, document, depth)
-            around = around.parent
+        for template in self._templates_around(node):
+            if names.intersection(template_parameters(template)):
+                return self._instance(template, document, depth)
         return {}
+
+    def _templates_around(self, node: Node) -> tuple[Node, ...]:
+        """The templates that `node` is in, the innermost first; kept for every node on the way to them."""
+        inner: list[Node] = []
+        found: tuple[Node, ...] | None = None
+        around: Node | None = node
+        while around is not None and (found := self._around.get((around.id, around.start_byte))) is None:
+            inner.append(around)
+            around = around.parent
+        found = found or ()
+        for around in reversed(inner):
+            found = (around, *found) if around.type == "template_declaration" else found
+            self._around[around.id, around.start_byte] = found
+        return found
 
     def _instance(self, template: Node, document: Document, depth: int) -> Mapping[str, CppType]:
         key = (document.path, template.start_byte)

@@ -142,13 +142,12 @@ class TypeFinder:
         seen: Names | None = None
         scope: Node | None = node
         while scope is not None and (seen := self._visible.get((scope.id, scope.start_byte))) is None:
-            if may_declare(scope):
-                inner.append(scope)
+            inner.append(scope)
             scope = scope.parent
         seen = seen or ()
-        for scope in reversed(inner):
+        for scope in reversed(inner):  # kept for every node on the way: the next question starts in a deep tree too
             names: dict[str, list[Declared]] = {}
-            for declared in declared_in(scope):
+            for declared in declared_in(scope) if may_declare(scope) else ():
                 names.setdefault(declared.name, []).append(declared)
             self._visible[scope.id, scope.start_byte] = seen = (names, *seen) if names else seen
         return seen

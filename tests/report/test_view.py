@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from codemod.model import Diagnostic, Edit, FileChange, Plan, Severity, SiteCount, Span
 from codemod.report.as_json import report_json
-from codemod.report.places import Place, line_after, offset_after, place_in
+from codemod.report.places import Place, Shifts, line_after, place_in
 from codemod.report.view import Concern, Stage, build_report, changed_lines
 from codemod.source.edits import apply
 from tests.report.made_up import CODES, made_up_plan, made_up_report, read
@@ -112,4 +112,4 @@ def test_an_untouched_byte_is_found_again_behind_the_edits(data: bytes, wanted: 
     after = apply(data, edits)
     for offset in range(len(data)):
         if not any(edit.span.start <= offset < edit.span.end or offset == edit.span.start for edit in edits):
-            assert after[offset_after(offset, edits)] == data[offset]
+            assert after[Shifts(edits).after(offset)] == data[offset]
