@@ -10,7 +10,7 @@ from tree_sitter import Node
 
 from codemod.model import Span
 from codemod.source.classes import template_parameters
-from codemod.source.declarations import PARAMETERS, TRANSPARENT, data_members, declared_by, text_of
+from codemod.source.declarations import PARAMETERS, TRANSPARENT, Declared, data_members, declared_by, text_of
 from codemod.source.document import Document, Fragment
 from codemod.source.scopes import TypeFinder
 from codemod.source.signatures import Function
@@ -85,6 +85,11 @@ class Callees(NamedTuple):
                 found.append(of_node(node, one.document.whole, one.document))
         return _fitting(found, count)
 
+    def is_function(self, declared: Declared, fragment: Fragment) -> bool:
+        """Whether what a scope declares is a function, as against a variable that is called."""
+        node = fragment.tree.root_node.descendant_for_byte_range(declared.start, declared.start + len(declared.name))
+        return node is not None and node.parent is not None and node.parent.type == "function_declarator"
+
     def member_type(self, owner: str, place: int) -> tuple[str, str]:
         """The name and the type of a class's data member by its place, "" where that is not clear."""
         found = self.finder.written.classes.named(owner)
@@ -151,14 +156,6 @@ def generic_names(node: Node) -> frozenset[str]:
         names |= set(template_parameters(walk))
         walk = walk.parent
     return frozenset(names)
-
-
-def enclosing_function(node: Node) -> Node | None:
-    """The function or lambda around a node."""
-    walk = node.parent
-    while walk is not None and walk.type not in ("function_definition", "lambda_expression"):
-        walk = walk.parent
-    return walk
 
 
 def result_type(function: Node) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from tree_sitter import Node
@@ -43,6 +43,14 @@ class Declared:
 def text_of(node: Node) -> str:
     """The source of `node`."""
     return (node.text or b"").decode("utf-8", "replace")
+
+
+def around(node: Node, kinds: Collection[str]) -> Node | None:
+    """The innermost node of one of `kinds` that `node` stands in."""
+    walk = node.parent
+    while walk is not None and walk.type not in kinds:
+        walk = walk.parent
+    return walk
 
 
 def innermost_name(declarator: Node) -> tuple[Node | None, str]:

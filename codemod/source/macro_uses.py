@@ -76,3 +76,18 @@ class MacroUses:
                     arguments = () if plain else argument_spans(document, match.end() - 1)
                     found.append((document, fragment, arguments, node))
         return found
+
+
+def is_made_text(node: Node, fragment: Fragment, document: Document) -> bool:
+    """Whether a macro's parameter stands behind `#`, which makes text of it."""
+    before = document.code[: node.start_byte + fragment.base].rstrip()
+    return before.endswith(b"#") and not before.endswith(b"##")
+
+
+def is_all_of_macro(node: Node, fragment: Fragment, document: Document) -> bool:
+    """Whether an expression is all that a macro stands for, so that it goes where the macro is used."""
+    if fragment.macro is None:
+        return False
+    body, span = fragment.macro.body, fragment.span(node)
+    around = document.code[body.start : span.start] + document.code[span.end : body.end]
+    return not around.translate(None, b"() \t\r\n\\")

@@ -59,6 +59,22 @@ POINTERS = {
     "float* q = p; if (n) q = other; q[0] = 1;": W,
     "float* q = p; if (n) { q = other; q[0] = 1; }": R,
     "float* q = nullptr; for (;;) { if (q) q[0] = 1; q = p; }": W,
+    "float* q = other; q[0] = 2; q = p; q[0] = 1;": W,
+    "float* q; q = other; q = p; q[0] = 1;": W,
+    "float* q; for (;;) { q = other; q[0] = 2; q = p; q[1] = 1; }": W,
+    "float* q; for (;;) { q = other; q[0] = 2; q = p; }": R,
+    "float* q = other; auto g = [&] { q[0] = 1; }; q = p; g();": W,
+    "float* q = other; q[0] = 1; q = p;": R,
+    "float *a = other, *b = p; b[0] = 1;": W,
+    "float *a = other, *b = p; a[0] = 1;": R,
+    "auto& q = p; q[0] = 1;": W,
+    "std::swap(p, other);": U,
+    "float old = std::exchange(p[0], 1);": W,
+    "Op op; op(p);": U,
+    "float& r = p[0]; std::swap(r, s);": W,
+    "auto view = reinterpret_cast<float(*)[4]>(p); view[0][1] = 1;": W,
+    "at::parallel_for(0, n, 1, [&](int64_t b, int64_t e) { for (auto i = b; i < e; ++i) p[i] = 1; });": W,
+    "auto g = [&](auto f) { f(p); }; g([](float* q) { q[0] = 1; });": U,
     "q = r = p; r[0] = 1;": U,
     "float* r; float* q = (r = p); q[0] = 1;": W,
     "p = other; p[0] = 1;": R,
@@ -224,12 +240,46 @@ TENSORS = {
     "x.index({0}).fill_(1);": U,
     "x.set_(y);": W,
     "x.resize_({1});": W,
+    "x.template data_ptr<float>()[0] = 1;": W,
+    "(y.defined() ? x : y).fill_(1);": W,
+    "at::_foreach_add_({x, y}, 1);": W,
+    "auto m = x.expect_contiguous(); m->fill_(1);": U,
+    "std::swap(x, y);": U,
+    "kept = x;": U,
 }
 
 
 @pytest.mark.parametrize("body", TENSORS)
 def test_a_tensor(body: str) -> None:
     assert use(f"void f(at::Tensor x, at::Tensor y) {{ {body} }}", TENSOR) is TENSORS[body]
+
+
+# Functions `f`, and what they do with their first parameter, a tensor or what holds tensors.
+FUNCTIONS = {
+    "void f(std::vector<at::Tensor> xs) { for (auto& x : xs) x.add_(1); }": W,
+    "void f(at::TensorList xs) { xs[0].add_(1); }": W,
+    "void f(std::vector<at::Tensor>& xs, at::Tensor y) { xs[0] = y; }": R,
+    "void f(const std::optional<at::Tensor>& x) { if (x.has_value()) x->fill_(1); }": W,
+    "void f(const std::optional<at::Tensor>& x) { s = x.has_value() ? x->data_ptr<float>()[0] : 0; }": R,
+    "void f(const at::Tensor& x) { x.fill_(1); }": W,
+    "void f(at::Tensor& x) { x = x.contiguous(); x.fill_(1); }": U,
+    "void f(at::Tensor& x, at::Tensor& kept) { kept = x; }": U,
+    "float* g(at::Tensor& x) { return x.data_ptr<float>(); }\nvoid f(at::Tensor x) { g(x)[0] = 1; }": W,
+    "float* g(at::Tensor& x) { return x.data_ptr<float>(); }\nvoid f(at::Tensor x) { s = g(x)[0]; }": R,
+    "at::Tensor g(at::Tensor x) { return x.view({-1}); }\nvoid f(at::Tensor x) { g(x).fill_(1); }": W,
+    "void g(const at::Tensor& x);\nvoid f(at::Tensor x) { g(x); }": U,
+    "void g(at::TensorAccessor<float, 2> a) { a[0][0] = 1; }\nvoid f(at::Tensor x) { g(x.accessor<float, 2>()); }": W,
+    "template <class A> void g(A a) { s = a[0][0]; }\nvoid f(at::Tensor x) { g(x.accessor<float, 2>()); }": R,
+    "#define FILL(t) do { t.fill_(1); } while (0)\nvoid f(at::Tensor x) { FILL(x); }": W,
+    "#define CHECK_IT(t) TORCH_CHECK(t.is_contiguous(), #t)\nvoid f(at::Tensor x) { CHECK_IT(x); }": R,
+    "struct C { C(at::Tensor t); };\nvoid f(at::Tensor x) { C c(x); }": U,
+    "struct C { at::Tensor t; };\nvoid f(at::Tensor x) { C c{x}; c.t.fill_(1); }": W,
+}
+
+
+@pytest.mark.parametrize("code", FUNCTIONS)
+def test_a_function_of_tensors(code: str) -> None:
+    assert use(code, TENSOR) is FUNCTIONS[code]
 
 
 # What stands before `void f(float* p, int n)`, and its body.
@@ -313,6 +363,12 @@ CALLEES = {
     ("#define INNER p[0] = 1\n#define RUN() INNER", "RUN();"): W,
     ("#define RUN() { float p; p = 1; }", "RUN(); s = p[0];"): R,
     ("#define RUN(p) p = 1", "RUN(n); s = p[0];"): R,
+    ("template <class F> void g(float* q, F r) { r(q); }\nvoid r(float* q) { s = q[0]; }", "g(p, r);"): U,
+    ("struct Op { void operator()(float* q) const { q[0] = 1; } };", "Op op; op(p);"): W,
+    ("struct Op { float operator()(const float* q) const { return q[0]; } };", "auto op = Op(); op(p);"): R,
+    ("void g(float* q, float*& kept) { kept = q; }", "float* r; g(p, r); r[0] = 1;"): U,
+    ("void g(float* q, float** kept) { *kept = q; }", "float* r; g(p, &r); r[0] = 1;"): U,
+    ("struct S { float* q; };\nvoid g(float* q, S& s) { s.q = q; }", "S s; g(p, s); s.q[0] = 1;"): U,
     ("using T = float;", "s = T(p[0]);"): R,
     ("static float* kept;", "kept = p;"): U,
 }

@@ -10,13 +10,14 @@ from codemod.model import Span
 from codemod.source import callees
 from codemod.source.aliases import read_aliases
 from codemod.source.callees import Callee, reference_of, template_argument
-from codemod.source.declarations import text_of
+from codemod.source.declarations import around, text_of
 from codemod.source.document import Document, Fragment
+from codemod.source.macro_uses import is_all_of_macro, is_made_text
 from codemod.source.scopes import arguments_of, receiver_type_parts
 from codemod.source.signatures import Function
 from codemod.source.types import parse_type
 from codemod.source.uses.held import ANY, NUMBERS, TENSOR, Access, Held
-from codemod.source.uses.names import identifiers, is_all_of_macro, is_made_text, own_scope
+from codemod.source.uses.names import SCOPES, identifiers
 from codemod.source.uses.walk import At, Event, Found, Walk, inside_of, type_text_of
 
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
@@ -109,7 +110,7 @@ class Uses(Walk):
     def _affected(self, effect: str, at: At) -> Found:
         """What the call `at` does to what it is given, by a letter of `Effects`."""
         held = at.held
-        if effect == "W":
+        if effect == "W" or (effect == "E" and held.is_element):
             return self._written(held)
         if effect == "T":
             return (at.to(at.node, TENSOR._replace(is_slot=False, may_be_copy=held.may_be_copy)),)
@@ -147,9 +148,11 @@ class Uses(Walk):
             return [one for side in sides for one in side] if all(sides) else []
         name = reference_of(callee)
         declared = self.finder.declaration_of(name, callee) if name.isidentifier() else None
-        if declared is None or declared.value is None or depth > 2:
+        if declared is None or self.callees.is_function(declared, at.fragment):
             return self.callees.named(name, count)
-        return self._meant(declared.value, count, at, depth + 1)
+        if declared.value is not None and depth < 3 and (found := self._meant(declared.value, count, at, depth + 1)):
+            return found
+        return self.callees.members(self._type(callee, at).name, "operator()", count)
 
     def _through(self, found: Sequence[Callee], place: int, given: Sequence[Node], at: At) -> Found:
         """What the functions that a call may mean do with an argument, and what becomes of what they give back."""
@@ -265,7 +268,7 @@ class Uses(Walk):
     # what a function gives back
 
     def _in_return_statement(self, at: At, parent: Node, held: Held) -> Found:
-        function = callees.enclosing_function(at.node)
+        function = around(at.node, ("function_definition", "lambda_expression"))
         if function is None or is_all_of_macro(at.node, at.fragment, at.document):
             return (held,)
         got = self._taken(callees.result_type(function), held)
@@ -282,7 +285,7 @@ class Uses(Walk):
         parent = at.node.parent
         if parent is not None and parent.type == "call_expression":
             return (at.up(),)
-        scope = own_scope(parent) if parent is not None and parent.type == "init_declarator" else None
+        scope = around(parent, SCOPES) if parent is not None and parent.type == "init_declarator" else None
         if scope is None or parent is None:
             return (Access.READ if at.held.is_tensor else Access.UNKNOWN,)
         name, region = text_of(parent.named_children[0]), Span(function.end_byte, scope.end_byte)

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from codemod.model import Span
+from codemod.source.declarations import around
 from codemod.source.document import Document, Fragment
 
 _WORD = re.compile(rb"\w")
 _LOOPS = frozenset({"for_statement", "for_range_loop", "while_statement", "do_statement"})
-_SCOPES = _LOOPS | {"compound_statement", "if_statement", "switch_statement", "catch_clause", "lambda_expression",
+# Where a variable is seen.
+SCOPES = _LOOPS | {"compound_statement", "if_statement", "switch_statement", "catch_clause", "lambda_expression",
                     "function_definition"}  # fmt: skip
 _CHOICES = _LOOPS | {"if_statement", "else_clause", "case_statement", "conditional_expression", "binary_expression",
                      "lambda_expression", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif",
@@ -42,27 +44,10 @@ def identifiers(
         place = behind
 
 
-def is_made_text(node: Node, fragment: Fragment, document: Document) -> bool:
-    """Whether a macro's parameter stands behind `#`, which makes text of it."""
-    before = document.code[: node.start_byte + fragment.base].rstrip()
-    return before.endswith(b"#") and not before.endswith(b"##")
-
-
-def is_all_of_macro(node: Node, fragment: Fragment, document: Document) -> bool:
-    """Whether an expression is all that a macro stands for, so that it goes where the macro is used."""
-    if fragment.macro is None:
-        return False
-    body, span = fragment.macro.body, fragment.span(node)
-    around = document.code[body.start : span.start] + document.code[span.end : body.end]
-    return not around.translate(None, b"() \t\r\n\\")
-
-
-def own_scope(name: Node) -> Node | None:
-    """Where a variable declared at `name` is seen; None for one outside of functions."""
-    walk = name.parent
-    while walk is not None and walk.type not in _SCOPES:
-        walk = walk.parent
-    return walk
+def in_lambda(node: Node, binding: Node) -> bool:
+    """Whether a use stands in a lambda that a binding is not in, so that it may be run behind that."""
+    found = around(node, ("lambda_expression",))
+    return found is not None and not found.start_byte <= binding.start_byte < found.end_byte
 
 
 def region_start(binding: Node, scope: Node) -> int:
@@ -74,9 +59,12 @@ def region_start(binding: Node, scope: Node) -> int:
     return start
 
 
-def dominates(assignment: Node, node: Node) -> bool:
-    """Whether every way to `node` leads over `assignment`: nothing between it and what holds both is a choice."""
-    walk = assignment.parent if assignment.end_byte <= node.start_byte else None
+def cuts_off(assignment: Node, node: Node, binding: Node | None) -> bool:
+    """Whether every way from `binding`, or from the start, to `node` leads over `assignment`."""
+    comes_before = binding is not None and assignment.start_byte < binding.start_byte
+    if binding is not None and comes_before:
+        comes_before = node.start_byte > binding.start_byte or in_lambda(node, binding)
+    walk = assignment.parent if assignment.end_byte <= node.start_byte and not comes_before else None
     while walk is not None and not walk.start_byte <= node.start_byte < walk.end_byte:
         if walk.type in _CHOICES:
             return False

@@ -9,12 +9,13 @@ from tree_sitter import Node
 
 from codemod.model import Span
 from codemod.source.callees import Callees
-from codemod.source.declarations import declared_by, innermost_name, text_of
+from codemod.source.declarations import around, declared_by, innermost_name, text_of
 from codemod.source.document import Document, Fragment, Macro, words_of
+from codemod.source.macro_uses import is_all_of_macro
 from codemod.source.scopes import TypeFinder, receiver_type_parts
 from codemod.source.types import CppType, parse_type
 from codemod.source.uses.held import NUMBERS, Access, Effects, Held, is_const_pointer, taken
-from codemod.source.uses.names import dominates, identifiers, is_all_of_macro, own_scope, region_start
+from codemod.source.uses.names import SCOPES, cuts_off, identifiers, in_lambda, region_start
 
 _MOST = 3000  # steps for one question
 # Nodes in which an expression ends as it is.
@@ -164,9 +165,8 @@ class Walk:
                 continue
             if not is_part or member in ("*", f"#{one.index}"):
                 got = self._taken(one.type_text, whole.inside if is_part else whole)
-                yield got if isinstance(got, Access) else Access.READ
-                if isinstance(got, Held):
-                    yield from self._follow(one.start, one.name, at.node if is_loop else holder, got, at)
+                binding = at.node if is_loop else holder
+                yield from (got,) if isinstance(got, Access) else self._follow(one.start, one.name, binding, got, at)
 
     def _taken(self, type_text: str, held: Held, generic: frozenset[str] = frozenset()) -> Event:
         """What a variable of a type holds; a value between braces is a member of an object or an element."""
@@ -208,7 +208,9 @@ class Walk:
         got = held if members else taken(found.type_text, held, typed=self.typed)
         if isinstance(got, Access):
             return (got,)
-        if self.typed or (members and found.type_text.endswith(("&", "*"))):
+        right = binding.child_by_field_name("right") or binding
+        itself = identifiers(found.name, Span(right.start_byte, right.end_byte), at.fragment, at.document)
+        if self.typed or (found.type_text.endswith(("&", "*") if members else "&") and not any(itself)):
             return (Access.UNKNOWN,)
         return self._follow(found.start, found.name, binding, got.within(*members), at)
 
@@ -239,14 +241,18 @@ class Walk:
         if key in self._followed:
             return
         self._followed.add(key)
+        yield Access.READ
         declared = Span(start, start + len(name.encode()))
         node = at.fragment.tree.root_node.descendant_for_byte_range(declared.start, declared.end)
-        scope = own_scope(node) if node is not None else None
+        scope = around(node, SCOPES) if node is not None else None
         if scope is None:
             yield Access.UNKNOWN  # a global variable
             return
         first = start if self.typed else region_start(binding, scope)
-        yield from self._named(name, Span(first, scope.end_byte), declared, binding, at.to(scope, held))
+        for place in self._named(name, Span(start, scope.end_byte), declared, binding, at.to(scope, held)):
+            is_early = isinstance(place, At) and place.fragment is at.fragment and place.node.start_byte < first
+            if not is_early or (isinstance(place, At) and in_lambda(place.node, binding)):  # which may run later
+                yield place
 
     def _named(self, name: str, region: Span, declared: Span, binding: Node | None, at: At) -> Iterator[Event | At]:
         """What becomes of what a variable holds in a region of its fragment."""
@@ -257,7 +263,7 @@ class Walk:
             if is_left and parent != binding and _is_plain(parent) and not at.held.is_element:
                 others.append(place.up())
                 yield Access.UNKNOWN if self.typed else Access.READ
-            if not any(dominates(one.node, place.node) for one in others if one.fragment is place.fragment):
+            if not any(cuts_off(one.node, place.node, binding) for one in others if one.fragment is place.fragment):
                 yield place
 
     def _places(
