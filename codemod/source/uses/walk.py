@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -10,8 +11,9 @@ from tree_sitter import Node
 from codemod.model import Span
 from codemod.source.callees import Callees
 from codemod.source.declarations import around, declared_by, innermost_name, text_of
-from codemod.source.document import Document, Fragment, Macro, words_of
+from codemod.source.document import Document, Fragment, Macro
 from codemod.source.macro_uses import is_all_of_macro
+from codemod.source.patterns import whole_word
 from codemod.source.scopes import TypeFinder, receiver_type_parts
 from codemod.source.types import CppType, parse_type
 from codemod.source.uses.held import NUMBERS, Access, Effects, Held, is_const_pointer, taken
@@ -275,9 +277,10 @@ class Walk:
             is_ours = found is None or declared.start <= found.start < declared.end
             if is_ours and not declared.contains(Span(node.start_byte, node.end_byte)):
                 yield at.to(node)
-        base = at.fragment.base
-        words = {word.decode("latin-1") for word in words_of(at.document.code[region.start + base : region.end + base])}
-        for document, macro in (one for word in sorted(words & self.macros.keys()) for one in self.macros[word]):
+        code, whole = at.document.code, region.shifted(at.fragment.base)
+        near = [word for word in sorted(self.macros) if word.encode() in at.document.words]
+        used = [word for word in near if re.compile(whole_word(word.encode())).search(code, whole.start, whole.end)]
+        for document, macro in (one for word in used for one in self.macros[word]):
             if macro.span not in seen and name not in (macro.params or ()):
                 inside, body = inside_of(document, macro, at.held)
                 yield from self._places(name, body, Span(0, 0), inside, seen | {macro.span})
