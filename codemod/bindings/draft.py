@@ -12,6 +12,7 @@ from codemod.bindings.boxing.implementations import Boxed, Boxer
 from codemod.bindings.boxing.widening import Widening
 from codemod.bindings.effects.program import Program
 from codemod.bindings.effects.writes import accesses, returned_parameters
+from codemod.bindings.fakes.meta import is_symbolic_meta, symbolic_fake
 from codemod.bindings.keys import KeyFinder, Keys
 from codemod.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
 from codemod.bindings.reading.model import BlockKind, Operator, Side, Statement, StatementKind
@@ -75,6 +76,9 @@ class Draft:
     unknown: set[Place] = field(default_factory=set)  # definitions whose schema may lack marks of what is written
     diagnostics: list[Diagnostic] = field(default_factory=list)
     moved_lambdas: list[StableLambda] = field(default_factory=list)
+    fakes: list[str] = field(
+        default_factory=list
+    )  # Python for the meta kernels that are not registered in C++ any more
     _said: set[Statement] = field(default_factory=set)
 
     def add(self, moved: Moved) -> None:
@@ -82,7 +86,7 @@ class Draft:
         statement = moved.statement
         if statement.kind is StatementKind.DEF:
             self._definition(moved)
-        if statement.function is not None and (moved.functions or moved.in_place):
+        if statement.function is not None and (moved.functions or moved.in_place) and not self._is_fake(moved):
             self._implementation(moved)
 
     # what the group's files say
@@ -265,6 +269,25 @@ class Draft:
             document = self.registry.document(statement.path)
             whole = self._goes_whole(statement)
             self.items += implementation_items(document, statement, result.expression, keys.keys, whole=whole)
+
+    def _is_fake(self, moved: Moved) -> bool:
+        """Whether a meta kernel over symbolic sizes becomes a fake kernel in Python, where they stay symbolic."""
+        statement = moved.statement
+        operator = self.operators.get((statement.namespace, statement.full_name))
+        if operator is None or not is_symbolic_meta(moved):
+            return False
+        schema = self.schema_of(statement, operator)
+        fake = symbolic_fake(self.registry, moved, schema) if schema is not None else ""
+        if not fake:
+            message = f"{statement.full_name} has a meta kernel over SymInt, which is a plain int in the stable API"
+            stub = self._stub(moved, operator)
+            self._say(codes.META_KERNEL, statement, message, Severity.ERROR, f"in its place, write in Python:\n{stub}")
+            return False
+        self.fakes.append(fake)
+        message = f"the meta kernel of {statement.full_name} is a fake kernel in Python now: its sizes stay symbolic"
+        advice = f"{moved.functions[0].function.qualified} is not used any more"
+        self._say(codes.META_KERNEL, statement, message, advice=advice)
+        return True
 
     def _say_widened(self, before: Moved, moved: Moved) -> None:
         function, old = moved.functions[0].function, before.functions[0].function

@@ -18,7 +18,7 @@ from codemod.bindings.draft import Draft
 from codemod.bindings.fakes.derive import derived
 from codemod.bindings.keys import IMPLICIT, NO_KEY
 from codemod.bindings.reading.model import BlockKind, Statement, StatementKind
-from codemod.bindings.reading.namespaces import package_of_module
+from codemod.bindings.reading.namespaces import package_folder, package_of_module
 from codemod.bindings.reading.register_functions import whole_functions
 from codemod.bindings.schemas.fakes import fake_kernel
 from codemod.bindings.schemas.schema import Schema
@@ -73,13 +73,9 @@ class _Side:
     @cached_property
     def path(self) -> str:
         """Where the Python module goes, "" where no folder of the package is found."""
-        layout, snapshot = self.draft.registry.layout, self.draft.registry.snapshot
-        first, _, rest = self.package.partition(".")
-        for root in layout.python_roots:
-            folder = posixpath.join(root, rest.replace(".", "/")) if rest else root
-            if first and posixpath.basename(root) == first and snapshot.exists(f"{folder}/__init__.py"):
-                return f"{folder}/{self.module}_ops.py"
-        return ""
+        registry = self.draft.registry
+        folder = package_folder(registry.snapshot, registry.layout, self.package)
+        return f"{folder}/{self.module}_ops.py" if folder else ""
 
     @cached_property
     def kernels(self) -> list[_Kernel]:
@@ -144,7 +140,7 @@ class _Side:
         )
 
     def written(self) -> PythonModule:
-        if not self._bound and not self.kernels:
+        if not self._bound and not self.kernels and not self.draft.fakes:
             return PythonModule()
         if not self.path:
             return PythonModule(diagnostics=tuple(self._no_place()))
@@ -159,7 +155,7 @@ class _Side:
             _TEMPLATE,
             package=self.package, module=self.module, library=registry.layout.stable_library, stays=self.stays,
             functions=sorted(functions.items()), constants=(), undifferentiable=sorted(names.items()),
-            fakes=[kernel.fake for kernel in self.kernels],
+            fakes=[*(kernel.fake for kernel in self.kernels), *self.draft.fakes],
         )  # fmt: skip
         said = tuple(self._stubs())
         name = posixpath.basename(self.path).removesuffix(".py")

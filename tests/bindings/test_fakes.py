@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from codemod.bindings.fakes.derive import derived
+from codemod.model import Severity
 from codemod.repository.layout import Library
-from tests.bindings.trees import LAYOUT, dedented, migrate
+from tests.bindings.trees import LAYOUT, STABLE_BINDINGS, Migrated, dedented, migrate
 
 NAMES = {"x": "x", "k": "k", "w": "weight"}
 
@@ -149,3 +150,57 @@ def test_without_a_package_the_fakes_are_listed() -> None:
     assert made.change.python_module == ""
     (said,) = [d for d in made.diagnostics if d.code == "TSA529"]
     assert 'register_fake("shop_ext::twice")' in said.help
+
+
+META = {
+    "csrc/grow.cpp": """
+        #include "ops.h"
+        at::Tensor grow(const at::Tensor& x, c10::SymInt n) { return at::zeros({n.expect_int()}, x.options()); }
+        at::Tensor grow_meta(const at::Tensor& x, c10::SymInt n) { return BODY; }
+    """,
+    "csrc/ops.h": """
+        #pragma once
+        at::Tensor grow(const at::Tensor& x, c10::SymInt n);
+        at::Tensor grow_meta(const at::Tensor& x, c10::SymInt n);
+    """,
+    "csrc/torch_bindings.cpp": """
+        #include "ops.h"
+        TORCH_LIBRARY(shop, m) { m.def("grow(Tensor x, SymInt n) -> Tensor"); }
+        TORCH_LIBRARY_IMPL(shop, CPU, m) { m.impl("grow", &grow); }
+        TORCH_LIBRARY_IMPL(shop, Meta, m) { m.impl("grow", &grow_meta); }
+    """,
+    "setup.py": 'setup(ext_modules=[CppExtension("shop._C", ["csrc/grow.cpp", "csrc/torch_bindings.cpp"])])\n',
+    "shop/__init__.py": "from . import _C\n",
+}
+
+
+def _meta(body: str) -> Migrated:
+    files = {path: text.replace("BODY", body) for path, text in META.items()}
+    return migrate(files, ["csrc/grow.cpp"], replace(LAYOUT, setup_files=("setup.py",), python_roots=("shop",)))
+
+
+def test_a_meta_kernel_over_symbolic_sizes_becomes_python() -> None:
+    """In the stable API SymInt is an int: compiled code would be made anew for every size."""
+    made = _meta("at::empty_symint({n, x.sym_size(0)}, x.options())")
+    assert "Meta" not in made.text(STABLE_BINDINGS)
+    assert made.text("shop/_C_ops.py").endswith(
+        dedented(
+            """
+            @torch.library.register_fake("shop::grow")
+            def _(x: torch.Tensor, n: int) -> torch.Tensor:
+                return torch.empty((n, x.size(0)), dtype=x.dtype, device=x.device)
+            """
+        )
+    )
+    assert made.messages("TSA516") == [
+        "the meta kernel of grow is a fake kernel in Python now: its sizes stay symbolic"
+    ]
+    assert made.lost == ()
+
+
+def test_a_meta_kernel_that_is_not_plain_is_left_to_do() -> None:
+    """It stays registered, and what is lost is said."""
+    made = _meta("at::empty_symint({sizes_for(x, n)}, x.options())")
+    assert 'm.impl("grow", TORCH_BOX(&grow_meta));' in made.text(STABLE_BINDINGS)
+    errors = [d for d in made.diagnostics if d.code == "TSA516" and d.severity is Severity.ERROR]
+    assert [d.message for d in errors] == ["grow has a meta kernel over SymInt, which is a plain int in the stable API"]

@@ -53,6 +53,16 @@ def package_of_module(snapshot: Snapshot, layout: Layout, module: str) -> str:
     return basename(roots[0]) if len(roots) == 1 and not imported else ""
 
 
+def package_folder(snapshot: Snapshot, layout: Layout, package: str) -> str:
+    """The folder of a dotted package, "" where there is none in the tree."""
+    first, _, rest = package.partition(".")
+    for root in layout.python_roots:
+        folder = f"{root}/{rest.replace('.', '/')}" if rest else root
+        if first and basename(root) == first and snapshot.exists(f"{folder}/__init__.py"):
+            return folder
+    return ""
+
+
 def _imported_from(snapshot: Snapshot, root: str, module: str) -> Iterator[str]:
     """The packages below `root` that its files import `module` from."""
     top, word = basename(root), re.escape(module)

@@ -71,7 +71,7 @@ class RegistrationCheck:
         for found in dict.fromkeys(old):
             if _identity(found) in now or self._became_operator(found, new) or self._moved_to_def(found, new):
                 continue
-            if self.planned.said(found.name) or self._is_of_lost_file(found):
+            if self.planned.said(found.name) or self._is_of_lost_file(found) or self._became_fake(found):
                 continue
             elsewhere = self._elsewhere(found, library)
             where = f"would be registered by {elsewhere}" if elsewhere else "would no longer be registered"
@@ -98,6 +98,12 @@ class RegistrationCheck:
         same = [one.statement for one in new if not one.is_python and one.name == found.name]
         is_defined = any(statement.kind is StatementKind.DEF for statement in same)
         return found.is_python and is_defined and any(statement.registers_function for statement in same)
+
+    def _became_fake(self, found: Registered) -> bool:
+        """Whether a kernel for Meta is a fake kernel in a Python file of the plan."""
+        line = f'register_fake("{found.op}")'.encode()
+        files = (path for path in self.planned.origin if path.endswith(".py"))
+        return found.statement.key == "Meta" and any(line in self.planned.after.snapshot.read(path) for path in files)
 
     def _is_of_lost_file(self, found: Registered) -> bool:
         """Whether the file of a registration is what is missing, as was said."""
