@@ -37,7 +37,7 @@ def test_a_type_alias_of_a_namespace() -> None:
 
 
 def test_what_is_not_known_to_be_written_is_named() -> None:
-    unit = "struct P { void* x; };\nvoid f(const at::Tensor& x, const at::Tensor& y) { P p; p.x = x.data_ptr(); y.dim(); }\n"
+    unit = "struct P { void* x; };\nvoid f(const at::Tensor& x, const at::Tensor& y) { P p; p.x = x.data_ptr(); run(p); y.dim(); }\n"
     made = migrate({"csrc/a.cpp": unit, BINDINGS: 'TORCH_LIBRARY(my, m) { m.def("f", &f); }\n'}, ["csrc/a.cpp"])
     (found,) = [d for d in made.diagnostics if d.code == "TSA504"]
     assert found.help.endswith("whether it writes to `x` is not known")
