@@ -128,7 +128,9 @@ class Environment:
         code = "import sys; print(sys.version.split()[0])"
         here = self.python.exists() and subprocess.run([self.python, "-c", code], capture_output=True, text=True).stdout
         if not here or here.strip() != sys.version.split()[0]:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(self.folder)], check=True)
+            command = [sys.executable, "-m", "venv", "--clear", str(self.folder)]
+            if subprocess.run(command, check=False).returncode != 0:
+                raise SystemExit(f"no virtual environment could be made in {self.folder}")
 
     def offer(self, *options: str) -> Offer:
         """What pip can get of torch."""

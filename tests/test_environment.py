@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests import environment
+from tests.conftest import ROOT
 from tests.environment import CPU_INDEX, VERSION, Environment, Offer, choose_torch, read_offer, wanted_state
 
 CPU = f"{VERSION}+cpu"
@@ -69,3 +71,14 @@ def test_cuda_units_need_headers_that_the_toolkit_may_lack(tmp_path: Path) -> No
     (tmp_path / "include").mkdir()
     (tmp_path / "include" / "cublas_v2.h").touch()
     assert environment.header_packages(str(nvcc)) == (environment.CUTLASS,)
+
+
+def test_nvcc_can_be_hidden() -> None:
+    code = "command -v nvcc; ls -d /usr/local/cuda*"
+    hidden = subprocess.run(
+        [ROOT / "tests/without_nvcc.sh", "sh", "-c", code], capture_output=True, text=True, check=False
+    )
+    if "allows no mount namespace" in hidden.stderr:
+        pytest.skip("this machine allows no mount namespace")
+    assert hidden.stdout == ""
+    assert "cannot access" in hidden.stderr

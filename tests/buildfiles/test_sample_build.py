@@ -80,6 +80,25 @@ def python(folder: Path, *arguments: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
 
+def test_torch_for_the_cpu_is_found_without_its_own_configuration(sample: Path, tmp_path: Path) -> None:
+    """That of a CUDA build of torch stops where there is no CUDA toolkit."""
+    torch = tmp_path / "torch"
+    cmake = torch / "share" / "cmake" / "Torch"
+    for folder in (cmake, torch / "lib", torch / "include/torch/csrc/api/include"):
+        folder.mkdir(parents=True)
+    (cmake / "TorchConfig.cmake").write_text('message(FATAL_ERROR "I cannot find the CUDA libraries.")\n')
+    (cmake / "TorchConfigVersion.cmake").write_text('set(PACKAGE_VERSION "2.99.0")\n')
+    for name in ("libtorch_cpu.so", "libc10.so"):
+        (torch / "lib" / name).touch()
+
+    done = configure(sample, tmp_path / "build", f"-DCMAKE_PREFIX_PATH={torch / 'share' / 'cmake'}")
+
+    assert done.returncode == 0, done.stderr
+    assert f'{torch}/lib/libtorch_cpu.so (found version "2.99.0")' in done.stdout
+    commands = (tmp_path / "build" / "compile_commands.json").read_text()
+    assert f"-isystem {torch}/include/torch/csrc/api/include" in commands
+
+
 def test_an_older_torch_stops_the_configuration(sample: Path, run_cli: Run, tmp_path: Path) -> None:
     """Not a target that is silently left out: an error that names both versions."""
     assert run_cli("migrate", "activation", "--write", cwd=sample).code in (0, 1)
