@@ -94,6 +94,7 @@ def program(directory: Path | None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors are one line on stderr, but for a bug's traceback."""
+    stdout = sys.stdout
     try:
         result = program.main(arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
@@ -109,6 +110,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail("terminated", 128 + ended.number)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted", INTERRUPTED)
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        return 0  # click met the closed pipe, put a stdout that can be flushed in its place, and ends with 1
     except BrokenPipeError:  # `torch-stabilize ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

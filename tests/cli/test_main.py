@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -127,10 +128,18 @@ def test_a_bug_shows_its_traceback_and_does_not_look_like_findings(
     assert "internal error" in shown.splitlines()[-1]
 
 
-def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_is_no_error(tmp_path: Path, unbuffered: str) -> None:
     script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from codemod.cli.main import main; main()"
     command = f'"{sys.executable}" -c "{script}" explain --all | head -n 1; exit ${{PIPESTATUS[0]}}'
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
     assert done.returncode == 0
