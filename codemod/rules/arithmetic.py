@@ -75,6 +75,8 @@ def unary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outco
 def inside_parentheses(node: Node) -> Node:
     """The operand without the parentheses that a call does not need."""
     while node.type == "parenthesized_expression" and node.named_child_count == 1:
+        if node.named_children[0].type == "comma_expression":
+            break
         node = node.named_children[0]
     return node
 

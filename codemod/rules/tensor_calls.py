@@ -12,6 +12,7 @@ from codemod.rules.context import Context, Site
 from codemod.rules.rewrite import Part
 from codemod.source.declarations import text_of
 from codemod.source.document import Document, Fragment
+from codemod.source.expressions import reached
 from codemod.source.scopes import receiver_type_parts
 from codemod.source.types import CppType
 
@@ -134,16 +135,10 @@ def receiver_type(site: Site, context: Context) -> CppType | None:
         node = context.ancestor(site, ("field_expression",), 3)
         if node is None:
             return None
-        receiver = receiver_type_parts(node)[0]
-        arrow = any(child.type == "->" for child in node.children)
     else:
-        receiver, arrow = call.receiver, call.through_pointer
-    kind = context.type_of(receiver, context.fragment(site))
-    if arrow and kind.name in ("optional", "unique_ptr", "shared_ptr"):
-        return kind.inner or CppType("")
-    if arrow and kind.pointers == 1:
-        return CppType(kind.name, kind.arguments, 0, kind.const)
-    return kind
+        node = call.callee
+    kind = context.type_of(receiver_type_parts(node)[0], context.fragment(site))
+    return reached(context.project.finder, kind, node, 0)
 
 
 def is_tensor_method(site: Site, context: Context) -> bool:

@@ -23,6 +23,7 @@ _ELEMENTS = {"data_ptr": 1, "const_data_ptr": 1, "mutable_data_ptr": 1, "item": 
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _CONSTRUCTED = frozenset({
     "Tensor", "TensorOptions", "Device", "IntArrayRef", "ScalarType", "optional", "vector", "string", "Scalar",
+    "TensorList",
 })  # fmt: skip
 _BODIES = frozenset({"lambda_expression", "function_definition"})
 
@@ -52,7 +53,7 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
         if known:
             return parse_type(known)
     as_type = finder.written.resolved(parse_type(text_of(callee)))
-    if as_type.name in _CONSTRUCTED:
+    if as_type.name in _CONSTRUCTED or (as_type.arguments and as_type.name in library.CONTAINERS):
         return as_type
     local = _of_variable(finder, node, callee, fragment, document, depth)
     if local.is_known:
@@ -104,7 +105,10 @@ def _of_variable(
     value = finder.value_of(name, callee, fragment)
     if value is not None and value.type == "lambda_expression":
         return returned(finder, value, fragment, document, depth)
-    if finder.declaration_of(name, callee) is None and not finder.globals_have(name, document):
+    declared = finder.declaration_of(name, callee)
+    if declared is not None and declared.value is None and name in finder.functions:
+        return UNKNOWN  # the declaration of a function
+    if declared is None and not finder.globals_have(name, document):
         return finder.written.pointed_function(name, document, fragment.span(node).start)
     return _called(finder, finder.type_of(callee, fragment, document, depth), len(_arguments(node)), depth)
 

@@ -18,7 +18,7 @@ from codemod.source.types import CppType, parse_type
 
 _CLASS = re.compile(
     rb"(?:" + word_start(b"struct") + rb"|" + word_start(b"class") + rb")"
-    rb"\s+(?:\w+\([^)]*\)\s*)?(\w+)[^;{}()]*\{"
+    rb"\s+(?:\w+\([^)]*\)\s*)?(\w+)(?=\s*(?:final\b|[<:{]))[^;{}()]*\{"
 )
 _CLASS_NODES = frozenset({"class_specifier", "struct_specifier", "union_specifier"})
 _MARKS = {"pointer_declarator": "*", "reference_declarator": "&"}

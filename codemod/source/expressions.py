@@ -134,7 +134,7 @@ def reached(finder: TypeFinder, owner: CppType, node: Node, depth: int) -> CppTy
     if not any(child.type == "->" for child in node.children):
         return owner
     pointed = library.pointed(owner)
-    if pointed.is_known:
+    if pointed.is_known or owner.name in library.BOXES:
         return pointed
     own = calls.result_of_method(finder, owner._replace(pointers=0), "operator->", 0, depth)
     return own.pointee if own.is_known else owner

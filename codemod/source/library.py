@@ -12,6 +12,7 @@ SEQUENCES = frozenset({
     "SmallVector", "SmallVectorImpl", "span", "valarray", "set", "multiset", "unordered_set", "stack", "queue",
     "priority_queue", "List", "IListRef", "ITensorListRef", "MutableArrayRef", "OwnedTensorList",
 })  # fmt: skip
+CONTAINERS = SEQUENCES | MAPS | {"tuple", "function", "reference_wrapper"}
 POINTERS = frozenset({"unique_ptr", "shared_ptr", "weak_ptr", "intrusive_ptr", "MaybeOwned"})
 # What `*` and `->` see through besides pointers.
 BOXES = POINTERS | {"optional", "OptionalTensorRef"}

@@ -17,6 +17,7 @@ class Source(NamedTuple):
     parameters: str = "at::Tensor x"
     before: str = ""
     after: str = ""
+    gone: str = "->clone()"  # what must not be left of the source itself
 
 
 class Use(NamedTuple):
@@ -37,6 +38,10 @@ _OWN = (
     "  std::vector<at::Tensor> many() const { return {w}; }\n  std::pair<at::Tensor, int> both() const { return {w, 1}; }\n};\n"
 )
 _DERIVED = "struct Base { at::Tensor w; at::Tensor get() { return w; } };\nstruct Derived : public Base { int n; };\n"
+_CHAIN = (
+    "template <class T> struct First { T value; std::vector<T> all; };\n"
+    "template <class T> struct Second : First<T> { int n; };\nstruct Last final : public Second<at::Tensor> {};\n"
+)
 _TEMPLATE = "template <typename T> struct Box { T value; std::vector<T> all; T get() { return value; } };\n"
 
 SOURCES: dict[str, Source] = {
@@ -117,7 +122,7 @@ SOURCES: dict[str, Source] = {
     "a deque": Source("l.front()", parameters="std::deque<at::Tensor> l"),
     "a list": Source("l.back()", parameters="std::list<at::Tensor> l"),
     "a map's element": Source("m[1]", parameters="std::map<int, at::Tensor> m"),
-    "a map's at": Source("m.at(1)", parameters="std::unordered_map<std::string, at::Tensor> m"),
+    "a map's at": Source("m.at(1)", parameters="std::unordered_map<int, at::Tensor> m"),
     "a map's begin": Source("m.begin()->second", parameters="std::map<int, at::Tensor> m"),
     "a map's find": Source("it->second", "auto it = m.find(1);", "std::map<int, at::Tensor> m"),
     "a map's range": Source("e.second", "for (auto& e : m) { USE }", "std::map<int, at::Tensor> m"),
@@ -220,6 +225,12 @@ SOURCES: dict[str, Source] = {
     "a static member": Source("K::kept", before="struct K { static at::Tensor kept; };\n"),
     "a base's member": Source("d.w", "Derived d;", before=_DERIVED),
     "a base's getter": Source("d.get()", "Derived d;", before=_DERIVED),
+    "a base's base": Source("l.value", "Last l;", before=_CHAIN),
+    "a member that a base template has": Source("l.all[0]", "Last l;", before=_CHAIN),
+    "a pointer from an own template": Source("(*own(x))", before="template <class T> T* own(T t);\n"),
+    "a pointer from an own function": Source("(*own(x))", before="at::Tensor* own(at::Tensor t);\n"),
+    "a TensorList made here": Source("at::TensorList(l).front()", parameters="std::vector<at::Tensor> l"),
+    "a container made here": Source("std::deque<at::Tensor>(2, x).front()"),
     "a class template's member": Source("b.value", "Box<at::Tensor> b;", before=_TEMPLATE),
     "a class template's list": Source("b.all[0]", "Box<at::Tensor> b;", before=_TEMPLATE),
     "a class template's getter": Source("b.get()", "Box<at::Tensor> b;", before=_TEMPLATE),
