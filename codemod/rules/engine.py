@@ -19,6 +19,7 @@ from codemod.rules.references import keep_reference
 from codemod.rules.rewrite import Copy, Rewrite, flatten, nest
 from codemod.rules.shared import LEGACY_ONLY, ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
+from codemod.rules.stringised import keep_text
 from codemod.rules.unknown import unknown_operators, unknown_receiver
 from codemod.rules.unqualified import unqualified_sites, using_namespace
 from codemod.source.document import Document
@@ -101,7 +102,8 @@ def _helpers_of_includes(sites: Iterable[Site], document: Document) -> frozenset
 def _sure(site: Site, context: Context) -> Outcome | None:
     """What the site's rule makes of it, where the code can be read and evaluates what it did."""
     outcome = if_certain(site, _outcome(site, context), context)
-    return keep_reference(site, keep_evaluation(site, outcome, context), context)
+    outcome = keep_reference(site, keep_evaluation(site, outcome, context), context)
+    return keep_text(site, outcome, context)
 
 
 def _wanted(site: Site, skip: Iterable[Span], only: Span | None) -> bool:
@@ -113,6 +115,8 @@ def _wanted(site: Site, skip: Iterable[Span], only: Span | None) -> bool:
 def _outcome(site: Site, context: Context) -> Outcome | None:
     if in_legacy_branch(context.document, site.span.start):
         return Allowed("compiled in the legacy build alone")
+    if site.kind is SiteKind.NAME and _is_own_space(site, context):
+        return None
     if site.kind is SiteKind.INCLUDE:
         return Allowed("includes are written once, at the end")
     is_check = site.entry is not None and site.entry.rule.startswith("TSA20")
@@ -139,6 +143,13 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
 
 
 _BRING_FUNCTIONS = frozenset({"ScalarType", "DeviceType", "Device", ""})
+
+
+def _is_own_space(site: Site, context: Context) -> bool:
+    """Whether the name is of a namespace of the project's own that has the name of torch's."""
+    node = context.node(site)
+    written = context.text(site.span)
+    return node is not None and not written.startswith(b"::") and context.project.finder.own_spaces.has(site.name, node)
 
 
 def _is_ours(site: Site, context: Context) -> bool:

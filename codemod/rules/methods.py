@@ -10,6 +10,7 @@ from codemod.rules.kinds import kind_in_schemas
 from codemod.rules.registry import page, rule
 from codemod.rules.rewrite import Part
 from codemod.rules.tensor_calls import MethodCall, asked, is_tensor_method
+from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 from codemod.surface.schemas import undecided
 from codemod.surface.table import Entry
@@ -276,9 +277,8 @@ def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tup
             return (b", ", spans[0])
         return (b", ", spans[0], b", std::nullopt, std::nullopt, std::nullopt", *rest)
     if kinds[0] in ("Device", "DeviceType"):
-        device_span: tuple[Part, ...] = (
-            (spans[0],) if kinds[0] == "Device" else (b"torch::stable::Device(", spans[0], b")")
-        )
+        is_plain = kinds[0] == "Device" or given[0].type == "identifier" or "::" in text_of(given[0])
+        device_span: tuple[Part, ...] = (spans[0],) if is_plain else (b"torch::stable::Device(", spans[0], b")")
         if len(spans) > 1 and kinds[1] == "ScalarType":
             more: list[Part] = [part for span in spans[2:] for part in (b", ", span)]
             pin: tuple[Part, ...] = (b", std::nullopt",) if more else ()

@@ -28,7 +28,7 @@ def known_returns() -> KnownReturns:
     def function(name: str, given: Sequence[CppType]) -> str:
         return _function_returns(name, tuple(map(schema_kind, given)))
 
-    return KnownReturns(method, function)
+    return KnownReturns(method, function, _constant_type)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -41,6 +41,15 @@ def _method_returns(name: str, kinds: tuple[str, ...]) -> str:
 def _function_returns(name: str, kinds: tuple[str, ...]) -> str:
     entry = load_surface().name(name)
     return _returned(entry, choose(name.rpartition("::")[2], kinds) if _is_op(entry) else None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _constant_type(name: str) -> str:
+    """The type of `at::kCUDA`, of `DeviceType::CUDA`, and of their stable names."""
+    bare = name.removeprefix("torch::headeronly::")
+    entry = load_surface().name(f"c10::{bare}") if bare != name or "::" in name else None
+    entry = entry if entry is not None and entry.kind == "constant" else load_surface().name(name)
+    return entry.returns if entry is not None and entry.kind == "constant" else ""
 
 
 def _is_op(entry: Entry | None) -> bool:

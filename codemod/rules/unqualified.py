@@ -13,6 +13,7 @@ from codemod.source.brackets import closing_bracket
 from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.patterns import word_start
 from codemod.source.scopes import TypeFinder
+from codemod.source.signatures import read_signatures
 from codemod.source.spans import line_start, with_line
 from codemod.surface.table import Entry
 
@@ -39,6 +40,7 @@ def unqualified_sites(document: Document, project: Project) -> Iterator[Site]:
     for match in USING_NAMESPACE.finditer(code):
         yield Site(Span(*match.span()), match.group().decode(), SiteKind.USING)
     yield from _declared_names(document, included, project)
+    yield from _brought_along(document, project, regions)
     if not regions:
         return
     own = {name for each in (document, *included) for name in _own_names(each)}
@@ -57,6 +59,42 @@ def unqualified_sites(document: Document, project: Project) -> Iterator[Site]:
             if entry is not None and _is_meant(entry, match, document, finder):
                 yield Site(Span(*match.span()), f"{space}::{word.decode()}", SiteKind.NAME, entry)
                 break
+
+
+_CALLED = re.compile(rb"(?<![\w:.>~#])(?P<name>[a-z_]\w*)\s*(?=\()")
+
+
+def _brought_along(document: Document, project: Project, regions: Sequence[tuple[int, int, str]]) -> Iterator[Site]:
+    """Calls like `exp(x)` that find torch's function by their argument, outside of where its names are visible."""
+    if b"Tensor" not in document.code:
+        return
+    on_device = [(f.span.start, f.span.end) for f in read_signatures(document) if f.is_device]
+    known: dict[bytes, Entry | None] = {}
+    for match in _CALLED.finditer(document.code):
+        word, place = match["name"], match.start()
+        if word not in known:
+            name = f"at::{word.decode()}"
+            entry = project.surface.name(name) if word.decode() not in project.functions else None
+            known[word] = entry if entry is not None and entry.kind == "function" and entry.form != "same" else None
+        entry = known[word]
+        if entry is None or any(start <= place < end for start, end in on_device):
+            continue
+        if any(start <= place < end for start, end, _ in regions) or _is_declared(match, document, project.finder):
+            continue
+        if _takes_a_tensor(match, document, project.finder):
+            yield Site(Span(*match.span("name")), f"at::{word.decode()}", SiteKind.NAME, entry)
+
+
+def _is_declared(match: re.Match[bytes], document: Document, finder: TypeFinder) -> bool:
+    """Whether the word names something that the code around declares: a variable, a parameter."""
+    node = document.fragment_at(match.start()).node_at(Span(*match.span(match.lastgroup or 0)))
+    if node is None:
+        return False
+    name = (node.text or b"").decode("utf-8", "replace")
+    return node.type in _DECLARES or finder.declaration_of(name, node) is not None
+
+
+_DECLARES = frozenset({"field_identifier", "enumerator", "statement_identifier"})
 
 
 def _declared_names(document: Document, included: Sequence[Document], project: Project) -> Iterator[Site]:
@@ -150,6 +188,8 @@ def _is_meant(entry: Entry, match: re.Match[bytes], document: Document, finder: 
     if line.startswith(b"using ") or (line.startswith(b"#") and not _in_body(match, document)):
         return False
     if entry.form in ("none", "same") or any("*" in spelling for spelling in entry.legacy):
+        return False
+    if entry.kind == "constant" and _is_declared(match, document, finder):
         return False
     if entry.kind in ("type", "constant"):
         return True

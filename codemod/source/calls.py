@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Methods of a tensor whose template argument says what they give: how many pointers stand before it.
 _ELEMENTS = {"data_ptr": 1, "const_data_ptr": 1, "mutable_data_ptr": 1, "item": 0}
+_NUMBERS = frozenset({"float", "double", "int", "int64_t", "int32_t", "size_t", "bool", "long", "unsigned"})
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _CONSTRUCTED = frozenset({
     "Tensor", "TensorOptions", "Device", "IntArrayRef", "ScalarType", "optional", "vector", "string", "Scalar",
@@ -48,7 +49,7 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
         found = _of_library(finder, node, bare.removeprefix("std::"), rest, fragment, document, depth)
         if found.is_known:
             return found
-    if "::" in bare:
+    if "::" in bare and not finder.own_spaces.has(bare, node):
         known = finder.returns.function(bare, given(finder, node, fragment, document, depth))
         if known:
             return parse_type(known)
@@ -58,7 +59,14 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
     local = _of_variable(finder, node, callee, fragment, document, depth)
     if local.is_known:
         return local
-    return _own(finder, node, callee, bare, template, fragment, document, depth)
+    own = _own(finder, node, callee, bare, template, fragment, document, depth)
+    if own.is_known or "::" in bare or finder.functions.named(bare):
+        return own
+    kinds = given(finder, node, fragment, document, depth)
+    numbers = all(kind.name in _NUMBERS and not kind.pointers for kind in kinds)
+    if any(kind.is_tensor for kind in kinds) or (finder.written.sees_tensor(document) and not numbers):
+        return parse_type(finder.returns.function(f"at::{bare}", kinds))  # by a using-directive or its arguments
+    return UNKNOWN
 
 
 def given(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> tuple[CppType, ...]:

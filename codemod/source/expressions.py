@@ -22,9 +22,6 @@ Reader = Callable[["TypeFinder", Node, Fragment, Document, int], CppType]
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"})
 _COMPARISON = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _CLASSES = frozenset({"class_specifier", "struct_specifier"})
-_DTYPE = re.compile(
-    r"k(?:Bool|Byte|Char|Short|Int|Long|U?Int(?:8|16|32|64)|Half|BFloat16|Float|Double|Float(?:16|32|64)|Float8_\w+)"
-)
 
 
 def type_of(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
@@ -83,25 +80,23 @@ def _left(finder: TypeFinder, node: Node, fragment: Fragment, document: Document
 
 
 def _identifier(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
-    found = finder.type_of_name(text_of(node), node, fragment, document, depth)
-    return found if found.is_known else _constant(text_of(node))
+    name = text_of(node)
+    found = finder.type_of_name(name, node, fragment, document, depth)
+    if found.is_known or not _CONSTANT.fullmatch(name) or finder.declaration_of(name, node) is not None:
+        return found
+    return CppType(finder.returns.constant(f"torch::{name}"))  # which a using-directive made visible
 
 
-def _constant(name: str) -> CppType:
-    """The type of `kInt` and `kCUDA`, which a using-directive made visible."""
-    if name in ("kCUDA", "kCPU"):
-        return CppType("Device")
-    return CppType("ScalarType") if _DTYPE.fullmatch(name) else UNKNOWN
+_CONSTANT = re.compile(r"k[A-Z]\w*")
 
 
 def _qualified(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
     text = text_of(node)
     if re.match(r"(?s)(?:\w+::)*CppTypeToScalarType\s*<.*>\s*::\s*value$", text):
         return CppType("ScalarType")
-    if re.match(r"(?:torch|at|c10)::(?:headeronly::)?(?:ScalarType::\w+|k[A-Z]\w*)$", text):
-        return CppType("Device" if text.endswith(("kCUDA", "kCPU")) else "ScalarType")
-    if re.match(r"ScalarType::\w+$", text):
-        return CppType("ScalarType")
+    name = "".join(text.split()).removeprefix("::")
+    if not finder.own_spaces.has(name, node) and (constant := finder.returns.constant(name)):
+        return CppType(constant)
     scope, _, name = text.rpartition("::")
     member = finder.written.member_of(parse_type(scope), name) if scope else UNKNOWN
     return member if member.is_known else finder.type_of_name(text, node, fragment, document, depth)

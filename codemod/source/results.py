@@ -14,6 +14,7 @@ class KnownReturns(NamedTuple):
 
     method: Callable[[str, Sequence[CppType]], str]
     function: Callable[[str, Sequence[CppType]], str]
+    constant: Callable[[str], str] = lambda name: ""  # the type of a constant by its qualified name
 
 
 # What options are asked for, and set to where there is an argument.

@@ -23,6 +23,7 @@ from codemod.source.function_index import FunctionIndex
 from codemod.source.instances import Instances
 from codemod.source.macro_uses import MacroUses
 from codemod.source.namespace_names import NamespaceNames
+from codemod.source.own_spaces import OwnSpaces
 from codemod.source.results import KnownReturns
 from codemod.source.types import UNKNOWN, CppType, parse_type
 from codemod.source.written_types import WrittenTypes, substituted
@@ -46,6 +47,16 @@ class TypeFinder:
     def written(self) -> WrittenTypes:
         """What the documents say by their text alone."""
         return WrittenTypes(self.documents)
+
+    @cached_property
+    def macro_names(self) -> frozenset[str]:
+        """The names of the macros that the documents define."""
+        return frozenset(macro.name for document in self.documents for macro in document.macros)
+
+    @cached_property
+    def own_spaces(self) -> OwnSpaces:
+        """The documents' own namespaces that have a name of torch's."""
+        return OwnSpaces(self.documents)
 
     @cached_property
     def macros(self) -> MacroUses:

@@ -60,9 +60,10 @@ class CppType(NamedTuple):
         return self.inner or UNKNOWN
 
 
+TENSOR = CppType("Tensor")
+_OF_AUTOGRAD = {"Variable": TENSOR, "variable_list": CppType("vector", (TENSOR,))}
 MAPS = frozenset({"map", "unordered_map"})
 LIST = CppType("list")  # a braced list
-TENSOR = CppType("Tensor")
 UNKNOWN = CppType("")
 
 
@@ -103,6 +104,9 @@ def parse_type(text: str) -> CppType:
         return UNKNOWN
     if last == "decltype":
         return UNKNOWN
+    if last in _OF_AUTOGRAD and re.search(r"\bautograd\s*::\s*\w+$", name):
+        meant = _OF_AUTOGRAD[last]
+        return meant._replace(pointers=suffix.count("*"), const=constant, reference="&" in suffix)
     return CppType(_KNOWN.get(last, last), arguments, suffix.count("*"), constant, "&" in suffix)
 
 

@@ -21,7 +21,9 @@ _FALLBACK = re.compile(
     rb"(?:\s+const)?\s*[&*]*\s*\b(?P<name>[A-Za-z_]\w*)\b"
 )
 # Other types than tensors, dtypes and devices, and what holds them, are of no interest to the rules.
-_OF_INTEREST = frozenset({"Tensor", "ScalarType", "Device", "IntArrayRef", "TensorOptions"})
+_OF_INTEREST = frozenset(
+    {"Tensor", "ScalarType", "Device", "IntArrayRef", "TensorOptions", "Variable", "variable_list"}
+)
 _BEYOND = re.compile(r"[{}=]|\bdecltype\b")  # values, and types of expressions
 _WORD = re.compile(r"\w+")
 _TYPE = re.compile(r"(?:const\s+)?[A-Za-z_][\w:]*(?:\s*<[\w:<>,\s*&]*>)?[\s*&]*")

@@ -327,7 +327,7 @@ def program(source: Source, use: Use) -> str:
 
 # What cannot be typed, or has a type without a stable form: reported instead.
 REPORTED = frozenset({
-    "Variable", "ITensorListRef", "List.get", "List in a range", "OptionalTensorRef", "IValue", "an anonymous struct",
+    "ITensorListRef", "List.get", "List in a range", "OptionalTensorRef", "IValue", "an anonymous struct",
     "a template parameter of two types",
 })  # fmt: skip
 

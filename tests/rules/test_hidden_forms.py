@@ -18,6 +18,42 @@ CASES = {
         f"{STABLE} f(const {STABLE}& a, float b) {{ k(get_current_cuda_stream(), round(b)); "
         "return stable_aten::round(torch::stable::full({2}, 1, torch::headeronly::ScalarType::Int)); }\n",
     ),
+    "a local variable with the name of a constant": (
+        "using namespace at;\nint f(const Tensor& a) { int kSparse = 3; return kSparse + a.dim(); }\n",
+        f"int f(const {STABLE}& a) {{ int kSparse = 3; return kSparse + a.dim(); }}\n",
+    ),
+    "a namespace of the project's own called at": (
+        "namespace mine { namespace at { inline int empty(int n) { return n; } }\nint f() { return at::empty(2) + 1; } }\n"
+        "at::Tensor g() { return at::empty({2}); }\n",
+        "namespace mine { namespace at { inline int empty(int n) { return n; } }\nint f() { return at::empty(2) + 1; } }\n"
+        f"{STABLE} g() {{ return torch::stable::empty({{2}}); }}\n",
+    ),
+    "a class of the project's own called at": (
+        "namespace mine { struct at { static int zeros(int n); };\nint f() { return at::zeros(2); } }\n",
+        "namespace mine { struct at { static int zeros(int n); };\nint f() { return at::zeros(2); } }\n",
+    ),
+    "functions that an argument brings along": (
+        "at::Tensor f(const at::Tensor& a) { return exp(a) + ones_like(a); }\nfloat g(float b) { return exp(b); }\n",
+        f"{STABLE} f(const {STABLE}& a) {{ return stable_aten::add(stable_aten::exp(a), "
+        "torch::stable::fill_(torch::stable::empty_like(a), 1)); }\nfloat g(float b) { return exp(b); }\n",
+    ),
+    "leading colons": (
+        "::at::Tensor f(const ::at::Tensor& a) { return ::at::exp(a) + ::torch::zeros({2}); }\n",
+        f"{STABLE} f(const {STABLE}& a) {{ return stable_aten::add(stable_aten::exp(a), "
+        "torch::stable::full({2}, 0, torch::headeronly::ScalarType::Float)); }\n",
+    ),
+    "the tensors of autograd's early years": (
+        "#include <vector>\ntorch::autograd::variable_list f(torch::autograd::Variable a) { return {a.exp(), a}; }\n",
+        f"#include <vector>\nstd::vector<{STABLE}> f({STABLE} a) {{ return {{stable_aten::exp(a), a}}; }}\n",
+    ),
+    "devices and layouts by their types": (
+        "bool f(const at::Tensor& a) { auto k = at::kStrided; return a.to(at::kMeta).layout() == k; }\n"
+        "at::Tensor g(const at::Tensor& a) { return a.to(c10::DeviceType::CPU, at::kHalf); }\n",
+        f"bool f(const {STABLE}& a) {{ auto k = torch::headeronly::kStrided; "
+        "return torch::stable::to(a, torch::headeronly::kMeta).layout() == k; }\n"
+        f"{STABLE} g(const {STABLE}& a) {{ return torch::stable::to(a, torch::headeronly::ScalarType::Half, std::nullopt, "
+        "torch::headeronly::DeviceType::CPU); }\n",
+    ),
     "a using-declaration of a type that a helper stands in for": (
         "using torch::TensorOptions;\nstruct S { TensorOptions options; };\n",
         "struct S { TensorOptions options; };\n",
