@@ -82,7 +82,9 @@ def _helpers(snapshot: Snapshot, layout: Layout, missing: Sequence[str]) -> tupl
         blocks = [*head, *_hidden(host), *_guarded(cuda, set(includes))]
         text = render("stable_helpers.h.j2", includes=_include_lines(includes), blocks=blocks)
         return NewFile(path, text.encode(), "stable_helpers.h.j2")
-    present = {name.decode() for name in _INCLUDED.findall(snapshot.read(path))}
+    before = snapshot.read(path)
+    present = {name.decode() for name in _INCLUDED.findall(before)}
+    head = [] if b"define STABLE_TORCH_ERROR_CODE_CHECK(" in before else head
     blocks = [*head, *_hidden(host), *_guarded(cuda, present | set(includes))]
     return extended(snapshot, path, includes, "\n".join(f"{block}\n" for block in blocks))
 

@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from codemod.codes import Example
 from codemod.rules.context import Context, Outcome, Site
-from codemod.rules.device import device_index
+from codemod.rules.device import device_index, guard_argument
 from codemod.rules.registry import rule
 from codemod.rules.tensor_calls import MethodCall, receiver_type
 from codemod.source.declarations import innermost_name, text_of
@@ -26,7 +26,7 @@ def needs_helper(site: Site, context: Context) -> bool:
     """Whether a guard is of any device, may be empty, or is a member that is made elsewhere."""
     last = site.name.rpartition("::")[2]
     if "Device" in last:
-        return True
+        return not _is_on_gpu(site, context)
     node = context.node(site)
     holder = _holder(node)
     if holder is not None and holder.type == "field_declaration":
@@ -40,6 +40,15 @@ def needs_helper(site: Site, context: Context) -> bool:
     given = declarator.child_by_field_name("value") or declarator.child_by_field_name("parameters")
     name, _ = innermost_name(declarator)
     return _may_be_none(given, fragment, context) or (name is not None and _is_asked(text_of(name), holder))
+
+
+_ON_GPU = re.compile(r"(?:\w+::)*Device\s*[({]\s*(?:\w+::)*(?:kCUDA|kHIP|CUDA|HIP)\s*,")
+
+
+def _is_on_gpu(site: Site, context: Context) -> bool:
+    """Whether a guard is made from a device that is a GPU by its own text: `Device(kCUDA, index)`."""
+    argument = guard_argument(site, context)
+    return argument is not None and _ON_GPU.match(text_of(argument)) is not None
 
 
 def names_type_only(site: Site, context: Context) -> bool:

@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from codemod.codes import Example
 from codemod.model import Span
-from codemod.rules.context import Context, Outcome, Site
+from codemod.rules.context import Allowed, Context, Outcome, Site
 from codemod.rules.expressions import expression_of
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part
@@ -75,12 +75,14 @@ def signed_size(site: Site, context: Context) -> Outcome | None:
     return size_in_bytes(site, context, call, entry)
 
 
-def size_in_bytes(site: Site, context: Context, call: MethodCall, entry: Entry) -> Outcome | None:
+def size_in_bytes(site: Site, context: Context, call: MethodCall, entry: Entry) -> Outcome:
     """The stable expression of a size, with the type that the legacy one had where that counts."""
     assert call.node is not None
     assert call.receiver is not None
     if _is_same(call.node, call.fragment, context, 0, bare=True):
-        return expression_of(context, call, entry.stable, entry) if site.name != "element_size" else None
+        if site.name == "element_size":
+            return Allowed("the same on both sides")
+        return expression_of(context, call, entry.stable, entry)
     opening, closing = f"static_cast<{entry.returns}>(".encode(), b")"
     if site.name == "element_size":
         tail = Span(call.fragment.span(call.receiver).end, call.span.end)
