@@ -133,6 +133,6 @@ def text_of_exception(site: Site, context: Context) -> Outcome | None:
     if kind is None or kind.name not in _OF_TORCH:
         return None
     call = MethodCall(site, context)
-    if not call.is_complete or entry.form == "none":
+    if not call.is_complete or entry.note:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
-    return context.replace(site, entry.stable, entry.rule, confidence=Confidence.REVIEW)
+    return context.replace(site, "what", entry.rule, confidence=Confidence.REVIEW)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from tree_sitter import Node
+
 from codemod.codes import Example
 from codemod.model import Confidence, Diagnostic, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
@@ -13,6 +15,7 @@ from codemod.source.brackets import closing_angle
 from codemod.source.declarations import text_of
 from codemod.source.document import Document, Macro
 from codemod.source.macro_uses import Use
+from codemod.source.scopes import arguments_of
 from codemod.source.types import split_arguments
 from codemod.surface.aten import derived_entry
 from codemod.surface.table import Entry
@@ -34,6 +37,11 @@ page(
             "at::Tensor f(at::Tensor x, at::Tensor y) { return at::complex(x, y); }",
             "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) { return stable_aten::complex(x, y); }",
             "a function of the same name",
+        ),
+        Example(
+            "void f(const at::Tensor& x) { at::DimVector d(x.sizes()); at::DimVector e{1, 2}; }",
+            "void f(const torch::stable::Tensor& x) { std::vector<int64_t> d(x.sizes().vec()); std::vector<int64_t> e{1, 2}; }",
+            "a vector is not made from a view by itself",
         ),
         Example("struct Tensor {}; Tensor own;", "struct Tensor {}; Tensor own;", "a type of the project's own"),
     ),
@@ -189,6 +197,8 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
         return free_function(site, context, function) if function is not None else None
     if entry.form == "rename" and entry.stable.endswith("::complex") and _uses_functions_of_complex(context):
         return context.replace(site, entry.stable, entry.rule, entry=entry, helpers=("complex_functions",))
+    if entry.stable == "std::vector<int64_t>" and (made := _from_view(site, context, entry)) is not None:
+        return made
     if entry.form == "rename" and entry.stable in _OTHER_RESULT:
         return _with_result(site, context, entry)
     if entry.form == "rename":
@@ -249,7 +259,39 @@ def _vector(site: Site, context: Context, entry: Entry) -> Outcome:
         return context.diagnose(site, entry.rule, f"{site.name} without its arguments", entry.note)
     size = Span(site.span.end + 1 + len(given[0].encode()), closing)
     also = (context.rewrite(size, (), entry.rule),) if len(size) else ()
+    also = (*also, *_views_given(site, context))
     return context.replace(site, "std::vector", entry.rule, entry=entry, also=also)
+
+
+def _from_view(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    """`at::DimVector v(x.sizes())`: a vector is not made from a view by itself."""
+    views = _views_given(site, context)
+    return context.replace(site, entry.stable, entry.rule, entry=entry, also=views) if views else None
+
+
+def _views_given(site: Site, context: Context) -> tuple[Rewrite, ...]:
+    """What makes a vector of the one view that a variable or a value of the type at `site` is made from."""
+    fragment = context.fragment(site)
+    node = context.node(site)
+    kinds = ("type_identifier", "namespace_identifier", "qualified_identifier", "template_type", "identifier")
+    while node is not None and node.parent is not None and node.type in kinds:
+        if node.parent.type == "template_argument_list":
+            return ()
+        node = node.parent
+    if node is None or node.type not in ("declaration", "call_expression"):
+        return ()
+    given: list[Node] = []
+    if node.type == "call_expression":
+        given = arguments_of(node)
+    else:
+        for declarator in node.children_by_field_name("declarator"):
+            value = declarator.child_by_field_name("value")
+            if value is not None:
+                given += value.named_children if value.type in ("argument_list", "initializer_list") else [value]
+    if len(given) != 1 or context.type_of(given[0], fragment).name != "IntArrayRef":
+        return ()
+    end = fragment.span(given[0]).end
+    return (context.rewrite(Span(end, end), (b".vec()",), "TSA101"),)
 
 
 def no_stable_form(site: Site, context: Context, entry: Entry) -> Diagnostic:

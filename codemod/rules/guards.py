@@ -171,6 +171,6 @@ def guard_method(site: Site, context: Context) -> Outcome | None:
     if index is None:
         return context.diagnose(site, entry.rule, f"cannot tell which device {site.name}() is about", entry.note)
     place = context.rewrite(call.fragment.span(call.arguments[0]), index, entry.rule)
-    if not entry.stable:
+    if site.name == "emplace":
         return place
-    return context.replace(site, entry.stable, entry.rule, also=(place,), includes=(entry.include,))
+    return context.replace(site, "set_index", entry.rule, also=(place,), includes=(entry.include,))

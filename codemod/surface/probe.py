@@ -25,6 +25,7 @@ _NAME = re.compile(r"(?:[A-Za-z_]\w*::)*[A-Za-z_]\w*")
 _ERROR = re.compile(r"^([^\s:]+):\d+(?::\d+)?: (?:fatal )?error:", re.MULTILINE)
 _BUILT_IN = frozenset({"bool", "double", "float", "int", "int64_t"})
 _TENSOR = "std::declval<const torch::stable::Tensor&>()"
+_NUMBER = "std::declval<int64_t>()"
 _FROM_TORCH = "torch/"
 _HEADERS = ("torch/csrc/stable/tensor.h", "cstdint", "string", "type_traits", "utility", "variant", "vector")
 
@@ -120,7 +121,8 @@ def _lines(entry: Entry, number: int = 0) -> Iterator[str]:
 
 def _method(entry: Entry, number: int) -> Iterator[str]:
     if "{t}" in entry.stable:
-        yield f"using probe_{number} = decltype({entry.stable.replace('{t}', _TENSOR)});"
+        asked = _TENSOR if "{t}." in entry.stable else _NUMBER  # what was a SymInt
+        yield f"using probe_{number} = decltype({entry.stable.replace('{t}', asked)});"
     elif entry.stable.startswith("torch::"):
         yield from _declared(entry, number)
     else:
