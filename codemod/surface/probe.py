@@ -120,6 +120,8 @@ def _lines(entry: Entry, number: int = 0) -> Iterator[str]:
 
 
 def _method(entry: Entry, number: int) -> Iterator[str]:
+    if entry.stable in ("false", "true"):
+        return
     if "{t}" in entry.stable:
         asked = _TENSOR if "{t}." in entry.stable else _NUMBER  # what was a SymInt
         yield f"using probe_{number} = decltype({entry.stable.replace('{t}', asked)});"
