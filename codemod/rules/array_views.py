@@ -11,8 +11,9 @@ from codemod.codes import Example
 from codemod.model import Span
 from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.printing import printer_of
-from codemod.rules.registry import page
+from codemod.rules.registry import page, rule
 from codemod.rules.rewrite import Part
+from codemod.rules.tensor_calls import MethodCall, receiver_type
 from codemod.source.arguments import argument_spans
 from codemod.source.declarations import text_of
 from codemod.source.document import Document, Fragment
@@ -86,6 +87,34 @@ TEXT = page(
         ),
     ),
 )
+
+
+@rule(
+    "TSA139",
+    "The text of a device comes from a helper.",
+    examples=(
+        Example(
+            "std::string f(const at::Tensor& x) { auto d = x.device(); return d.str() + x.device().str(); }",
+            "std::string f(const torch::stable::Tensor& x) { auto d = x.device(); "
+            "return device_to_string(d) + device_to_string(x.device()); }",
+        ),
+        Example(
+            "#include <sstream>\nstd::string f(std::ostringstream& s) { return s.str(); }",
+            "#include <sstream>\nstd::string f(std::ostringstream& s) { return s.str(); }",
+            "of a stream",
+        ),
+    ),
+)
+def text_of_device(site: Site, context: Context) -> Outcome | None:
+    """`x.device().str()`."""
+    kind = receiver_type(site, context)
+    if kind is None or kind.name != "Device" or kind.pointers:
+        return None
+    call = MethodCall(site, context)
+    if not call.is_complete:
+        return context.diagnose(site, "TSA139", "cannot follow the call of str", "print the device with a helper")
+    parts: tuple[Part, ...] = (b"device_to_string(", *call.receiver_parts(), b")")
+    return context.rewrite(call.span, parts, "TSA139", helpers=("device_to_string",))
 
 
 def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:

@@ -58,6 +58,8 @@ OPERATOR = page(
 )
 _HELP = "give it a variable of a written type, like `at::Tensor t = ...;`, and run again"
 _DEPTH = 12
+# Rules of methods that guards, streams, exceptions and devices have, and tensors do not.
+_NO_TENSORS = frozenset({"TSA139", "TSA208", "TSA402", "TSA408"})
 _OF_DEVICES = frozenset({"device_of", "c10::device_of", "at::device_of"})  # found by the type of its argument
 # What an expression is put into that no tensor can be put into.
 _TRUTHS = frozenset({"condition_clause", "while_statement", "do_statement", "static_assert_declaration"})
@@ -82,6 +84,8 @@ _PARTS = {
 
 def unknown_receiver(site: Site, context: Context) -> Diagnostic | None:
     """A diagnostic for a method that only tensors have, on what may be one."""
+    if site.entry is not None and site.entry.rule in _NO_TENSORS:
+        return None
     if not _moves(context) or site.name in METHODS or site.name in context.project.finder.written.classes.method_names:
         return None
     receiver = receiver_of(site, context)
