@@ -199,7 +199,7 @@ FUNCTIONS = (
     Function("is_complex(Tensor x) -> bool", "return is_complex_type(x.scalar_type());"),
     Function("is_integral(Tensor x, bool b) -> bool", "return is_integral_type(x.scalar_type(), b);"),
     Function("is_dense(Tensor x) -> bool", "return is_non_overlapping_and_dense(x);"),
-    Function("is_last(Tensor x) -> bool", "return is_channels_last(x, x.dim());"),
+    Function("is_last(Tensor x) -> bool", "return is_channels_last(x, 4);"),
     Function(
         "counts(int from, int to) -> int", "int64_t sum = 0; for (auto i : irange(from, to)) { sum += i; } return sum;"
     ),
