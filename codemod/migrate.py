@@ -10,6 +10,7 @@ from codecs import BOM_UTF8
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
+from codemod.bindings.autograd.convert import convert_autograd
 from codemod.bindings.codes import BAD_SCHEMA, NO_SCHEMA, STILL_CALLED, UNBOXABLE
 from codemod.bindings.inventory import compare_inventories, inventory, registry_inventory
 from codemod.bindings.plan import plan_bindings
@@ -80,6 +81,10 @@ def plan_migration(
         units = tuple(unit for unit in group.units if unit not in staying)
         group = with_headers(Units(snapshot, layout, config or Config()), group.name, units, group.migrated)
         files = (*group.files, *group.migrated)
+    original = snapshot
+    autograd = convert_autograd(Registry(snapshot, layout), group)
+    if autograd.files:  # the rest reads what stands for the autograd functions
+        snapshot = snapshot.with_overlay(autograd.files)
     # what declares ops and moves as a whole, or is needed on both sides, is a header like others
     others = (*group.moving_headers, *group.shared_headers)
     declarations = tuple(path for path in layout.legacy_declarations if path not in others)
@@ -94,7 +99,9 @@ def plan_migration(
     rewritten = rewrite_files(made, files)
     registry = Registry(snapshot, layout)
     lambdas = registered_lambdas(registry, group, made, rewritten)
-    bindings = plan_bindings(registry, group, target=options.target, lambdas=lambdas.stable)
+    bindings = plan_bindings(
+        registry, group, target=options.target, lambdas=lambdas.stable, backwards=autograd.backwards
+    )
     roles = frozenset(role for one in rewritten.values() for role in one.helpers) | lambdas.roles
     helpers = plan_helpers(snapshot, layout, made, roles)
     created = tuple(new for change in (bindings, helpers) for new in change.created)
@@ -117,6 +124,7 @@ def plan_migration(
     crossing = _crossing(snapshot, layout, made.graph, group, bindings)
     notes = (
         *staying.values(),
+        *autograd.diagnostics,
         *_clashes(made, layout, roles),
         *notes_on(snapshot, layout, made.graph, group),
         *crossing,
@@ -124,7 +132,21 @@ def plan_migration(
     counts = {path: one.sites for path, one in rewritten.items()}
     plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts)
     plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(registry, plan)))
-    return replace(plan, diagnostics=(*plan.diagnostics, *check_plan(Planned(program, plan))))
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *check_plan(Planned(program, plan))))
+    return _of_tree(plan, original, frozenset(autograd.files))
+
+
+def _of_tree(plan: Plan, original: Snapshot, converted: Set[str]) -> Plan:
+    """`plan` as changes of the tree, where some files were converted before they were read."""
+    if not converted:
+        return plan
+    files = tuple(
+        replace(one, before=original.read(one.old_path))
+        if one.old_path is not None and one.old_path in converted
+        else one
+        for one in plan.files
+    )
+    return replace(plan, files=files)
 
 
 def _built_by_nothing(program: Program, layout: Layout, bindings: Change) -> tuple[str, ...]:

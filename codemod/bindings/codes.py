@@ -206,9 +206,26 @@ STAYS_BOUND = Code(
     confidence=Confidence.REVIEW,
 )
 
+AUTOGRAD_CONVERTED = Code(
+    "TSA531",
+    "An autograd function becomes operators that Python joins.",
+    "torch::autograd has no stable form. The body of `forward` is the operator, that of `backward` another one, and "
+    "torch.library.register_autograd joins them in the Python module beside the library: what was saved is saved in "
+    "setup_context. Arguments without a gradient get None, as before.",
+    confidence=Confidence.REVIEW,
+)
+AUTOGRAD_LEFT = Code(
+    "TSA532",
+    "An autograd function is not converted.",
+    "It does something that is not read: intermediate results that are saved, marks of what is dirty or not "
+    "differentiable, several results, lists, or a class that more than one function applies. Write the backward in "
+    "Python with torch.library.register_autograd, over operators for `forward` and `backward`.",
+    confidence=Confidence.MANUAL,
+)
+
 CODES: tuple[Code, ...] = (
     MOVED, SPLIT_OPERATOR, CHOSEN_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
     META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND, WIDENED,
-    NO_EFFECT, PYTHON_MODULE, FAKE_WRITTEN, STAYS_BOUND,
+    NO_EFFECT, PYTHON_MODULE, FAKE_WRITTEN, STAYS_BOUND, AUTOGRAD_CONVERTED, AUTOGRAD_LEFT,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from codemod.bindings import codes
+from codemod.bindings.autograd.convert import Backward
 from codemod.bindings.boxing.widening import widened_declaration
 from codemod.bindings.draft import make_draft
 from codemod.bindings.python_side import python_side
@@ -56,12 +57,13 @@ def plan_bindings(
     *,
     target: str,
     lambdas: Mapping[tuple[str, Span], StableLambda] | None = None,
+    backwards: tuple[Backward, ...] = (),
 ) -> BindingsChange:
     """Everything that registering the units of `group` with the stable library takes.
 
     Legacy registrations and declarations go, stable ones come, units that register themselves are edited in place.
     `target` is the oldest torch that has to run the result, `lambdas` what registered lambdas are in stable form, by
-    path and span.
+    path and span, `backwards` what Python registers for operators that had an autograd function.
     """
     snapshot, layout = registry.snapshot, registry.layout
     selection = select(registry, group)
@@ -110,7 +112,7 @@ def plan_bindings(
     changed, new = stable_file(registry, draft.items, draft.adapters, headers, system)
     edits += changed
     created += new
-    python = python_side(draft)
+    python = python_side(draft, backwards)
     edits += python.edits
     created += python.created
     said = (*selection.diagnostics, *draft.diagnostics, *notes, *python.diagnostics)

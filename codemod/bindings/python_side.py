@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from codemod.bindings import codes
+from codemod.bindings.autograd.convert import Backward
 from codemod.bindings.draft import Draft
 from codemod.bindings.fakes.derive import derived
 from codemod.bindings.keys import IMPLICIT, NO_KEY
@@ -25,8 +26,11 @@ from codemod.bindings.schemas.schema import Schema
 from codemod.bindings.select import Moved, diagnostic
 from codemod.bindings.writing.inplace import is_idle
 from codemod.model import Diagnostic, Edit, FileEdit, NewFile, Span
+from codemod.source.document import Document
+from codemod.source.signatures import Function
 
 _TEMPLATE = "bindings/ops.py.jinja"
+_HANDS_ON = re.compile(rb"\{\s*return\s+(?P<name>\w+)\s*\((?P<given>[\w\s,]*)\)\s*;\s*\}")
 
 
 class PythonModule(NamedTuple):
@@ -50,6 +54,7 @@ class _Kernel(NamedTuple):
 @dataclass(frozen=True)
 class _Side:
     draft: Draft
+    backwards: tuple[Backward, ...] = ()
 
     @cached_property
     def module(self) -> str:
@@ -116,7 +121,20 @@ class _Side:
             return None
         pairs = zip(located.function.parameters, schema.arguments, strict=False)
         names = {parameter.name: argument.name for parameter, argument in pairs if parameter.name}
-        return derived(self.draft.schema_finder.body(statement, located), names, len(schema.returns))
+        body = self.draft.schema_finder.body(statement, located)
+        for _ in range(3):  # a function that only hands on has the results of the one it calls
+            handed = _HANDS_ON.fullmatch(body.strip())
+            found = self._defined(handed["name"].decode()) if handed else []
+            given = [part.strip().decode() for part in handed["given"].split(b",")] if handed else []
+            if len(found) != 1 or not set(given) <= names.keys():
+                break
+            document, function = found[0]
+            names = {p.name: names[name] for p, name in zip(function.parameters, given, strict=False)}
+            body = document.code[function.body.start : function.body.end] if function.body else b""
+        return derived(body, names, len(schema.returns))
+
+    def _defined(self, name: str) -> list[tuple[Document, Function]]:
+        return [one for one in self.draft.program.functions.named(name) if one[1].is_definition]
 
     def _is_known(self, qualified: str) -> bool:
         """Whether the repository's Python registers something for an operator."""
@@ -140,7 +158,7 @@ class _Side:
         )
 
     def written(self) -> PythonModule:
-        if not self._bound and not self.kernels and not self.draft.fakes:
+        if not self._bound and not self.kernels and not self.draft.fakes and not self.backwards:
             return PythonModule()
         if not self.path:
             return PythonModule(diagnostics=tuple(self._no_place()))
@@ -148,14 +166,17 @@ class _Side:
 
         registry = self.draft.registry
         names: dict[str, list[str]] = {}
+        differentiable = {backward.operator for backward in self.backwards}
         for kernel in self.kernels:
-            names.setdefault(kernel.statement.namespace, []).append(kernel.statement.full_name)
+            if f"{kernel.statement.namespace}::{kernel.statement.full_name}" not in differentiable:
+                names.setdefault(kernel.statement.namespace, []).append(kernel.statement.full_name)
         functions = {m.statement.name: f"{m.statement.namespace}.{m.statement.name}" for m in self._bound}
         text = render(
             _TEMPLATE,
             package=self.package, module=self.module, library=registry.layout.stable_library, stays=self.stays,
             functions=sorted(functions.items()), constants=(), undifferentiable=sorted(names.items()),
             fakes=[*(kernel.fake for kernel in self.kernels), *self.draft.fakes],
+            backwards=[backward.text for backward in self.backwards],
         )  # fmt: skip
         said = tuple(self._stubs())
         name = posixpath.basename(self.path).removesuffix(".py")
@@ -193,6 +214,6 @@ class _Side:
             )  # fmt: skip
 
 
-def python_side(draft: Draft) -> PythonModule:
-    """The Python module for what `draft` registers; nothing where Python needs none."""
-    return _Side(draft).written()
+def python_side(draft: Draft, backwards: tuple[Backward, ...] = ()) -> PythonModule:
+    """The Python module for what `draft` registers, and `backwards`; nothing where Python needs none."""
+    return _Side(draft, backwards).written()

@@ -1,0 +1,1 @@
+"""C++ autograd functions as operators with a backward that Python registers."""
