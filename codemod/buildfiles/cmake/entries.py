@@ -6,9 +6,9 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
-from codemod.buildfiles.cmake.flow import CMakeProject, Definition, Flow, read_project
+from codemod.buildfiles.cmake.flow import CMakeProject, Definition, Flow
 from codemod.buildfiles.cmake.settings import flags_of, macros_of
-from codemod.buildfiles.cmake.syntax import VARIABLE, CMakeFile, Command
+from codemod.buildfiles.cmake.syntax import VARIABLE, CMakeFile, Command, read_cmake
 from codemod.model import Refusal, Span
 from codemod.repository.program.model import Abi, BuildEntry, EntryKind, Gap, GapKind, Origin, Source
 from codemod.repository.snapshot import Snapshot
@@ -27,22 +27,16 @@ _LINK_WORDS = frozenset(
 _FOLDER_WORDS = frozenset({"PRIVATE", "PUBLIC", "INTERFACE", "SYSTEM", "BEFORE", "AFTER"})
 
 
-def cmake_project(snapshot: Snapshot, paths: Sequence[str]) -> CMakeProject:
-    """The CMake files `paths`, parsed once for everybody who asks. Raises Refusal for one with a syntax error."""
-    files = tuple(paths)
-    return snapshot.once((CMakeProject, files), lambda: read_project(snapshot, files))
-
-
 def read_cmake_entries(snapshot: Snapshot, paths: Sequence[str]) -> tuple[tuple[BuildEntry, ...], tuple[Gap, ...]]:
     """The targets that `paths` define, and what could not be read of them."""
-    readable, gaps = [], []
+    files: dict[str, CMakeFile] = {}
+    gaps = []
     for path in paths:
         try:
-            cmake_project(snapshot, (path,))
-            readable.append(path)
+            files[path] = read_cmake(path, snapshot.read(path))
         except Refusal as refusal:
             gaps.append(Gap(GapKind.FILE, path, Span(0, 0), str(refusal)))
-    project = cmake_project(snapshot, readable)
+    project = CMakeProject(files, snapshot)
     return tuple(_entry(project, definition) for definition in project.definitions), tuple(gaps)
 
 
@@ -149,9 +143,23 @@ def _folder(project: CMakeProject, text: str, path: str) -> str | None:
     base = "" if expanded.startswith("/") else project.source_dir(path)
     folder = posixpath.normpath(posixpath.join(base or ".", expanded.lstrip("/") or "."))
     folder = "" if folder == "." else folder
-    if folder.startswith("..") or (folder and not project.snapshot.below(folder)):
+    if folder.startswith("..") or folder not in _folders_of(project.snapshot):
         return None
     return folder
+
+
+def _folders_of(snapshot: Snapshot) -> frozenset[str]:
+    """Every folder of the tree."""
+
+    def read() -> frozenset[str]:
+        found = {""}
+        for folder in {path.rpartition("/")[0] for path in snapshot.files}:
+            while folder not in found:
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+        return frozenset(found)
+
+    return snapshot.once(_folders_of, read)
 
 
 def _gaps(project: CMakeProject, command: Command) -> Iterator[Gap]:

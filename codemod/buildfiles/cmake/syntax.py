@@ -163,8 +163,9 @@ class CMakeFile(NamedTuple):
         return match.group().decode()
 
 
+@functools.lru_cache(maxsize=64)
 def read_cmake(path: str, data: bytes) -> CMakeFile:
-    """Parse a CMakeLists.txt or *.cmake file. Raises Refusal where it has a syntax error."""
+    """Parse a CMakeLists.txt or *.cmake file, once for all. Raises Refusal where it has a syntax error."""
     root = _parser().parse(data).root_node
     if root.has_error:
         line = _first_error(root).start_point[0] + 1

@@ -86,10 +86,10 @@ class LinkCheck:
     def _missing(self, library: Library, unit: str, reference: Reference) -> str | None:
         """The file that defines what `unit` refers to and that is not in its library; None where nothing is missing."""
         symbol = reference.symbol
-        definitions = list(self.after.defining(symbol))
         units = library.units
-        if any(d.path in units for d in definitions):
+        if self.after.is_defined_in(symbol, sorted(units, key=lambda path: (path not in self.touched, path))):
             return None
+        definitions = list(self.after.defining(symbol))
         if any(symbol.bare in self.after.made(path).hidden for path in units if path in self.after._made):
             return None  # a macro that cannot be read may define it
         then = self.planned.then(unit)

@@ -10,7 +10,7 @@ from codemod.model import Diagnostic
 from codemod.reach import reach
 from codemod.repository.program import codes
 from codemod.repository.program.codes import finding
-from codemod.repository.program.imports import PythonSource, Use, names_module
+from codemod.repository.program.imports import PythonSource, Use, loads_by_name, names_module
 from codemod.repository.program.model import Library
 from codemod.repository.program.planned import Planned
 from codemod.repository.program.registrations import Registrations
@@ -25,6 +25,7 @@ class PythonCheck:
 
     def source(self, path: str, *, after: bool) -> PythonSource:
         """The Python file at `path`, before or after."""
+        after = after and path in self.planned.origin
         if (after, path) not in self._sources:
             tree = self.planned.after.snapshot if after else self.planned.snapshot
             self._sources[after, path] = PythonSource(tree, path)
@@ -47,11 +48,18 @@ class PythonCheck:
                 continue
             partners = self._partners(library)
             for path in self._files(library):
-                yield from self._file(library, partners, path)
+                if path in self.planned.moved or self._may_break(library, partners):
+                    yield from self._file(library, partners, path)
 
         for path, old in self.planned.origin.items():
             if old is None and path.endswith(".py"):
                 yield from self._new_file(path)
+
+    def _may_break(self, library: Library, partners: Sequence[Library]) -> bool:
+        """Whether a file that stays as it is may lack something: a library is new or gone, or gives functions away."""
+        known = {one.key for one in self.planned.before.libraries}
+        keys = {one.key for one in partners}
+        return library.key not in keys or bool(keys - known) or any(one.is_python for one in self.before.of(library))
 
     def _new_file(self, path: str) -> Iterator[Diagnostic]:
         """Operators that a file which the plan makes calls, and that nothing registers."""
@@ -67,10 +75,10 @@ class PythonCheck:
 
     def _files(self, library: Library) -> list[str]:
         """The Python files that may load `library`, build files left out."""
-        word = library.name.encode()
         built = {entry.file for entry in self.planned.before.entries}
         paths = self.planned.snapshot.below(library.project, (".py",))
-        return [path for path in paths if path not in built and word in self.planned.snapshot.read(path)]
+        may_load = loads_by_name(library.name)
+        return [path for path in paths if path not in built and may_load(self.planned.snapshot.read(path))]
 
     def _file(self, library: Library, partners: Sequence[Library], path: str) -> Iterator[Diagnostic]:
         before = self.source(path, after=False)

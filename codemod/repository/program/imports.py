@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import dirname
@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from codemod.model import Span
 from codemod.repository.snapshot import Snapshot
+from codemod.source.patterns import word_start
+from codemod.source.spans import line_end, line_start
 
 _FILE = re.compile(r"(?:.*/)?(?P<name>\w+?)(?:\.abi3|\.cpython[\w-]*)?\.(?:so|pyd|dylib)")
 _IMPORTERS = frozenset({"import_module", "__import__"})
@@ -165,3 +167,28 @@ def names_module(load: Load, module: str, name: str) -> bool:
     if load.is_file or "." not in load.module or "." not in module:
         return True
     return load.module == module or load.module.endswith(f".{module}") or module.endswith(f".{load.module}")
+
+
+def loads_by_name(name: str) -> Callable[[bytes], bool]:
+    """A first look at a Python file: whether it may load a module called `name`.
+
+    Most files that hold the name mean operators (`torch.ops._C`), and parsing all of them takes seconds.
+    """
+    word = re.escape(name.encode())
+    places = re.compile(word_start(name.encode()) + rb"(?!\w)")
+    on_a_line = re.compile(
+        rb"[ \t]*(?:from|import)\b|.*[\"'][\w./\\-]*(?<!\w)" + word + rb"(?:[.\w-]*\.(?:so|pyd|dylib))?[\"']"
+    )
+    in_parentheses = re.compile(rb"[ \t]*from\s[^\n]*\bimport\s*\([^)]*(?<!\w)" + word + rb"(?!\w)")
+
+    def may_load(data: bytes) -> bool:
+        for match in places.finditer(data):
+            start = line_start(data, match.start())
+            if on_a_line.match(data, start, line_end(data, match.start())):
+                return True
+            opening = data.rfind(b"(", 0, match.start())
+            if opening >= 0 and in_parentheses.match(data, line_start(data, opening)):
+                return True
+        return False
+
+    return may_load

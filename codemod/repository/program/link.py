@@ -58,6 +58,17 @@ class Linker:
         documents = [self.document(path) for path in self.program.closure(unit)]
         return {macro.name: (document, macro) for document in documents for macro in document.macros}
 
+    def is_defined_in(self, symbol: Symbol, units: Iterable[str]) -> bool:
+        """Whether one of `units` defines what `symbol`, as declared, may mean; no other unit is read."""
+        word = symbol.bare.removeprefix("~").encode()
+        return any(
+            matches(symbol, found.symbol)
+            for unit in units
+            if self.program.snapshot.exists(unit) and self._may_define(unit, word)
+            for found in self.definitions(unit)
+            if found.symbol.bare == symbol.bare
+        )
+
     def defining(self, symbol: Symbol) -> Iterator[Definition]:
         """Every definition in a unit of the tree that `symbol`, as declared, may mean."""
         for found in self._definitions_named(symbol.bare):
