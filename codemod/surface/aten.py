@@ -178,20 +178,20 @@ def _body(op: Op) -> list[str]:
     size = max(len(op.arguments), len(op.returns))
     values = [_value(argument) for argument in op.arguments]
     values += ["StableIValue{}"] * (size - len(values))
-    stack = [f"std::array<StableIValue, {size}> stack{{"]
-    stack += [f"    {value}," for value in values[:-1]] + [f"    {values[-1]}}};"]
+    ivalues = [f"std::array<StableIValue, {size}> ivalues{{"]
+    ivalues += [f"    {value}," for value in values[:-1]] + [f"    {values[-1]}}};"]
     name, overload = f'"aten::{op.name}"', f'"{op.overload}"'
     call = [
         "STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(",
-        f"    {name}, {overload}, stack.data(), TORCH_ABI_VERSION));",
+        f"    {name}, {overload}, ivalues.data(), TORCH_ABI_VERSION));",
     ]
-    results = [f"torch::stable::detail::to<{_RESULTS[kind]}>(stack[{i}])" for i, kind in enumerate(op.returns)]
+    results = [f"torch::stable::detail::to<{_RESULTS[kind]}>(ivalues[{i}])" for i, kind in enumerate(op.returns)]
     if not results:
-        return [*stack, *call]
+        return [*ivalues, *call]
     if len(results) == 1:
-        return [*stack, *call, f"return {results[0]};"]
+        return [*ivalues, *call, f"return {results[0]};"]
     given = ",\n      ".join(results)
-    return [*stack, *call, f"return {{\n      {given}}};"]
+    return [*ivalues, *call, f"return {{\n      {given}}};"]
 
 
 def _body_with_numbers(op: Op) -> list[str]:

@@ -25,13 +25,13 @@ inline torch::stable::Tensor expand(
     const torch::stable::Tensor& self,
     torch::headeronly::IntHeaderOnlyArrayRef size,
     bool implicit = false) {
-  std::array<StableIValue, 3> stack{
+  std::array<StableIValue, 3> ivalues{
       torch::stable::detail::from(self),
       torch::stable::detail::from(size),
       torch::stable::detail::from(implicit)};
   STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(
-      "aten::expand", "", stack.data(), TORCH_ABI_VERSION));
-  return torch::stable::detail::to<torch::stable::Tensor>(stack[0]);
+      "aten::expand", "", ivalues.data(), TORCH_ABI_VERSION));
+  return torch::stable::detail::to<torch::stable::Tensor>(ivalues[0]);
 }
 """
 
