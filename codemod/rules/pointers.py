@@ -39,6 +39,20 @@ from codemod.source.uses import Access, Held
             "a macro for the method's name",
         ),
         Example(
+            "void f(at::Tensor& a) { auto& first = a.data_ptr<float>()[0]; first = 2; }",
+            "void f(torch::stable::Tensor& a) { auto& first = a.mutable_data_ptr<float>()[0]; first = 2; }",
+        ),
+        Example(
+            "float f(at::Tensor& a, int n) { auto p = a.data_ptr<float>(); float s = 0; while (n--) s += *p++; return s; }",
+            "float f(torch::stable::Tensor& a, int n) { auto p = a.const_data_ptr<float>(); float s = 0; "
+            "while (n--) s += *p++; return s; }",
+        ),
+        Example(
+            "struct Buffer { template <class T> T* data_ptr(); };\nfloat* f(Buffer& b) { return b.data_ptr<float>(); }",
+            "struct Buffer { template <class T> T* data_ptr(); };\nfloat* f(Buffer& b) { return b.data_ptr<float>(); }",
+            "a class of the project",
+        ),
+        Example(
             "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
             "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
             "not a tensor",
