@@ -26,6 +26,11 @@ page(
             "{ return stable_aten::arange({n}, torch::headeronly::ScalarType::Long, std::nullopt, x.device()); }",
         ),
         Example(
+            "at::Tensor f(at::Tensor x) { return x.clamp(c10::nullopt, 1).clamp(0); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) "
+            "{ return stable_aten::clamp(stable_aten::clamp(x, std::nullopt, 1), 0); }",
+        ),
+        Example(
             "at::Tensor f(at::Tensor x) { x.pow_(2); return at::pow(x, 2); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) { stable_aten::square_(x); return stable_aten::square(x); }",
             "torch defines square as this power",

@@ -7,8 +7,8 @@ import re
 from tree_sitter import Node
 
 from codemod.codes import Example
-from codemod.model import Confidence
-from codemod.rules.context import Allowed, Context, Outcome, Site
+from codemod.model import Confidence, Severity
+from codemod.rules.context import Context, Outcome, Site
 from codemod.rules.registry import page
 from codemod.rules.rewrite import Rewrite
 from codemod.source.document import Document, Macro
@@ -40,7 +40,8 @@ def keep_text(site: Site, outcome: Outcome | None, context: Context) -> Outcome 
     if uses is None or not uses[0]:
         return outcome
     if not uses[1]:
-        return Allowed("shown as text")
+        message = f"{site.name} is shown as text by a macro, and stays"
+        return context.diagnose(site, SHOWN, message, "change it where the text shall follow", Severity.WARNING)
     return outcome._replace(rule=SHOWN, confidence=Confidence.REVIEW)
 
 
