@@ -454,9 +454,9 @@ def sweep_function(name: str, op: Op, seed: int) -> Function:
     return Function(name, "at::Tensor", Node(BLOCK, "", (body,)), "\n".join([*w.before, before]).replace("NAME", name))
 
 
-def random_functions(stem: str, seed: int, count: int) -> Sequence[Function]:
-    """`count` functions called `stem` and a number."""
-    return [random_function(f"{stem}{number}", seed * 100_003 + number) for number in range(count)]
+def random_functions(stem: str, seed: int, count: int, first: int = 0) -> Sequence[Function]:
+    """`count` functions called `stem` and a number, from the one with the number `first` on."""
+    return [random_function(f"{stem}{number}", seed * 100_003 + number) for number in range(first, first + count)]
 
 
 def sweep(stem: str, seed: int) -> Sequence[Function]:

@@ -138,6 +138,7 @@ def main() -> int:
     parser.add_argument(
         "--sweep", action="store_true", help="every overload of the tables once, instead of random functions"
     )
+    parser.add_argument("--first", type=int, default=0, help="how many of the functions to pass over")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--folder", type=Path, default=Path("build/twins"))
     parser.add_argument("--no-shrink", action="store_true")
@@ -171,14 +172,11 @@ def main() -> int:
 
 
 def _batches(asked: argparse.Namespace) -> Iterator[Sequence[Function]]:
-    if asked.sweep:
-        everything = sweep("sw", asked.seed)
-        yield from (everything[i : i + asked.batch] for i in range(0, len(everything), asked.batch))
-        return
-    for number in range(0, asked.functions, asked.batch):
-        yield random_functions(
-            "tw", asked.seed * 1000 + number // asked.batch, min(asked.batch, asked.functions - number)
-        )
+    everything = sweep("sw", asked.seed) if asked.sweep else ()
+    end = len(everything) or asked.first + asked.functions
+    for start in range(asked.first, end, asked.batch):
+        count = min(asked.batch, end - start)
+        yield everything[start : start + count] or random_functions("tw", asked.seed, count, start)
 
 
 def _tell(difference: Difference, folder: Path) -> None:
