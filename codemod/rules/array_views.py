@@ -21,7 +21,7 @@ from codemod.source.scopes import TypeFinder
 from codemod.source.types import CppType
 from codemod.surface.versions import parse_version
 
-COMPARED, PRINTED = "compared view", "printed value"
+COMPARED, PRINTED, PRINTED_TENSOR = "compared view", "printed value", "printed tensor"
 _COMPARABLE_SINCE = "2.13"  # headers in which HeaderOnlyArrayRef has operator==
 
 # What a file says that has views of arrays, or values that were printed: it is not parsed for the others.
@@ -29,7 +29,10 @@ _VIEWS = (b"sizes", b"strides", b"ArrayRef")
 _PRINTABLE = (*_VIEWS, b"Tensor", b"Device", b"Layout", b"device()", b"layout()")
 _COMPARISON = re.compile(rb"[=!]=(?<![<>!=]..)(?!=)")
 _SHIFTED = re.compile(rb"<<(?<!<<<)(?![<=])")
-_STABLE_CHECK = re.compile(rb"\bSTD_TORCH_CHECK\s*\(")
+_CHECK = re.compile(
+    rb"\b(?P<stable>STD_)?(?P<name>TORCH_(?:CHECK(?:_VALUE|_INDEX|_TYPE|_NOT_IMPLEMENTED)?|INTERNAL_ASSERT|WARN(?:_ONCE)?)"
+    rb"|AT_(?:ERROR|ASSERTM|WARN))\s*\("
+)
 _VIEW_TYPES = frozenset({"IntArrayRef", "ArrayRef"})
 _PLAIN = frozenset({"number_literal", "char_literal", "string_literal", "null", "true", "false", "nullptr"})
 _POSTFIX = frozenset(
@@ -85,6 +88,11 @@ TEXT = page(
             "sizes_to_string(x.sizes()), x.dim()); }",
             "a check that somebody has migrated already",
         ),
+        Example(
+            'void f(const at::Tensor& x) { TORCH_CHECK(x.dim() == 2, "values ", x); }',
+            'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "values ", x); }',
+            "the values of a tensor: reported, and left as they are",
+        ),
     ),
 )
 
@@ -134,20 +142,25 @@ def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
         if right is None or right.type in _PLAIN:
             continue
         kind = finder.type_of(right, fragment, document)
-        if kind.is_tensor or printer_of(kind) is not None:
+        if kind.is_tensor:
+            yield Site(Span(*match.span()), PRINTED_TENSOR, SiteKind.OPERATOR)
+        elif printer_of(kind) is not None:
             yield Site(fragment.span(right), PRINTED, SiteKind.OPERATOR)
 
 
 def _printed_by_checks(document: Document, finder: TypeFinder) -> Iterator[Site]:
-    """What a check that is stable already is handed to print: a file may have been migrated in part."""
-    for match in _STABLE_CHECK.finditer(document.code):
-        for span in argument_spans(document, match.end() - 1)[1:]:
+    """What checks are handed to print and cannot; those that are stable already too, in a file migrated in part."""
+    for match in _CHECK.finditer(document.code):
+        message = 0 if match["name"].endswith((b"ERROR", b"WARN", b"WARN_ONCE")) else 1
+        for span in argument_spans(document, match.end() - 1)[message:]:
             fragment = document.fragment_at(span.start)
             node = fragment.node_at(span)
             if node is None or fragment.span(node) != span:
                 continue
             kind = finder.type_of(node, fragment, document)
-            if kind.is_tensor or printer_of(kind) is not None:
+            if kind.is_tensor:
+                yield Site(Span(match.end() - 1, match.end()), PRINTED_TENSOR, SiteKind.OPERATOR)
+            elif printer_of(kind) is not None and match["stable"]:
                 yield Site(span, PRINTED, SiteKind.OPERATOR)
 
 
@@ -155,15 +168,12 @@ def array_views(site: Site, context: Context) -> Outcome | None:
     """The rewrite of one of `view_sites`."""
     fragment = context.fragment(site)
     node = fragment.node_at(site.span)
+    if site.name == PRINTED_TENSOR:
+        return context.diagnose(
+            site, TEXT, "a stable tensor does not print its values", "print its sizes and dtype, or print it in Python"
+        )
     if site.name == PRINTED:
         kind = context.type_of(node, fragment)
-        if kind.is_tensor:
-            return context.diagnose(
-                site,
-                TEXT,
-                "a stable tensor does not print its values",
-                "print its sizes and dtype, or print it in Python",
-            )
         printer = printer_of(kind)
         if printer is None:
             return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from codemod.model import Diagnostic, Edit, Severity, SiteCount, Span
-from codemod.rules.array_views import COMPARED, PRINTED, array_views, view_sites
+from codemod.rules.array_views import COMPARED, PRINTED, PRINTED_TENSOR, array_views, view_sites
 from codemod.rules.certainty import if_certain
 from codemod.rules.checks import condition
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
@@ -126,7 +126,7 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
         return condition(site, context)
     if site.kind is SiteKind.USING:
         return using_namespace(site, context)
-    if site.kind is SiteKind.OPERATOR and site.name in (COMPARED, PRINTED):
+    if site.kind is SiteKind.OPERATOR and site.name in (COMPARED, PRINTED, PRINTED_TENSOR):
         return array_views(site, context)
     if site.kind is SiteKind.OPERATOR:
         return operators(site, context)

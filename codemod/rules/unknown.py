@@ -11,7 +11,7 @@ from codemod.model import Confidence, Diagnostic
 from codemod.rules.context import Context, Site, SiteKind
 from codemod.rules.operators import operands, operator_nodes, operator_of
 from codemod.rules.registry import page
-from codemod.rules.tensor_calls import receiver_of
+from codemod.rules.tensor_calls import UNMISTAKABLE, receiver_of, receiver_type
 from codemod.source.calls import returns_of
 from codemod.source.declarations import Declared, text_of
 from codemod.source.document import Document, Fragment
@@ -86,7 +86,11 @@ def unknown_receiver(site: Site, context: Context) -> Diagnostic | None:
     """A diagnostic for a method that only tensors have, on what may be one."""
     if site.entry is not None and site.entry.rule in _NO_TENSORS:
         return None
-    if not _moves(context) or site.name in METHODS or site.name in context.project.finder.written.classes.method_names:
+    own = site.name in context.project.finder.written.classes.method_names and site.name not in UNMISTAKABLE
+    if not _moves(context) or site.name in METHODS or own:
+        return None
+    kind = receiver_type(site, context)
+    if kind is not None and kind.is_known:
         return None
     receiver = receiver_of(site, context)
     fragment = context.fragment(site)
@@ -107,7 +111,8 @@ def unknown_operators(context: Context) -> Iterator[tuple[Site, Diagnostic]]:
     for span, node, fragment in sorted(found, key=lambda one: one[0].end - one[0].start):
         if any(span.start <= start and end <= span.end for start, end in told):
             continue
-        given = list(operands(node))
+        printed = node.child_by_field_name("right") if operator_of(node) == "<<" else None
+        given = [printed] if printed is not None else list(operands(node))
         kinds = [finder.type_of(one, fragment, document) for one in given]
         if any(kind.is_tensor or _is_other(kind) for kind in kinds) or _wants_a_number(node, fragment, context):
             continue
@@ -202,6 +207,9 @@ def _call_may_be(node: Node, fragment: Fragment, document: Document, context: Co
         if receiver is None:
             return False
         owner = finder.type_of(receiver, fragment, document)
+        if owner.is_known and not finder.written.classes.named(owner.name):  # maybe a template parameter
+            made = finder.written.classes.with_method(name) if not owner.arguments else ()
+            return any(_holds_tensor(finder.written.resolved(parse_type(method.returns))) for method in made)
         if owner.is_known:
             return bool(finder.written.methods_of(owner._replace(pointers=0), name))
         known = finder.returns.method(name, [finder.type_of(a, fragment, document) for a in arguments_of(node)])

@@ -109,6 +109,12 @@ class Classes:
         """The names of all classes."""
         return self._places.keys()
 
+    def with_method(self, method: str) -> tuple[Method, ...]:
+        """The functions called `method`, of whatever class."""
+        if method not in self.method_names:
+            return ()
+        return tuple(one for name in self._places for body in self.named(name) for one in body.methods.get(method, ()))
+
     @cached_property
     def method_names(self) -> frozenset[str]:
         """The names of all functions that some class has."""

@@ -146,6 +146,8 @@ class Instances:
             return
         if parent.type == "call_expression" and parent.child_by_field_name("function") == scope:
             yield self._argument(parent, place, fragment, document, depth)
+        elif parent.type == "argument_list" and parent.parent is not None and _is_parallel_for(parent.parent):
+            yield CppType("int64_t")
         elif parent.type == "argument_list" and parent.parent is not None:
             first = parent.named_children[0]
             kind = self.finder.type_of(first, fragment, document, depth + 1)
@@ -183,6 +185,11 @@ class Instances:
 def _arguments(call: Node) -> list[Node]:
     listed = call.child_by_field_name("arguments")
     return [c for c in listed.named_children if c.type != "comment"] if listed is not None else []
+
+
+def _is_parallel_for(call: Node) -> bool:
+    callee = call.child_by_field_name("function")
+    return callee is not None and text_of(callee).rpartition("::")[2] == "parallel_for"
 
 
 def _explicit(call: Node) -> tuple[CppType, ...]:

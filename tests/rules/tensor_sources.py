@@ -285,6 +285,11 @@ SOURCES: dict[str, Source] = {
     "a pack": Source("own(ts...)", "", "const Ts&... ts", "at::Tensor own(at::Tensor x);\ntemplate <typename... Ts> "),
     "std::any": Source("std::any_cast<at::Tensor>(a)", parameters="std::any a"),
     "IValue": Source("v.toTensor()", parameters="c10::IValue v"),
+    "what a derived class gives": Source(
+        "static_cast<D*>(this)->go()",
+        before="template <class D> struct Crtp { at::Tensor run(at::Tensor x) { USE return x; } };\n"
+        "struct Done : Crtp<Done> { at::Tensor w; at::Tensor go() { return w; } };\n",
+    ),
     "a catch": Source("e.w", "try { } catch (Own& e) { USE }", before=_OWN),
 }  # fmt: skip
 
@@ -312,6 +317,7 @@ USES: dict[str, Use] = {
     "an element written": Use("{}[0] = 5;", "= 5"),
     "an index in front of a method": Use("auto r_ = {}[0].exp();", ".exp()"),
     "an operator and a method": Use("auto r_ = ({} + 1).exp();", ".exp()"),
+    "streamed": Use("std::cout << {};", "std::cout << "),
     "printed": Use('TORCH_CHECK(false, "s ", {}.sizes());', ", .sizes()"),
 }
 
@@ -328,7 +334,7 @@ def program(source: Source, use: Use) -> str:
 # What cannot be typed, or has a type without a stable form: reported instead.
 REPORTED = frozenset({
     "ITensorListRef", "List.get", "List in a range", "OptionalTensorRef", "IValue", "an anonymous struct",
-    "a template parameter of two types",
+    "a template parameter of two types", "what a derived class gives",
 })  # fmt: skip
 
 _GRID = (
@@ -361,6 +367,9 @@ LOOK_ALIKES: dict[str, str] = {
     "a macro of numbers": "#define DIV(a, b) (((a) + (b) - 1) / (b))\nint f(int n) { auto m = DIV(n, 4); return m + 1; }\n",
     "a member of numbers": "struct P { int n; float* d; };\nfloat f(P p) { auto& m = p.n; m += 2; return p.d[m] * 2; }\n",
     "a device function": "__global__ void f(float* p) { auto v = load(p); auto w = v[0] + v[1]; w *= 2; }\n",
+    "the bounds of a parallel loop": (
+        "void f(float* p, int n) { parallel_for(0, n, 1, [&](auto b, auto e) { for (auto i = b; i < e; i++) p[i] = -i; }); }\n"
+    ),
     "a step of a loop that another library unrolls": (
         "void f(float* p) { other::unroll([&](auto i) { constexpr int row = i / 4; auto v = load(p + i * 2); keep(v, row); }); }\n"
     ),

@@ -26,7 +26,8 @@ def test_no_use_of_a_tensor_passes_in_silence(name: str) -> None:
         elif use.gone in after or source.gone in after:
             silent.append(use_name)
     assert not silent
-    assert bool(reported) == (name in REPORTED), reported
+    typed = [use_name for use_name in reported if use_name != "streamed"]  # a stable tensor does not print
+    assert bool(typed) == (name in REPORTED), reported
 
 
 @pytest.mark.parametrize("name", LOOK_ALIKES)
