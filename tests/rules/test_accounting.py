@@ -127,3 +127,11 @@ def test_what_is_copied_keeps_its_diagnostic() -> None:
     found = rewrite(text)[1]
     assert [text[d.span.start : d.span.end] for d in found.diagnostics] == ["requires_grad"]
     assert found.diagnostics[0].span.start == text.rindex("requires_grad")
+
+
+@pytest.mark.parametrize(
+    "statement", ["AT_ERROR(x);", "TORCH_WARN(x.exp());", "std::cout << x.exp();", "TORCH_CHECK(n, x);"]
+)
+def test_a_tensor_that_is_printed_is_reported_whatever_is_rewritten_around_it(statement: str) -> None:
+    _, found = rewrite(f"void f(at::Tensor x, bool n) {{ {statement} }}")
+    assert [d.code for d in found.diagnostics] == ["TSA124"]
