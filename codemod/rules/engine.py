@@ -195,7 +195,7 @@ def _account(
 
 def _is_taken(site: Site, outcome: Outcome, kept: Sequence[Rewrite]) -> bool:
     """Whether a rewrite around the site is what becomes of it. What is to be done by hand is so in a copy too."""
-    if not any(rewrite.claims(site.span) for rewrite in kept):
+    if site.name == PRINTED_TENSOR or not any(rewrite.claims(site.span) for rewrite in kept):
         return False
     return not isinstance(outcome, Diagnostic) or not any(rewrite.keeps(site.span) for rewrite in kept)
 
