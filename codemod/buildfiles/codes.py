@@ -22,6 +22,8 @@ COMPUTED_SOURCES = "TSA622"
 WHEEL_TAG = "TSA623"
 CMAKE_EXTENSION = "TSA624"
 NOT_EVERYWHERE = "TSA625"
+TORCH_REQUIRED = "TSA626"
+TORCH_PINNED = "TSA627"
 LIBRARY_LOADED = "TSA630"
 LIBRARY_PROBED = "TSA631"
 FUNCTION_CALLED = "TSA640"
@@ -140,9 +142,9 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         WHEEL_TAG,
-        "The wheel is tagged for one Python version.",
+        "The wheel is tagged for one Python version, or for every one from the oldest on.",
         "The stable library serves every Python, but the tag is right only once no extension of the wheel is bound "
-        "to one version.",
+        "to one version. Then setup() gets the option of bdist_wheel.",
     ),
     Code(
         CMAKE_EXTENSION,
@@ -154,6 +156,21 @@ CODES: tuple[Code, ...] = (
         "The stable extension is not built everywhere the legacy one is.",
         "setup.py makes the legacy extension in several branches, and sources of some of them have moved. Where the "
         "stable library is not built, its import fails: load it only where it is there.",
+        confidence=Confidence.MANUAL,
+    ),
+    Code(
+        TORCH_REQUIRED,
+        "install_requires asks for a torch that can load the stable library.",
+        "The library runs on the target version and on every later one; an older torch would be installed without a "
+        "word and fail at import.",
+        confidence=Confidence.REVIEW,
+        examples=(Example('install_requires=["torch>=2.4"]', 'install_requires=["torch>=2.11"]'),),
+    ),
+    Code(
+        TORCH_PINNED,
+        "install_requires asks for one torch version, older than the stable library needs.",
+        "One library for many versions of torch is what the migration is for. Ask for the target version or a later "
+        "one.",
         confidence=Confidence.MANUAL,
     ),
     Code(

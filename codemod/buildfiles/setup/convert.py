@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import EXTENSION_CREATED, SETUP_SOURCE_MOVED
-from codemod.buildfiles.setup.create import argument_names, macros_text, new_name, note_wheel_tag, report_missing
+from codemod.buildfiles.setup.create import argument_names, macros_text, new_name, report_missing
 from codemod.buildfiles.setup.families import Member, nodes_of, shared_first, unique
 from codemod.buildfiles.setup.mirror import finds, glob_text
 from codemod.buildfiles.setup.model import Element, Extension
@@ -52,7 +52,6 @@ def convert(run: SetupRun, members: Sequence[Member], created: Sequence[str]) ->
         _add_sources(run, member, [other.extension for other in converted], created)
         _rename(run, member.extension)
     first = converted[0].extension
-    note_wheel_tag(run, first)
     run.report(
         EXTENSION_CREATED, Severity.NOTE, first.call,
         f"every source of {first.name} moves: it becomes {short_name(run.layout.stable_library)}",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from codemod.buildfiles.codes import EXTENSION_CREATED, NOT_EVERYWHERE, WHEEL_TAG
+from codemod.buildfiles.codes import EXTENSION_CREATED, NOT_EVERYWHERE
 from codemod.buildfiles.python.syntax import dotted_name
 from codemod.buildfiles.setup.families import all_of
 from codemod.buildfiles.setup.model import Extension, SetupModel
@@ -161,17 +161,4 @@ def report_missing(run: SetupRun, legacy: Extension, built: Sequence[Sequence[st
         NOT_EVERYWHERE, Severity.ERROR, legacy.call,
         f"{stable} is built where {where} only, and {legacy.name} elsewhere too",
         f"Load {stable} only where it is there, and call its operators only then.",
-    )  # fmt: skip
-
-
-def note_wheel_tag(run: SetupRun, legacy: Extension) -> None:
-    """Say that the wheel is tagged for one Python, where nothing in the file makes it otherwise."""
-    if "py_limited_api" in run.model.file.slice(run.model.file.span(run.model.file.module)).replace(
-        run.model.file.text(legacy.call), ""
-    ):
-        return
-    run.report(
-        WHEEL_TAG, Severity.NOTE, legacy.call,
-        "the wheel is still tagged for one Python: other extensions in it may not use the limited API",
-        'Once all do, give setup() options={"bdist_wheel": {"py_limited_api": "cp310"}}.',
     )  # fmt: skip

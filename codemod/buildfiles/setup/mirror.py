@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, SETUP_SOURCE_MOVED
-from codemod.buildfiles.setup.create import extension_text, note_wheel_tag, report_missing
+from codemod.buildfiles.setup.create import extension_text, report_missing
 from codemod.buildfiles.setup.families import Member, unique
 from codemod.buildfiles.setup.globs import Glob, left_out, stable_call
 from codemod.buildfiles.setup.model import Element, Extension, SetupModel
@@ -53,7 +53,6 @@ def create(run: SetupRun, members: Sequence[Member], created: Sequence[str]) -> 
     message = f"{stable} is built beside {first.name} with the same arguments"
     if took_over:
         message = f"every source of {first.name} moves: it becomes {stable}"
-    note_wheel_tag(run, first)
     run.report(EXTENSION_CREATED, Severity.NOTE, first.call, message)
     if len(built) < len(members) or any(call.only_if for call in new):
         report_missing(run, first, [member.conditions for member in built])

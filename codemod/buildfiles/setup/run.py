@@ -19,6 +19,7 @@ from codemod.buildfiles.setup.create import extension_text
 from codemod.buildfiles.setup.families import Member, all_of, families_of, partner_of, partners, shared_first, unique
 from codemod.buildfiles.setup.mirror import create, is_whole_statement, leave_out, mirror_name
 from codemod.buildfiles.setup.model import Element, Extension, SetupModel, is_stable_extension
+from codemod.buildfiles.setup.package import update_package
 from codemod.buildfiles.setup.placement import add_to_call
 from codemod.buildfiles.setup.plan import SetupResult
 from codemod.buildfiles.setup.reader import lists_in
@@ -116,6 +117,8 @@ def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened
     _report_computed(run, legacy, units, done.owned | in_stable, () if exists else created, exists)
     if through_cmake:
         add_cmake_extensions(run, extensions, units, widened)
+    elif done.owned:
+        update_package(run, extensions, done.converted)
     listed = {unit for unit in units if renames[unit] in in_stable}
     names = frozenset(extension.name for extension in extensions)
     return SetupResult(
@@ -131,11 +134,15 @@ def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened
 
 @dataclass
 class _Moved:
-    """The units that left legacy extensions, the new ones that entered, and whether a legacy one became the stable."""
+    """The units that left legacy extensions, the new ones that entered, and the legacy ones that became stable.
+
+    `replaced` says that the legacy library is one of them, in every branch.
+    """
 
     owned: set[str] = field(default_factory=set)
     entered: set[str] = field(default_factory=set)
     replaced: bool = False
+    converted: list[Extension] = field(default_factory=list)
 
 
 def _move(
@@ -165,6 +172,7 @@ def _move(
         if not stable and not done.replaced and can_convert(run, members, others):
             convert(run, members, fresh)
             done.replaced = whole
+            done.converted += [member.extension for member in members if member.moving]
         elif stable:
             gone = {id(node) for node in _fill(run, stable, members, fresh)}
             _remove(run, unique(members), gone)
