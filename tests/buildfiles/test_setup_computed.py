@@ -13,9 +13,9 @@ MOVING = ("csrc/norm.cpp",)
 STAYING = {"csrc/bindings.cpp": "", "csrc/deep/other.cpp": ""}
 
 
-def sources(body: str, *units: str, created: tuple[str, ...] = ()) -> list[str]:
+def sources(body: str, *units: str, created: tuple[str, ...] = (), **more: str) -> list[str]:
     """The lines of the migrated setup.py that say where sources come from."""
-    after = migrated(body, *(units or MOVING), created=created, **STAYING)
+    after = migrated(body, *(units or MOVING), created=created, **STAYING, **more)
     return [line.strip() for line in after.splitlines() if "csrc" in line or "stable" in line or "ources" in line]
 
 
@@ -88,7 +88,8 @@ def test_globs_under_conditions() -> None:
                 sources += cuda_sources
             return [CppExtension("pkg._C", sources)]
         """
-    assert sources(body, "csrc/norm.cpp", "csrc/cuda/norm.cu")[:6] == [
+    other = {"csrc/cuda/act.cu": ""}
+    assert sources(body, "csrc/norm.cpp", "csrc/cuda/norm.cu", created=(), **other)[:6] == [
         'sources = glob.glob("csrc/*.cpp")',
         'stable_sources = glob.glob("csrc/stable/*.cpp")',
         'cuda_sources = glob.glob("csrc/cuda/*.cu")',
@@ -96,6 +97,73 @@ def test_globs_under_conditions() -> None:
         "sources += cuda_sources",
         "stable_sources += stable_cuda_sources",
     ]
+    assert sources(body, "csrc/norm.cpp", "csrc/cuda/norm.cu")[:4] == [  # nothing is left for the second glob
+        'sources = glob.glob("csrc/*.cpp")',
+        'stable_sources = glob.glob("csrc/stable/*.cpp")',
+        'stable_cuda_sources = glob.glob("csrc/stable/cuda/*.cu")',
+        "stable_sources += stable_cuda_sources",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (  # as lists
+            """\
+            cpp, extra = ["csrc/bindings.cpp"], []
+            cuda = ["csrc/cuda/norm.cu"]
+            ext_modules = [CUDAExtension("pkg._C", cpp + cuda)]
+            """,
+            ['cpp, extra = ["csrc/bindings.cpp"], []', 'stable_cuda = ["csrc/stable/cuda/norm.cu"]'],
+        ),
+        (
+            """\
+            cuda = []
+            if CUDA:
+                cuda += ["csrc/cuda/norm.cu"]
+            sources = ["csrc/bindings.cpp"]
+            sources.extend(cuda)
+            ext_modules = [CUDAExtension("pkg._C", sources)]
+            """,
+            [
+                "stable_cuda = []", 'stable_cuda += ["csrc/stable/cuda/norm.cu"]', 'sources = ["csrc/bindings.cpp"]',
+                "stable_sources = []", "stable_sources += stable_cuda",
+            ],
+        ),
+        (  # something else asks for the list
+            """\
+            cuda = ["csrc/cuda/norm.cu"]
+            print(len(cuda))
+            ext_modules = [CUDAExtension("pkg._C", ["csrc/bindings.cpp", *cuda])]
+            """,
+            ["cuda = []", 'stable_cuda = ["csrc/stable/cuda/norm.cu"]', "print(len(cuda))"],
+        ),
+    ],
+)  # fmt: skip
+def test_no_list_is_left_with_nothing(body: str, expected: list[str]) -> None:
+    after = migrated(body, "csrc/cuda/norm.cu", created=(), **STAYING)
+    assert [line.strip() for line in after.splitlines()][
+        : len(expected) + 1 if "if CUDA" in body else len(expected)
+    ] == ([expected[0], "if CUDA:", *expected[1:]] if "if CUDA" in body else expected)
+
+
+def test_in_place_a_glob_of_which_every_file_moves_changes_its_extension() -> None:
+    files = dict.fromkeys(("csrc/bindings.cpp", "csrc/ops/other.cpp"), "")
+    body = 'cpp = glob.glob("csrc/*.cpp")\nsources = cpp + glob.glob("csrc/ops/*.cpp") + glob.glob("csrc/cuda/*.cu")\n'
+    body += 'ext_modules = [CUDAExtension("pkg._C", sources)]\n'
+    done = plan({"setup.py": HEAD + body, **files}, ["csrc/cuda/a.cu", "csrc/cuda/b.cu"], in_place=True)
+    after = done.text("setup.py").removeprefix(HEAD)
+    assert after.startswith(
+        'cpp = glob.glob("csrc/*.cpp")\nsources = cpp + glob.glob("csrc/ops/*.cpp")\n'
+        'stable_sources = glob.glob("csrc/cuda/*.cu")\n'
+    )
+    assert not done.diagnostics("TSA622")
+    part = plan({"setup.py": HEAD + body, **files}, ["csrc/cuda/a.cu", "csrc/ops/norm.cpp"], in_place=True)
+    assert part.diagnostics("TSA622")
+    whole = plan({"setup.py": HEAD + body}, ["csrc/cuda/a.cu", "csrc/ops/norm.cpp", "csrc/b.cpp"], in_place=True)
+    assert 'CUDAExtension("pkg._C_stable", sources' in whole.text("setup.py")
+    assert body.split("ext_modules")[0] in whole.text("setup.py")
+    assert not whole.diagnostics("TSA622")
 
 
 def test_the_other_arm_of_an_if_has_nothing_to_say() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from codemod.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, SETUP_SOURCE_MOVED
 from codemod.buildfiles.setup.create import extension_text, report_missing
+from codemod.buildfiles.setup.emptied import Emptied
 from codemod.buildfiles.setup.families import Member, unique
 from codemod.buildfiles.setup.globs import Glob, left_out, stable_call
 from codemod.buildfiles.setup.model import Element, Extension, SetupModel
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _Part = str | list[str]  # an expression, or literals for one list
 
 
-def create(run: SetupRun, members: Sequence[Member], created: Sequence[str]) -> bool:
+def create(run: SetupRun, members: Sequence[Member], created: Sequence[str], emptied: Emptied) -> bool:
     """Write the stable extension beside each call of the legacy one that has moving sources, and the lists it needs.
 
     True where it takes the place of the legacy one.
@@ -41,7 +42,7 @@ def create(run: SetupRun, members: Sequence[Member], created: Sequence[str]) -> 
     names = {name: _mirror_name(run.model, name) for name in mirrored}
     for name in sorted(mirrored):
         calls = [m.extension.call for m in built if name in _list_names(m.extension) | set(_top_names(m.extension))]
-        _mirror(run, calls, name, names, everything, created if name in homes.values() else ())
+        _mirror(run, calls, name, names, everything, created if name in homes.values() else (), emptied)
     new = []
     for member in members:
         text = _call_text(run, member, names, () if homes.get(id(member)) else created) if member.moving else ""
@@ -131,7 +132,10 @@ def _globbed(run: SetupRun, found: Sequence[Element], free: Sequence[str]) -> li
 
 def finds(run: SetupRun, element: Element, path: str) -> bool:
     """Whether the glob that found a source finds `path` where it looks from now on."""
-    return element.glob is not None and _landed(run, element.glob).matches(path)
+    if element.glob is None:
+        return False
+    is_in_place = run.renames.get(element.path) == element.path
+    return (element.glob if is_in_place else _landed(run, element.glob)).matches(path)
 
 
 def _landed(run: SetupRun, glob: Glob) -> Glob:
@@ -152,6 +156,8 @@ def glob_text(run: SetupRun, glob: Glob, found: Sequence[Element], free: Sequenc
 
     `free` are those new units that it may find too.
     """
+    if all(run.renames[element.path] == element.path for element in found):
+        return run.model.file.text(glob.call)  # all of them move, and none to another place
     root = run.layout.source_root
     if root and not glob.pattern.startswith(f"{root}/"):
         return None
@@ -167,7 +173,7 @@ def glob_text(run: SetupRun, glob: Glob, found: Sequence[Element], free: Sequenc
 def leave_out(run: SetupRun, legacy: Sequence[Extension], paths: Sequence[str]) -> None:
     """Keep what moves to the stable folder from being found by a glob of a legacy extension all the same."""
     globs = {id(glob.call): glob for extension in legacy for glob in extension.globs}
-    for glob in globs.values():
+    for glob in (glob for glob in globs.values() if not run.is_replaced(glob.call)):
         found = [path for path in paths if glob.matches(path) and run.layout.is_stable(path)]
         if not found:
             continue
@@ -238,6 +244,7 @@ def _mirror(
     names: Mapping[str, str],
     moving: Sequence[Element],
     created: Sequence[str],
+    emptied: Emptied,
 ) -> None:
     """For each statement that gives the legacy list sources, one that gives the stable list those that move."""
     import libcst as cst
@@ -251,6 +258,7 @@ def _mirror(
             old = file.text(here[0].node)
             moved = text.replace(old, run.new_literal(here[0])).replace(name, names[name], 1)
             run.edits.replace(file.span(statement), moved, SETUP_SOURCE_MOVED)
+            run.replaced.add(id(statement))
             continue
         value = _value(statement, name)
         if value is None:
@@ -263,8 +271,9 @@ def _mirror(
         head = f"{names[name]} {'=' if defines else '+='} "
         spread = bool(here) and is_spread(file, here[0].list_node)
         text = head + _joined(found, _fresh(run, here, free), spread=spread, prefix=head)
-        if here and is_whole_statement(run, here[0].list_node, here):
+        if emptied.is_whole(statement, name) or (here and is_whole_statement(run, here[0].list_node, here)):
             line = file.span(statement)
+            run.replaced.add(id(statement))
             run.edits.replace(line, text.replace("\n", "\n" + file.indent(line.start)), SETUP_SOURCE_MOVED)
         else:
             add_statement(file, statement, text, run.edits, SETUP_SOURCE_MOVED)

@@ -16,6 +16,7 @@ from codemod.buildfiles.moving import Moving
 from codemod.buildfiles.setup.cmake_extensions import add_cmake_extensions
 from codemod.buildfiles.setup.convert import can_convert, convert
 from codemod.buildfiles.setup.create import extension_text
+from codemod.buildfiles.setup.emptied import Emptied
 from codemod.buildfiles.setup.families import Member, all_of, families_of, partner_of, partners, shared_first, unique
 from codemod.buildfiles.setup.mirror import create, is_whole_statement, leave_out, mirror_name
 from codemod.buildfiles.setup.model import Element, Extension, SetupModel, is_stable_extension
@@ -45,8 +46,13 @@ class SetupRun:
     created: Sequence[str] = ()
     through_cmake: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    replaced: set[int] = field(default_factory=set)  # nodes that are gone
     _handled: set[int] = field(default_factory=set)
     _given: set[tuple[int, str]] = field(default_factory=set)
+
+    def is_replaced(self, node: cst.CSTNode) -> bool:
+        """Whether `node` stands in what was replaced or taken out as a whole."""
+        return any(id(outer) in self.replaced for outer in self.model.file.around(node))
 
     def is_first(self, node: cst.CSTNode) -> bool:
         """Whether nobody asked this about `node` before: what several extensions share is edited once."""
@@ -114,6 +120,7 @@ def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened
     if not done.replaced:
         leave_out(run, legacy, [*created, *(renames[unit] for unit in units)])
     exists = bool(counterparts or done.owned)
+    _report_still_found(run, [e for e in legacy if e not in done.converted], done.owned)
     _report_computed(run, legacy, units, done.owned | in_stable, () if exists else created, exists)
     if through_cmake:
         add_cmake_extensions(run, extensions, units, widened)
@@ -163,7 +170,8 @@ def _move(
             members = [_named_elsewhere(run, member, home) for member in members]
         whole = all(member.is_whole for member in members)
         if not whole:
-            members = [m._replace(moving=tuple(e for e in m.moving if not _stays_found(run, e))) for m in members]
+            kept = {id(e.node) for member in members for e in member.extension.elements if _stays(run, e, units)}
+            members = [m._replace(moving=tuple(e for e in m.moving if id(e.node) not in kept)) for m in members]
         if not any(member.moving for member in members):
             continue
         done.owned.update(element.path for element in unique(members))
@@ -175,11 +183,13 @@ def _move(
             done.converted += [member.extension for member in members if member.moving]
         elif stable:
             gone = {id(node) for node in _fill(run, stable, members, fresh)}
+            Emptied(run, members, others).delete_statements()
             _remove(run, unique(members), gone)
             _report_empty(run, members)
-        elif create(run, members, fresh):
+        elif create(run, members, fresh, emptied := Emptied(run, members, others)):
             done.replaced |= short_name(family[0].name) == own
         else:
+            emptied.take_out()
             moved = unique(members)
             gone = {id(e.list_node) for e in moved if is_whole_statement(run, e.list_node, _beside(e, moved))}
             _remove(run, moved, gone)
@@ -246,6 +256,26 @@ def _report_computed(
     )  # fmt: skip
 
 
+def _stays(run: SetupRun, element: Element, units: Sequence[str]) -> bool:
+    """Whether a glob finds a source that is none of the `units`, where units are migrated in place."""
+    in_place = any(run.renames.get(unit) == unit for unit in units)
+    return element.glob is not None and in_place and element.path not in units
+
+
+def _report_still_found(run: SetupRun, legacy: Sequence[Extension], owned: Set[str]) -> None:
+    """Globs of legacy extensions that still find what the stable extension has, as it stays where it is."""
+    calls: dict[int, list[Element]] = {}
+    for element in (element for extension in legacy for element in extension.elements):
+        if element.path in owned and _stays_found(run, element) and not run.is_replaced(element.node):
+            calls.setdefault(id(element.node), []).append(element)
+    for found in calls.values():
+        names = ", ".join(dict.fromkeys(element.path for element in found))
+        run.report(
+            COMPUTED_SOURCES, Severity.ERROR, found[0].node,
+            f"this finds {names} too, which the stable extension has", "Leave it out of the legacy extension.",
+        )  # fmt: skip
+
+
 def _stays_found(run: SetupRun, element: Element) -> bool:
     """Whether a glob finds a unit that does not move, and so would find it for the legacy extension for ever."""
     return element.glob is not None and run.renames.get(element.path) == element.path
@@ -263,7 +293,8 @@ def _remove(run: SetupRun, moving: Sequence[Element], gone: Set[int]) -> None:
     for element in moving:
         by_list.setdefault(element.list_node, []).append(element.node)
     for holder, nodes in by_list.items():
-        if isinstance(holder, (cst.List, cst.Tuple, cst.Set)) and id(holder) not in gone:
+        is_left = id(holder) not in gone and not run.is_replaced(holder)
+        if is_left and isinstance(holder, (cst.List, cst.Tuple, cst.Set)):
             remove_elements(run.model.file, holder, nodes, run.edits, SETUP_SOURCE_MOVED)
 
 
@@ -356,6 +387,7 @@ def _new_statement(run: SetupRun, stable: Extension, holder: cst.CSTNode, elemen
     text = f"{top[0]} += {literal_list(texts, spread=False)}"
     if is_whole_statement(run, holder, elements):
         run.edits.replace(file.span(statement), text, SETUP_SOURCE_MOVED)
+        run.replaced.add(id(statement))
         return True
     add_statement(file, holder, text, run.edits, SETUP_SOURCE_MOVED)
     return False
