@@ -24,6 +24,7 @@ CMAKE_EXTENSION = "TSA624"
 NOT_EVERYWHERE = "TSA625"
 TORCH_REQUIRED = "TSA626"
 TORCH_PINNED = "TSA627"
+BUILD_CHANGED = "TSA628"
 LIBRARY_LOADED = "TSA630"
 LIBRARY_PROBED = "TSA631"
 FUNCTION_CALLED = "TSA640"
@@ -171,6 +172,14 @@ CODES: tuple[Code, ...] = (
         "install_requires asks for one torch version, older than the stable library needs.",
         "One library for many versions of torch is what the migration is for. Ask for the target version or a later "
         "one.",
+        confidence=Confidence.MANUAL,
+    ),
+    Code(
+        BUILD_CHANGED,
+        "A setup.py would not build what it built.",
+        "The edited file is read again. A source is built twice or no longer in some branch, or an extension of some "
+        "branch has no source: something takes sources out of a list, or gives the list to others, in a way that the "
+        "edits did not follow.",
         confidence=Confidence.MANUAL,
     ),
     Code(

@@ -217,3 +217,28 @@ def evaluated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[s
     modules = scope["modules"]
     assert isinstance(modules, list)
     return {name: sorted(os.path.relpath(source, folder) for source in found) for name, found in modules}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"files = {COMMON} + {KERNELS}\nif not fast:\n    files = [f for f in files if not f.endswith('.cu')]\n",
+        f"files = {COMMON} + {KERNELS}\nif not fast:\n    for kernel in {KERNELS}:\n        files.remove(kernel)\n",
+    ],
+)
+def test_what_would_not_be_built_as_it_was_is_told(body: str) -> None:
+    """The list is read right, and no edit follows what is taken out of it again."""
+    files = {
+        "setup.py": HEAD.replace("cuda = True\n", "") + body + 'setup(ext_modules=[CUDAExtension("pkg._C", files)])'
+    }
+    planned = plan({**files, **dict.fromkeys(FILES, "")}, MOVING, created=[NEW])
+    errors = [found for found in planned.change.diagnostics if is_error(found)]
+    assert errors
+    assert all(found.path == "setup.py" for found in errors)
+
+
+def test_a_source_that_several_branches_take_out_again_stays_counted() -> None:
+    body = f"files = {COMMON}\nif fast:\n    files += {KERNELS}\nsetup(ext_modules=[CUDAExtension('pkg._C', files)])\n"
+    files = {"setup.py": HEAD.replace("cuda = True\n", "") + body, **dict.fromkeys(FILES, "")}
+    planned = plan(files, MOVING, created=[NEW])
+    assert not [found for found in planned.change.diagnostics if is_error(found)]

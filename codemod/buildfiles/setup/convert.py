@@ -102,9 +102,11 @@ def _add_sources(run: SetupRun, member: Member, family: Sequence[Extension], cre
     file, moving = run.model.file, member.moving
     last = shared_first(member.always or list(moving), family)[-1]
     wanted = [path for path in created if not any(finds(run, element, path) for element in moving)]
+    if not member.always and add_to_call(run, member.extension, [run.quoted(path) for path in wanted]):
+        return
     wanted = [path for path in wanted if run.enters(path, last.list_node, member.extension)]
     texts = [f'"{posixpath.relpath(path, last.base)}"' if last.base else run.quoted(path) for path in wanted]
-    if not texts or (not member.always and add_to_call(run, member.extension, texts)):
+    if not texts:
         return
     if last.glob is not None:
         edits = [text for call, text in _globs(run, moving).items() if call is last.glob.call]

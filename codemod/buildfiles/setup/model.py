@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from codemod.buildfiles.python.syntax import PythonFile, dotted_name, read_python
 from codemod.buildfiles.setup.evaluate.functions import COMMANDS
+from codemod.buildfiles.setup.evaluate.values import is_possible
 from codemod.buildfiles.setup.globs import Glob
 from codemod.buildfiles.setup.rounds import Round, rounds_of
 from codemod.buildfiles.setup.values import Bindings, Values, place, value_given
@@ -135,6 +136,7 @@ class SetupModel:
             reader.computed.append(call)  # a round with sources that depend on more is not taken apart
             reader.elements.clear()
         reader.settle()
+        reader.elements = [element for element in reader.elements if is_possible(element.conditions)]
         return Extension(
             values.string(name_node) or "", kind, call, conditions, sources,
             tuple(reader.elements), tuple(reader.computed), tuple(reader.links), tuple(reader.globs), one,

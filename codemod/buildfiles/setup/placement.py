@@ -247,6 +247,8 @@ def add_to_call(run: SetupRun, extension: Extension, texts: Sequence[str]) -> bo
     import libcst as cst
 
     sources = extension.sources
+    if not texts:
+        return True
     is_sum = isinstance(sources, cst.BinaryOperation) and isinstance(sources.operator, cst.Add)
     if sources is None or extension.round is not None or not (is_sum or isinstance(sources, (cst.Name, cst.Call))):
         return False

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from codemod.buildfiles.moving import Moving
 from codemod.buildfiles.setup.names import device_words, sourceless_extensions, telling_statements
 from codemod.buildfiles.stable_target import short_name
-from codemod.model import Diagnostic, FileEdit
+from codemod.model import Diagnostic, FileEdit, Severity
 from codemod.repository.setup_tree import read_setup_tree
 from codemod.repository.snapshot import Snapshot
 
@@ -39,8 +39,14 @@ def plan_setup(
         if not through_cmake or (has_stable and not widened):
             return SetupResult(names=named, has_stable=has_stable)  # nothing moves, nothing is added
         only = telling_statements(tree, [word for value in widened for word in device_words(value)])
+    from codemod.buildfiles.setup.agree import disagreements
     from codemod.buildfiles.setup.model import read_setup
     from codemod.buildfiles.setup.run import run_setup
 
     model = read_setup(snapshot, path, only)
-    return run_setup(model, moving, through_cmake=through_cmake, widened=widened)
+    result = run_setup(model, moving, through_cmake=through_cmake, widened=widened)
+    if not result.edits or any(found.severity is Severity.ERROR for found in result.diagnostics):
+        return result
+    return result._replace(
+        diagnostics=(*result.diagnostics, *disagreements(snapshot, path, moving, result.edits, result.created))
+    )  # fmt: skip

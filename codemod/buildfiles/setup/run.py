@@ -60,9 +60,12 @@ class SetupRun:
         self._handled.add(id(node))
         return is_first
 
-    def enters(self, path: str, holder: cst.CSTNode, extension: Extension) -> bool:
+    def enters(self, path: str, holder: cst.CSTNode, extension: Extension | None) -> bool:
         """Whether a new source has to be put into the list `holder`: no list of the extension was given it before."""
-        lists = {id(element.list_node) for element in extension.elements}
+        lists = {id(holder)}
+        if extension is not None:
+            own = set(extension.conditions)
+            lists |= {id(e.list_node) for e in extension.elements if set(e.conditions) <= own}
         if any((holder_id, path) in self._given for holder_id in lists):
             return False
         self._given.add((id(holder), path))
@@ -294,7 +297,9 @@ def _remove(run: SetupRun, moving: Sequence[Element], gone: Set[int]) -> None:
         by_list.setdefault(element.list_node, []).append(element.node)
     for holder, nodes in by_list.items():
         is_left = id(holder) not in gone and not run.is_replaced(holder)
-        if is_left and isinstance(holder, (cst.List, cst.Tuple, cst.Set)):
+        if is_left and isinstance(holder, cst.Call) and holder not in nodes:
+            run.edits.replace(run.model.file.span(holder), "pass", SETUP_SOURCE_MOVED)
+        elif is_left and isinstance(holder, (cst.List, cst.Tuple, cst.Set)):
             remove_elements(run.model.file, holder, nodes, run.edits, SETUP_SOURCE_MOVED)
 
 
@@ -305,6 +310,8 @@ def _fill(
 
     Says which of the legacy lists are gone with their statements.
     """
+    import libcst as cst
+
     places: dict[cst.CSTNode, list[str]] = {}
     gone: set[cst.CSTNode] = set()
     for stable in dict.fromkeys(partner_of(member.extension, existing) for member in members if member.moving):
@@ -320,7 +327,8 @@ def _fill(
         for element in member.moving:
             if stable.has(run.renames[element.path]):
                 continue
-            last = _like(run, stable, element, _Shared(existing, members))
+            is_appended = isinstance(element.list_node, cst.Call) and element.glob is None
+            last = _like(run, stable, element, _Shared(existing, members)) if not is_appended else None
             if last is None:
                 apart.setdefault(element.list_node, []).append(element)
             elif run.is_first(element.node):
@@ -338,12 +346,25 @@ class _Shared(NamedTuple):
     members: Sequence[Member]
 
     def fits(self, stable: Element, legacy: Element) -> bool:
-        """Whether the list of `stable` is built into the counterparts of those extensions that have `legacy`."""
+        """Whether the list of `stable` is built into the counterparts of those extensions that have `legacy`.
+
+        In each of them, what is in the list is there under the conditions that `legacy` has in the legacy one.
+        """
         if len(self.existing) < 2:
             return True
-        holders = [e for e in self.existing if any(one.list_node is stable.list_node for one in e.elements)]
-        owners = [m.extension for m in self.members if any(one.node is legacy.node for one in m.moving)]
-        return {id(partner_of(owner, self.existing)) for owner in owners} == {id(holder) for holder in holders}
+        wanted = {
+            (id(partner_of(member.extension, self.existing)), frozenset(element.conditions))
+            for member in self.members
+            for element in member.moving
+            if element.node is legacy.node
+        }
+        held = {
+            (id(extension), frozenset(element.conditions))
+            for extension in self.existing
+            for element in extension.elements
+            if element.node is stable.node
+        }
+        return wanted == held
 
 
 def _last_in_list(stable: Extension, conditions: Sequence[str]) -> list[Element]:
@@ -372,6 +393,8 @@ def _new_statement(run: SetupRun, stable: Extension, holder: cst.CSTNode, elemen
 
     True where it takes the place of that statement, of which nothing stays.
     """
+    import libcst as cst
+
     file = run.model.file
     top = list(lists_in(stable.sources)) if stable.sources is not None else []
     texts = [run.new_literal(element) for element in elements]
@@ -384,6 +407,12 @@ def _new_statement(run: SetupRun, stable: Extension, holder: cst.CSTNode, elemen
         if not (set(conditions) <= set(stable.conditions) and add_to_call(run, stable, texts)):
             _report_condition(run, stable, texts, conditions)
         return False
+    if not run.enters(f"+= {top[0]}", holder, None):
+        return False  # another extension has the same list
+    if isinstance(holder, cst.Call) and elements[0].glob is None:
+        run.edits.replace(file.span(holder), f"{top[0]}.append({texts[0]})", SETUP_SOURCE_MOVED)
+        run.replaced.add(id(holder))
+        return True
     text = f"{top[0]} += {literal_list(texts, spread=False)}"
     if is_whole_statement(run, holder, elements):
         run.edits.replace(file.span(statement), text, SETUP_SOURCE_MOVED)

@@ -22,6 +22,7 @@ from codemod.buildfiles.setup.evaluate.values import (
     alternatives,
     both,
     choice,
+    expanded,
     without,
 )  # fmt: skip
 from codemod.repository.program.model import When
@@ -66,6 +67,8 @@ class Methods(Calls):
             self.extend(held, values[0], node.args[0])
         elif name in ("remove", "discard") and values:
             gone = self.new_list([Item(values[0], self.state.when)])
+            if name == "remove" and self._is_missing(held, values[0]):
+                self.state.gaps.append(self.state.gap(node, "what is not in a list is removed from it"))
             self.take_out(held, gone, node)
         elif name == "clear":
             self.take_out(held, None, node)
@@ -92,6 +95,11 @@ class Methods(Calls):
         items, gaps = self.items(value, node)
         held.items += items
         held.gaps += gaps
+
+    def _is_missing(self, held: Items, value: Value) -> bool:
+        """Whether a text is nowhere in a list of texts."""
+        texts = [item.value.text if isinstance(item.value, Text) else None for item in expanded(held.items)]
+        return isinstance(value, Text) and not held.gaps and None not in texts and value.text not in texts
 
     def take_out(self, held: Items, gone: Items | None, node: ast.expr) -> None:
         """Take what is in `gone`, or everything, out of a list under the conditions that hold here."""
