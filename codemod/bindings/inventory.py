@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from codemod.bindings import codes
 from codemod.bindings.keys import NO_KEY, kept_keys
-from codemod.bindings.reading.model import Operator, Side, Statement
+from codemod.bindings.reading.model import BlockKind, Operator, Side, Statement
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.schemas.infer import stable_schema
 from codemod.bindings.schemas.schema import SchemaError, normalised, parse_schema
@@ -39,6 +39,7 @@ class OpEntry:
     span: Span = field(default_factory=lambda: Span(0, 0))
     build: str = ""
     definitions: int = 1
+    is_python: bool = False  # a function of a Python module, and no operator yet
 
     @property
     def full_name(self) -> str:
@@ -79,6 +80,7 @@ def _entry(registry: Registry, operator: Operator) -> OpEntry:
         span=first.span,
         build=registry.build_of(first.path),
         definitions=len(operator.definitions),
+        is_python=first.block.kind is BlockKind.PYBIND,
     )
 
 
@@ -86,16 +88,20 @@ def compare_inventories(before: Sequence[OpEntry], after: Sequence[OpEntry]) -> 
     """What a migration lost, added, renamed or re-keyed, one diagnostic each; nothing where it kept the inventory.
 
     An operator may change sides, have the schema written out that torch inferred, and have keys where it had none. A
-    type that the stable boxing cannot pass may be the wider one that it can.
+    type that the stable boxing cannot pass may be the wider one that it can. Functions of a Python module are no
+    operators, and may become some.
     """
-    old, new = _merged(before), _merged(after)
+    functions = {entry.name for entry in before if entry.is_python}
+    old = _merged(entry for entry in before if not entry.is_python)
+    new = _merged(entry for entry in after if not entry.is_python)
     found = []
     for key, entry in old.items():
         if key not in new:
             found.append(_lost(entry, f"{entry.full_name} would no longer be registered"))
             continue
         found += _differences(entry, new[key])
-    found += [_lost(e, f"{e.full_name} would be registered and was not before") for k, e in new.items() if k not in old]
+    added = [(k, e) for k, e in new.items() if k not in old and e.full_name.rpartition("::")[2] not in functions]
+    found += [_lost(e, f"{e.full_name} would be registered and was not before") for _, e in added]
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ from codemod.bindings.reading.registry import Registry
 from codemod.codes import Code
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.layout import Group
+from codemod.repository.program.read import libraries_of
 from codemod.source.document import Document
 from codemod.source.function_index import FunctionIndex
 from codemod.source.signatures import Function, read_signatures
@@ -64,10 +65,12 @@ def select(registry: Registry, group: Group) -> Selection:
     definitions = _index(registry, files)
     moved: dict[tuple[str, Span], Moved] = {}
     diagnostics: list[Diagnostic] = []
+    homes = libraries_of(registry.snapshot, files)
     handed = {p: _handed_to_macros(registry.document(p)) for p in files if registry.snapshot.exists(p)}
     for operator in registry.operators:
         if operator.side is Side.STABLE or _is_other_build(registry, operator):
             continue
+        operator = _within(registry, operator, homes)
         named = [(s, _meant(s, definitions) or _by_macro(registry, s, handed)) for s in operator.implementations]
         ours = [
             (s, functions) for s, functions in named if s.path in files or (functions and not _has_its_own(registry, s))
@@ -85,6 +88,19 @@ def select(registry: Registry, group: Group) -> Selection:
     order = {(s.path, s.span): place for place, s in enumerate(registry.statements)}
     return Selection(
         tuple(sorted(moved.values(), key=lambda m: order[m.statement.path, m.statement.span])), tuple(diagnostics)
+    )
+
+
+def _within(registry: Registry, operator: Operator, homes: frozenset[tuple[str, str]]) -> Operator:
+    """`operator` less what other libraries than `homes` register under its name: their functions are their own."""
+
+    def is_ours(statement: Statement) -> bool:
+        theirs = libraries_of(registry.snapshot, (statement.path,))
+        return not homes or not theirs or bool(theirs & homes)
+
+    return operator._replace(
+        definitions=tuple(filter(is_ours, operator.definitions)),
+        implementations=tuple(filter(is_ours, operator.implementations)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+STABLE_SUFFIX = "_stable_libtorch"  # of the name of a legacy library's counterpart
 _DEFINITION = re.compile(r"(?:-D)?TORCH_TARGET_VERSION=(0[xX][0-9a-fA-F]+)")
 _BEFORE = ("EXT", "SRC", "SRCS", "SOURCE", "SOURCES", "FILES", "LIST")
 

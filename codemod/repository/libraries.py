@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import dirname
 
+from codemod.buildfiles.stable_target import STABLE_SUFFIX
 from codemod.repository.extension import Extension
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Library
@@ -17,7 +18,6 @@ from codemod.repository.sources import join
 from codemod.source.document import Document
 from codemod.source.heads import declares, defines
 
-STABLE_SUFFIX = "_stable_libtorch"
 _DIRECTIVE = re.compile(rb"^[ \t]*#[^\n]*", re.MULTILINE)
 
 
@@ -49,9 +49,17 @@ class Libraries:
         for file in (file for file in self.extension.central if file.stable):
             name = self._module_name(file) or ""
             own_name = not name.endswith(STABLE_SUFFIX) and name not in others
-            if name == library + STABLE_SUFFIX or (is_main and own_name):
+            if name == library + STABLE_SUFFIX or (is_main and own_name and self._shares_operators(file, library)):
                 return file
         return None
+
+    def _shares_operators(self, stable: Registrations, library: str) -> bool:
+        """Whether stable bindings of another name may be those of `library`: one namespace, as far as that is known."""
+        files = [file for file in self.extension.legacy if (self._module_name(file) or library) == library]
+        spaces = {space for file in files for space in file.libraries}
+        is_computed = any(space in ("TORCH_EXTENSION_NAME", "NAME") for space in (*spaces, *stable.libraries))
+        is_python = any(file.modules for file in files)
+        return not spaces or is_computed or is_python or bool(spaces & set(stable.libraries))
 
     def _module_name(self, file: Registrations) -> str | None:
         """The module `file` is built into: as the build files say, else as the file itself does."""

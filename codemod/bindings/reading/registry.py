@@ -82,6 +82,18 @@ class Registry:
             module: python_namespace(self.snapshot, self.layout, module, names, taken)
             for module, names in functions.items()
         }
+        shared = {
+            (chosen[module], name)
+            for module, names in functions.items()
+            for other, theirs in functions.items()
+            if other != module and chosen[other] == chosen[module]
+            for name in names & theirs
+        }
+        if shared:  # a function of two modules would be one operator
+            chosen = {
+                module: python_namespace(self.snapshot, self.layout, module, names, taken | shared)
+                for module, names in functions.items()
+            }
 
         def placed(statement: Statement) -> Statement:
             is_function = statement.kind is StatementKind.DEF and statement.block.kind is BlockKind.PYBIND

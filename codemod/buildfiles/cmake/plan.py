@@ -26,7 +26,7 @@ from codemod.buildfiles.codes import (
     TWO_TARGETS,
 )
 from codemod.buildfiles.moving import Moving
-from codemod.buildfiles.stable_target import short_name
+from codemod.buildfiles.stable_target import STABLE_SUFFIX, short_name
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Severity, Span
 from codemod.repository.layout import Layout
@@ -53,9 +53,10 @@ def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     stable = [d for d in project.definitions if is_stable(project, layout, d)]
     in_stable = {flow.path for definition in stable for flow in project.flows(definition)}
     owned = _owners(run, [d for d in project.definitions if d not in stable], in_stable)
+    taken = {library.stable_name for library in layout.libraries} - {layout.stable_library}
+    candidates = [other for other in stable if other.name not in taken and _may_be_partner(run, other)]
     for definition, flows in owned.items():
-        taken = {library.stable_name for library in layout.libraries} - {layout.stable_library}
-        partner = _partner(definition, [other for other in stable if other.name not in taken], owned)
+        partner = _partner(definition, candidates, owned)
         site = find_site(project, partner) if partner else None
         if partner is None:
             new = [path for path in created if path not in in_stable]
@@ -75,7 +76,7 @@ def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     listed = frozenset(unit for unit in units if renames[unit] in in_stable)
     edits_made = tuple(edit for text in edits.values() for edit in text.edits())
     return CMakeResult(
-        edits_made, tuple(run.diagnostics), found | listed, frozenset(run.entered), tuple(run.widened), bool(stable)
+        edits_made, tuple(run.diagnostics), found | listed, frozenset(run.entered), tuple(run.widened), bool(candidates)
     )
 
 
@@ -85,6 +86,12 @@ def is_stable(project: CMakeProject, layout: Layout, definition: Definition) -> 
         return True
     commands = (definition.command, *settings_of(project, definition))
     return any("TORCH_TARGET_VERSION" in argument.text for command in commands for argument in command.arguments)
+
+
+def _may_be_partner(run: CMakeRun, definition: Definition) -> bool:
+    """Whether a stable target is the one at hand, or has a name that does not say whose it is."""
+    is_named = definition.name.endswith(STABLE_SUFFIX)
+    return not is_named or definition.name == short_name(run.layout.stable_library)
 
 
 def _owners(run: CMakeRun, legacy: Sequence[Definition], in_stable: set[str]) -> dict[Definition, list[Flow]]:

@@ -62,7 +62,8 @@ def _faults(planned: Planned) -> Iterator[_Fault]:
             elif len({owner.key for owner, _ in ours}) > 1 and not _may_be_shared(planned, allowed, unit):
                 names = sorted({_name(owner) for owner, _ in ours})
                 advice = "Keep it in one of them."
-                yield _Fault(name, f"would be built into {' and into '.join(names)}", unit, place, advice)
+                text = f"would be built into {' and into '.join(names)}"
+                yield _Fault(name, text, unit, place, advice, _counterpart(planned, library))
             else:
                 for when in (when for path, when in library.members if path == unit):
                     if all(are_exclusive(when, other) for _, other in ours):

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from codemod.buildfiles.stable_target import STABLE_SUFFIX
 from codemod.config import Config
 from codemod.model import Diagnostic, FileChange, Plan, Severity, Span
 from codemod.repository.program.model import Library
 from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
 from codemod.source.spans import line_end, line_start
-
-STABLE_SUFFIX = "_stable_libtorch"
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,12 @@ class Program:
         }
         return tuple(sorted(found))
 
-    @cached_property
+    @property
     def _read(self) -> tuple[tuple[tuple[str, BuildEntry], ...], tuple[Gap, ...]]:
-        """The entries with their projects, and what could not be read."""
+        """The entries with their projects, and what could not be read: read once for every program of the tree."""
+        return self.snapshot.once((Program, "entries"), self._read_entries)
+
+    def _read_entries(self) -> tuple[tuple[tuple[str, BuildEntry], ...], tuple[Gap, ...]]:
         from codemod.buildfiles.systems import SYSTEMS
 
         entries: list[tuple[str, BuildEntry]] = []
@@ -177,3 +180,9 @@ def _reached(
             if name not in seen:
                 seen.add(name)
                 waiting += [other for other in linked.get((project, name), ()) if other.kind in _LINKED]
+
+
+def libraries_of(snapshot: Snapshot, paths: Iterable[str]) -> frozenset[tuple[str, str]]:
+    """The libraries that one of `paths` is built into; none where no build file that was read names it."""
+    program = snapshot.once((Program, "by unit"), lambda: Program(snapshot, Config()))
+    return frozenset(library.key for path in paths for library, _ in program.by_unit.get(path, ()))
