@@ -37,11 +37,8 @@ class Uses(Walk):
         return self._answer(self._entered(callees.of_function(document, function), index, held))
 
     def _answer(self, start: Found) -> Access | None:
-        self._steps = 0
-        self._followed.clear()
-        if self._is_partial:
-            self._results.clear()
-            self._is_partial = False
+        self._steps, self._followed = 0, set()
+        self._results, self._is_partial = ({} if self._is_partial else self._results), False
         found = self._answers(start)
         # a tensor that is returned is looked into where schemas are; a pointer goes where nobody sees it
         kinds = {one if isinstance(one, Access) else Access.READ if one.is_tensor else Access.UNKNOWN for one in found}
@@ -102,7 +99,8 @@ class Uses(Walk):
             return self._given_to_macro(name, place, at)
         if found := self._meant(callee, len(given), at):
             return self._through(found, place, given, at)
-        effect = self.effects.function(name, place)
+        is_list = held.is_tensor and template_argument(callee)  # `std::vector<at::Tensor>(x)`
+        effect = "" if is_list else self.effects.function(name, place)
         if not effect and held.is_tensor and name.removeprefix("::").startswith(("at::", "torch::")):
             effect = self.effects.argument(name.rpartition("::")[2], place)
         return self._affected(effect, at) if effect else self._made(text_of(callee), place, given, at)

@@ -117,7 +117,7 @@ def taken(type_text: str, held: Held, *, typed: bool = False, generic: frozenset
         holds_many = held.many or kind.pointers > 0 or (bool(kind.arguments) and not kind.is_tensor)
         return held._replace(many=holds_many, is_slot=True)
     if held.depth == 0 or (held.depth == ANY and not follows and not _ACCESSOR.fullmatch(kind.name)):
-        outside = type_text.rpartition(">")[2] if ">" in type_text else type_text
+        outside = type_text.rpartition(">")[2].replace("decltype(auto)", "&&")  # which keeps what it is given
         if "&" not in outside or ("&&" not in outside and _CONST.search(type_text.partition("<")[0] + outside)):
             return Access.READ
         return Access.UNKNOWN if typed and not follows else held._replace(depth=0)

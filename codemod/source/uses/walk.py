@@ -140,9 +140,8 @@ class Walk:
         kind, held = parse_type(type_text), at.held
         if kind.name in ("void", "bool") and not kind.pointers:
             return (Access.READ,)
-        if held.is_element or held.is_tensor or kind.pointers:
-            return self._as_type(type_text, at)
-        return (at,)  # an address as a number
+        is_number = not (held.is_element or held.is_tensor or kind.pointers)  # an address
+        return (at,) if is_number else self._as_type(type_text, at)
 
     def _as_type(self, type_text: str, at: At) -> Found:
         """What becomes of an expression that is made one of a type."""
@@ -166,7 +165,9 @@ class Walk:
             if name is None or not name.start_byte <= one.start < name.end_byte:
                 continue
             if not is_part or member in ("*", f"#{one.index}"):
-                got = self._taken(one.type_text, whole.inside if is_part else whole)
+                written = type_text_of(declaration)
+                type_text = written if written == "decltype(auto)" else one.type_text
+                got = self._taken(type_text, whole.inside if is_part else whole)
                 binding = at.node if is_loop else holder
                 yield from (got,) if isinstance(got, Access) else self._follow(one.start, one.name, binding, got, at)
 
@@ -189,6 +190,7 @@ class Walk:
     def _stored(self, left: Node, binding: Node, held: Held, at: At) -> Found:
         """What is held goes into the variable, element or member that `left` names."""
         members: tuple[str, ...] = ()
+        through = False
         if held.members and (kind := self._type(left, at)).is_known:
             got = self._taken(kind.name + "*" * kind.pointers, held)
             if isinstance(got, Access):
@@ -197,7 +199,7 @@ class Walk:
         while left.type in ("parenthesized_expression", "field_expression", "subscript_expression"):
             if left.type == "field_expression":
                 receiver, member = receiver_type_parts(left)
-                members = (member, *members)
+                members, through = (member, *members), any(child.type == "->" for child in left.children)
                 if is_const_pointer(self.finder.written.member(self._type(receiver, at).name, member)):
                     return (Access.READ,)
             elif left.type == "subscript_expression" and not held.members:
@@ -212,7 +214,8 @@ class Walk:
             return (got,)
         right = binding.child_by_field_name("right") or binding
         itself = identifiers(found.name, Span(right.start_byte, right.end_byte), at.fragment, at.document)
-        if self.typed or (found.type_text.endswith(("&", "*") if members else "&") and not any(itself)):
+        is_other = through or found.type_text.endswith(("&", "*") if members else "&")
+        if self.typed or (is_other and not any(itself)):
             return (Access.UNKNOWN,)
         return self._follow(found.start, found.name, binding, got.within(*members), at)
 
@@ -224,7 +227,9 @@ class Walk:
 
     def _in_initializer_list(self, at: At, parent: Node, held: Held) -> Found:
         place = [child for child in parent.named_children if child.type != "comment"].index(at.node)
-        return (at.up(held.listed(f"#{place}")),)
+        holder = parent.parent or parent  # `auto q{p}` is no list
+        is_bare = type_text_of(holder.parent or holder) == "auto" and all(c.type != "=" for c in holder.children)
+        return (at.up(held if is_bare else held.listed(f"#{place}")),)
 
     def _in_initializer_pair(self, at: At, parent: Node, held: Held) -> Found:
         named = (text_of(c).lstrip(".") for c in parent.named_children if c.type == "field_designator")
