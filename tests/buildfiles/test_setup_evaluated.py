@@ -242,3 +242,26 @@ def test_a_source_that_several_branches_take_out_again_stays_counted() -> None:
     files = {"setup.py": HEAD.replace("cuda = True\n", "") + body, **dict.fromkeys(FILES, "")}
     planned = plan(files, MOVING, created=[NEW])
     assert not [found for found in planned.change.diagnostics if is_error(found)]
+
+
+def test_extensions_of_two_libraries_have_stable_ones_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = """\
+        modules = [
+            CppExtension("pkg._C", ["csrc/bindings.cpp", "csrc/norm.cpp"]),
+            CppExtension("pkg._D", ["csrc/d.cpp", "csrc/rope.cpp", "csrc/attention.cpp"]),
+        ]
+        """
+    files = {"setup.py": HEAD + dedent(body), "csrc/bindings.cpp": "", "csrc/d.cpp": "", "csrc/attention.cpp": ""}
+    first = plan(files, ["csrc/norm.cpp", "csrc/rope.cpp"], created=[NEW])
+    second = plan(first.files, ["csrc/attention.cpp"])
+    for name, data in second.files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    assert evaluated(tmp_path, monkeypatch) == {
+        "pkg._C": ["csrc/bindings.cpp"],
+        "pkg._C_stable": [NEW, "csrc/stable/norm.cpp"],
+        "pkg._D": ["csrc/d.cpp"],
+        "pkg._D_stable_libtorch": ["csrc/stable/attention.cpp", "csrc/stable/rope.cpp"],
+    }

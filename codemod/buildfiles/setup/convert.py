@@ -54,7 +54,7 @@ def convert(run: SetupRun, members: Sequence[Member], created: Sequence[str]) ->
     first = converted[0].extension
     run.report(
         EXTENSION_CREATED, Severity.NOTE, first.call,
-        f"every source of {first.name} moves: it becomes {short_name(run.layout.stable_library)}",
+        f"every source of {first.name} moves: it becomes {run.stable_name(first)}",
     )  # fmt: skip
     if len(converted) < len(members):
         report_missing(run, first, [member.conditions for member in converted])

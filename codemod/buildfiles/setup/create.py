@@ -12,7 +12,7 @@ from codemod.buildfiles.setup.families import all_of
 from codemod.buildfiles.setup.model import Extension, SetupModel
 from codemod.buildfiles.setup.round_edits import round_text
 from codemod.buildfiles.setup.values import value_given
-from codemod.buildfiles.stable_target import short_name, version_macro
+from codemod.buildfiles.stable_target import version_macro
 from codemod.model import Severity
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _with_new_standard(run: SetupRun, legacy: Extension, texts: list[str]) -> li
 
 def new_name(run: SetupRun, legacy: Extension, text: str) -> str:
     """The name of the stable library, written as `text`, the legacy name, is."""
-    old, new = legacy.name.rpartition(".")[2], short_name(run.layout.stable_library)
+    old, new = legacy.name.rpartition(".")[2], run.stable_name(legacy)
     replaced = re.sub(rf"(?<![\w]){re.escape(old)}(?!\w)", new, text) if old else text
     if replaced != text and legacy.round is None:
         return replaced
@@ -155,7 +155,7 @@ def lowest_python(model: SetupModel) -> int:
 
 def report_missing(run: SetupRun, legacy: Extension, built: Sequence[Sequence[str]]) -> None:
     """Say that the stable library is built only under the conditions `built`, and the legacy one elsewhere too."""
-    stable = short_name(run.layout.stable_library)
+    stable = run.stable_name(legacy)
     where = " or ".join(f"`{all_of(conditions)}`" for conditions in built if conditions) or "some builds"
     run.report(
         NOT_EVERYWHERE, Severity.ERROR, legacy.call,

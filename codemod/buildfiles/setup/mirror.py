@@ -17,7 +17,7 @@ from codemod.buildfiles.setup.reader import lists_in, same_list
 from codemod.buildfiles.setup.round_edits import can_take_over
 from codemod.buildfiles.setup.text import add_statement, dedented, is_spread, literal_list
 from codemod.buildfiles.setup.values import value_given
-from codemod.buildfiles.stable_target import short_name, stable_list_name
+from codemod.buildfiles.stable_target import stable_list_name
 from codemod.model import Confidence, Severity
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def create(run: SetupRun, members: Sequence[Member], created: Sequence[str], emp
     first = built[0].extension
     takes_over = len(members) == 1 and can_take_over(run, first) and members[0].is_whole
     took_over = place_calls(run, new, takes_over=takes_over)
-    stable = short_name(run.layout.stable_library)
+    stable = run.stable_name(first)
     message = f"{stable} is built beside {first.name} with the same arguments"
     if took_over:
         message = f"every source of {first.name} moves: it becomes {stable}"

@@ -46,9 +46,19 @@ class SetupRun:
     created: Sequence[str] = ()
     through_cmake: bool = False
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    stable: Sequence[Extension] = ()  # the stable extensions that were there
+    has_home: bool = False  # an extension is called after the library that moves: others move beside it
     replaced: set[int] = field(default_factory=set)  # nodes that are gone
     _handled: set[int] = field(default_factory=set)
     _given: set[tuple[int, str]] = field(default_factory=set)
+
+    def stable_name(self, extension: Extension) -> str:
+        """What the stable counterpart of an extension is called."""
+        name = short_name(extension.name)
+        if not name or name == short_name(self.layout.legacy_library) or not self.has_home:
+            return short_name(self.layout.stable_library)
+        own = (one.stable_name for one in self.layout.libraries if one.name == name)
+        return short_name(next(own, f"{name}_stable_libtorch"))
 
     def is_replaced(self, node: cst.CSTNode) -> bool:
         """Whether `node` stands in what was replaced or taken out as a whole."""
@@ -118,7 +128,7 @@ def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
     legacy = [e for e in extensions if e not in stable]
     in_stable = {path for path in (*created, *renames.values()) if any(e.has(path) for e in stable)}
-    counterparts = partners(stable, layout)
+    run.stable, counterparts = stable, partners(stable, layout)
     done = _move(run, legacy, counterparts, units, [new for new in created if new not in in_stable])
     if not done.replaced:
         leave_out(run, legacy, [*created, *(renames[unit] for unit in units)])
@@ -167,6 +177,7 @@ def _move(
     families = families_of(legacy)
     own = short_name(run.layout.legacy_library)
     home = [extension for extension in legacy if short_name(extension.name) == own]
+    run.has_home = bool(home)
     for family in families:
         members = [Member(e, tuple(one for one in e.elements if one.path in units)) for e in family]
         if family[0] not in home:
@@ -178,18 +189,22 @@ def _move(
         if not any(member.moving for member in members):
             continue
         done.owned.update(element.path for element in unique(members))
-        done.entered.update(fresh)
+        new = fresh if not home or family[0] in home else ()
+        done.entered.update(new)
+        wanted = run.stable_name(family[0])
+        is_home = not home or family[0] in home
+        existing = list(stable) if is_home else [e for e in run.stable if short_name(e.name) == wanted]
         others = [e for e in (*legacy, *stable) if e not in family]
-        if not stable and not done.replaced and can_convert(run, members, others):
-            convert(run, members, fresh)
+        if not existing and not done.replaced and can_convert(run, members, others):
+            convert(run, members, new)
             done.replaced = whole
             done.converted += [member.extension for member in members if member.moving]
-        elif stable:
-            gone = {id(node) for node in _fill(run, stable, members, fresh)}
+        elif existing:
+            gone = {id(node) for node in _fill(run, existing, members, new)}
             Emptied(run, members, others).delete_statements()
             _remove(run, unique(members), gone)
             _report_empty(run, members)
-        elif create(run, members, fresh, emptied := Emptied(run, members, others)):
+        elif create(run, members, new, emptied := Emptied(run, members, others)):
             done.replaced |= short_name(family[0].name) == own
         else:
             emptied.take_out()
