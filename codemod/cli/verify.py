@@ -66,8 +66,9 @@ def command(
 ) -> int:
     """Prove a migrated group: compile, symbols, device code, launches, operators, golden outputs.
 
-    The stable side is the work tree, the legacy side the tree before the migration. Exit code 1 says that something
-    differs.
+    The stable side is the work tree, the legacy side the tree before the migration. Exit code 0 says that nothing
+    differs and that operators and outputs were compared on a device that is here; what was not run is named. Exit code
+    1 says that something differs, or that the group is not proven and why.
     """
     for path in (json_file, report_file):
         if path is not None and str(path) != "-":

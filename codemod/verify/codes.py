@@ -40,6 +40,9 @@ DEVICE_ABSENT = "TSA841"
 CHANGED_SINCE = "TSA842"
 NO_CUDA_TOOLKIT = "TSA843"
 RANKS_ABSENT = "TSA847"
+NO_CASE = "TSA850"
+BECAME_OPERATOR = "TSA851"
+LEGACY_DOES_NOT_LINK = "TSA852"
 
 
 def _finding(code: str, title: str, text: str) -> Code:
@@ -260,5 +263,24 @@ CODES: tuple[Code, ...] = (
         "What ranks do together, an all-reduce for one, runs in a process for each rank, and each has a GPU of its own."
         " Nothing is known of these cases here. Run `torch-stabilize golden check` on a machine with that many GPUs of"
         " one host; outputs that were recorded on one are in the group's folder, under a name like cuda-sm90-x2.",
+    ),
+    _finding(
+        NO_CASE,
+        "An operator of the group has no golden case.",
+        "Nothing is known of what it computes, before or after, so that the group is not proven. Write a case for it in"
+        " the group's cases.toml, and record it on the legacy build with `torch-stabilize golden record`.",
+    ),
+    _finding(
+        BECAME_OPERATOR,
+        "A function of a Python module is an operator now.",
+        "The migration of a pybind11 module makes each of its functions an operator of the name that TSA521 announces."
+        " That the operator is new is expected. Functions of the module are not called by `verify`: compare their"
+        " results with those of the operators by the project's own tests.",
+    ),
+    _finding(
+        LEGACY_DOES_NOT_LINK,
+        "The library of the tree before the migration could not be linked.",
+        "The message is the linker's. Nothing can be compared with a library that does not build; the migration is not"
+        " at fault. Usual cause: libraries that the project's build links and `verify` does not know of.",
     ),
 )

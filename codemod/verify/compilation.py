@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from codemod.model import Severity
 from codemod.verify import codes
 from codemod.verify.build import CUDA_SUFFIX, BuiltSide
 from codemod.verify.errors import error_diagnostics, missing_headers
 from codemod.verify.headers import comes_with_cuda
-from codemod.verify.result import Finding, Step, finding
+from codemod.verify.result import Finding, Step, counted, finding
 from codemod.verify.setup import LEGACY, REMAINDER, STABLE
 from codemod.verify.toolchain import Toolchain
 
@@ -29,7 +30,7 @@ def compile_step(
     built: Mapping[str, BuiltSide],
     notes: tuple[Finding, ...],
     tools: Toolchain,
-    units: Iterable[tuple[str, str]],
+    units: Sequence[tuple[str, str]],
     origin: Callable[[str, int], str] | None = None,
     same_text: int = 0,
 ) -> Step:
@@ -53,8 +54,10 @@ def compile_step(
                 help=_HELP[name],
             )
         if side.link_log and side.library is None:
-            found.append(finding(codes.DOES_NOT_LINK, f"{side.side.library} ({name}): {_last_lines(side.link_log)}"))
-    found += _left_out(built, tools, units)
+            code = codes.LEGACY_DOES_NOT_LINK if name == LEGACY else codes.DOES_NOT_LINK
+            found.append(finding(code, f"{side.side.library} ({name}): {_last_lines(side.link_log)}"))
+    left_out = tuple(_left_out(built, tools, units))
+    found += left_out
     compiled = {name: sum(unit.compiled for unit in side.units) for name, side in built.items()}
     counts = ", ".join(f"{compiled[name]} of {len(side.units)} {name}" for name, side in built.items())
     figures = {
@@ -63,9 +66,10 @@ def compile_step(
     }
     launcher = "" if tools.launcher is None else f", through {tools.launcher.rpartition('/')[2]}"
     read = f"; {same_text} that share a changed header read as before" if same_text else ""
-    return Step.judged(
+    step = Step.judged(
         "compile", f"units compiled: {counts}{launcher}{read}", tuple(dict.fromkeys((*found, *notes))), figures
     )
+    return replace(step, undone=_undone(left_out), not_run=_without_nvcc(built, units, tools))
 
 
 def _takes_toolkit(built: Mapping[str, BuiltSide], tools: Toolchain) -> dict[str, str]:
@@ -101,6 +105,20 @@ def _left_out(built: Mapping[str, BuiltSide], tools: Toolchain, units: Iterable[
                     Severity.WARNING,
                 )
             yield finding(codes.NOT_COMPILED, text, severity=severity, path=path)
+
+
+def _undone(left_out: Iterable[Finding]) -> tuple[str, ...]:
+    """The units that were left out on a side and for which no tool is missing."""
+    paths = dict.fromkeys(item.path for item in left_out if item.severity is not Severity.NOTE)
+    return (f"{', '.join(paths)} not compiled",) if paths else ()
+
+
+def _without_nvcc(
+    built: Mapping[str, BuiltSide], units: Iterable[tuple[str, str]], tools: Toolchain
+) -> tuple[str, ...]:
+    """How many of the group's CUDA units no side compiled for want of nvcc."""
+    cuda = [new for _, new in units if new.endswith(CUDA_SUFFIX) and built[STABLE].unit(new) is None]
+    return (f"{counted(len(cuda), 'CUDA unit')} (no nvcc)",) if cuda and tools.nvcc is None else ()
 
 
 def _last_lines(log: str) -> str:

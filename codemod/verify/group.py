@@ -6,11 +6,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from codemod.model import Refusal
 from codemod.repository.snapshot import Snapshot
+from codemod.verify.announced import announced
 from codemod.verify.build import CUDA_SUFFIX, BuildOptions, BuiltSide, build
 from codemod.verify.compilation import compile_step
 from codemod.verify.device_code import UnitPair, device_code_step
@@ -84,7 +85,7 @@ def verify_group(
         _symbols(built, target),
         _device_code(setup, built),
         launches_step(setup.documents()),
-        *loaded_steps(built, cases, progress),
+        *loaded_steps(built, cases, announced(legacy, work, group, target), progress),
     )
     return Verification(
         group.name,
@@ -131,9 +132,9 @@ def _symbols(built: Mapping[str, BuiltSide], target: str) -> Step:
     try:
         audits = {name: audit(side.audited, side.side.library) for name, side in built.items() if side.audited}
     except AuditMissing as error:
-        return Step.skipped("symbols", str(error))
+        return replace(Step.skipped("symbols", str(error)), not_run=("the audit of symbols (no torch-abi-audit)",))
     if STABLE not in audits:
-        return Step.skipped("symbols", "the stable library could not be built")
+        return Step.impossible("symbols", "the stable library could not be built")
     return symbols_step(target, audits[STABLE], audits.get(LEGACY), audits.get(REMAINDER))
 
 
@@ -147,4 +148,7 @@ def _device_code(setup: Setup, built: Mapping[str, BuiltSide]) -> Step:
             missing.append(new)
         else:
             pairs.append(UnitPair(legacy, stable))
-    return device_code_step(pairs, missing)
+    step = device_code_step(pairs, missing)
+    if not missing or setup.tools.nvcc is None:  # without nvcc, the `compile` step says what was not compiled
+        return step
+    return replace(step, undone=(f"no device code of {', '.join(missing)} to compare",))

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 from codemod.model import Refusal, Severity
 from codemod.verify import codes
+from codemod.verify.announced import Announced
 from codemod.verify.build import BuiltSide
 from codemod.verify.calls import compare_calls
+from codemod.verify.coverage import covered_step, without_functions
 from codemod.verify.golden.cases import CaseFile
 from codemod.verify.golden.process import LoadError, Worker
 from codemod.verify.golden.session import (
@@ -31,14 +33,19 @@ OPERATORS, GOLDENS = "operators", "golden outputs"
 
 
 def loaded_steps(
-    built: Mapping[str, BuiltSide], cases: tuple[CaseFile, ...], progress: Progress | None = None
+    built: Mapping[str, BuiltSide], cases: tuple[CaseFile, ...], group: Announced, progress: Progress | None = None
 ) -> tuple[Step, Step]:
-    """The `operators` and `golden outputs` steps; what remained legacy is loaded beside the stable library."""
+    """The `operators` and `golden outputs` steps; what remained legacy is loaded beside the stable library.
+
+    `group` is what the group registers: each of its operators needs a case.
+    """
     after = [built[name] for name in (REMAINDER, STABLE) if name in built]
     unlinked = [side.side.library for side in (built[LEGACY], *after) if side.library is None]
     if unlinked:
-        reason = f"{', '.join(unlinked)} could not be built"
-        return Step.skipped(OPERATORS, reason), Step.skipped(GOLDENS, reason)
+        return _impossible(f"{', '.join(dict.fromkeys(unlinked))} could not be built")
+    if group.unread:
+        return _impossible(f"the registrations of the group cannot be read: {group.unread}")
+    cases = without_functions(cases, group.functions)
     workers = [
         Worker([side.library for side in sides if side.library is not None]) for sides in ([built[LEGACY]], after)
     ]
@@ -54,27 +61,36 @@ def loaded_steps(
             stable.result()
         except LoadError as error:
             fault = finding(codes.DOES_NOT_LOAD, f"after the migration: {error}")
-            return Step.judged(OPERATORS, "the libraries do not load", (fault,)), Step.skipped(
+            return Step.judged(OPERATORS, "the libraries do not load", (fault,)), Step.impossible(
                 GOLDENS, "no library to run"
             )
         before, later = legacy.result(), stable.result()
         calls = compare_calls(cases, before, later)  # first: goldens under a compiler add kernels for fake tensors
-        operators = operators_step(before.operators(), later.operators(), calls)
-        return operators, _goldens(cases, before, later, pool, progress)
+        operators = operators_step(before.operators(), later.operators(), calls, group)
+        return operators, _goldens(cases, before, later, pool, progress, group)
+
+
+def _impossible(reason: str) -> tuple[Step, Step]:
+    return Step.impossible(OPERATORS, reason), Step.impossible(GOLDENS, reason)
 
 
 def _unloadable(error: str) -> tuple[Step, Step]:
     """A project without a CPU build cannot be loaded here, before or after; that is no fault of the migration."""
     note = finding(codes.NOT_COMPILED, f"the legacy library does not load here: {error}", severity=Severity.WARNING)
     reason = "the legacy library does not load on this machine"
-    return Step.skipped(OPERATORS, reason, (note,)), Step.skipped(GOLDENS, reason)
+    return Step.impossible(OPERATORS, reason, (note,)), Step.impossible(GOLDENS, reason)
 
 
 def _goldens(
-    files: tuple[CaseFile, ...], legacy: Worker, stable: Worker, pool: ThreadPoolExecutor, progress: Progress | None
+    files: tuple[CaseFile, ...],
+    legacy: Worker,
+    stable: Worker,
+    pool: ThreadPoolExecutor,
+    progress: Progress | None,
+    group: Announced,
 ) -> Step:
     if not files:
-        return Step.skipped(GOLDENS, "the group has no cases.toml")
+        return covered_step(Step.skipped(GOLDENS, "the group has no cases.toml"), group, (), (), ())
     checked: list[Checked] = []
     notes: list[Finding] = []
     runs: list[Run] = []
@@ -87,7 +103,8 @@ def _goldens(
         checked += compare_runs(cases, before, after)
         notes += recorded_findings(cases, before)
         runs.append(before)
-    return golden_step(checked, (*notes, *absent_devices(*runs)), GOLDENS)
+    step = golden_step(checked, (*notes, *absent_devices(*runs)), GOLDENS)
+    return covered_step(step, group, files, checked, runs)
 
 
 def recorded_findings(cases: CaseFile, before: Run) -> tuple[Finding, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from codemod.model import Severity
 from codemod.verify import codes
+from codemod.verify.announced import Announced
 from codemod.verify.calls import Calls
 from codemod.verify.golden.inventory import Operator
 from codemod.verify.result import Finding, Step, finding
@@ -21,16 +22,29 @@ _SIDES = ("arguments", "returns")
 _NUMBERED = re.compile(r"_\d+")
 
 
-def operators_step(before: Iterable[Operator], after: Iterable[Operator], calls: Calls | None = None) -> Step:
+def operators_step(
+    before: Iterable[Operator], after: Iterable[Operator], calls: Calls | None = None, group: Announced | None = None
+) -> Step:
     """The `operators` step: the libraries after the migration together register what the legacy one did.
 
-    `calls` are the operators that were called in every way.
+    `calls` are the operators that were called in every way. `group` is what the migration announces: operators that
+    were functions of a Python module, and those that the stable library had before and the legacy one has not.
     """
+    group = group or Announced()
     old = {operator.name: operator for operator in before}
     new = {operator.name: operator for operator in after}
-    diagnostics = tuple(item for name in sorted({*old, *new}) for item in _compare(name, old.get(name), new.get(name)))
+    earlier = group.earlier & new.keys() - old.keys()
+    names = sorted({*old, *new} - earlier - group.functions.keys())
+    diagnostics = tuple(item for name in names for item in _compare(name, old.get(name), new.get(name)))
+    diagnostics += tuple(item for name in sorted(group.functions) for item in _compare_function(name, group, new))
     summary = f"{len(old)} operators before, {len(new)} after; schemas and dispatch keys compared"
     figures = {"before": len(old), "after": len(new)}
+    if earlier:
+        figures["earlier"] = len(earlier)
+        summary += f", but for {len(earlier)} that were stable before"
+    if group.functions:
+        figures["functions"] = len(group.functions)
+        summary += f", {len(group.functions)} functions of a Python module before"
     if calls is not None:
         diagnostics += calls.findings
         figures["called"] = calls.operators
@@ -53,6 +67,16 @@ def _compare(name: str, old: Operator | None, new: Operator | None) -> list[Find
         severity = Severity.NOTE if _was_keyless(old.keys, new.keys) else Severity.ERROR
         found.append(finding(codes.KEYS_DIFFER, text, severity=severity))
     return found
+
+
+def _compare_function(name: str, group: Announced, new: Mapping[str, Operator]) -> list[Finding]:
+    """What was a function of a Python module has to be an operator of the name that the migration announces."""
+    if name in new:
+        text = f"{name} was the function {group.functions[name]}; its schema is {new[name].schema}"
+        return [finding(codes.BECAME_OPERATOR, text, severity=Severity.NOTE)]
+    if name in group.always:
+        return [finding(codes.OPERATOR_LOST, f"{name}, which was {group.functions[name]}, is registered by no library")]
+    return []
 
 
 def _was_keyless(old: Iterable[str], new: Iterable[str]) -> bool:

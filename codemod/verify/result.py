@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from codemod.model import Diagnostic, Severity, Span
+from codemod.verify.verdict import Verdict, judge_steps
 
 if TYPE_CHECKING:
     from codemod.verify.origins import Migration
@@ -36,13 +37,20 @@ class Finding(Diagnostic):
 
 @dataclass(frozen=True)
 class Step:
-    """One kind of evidence. `summary` is one line for people; `figures` are the numbers behind it, ready for JSON."""
+    """One kind of evidence. `summary` is one line for people; `figures` are the numbers behind it, ready for JSON.
+
+    For the verdict: `undone` are comparisons that were not possible and leave the group unproven, with the reason;
+    `not_run` what a device or a tool that is not here kept from being run; `devices` where results were compared.
+    """
 
     name: str
     status: Status
     summary: str
     figures: Mapping[str, Any] = field(default_factory=dict)
     diagnostics: tuple[Finding, ...] = ()
+    undone: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
 
     @classmethod
     def judged(
@@ -56,6 +64,11 @@ class Step:
     def skipped(cls, name: str, reason: str, diagnostics: tuple[Finding, ...] = ()) -> Step:
         """A step that had nothing to work on; `reason` says what it lacked."""
         return cls(name, Status.SKIPPED, reason, {}, diagnostics)
+
+    @classmethod
+    def impossible(cls, name: str, reason: str, diagnostics: tuple[Finding, ...] = ()) -> Step:
+        """A step that could not be done, which leaves the group unproven."""
+        return cls(name, Status.SKIPPED, reason, {}, diagnostics, (reason,))
 
 
 @dataclass(frozen=True)
@@ -71,9 +84,14 @@ class Verification:
     migration: Migration | None = field(default=None, repr=False)  # where it was asked for
 
     @property
+    def verdict(self) -> Verdict:
+        """What all steps come to."""
+        return judge_steps(self.steps)
+
+    @property
     def passed(self) -> bool:
-        """Whether no step failed. A skipped step is not a failure; it is said."""
-        return all(step.status is not Status.FAILED for step in self.steps)
+        """Whether nothing differs and the group is proven on the devices that are here."""
+        return self.verdict.passed
 
     @property
     def diagnostics(self) -> tuple[Finding, ...]:
@@ -89,6 +107,7 @@ class Verification:
             "torch": self.torch,
             "legacy": self.legacy,
             "passed": self.passed,
+            "verdict": {"outcome": self.verdict.outcome.value, "text": self.verdict.text},
             "seconds": round(self.seconds, 1),
             "steps": [step_json(step) for step in self.steps],
         }
@@ -123,6 +142,9 @@ def step_json(step: Step) -> dict[str, Any]:
         "status": step.status.value,
         "summary": step.summary,
         "figures": dict(step.figures),
+        "undone": list(step.undone),
+        "not_run": list(step.not_run),
+        "devices": list(step.devices),
         "diagnostics": [
             {
                 "code": d.code,

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from codemod.model import Severity
 from codemod.report.lines import Lines
-from codemod.verify.result import Finding, Status, Step, Verification, counted
+from codemod.verify.result import Finding, Status, Step, Verification
+from codemod.verify.verdict import Outcome
 
 STATUS_STYLES = {Status.OK: "green", Status.FAILED: "bold red", Status.SKIPPED: "yellow"}
 SEVERITY_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+VERDICT_STYLES = {
+    Outcome.WHOLE: "green",
+    Outcome.PROVEN: "green",
+    Outcome.NOT_PROVEN: "bold yellow",
+    Outcome.DIFFERS: "bold red",
+}
 FINDINGS_PER_STEP = 25
 
 
@@ -16,12 +23,8 @@ def print_verification(verification: Verification, out: Lines) -> None:
     title = f"{verification.group}: target torch {verification.target}, built with torch {verification.torch}"
     out.print(f"{title}, legacy side {verification.legacy}", style="bold")
     print_steps(verification.steps, out)
-    verdict = "nothing but the ABI changed" if verification.passed else "something differs"
-    skipped = sum(step.status is Status.SKIPPED for step in verification.steps)
-    left_out = f"; {counted(skipped, 'step')} skipped" if skipped else ""
-    out.print(
-        f"{verdict}{left_out} ({verification.seconds:.0f} s)", style="green" if verification.passed else "bold red"
-    )
+    verdict = verification.verdict
+    out.print(f"{verdict.text} ({verification.seconds:.0f} s)", style=VERDICT_STYLES[verdict.outcome])
 
 
 def print_steps(steps: tuple[Step, ...], out: Lines) -> None:

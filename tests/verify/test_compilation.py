@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,35 @@ def test_headers_of_the_toolkit(header: str) -> None:
 @pytest.mark.parametrize("header", ["my/cuda.h", "cuda_utils.h", "cubs/a.h", "c10/cuda/CUDAStream.h"])
 def test_headers_of_others(header: str) -> None:
     assert not comes_with_cuda(header)
+
+
+def pairs(tree: Path, legacy: tuple[str, ...], stable: tuple[str, ...]) -> dict[str, BuiltSide]:
+    """Two sides whose units all compiled."""
+    found = {}
+    for name, units in (("legacy", legacy), ("stable", stable)):
+        side = Side(name, tree, f"_C_{name}", units, ())
+        found[name] = BuiltSide(side, tuple(BuiltUnit(unit, tree / "o", True, "") for unit in units), None)
+    return found
+
+
+def test_a_moved_unit_that_a_side_does_not_build_leaves_the_group_unproven(tmp_path: Path) -> None:
+    sides = pairs(tmp_path, ("a.cpp",), ("stable/a.cpp",))
+    units = (("a.cpp", "stable/a.cpp"), ("b.cpp", "stable/b.cpp"))
+    step = compile_step(sides, (), TOOLS, units)
+    assert (step.status, step.undone) == (Status.OK, ("b.cpp, stable/b.cpp not compiled",))
+    assert compile_step(sides, (), TOOLS, units[:1]).undone == ()
+
+
+def test_a_cuda_unit_without_nvcc_is_named(tmp_path: Path) -> None:
+    step = compile_step(pairs(tmp_path, (), ()), (), TOOLS, (("a.cu", "stable/a.cu"),))
+    assert (step.undone, step.not_run) == ((), ("1 CUDA unit (no nvcc)",))
+    with_nvcc = Toolchain(TOOLS.cxx, TOOLS.ninja, TOOLS.torch, TOOLS.python_include, nvcc="/bin/nvcc")
+    step = compile_step(pairs(tmp_path, (), ()), (), with_nvcc, (("a.cu", "stable/a.cu"),))
+    assert (step.undone, step.not_run) == (("a.cu, stable/a.cu not compiled",), ())
+
+
+def test_a_legacy_library_that_does_not_link_is_told_apart(tmp_path: Path) -> None:
+    sides = pairs(tmp_path, ("a.cpp",), ("a.cpp",))
+    sides = {name: replace(side, link_log="ld: cannot find -lvendor") for name, side in sides.items()}
+    step = compile_step(sides, (), TOOLS, ())
+    assert [found.code for found in step.diagnostics] == [codes.LEGACY_DOES_NOT_LINK, codes.DOES_NOT_LINK]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from codemod.verify import codes
+from codemod.verify.announced import Announced
 from codemod.verify.golden.inventory import Operator
 from codemod.verify.operators import operators_step
 from codemod.verify.result import Status
@@ -63,3 +64,34 @@ def test_an_operator_lost_or_new() -> None:
     assert (lost.code, new.code) == (codes.OPERATOR_LOST, codes.OPERATOR_LOST)
     assert lost.message == "_C::gate is registered by no library any more"
     assert new.message == "_C::norm is new"
+
+
+def test_a_function_of_a_python_module_may_become_an_operator() -> None:
+    group = Announced((GATE.name,), functions={GATE.name: "_C.gate"}, always=frozenset({GATE.name}))
+    step = operators_step([], [GATE], group=group)
+    assert step.status is Status.OK
+    (found,) = step.diagnostics
+    assert found.code == codes.BECAME_OPERATOR
+    assert found.message.startswith("_C::gate was the function _C.gate; its schema is _C::gate(")
+
+
+def test_a_function_that_no_library_registers_is_lost() -> None:
+    functions = {GATE.name: "_C.gate", NORM.name: "_C.norm"}
+    group = Announced(tuple(functions), functions=functions, always=frozenset({GATE.name}))
+    (found,) = operators_step([], [], group=group).diagnostics
+    assert (found.code, found.message) == (
+        codes.OPERATOR_LOST,
+        "_C::gate, which was _C.gate, is registered by no library",
+    )
+
+
+def test_another_operator_is_new_where_functions_are_announced() -> None:
+    group = Announced((GATE.name,), functions={GATE.name: "_C.gate"})
+    new = [item for item in operators_step([], [GATE, NORM], group=group).diagnostics if item.code != "TSA851"]
+    assert [item.message for item in new] == ["_C::norm is new"]
+
+
+def test_what_an_earlier_group_registered_is_not_new() -> None:
+    step = operators_step([GATE], [GATE, NORM], group=Announced((GATE.name,), earlier=frozenset({NORM.name})))
+    assert (step.status, step.diagnostics) == (Status.OK, ())
+    assert step.figures == {"before": 1, "after": 2, "earlier": 1}

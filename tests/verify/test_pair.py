@@ -152,7 +152,12 @@ def test_a_second_run_builds_nothing_and_says_the_same_in_every_form(
     for found in document["steps"]:
         assert f"{found['name']:14}  {found['status']:7}  {found['summary']}\n" in ran.out
         assert f"| {found['name']} | {found['status']} | {found['summary']} |\n" in report
-    assert ran.out.splitlines()[-1].startswith("nothing but the ABI changed")
+    verdict = document["verdict"]
+    assert verdict["outcome"] == "proven"
+    assert verdict["text"].startswith("proven on the CPU; not run: ")
+    assert "CUDA code (no case for it)" in verdict["text"]
+    assert ran.out.splitlines()[-1].startswith(f"{verdict['text']} (")
+    assert f"Passed, {verdict['text']}, with torch " in report
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
@@ -178,7 +183,7 @@ def test_an_unstable_include_and_a_lost_helper_do_not_compile(
     ran = run_cli("verify", "scale", *arguments, cwd=pair.root)
     pair.restore()
     assert ran.code == 1
-    assert "\nsomething differs; " in ran.out
+    assert "\nsomething differs; not proven: " in ran.out
     steps = {found["name"]: found for found in json.loads((tmp_path / "result.json").read_text())["steps"]}
     assert [steps[name]["status"] for name in ("compile", "golden outputs")] == ["failed", "skipped"]
     lost, error = (found for found in steps["compile"]["diagnostics"] if found["severity"] == "error")

@@ -1,0 +1,114 @@
+"""What golden cases cover of a group: each operator has a case, devices are named, absent ones counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codemod import toml
+from codemod.verify import codes
+from codemod.verify.announced import Announced
+from codemod.verify.coverage import covered_step, uncovered, without_functions
+from codemod.verify.golden.cases import CaseFile, parse_cases
+from codemod.verify.golden.compare import Comparison
+from codemod.verify.golden.session import Checked, Run
+from codemod.verify.result import Status, Step
+from codemod.verify.verdict import judge_steps
+
+CASES = """
+library = "ext"
+
+[[case]]
+op = "scale"
+devices = ["cpu", "cuda"]
+
+[[case]]
+op = "scale"
+overload = "out"
+id = "refused"
+raises = "RuntimeError"
+"""
+STEP = Step("golden outputs", Status.OK, "equal")
+
+
+def cases_of(tmp_path: Path, text: str = CASES) -> CaseFile:
+    return parse_cases(toml.loads(text), tmp_path / "group" / "cases.toml")
+
+
+def covered(file: CaseFile, group: Announced, here: tuple[str, ...] = ("cpu",)) -> Step:
+    """The step on a machine with the devices `here`, where every case was equal."""
+    absent = [case.device for case in file.cases if case.device not in here]
+    run = Run("2.13", {name: name for name in here}, {}, {device: absent.count(device) for device in absent})
+    checked = [
+        Checked("group", device, tuple(Comparison(case) for case in file.on(device)))
+        for device in file.devices
+        if device in here
+    ]
+    return covered_step(STEP, group, (file,), checked, (run,))
+
+
+def test_a_machine_without_a_gpu_names_what_it_did_not_run(tmp_path: Path) -> None:
+    step = covered(cases_of(tmp_path), Announced(("ext::scale", "ext::scale.out"), on_cuda=True))
+    assert judge_steps([step]).text == "proven on the CPU; not run: 1 CUDA case (no GPU)"
+
+
+def test_with_a_gpu_the_whole_is_proven(tmp_path: Path) -> None:
+    step = covered(cases_of(tmp_path), Announced(("ext::scale",), on_cuda=True), ("cpu", "cuda"))
+    assert step.devices == ("the CPU", "CUDA")
+    assert judge_steps([step]).text == "nothing but the ABI changed"
+
+
+def test_an_operator_without_a_case_leaves_the_group_unproven(tmp_path: Path) -> None:
+    step = covered(cases_of(tmp_path), Announced(("ext::join", "ext::scale", "ext::scale.in")))
+    assert [found.code for found in step.diagnostics] == [codes.NO_CASE, codes.NO_CASE]
+    verdict = judge_steps([step])
+    assert verdict.text.startswith("not proven: no golden case for ext::join, ext::scale.in; not run: ")
+    assert not verdict.passed
+
+
+def test_a_group_without_operators_needs_no_case() -> None:
+    step = covered_step(Step.skipped("golden outputs", "the group has no cases.toml"), Announced(), (), (), ())
+    assert judge_steps([step]).passed
+
+
+def test_a_group_without_any_case_is_not_proven() -> None:
+    skipped = Step.skipped("golden outputs", "the group has no cases.toml")
+    verdict = judge_steps([covered_step(skipped, Announced(("ext::scale",)), (), (), ())])
+    assert verdict.text == "not proven: no golden case for ext::scale"
+
+
+def test_cases_for_absent_devices_alone_prove_nothing(tmp_path: Path) -> None:
+    file = cases_of(tmp_path, 'library = "ext"\n[[case]]\nop = "scale"\ndevices = ["cuda"]\n')
+    verdict = judge_steps([covered(file, Announced(("ext::scale",), on_cuda=True))])
+    assert verdict.text == "not proven: no case could be run on this machine; not run: 1 CUDA case (no GPU)"
+
+
+def test_cuda_code_that_no_case_runs_is_named(tmp_path: Path) -> None:
+    file = cases_of(tmp_path, CASES.replace('"cpu", "cuda"', '"cpu"'))
+    verdict = judge_steps([covered(file, Announced(("ext::scale",), on_cuda=True), ("cpu", "cuda"))])
+    assert verdict.text == "proven on the CPU; not run: CUDA code (no case for it)"
+    assert verdict.passed
+
+
+def test_refusals_alone_are_called_so(tmp_path: Path) -> None:
+    file = cases_of(tmp_path, CASES.replace('"cpu", "cuda"', '"cuda"'))
+    verdict = judge_steps([covered(file, Announced(("ext::scale",), on_cuda=True))])
+    assert verdict.text == "proven on the CPU (refusals alone); not run: 1 CUDA case (no GPU)"
+
+
+def test_what_ranks_call_stands_in_their_script(tmp_path: Path) -> None:
+    folder = tmp_path / "group"
+    folder.mkdir()
+    (folder / "ranks.py").write_text("def together(rank):\n    rank.torch.ops.ext.reduce(1)\n")
+    file = cases_of(tmp_path, 'library = "ext"\n[[case]]\nrun = "ranks.py:together"\n')
+    group = Announced(("ext::reduce", "ext::reduce_all"))
+    assert uncovered(group, (file,)) == ("ext::reduce_all",)
+    step = covered_step(STEP, group, (file,), (), (Run("2.13", {"cpu": "cpu"}, {}, {"cuda x2": 3}),))
+    assert step.not_run == ("3 cases between 2 CUDA devices (not that many here)",)
+
+
+def test_functions_of_a_module_are_not_called(tmp_path: Path) -> None:
+    group = Announced(("ext::scale",), functions={"ext::scale": "_C.scale"})
+    (file,) = without_functions([cases_of(tmp_path)], group.functions)
+    assert [case.id for case in file.cases] == ["refused[cpu]"]
+    verdict = judge_steps([covered(file, group)])
+    assert verdict.text == "not proven: outputs of _C.scale not compared: functions of a Python module are not called"

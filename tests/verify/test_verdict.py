@@ -1,0 +1,71 @@
+"""The verdict: what was proven and where, what was not run, and what makes a group unproven."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from codemod.model import Severity
+from codemod.verify import codes
+from codemod.verify.result import Status, Step, Verification, finding
+from codemod.verify.verdict import Outcome, judge_steps
+
+COMPILED = Step("compile", Status.OK, "compiled")
+GOLDENS = replace(Step("golden outputs", Status.OK, "equal"), devices=("the CPU",))
+NO_GPU = replace(GOLDENS, not_run=("12 CUDA cases (no GPU)",))
+
+
+def test_the_whole_is_proven() -> None:
+    verdict = judge_steps([COMPILED, Step.skipped("launches", "the group launches no kernel"), GOLDENS])
+    assert verdict == (Outcome.WHOLE, "nothing but the ABI changed")
+    assert verdict.passed
+
+
+def test_a_device_that_is_absent_is_named() -> None:
+    verdict = judge_steps([COMPILED, NO_GPU])
+    assert verdict == (Outcome.PROVEN, "proven on the CPU; not run: 12 CUDA cases (no GPU)")
+    assert verdict.passed
+
+
+def test_what_no_step_compared_on_a_device_claims_none() -> None:
+    left_out = replace(COMPILED, not_run=("1 CUDA unit (no nvcc)",))
+    assert judge_steps([left_out]).text == "proven; not run: 1 CUDA unit (no nvcc)"
+
+
+def test_a_step_that_could_not_be_done_leaves_the_group_unproven() -> None:
+    reason = "_C could not be built"
+    verdict = judge_steps([COMPILED, Step.impossible("operators", reason), Step.impossible("golden outputs", reason)])
+    assert verdict == (Outcome.NOT_PROVEN, "not proven: _C could not be built")
+    assert not verdict.passed
+
+
+def test_a_difference_comes_first() -> None:
+    differs = Step.judged("launches", "1 launch", (finding(codes.STREAM_DROPPED, "no stream"),))
+    verdict = judge_steps([differs, Step.impossible("operators", "_C does not load"), NO_GPU])
+    assert verdict.outcome is Outcome.DIFFERS
+    assert verdict.text == "something differs; not proven: _C does not load; not run: 12 CUDA cases (no GPU)"
+    assert not verdict.passed
+
+
+@pytest.mark.parametrize("code", [codes.LEGACY_DOES_NOT_COMPILE, codes.LEGACY_DOES_NOT_LINK, codes.NO_CUDA_TOOLKIT])
+def test_a_legacy_side_that_does_not_build_is_no_difference(code: str) -> None:
+    verdict = judge_steps([Step.judged("compile", "", (finding(code, "no"),))])
+    assert verdict == (Outcome.NOT_PROVEN, "not proven: the tree before the migration does not build here")
+
+
+def test_a_warning_is_no_difference() -> None:
+    step = Step.judged("symbols", "", (finding(codes.UNKNOWN_SYMBOL, "new", severity=Severity.WARNING),))
+    assert judge_steps([step, GOLDENS]).outcome is Outcome.WHOLE
+
+
+def test_the_json_has_the_verdict_and_its_reasons() -> None:
+    document = json.loads(Verification("g", "2.11", "2.13.0", "abc", (COMPILED, NO_GPU)).to_json())
+    assert document["passed"] is True
+    assert document["verdict"] == {
+        "outcome": "proven",
+        "text": "proven on the CPU; not run: 12 CUDA cases (no GPU)",
+    }
+    assert document["steps"][1]["not_run"] == ["12 CUDA cases (no GPU)"]
+    assert document["steps"][1]["devices"] == ["the CPU"]
