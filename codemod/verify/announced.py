@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from codemod.bindings.reading.model import BlockKind, Side, StatementKind
+from codemod.bindings.autograd.convert import convert_autograd
+from codemod.bindings.reading.model import BlockKind, Operator, Side, StatementKind
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.select import Moved, select
 from codemod.bindings.staying import staying_units
@@ -20,13 +21,15 @@ class Announced:
     """The operators of a group, as "ns::name" or "ns::name.overload".
 
     `functions` are those that were functions of a Python module, with the name they had there ("_C.f"); `always` are
-    the ones of them that no condition and no CUDA unit keeps out of a build. `earlier` are operators that the stable
-    library had before the migration. `unread` says why the registrations cannot be read.
+    the ones of them that no condition and no CUDA unit keeps out of a build. `added` are operators that the migration
+    adds, for the backward of autograd functions; `earlier` those that the stable library had before it. `unread` says
+    why the registrations cannot be read.
     """
 
     operators: tuple[str, ...] = ()
     functions: Mapping[str, str] = field(default_factory=dict)
     always: frozenset[str] = frozenset()
+    added: frozenset[str] = frozenset()
     earlier: frozenset[str] = frozenset()
     on_cuda: bool = False
     unread: str = ""
@@ -42,6 +45,9 @@ def announced(legacy: Tree, work: Tree, group: Group, target: str) -> Announced:
         staying = staying_units(registry, group, target)
         group = group._replace(units=tuple(unit for unit in group.units if unit not in staying))
         moved = select(registry, group).moved
+        converted = convert_autograd(registry, group).files
+        after = Registry(legacy.snapshot.with_overlay(converted), layout) if converted else registry
+        added = {_full_name(o) for o in after.operators} - {_full_name(o) for o in registry.operators}
         earlier = [o for o in registry.operators if o.side is Side.STABLE]
     except Refusal as refusal:
         return Announced(unread=str(refusal))
@@ -50,13 +56,18 @@ def announced(legacy: Tree, work: Tree, group: Group, target: str) -> Announced:
         tuple(sorted({_name(one) for one in moved})),
         {name: f"{one.statement.block.namespace}.{one.statement.name}" for name, one in functions.items()},
         frozenset(name for name, one in functions.items() if _is_in_every_build(one)),
-        frozenset(f"{operator.namespace}::{operator.full_name}" for operator in earlier),
+        frozenset(added),
+        frozenset(map(_full_name, earlier)),
         _runs_on_cuda(group, moved),
     )
 
 
 def _name(moved: Moved) -> str:
     return f"{moved.statement.namespace}::{moved.statement.full_name}"
+
+
+def _full_name(operator: Operator) -> str:
+    return f"{operator.namespace}::{operator.full_name}"
 
 
 def _is_function(moved: Moved) -> bool:

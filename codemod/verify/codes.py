@@ -272,10 +272,10 @@ CODES: tuple[Code, ...] = (
     ),
     _finding(
         BECAME_OPERATOR,
-        "A function of a Python module is an operator now.",
-        "The migration of a pybind11 module makes each of its functions an operator of the name that TSA521 announces."
-        " That the operator is new is expected. Functions of the module are not called by `verify`: compare their"
-        " results with those of the operators by the project's own tests.",
+        "An operator is new, and the migration announced it.",
+        "The migration of a pybind11 module makes each of its functions an operator of the name that TSA521 announces;"
+        " that of an autograd function (TSA531) adds an operator for its backward. Neither has a counterpart that"
+        " `verify` could call in the legacy library: compare results and gradients by the project's own tests.",
     ),
     _finding(
         LEGACY_DOES_NOT_LINK,

@@ -34,9 +34,10 @@ def operators_step(
     old = {operator.name: operator for operator in before}
     new = {operator.name: operator for operator in after}
     earlier = group.earlier & new.keys() - old.keys()
-    names = sorted({*old, *new} - earlier - group.functions.keys())
+    names = sorted({*old, *new} - earlier - group.functions.keys() - group.added)
     diagnostics = tuple(item for name in names for item in _compare(name, old.get(name), new.get(name)))
-    diagnostics += tuple(item for name in sorted(group.functions) for item in _compare_function(name, group, new))
+    announced = sorted(group.functions.keys() | group.added)
+    diagnostics += tuple(item for name in announced for item in _expected(name, group, new))
     summary = f"{len(old)} operators before, {len(new)} after; schemas and dispatch keys compared"
     figures = {"before": len(old), "after": len(new)}
     if earlier:
@@ -69,10 +70,11 @@ def _compare(name: str, old: Operator | None, new: Operator | None) -> list[Find
     return found
 
 
-def _compare_function(name: str, group: Announced, new: Mapping[str, Operator]) -> list[Finding]:
+def _expected(name: str, group: Announced, new: Mapping[str, Operator]) -> list[Finding]:
     """What was a function of a Python module has to be an operator of the name that the migration announces."""
     if name in new:
-        text = f"{name} was the function {group.functions[name]}; its schema is {new[name].schema}"
+        was = f"was the function {group.functions[name]}" if name in group.functions else "is new, as announced"
+        text = f"{name} {was}; its schema is {new[name].schema}"
         return [finding(codes.BECAME_OPERATOR, text, severity=Severity.NOTE)]
     if name in group.always:
         return [finding(codes.OPERATOR_LOST, f"{name}, which was {group.functions[name]}, is registered by no library")]

@@ -64,3 +64,35 @@ def test_operators_of_earlier_groups_are_told_apart(tmp_path: Path) -> None:
     found = read(tmp_path, files, "csrc/gain.cpp")
     assert found.earlier == {"gain::early"}
     assert "gain::early" not in found.operators
+
+
+AUTOGRAD = """
+#include <torch/extension.h>
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+class Square : public torch::autograd::Function<Square> {
+ public:
+  static Variable forward(AutogradContext* ctx, Variable x) {
+    ctx->save_for_backward({x});
+    return x * x;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    auto saved = ctx->get_saved_variables();
+    auto x = saved[0];
+    return {grads[0] * x * 2};
+  }
+};
+
+torch::Tensor square(torch::Tensor x) { return Square::apply(x); }
+
+TORCH_LIBRARY(gain, m) { m.def("square(Tensor x) -> Tensor", &square); }
+"""
+
+
+def test_the_backward_of_an_autograd_function_is_added(tmp_path: Path) -> None:
+    files = {"gain/__init__.py": "from . import _C\n", "csrc/gain.cpp": AUTOGRAD}
+    found = read(tmp_path, files, "csrc/gain.cpp")
+    assert found.operators == ("gain::square",)
+    assert found.added == {"gain::square_backward"}

@@ -112,3 +112,9 @@ def test_functions_of_a_module_are_not_called(tmp_path: Path) -> None:
     assert [case.id for case in file.cases] == ["refused[cpu]"]
     verdict = judge_steps([covered(file, group)])
     assert verdict.text == "not proven: outputs of _C.scale not compared: functions of a Python module are not called"
+
+
+def test_gradients_that_an_operator_of_its_own_gives_are_not_compared(tmp_path: Path) -> None:
+    group = Announced(("ext::scale", "ext::scale.out"), added=frozenset({"ext::scale_backward"}))
+    verdict = judge_steps([covered(cases_of(tmp_path), group, ("cpu", "cuda"))])
+    assert verdict.text == "not proven: gradients by ext::scale_backward not compared: it was no operator before"

@@ -95,3 +95,10 @@ def test_what_an_earlier_group_registered_is_not_new() -> None:
     step = operators_step([GATE], [GATE, NORM], group=Announced((GATE.name,), earlier=frozenset({NORM.name})))
     assert (step.status, step.diagnostics) == (Status.OK, ())
     assert step.figures == {"before": 1, "after": 2, "earlier": 1}
+
+
+def test_the_backward_of_an_autograd_function_is_announced() -> None:
+    step = operators_step([GATE], [GATE, NORM], group=Announced((GATE.name,), added=frozenset({NORM.name})))
+    assert step.status is Status.OK
+    (found,) = step.diagnostics
+    assert (found.code, found.message.partition(";")[0]) == (codes.BECAME_OPERATOR, "_C::norm is new, as announced")
