@@ -76,17 +76,18 @@ class Places:
         self._changes: dict[str, FileChange] = {
             change.old_path: change for change in plan.files if change.old_path is not None
         }
-        self._created = {c.new_path: c.after or b"" for c in plan.files if c.old_path is None and c.new_path}
+        # What the plan writes at a place of its own: findings of the plan's check and of helpers are about that.
+        self._written = {c.new_path: c.after or b"" for c in plan.files if c.new_path and c.new_path != c.old_path}
         self._shifts: dict[str, Shifts] = {}
         self._edited: dict[str, bytes] = {}  # files with their edits, before they were formatted
 
     def before(self, path: str, offset: int) -> Place:
-        """The place of `offset` in the file as it was read; a new file's place is its own."""
+        """The place of `offset` in the file as it was read; the place in a file that the plan writes is its own."""
         change = self._changes.get(path)
         if change is not None and change.before is not None:
             return place_in(path, change.before, offset)
-        if path in self._created:
-            return place_in(path, self._created[path], offset)
+        if path in self._written:
+            return place_in(path, self._written[path], offset)
         return place_in(path, self._read(path), offset) if path else Place("")
 
     def after(self, path: str, offset: int) -> Place | None:

@@ -143,7 +143,7 @@ PACKAGE = {
 USE = """
 import json, os, subprocess, sys, warnings
 import torch, flow
-from flow import _C
+from flow import backend as _C  # as the package binds it
 
 warnings.simplefilter("ignore")
 torch.manual_seed(1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from codemod.model import Diagnostic, Edit, FileChange, Plan, Severity, SiteCount, Span
 from codemod.report.as_json import report_json
-from codemod.report.places import Place, Shifts, line_after, place_in
+from codemod.report.places import Place, Places, Shifts, line_after, place_in
 from codemod.report.view import Concern, Stage, build_report, changed_lines
 from codemod.source.edits import apply
 from tests.report.made_up import CODES, made_up_plan, made_up_report, read
@@ -92,6 +92,15 @@ def test_next_step_follows_from_the_stage() -> None:
 
 def test_identical_plans_give_identical_reports() -> None:
     assert build_report(made_up_plan(), read, CODES) == build_report(made_up_plan(), read, CODES)
+
+
+def test_a_place_in_a_file_that_moves_may_be_given_where_it_moves_to() -> None:
+    plan = Plan("g", "2.11", (FileChange("a.cpp", "stable/a.cpp", b"x\n", b"// new\nx\n"),))
+
+    def read(path: str) -> bytes:
+        raise AssertionError(f"{path} is not there yet")
+
+    assert Places(plan, read).before("stable/a.cpp", 7) == Place("stable/a.cpp", 2, 1)
 
 
 def test_changed_lines() -> None:
