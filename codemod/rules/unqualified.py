@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from codemod.model import Span
 from codemod.rules.context import Context, Outcome, Project, Site, SiteKind
@@ -18,7 +18,9 @@ from codemod.source.spans import line_start, with_line
 from codemod.surface.table import Entry
 
 _INSIDE = re.compile(word_start(b"namespace") + rb"\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
-_WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?!\s*::)")
+_WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?P<rest>(?:\s*::\s*[A-Za-z_]\w*)*)")
+_DEEPEST = 3  # at::Layout::Strided has two names behind its namespace, at::cuda::philox::unpack three
+_CHAINS = [re.compile(rb"[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*){%d}" % more) for more in range(_DEEPEST)]
 _OWN = re.compile(
     rb"\b(?:struct|class|enum|union|typename|using|namespace|concept|define)\s+(?:class\s+)?([A-Za-z_]\w*)"
 )
@@ -44,21 +46,34 @@ def unqualified_sites(document: Document, project: Project) -> Iterator[Site]:
     if not regions:
         return
     own = {name for each in (document, *included) for name in _own_names(each)}
-    known: dict[tuple[str, bytes], Entry | None] = {}
+    lookup = functools.lru_cache(maxsize=None)(surface.name)
     for match in _WORD.finditer(code, min(start for start, _, _ in regions)):
-        word = match.group()
+        word = match.group().partition(b"::")[0].strip()
         if word in own or word.decode() in project.functions:
             continue
         for start, end, space in regions:
-            if not start <= match.start() < end:
-                continue
-            key = (space, word)
-            if key not in known:
-                known[key] = surface.name(f"{space}::{word.decode()}")
-            entry = known[key]
-            if entry is not None and _is_meant(entry, match, document, finder):
-                yield Site(Span(*match.span()), f"{space}::{word.decode()}", SiteKind.NAME, entry)
-                break
+            if start <= match.start() < end:
+                site = _longest(match, space, lookup, document, finder)
+                if site is not None:
+                    yield site
+                    break
+
+
+def _longest(
+    match: re.Match[bytes], space: str, lookup: Callable[[str], Entry | None], document: Document, finder: TypeFinder
+) -> Site | None:
+    """The name of `space` that the words at `match` begin with, of `Layout::Strided` rather the whole than the type."""
+    for more in reversed(range(min(match["rest"].count(b"::") + 1, _DEEPEST))):
+        part = _CHAINS[more].match(document.code, match.start())
+        if part is None:
+            continue
+        name = f"{space}::{b''.join(part.group().split()).decode()}"
+        entry = lookup(name)
+        if entry is None or (part.end() < match.end() and entry.kind != "type"):
+            continue
+        if _is_meant(entry, part, document, finder):
+            return Site(Span(*part.span()), name, SiteKind.NAME, entry)
+    return None
 
 
 _CALLED = re.compile(rb"(?<![\w:.>~#])(?P<name>[a-z_]\w*)\s*(?=\()")
@@ -195,6 +210,8 @@ def _is_meant(entry: Entry, match: re.Match[bytes], document: Document, finder: 
         return True
     if not re.match(rb"\s*\(", code[match.end() : match.end() + 8]):
         return False
+    if b"::" in match.group():  # nothing else is called so
+        return True
     return entry.rule in ("TSA120", "TSA121", "TSA104") or _takes_a_tensor(match, document, finder)
 
 

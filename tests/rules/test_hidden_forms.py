@@ -18,6 +18,18 @@ CASES = {
         f"{STABLE} f(const {STABLE}& a, float b) {{ k(get_current_cuda_stream(), round(b)); "
         "return stable_aten::round(torch::stable::full({2}, 1, torch::headeronly::ScalarType::Int)); }\n",
     ),
+    "members of what a using-directive shows": (
+        "using namespace at;\nbool f(const Tensor& a) { k(cuda::getCurrentCUDAStream()); "
+        "return a.scalar_type() == ScalarType::Half && a.layout() == Layout::Strided; }\n",
+        f"bool f(const {STABLE}& a) {{ k(get_current_cuda_stream()); return a.scalar_type() == "
+        "torch::headeronly::ScalarType::Half && a.layout() == torch::headeronly::Layout::Strided; }\n",
+    ),
+    "members of a namespace and a type of the project's own": (
+        "using namespace at;\nnamespace cuda { void set_device(int); }\nenum class Layout { Rows };\n"
+        "void f(const Tensor& a) { cuda::set_device(0); k(Layout::Rows, std::max(1, 2)); }\n",
+        "namespace cuda { void set_device(int); }\nenum class Layout { Rows };\n"
+        f"void f(const {STABLE}& a) {{ cuda::set_device(0); k(Layout::Rows, std::max(1, 2)); }}\n",
+    ),
     "a local variable with the name of a constant": (
         "using namespace at;\nint f(const Tensor& a) { int kSparse = 3; return kSparse + a.dim(); }\n",
         f"int f(const {STABLE}& a) {{ int kSparse = 3; return kSparse + a.dim(); }}\n",
