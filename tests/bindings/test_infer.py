@@ -138,6 +138,15 @@ def test_a_header_that_stays_says_what_a_type_is(kind: str) -> None:
     assert 'm.def("f(Tensor x, int mode) -> ()");' in made.text(PATH)
 
 
+def test_a_reference_to_an_optional_constant_is_bound_to_a_variable_of_its_own() -> None:
+    made = module("void f(std::optional<const at::Tensor>& bias) {}", 'm.def("f", &f);')
+    text = " ".join(made.text(PATH).split())
+    assert "std::optional<const torch::stable::Tensor> bias_value;" in text
+    assert "if (bias.has_value()) bias_value.emplace(*bias); f(bias_value); }" in text
+    by_const = module("void f(const std::optional<const at::Tensor>& bias) {}", 'm.def("f", &f);').text(PATH)
+    assert "bias_value" not in by_const
+
+
 @pytest.mark.parametrize("inner", ["const at::Tensor", "at::Tensor const"])
 def test_an_optional_constant_is_boxed_as_what_it_holds(inner: str) -> None:
     text = " ".join(module(f"void f(c10::optional<{inner}> bias) {{}}", 'm.def("f", &f);').text(PATH).split())

@@ -43,6 +43,7 @@ _BOOLS__KEPT = (
     "std::copy(result.begin(), result.end(), values.get());",
 )
 _CONST_INSIDE = re.compile(r"(?<=<)\s*const\s+(?=[\w:]+\s*>)|(?<=\w)\s+const\s*(?=>)")
+_VARIABLE = re.compile(r"\A(?!\s*const\b)[^&]*(?<!const)\s*&\s*\Z")  # a reference through which one may write
 _KEPT = ("",)  # the result is needed more than once
 _NO_FORM = {
     "Scalar": "a Scalar cannot pass the stable boxing; give the schema an int or a float",
@@ -242,8 +243,13 @@ def _optional(parameter: Parameter, written: str, inner: CppType, function: str)
             "}",
         )
         return Passed(f"const std::optional<std::vector<{element}>>&", local, before)
-    if _CONST_INSIDE.search(written):
-        return Passed(_CONST_INSIDE.sub("", written), name)  # the boxing reads values into what it makes
+    if _CONST_INSIDE.search(written):  # the boxing reads values into what it makes
+        taken = _CONST_INSIDE.sub("", written)
+        if not _VARIABLE.search(written):
+            return Passed(taken, name)
+        local = f"{name}_value"  # another type: a reference that is not const cannot be bound to the result
+        made = stable_declaration(f"{_bare(written)} {local};").rstrip()
+        return Passed(taken, local, (made, f"if ({name}.has_value()) {local}.emplace(*{name});"))
     return Passed(parameter.type_text, name)
 
 
