@@ -90,7 +90,9 @@ def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Dia
         more = f" and {len(sites) - 1} more" if len(sites) > 1 else ""
         message = f"{first.name}{more} is left in {path}:{first.line}, which {unit} compiles, and no rule spoke of it"
         advice = "Write it with the stable API, or include another file."
-        yield finding(codes.NAME_LEFT, planned.place(path, _line_of(document.data, first.line)), message, advice)
+        line = _line_of(document.data, first.line)
+        place = planned.place(path, line) if planned.then(path) is not None else (path, line)  # a file that is new
+        yield finding(codes.NAME_LEFT, place, message, advice)
 
 
 def _is_unstable(site: FoundSite) -> bool:
