@@ -43,7 +43,7 @@ for name in "${combinations[@]}"; do
     bare_make "$name" "$target" || { outcome=FAILED; failed=1; }
     case $target in
       environment) found="$(tail -n 1 "$folder/$name-$target.log"); $(du -sh "$folder/$name/.venv" | cut -f 1)" ;;
-      demo) found=$(grep '^nothing but' "$folder/$name-demo.log" || true) ;;
+      demo) found=$(grep -E '^(nothing but|proven on)' "$folder/$name-demo.log" || true) ;;
       test) found=$(grep -E '^[=]* ?[0-9]+ (passed|failed)' "$folder/$name-test.log" || true) ;;
     esac
     echo "$name: make $target $outcome after $SECONDS s: $found"
