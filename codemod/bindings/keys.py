@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from codemod.bindings.effects.backends import BackendFinder, Backends
 from codemod.bindings.effects.program import Program
-from codemod.bindings.reading.model import BlockKind, Operator, Statement
+from codemod.bindings.reading.model import Operator, Statement
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.schemas.schema import Schema, Type
 from codemod.bindings.select import Located, Moved
@@ -68,11 +68,6 @@ class KeyFinder:
         if located is None:
             return Backends(_BACKENDS, is_known=False)
         return self._finder.of_function(self.registry.document(located.path), located.function)
-
-
-def was_differentiable(statement: Statement) -> bool:
-    """Whether autograd saw through the function: it had no key, or Python called it directly."""
-    return statement.key in NO_KEY or statement.block.kind is BlockKind.PYBIND
 
 
 def kept_keys(before: Iterable[str], after: Iterable[str]) -> bool:

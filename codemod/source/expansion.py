@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from codemod.source.brackets import partners, split_spans
-from codemod.source.document import Document, Macro, words_of
+from codemod.source.document import Document, Macro
 from codemod.source.symbols import Declaration, Definition, MacroUse, read_symbols
 
 _DEPTH = 4
@@ -67,13 +67,6 @@ def _of_one(use: MacroUse, find: FindMacro) -> Expanded:
     left = [one for one in symbols.uses if find(one.name) is None and not _OF_TORCH.fullmatch(one.name)]
     words = frozenset(word.decode() for one in left for a in one.arguments for word in _NAME.findall(a.encode()))
     return Expanded(tuple(map(placed, symbols.definitions)), tuple(map(announced, symbols.declarations)), words)
-
-
-def expanded_words(use: MacroUse, find: FindMacro) -> frozenset[bytes]:
-    """The words of what `use` expands to."""
-    if find(use.name) is None:
-        return frozenset()
-    return words_of(_expanded(f"{use.name}({', '.join(use.arguments)})", find, _DEPTH).encode())
 
 
 def _expanded(text: str, find: FindMacro, depth: int) -> str:
