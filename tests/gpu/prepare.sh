@@ -6,6 +6,7 @@
 #
 # PYTHON is the interpreter that has torch-stabilize's packages. NO_LIBRARY=1 leaves the library out. RELEASE=1 adds the
 # release whose all-reduce kernels run between two GPUs (prepare_release.py); it is fetched as `make replay` does it.
+# libraries.json says which units `run.py --units-alone` builds.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
@@ -28,6 +29,7 @@ cp -R "$repository/csrc" "$folder/stable"
 (
   cd "$folder/stable"
   git init -q . && git add -A && git commit -q -m "The legacy extension"
+  "${tool[@]}" migrate "${groups[@]}" --json | "$python" -m tests.gpu.describe_sample "$folder"
   "${tool[@]}" migrate "${groups[@]}" --write >"$folder/migrate.log"
   rm -rf .git
 )

@@ -22,7 +22,7 @@ import tarfile
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,11 @@ class Machine:
     libraries: dict[str, list[str]] = field(default_factory=dict)
     golden: str = "golden"  # the folder of the cases, below `work`
     only: tuple[str, ...] = ()  # options that choose cases
+    patience: float = 1.0  # what the seconds of a step of a group are multiplied with
 
     def left(self, at_most: float) -> float:
         """Seconds for the next step."""
-        return max(1.0, min(at_most, self.deadline - time.monotonic()))
+        return max(1.0, min(at_most * self.patience, self.deadline - time.monotonic()))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -104,37 +105,41 @@ class GroupResult:
 def main() -> int:
     """Build, compare, measure, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("groups", nargs="*", help="groups to compare; all by default")
+    parser.add_argument("groups", nargs="*", help="GROUP of the sample, release/GROUP of the release; all by default")
     parser.add_argument("--out", type=Path, required=True, help="where results go")
     parser.add_argument("--prepared", type=Path, default=REPOSITORY / "build/gpu", help="what prepare.sh made")
     parser.add_argument("--minutes", type=float, default=9.0, help="time for everything")
-    parser.add_argument("--only", choices=STEPS, help="one step instead of all")
+    parser.add_argument("--only", choices=STEPS, action="append", help="this step instead of all; can be repeated")
     parser.add_argument("--device", help='only cases of this device, as "cuda x2"')
     parser.add_argument(
         "--units-alone",
         action="store_true",
-        help="build the sample as the release: from the units in libraries.json, what prepare_release.py would write",
+        help="build the sample as the release: from the units in libraries.json, which prepare.sh wrote",
+    )
+    parser.add_argument(
+        "--patience", type=float, default=1.0, help="how many times the usual time a group has for each step"
     )
     chosen = parser.parse_args()
     begun = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="gpu-run-"))
-    machine = Machine(chosen.prepared.resolve(), work, chosen.out.resolve(), begun + chosen.minutes * 60)
+    deadline = begun + chosen.minutes * 60
+    machine = Machine(chosen.prepared.resolve(), work, chosen.out.resolve(), deadline, patience=chosen.patience)
     machine.out.mkdir(parents=True, exist_ok=True)
     copied = shutil.ignore_patterns("*.safetensors")  # nothing recorded elsewhere: the legacy library speaks first
     golden = Path(shutil.copytree(REPOSITORY / "golden", work / "golden", ignore=copied))
-    groups = chosen.groups or sorted(path.parent.name for path in golden.glob("*/cases.toml"))
+    groups = _chosen(chosen.groups, golden, "")
 
     shutil.copytree(REPOSITORY / RELEASE, work / RELEASE)
-    release = Machine(machine.folder / "release", work, machine.out, machine.deadline, golden=RELEASE)
+    release = replace(machine, folder=machine.folder / "release", libraries={}, golden=RELEASE)
     machine.only = release.only = ("--device", chosen.device) if chosen.device else ()
 
     facts = {**_facts(), "commit": _text(machine.folder / "commit").strip() or "unknown"}
     print(json.dumps(facts), flush=True)
     builds = _build(machine, facts["capability"], release, units_alone=chosen.units_alone)
     print(f"built: {builds} after {time.monotonic() - begun:.0f} s", flush=True)
-    steps = (chosen.only,) if chosen.only else STEPS
+    steps = tuple(chosen.only) if chosen.only else STEPS
     results = [GroupResult(group) for group in groups]
-    of_release = [GroupResult(path.parent.name) for path in sorted((work / RELEASE).glob("*/cases.toml"))]
+    of_release = [GroupResult(group) for group in _chosen(chosen.groups, work / RELEASE, "release/")]
     of_release = of_release if release.libraries else []
     lost: dict[str, Any] = {}
 
@@ -164,6 +169,12 @@ def main() -> int:
     shutil.rmtree(work, ignore_errors=True)
     compared = "compare" not in steps or all(result.passed for result in (*results, *of_release))
     return 0 if compared and not lost_findings(lost) else 1
+
+
+def _chosen(named: list[str], folder: Path, prefix: str) -> list[str]:
+    """The groups with cases in `folder` that are `named`, which say where they are by `prefix`; all where none is."""
+    found = sorted(path.parent.name for path in folder.glob("*/cases.toml"))
+    return [group for group in found if not named or prefix + group in named]
 
 
 def _compare_all(machine: Machine, groups: list[str]) -> list[GroupResult]:
