@@ -52,7 +52,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     ]
     if "compare" in document["steps"]:
         lines += [*COMPARED, *(_comparison(group) for group in groups), ""]
-    if "release" in document["builds"]:
+    if "release" in document["builds"] and "compare" in document["steps"]:
         release, _, traps = document["builds"]["release"].partition(", ok; functions that trap: ")
         lines += [line.format(release=release, traps=traps) for line in RELEASE]
         lines += [*(_release_comparison(group) for group in document["release"]), ""]
