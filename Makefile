@@ -50,7 +50,7 @@ gpu: environment
 bench: environment
 	$(BIN)/python -m tests.bench.bench $(if $(CASE),--case $(CASE),$(TREE) $(if $(UNITS),--units $(UNITS)))
 
-# Every group of the sample migrated, one after another: the table in README.md. SERIES_ARGS="--shuffle 1" for another order.
+# Every group of the sample migrated, one after another: the table in docs/series.md. SERIES_ARGS="--shuffle 1" for another order.
 series: environment
 	$(BIN)/python tests/sample/series.py build/series $(SERIES_ARGS)
 
