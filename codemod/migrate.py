@@ -22,6 +22,7 @@ from codemod.helper_files import plan_helpers
 from codemod.kernels import kernel_change, rewrite_files
 from codemod.left_behind import left_behind, lost_definitions, still_called
 from codemod.model import (
+    DEFAULT_TARGET,
     Change,
     Diagnostic,
     Edit,
@@ -46,7 +47,6 @@ from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.units import Units
 from codemod.rules.dispatch_macros import OTHER_DTYPES
-from codemod.rules.snippets import DEFAULT_TARGET
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES, Document
 from codemod.source.edits import OverlapError, apply, settle
 from codemod.source.formatting import format_changed, style_for

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+DEFAULT_TARGET = "2.11"  # the oldest torch that has to run a migrated library, where nobody names one
+
 
 class Confidence(str, Enum):
     """How sure a rule is that the meaning stayed the same."""

@@ -18,20 +18,25 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--base", metavar="REVISION", help="Compare the allow-list with the one of REVISION.  [default: HEAD]")
+@click.option(
+    "--base",
+    metavar="REVISION",
+    help="Compare the allow-list with the one where this branch left REVISION.  [default: HEAD]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--sarif", "as_sarif", is_flag=True, help="Print SARIF, for code scanning.")
-def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: bool) -> int:
+@click.option("--github", "as_github", is_flag=True, help="Print annotations for GitHub's log, and the figures.")
+def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: bool, as_github: bool) -> int:
     """Fail where an unstable site stands in the folder of migrated files, or in one of the given PATHs.
 
     Sites on the allow-list pass; the allow-list itself may only shrink, and an entry that allows nothing fails.
     """
-    if as_json and as_sarif:
-        raise click.UsageError("Give --json or --sarif.")
+    if as_json + as_sarif + as_github > 1:
+        raise click.UsageError("Give one of --json, --sarif and --github.")
     from codemod.check import check
     from codemod.cli.workspace import open_workspace, progress
     from codemod.explain import all_codes
-    from codemod.report.check_view import check_json, print_check
+    from codemod.report.check_view import check_json, print_annotations, print_check
     from codemod.report.lines import lines
     from codemod.report.sarif import sarif
     from codemod.scan import scan_tree
@@ -47,6 +52,8 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
         click.echo(check_json(result), nl=False)
     elif as_sarif:
         click.echo(sarif([(finding, finding.place) for finding in result.findings], codes), nl=False)
+    elif as_github:
+        print_annotations(result, lines())
     else:
         print_check(result, lines())
     return 1 if result.findings else 0
@@ -65,7 +72,7 @@ def _files(snapshot: Snapshot, layout: Layout, paths: Sequence[Path]) -> tuple[s
 
 
 def _config_at(snapshot: Snapshot, config: Config, revision: str | None) -> Config | None:
-    """The settings as they were at `revision`, None where there were none. Raises Refusal for an unknown revision."""
+    """The settings where the branch left `revision`, None where there were none. Raises Refusal for an unknown one."""
     from codemod.config import load_config
     from codemod.repository import git
 
@@ -76,5 +83,7 @@ def _config_at(snapshot: Snapshot, config: Config, revision: str | None) -> Conf
         raise Refusal(f"no such revision: {revision}", exit_code=2)
     if not config.source:
         return None
-    shown = git.run(snapshot.root, "show", f"{wanted}:{config.source}")
+    common = git.run(snapshot.root, "merge-base", wanted, "HEAD")  # none in a shallow clone
+    left = common.output.decode().strip() if common.ok else wanted
+    shown = git.run(snapshot.root, "show", f"{left}:{config.source}")
     return load_config(snapshot.with_overlay({config.source: shown.output})) if shown.ok else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from codemod.cli.closest import closest
 from codemod.model import Refusal
 
 
@@ -24,7 +25,8 @@ def command(code: str | None, everything: bool, form: str) -> None:
     if code is not None:
         page = codes.get(code.upper())
         if page is None:
-            raise Refusal(f"no such code: {code} (`torch-stabilize explain --all` lists them)", exit_code=2)
+            likely = closest(code.upper(), codes)
+            raise Refusal(f"no such code: {code}{likely} (`torch-stabilize explain --all` lists them)", exit_code=2)
         wanted = (page,)
     if form == "md":
         click.echo(explain.pages_markdown(wanted), nl=False)

@@ -17,6 +17,7 @@ from typing import NoReturn
 import click
 
 from codemod import __version__
+from codemod.cli.closest import closest
 from codemod.model import Refusal
 from codemod.report.printable import printable_line
 
@@ -62,6 +63,14 @@ class LazyGroup(click.Group):
         command = import_module(VERBS[cmd_name][0]).command
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that is called; an error names the verb that may have been meant."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise click.UsageError(f"no such command: {args[0]}{closest(args[0], VERBS)}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the overview of the verbs."""

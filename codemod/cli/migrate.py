@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codemod.cli.report_files import check_writable, rendered, report_option, write_text
-from codemod.model import Refusal
+from codemod.model import DEFAULT_TARGET, Refusal
 
 if TYPE_CHECKING:
     from codemod.model import Plan
@@ -27,7 +27,11 @@ DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.vi
 @click.option("--diff", "mode", flag_value=DIFF, default=True, help="Print the diff and write nothing (default).")
 @click.option("--write", "mode", flag_value=WRITE, help="Write the migrated tree.")
 @click.option("--commit", "mode", flag_value=COMMIT, help="Write it and commit it: the moves, then the edits.")
-@click.option("--target", metavar="VERSION", help="Oldest torch that has to run the binary, like 2.11.")
+@click.option(
+    "--target",
+    metavar="VERSION",
+    help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
+)
 @click.option("--in-place", is_flag=True, help="Leave the files where they are.")
 @report_option("Write a report too")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and no diff.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codemod.cli.report_files import check_writable, rendered, report_option, write_text
+from codemod.model import DEFAULT_TARGET
 
 if TYPE_CHECKING:
     from codemod.verify.result import Verification
@@ -23,7 +24,11 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="REVISION|DIR",
     help="The tree before the migration.  [default: the last commit in which the group is legacy]",
 )
-@click.option("--target", metavar="VERSION", help="Oldest torch that has to run the binary, like 2.11.")
+@click.option(
+    "--target",
+    metavar="VERSION",
+    help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
+)
 @click.option("--build-dir", metavar="DIR", type=FOLDER, help="Where to build.  [default: build/torch-stabilize]")
 @click.option("--golden", metavar="DIR", type=FOLDER, help="The folder with GROUP/cases.toml.  [default: golden]")
 @click.option("--include", metavar="DIR", multiple=True, type=FOLDER, help="Another include folder, for both sides.")

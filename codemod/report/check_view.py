@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from codemod.check import CheckResult
+from codemod.report.annotations import annotation
 from codemod.report.as_json import place_json
 from codemod.report.lines import Lines
 
@@ -15,6 +16,17 @@ def print_check(result: CheckResult, out: Lines) -> None:
     """One line for every finding, and the figures."""
     for finding in result.findings:
         out.print(f"{finding.place} {finding.code} {finding.message}")
+    _print_figures(result, out)
+
+
+def print_annotations(result: CheckResult, out: Lines) -> None:
+    """A command for GitHub's log for every finding, and the figures."""
+    for finding in result.findings:
+        out.print(annotation("error", finding.code, finding.place, finding.message))
+    _print_figures(result, out)
+
+
+def _print_figures(result: CheckResult, out: Lines) -> None:
     counts = f"{result.files} stable files, {result.sites} unstable sites, {result.allowed} of them allowed"
     if result.findings:
         out.print(f"check failed: {len(result.findings)} findings ({counts})", style="red")

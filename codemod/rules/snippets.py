@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+from codemod.model import DEFAULT_TARGET
 from codemod.rules.context import Context, Project
 from codemod.source.document import Document
 from codemod.source.edits import apply
@@ -15,8 +16,6 @@ from codemod.source.types import CppType
 from codemod.surface.aten import result_type
 from codemod.surface.schemas import Op, choose, schema_kind
 from codemod.surface.table import Entry, load_surface
-
-DEFAULT_TARGET = "2.11"
 
 
 def known_returns() -> KnownReturns:

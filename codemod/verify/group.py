@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from codemod.model import Refusal
+from codemod.model import DEFAULT_TARGET, Refusal
 from codemod.repository.snapshot import Snapshot
 from codemod.verify.announced import announced
 from codemod.verify.build import CUDA_SUFFIX, BuildOptions, BuiltSide, build
@@ -28,7 +28,6 @@ from codemod.verify.toolchain import Toolchain, find_toolchain
 from codemod.verify.trees import Tree, forget_trees, laid_out, legacy_tree, read_tree
 
 BUILD_DIR = "build/torch-stabilize"
-DEFAULT_TARGET = "2.11"
 
 
 @dataclass(frozen=True)

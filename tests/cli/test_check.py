@@ -8,8 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from codemod.report.annotations import annotation
 from codemod.report.as_json import schema
-from tests.conftest import Run, commit_all, make_repository
+from codemod.report.places import Place
+from tests.conftest import Run, commit_all, git, make_repository
 
 LEGACY = """#include <torch/all.h>
 void old(torch::Tensor& x) { x.zero_(); }
@@ -40,6 +42,34 @@ def test_a_new_unstable_site_fails_at_its_place(run_cli: Run, tmp_path: Path) ->
     ran = run_cli("check", cwd=repository(tmp_path, SLIPPED))
     assert ran.code == 1
     assert ran.out.startswith(f"{UNIT}:2:12 TSA101 unstable `at::Tensor`")
+
+
+def test_github_shows_a_finding_at_its_line(run_cli: Run, tmp_path: Path) -> None:
+    ran = run_cli("check", "--github", cwd=repository(tmp_path, SLIPPED))
+    assert ran.code == 1
+    assert ran.out.startswith(f"::error file={UNIT},line=2,col=12,title=TSA101::unstable `at::Tensor`")
+
+
+def test_an_annotation_is_one_line_whatever_its_text_and_path() -> None:
+    shown = annotation("error", "TSA101", Place("a,b:c.cu", 3, 1), "50% of\nit")
+    assert shown == "::error file=a%2Cb%3Ac.cu,line=3,col=1,title=TSA101::50%25 of%0Ait"
+
+
+def test_one_form_at_a_time(run_cli: Run, tmp_path: Path) -> None:
+    assert run_cli("check", "--github", "--json", cwd=repository(tmp_path, STABLE)).code == 2
+
+
+def test_the_allow_list_is_compared_with_where_the_branch_left(run_cli: Run, tmp_path: Path) -> None:
+    folder = repository(tmp_path, SLIPPED, f'allow = ["{UNIT}:at::Tensor", "csrc/bindings.cpp"]\n')
+    git(folder, "checkout", "-q", "-b", "topic")
+    (folder / "csrc/new.h").write_text("#pragma once\n")
+    commit_all(folder, "Something else")
+    git(folder, "checkout", "-q", "-")
+    (folder / CONFIG).write_text(f'allow = ["{UNIT}:at::Tensor"]\n')
+    commit_all(folder, "Shrink the list")
+    shrunk = git(folder, "rev-parse", "HEAD").strip()
+    git(folder, "checkout", "-q", "topic")
+    assert "TSA792" not in run_cli("check", "--base", shrunk, cwd=folder).out
 
 
 def test_listed_files_have_to_be_stable_too(run_cli: Run, tmp_path: Path) -> None:

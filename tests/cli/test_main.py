@@ -64,13 +64,15 @@ def test_version(run_cli: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["frobnicate"], "No such command 'frobnicate'"),
+        (["frobnicate"], "no such command: frobnicate"),
+        (["migrat", "norm"], "no such command: migrat; did you mean migrate?"),
         (["--frobnicate"], "--frobnicate"),
         (["migrate"], "Missing argument"),
         (["migrate", "x", "--report", "x.docx"], "x.docx must end in .md, .html, .json, .sarif"),
         (["migrate", "x", "--allow-dirty"], "--allow-dirty goes with --write"),
         (["explain"], "Give one CODE, or --all"),
         (["explain", "TSA000"], "no such code: TSA000"),
+        (["explain", "TSA10"], "no such code: TSA10; did you mean TSA"),
         (["-C", "nowhere", "scan"], "cannot enter nowhere: No such file or directory"),
     ],
 )
