@@ -41,6 +41,11 @@ CONFIDENCE = {
 }
 
 
+def room(code: str) -> str:
+    """What the code's hundred is about."""
+    return ROOMS.get(code[:4], "")
+
+
 def all_codes() -> Mapping[str, Code]:
     """Every code of every room, sorted. Raises ValueError where two rooms use the same one."""
     found: dict[str, Code] = {}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
 from codemod import __version__
 from codemod.codes import Code
+from codemod.explain import room
 from codemod.report.places import Place
 from codemod.report.view import Concern, Finding
 
 LEVELS = {Concern.MANUAL: "error", Concern.REVIEW: "warning", Concern.NOTE: "note"}
 SRCROOT = "SRCROOT"
+FINGERPRINT = "findingHash/v1"
 
 
 def sarif(findings: Iterable[tuple[Finding, Place]], codes: Mapping[str, Code]) -> str:
@@ -23,6 +27,7 @@ def sarif(findings: Iterable[tuple[Finding, Place]], codes: Mapping[str, Code]) 
     used = sorted({finding.code for finding, _ in located})
     rules = [_rule(code, codes.get(code)) for code in used]
     index = {code: number for number, code in enumerate(used)}
+    marks = _fingerprints(located)
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -31,7 +36,10 @@ def sarif(findings: Iterable[tuple[Finding, Place]], codes: Mapping[str, Code]) 
                 "tool": {"driver": {"name": "torch-stabilize", "version": __version__, "rules": rules}},
                 "columnKind": "unicodeCodePoints",
                 "originalUriBaseIds": {SRCROOT: {"description": {"text": "The root of the repository."}}},
-                "results": [_result(finding, place, index) for finding, place in located],
+                "results": [
+                    _result(finding, place, index) | {"partialFingerprints": {FINGERPRINT: mark}}
+                    for (finding, place), mark in zip(located, marks, strict=True)
+                ],
             }
         ],
     }
@@ -39,7 +47,7 @@ def sarif(findings: Iterable[tuple[Finding, Place]], codes: Mapping[str, Code]) 
 
 
 def _rule(name: str, code: Code | None) -> dict[str, Any]:
-    rule: dict[str, Any] = {"id": name}
+    rule: dict[str, Any] = {"id": name, "properties": {"tags": ["libtorch-stable-abi", room(name)]}}
     if code is not None:
         rule["shortDescription"] = {"text": code.title}
         if code.text:
@@ -62,3 +70,16 @@ def _result(finding: Finding, place: Place, index: Mapping[str, int]) -> dict[st
             location["region"] = {"startLine": place.line, "startColumn": place.column}
         result["locations"] = [{"physicalLocation": location}]
     return result
+
+
+def _fingerprints(located: Iterable[tuple[Finding, Place]]) -> list[str]:
+    """What tells a finding from others though lines above it come and go: its code, file and message, and its number
+    among those that have all three alike."""
+    seen: Counter[str] = Counter()
+    marks = []
+    for finding, place in located:
+        mark = sha256("\0".join((finding.code, place.path, finding.message)).encode("utf-8", "surrogateescape"))
+        name = mark.hexdigest()[:16]
+        marks.append(f"{name}:{seen[name]}")
+        seen[name] += 1
+    return marks

@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import jsonschema
 import pytest
 
+from codemod.explain import room
 from codemod.report.as_json import report_json, schema
 from codemod.report.documents import diffs_of_files, report_html, report_markdown, summary
 from codemod.report.lines import lines
+from codemod.report.places import Place
 from codemod.report.sarif import sarif
 from codemod.report.terminal import print_diff, print_report
-from codemod.report.view import Report, Stage
+from codemod.report.view import Finding, Report, Stage
 from tests.report.made_up import CODES, made_up_report
 
 DIFF = """diff --git a/x.cu b/y z.cu
@@ -143,6 +146,22 @@ def test_sarif_places_every_finding_and_describes_every_rule() -> None:
         "region": {"startLine": 3, "startColumn": 5},
     }
     assert "call it through the dispatcher" in run["results"][1]["message"]["text"]
+
+
+def test_sarif_knows_a_finding_again_though_lines_moved() -> None:
+    finding = made_up_report().findings[0]
+    other = replace(finding, message="no stable form of `qr`")
+
+    def marks(*found: tuple[Finding, Place]) -> list[str]:
+        results = json.loads(sarif(found, CODES))["runs"][0]["results"]
+        return [result["partialFingerprints"]["findingHash/v1"] for result in results]
+
+    here, below, elsewhere = (Place("csrc/norm.cu", 3, 5), Place("csrc/norm.cu", 9, 5), Place("csrc/rope.cu", 3, 5))
+    first, second, third, fourth = marks((finding, here), (finding, below), (other, here), (finding, elsewhere))
+    assert len({first, second, third, fourth}) == 4
+    assert marks((finding, below)) == [first]
+    (rule,) = json.loads(sarif([(finding, here)], CODES))["runs"][0]["tool"]["driver"]["rules"]
+    assert rule["properties"]["tags"] == ["libtorch-stable-abi", room(finding.code)]
 
 
 def test_summary_counts_in_words() -> None:
