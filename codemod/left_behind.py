@@ -11,6 +11,7 @@ from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.besides import needed_besides
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
+from codemod.repository.program.decide import is_elsewhere
 from codemod.repository.snapshot import Snapshot
 from codemod.source.document import SOURCE_SUFFIXES
 from codemod.source.function_index import FunctionIndex
@@ -43,7 +44,12 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
     declared = {qualified: name for qualified, name in declared.items() if not _defines(ours, name)}
     diagnostics = []
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
-        if not path.endswith(_UNITS) or path in moving or layout.is_stable(path) or _is_elsewhere(layout, path):
+        if (
+            not path.endswith(_UNITS)
+            or path in moving
+            or layout.is_stable(path)
+            or is_elsewhere(snapshot, layout, path)
+        ):
             continue
         theirs = graph.closure(graph.direct(path))
         names = {name for header in theirs for name in wanted.get(header, ())}
@@ -106,7 +112,12 @@ def still_called(
 
     callers: dict[str, set[str]] = {}
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
-        if not path.endswith(_UNITS) or path in moving or layout.is_stable(path) or _is_elsewhere(layout, path):
+        if (
+            not path.endswith(_UNITS)
+            or path in moving
+            or layout.is_stable(path)
+            or is_elsewhere(snapshot, layout, path)
+        ):
             continue
         if path in layout.other_builds:
             continue
@@ -152,12 +163,6 @@ def _called_in_bodies(snapshot: Snapshot, path: str) -> set[str]:
     blocks = binding_spans(document)  # whose statements are the bindings' business
     bodies = [f.body for f in read_signatures(document) if f.body and not any(b.contains(f.body) for b in blocks)]
     return {name for body in bodies for name in names_called(document.code[body.start : body.end])}
-
-
-def _is_elsewhere(layout: Layout, path: str) -> bool:
-    """Whether another library than the one that migrates has the unit."""
-    owner = layout.library_of(path)
-    return owner is not None and owner.name != layout.legacy_library
 
 
 def _defined(snapshot: Snapshot, path: str, names: Iterable[str]) -> Set[str]:

@@ -9,6 +9,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from codemod.bindings.autograd.convert import convert_autograd
 from codemod.bindings.codes import BAD_SCHEMA, NO_SCHEMA, STILL_CALLED, UNBOXABLE
@@ -17,6 +18,8 @@ from codemod.bindings.plan import plan_bindings
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.staying import staying_units
 from codemod.buildfiles.plan import plan_build
+from codemod.coming_along import Along, come_along
+from codemod.composed import compose
 from codemod.config import Config
 from codemod.helper_files import plan_helpers
 from codemod.kernels import kernel_change, rewrite_files
@@ -42,6 +45,8 @@ from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
 from codemod.repository.notes import notes_on
 from codemod.repository.program.check import check_plan
+from codemod.repository.program.decide import decide
+from codemod.repository.program.decision import Decision
 from codemod.repository.program.planned import Planned, planned_tree
 from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
@@ -71,25 +76,85 @@ def plan_migration(
     snapshot: Snapshot, layout: Layout, group: Group, options: Options, config: Config | None = None
 ) -> Plan:
     """What migrating `group` would do. Raises Refusal where a file cannot be read or edited."""
-    files = (*group.files, *group.migrated)
-    if not files:
+    if not (*group.files, *group.migrated):
         return Plan(group.name, options.target)
-    layout = layout.for_units(group.units or group.migrated)
-    target = options.target or DEFAULT_TARGET
+    options = replace(options, target=options.target or DEFAULT_TARGET)
+    program = Program(snapshot, config or Config(), layout.include_roots)
+    decision = decide(program, layout, group.units, in_place=options.in_place)
+    if len(decision.parts) < 2:
+        own = layout.for_units(group.units or group.migrated)
+        along = come_along(program, Units(snapshot, own, program.config), group)
+        made = _plan_part(program, own, along, options)
+    else:
+        made = _plan_parts(program, layout, decision, group, options)
+    plan = _formatted(made) if options.format else made.plan
+    if made.registry is not None:
+        plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(made.registry, plan)))
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *check_plan(Planned(made.program, plan))))
+    return _of_tree(plan, snapshot, made.converted)
+
+
+class _Made(NamedTuple):
+    """What one part, or all of them, came to, not formatted yet.
+
+    `program` is the tree that `plan` starts from, `styled` are files to be formatted by their paths in it, `converted`
+    those that were not as `program` has them, `registry` is what the operators are compared with, where they were not.
+    """
+
+    program: Program
+    plan: Plan
+    styled: frozenset[str] = frozenset()
+    converted: frozenset[str] = frozenset()
+    registry: Registry | None = None
+
+
+def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Group, options: Options) -> _Made:
+    """The parts of a request one after another, each in the tree that those before it leave."""
+    snapshot, config = program.snapshot, program.config
+    plan = Plan(group.name, options.target)
+    styled: set[str] = set()
+    layouts = [part.layout(layout) for part in decision.parts]
+    wholes = [Units(snapshot, own, config) for own in layouts]
+    parts = [
+        come_along(program, whole, with_headers(whole, group.name, part.units, group.migrated))
+        for whole, part in zip(wholes, decision.parts, strict=True)
+    ]
+    for place, (own, along) in enumerate(zip(layouts, parts, strict=True)):
+        tree = planned_tree(snapshot, plan)
+        now = {one.old_path: one.new_path for one in plan.files if one.old_path and one.new_path}
+        units = tuple(now.get(unit, unit) for unit in along.group.units)
+        later = frozenset(now.get(unit, unit) for other in parts[place + 1 :] for unit in other.group.units)
+        members = with_headers(Units(tree, own, config), group.name, units, group.migrated)
+        along = along._replace(group=members)
+        made = _plan_part(Program(tree, config, own.include_roots), own, along, options, later)
+        after = _of_tree(made.plan, tree, made.converted)
+        if made.registry is not None:
+            after = replace(after, diagnostics=(*after.diagnostics, *_lost_operators(made.registry, made.plan)))
+        then = {new: old for old, new in now.items()}
+        styled |= {then.get(path, path) for path in made.styled}
+        plan = compose(plan, after)
+    return _Made(program, plan, frozenset(styled))
+
+
+def _plan_part(
+    program: Program, layout: Layout, along: Along, options: Options, later: Set[str] = frozenset()
+) -> _Made:
+    """What the units of one library take; `later` are units that other parts of the request take out of theirs."""
+    snapshot, config, target, group = program.snapshot, program.config, options.target, along.group
+    files = (*group.files, *group.migrated)
     staying = staying_units(Registry(snapshot, layout), group, target)
     if staying:
         units = tuple(unit for unit in group.units if unit not in staying)
-        group = with_headers(Units(snapshot, layout, config or Config()), group.name, units, group.migrated)
+        group = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
         files = (*group.files, *group.migrated)
-    original = snapshot
     autograd = convert_autograd(Registry(snapshot, layout), group)
     if autograd.files:  # the rest reads what stands for the autograd functions
         snapshot = snapshot.with_overlay(autograd.files)
+        program = Program(snapshot, config, layout.include_roots)
     # what declares ops and moves as a whole, or is needed on both sides, is a header like others
     others = (*group.moving_headers, *group.shared_headers)
     declarations = tuple(path for path in layout.legacy_declarations if path not in others)
     layout = replace(layout, legacy_declarations=declarations)
-    options = replace(options, target=target)
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
     moves = (
         ()
@@ -107,22 +172,23 @@ def plan_migration(
     created = tuple(new for change in (bindings, helpers) for new in change.created)
     place = Relocation(snapshot, layout, made.graph, moves, tuple(new.path for new in created), made.replaced)
     kernels = kernel_change(made, rewritten, place, bindings)
-    program = Program(snapshot, config or Config(), layout.include_roots)
     units = tuple(new.path for new in bindings.created if new.path.endswith(UNIT_SUFFIXES))
-    units += _built_by_nothing(program, layout, bindings)
+    units += (*_built_by_nothing(program, layout, bindings), *along.shared)
     build = Change("Build files and Python")
     if group.units or _is_built(snapshot, layout):
         build = plan_build(
             snapshot, layout, group, moves,
             target=options.target, created=units, pybind=bindings.python_functions,
-            python_module=bindings.python_module,
+            python_module=bindings.python_module, later=later,
         )  # fmt: skip
     changes = (kernels, bindings, helpers, build)
     headers = (*(one.path for one in helpers.edits), *(one.path for one in helpers.created))
     styled = frozenset((*files, *made.shared, *headers))
-    plan = join(snapshot, group.name, options, changes, moves, formatted=styled)
-    crossing = _crossing(snapshot, layout, made.graph, group, bindings)
+    plan = join(snapshot, group.name, options.target, changes, moves)
+    linked = group._replace(migrated=(*group.migrated, *along.shared))
+    crossing = _crossing(snapshot, layout, made.graph, linked, bindings)
     notes = (
+        *along.diagnostics,
         *staying.values(),
         *autograd.diagnostics,
         *_clashes(made, layout, roles),
@@ -131,9 +197,7 @@ def plan_migration(
     )
     counts = {path: one.sites for path, one in rewritten.items()}
     plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts)
-    plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(registry, plan)))
-    plan = replace(plan, diagnostics=(*plan.diagnostics, *check_plan(Planned(program, plan))))
-    return _of_tree(plan, original, frozenset(autograd.files))
+    return _Made(program, plan, styled, frozenset(autograd.files), registry)
 
 
 def _of_tree(plan: Plan, original: Snapshot, converted: Set[str]) -> Plan:
@@ -218,15 +282,8 @@ def _with_migrated(group: Group) -> Group:
     return group._replace(units=(*group.units, *group.migrated))
 
 
-def join(
-    snapshot: Snapshot,
-    name: str,
-    options: Options,
-    changes: Sequence[Change],
-    moves: Sequence[Move],
-    formatted: frozenset[str] = frozenset(),
-) -> Plan:
-    """The plan of several changes: edits applied, files moved, changed lines of `formatted` files formatted.
+def join(snapshot: Snapshot, name: str, target: str, changes: Sequence[Change], moves: Sequence[Move]) -> Plan:
+    """The plan of several changes: edits applied, files moved.
 
     Edits of different rooms that meet in one file and cannot both be done are reported, and the file is left alone.
     """
@@ -249,18 +306,28 @@ def join(
             done = ()
         after = apply(before, done)
         new_path = landing.get(path, path)
-        if options.format and path in formatted and path.endswith(SOURCE_SUFFIXES):
-            after = format_changed(snapshot.document(path), after, style_for(snapshot, new_path))
         if after != before or new_path != path:
             files.append(FileChange(path, new_path, before, after, done))
     for new in _merged(changes):
         before_new = snapshot.read(new.path) if snapshot.exists(new.path) else None
-        content = new.content
-        if options.format and new.path in formatted and new.path.endswith(SOURCE_SUFFIXES):
-            content = format_changed(Document(new.path, before_new or b""), content, style_for(snapshot, new.path))
-        if before_new != content:
-            files.append(FileChange(new.path if before_new is not None else None, new.path, before_new, content))
-    return Plan(name, options.target, tuple(files), tuple(diagnostics))
+        if before_new != new.content:
+            files.append(FileChange(new.path if before_new is not None else None, new.path, before_new, new.content))
+    return Plan(name, target, tuple(files), tuple(diagnostics))
+
+
+def _formatted(made: _Made) -> Plan:
+    """The plan with the changed lines of its `styled` files formatted as the repository formats them."""
+    files = [_in_style(made.program.snapshot, one, made.styled) for one in made.plan.files]
+    kept = (one for one in files if one.after != one.before or one.new_path != one.old_path)
+    return replace(made.plan, files=tuple(kept))
+
+
+def _in_style(snapshot: Snapshot, one: FileChange, styled: Set[str]) -> FileChange:
+    path = one.old_path or one.new_path or ""
+    if path not in styled or one.after is None or one.new_path is None or not path.endswith(SOURCE_SUFFIXES):
+        return one
+    document = snapshot.document(path) if one.old_path is not None else Document(path, b"")
+    return replace(one, after=format_changed(document, one.after, style_for(snapshot, one.new_path)))
 
 
 def _behind_mark(before: bytes, edits: Sequence[Edit]) -> Sequence[Edit]:

@@ -65,7 +65,7 @@ def select(registry: Registry, group: Group) -> Selection:
     definitions = _index(registry, files)
     moved: dict[tuple[str, Span], Moved] = {}
     diagnostics: list[Diagnostic] = []
-    homes = libraries_of(registry.snapshot, files)
+    homes = _homes(registry, files)
     handed = {p: _handed_to_macros(registry.document(p)) for p in files if registry.snapshot.exists(p)}
     for operator in registry.operators:
         if operator.side is Side.STABLE or _is_other_build(registry, operator):
@@ -89,6 +89,13 @@ def select(registry: Registry, group: Group) -> Selection:
     return Selection(
         tuple(sorted(moved.values(), key=lambda m: order[m.statement.path, m.statement.span])), tuple(diagnostics)
     )
+
+
+def _homes(registry: Registry, files: Iterable[str]) -> frozenset[tuple[str, str]]:
+    """The libraries that `files` are built into: of several, the one that migrates."""
+    homes = libraries_of(registry.snapshot, files)
+    migrating = registry.layout.legacy_library
+    return frozenset(key for key in homes if key[1].rpartition(".")[2] == migrating) or homes
 
 
 def _within(registry: Registry, operator: Operator, homes: frozenset[tuple[str, str]]) -> Operator:

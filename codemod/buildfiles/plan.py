@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from codemod.buildfiles.cmake.plan import plan_cmake
 from codemod.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
@@ -25,18 +25,20 @@ def plan_build(
     created: Sequence[str] = (),
     pybind: Mapping[str, str] | None = None,
     python_module: str = "",
+    later: Set[str] = frozenset(),
 ) -> Change:
     """Everything outside of the C++ sources that a group's migration changes.
 
     `moves` maps legacy paths to new ones for units and headers; it is empty for a migration in place. `created` are
     new units of the stable target, such as its bindings; `pybind` maps functions that Python called through the legacy
     module to their operators ("fwd": "namespace::fwd"), `python_module` is what Python imports in place of the stable
-    library, "" for the library itself. Offsets are those of the files as read. Raises Refusal for a
+    library, "" for the library itself. What else builds the units in `later` gives them up later on. Offsets are those
+    of the files as read. Raises Refusal for a
     build file that cannot be parsed.
     """
     renames = {move.old: move.new for move in moves}
     renames.update({unit: unit for unit in group.units if unit not in renames})
-    moving = Moving(layout, renames, group.units, created, target)
+    moving = Moving(layout, renames, group.units, created, target, frozenset(later))
     cmake = plan_cmake(snapshot, moving)
     edits: list[FileEdit] = list(cmake.edits)
     diagnostics: list[Diagnostic] = list(cmake.diagnostics)

@@ -52,6 +52,12 @@ def suggest_groups(snapshot: Snapshot, layout: Layout, config: Config) -> tuple[
     return tuple(with_headers(units, found.name, found.units) for found in _suggested(units))
 
 
+def suggested_with(units: Units, members: Iterable[str]) -> frozenset[str]:
+    """The units of every suggested group that one of `members` is in."""
+    asked = set(members)
+    return frozenset(path for group in _suggested(units) if asked & set(group.units) for path in group.units)
+
+
 def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tuple[str, ...] = ()) -> Group:
     """The group of the units `members`, with the headers that move with it and those it shares with others."""
     graph, layout = units.graph, units.layout

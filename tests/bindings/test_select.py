@@ -50,9 +50,10 @@ def test_units_of_several_python_modules_are_refused() -> None:
 
 
 LOSING = {
-    "setup.py": 'setup(ext_modules=[CppExtension("pkg._C", ["csrc/ops.cpp", "csrc/rest.cpp"])])\n',
+    "setup.py": 'setup(ext_modules=[CppExtension("pkg._C", ["csrc/ops.cpp", "csrc/rest.cpp", "csrc/keep.cpp"])])\n',
     "pkg/__init__.py": "from . import _C\n",
     "csrc/rest.cpp": "#include <torch/all.h>\nint64_t late(at::Tensor x) { return x.dim(); }\n",
+    "csrc/keep.cpp": "#include <torch/all.h>\nint64_t late(at::Tensor x);\nint64_t later(at::Tensor x) { return late(x); }\n",
 }
 HEAD = "#include <torch/all.h>\n"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from codemod.bindings import codes
@@ -13,6 +13,7 @@ from codemod.bindings.select import Located, Selection, diagnostic
 from codemod.bindings.writing.removal import removal_edits
 from codemod.model import Diagnostic, FileEdit, Span
 from codemod.repository.layout import Group
+from codemod.repository.program.decide import is_elsewhere
 from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.patterns import word_start
 from codemod.source.signatures import Function, read_signatures
@@ -42,7 +43,7 @@ def find_declarations(registry: Registry, located: Iterable[Located], group: Gro
     names = {function.name.encode() for function in functions.values()}
     result: dict[str, list[Declaration]] = {}
     for path in dict.fromkeys(paths):
-        if not registry.snapshot.exists(path) or path in group.units:
+        if not registry.snapshot.exists(path) or path in group.units or is_elsewhere(registry.snapshot, layout, path):
             continue
         document = registry.document(path)
         for declared in () if names.isdisjoint(document.words) else read_signatures(document):
@@ -74,7 +75,7 @@ def legacy_edits(
     diagnostics: list[Diagnostic] = []
     going: dict[str, list[Span]] = {}
     moved = {(moved.statement.path, moved.statement.span) for moved in selection.moved}
-    places = _legacy_places(registry, group)
+    places = _legacy_places(registry, group, {one.path for found in declarations.values() for one in found})
     for name, found in declarations.items():
         users = legacy_users(registry, places, found[0].function, moved)
         for path, offset, links in users:
@@ -97,18 +98,24 @@ def legacy_edits(
 
 
 class _LegacyPlaces(NamedTuple):
-    """The legacy files, none of the group, that may see what `headers` declare."""
+    """The legacy files, none of the group, that may see what `headers` declare, or declare it themselves."""
 
     paths: tuple[str, ...]
     headers: frozenset[bytes]  # without folders
 
 
-def _legacy_places(registry: Registry, group: Group) -> _LegacyPlaces:
+def _legacy_places(registry: Registry, group: Group, declaring: Set[str]) -> _LegacyPlaces:
     own = {*group.units, *group.moving_headers, *registry.layout.legacy_declarations}
     headers = frozenset(path.rpartition("/")[2].encode() for path in own if path.endswith(HEADER_SUFFIXES))
     legacy = (path for path in registry.sources if path not in own and not registry.layout.is_stable(path))
-    paths = (p for p in legacy if p.endswith(HEADER_SUFFIXES) or any(h in registry.snapshot.read(p) for h in headers))
-    return _LegacyPlaces(tuple(paths), headers)
+    seeing = (
+        path
+        for path in legacy
+        if path.endswith(HEADER_SUFFIXES)
+        or path in declaring
+        or any(h in registry.snapshot.read(path) for h in headers)
+    )
+    return _LegacyPlaces(tuple(seeing), headers)
 
 
 def legacy_users(
@@ -124,9 +131,11 @@ def legacy_users(
             continue
         document = registry.document(path)
         used = [Span(*m.span()) for m in pattern.finditer(document.code) if _is_use(document.code, *m.span(), function)]
-        if not used or not _sees(document, places.headers):
+        if not used:
             continue
         heads = [f for f in read_signatures(document) if f.name == function.name]
+        if not _sees(document, places.headers) and not any(f.answers_to(function.qualified) for f in heads):
+            continue
         defines = any(f.is_definition and f.answers_to(function.qualified) for f in heads)
         aside = [*(span for other, span in moved if other == path), *(f.head for f in heads)]
         links = not defines and not _other_build_unit(registry, path)
@@ -150,7 +159,7 @@ def _is_use(code: bytes, start: int, end: int, function: Function) -> bool:
 
 
 def _sees(document: Document, headers: frozenset[bytes]) -> bool:
-    """Whether a file can mean the function at all: it includes one of `headers`, which declare it, or declares it."""
+    """Whether a file includes one of `headers`, which declare the function."""
     included = {m.group(1) for m in _INCLUDED.finditer(document.uncommented)}
     return bool(included & headers) or document.path.endswith(HEADER_SUFFIXES)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 from codemod.buildfiles.cmake.carriers import Carried, is_whole, leave, redirect, sorted_by_form, take_over
@@ -46,13 +46,13 @@ class CMakeResult(NamedTuple):
 
 def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     """The edits that do what `moving` says. Raises Refusal for a CMake file with a syntax error."""
-    layout, renames, units, created, target = moving
+    layout, renames, units, created, target, later = moving
     project = read_project(snapshot, layout.cmake_files)
     edits = {path: TextEdits(path, file.data) for path, file in project.files.items()}
     run = CMakeRun(project, layout, renames, frozenset(units), target, edits)
     stable = [d for d in project.definitions if is_stable(project, layout, d)]
     in_stable = {flow.path for definition in stable for flow in project.flows(definition)}
-    owned = _owners(run, [d for d in project.definitions if d not in stable], in_stable)
+    owned = _owners(run, [d for d in project.definitions if d not in stable], in_stable, later)
     taken = {library.stable_name for library in layout.libraries} - {layout.stable_library}
     candidates = [other for other in stable if other.name not in taken and _may_be_partner(run, other)]
     for definition, flows in owned.items():
@@ -94,7 +94,9 @@ def _may_be_partner(run: CMakeRun, definition: Definition) -> bool:
     return not is_named or definition.name == short_name(run.layout.stable_library)
 
 
-def _owners(run: CMakeRun, legacy: Sequence[Definition], in_stable: set[str]) -> dict[Definition, list[Flow]]:
+def _owners(
+    run: CMakeRun, legacy: Sequence[Definition], in_stable: set[str], later: Set[str]
+) -> dict[Definition, list[Flow]]:
     """Each unit with the legacy target it leaves. A second target of another name keeps it, and is reported."""
     members: dict[str, list[tuple[Definition, list[Flow]]]] = {}
     for definition in legacy:
@@ -113,7 +115,7 @@ def _owners(run: CMakeRun, legacy: Sequence[Definition], in_stable: set[str]) ->
         for definition, flows in entries:
             if definition.name == name:
                 owned.setdefault(definition, []).extend(flows)
-            else:
+            elif unit not in later:
                 run.report(
                     TWO_TARGETS, Severity.WARNING, definition.command.path, flows[0].item.span,
                     f"{unit} is a source of {definition.name} too, which now compiles the new file",

@@ -55,7 +55,8 @@ def _differences(before: SetupFile, after: SetupFile, moving: Moving, entered: S
     for unit in dict.fromkeys((*old, *(() if is_open else moving.units))):
         now = moving.renames.get(unit, unit)
         case = _different_case(old.get(unit, []), new.get(now, []))
-        if case is not None:
+        is_added = unit in moving.created and case is not None and case[2] > case[1]  # the stable library builds it too
+        if case is not None and not is_added:
             yield f"{unit} {_how(case[1], case[2])} in{_shown(case[0])}"
     yield from (f"{u} is still named" for u in moving.units if moving.renames[u] != u and u in new and u in old)
     for path in entered:

@@ -45,6 +45,7 @@ class SetupRun:
     edits: TextEdits
     created: Sequence[str] = ()
     through_cmake: bool = False
+    later: Set[str] = frozenset()  # units that other libraries give up later on
     diagnostics: list[Diagnostic] = field(default_factory=list)
     stable: Sequence[Extension] = ()  # the stable extensions that were there
     has_home: bool = False  # an extension is called after the library that moves: others move beside it
@@ -121,9 +122,10 @@ class SetupRun:
 
 def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened: Sequence[str]) -> SetupResult:
     """The edits of a setup.py that was read; the arguments are those of `plan_setup`."""
-    layout, renames, units, created, target = moving
+    layout, renames, units, created, target, later = moving
     library = short_name(layout.stable_library)
-    run = SetupRun(model, layout, renames, target, TextEdits(model.file.path, model.file.data), created, through_cmake)
+    edits = TextEdits(model.file.path, model.file.data)
+    run = SetupRun(model, layout, renames, target, edits, created, through_cmake, later)
     extensions = model.extensions()
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
     legacy = [e for e in extensions if e not in stable]
@@ -224,6 +226,8 @@ def _named_elsewhere(run: SetupRun, member: Member, home: Sequence[Extension]) -
     for element in shared:
         if element.glob is None:
             run.edits.replace(run.model.file.span(element.node), run.in_place(element), SETUP_SOURCE_MOVED)
+        if element.path in run.later:
+            continue
         run.report(
             TWO_TARGETS, Severity.ERROR, element.node,
             f"{element.path} belongs to {home[0].name} and to {member.extension.name}, which builds the new file too",

@@ -47,7 +47,8 @@ def _bad_sources(planned: Planned, entry: BuildEntry, old: BuildEntry | None) ->
         if not planned.said(source.path):
             yield finding(codes.ENTRIES, entry_place(planned, entry), message, "Name the file at its new place.")
     for path in _twice(entry.sources):
-        if not any(planned.then(path) in _twice(one.sources) for one in planned.before.entries):
+        was_twice = any(planned.then(path) in _twice(one.sources) for one in planned.before.entries)
+        if not was_twice and not planned.said(path):
             message = f"{_shown(entry)} would name {path} twice"
             yield finding(codes.ENTRIES, entry_place(planned, entry), message, "Name it once.")
 
@@ -66,7 +67,7 @@ def _twice(sources: Iterable[Source]) -> list[str]:
 def _doubled(planned: Planned) -> Iterator[Diagnostic]:
     old = _doubled_names(planned.before.entries)
     for name, entry in _doubled_names(planned.after.entries).items():
-        if name not in old:
+        if name not in old and not planned.said(entry.module or entry.name):
             message = f"{entry.file} would build two libraries called {entry.module or entry.name}"
             yield finding(codes.ENTRIES, entry_place(planned, entry), message, "Give each a name of its own.")
 

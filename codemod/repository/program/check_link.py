@@ -9,7 +9,7 @@ from functools import cached_property
 from codemod.model import Diagnostic, Span
 from codemod.repository.program import codes
 from codemod.repository.program.codes import finding
-from codemod.repository.program.link import Linker
+from codemod.repository.program.link import Linker, linker_of
 from codemod.repository.program.model import Library, Reference
 from codemod.repository.program.planned import Planned
 
@@ -25,7 +25,7 @@ class LinkCheck:
     @cached_property
     def before(self) -> Linker:
         """The symbols of the tree as it was."""
-        return Linker(self.planned.before)
+        return linker_of(self.planned.before)
 
     @cached_property
     def after(self) -> Linker:

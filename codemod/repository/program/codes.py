@@ -1,4 +1,4 @@
-"""The codes of the plan's own check: what `torch-stabilize explain TSA703` to `TSA712` print."""
+"""The codes of the decision and of the plan's own check: what `torch-stabilize explain TSA703` to `TSA713` print."""
 
 from __future__ import annotations
 
@@ -80,8 +80,18 @@ NO_ENTRY = Code(
     confidence=Confidence.MANUAL,
 )
 
+COMES_ALONG = Code(
+    code="TSA713",
+    title="A source that was not asked for moves too.",
+    text="The sources that were asked for use a function, a specialisation or a variable that it defines, or it uses "
+    "one of theirs, and they are built into one library: one side would miss the other when it is linked. `scan` "
+    "suggests them in one group.",
+    confidence=Confidence.REVIEW,
+)
+
 CODES = (
-    MEMBERSHIP, ENTRIES, WRONG_ABI, INCLUDE_LOST, NOT_LINKED, REGISTRATION, PYTHON, NAME_LEFT, UNREADABLE, NO_ENTRY
+    MEMBERSHIP, ENTRIES, WRONG_ABI, INCLUDE_LOST, NOT_LINKED, REGISTRATION, PYTHON, NAME_LEFT, UNREADABLE, NO_ENTRY,
+    COMES_ALONG,
 )  # fmt: skip
 
 

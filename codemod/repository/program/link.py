@@ -186,6 +186,11 @@ class Linker:
         return frozenset(words)
 
 
+def linker_of(program: Program) -> Linker:
+    """The symbols of `program`, read once for everybody who asks with the same folders to look for headers in."""
+    return program.snapshot.once((Linker, program.roots), lambda: Linker(program))
+
+
 def matches(asked: Symbol, defined: Symbol) -> bool:
     """Whether a linker resolves `asked`, as it is declared, by `defined`."""
     if not _same_name(asked.name, defined.name):

@@ -1,0 +1,92 @@
+"""Decide what a request means for each library that has a part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from posixpath import basename, dirname, join
+
+from codemod.buildfiles.stable_target import STABLE_SUFFIX
+from codemod.config import Config
+from codemod.repository import layout as layouts
+from codemod.repository.layout import Layout
+from codemod.repository.program.decision import Decision, Form, Part
+from codemod.repository.program.model import Abi, EntryKind, Library
+from codemod.repository.program.read import Program
+from codemod.repository.snapshot import Snapshot
+from codemod.repository.unstable import holds_unstable_names
+
+_MODULES = (EntryKind.MODULE, EntryKind.SHARED)
+
+
+def decide(program: Program, layout: Layout, units: Iterable[str], *, in_place: bool) -> Decision:
+    """The parts of a request for `units`: one for each library that builds some of them.
+
+    What no build file names belongs to the library whose bindings are nearest. Where all belong to one library there
+    is one part, and none where that is not known.
+    """
+    asked = tuple(units)
+    takers: dict[str, list[str]] = {}
+    for unit in asked:
+        for name in _owners(program, layout, unit):
+            takers.setdefault(name, []).append(unit)
+    known = {library.name: library for library in layout.libraries}
+    order = {name: place for place, name in enumerate(known)}
+    parts = [
+        Part(
+            known.get(name) or _without_bindings(program, layout, name),
+            _form(program, name, found, in_place=in_place),
+            tuple(found),
+        )
+        for name, found in sorted(takers.items(), key=lambda item: order.get(item[0], len(order)))
+    ]
+    return Decision(tuple(parts))
+
+
+def legacy_owners(program: Program, unit: str) -> list[Library]:
+    """The modules of the legacy ABI that build files make of `unit`."""
+    return [
+        library
+        for library in dict.fromkeys(owner for owner, _ in program.by_unit.get(unit, ()))
+        if library.abi is not Abi.STABLE and library.name and any(e.kind in _MODULES for e in library.entries)
+    ]
+
+
+def is_elsewhere(snapshot: Snapshot, layout: Layout, path: str) -> bool:
+    """Whether `path` belongs to another library than the one of `layout`, as far as that is known."""
+    program = snapshot.once((Program, "by unit"), lambda: Program(snapshot, Config()))
+    names = _owners(program, layout, path)
+    return bool(names) and layout.legacy_library not in names
+
+
+def _owners(program: Program, layout: Layout, unit: str) -> list[str]:
+    """The names of the libraries that `unit` belongs to."""
+    named = list(dict.fromkeys(library.name for library in legacy_owners(program, unit)))
+    if named:
+        return named
+    nearest = layout.library_of(unit)
+    return [nearest.name] if nearest is not None else []
+
+
+def _without_bindings(program: Program, layout: Layout, name: str) -> layouts.Library:
+    """A library whose bindings are another one's, or that has none: its stable files get a name of their own."""
+    units = [unit for library in program.libraries if library.name == name for unit in sorted(library.units)]
+    bindings = tuple(path for path in units if path in layout.legacy_bindings)
+    folder = dirname(layout.landing(bindings[0])) if bindings else layout.stable_root
+    return layouts.Library(
+        name,
+        bindings,
+        tuple(units),
+        name + STABLE_SUFFIX,
+        join(folder, f"{name.strip('_').lower()}_bindings.cpp"),
+        join(folder, basename(layout.stable_declarations)),
+    )
+
+
+def _form(program: Program, name: str, units: Iterable[str], *, in_place: bool) -> Form:
+    """Whether something of torch's C++ API is left in the library `name` once `units` are stable."""
+    if not in_place:
+        return Form.MOVED
+    left = {unit for library in program.libraries if library.name == name for unit in library.units} - set(units)
+    snapshot = program.snapshot
+    stays = any(snapshot.exists(path) and holds_unstable_names(snapshot.document(path)) for path in left)
+    return Form.SPLIT_IN_PLACE if stays else Form.WHOLE_IN_PLACE

@@ -1,0 +1,66 @@
+"""What a request means for each library: the records of the one decision that every edit follows from.
+
+`decide` makes it from the program as it is. A room that writes edits asks the decision, or the layout that a part of it
+gives, which library it is about and where things go; it decides nothing of that itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from typing import NamedTuple
+
+from codemod.repository.layout import Layout, Library
+
+
+class Form(str, Enum):
+    """How a library gives units to the stable ABI."""
+
+    MOVED = "moved"  # into the folder of stable sources, built into a counterpart of the library
+    SPLIT_IN_PLACE = "split in place"  # where they are, built into a counterpart: the library keeps something of torch
+    WHOLE_IN_PLACE = "whole in place"  # where they are, in the library itself: nothing of torch's C++ API is left in it
+
+
+class Part(NamedTuple):
+    """What one library gives.
+
+    `units` are built into its counterpart; those in `along` were not asked for, and go because another one of them
+    needs them. Registrations, declarations and generated files go where `library` says. A unit that several libraries
+    build is in a part of each.
+    """
+
+    library: Library
+    form: Form
+    units: tuple[str, ...]
+    along: tuple[str, ...] = ()
+
+    def layout(self, layout: Layout) -> Layout:
+        """`layout` with the library of this part as the one that migrates."""
+        if not self.library.stable_name or self.library.name == layout.legacy_library:
+            return layout
+        return replace(
+            layout,
+            legacy_library=self.library.name,
+            stable_library=self.library.stable_name,
+            stable_bindings=self.library.stable_bindings,
+            stable_declarations=self.library.stable_declarations,
+        )
+
+
+class Stays(NamedTuple):
+    """A unit that was asked for and stays in its library, and why."""
+
+    unit: str
+    reason: str
+
+
+class Decision(NamedTuple):
+    """The parts of a request, in the order in which they are carried out, each on top of those before it."""
+
+    parts: tuple[Part, ...]
+    stays: tuple[Stays, ...] = ()
+
+    @property
+    def units(self) -> frozenset[str]:
+        """Every unit of a part."""
+        return frozenset(unit for part in self.parts for unit in part.units)

@@ -1,0 +1,165 @@
+"""One request that several libraries have a part in: each gives to its own counterpart, in one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.conftest import Run, make_repository
+
+_BIND = """\
+#include <Python.h>
+#include <torch/library.h>
+#include <ATen/ATen.h>
+void {name}(at::Tensor out);
+extern "C" PyMODINIT_FUNC PyInit__{name}() {{
+  static PyModuleDef module = {{PyModuleDef_HEAD_INIT, "_{name}", nullptr, -1, nullptr}};
+  return PyModule_Create(&module);
+}}
+TORCH_LIBRARY(seeds_{name}, m) {{ m.def("{name}(Tensor(a!) out) -> ()"); }}
+TORCH_LIBRARY_IMPL(seeds_{name}, CPU, m) {{ m.impl("{name}", &{name}); }}
+"""
+_KERNEL = '#include <ATen/ATen.h>\nvoid {name}(at::Tensor out) {{ TORCH_CHECK(out.is_cpu(), "on the CPU"); }}\n'
+_SETUP = """\
+from setuptools import setup
+from torch.utils.cpp_extension import BuildExtension, CppExtension
+
+setup(
+    name="seeds",
+    packages=["seeds"],
+    ext_modules=[
+        CppExtension("seeds._sow", [{sow}]),
+        CppExtension("seeds._reap", [{reap}]),
+    ],
+    cmdclass={{"build_ext": BuildExtension}},
+)
+"""
+
+
+def test_each_library_gives_to_its_own_counterpart(tmp_path: Path, run_cli: Run) -> None:
+    files = {f"csrc/{name}/bind.cpp": _BIND.format(name=name) for name in ("sow", "reap")}
+    files |= {f"csrc/{name}/{name}.cpp": _KERNEL.format(name=name) for name in ("sow", "reap")}
+    files["seeds/__init__.py"] = "from . import _reap, _sow\n"
+    sources = {name: f'"csrc/{name}/bind.cpp", "csrc/{name}/{name}.cpp"' for name in ("sow", "reap")}
+    files["setup.py"] = _SETUP.format(**sources)
+    tree = make_repository(tmp_path / "seeds", files)
+
+    ran = run_cli("migrate", "csrc/sow/sow.cpp", "csrc/reap/reap.cpp", "--write", cwd=tree)
+
+    assert ran.code == 0, ran
+    setup = (tree / "setup.py").read_text()
+    for name in ("sow", "reap"):
+        assert setup.count(f'"seeds._{name}_stable_libtorch"') == 1, setup
+        assert setup.count(f'"csrc/libtorch_stable/{name}/{name}.cpp"') == 1, setup
+        bindings = [path for path in tree.glob("csrc/libtorch_stable/**/*.cpp") if f'"{name}(' in path.read_text()]
+        assert len(bindings) == 1
+        assert f"PyInit__{name}_stable_libtorch" in bindings[0].read_text()
+        assert f"_{name}_stable_libtorch" in (tree / "seeds/__init__.py").read_text()
+
+
+_SHARED = {
+    "csrc/sow.cpp": """\
+#include <torch/extension.h>
+at::Tensor mill(at::Tensor x);
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("mill", &mill); }
+""",
+    "csrc/reap.cpp": """\
+#include <torch/extension.h>
+at::Tensor mill(at::Tensor x);
+at::Tensor mill_twice(at::Tensor x) { return mill(mill(x)); }
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("mill_twice", &mill_twice); }
+""",
+    "csrc/mill.cpp": """\
+#include <torch/extension.h>
+at::Tensor mill(at::Tensor x) { TORCH_CHECK(x.is_cpu(), "on the CPU"); return torch::empty_like(x); }
+""",
+    "seeds/__init__.py": "from . import _reap, _sow\n\nmill = _sow.mill\nmill_twice = _reap.mill_twice\n",
+    "setup.py": _SETUP.format(sow='"csrc/sow.cpp", "csrc/mill.cpp"', reap='"csrc/reap.cpp", "csrc/mill.cpp"'),
+}
+
+
+def test_a_source_of_two_libraries_goes_to_both_counterparts_with_what_calls_it(tmp_path: Path, run_cli: Run) -> None:
+    tree = make_repository(tmp_path / "seeds", _SHARED)
+
+    ran = run_cli("migrate", "csrc/mill.cpp", "--write", cwd=tree)
+
+    assert ran.code == 0, ran
+    assert "csrc/reap.cpp comes along: it calls mill" in ran.out
+    setup = (tree / "setup.py").read_text()
+    assert setup.count('"csrc/libtorch_stable/mill.cpp"') == 2, setup
+    assert "csrc/mill.cpp" not in setup
+    assert "csrc/reap.cpp" not in setup
+    assert 'm.def("mill_twice(' in (tree / "csrc/libtorch_stable/reap.cpp").read_text()
+    assert "mill" not in (tree / "csrc/sow.cpp").read_text()
+
+
+_TABLE = {
+    "csrc/table.h": "#pragma once\ntemplate <typename T> T first(const T* data);\nint limit();\n",
+    "csrc/first.cpp": '#include "table.h"\ntemplate <> float first<float>(const float* data) { return *data; }\n',
+    "csrc/limit.cpp": '#include "table.h"\nint limit() { return 8; }\n',
+    "csrc/sow.cpp": """\
+#include <ATen/ATen.h>
+#include "table.h"
+double sow(const at::Tensor& x) {
+  TORCH_CHECK(x.numel() < limit(), "too long");
+  return first<float>(x.data_ptr<float>());
+}
+""",
+    "csrc/reap.cpp": """\
+#include <ATen/ATen.h>
+#include "table.h"
+int64_t reap(const at::Tensor& x) { return x.size(0) + limit(); }
+""",
+    "csrc/bind.cpp": """\
+#include <Python.h>
+#include <torch/library.h>
+#include <ATen/ATen.h>
+double sow(const at::Tensor& x);
+int64_t reap(const at::Tensor& x);
+TORCH_LIBRARY(seeds, m) {
+  m.def("sow(Tensor x) -> float");
+  m.def("reap(Tensor x) -> int");
+}
+TORCH_LIBRARY_IMPL(seeds, CPU, m) {
+  m.impl("sow", &sow);
+  m.impl("reap", &reap);
+}
+PyMODINIT_FUNC PyInit__sow(void) {
+  static PyModuleDef module = {PyModuleDef_HEAD_INIT, "_sow", nullptr, 0, nullptr};
+  return PyModule_Create(&module);
+}
+""",
+    "seeds/__init__.py": "from . import _sow\n",
+    "setup.py": """\
+from setuptools import setup
+from torch.utils.cpp_extension import BuildExtension, CppExtension
+
+names = ["bind", "sow", "reap", "first", "limit"]
+setup(
+    name="seeds",
+    packages=["seeds"],
+    ext_modules=[
+        CppExtension(
+            "seeds._sow",
+            ["csrc/bind.cpp", "csrc/sow.cpp", "csrc/reap.cpp", "csrc/first.cpp", "csrc/limit.cpp"],
+        )
+    ],
+    cmdclass={"build_ext": BuildExtension},
+)
+""",
+}
+
+
+def test_what_defines_a_specialisation_comes_along_and_what_both_need_is_built_into_both(
+    tmp_path: Path, run_cli: Run
+) -> None:
+    tree = make_repository(tmp_path / "seeds", _TABLE)
+
+    ran = run_cli("migrate", "csrc/sow.cpp", "--write", cwd=tree)
+
+    assert ran.code == 0, ran
+    setup = (tree / "setup.py").read_text()
+    assert "csrc/first.cpp comes along: csrc/sow.cpp uses first<float>" in ran.out, ran
+    assert "csrc/limit.cpp is built into both libraries" in ran.out, ran
+    assert setup.count('"csrc/limit.cpp"') == 2, setup
+    assert setup.count('"csrc/libtorch_stable/first.cpp"') == 1, setup
+    assert '"csrc/first.cpp"' not in setup
