@@ -6,6 +6,7 @@ Importing this package loads every rule, so that `RULES` is complete.
 from codemod.rules import (
     accessors,
     checks,
+    comparisons,
     device,
     dispatch,
     exceptions,
@@ -26,7 +27,7 @@ from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
 
 __all__ = [
-    "RULES", "accessors", "checks", "device", "dispatch", "exceptions", "factories", "generic", "guards", "indexing", "methods", "operators",
+    "RULES", "accessors", "checks", "comparisons", "device", "dispatch", "exceptions", "factories", "generic", "guards", "indexing", "methods", "operators",
     "options_uses", "pointers", "questions", "rewrite_declaration", "rewrite_text", "signedness", "streams",
     "symbolic",
 ]  # fmt: skip

@@ -1,14 +1,17 @@
-"""The text of a check that has no message of its own: its condition as it was written."""
+"""The texts of checks: arguments that can be printed, and the condition as it was written where there are none."""
 
 from __future__ import annotations
 
 import re
 
+from tree_sitter import Node
+
 from codemod.model import Span
-from codemod.rules.context import Context
+from codemod.rules.context import Context, Site
 from codemod.rules.effects import is_repeatable
+from codemod.rules.macro_calls import call_arguments
 from codemod.rules.printing import printer_of
-from codemod.rules.rewrite import Copy, Part
+from codemod.rules.rewrite import Copy, Part, Rewrite
 from codemod.source.document import Fragment
 
 _BLANK = re.compile(rb"\s*\\\r?\n\s*|\s+")
@@ -17,6 +20,21 @@ _STREAMED = frozenset({
     "int64_t", "int", "double", "float", "bool", "size_t", "int32_t", "uint32_t", "uint64_t", "long", "short", "char",
     "int16_t", "int8_t", "uint8_t", "ScalarType", "string", "unsigned",
 })  # fmt: skip
+
+
+def printable(site: Site, context: Context, start: int) -> tuple[Rewrite, ...]:
+    """Rewrites that make the message arguments from `start` on printable."""
+    found = []
+    for span in (call_arguments(site, context) or ())[start:]:
+        fragment = context.fragment(site)
+        node = fragment.node_at(span)
+        if node is None or fragment.span(node) != span:
+            continue
+        printer = printer_of(context.type_of(node, fragment))
+        if printer is not None:
+            parts: tuple[Part, ...] = (f"{printer.function}(".encode(), span, b")")
+            found.append(Rewrite(span, parts, "TSA201", helpers=(printer.helper,)))
+    return tuple(found)
 
 
 def condition_text(condition: Span, context: Context) -> bytes | None:
@@ -54,7 +72,13 @@ def _printed(span: Span, fragment: Fragment, context: Context) -> tuple[tuple[Pa
         return (printer.function.encode() + b"(", Copy(span), b")"), (printer.helper,)
     loose = node.type in ("binary_expression", "conditional_expression")
     value: tuple[Part, ...] = (b"(", Copy(span), b")") if loose else (Copy(span),)
-    return (value, ()) if not kind.pointers and kind.name in _STREAMED else None
+    return (value, ()) if is_printed(node, fragment, context) else None
+
+
+def is_printed(node: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether a value has an operator<< in stable code too."""
+    kind = context.type_of(node, fragment)
+    return not kind.pointers and kind.name in _STREAMED
 
 
 def _as_literal(span: Span, context: Context) -> bytes | None:

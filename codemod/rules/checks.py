@@ -8,19 +8,12 @@ from tree_sitter import Node
 
 from codemod.codes import Example
 from codemod.model import Confidence, Severity, Span
-from codemod.rules.array_views import equality, is_view
-from codemod.rules.check_texts import comparison_text, condition_text
+from codemod.rules.check_texts import condition_text, printable
 from codemod.rules.context import Allowed, Context, Outcome, Site
 from codemod.rules.exceptions import caught, thrown
-from codemod.rules.printing import printer_of
+from codemod.rules.macro_calls import braces, call_arguments, is_streamed, semicolon, whole_call
 from codemod.rules.registry import rule
-from codemod.rules.rewrite import Part, Rewrite
-from codemod.source.arguments import argument_spans
-from codemod.source.brackets import closing_bracket
-from codemod.source.declarations import text_of
-from codemod.source.document import Fragment
-
-_OPERATORS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
+from codemod.rules.rewrite import Rewrite
 
 
 @rule(
@@ -63,7 +56,7 @@ def check(site: Site, context: Context) -> Outcome | None:
     helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
     whole = whole_call(site, context)
     if whole is not None:
-        printers = (*printers, *_semicolon(whole, context))
+        printers = (*printers, *semicolon(whole, context))
     return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
 
 
@@ -88,142 +81,6 @@ def condition(site: Site, context: Context) -> Outcome:
         return Allowed("the same on both sides")
     message = f"this asks for {site.name}, which stable code does not have: another branch is compiled"
     return context.diagnose(site, entry.rule or "TSA900", message, entry.note, Severity.WARNING)
-
-
-def call_arguments(site: Site, context: Context) -> tuple[Span, ...] | None:
-    """The spans of a macro's arguments, None where it is not called here."""
-    code = context.document.code
-    opening = site.span.end
-    while code[opening : opening + 1].isspace():
-        opening += 1
-    return argument_spans(context.document, opening) if code[opening : opening + 1] == b"(" else None
-
-
-def whole_call(site: Site, context: Context) -> Span | None:
-    """The macro with its argument list, up to the closing parenthesis."""
-    end = closing_bracket(context.document.code, site.span.end)
-    return Span(site.span.start, end + 1) if end >= 0 else None
-
-
-def printable(site: Site, context: Context, start: int) -> tuple[Rewrite, ...]:
-    """Rewrites that make the message arguments from `start` on printable."""
-    found = []
-    for span in (call_arguments(site, context) or ())[start:]:
-        fragment = context.fragment(site)
-        node = fragment.node_at(span)
-        if node is None or fragment.span(node) != span:
-            continue
-        printer = printer_of(context.type_of(node, fragment))
-        if printer is not None:
-            parts: tuple[Part, ...] = (f"{printer.function}(".encode(), span, b")")
-            found.append(Rewrite(span, parts, "TSA201", helpers=(printer.helper,)))
-    return tuple(found)
-
-
-@rule(
-    "TSA202",
-    "Comparing checks become STD_TORCH_CHECK of the comparison.",
-    text="`TORCH_CHECK_EQ(a, b)` prints both values when it fails; so does the message that is written here, where the\n"
-    "stable types can be printed.",
-    confidence=Confidence.REVIEW,
-    examples=(
-        Example(
-            "void f(int64_t a, int64_t b) { TORCH_CHECK_EQ(a, b); }",
-            'void f(int64_t a, int64_t b) { STD_TORCH_CHECK(a == b, "Check failed: a == b (", a, " vs. ", b, ")"); }',
-        ),
-        Example(
-            "void f(int a, int b) { if (a) TORCH_CHECK_EQ(a, b); else b = 1; }",
-            'void f(int a, int b) { if (a) { STD_TORCH_CHECK(a == b, "Check failed: a == b (", a, " vs. ", b, ")"); } '
-            "else b = 1; }",
-        ),
-        Example(
-            "void f(int a, int b) { TORCH_CHECK_LE(a & 1, b); }",
-            'void f(int a, int b) { STD_TORCH_CHECK((a & 1) <= b, "Check failed: a & 1 <= b (", (a & 1), " vs. ", b, ")"); }',
-        ),
-        Example(
-            "void f(at::Tensor a, at::Tensor b) { TORCH_CHECK_EQ(a.sizes(), b.sizes()); }",
-            "void f(torch::stable::Tensor a, torch::stable::Tensor b) { STD_TORCH_CHECK(a.sizes().equals(b.sizes()), "
-            '"Check failed: a.sizes() == b.sizes() (", sizes_to_string(a.sizes()), " vs. ", '
-            'sizes_to_string(b.sizes()), ")"); }',
-        ),
-    ),
-)
-def comparison(site: Site, context: Context) -> Outcome | None:
-    """`TORCH_CHECK_EQ(a, b)` and its kin."""
-    entry = site.entry
-    assert entry is not None
-    arguments = call_arguments(site, context)
-    whole = whole_call(site, context)
-    sign = _OPERATORS.get(site.name.rpartition("_")[2])
-    if arguments is None or whole is None or len(arguments) < 2 or sign is None or _is_streamed(whole, context):
-        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
-    left, right, *message = arguments
-    parts: list[Part] = [f"{entry.stable}(".encode(), *_compared(left, right, sign, context, site)]
-    helpers: tuple[str, ...] = (entry.helper,) if entry.helper else ()
-    for span in message:
-        parts += [b", ", span]
-    if not message:
-        text, more = comparison_text(left, right, sign, context.fragment(site), context)
-        parts += [b", ", *text] if text else []
-        helpers += more
-    opening, closing = _braces(site, context)
-    also = (*_semicolon(whole, context), *closing)
-    return context.rewrite(whole, (opening, *parts, b")"), entry.rule, entry=entry, also=also, helpers=helpers)
-
-
-def _braces(site: Site, context: Context) -> tuple[bytes, tuple[Rewrite, ...]]:
-    """What opens and closes braces around a check between an `if` without them and its `else`.
-
-    STD_TORCH_CHECK is an `if` itself, and would take the `else` for its own; some of the legacy macros are not.
-    """
-    statement = context.ancestor(site, ("expression_statement",), 4)
-    branch = statement.parent if statement is not None else None
-    if statement is None or branch is None or branch.type != "if_statement":
-        return b"", ()
-    if branch.child_by_field_name("alternative") is None or branch.child_by_field_name("consequence") != statement:
-        return b"", ()
-    end = context.fragment(site).span(statement).end
-    return b"{ ", (Rewrite(Span(end, end), (b" }",), "TSA201"),)
-
-
-def _is_streamed(whole: Span, context: Context) -> bool:
-    """Whether the message of a check follows it: `CHECK(n > 0) << "got " << n;`."""
-    return context.document.code[whole.end :].lstrip().startswith(b"<<")
-
-
-def _compared(left: Span, right: Span, sign: str, context: Context, site: Site) -> tuple[Part, ...]:
-    """`left == right`, or `left.equals(right)` for views of arrays."""
-    fragment = context.fragment(site)
-    sides = [node for span in (left, right) if (node := fragment.node_at(span)) is not None]
-    views = len(sides) == 2 and any(is_view(context.type_of(side, fragment)) for side in sides)
-    if views and sign in ("==", "!="):
-        return equality(sides[0], sides[1], sign, fragment, context)
-    return (*_operand(left, context, site), f" {sign} ".encode(), *_operand(right, context, site))
-
-
-def _operand(span: Span, context: Context, site: Site) -> tuple[Part, ...]:
-    """One side of a comparison, in parentheses where it binds less tightly."""
-    fragment: Fragment = context.fragment(site)
-    node: Node | None = fragment.node_at(span)
-    loose = node is not None and node.type in ("binary_expression", "conditional_expression", "assignment_expression")
-    arithmetic = node is not None and text_of(node.child_by_field_name("operator") or node) in ("+", "-", "*", "/", "%")
-    return (b"(", span, b")") if loose and not arithmetic else (span,)
-
-
-def _semicolon(whole: Span, context: Context) -> tuple[Rewrite, ...]:
-    """The `;` that a check without one gets: the macro no longer has to be a complete statement."""
-    code = context.document.code
-    after = whole.end
-    while after < len(code) and code[after : after + 1] in b" \t\r\n\\":
-        after += 1
-    follows = code[after : after + 1]
-    if not follows or follows in b";,)]?:.&|}" or follows == b"#":
-        return ()
-    body = next((m.body for m in context.document.macros if m.body.contains(whole)), None)
-    if body is not None and after >= body.end:
-        return ()
-    place = Span(whole.end, whole.end)
-    return (Rewrite(place, (b";",), "TSA201"),)
 
 
 @rule(
@@ -314,7 +171,7 @@ def other_check(site: Site, context: Context) -> Outcome | None:
         return thrown(site, context, arguments)
     if site.name in ("CHECK", "DCHECK"):
         whole = whole_call(site, context)
-        if whole is None or _is_streamed(whole, context):
+        if whole is None or is_streamed(whole, context):
             return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     if site.name == "TORCH_CHECK_ARG" and len(arguments) > 1:
         number = context.rewrite(arguments[1], (b'"invalid argument ", ', arguments[1], b', ": "'), entry.rule)
@@ -330,10 +187,10 @@ def other_check(site: Site, context: Context) -> Outcome | None:
         return context.replace(site, own, entry.rule, also=printers, helpers=(f"STD_{site.name}", *helpers), **extra)
     if entry.helper:
         whole = whole_call(site, context)
-        printers = (*printers, *(_semicolon(whole, context) if whole is not None else ()))
+        printers = (*printers, *(semicolon(whole, context) if whole is not None else ()))
         extra = {"helpers": (entry.helper, *helpers), "confidence": confidence}
         return context.replace(site, entry.stable, entry.rule, also=printers, **extra)
-    opening, closing = _braces(site, context)
+    opening, closing = braces(site, context)
     head = (opening + entry.stable.encode(),)
     return context.rewrite(site.span, head, entry.rule, also=(*printers, *closing), helpers=helpers, **extra)
 
@@ -362,8 +219,8 @@ def _error(site: Site, context: Context, arguments: tuple[Span, ...], extra: dic
     comma = b", " if arguments else b""
     printers = printable(site, context, 0)
     extra["helpers"] = tuple(helper for rewrite in printers for helper in rewrite.helpers)
-    braces, closing = _braces(site, context)
-    text = braces + b"STD_TORCH_CHECK(false" + comma
+    opened, closing = braces(site, context)
+    text = opened + b"STD_TORCH_CHECK(false" + comma
     return context.rewrite(head, (text,), "TSA203", also=(*printers, *closing), **extra)
 
 
@@ -418,6 +275,3 @@ def warning(site: Site, context: Context) -> Outcome | None:
     printers = printable(site, context, 0)
     helpers = ("torch_warn", *(helper for rewrite in printers for helper in rewrite.helpers))
     return context.replace(site, name, entry.rule, confidence=Confidence.REVIEW, helpers=helpers, also=printers)
-
-
-__all__ = ["Allowed", "call_arguments", "printable", "whole_call"]

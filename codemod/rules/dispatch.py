@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from codemod.codes import Example
 from codemod.model import Span
-from codemod.rules.checks import call_arguments, whole_call
 from codemod.rules.context import Context, Outcome, Site
+from codemod.rules.macro_calls import call_arguments, whole_call
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Copy, Part
 from codemod.surface.table import Entry

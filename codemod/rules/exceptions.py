@@ -9,6 +9,7 @@ from tree_sitter import Node
 from codemod.codes import Example
 from codemod.model import Confidence, Span
 from codemod.rules.context import Context, Outcome, Site
+from codemod.rules.macro_calls import whole_call
 from codemod.rules.registry import page, rule
 from codemod.rules.tensor_calls import MethodCall, receiver_type
 from codemod.source.declarations import text_of
@@ -50,8 +51,6 @@ CAUGHT = page(
 
 def thrown(site: Site, context: Context, arguments: tuple[Span, ...]) -> Outcome:
     """`C10_THROW_ERROR(ValueError, message)` -> `throw std::invalid_argument(message)`."""
-    from codemod.rules.checks import whole_call
-
     whole = whole_call(site, context)
     kind = context.text(arguments[0]).decode() if arguments else ""
     entry = context.surface.name(f"c10::{kind}")

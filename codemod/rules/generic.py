@@ -185,7 +185,7 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if entry.helper and site.kind is SiteKind.MACRO and site.name in context.project.functions:
         return None  # the project's own, under the same name
     if entry.helper == "concatenate":
-        from codemod.rules.checks import printable
+        from codemod.rules.check_texts import printable
 
         printers = printable(site, context, 0)
         helpers = (entry.helper, *(helper for rewrite in printers for helper in rewrite.helpers))
