@@ -96,7 +96,7 @@ def declared_by(node: Node) -> Iterator[Declared]:
         element = node.type == "for_range_loop"
         if name.type == "structured_binding_declarator":
             for index, part in enumerate(c for c in name.named_children if c.type == "identifier"):
-                yield Declared(text_of(part), part.start_byte, "auto", value, index, element)
+                yield Declared(text_of(part), part.start_byte, type_text + marks, value, index, element)
         else:
             yield Declared(text_of(name), name.start_byte, type_text + marks, value, None, element, like)
 

@@ -49,10 +49,14 @@ def torch_effect(name: str, index: int) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def function_effect(name: str, index: int) -> str:
-    """What a function or macro of C, CUDA, the standard library or torch's checks does with its argument `index`."""
+def function_effect(name: str, index: int, count: int) -> str:
+    """What a function or macro of C, CUDA, the standard library or torch's checks does with its argument `index`.
+
+    Where that depends on how many arguments there are, the table has a row for the name with their number: `f/4`.
+    """
     bare = next((name.removeprefix(space) for space in _OF_STD if name.startswith(space)), name)
-    letters = _table()["functions"].get(bare, "")
+    functions = _table()["functions"]
+    letters = functions.get(f"{bare}/{count}") or functions.get(bare, "")
     if not letters:
         return "R" if is_check(name) else ""
     letter = letters[min(index, len(letters) - 1)]

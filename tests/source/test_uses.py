@@ -148,7 +148,7 @@ POINTERS = {
     "s = (g(), p[0]);": R,
     "p, s;": R,
     "switch (n) { case 1: p[0] = 1; }": W,
-    "for (auto& v : span(p)) v = 1;": U,
+    "for (auto& v : span(p)) v = 1;": W,
     "unknown.take(p);": U,
     "{ float p = 1; p = 2; }": None,
     "int q = 1; p[n] = q;": W,
@@ -166,6 +166,52 @@ POINTERS = {
     "auto t = torch::from_blob(p, {n}); t.fill_(1);": W,
     "auto t = torch::from_blob(p, {n}); s = t.sum();": R,
     "std::move(p)[0] = 1;": W,
+    # the subscript the other way round
+    "n[p] = 1;": W,
+    "s = n[p];": R,
+    "(n + 1)[p]++;": W,
+    "auto& r = n[p]; r = 1;": W,
+    "float* q = &n[p]; *q = 1;": W,
+    "std::map<float*, int> m; m[p] = 1;": R,
+    "other_thing[p] = 1;": U,
+    # addresses and objects that refer to an element
+    "std::ref(p[0]).get() = 1;": W,
+    "auto r = std::ref(p[0]); r.get() = 1;": U,
+    "g(std::ref(p[0]));": U,
+    "auto r = std::cref(p[0]); s = r.get();": R,
+    "*std::addressof(p[0]) = 1;": W,
+    "auto q = std::addressof(p[n]); s = *q;": R,
+    "std::tie(s, p[1]) = g();": W,
+    "std::tie(s, t) = std::make_tuple(p[0], p[1]);": R,
+    "auto& [a, b] = *reinterpret_cast<S*>(p); a = 1;": W,
+    "const auto& [a, b] = *reinterpret_cast<S*>(p); s = a;": R,
+    "float(&r)[4] = *reinterpret_cast<float(*)[4]>(p); r[1] = 1;": U,
+    "p->*m = 1;": W,
+    "s = p->*m;": R,
+    "std::span<float> v(p, n); v[0] = 1;": W,
+    "std::span<float> v{p, n}; for (auto& e : v) e = 1;": W,
+    "std::span<const float> v(p, n); s = v[0];": R,
+    "c10::ArrayRef<float> v(p, n); s = v[0];": R,
+    # what a cast makes writable again
+    "const float* q = p; ((float*)q)[0] = 1;": W,
+    "const float* q = p; const_cast<float*>(q)[0] = 1;": W,
+    "const float* q = p; auto w = (float*)(q + 1); s = *w;": R,
+    "const void* q = p; float* w = (float*)q; w[0] = 1;": W,
+    "const float& r = p[0]; const_cast<float&>(r) = 1;": W,
+    "const float& r = p[0]; (float&)r = 1;": W,
+    "const float* q = p; memcpy((void*)q, other, n);": W,
+    "const float* q = p; g((float*)q);": U,
+    "const float* q = p; g(q);": R,
+    "const float* q = p; auto a = reinterpret_cast<const int*>(q); s = a[0];": R,
+    # algorithms that give back a place in what they are given, and those that write where they are told
+    "*std::max_element(p, p + n) = 0;": W,
+    "s = *std::max_element(p, p + n);": R,
+    "auto it = std::find(p, p + n, 1.f); *it = 2;": W,
+    "std::transform(p, p + n, other, op);": R,
+    "std::transform(other, other + n, p, op);": W,
+    "std::transform(a, a + n, p, b, op);": R,
+    "std::transform(a, a + n, b, p, op);": W,
+    "std::swap_ranges(other, other + n, p);": W,
 }
 
 
@@ -262,6 +308,10 @@ TENSORS = {
     "x.index_put_({i}, y);": W,
     "c10::List<at::Tensor> l; l.push_back(x); l.get(0).fill_(1);": W,
     "kept = x;": U,
+    "const_cast<float*>(x.const_data_ptr<float>())[0] = 1;": W,
+    "float* p = (float*)x.const_data_ptr(); s = p[0];": R,
+    "std::ref(x).get().fill_(1);": W,
+    "std::tie(x, y) = g();": R,
 }
 
 
@@ -389,6 +439,15 @@ CALLEES = {
     ("void g(float* q, float** kept) { *kept = q; }", "float* r; g(p, &r); r[0] = 1;"): U,
     ("struct S { float* q; };\nvoid g(float* q, S& s) { s.q = q; }", "S s; g(p, s); s.q[0] = 1;"): U,
     ("using T = float;", "s = T(p[0]);"): R,
+    ("void g(const float* q) { ((float*)q)[0] = 1; }", "g(p);"): W,
+    ("void h(float* q);\nvoid g(const float* q) { h((float*)q); }", "g(p);"): U,
+    ("void h(const float* q);\nvoid g(const float* q) { h(q); }", "g(p);"): R,
+    ("const float* g(const float* q) { return q + 1; }", "const_cast<float*>(g(p))[0] = 1;"): W,
+    (
+        "struct S { const float* q_; S(const float* q) : q_(q) {} void go() { *(float*)q_ = 1; } };",
+        "S s(p); s.go();",
+    ): W,
+    ("#define SET(a, v) ((float*)(a))[0] = v", "const float* q = p; SET(q, 1);"): W,
     ("static float* kept;", "kept = p;"): U,
 }
 

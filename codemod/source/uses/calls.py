@@ -16,12 +16,13 @@ from codemod.source.macro_uses import is_all_of_macro, is_made_text
 from codemod.source.scopes import arguments_of, receiver_type_parts
 from codemod.source.signatures import Function
 from codemod.source.types import parse_type
-from codemod.source.uses.held import ANY, NUMBERS, TENSOR, Access, Held
+from codemod.source.uses.held import ANY, NUMBERS, TENSOR, VIEWS, Access, Held, viewed
 from codemod.source.uses.names import SCOPES, identifiers
-from codemod.source.uses.walk import At, Event, Found, Walk, inside_of, type_text_of
+from codemod.source.uses.walk import At, Entered, Event, Found, Walk, inside_of, type_text_of
 
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _TUPLES = frozenset({"std::make_tuple", "std::make_pair", "std::tie", "std::forward_as_tuple"})
+_COPIES = frozenset({"std::make_tuple", "std::make_pair"})
 _KEEPS = frozenset({"push_back", "emplace_back", "push_front", "insert", "emplace", "assign"})
 
 
@@ -41,7 +42,10 @@ class Uses(Walk):
         self._results, self._is_partial = ({} if self._is_partial else self._results), False
         found = self._answers(start)
         # a tensor that is returned is looked into where schemas are; a pointer goes where nobody sees it
-        kinds = {one if isinstance(one, Access) else Access.READ if one.is_tensor else Access.UNKNOWN for one in found}
+        kinds = {
+            one if isinstance(one, Access) else Access.READ if one.is_tensor or one.is_const else Access.UNKNOWN
+            for one in found
+        }
         return next((access for access in (Access.WRITE, Access.UNKNOWN, Access.READ) if access in kinds), None)
 
     def places(self, document: Document, function: Function, index: int) -> list[At]:
@@ -91,16 +95,18 @@ class Uses(Walk):
         if name in _CASTS:
             return self._cast(template_argument(callee), at)
         if name in _TUPLES:
+            if held.is_element and name in _COPIES:
+                return (Access.READ,)
             return (at.to(at.node, held.within(f"#{place}")),)
         if name == "std::get" and held.members:
             is_meant = held.members[0] in ("*", f"#{template_argument(callee)}")
             return (at.to(at.node, held.inside),) if is_meant else (Access.READ,)
         if name in self.macros:
-            return self._given_to_macro(name, place, at)
+            return Entered(self._given_to_macro(name, place, at))
         if found := self._meant(callee, len(given), at):
             return self._through(found, place, given, at)
         is_list = held.is_tensor and template_argument(callee)  # `std::vector<at::Tensor>(x)`
-        effect = "" if is_list else self.effects.function(name, place)
+        effect = "" if is_list else self.effects.function(name, place, len(given))
         if not effect and held.is_tensor and name.removeprefix("::").startswith(("at::", "torch::")):
             effect = self.effects.argument(name.rpartition("::")[2], place)
         return self._affected(effect, at) if effect else self._made(text_of(callee), place, given, at)
@@ -112,14 +118,27 @@ class Uses(Walk):
             return self._written(held)
         if effect == "T":
             return (at.to(at.node, TENSOR._replace(is_slot=False, may_be_copy=held.may_be_copy)),)
-        if effect in ("V", "M"):
+        if effect == "A":
+            return (at.to(at.node, held.pointed),)
+        if effect == "X" and held.is_element:
+            return self._referred(at)
+        if effect in ("V", "M", "X"):
             kept = held._replace(many=False, is_slot=held.many) if held.is_tensor else held
             return (at.to(at.node, kept._replace(may_be_copy=held.may_be_copy or effect == "M")),)
         return (Access.READ if effect == "R" else Access.UNKNOWN,)
 
+    def _referred(self, at: At) -> Found:
+        """`std::ref(p[0])`: what is behind its get() is followed."""
+        field = at.node.parent
+        if field is None or field.type != "field_expression" or receiver_type_parts(field)[1] != "get":
+            return (Access.UNKNOWN,)
+        return (at.up().up(),)
+
     def _made(self, type_text: str, place: int, given: Sequence[Node], at: At) -> Found:
         """An object or a number of a type, made from arguments; `at` is what it is."""
         kind, held = parse_type(type_text), at.held
+        if kind.name in VIEWS and not (self.typed or held.is_element or held.is_tensor):
+            return (at.to(at.node, viewed(kind, held)),)
         if constructors := self.callees.members(kind.name, kind.name, len(given)):
             return self._through(constructors, place, given, at)
         if kind.pointers or kind.name in ("auto", "Tensor", "optional") or (held.is_tensor and kind.arguments):
@@ -128,7 +147,7 @@ class Uses(Walk):
             return (Access.READ,)
         if kind.name in NUMBERS:
             return self._cast(type_text, at)
-        return self._affected(self.effects.function(kind.name, place), at)
+        return self._affected(self.effects.function(kind.name, place, len(given)), at)
 
     def _is_type(self, name: str, node: Node) -> bool:
         """Whether a name is an alias or a template's parameter, so that `name(x)` converts."""
@@ -162,7 +181,7 @@ class Uses(Walk):
         are_alike = len({tuple(text.replace("const", "") for text in one.types) for one in chosen}) == 1
         if any(writes) and not all(writes) and not are_alike:
             return (Access.UNKNOWN,)
-        return (Access.READ, *_given_back(answers, at))
+        return Entered((Access.READ, *_given_back(answers, at)))
 
     def _entered(self, callee: Callee, place: int, held: Held) -> tuple[Event, ...]:
         """What a function does with what it is given as its parameter `place`, and what it gives back."""
@@ -184,7 +203,7 @@ class Uses(Walk):
         parameter = callee.parameters[place]
         got = self._taken(parameter.type_text, held, callee.generic)
         if isinstance(got, Access) or callee.body is None:
-            return (got if isinstance(got, Access) else Access.UNKNOWN,)
+            return (got if isinstance(got, Access) else Access.READ if got.is_const else Access.UNKNOWN,)
         return self._named(parameter.name, callee.body, parameter.declared, None, _root(callee, got))
 
     def _given_to_macro(self, name: str, place: int, at: At) -> Iterator[Event | At]:
@@ -214,7 +233,7 @@ class Uses(Walk):
         if held.members:
             found = self.callees.members(self._type(at.node, at).name, name, len(arguments_of(call)))
             answers = [self._answers(self._own_method(callee, held)) for callee in found]
-            return (Access.READ if found else Access.UNKNOWN, *_given_back(answers, at_call))
+            return Entered((Access.READ if found or held.is_const else Access.UNKNOWN, *_given_back(answers, at_call)))
         if held.is_tensor:
             return self._method(name, field, at_call)
         if name == "data" and not held.is_element:  # of an accessor
@@ -233,12 +252,13 @@ class Uses(Walk):
         """A method of a tensor, or of what holds tensors; `at` is its call."""
         argument, dimensions = template_argument(field), template_argument(field, 1)
         effect = "P" if name == "data" and argument else self.effects.method(name)
-        if effect not in ("P", "A"):
+        if effect not in ("P", "C", "A"):
             return self._affected(effect, at)
-        if "const" in argument.split():
+        is_const = effect == "C" or "const" in argument.split()
+        if is_const and (self.typed or effect == "A"):
             return (Access.READ,)
-        depth = 1 if effect == "P" else int(dimensions) if dimensions.isdigit() else ANY
-        return (at.to(at.node, Held(depth, may_be_copy=at.held.may_be_copy)),)
+        depth = 1 if effect != "A" else int(dimensions) if dimensions.isdigit() else ANY
+        return (at.to(at.node, Held(depth, may_be_copy=at.held.may_be_copy, is_const=is_const)),)
 
     def _own_method(self, callee: Callee, held: Held) -> Iterator[Event | At]:
         """What an object's member function does with the member that holds something."""

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from codemod.source.types import parse_type
+from codemod.source.types import CppType, parse_type
 
 ANY = -1  # an accessor whose dimensions are not written as a number
+# Classes that refer to memory of others: their first argument is a pointer or an iterator.
+VIEWS = frozenset({"span", "ArrayRef", "MutableArrayRef"})
+_CONST_VIEWS = frozenset({"ArrayRef"})
 _ACCESSOR = re.compile(r"\w*TensorAccessor(?:32|64)?(?:Base)?")
 _CONST = re.compile(r"\bconst\b")
 _NUMBER_LIST = (
@@ -32,8 +35,9 @@ class Held(NamedTuple):
 
     A pointer or accessor takes `depth` subscripts to an element; 0 is an element itself. `is_tensor` is a tensor or,
     with `many`, what holds tensors: a list, an optional, a pointer to one. `is_slot` is a tensor that is a variable: to
-    assign makes it another tensor, while `x[0] = y` writes. `may_be_copy` is what may be memory of its own. An object
-    holds in its member `members[0]` what is left without that; "#2" is the third value between braces, "*" any member.
+    assign makes it another tensor, while `x[0] = y` writes. `may_be_copy` is what may be memory of its own, `is_const`
+    what a cast has to make writable before anybody can write it. An object holds in its member `members[0]` what is
+    left without that; "#2" is the third value between braces, "*" any member.
     """
 
     depth: int = 1
@@ -42,6 +46,7 @@ class Held(NamedTuple):
     is_slot: bool = False
     may_be_copy: bool = False
     members: tuple[str, ...] = ()
+    is_const: bool = False
 
     @property
     def is_element(self) -> bool:
@@ -84,14 +89,15 @@ TENSOR = Held(0, is_tensor=True, is_slot=True)
 class Effects(NamedTuple):
     """What functions do that no document defines, as a letter.
 
-    R reads, W writes, V gives a view of it, M gives a view or a copy, T a tensor over it, "" is not known. A method of
-    a tensor by its name, which may also give a pointer (P) or an accessor (A); an argument of torch's function by name
-    and index; an argument of a C, CUDA or standard function by name and index.
+    R reads, W writes, V gives a view of it, M gives a view or a copy, T a tensor over it, A its address, X an object
+    that refers to it, "" is not known. A method of a tensor by its name, which may also give a pointer (P), a pointer
+    to const (C) or an accessor (A); an argument of torch's function by name and index; an argument of a C, CUDA or
+    standard function by name, index and the number of arguments.
     """
 
     method: Callable[[str], str]
     argument: Callable[[str, int], str]
-    function: Callable[[str, int], str]
+    function: Callable[[str, int, int], str]
 
 
 def is_const_pointer(type_text: str) -> bool:
@@ -100,6 +106,12 @@ def is_const_pointer(type_text: str) -> bool:
         return _CONST.search(type_text.partition("*")[0]) is not None
     kind = parse_type(type_text)
     return _ACCESSOR.fullmatch(kind.name) is not None and bool(kind.arguments) and kind.arguments[0].const
+
+
+def viewed(kind: CppType, held: Held) -> Held:
+    """What a `std::span<T>` holds that is made from a pointer or an iterator."""
+    is_const = kind.name in _CONST_VIEWS or (bool(kind.arguments) and kind.arguments[0].const)
+    return held._replace(is_const=held.is_const or is_const)
 
 
 def taken(type_text: str, held: Held, *, typed: bool = False, generic: frozenset[str] = frozenset()) -> Access | Held:
@@ -118,11 +130,14 @@ def taken(type_text: str, held: Held, *, typed: bool = False, generic: frozenset
         return held._replace(many=holds_many, is_slot=True)
     if held.depth == 0 or (held.depth == ANY and not follows and not _ACCESSOR.fullmatch(kind.name)):
         outside = type_text.rpartition(">")[2].replace("decltype(auto)", "&&")  # which keeps what it is given
-        if "&" not in outside or ("&&" not in outside and _CONST.search(type_text.partition("<")[0] + outside)):
+        is_const = "&&" not in outside and _CONST.search(type_text.partition("<")[0] + outside) is not None
+        if "&" not in outside or (is_const and typed):
             return Access.READ
-        return Access.UNKNOWN if typed and not follows else held._replace(depth=0)
-    if is_const_pointer(type_text) or (kind.name == "bool" and not kind.pointers):
+        return Access.UNKNOWN if typed and not follows else held._replace(depth=0, is_const=held.is_const or is_const)
+    if kind.name == "bool" and not kind.pointers:
         return Access.READ
+    if is_const_pointer(type_text):
+        return Access.READ if typed or not kind.pointers else held._replace(is_const=True)
     if typed and not (kind.name == "auto" or (follows and not kind.pointers)):
         return Access.UNKNOWN
     if held.depth == ANY and len(kind.arguments) > 1 and kind.arguments[1].name.isdigit():

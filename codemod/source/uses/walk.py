@@ -16,13 +16,14 @@ from codemod.source.macro_uses import is_all_of_macro
 from codemod.source.patterns import whole_word
 from codemod.source.scopes import TypeFinder, receiver_type_parts
 from codemod.source.types import CppType, parse_type
-from codemod.source.uses.held import NUMBERS, Access, Effects, Held, is_const_pointer, taken
+from codemod.source.uses.held import NUMBERS, VIEWS, Access, Effects, Held, is_const_pointer, taken, viewed
 from codemod.source.uses.names import SCOPES, cuts_off, identifiers, in_lambda, region_start
 
+_ARRAY_REFERENCE = re.compile(r"[\w:]+\s*\(\s*&+\s*\w+\s*\)\s*\[")  # `float(&r)[4] = ..` is read as a call
 _MOST = 3000  # steps for one question
 # Nodes in which an expression ends as it is.
 _READING = frozenset({
-    "subscript_argument_list", "sizeof_expression", "decltype", "alignof_expression", "template_argument_list",
+    "sizeof_expression", "decltype", "alignof_expression", "template_argument_list",
     "condition_clause", "if_statement", "while_statement", "do_statement", "for_statement", "switch_statement",
     "case_statement", "kernel_call_syntax", "lambda_capture_specifier", "throw_statement", "array_declarator",
     "static_assert_declaration", "unary_expression", "new_declarator", "noexcept",
@@ -57,6 +58,10 @@ class At(NamedTuple):
 Found = Iterable[Event | At]  # what is known, and where to look on
 
 
+class Entered(tuple[Event | At, ...]):
+    """What is known of what a callee does: a cast may have made writable there what is const outside."""
+
+
 class Walk:
     """The steps through expressions and into variables."""
 
@@ -84,6 +89,12 @@ class Walk:
         return tuple(found)
 
     def _step(self, at: At) -> Found:
+        found = self._found(at)
+        if not at.held.is_const or isinstance(found, Entered):
+            return found
+        return (Access.READ if one is Access.UNKNOWN else one for one in found)
+
+    def _found(self, at: At) -> Found:
         parent = at.node.parent
         self._steps += 1
         if parent is None or self._steps > _MOST:
@@ -105,22 +116,43 @@ class Walk:
         found: Found = step(at, parent, at.held) if step is not None else (Access.UNKNOWN,)
         return found
 
+    def _in_subscript_argument_list(self, at: At, parent: Node, held: Held) -> Found:
+        """`n[p]`, which is `p[n]`, and `map[p]`, which reads."""
+        whole = parent.parent or parent
+        if held.is_element or held.is_tensor or held.members:
+            return (Access.READ,)
+        base = self._type(whole.child_by_field_name("argument"), at)
+        if base.name in NUMBERS and not base.pointers:
+            return (at.to(whole, held.element),)
+        return (Access.READ if base.is_known else Access.UNKNOWN,)
+
     def _in_expression_statement(self, at: At, parent: Node, held: Held) -> Found:
         return (held if is_all_of_macro(at.node, at.fragment, at.document) else Access.READ,)
 
     def _in_assignment_expression(self, at: At, parent: Node, held: Held) -> Found:
         left, is_plain = parent.child_by_field_name("left"), _is_plain(parent)
         if left == at.node:
+            around_it = parent.parent or parent
+            if held.is_element and around_it.type == "cast_expression" and "&" in type_text_of(around_it):
+                held = held._replace(is_const=False)  # `(float&)r = 1` is read as a cast of the assignment
+            if held.members and _is_tied(at.node):
+                return self._written(held) if held.inside.is_element else (Access.READ,)
+            if held.members[:1] == ("*",) and is_plain:
+                return (Access.UNKNOWN,)  # which member, or element of a list, is not known
             is_other = is_plain and (held.is_slot or held.many or held.members)  # another tensor from now on
             if held.is_element or (held.is_tensor and not is_other):
                 return self._written(held)
             return (Access.READ,) if is_plain else (at.up(),)
+        if held.is_element and left is not None and _ARRAY_REFERENCE.match(text_of(left)):
+            return (Access.UNKNOWN,)
         if (held.depth == 0 and not held.is_tensor) or not is_plain or left is None:
             return (Access.READ,)
         is_used = parent.parent is not None and parent.parent.type != "expression_statement"
         return (*self._stored(left, parent, held, at), *((at.up(),) if is_used else ()))
 
     def _written(self, held: Held) -> Found:
+        if held.is_const:
+            return (Access.READ,)
         return (Access.UNKNOWN if held.may_be_copy else Access.WRITE,)
 
     def _in_binary_expression(self, at: At, parent: Node, held: Held) -> Found:
@@ -136,8 +168,11 @@ class Walk:
         return self._cast(type_text_of(parent), at.up())
 
     def _cast(self, type_text: str, at: At) -> Found:
-        """`at` is the cast."""
+        """`at` is the cast, which may make writable what is const."""
         kind, held = parse_type(type_text), at.held
+        if held.is_const and (kind.pointers or "&" in type_text) and not self.typed:
+            at = at.to(at.node, held._replace(is_const=False))
+            held = at.held
         if kind.name in ("void", "bool") and not kind.pointers:
             return (Access.READ,)
         is_number = not (held.is_element or held.is_tensor or kind.pointers)  # an address
@@ -174,6 +209,8 @@ class Walk:
     def _taken(self, type_text: str, held: Held, generic: frozenset[str] = frozenset()) -> Event:
         """What a variable of a type holds; a value between braces is a member of an object or an element."""
         kind, inner = parse_type(type_text), held.inside
+        if kind.name in VIEWS and held.members[:1] in (("#0",), ("#1",)) and not self.typed:
+            return viewed(kind, inner)
         if not held.members or not held.members[0].startswith("#") or kind.name in _LISTS:
             return taken(type_text, held, typed=self.typed, generic=generic)
         if kind.pointers or kind.name in NUMBERS:
@@ -253,7 +290,7 @@ class Walk:
         node = at.fragment.tree.root_node.descendant_for_byte_range(declared.start, declared.end)
         scope = around(node, SCOPES) if node is not None else None
         if scope is None:
-            yield Access.UNKNOWN  # a global variable
+            yield Access.READ if held.is_const else Access.UNKNOWN  # a global variable
             return
         first = start if self.typed else region_start(binding, scope)
         for place in self._named(name, Span(start, scope.end_byte), declared, binding, at.to(scope, held)):
@@ -300,6 +337,12 @@ def inside_of(document: Document, macro: Macro, held: Held) -> tuple[At, Span]:
 
 def _is_plain(assignment: Node) -> bool:
     return text_of(assignment.child_by_field_name("operator") or assignment) == "="
+
+
+def _is_tied(node: Node) -> bool:
+    """Whether an expression is `std::tie(..)`, which refers to its arguments."""
+    callee = node.child_by_field_name("function") if node.type == "call_expression" else None
+    return callee is not None and text_of(callee).rpartition("::")[2] in ("tie", "forward_as_tuple")
 
 
 def type_text_of(node: Node) -> str:
