@@ -42,7 +42,7 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
     from codemod.scan import scan_tree
 
     with progress("Looking for unstable sites"):
-        workspace = open_workspace()
+        workspace = open_workspace(reads_only=True)
         files = _files(workspace.snapshot, workspace.layout, paths)
         scan = scan_tree(workspace.snapshot, workspace.layout, workspace.config)
     codes = all_codes()

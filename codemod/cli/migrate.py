@@ -62,7 +62,7 @@ def command(
     from codemod.source.parsable import refuse_unparsable
 
     with progress("Reading the repository"):
-        workspace = open_workspace(names=names)
+        workspace = open_workspace(names=names, reads_only=mode == DIFF)
         _check_whole(workspace.snapshot, names)
         group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
         for path in (*group.files, *group.shared_headers):

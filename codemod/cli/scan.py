@@ -27,7 +27,7 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
     from codemod.report.scan_view import build_scan_report, scan_json
 
     with progress("Reading the repository"):
-        workspace = open_workspace(path)
+        workspace = open_workspace(path, reads_only=True)
     snapshot, layout = workspace.snapshot, workspace.layout
     if list_ops:
         return _print_operators(snapshot, layout, as_json=as_json)

@@ -26,20 +26,20 @@ class Workspace(NamedTuple):
     layout: Layout
 
 
-def open_workspace(start: Path = Path(), names: tuple[str, ...] = ()) -> Workspace:
+def open_workspace(start: Path = Path(), names: tuple[str, ...] = (), *, reads_only: bool = False) -> Workspace:
     """The repository around `start`, with its settings and the layout of the extension that `names` belong to.
 
-    Raises Refusal where there is none to work on.
+    A run that `reads_only` takes a folder outside of any repository too. Raises Refusal where there is none to work on.
     """
-    snapshot = open_tree(start)
+    snapshot = open_tree(start, reads_only=reads_only)
     config = load_config(snapshot)
     return Workspace(snapshot, config, layout_for(snapshot, config, names))
 
 
-def open_tree(start: Path = Path()) -> Snapshot:
+def open_tree(start: Path = Path(), *, reads_only: bool = False) -> Snapshot:
     """The repository around `start`, put right first where a run was stopped while it wrote, which is said on stderr.
 
-    Raises Refusal where there is none, or where another run is writing to it.
+    Raises Refusal where there is none, unless the run `reads_only`, or where another run is writing to it.
     """
     folder = start.resolve()
     root = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
@@ -49,7 +49,7 @@ def open_tree(start: Path = Path()) -> Snapshot:
         recovered = recover(root)
         if recovered:
             click.echo(f"torch-stabilize: {recovered}", err=True)
-    return open_snapshot(start)
+    return open_snapshot(start, without_git=reads_only)
 
 
 def tree_path(snapshot: Snapshot, path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,12 +89,17 @@ class Snapshot:
         return paths
 
 
-def open_snapshot(start: Path) -> Snapshot:
-    """The git work tree that `start` lies in. Raises Refusal (exit 2) where there is none."""
+def open_snapshot(start: Path, *, without_git: bool = False) -> Snapshot:
+    """The git work tree that `start` lies in.
+
+    Where there is none, the folder `start` if `without_git` says that reading is enough, else Refusal (exit 2).
+    """
     if not start.exists():
         raise Refusal(f"no such file or folder: {start}", exit_code=2)
     folder = (start if start.is_dir() else start.parent).resolve()
     top = git.run(folder, "rev-parse", "--show-toplevel")
+    if not top.ok and without_git:
+        return Snapshot(folder, tuple(sorted(_files_below(folder))))
     if not top.ok:
         raise Refusal(f"not a git repository: {start} (run `git init` and commit first)", exit_code=2)
     root = Path(os.fsdecode(top.output.rstrip(b"\n"))).resolve()
@@ -108,3 +113,13 @@ def open_snapshot(start: Path) -> Snapshot:
     folders = (name for name in others if os.path.isdir(places[name]) and not os.path.islink(places[name]))
     submodules = tuple(name.rstrip("/") for name in folders)
     return Snapshot(root, files, start="" if below == "." else below, absent=absent, submodules=submodules)
+
+
+def _files_below(root: Path) -> Iterator[str]:
+    """The files of a folder that git knows nothing about, but for hidden ones: tools keep theirs there."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            place = os.path.join(folder, name)
+            if not name.startswith(".") and os.path.isfile(place):
+                yield os.path.relpath(place, root).replace(os.sep, "/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from codemod import __version__
 from codemod.cli import main
 from codemod.model import Refusal
-from tests.conftest import ROOT, SAMPLE, Run
+from tests.conftest import ROOT, SAMPLE, Run, tree
 
 HEAVY = ("torch", "libcst", "jinja2", "rich", "tree_sitter", "numpy")
 HELP_CPU_SECONDS = 0.3
@@ -148,9 +149,22 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path, unbuffered: str) -> None:
 
 
 def test_directory_option_runs_elsewhere(run_cli: Run, tmp_path: Path) -> None:
-    ran = run_cli("-C", str(tmp_path), "scan", cwd=SAMPLE)
+    ran = run_cli("-C", str(tmp_path), "verify", "layernorm", cwd=SAMPLE)
     assert ran.code == 2
     assert "not a git repository" in ran.err
+
+
+def test_what_only_reads_needs_no_git(run_cli: Run, tmp_path: Path) -> None:
+    unpacked = Path(shutil.copytree(SAMPLE, tmp_path / "release"))
+    (unpacked / ".cache").mkdir()
+    (unpacked / ".cache/old.cu").write_text("torch::Tensor x;\n")
+    before = tree(unpacked)
+    scanned = run_cli("scan", cwd=unpacked)
+    assert (scanned.code, scanned.err) == (1, "")
+    assert "old.cu" not in scanned.out
+    assert "+++ b/csrc/libtorch_stable/layernorm_kernels.cu" in run_cli("migrate", "layernorm", cwd=unpacked).out
+    assert run_cli("check", cwd=unpacked).code == 0
+    assert tree(unpacked) == before
 
 
 @pytest.mark.parametrize(("into", "code"), [("/dev/null", 0), ("/dev/full", 3)])
