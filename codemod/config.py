@@ -51,6 +51,7 @@ class Config:
     stable_helpers: str | None = None
     stable_dispatch: str | None = None
     python_roots: tuple[str, ...] = ()
+    in_place: bool | None = None  # files stay where they are; None: by what is there
     op_namespace: str | None = None  # of the operators that functions of Python modules become
     target: str | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> files or globs
@@ -61,7 +62,7 @@ class Config:
 _PATHS = ("source_root", "stable_root", "stable_bindings", "stable_declarations", "stable_helpers", "stable_dispatch")
 _NAMES = ("legacy_library", "stable_library", "op_namespace")
 _PATH_LISTS = ("legacy_bindings", "python_roots", "exclude")
-KEYS = (*_PATHS, *_NAMES, *_PATH_LISTS, "target", "groups", "allow")
+KEYS = (*_PATHS, *_NAMES, *_PATH_LISTS, "in_place", "target", "groups", "allow")
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _MODULE = re.compile(r"[A-Za-z_]\w*")
 
@@ -123,6 +124,10 @@ class _Reader:
             return name
         if key in _PATH_LISTS:
             return tuple(self._tree_path(key, text) for text in self._texts(key, value))
+        if key == "in_place":
+            if not isinstance(value, bool):
+                raise self._refuse(key, f"`in_place` must be true or false, not {_kind(value)}")
+            return value
         if key == "target":
             version = self._text(key, value)
             if not _VERSION.fullmatch(version):

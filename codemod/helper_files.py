@@ -9,6 +9,7 @@ from codemod.model import Change, Edit, FileEdit, NewFile, Span
 from codemod.project import GroupProject
 from codemod.repository.layout import Layout
 from codemod.repository.snapshot import Snapshot
+from codemod.repository.sources import join
 from codemod.rules.dispatch_macros import render_definitions
 from codemod.rules.includes import HELPERS, spell_relative
 from codemod.rules.needed_headers import with_implied
@@ -23,7 +24,7 @@ _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?P<word>\w+)(?:[ \t]*[<\"](?P<name>[^>
 
 def aten_header(layout: Layout) -> str:
     """Where the dispatcher wrappers live."""
-    return f"{layout.stable_root}/stable_aten.h"
+    return join(layout.helper_folder, "stable_aten.h")
 
 
 def headers_of(roles: Iterable[str], made: GroupProject, layout: Layout) -> frozenset[str]:

@@ -40,9 +40,10 @@ from codemod.project import GroupProject, make_project
 from codemod.registered_lambdas import registered_lambdas
 from codemod.relocate import Relocation
 from codemod.repository.codes import EDITS_COLLIDE
+from codemod.repository.forms import Placement, is_in_place, place_group, split_note, whole_layout
 from codemod.repository.groups import with_headers
 from codemod.repository.includes import IncludeGraph
-from codemod.repository.layout import Group, Layout
+from codemod.repository.layout import Form, Group, Layout
 from codemod.repository.notes import notes_on
 from codemod.repository.program.check import check_plan
 from codemod.repository.program.decide import decide
@@ -63,11 +64,12 @@ _LOSING = frozenset({NO_SCHEMA.code, BAD_SCHEMA.code, UNBOXABLE.code})  # why an
 class Options:
     """How a group is migrated: `target` is the oldest torch that must run the result, `headers` the one that builds it.
 
-    Without `headers` nothing is used that the headers of the target lack.
+    Without `headers` nothing is used that the headers of the target lack. `in_place` leaves files where they are; None
+    is what is configured, else what the repository did so far.
     """
 
     target: str = DEFAULT_TARGET
-    in_place: bool = False
+    in_place: bool | None = None
     headers: str = ""
     format: bool = True
 
@@ -80,10 +82,11 @@ def plan_migration(
         return Plan(group.name, options.target)
     options = replace(options, target=options.target or DEFAULT_TARGET)
     program = Program(snapshot, config or Config(), layout.include_roots)
-    decision = decide(program, layout, group.units, in_place=options.in_place)
+    options = replace(options, in_place=is_in_place(program, layout, options.in_place))
+    decision = decide(program, layout, group.units, in_place=bool(options.in_place))
     if len(decision.parts) < 2:
         own = layout.for_units(group.units or group.migrated)
-        along = come_along(program, Units(snapshot, own, program.config), group)
+        along = _along(program, Units(snapshot, own, program.config), group, options)
         made = _plan_part(program, own, along, options)
     else:
         made = _plan_parts(program, layout, decision, group, options)
@@ -116,7 +119,7 @@ def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Gro
     layouts = [part.layout(layout) for part in decision.parts]
     wholes = [Units(snapshot, own, config) for own in layouts]
     parts = [
-        come_along(program, whole, with_headers(whole, group.name, part.units, group.migrated))
+        _along(program, whole, with_headers(whole, group.name, part.units, group.migrated), options)
         for whole, part in zip(wholes, decision.parts, strict=True)
     ]
     for place, (own, along) in enumerate(zip(layouts, parts, strict=True)):
@@ -136,6 +139,15 @@ def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Gro
     return _Made(program, plan, frozenset(styled))
 
 
+def _along(program: Program, units: Units, group: Group, options: Options) -> Along:
+    """`group` with what has to go where it goes: nothing where its library is converted as a whole."""
+    placement = place_group(program, units.layout, group, in_place=bool(options.in_place))
+    if placement.form is Form.WHOLE_IN_PLACE:
+        return Along(group, (), ())
+    along = come_along(program, units, group)
+    return along._replace(group=along.group._replace(registrations=group.registrations))
+
+
 def _plan_part(
     program: Program, layout: Layout, along: Along, options: Options, later: Set[str] = frozenset()
 ) -> _Made:
@@ -146,7 +158,10 @@ def _plan_part(
     if staying:
         units = tuple(unit for unit in group.units if unit not in staying)
         group = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
-        files = (*group.files, *group.migrated)
+    in_place = bool(options.in_place)
+    placement = place_group(program, layout, group, in_place=in_place)
+    layout, group = _placed(snapshot, layout, group, placement, config)
+    files = (*group.files, *group.migrated)
     autograd = convert_autograd(Registry(snapshot, layout), group)
     if autograd.files:  # the rest reads what stands for the autograd functions
         snapshot = snapshot.with_overlay(autograd.files)
@@ -158,7 +173,7 @@ def _plan_part(
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
     moves = (
         ()
-        if options.in_place
+        if in_place
         else tuple(Move(path, layout.landing(path)) for path in group.files if layout.landing(path) != path)
     )
     rewritten = rewrite_files(made, files)
@@ -186,8 +201,11 @@ def _plan_part(
     styled = frozenset((*files, *made.shared, *headers))
     plan = join(snapshot, group.name, options.target, changes, moves)
     linked = group._replace(migrated=(*group.migrated, *along.shared))
-    crossing = _crossing(snapshot, layout, made.graph, linked, bindings)
+    # what is converted as a whole stays in one library
+    crossing = () if layout.is_whole else _crossing(snapshot, layout, made.graph, linked, bindings)
+    is_split = placement.form is Form.SPLIT_IN_PLACE and bool(group.units)
     notes = (
+        *((split_note(placement, layout, group),) if is_split else ()),
         *along.diagnostics,
         *staying.values(),
         *autograd.diagnostics,
@@ -198,6 +216,17 @@ def _plan_part(
     counts = {path: one.sites for path, one in rewritten.items()}
     plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts)
     return _Made(program, plan, styled, frozenset(autograd.files), registry)
+
+
+def _placed(
+    snapshot: Snapshot, layout: Layout, group: Group, placement: Placement, config: Config
+) -> tuple[Layout, Group]:
+    """The layout and the group of a migration in the form of `placement`."""
+    if placement.form is not Form.WHOLE_IN_PLACE:
+        return replace(layout, form=placement.form), group
+    units = tuple(sorted({*group.units, *placement.along}))
+    layout = whole_layout(layout, placement, units)
+    return layout, with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
 
 
 def _of_tree(plan: Plan, original: Snapshot, converted: Set[str]) -> Plan:

@@ -11,6 +11,8 @@ from codemod.config import Config
 from codemod.model import Edit
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Group, Layout
+from codemod.repository.program.abi import abi_of_file
+from codemod.repository.program.model import Abi
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import include_graph
 from codemod.rules.context import Context, Project
@@ -119,8 +121,12 @@ def make_project(
 
 def _stable_headers(snapshot: Snapshot, layout: Layout) -> tuple[str, ...]:
     """Headers right in the stable folder: helpers and dispatch macros live there."""
-    below = snapshot.below(layout.stable_root, (*HEADER_SUFFIXES, ".cuh"))
-    return tuple(p for p in below if "/" not in p.removeprefix(layout.stable_root + "/"))
+    folder = layout.helper_folder
+    below = snapshot.below(folder, (*HEADER_SUFFIXES, ".cuh"))
+    top = tuple(p for p in below if "/" not in p.removeprefix(folder + "/"))
+    if not layout.is_whole:
+        return top
+    return tuple(p for p in top if abi_of_file(snapshot.document(p)) is Abi.STABLE)
 
 
 def _top_headers(snapshot: Snapshot, layout: Layout) -> list[Document]:

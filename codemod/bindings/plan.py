@@ -75,7 +75,9 @@ def plan_bindings(
     edits: list[FileEdit] = []
     created: list[NewFile] = []
     edits += [*_legacy_removals(registry, group, selection), *draft.widening.edits.values()]
-    edits += in_place_edits(registry, selection, draft.boxed, draft.schemas, draft.keys, has_items=bool(draft.items))
+    edits += in_place_edits(
+        registry, selection, draft.boxed, draft.schemas, draft.keys, has_items=bool(draft.items), units=group.units
+    )
     ours = _helpers(registry, group, selection)
     declarations = find_declarations(registry, (*selection.functions, *ours), group)
     gone, notes = legacy_edits(registry, group, selection, declarations)

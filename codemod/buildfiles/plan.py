@@ -10,6 +10,7 @@ from codemod.buildfiles.generators import plan_generators
 from codemod.buildfiles.mentions import plan_mentions
 from codemod.buildfiles.moving import Moving
 from codemod.buildfiles.setup.plan import plan_setup
+from codemod.buildfiles.stable_target import version_macro
 from codemod.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from codemod.repository.layout import Group, Layout
 from codemod.repository.snapshot import Snapshot
@@ -50,8 +51,9 @@ def plan_build(
         edits.extend(setup.edits)
         diagnostics.extend(setup.diagnostics)
     owned = cmake.owned.union(*(setup.owned for setup in setups))
-    diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics))
+    diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics, target))
     exists = cmake.has_stable or any(setup.has_stable for setup in setups)
+    is_replaced = layout.is_whole or any(setup.replaced for setup in setups)
     imports: tuple[FileEdit, ...] = ()
     # elsewhere, what loads the legacy library loads the stable one already
     if not exists or cmake.widened or pybind or python_module:
@@ -59,7 +61,7 @@ def plan_build(
 
         imports, listed = plan_imports(
             snapshot, layout, [name for setup in setups for name in setup.names],
-            is_new=not exists, is_gone=any(setup.replaced for setup in setups), widened=cmake.widened,
+            is_new=not exists, is_gone=is_replaced, widened=cmake.widened,
             units=group.units, functions=pybind or {}, python_module=python_module,
         )  # fmt: skip
         diagnostics.extend(listed)
@@ -92,6 +94,7 @@ def _unowned(
     renames: Mapping[str, str],
     owned: frozenset[str],
     said: Sequence[Diagnostic],
+    target: str,
 ) -> list[Diagnostic]:
     """Units that no build file names: what a person has to add, once."""
     missing = [unit for unit in group.units if unit not in owned]
@@ -99,6 +102,15 @@ def _unowned(
     if not missing or not build_files or any(d.code == COMPUTED_SOURCES for d in said):
         return []
     lines = "\n".join(f"  {renames[unit]}" for unit in missing)
+    if layout.is_whole:
+        macros = f"TORCH_TARGET_VERSION={version_macro(target)} and, for CUDA, USE_CUDA"
+        return [
+            Diagnostic(
+                NOT_FOUND, Severity.ERROR, build_files[0], Span(0, 0),
+                f"no build file names what makes {layout.legacy_library}: which call it is cannot be told",
+                f"Define these macros for it: {macros}.",
+            )
+        ]  # fmt: skip
     return [
         Diagnostic(
             NOT_FOUND, Severity.ERROR, build_files[0], Span(0, 0),

@@ -32,7 +32,13 @@ DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.vi
     metavar="VERSION",
     help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
 )
-@click.option("--in-place", is_flag=True, help="Leave the files where they are.")
+@click.option(
+    "--in-place/--move",
+    "in_place",
+    default=None,
+    help="Leave the files where they are, or move them to the stable folder.  [default: as configured, else as stable "
+    "units are already, else --move]",
+)
 @report_option("Write a report too")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and no diff.")
 @click.option("--allow-dirty", is_flag=True, help="With --write: accept uncommitted changes in the tree.")
@@ -40,7 +46,7 @@ def command(
     names: tuple[str, ...],
     mode: str,
     target: str | None,
-    in_place: bool,
+    in_place: bool | None,
     report_file: Path | None,
     as_json: bool,
     allow_dirty: bool,
@@ -56,6 +62,7 @@ def command(
         check_writable(report_file)
     from codemod.cli.workspace import open_workspace, progress
     from codemod.explain import all_codes
+    from codemod.in_place import with_way_in_place
     from codemod.migrate import Options, plan_migration
     from codemod.report.view import Concern, Stage, build_report
     from codemod.repository.groups import resolve_group
@@ -72,6 +79,7 @@ def command(
         options = Options(target=target or workspace.config.target or Options.target, in_place=in_place)
         _check_target(options.target)
         plan = plan_migration(workspace.snapshot, workspace.layout, group, options, workspace.config)
+        plan = with_way_in_place(plan, workspace.snapshot, workspace.layout, group, options, workspace.config)
     codes = all_codes()
     stage = Stage(mode)
     report = build_report(plan, workspace.snapshot.read, codes, stage=stage, request=shlex.join(names))

@@ -7,6 +7,9 @@ from codemod.model import Confidence
 
 MIGRATED_ALREADY = "TSA701"
 BRANCHES_UNUSED = "TSA702"
+SPLIT_IN_PLACE = "TSA720"
+WHOLE_IN_PLACE = "TSA721"
+CONVERTED_IN_PLACE = "TSA722"
 EDITS_COLLIDE = "TSA790"
 
 CODES: tuple[Code, ...] = (
@@ -21,6 +24,26 @@ CODES: tuple[Code, ...] = (
         text="No unit of the repository compiles its branches for the unstable API any more, such as the `#else` of "
         "`#ifdef TORCH_TARGET_VERSION`. They are left for you to delete: sources outside of the repository may include "
         "the header.",
+    ),
+    Code(
+        code=SPLIT_IN_PLACE,
+        title="In place, a library of which something stays gets a second one beside it.",
+        text="With `--in-place` a library is converted as a whole, with its name and files, where all of it that uses "
+        "torch was asked for and can migrate. Otherwise the units that migrate are built into a stable library of "
+        "its own, and the rest stays where it was; the message has the reason.",
+        confidence=Confidence.REVIEW,
+    ),
+    Code(
+        code=WHOLE_IN_PLACE,
+        title="The library could be converted where it is.",
+        text="All of the library that uses torch migrates, so that no second library is needed: `--in-place`, or "
+        "`in_place = true` in the configuration, converts it with its name and files kept. The message has the number "
+        "of changed lines of both ways.",
+    ),
+    Code(
+        code=CONVERTED_IN_PLACE,
+        title="A library is converted where it is.",
+        text="Its files and its name stay what they are; its build entry gets what the stable ABI needs.",
     ),
     Code(
         code=EDITS_COLLIDE,

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import Enum
 from posixpath import dirname
 from typing import NamedTuple
+
+
+class Form(str, Enum):
+    """How a library gives units to the stable ABI."""
+
+    MOVED = "moved"  # into the folder of stable sources, built into a counterpart of the library
+    SPLIT_IN_PLACE = "split in place"  # where they are, built into a counterpart: the library keeps something of torch
+    WHOLE_IN_PLACE = "whole in place"  # where they are, in the library itself: nothing of torch's C++ API is left in it
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,17 @@ class Layout:
     libraries: tuple[Library, ...] = ()  # every legacy extension module, the main one first
     op_namespace: str = ""  # configured namespace of the operators that functions of Python modules become
     other_builds: tuple[str, ...] = ()  # bindings of an alternative build (CPU only) that defines the same ops
+    form: Form = Form.MOVED  # of the migration at hand
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the library is converted where it is: then it is its own counterpart."""
+        return self.form is Form.WHOLE_IN_PLACE
+
+    @property
+    def helper_folder(self) -> str:
+        """Where helper headers are, or are to be made."""
+        return dirname(self.stable_helpers) if self.is_whole else self.stable_root
 
     def landing(self, path: str) -> str:
         """Where the legacy file `path` goes: "csrc/a/b.cu" becomes "csrc/libtorch_stable/a/b.cu"."""

@@ -51,15 +51,19 @@ def block_order(items: Sequence[Item]) -> list[list[Item]]:
     return [groups[key] for key in keys]
 
 
-def render_blocks(groups: Sequence[Sequence[Item]], style: bytes) -> list[str]:
-    """A new block for each of `groups`, all of one namespace, key and outer conditions, those conditions around it."""
-    done = formatted_together([_block_of(items) for items in groups], style)
+def render_blocks(groups: Sequence[Sequence[Item]], style: bytes, *, defines: bool = False) -> list[str]:
+    """A new block for each of `groups`, all of one namespace, key and outer conditions, those conditions around it.
+
+    `defines` says that the block of definitions is the one that defines its library, and no fragment.
+    """
+    done = formatted_together([_block_of(items, defines=defines) for items in groups], style)
     return [_wrapped(block.text, items[0].outer) for block, items in zip(done, groups, strict=True)]
 
 
-def _block_of(items: Sequence[Item]) -> Braced:
+def _block_of(items: Sequence[Item], *, defines: bool = False) -> Braced:
     first = items[0]
-    macro = "STABLE_TORCH_LIBRARY_IMPL" if first.key else "STABLE_TORCH_LIBRARY_FRAGMENT"
+    defining = "STABLE_TORCH_LIBRARY" if defines else "STABLE_TORCH_LIBRARY_FRAGMENT"
+    macro = "STABLE_TORCH_LIBRARY_IMPL" if first.key else defining
     arguments = [first.namespace, *([first.key] if first.key else []), first.variable]
     return Braced(f"{macro}({', '.join(arguments)}) {{", "\n".join(render_items(items, first.variable)))
 

@@ -33,14 +33,16 @@ def in_place_edits(
     keys: Mapping[tuple[str, Span], Sequence[str]],
     *,
     has_items: bool = False,
+    units: Sequence[str] = (),
 ) -> list[FileEdit]:
     """Edits of the units, named by their old paths.
 
     An IMPL block keeps its text: its head and its functions change. Other blocks are written anew, definitions in a
     FRAGMENT and implementations in one IMPL block per key. `has_items` says that there are registrations for the stable
-    bindings file too, which makes the library importable then.
+    bindings file too, which makes the library importable then; `units` are those of the group.
     """
-    return _InPlace(registry, selection, boxed, schemas, keys, whole_functions(registry, selection)).edits(has_items)
+    gone = whole_functions(registry, selection)
+    return _InPlace(registry, selection, boxed, schemas, keys, gone, units).edits(has_items)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class _InPlace:
     schemas: Mapping[tuple[str, Span], Schema]
     keys: Mapping[tuple[str, Span], Sequence[str]]
     functions: frozenset[str]  # registering ones of which nothing stays
+    paths: Sequence[str] = ()  # the units of the group
 
     def edits(self, has_items: bool) -> list[FileEdit]:
         """What `in_place_edits` says."""
@@ -77,6 +80,8 @@ class _InPlace:
                 text = formatted(adapters_text(adapters) + "\n", style_for(registry.snapshot, path)) + "\n"
                 place = Span(block.span.start, block.span.start)
                 edits.append(FileEdit(path, Edit(place, _encoded(document, text), codes.ADAPTER.code)))
+        if registry.layout.is_whole:
+            edits += self._empty_modules(set(blocks))
         for path in dict.fromkeys(path for path, _ in blocks):
             document = registry.document(path)
             declared = declarations_of(document, self.functions)
@@ -84,6 +89,20 @@ class _InPlace:
             idle = idle_pybind(document, [*gone, *declared])
             edits += [FileEdit(path, edit) for edit in removal_edits(document, [*declared, *idle], codes.MOVED.code)]
         return [*edits, *_module_names(registry, {path for path, _ in blocks})]
+
+    def _empty_modules(self, known: set[tuple[str, Span]]) -> list[FileEdit]:
+        """Python modules that bind nothing and are there to be imported: they go on being so without pybind11."""
+        found: list[FileEdit] = []
+        for path in self.paths:
+            document = self.registry.document(path)
+            for block in self.registry.bindings[path].blocks if path in self.registry.bindings else ():
+                is_module = block.kind is BlockKind.PYBIND and not block.function
+                if is_module and (path, block.span) not in known and self._goes(path, block.span):
+                    text = _encoded(document, _module(self.registry))
+                    found.append(FileEdit(path, Edit(block.span, text, codes.MOVED.code)))
+                    lines = idle_pybind(document, [block.span])
+                    found += [FileEdit(path, edit) for edit in removal_edits(document, lines, codes.MOVED.code)]
+        return found
 
     def _goes(self, path: str, place: Span) -> bool:
         """Whether nothing of a Python module's block stays."""
@@ -123,13 +142,12 @@ class _InPlace:
                 items += implementation_items(document, statement, found.expression, keys, whole=True)
         style = style_for(self.registry.snapshot, block.path)
         plain = [replace(item, outer=()) for item in items]
-        texts = render_blocks(block_order(plain), style)
+        is_defining = self.registry.layout.is_whole and block.kind is BlockKind.LIBRARY
+        texts = render_blocks(block_order(plain), style, defines=is_defining)
         if leftover := self._leftover(document, block, members):
             texts.append(leftover)
         if is_home:
-            from codemod.templates import render
-
-            texts.append(render("bindings/module.cpp.jinja", library=self.registry.layout.stable_library).rstrip())
+            texts.append(_module(self.registry))
         return Edit(block.span, _encoded(document, "\n\n".join(texts)), codes.MOVED.code)
 
     def _leftover(self, document: Document, block: Block, members: list[Moved]) -> str:
@@ -151,16 +169,26 @@ def _module_home(registry: Registry, blocks: list[tuple[str, Span]]) -> tuple[st
     layout = registry.layout
     name = f"PyInit_{layout.stable_library}".encode()
     stable = [path for path in registry.sources if layout.is_stable(path)]
-    if registry.snapshot.exists(layout.stable_bindings) or any(name in registry.snapshot.read(path) for path in stable):
+    is_there = registry.snapshot.exists(layout.stable_bindings) and not layout.is_whole
+    if is_there or any(name in registry.snapshot.read(path) for path in stable):
         return None
     known = {(path, block.span): block for path, _ in blocks for block in registry.bindings[path].blocks}
     modules = [place for place in blocks if known[place].kind is BlockKind.PYBIND]
     return min(modules, key=lambda place: bool(known[place].function), default=None)
 
 
+def _module(registry: Registry) -> str:
+    """The function that makes the stable library importable."""
+    from codemod.templates import render
+
+    return render("bindings/module.cpp.jinja", library=registry.layout.stable_library.rpartition(".")[2]).rstrip()
+
+
 def _module_names(registry: Registry, paths: set[str]) -> list[FileEdit]:
     """`PyInit_<legacy library>` that a unit spells out is that of the stable library from now on."""
     layout = registry.layout
+    if layout.is_whole:
+        return []
     pattern = re.compile(rb"\bPyInit_" + re.escape(layout.legacy_library.encode()) + rb"\b")
     name = f"PyInit_{layout.stable_library}".encode()
     return [

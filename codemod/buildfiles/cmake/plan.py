@@ -16,6 +16,7 @@ from codemod.buildfiles.cmake.settings import ensure_settings, settings_of
 from codemod.buildfiles.cmake.site import StableSite, end_of_block, find_site, is_before_helper, last_source
 from codemod.buildfiles.cmake.syntax import Command
 from codemod.buildfiles.cmake.text import call, wrap
+from codemod.buildfiles.cmake.whole import convert_in_place
 from codemod.buildfiles.cmake.widen import widen
 from codemod.buildfiles.codes import (
     GENERATOR_LISTED,
@@ -50,6 +51,10 @@ def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     project = read_project(snapshot, layout.cmake_files)
     edits = {path: TextEdits(path, file.data) for path, file in project.files.items()}
     run = CMakeRun(project, layout, renames, frozenset(units), target, edits)
+    if layout.is_whole:
+        built = convert_in_place(run, created)
+        made = tuple(edit for text in edits.values() for edit in text.edits())
+        return CMakeResult(made, tuple(run.diagnostics), built, frozenset(run.entered), has_stable=True)
     stable = [d for d in project.definitions if is_stable(project, layout, d)]
     in_stable = {flow.path for definition in stable for flow in project.flows(definition)}
     owned = _owners(run, [d for d in project.definitions if d not in stable], in_stable, later)

@@ -49,7 +49,7 @@ def convert(run: SetupRun, members: Sequence[Member], created: Sequence[str]) ->
         edits.replace(file.span(call), text or "", SETUP_SOURCE_MOVED)
     converted = [member for member in members if member.moving]
     for member in converted:
-        _add_sources(run, member, [other.extension for other in converted], created)
+        add_sources(run, member, [other.extension for other in converted], created)
         _rename(run, member.extension)
     first = converted[0].extension
     run.report(
@@ -62,15 +62,19 @@ def convert(run: SetupRun, members: Sequence[Member], created: Sequence[str]) ->
 
 def _rename(run: SetupRun, extension: Extension) -> None:
     """The stable library's name in the call, and the macros and arguments that it needs."""
+    file = run.model.file
+    value = argument_names(extension.call)["name"].value
+    run.edits.replace(file.span(value), new_name(run, extension, file.text(value)), EXTENSION_CREATED)
+    settle_arguments(run, extension)
+
+
+def settle_arguments(run: SetupRun, extension: Extension) -> None:
+    """The macros and arguments that a stable extension needs, in the call."""
     file, edits = run.model.file, run.edits
     arguments = argument_names(extension.call)
     indent = file.indent(file.span(extension.call.args[-1]).start)
     for name, argument in arguments.items():
-        if name == "name":
-            edits.replace(
-                file.span(argument.value), new_name(run, extension, file.text(argument.value)), EXTENSION_CREATED
-            )
-        elif name == "define_macros":
+        if name == "define_macros":
             edits.replace(
                 file.span(argument.value), macros_text(run, extension, argument.value, indent), EXTENSION_CREATED
             )
@@ -95,7 +99,7 @@ def _globs(run: SetupRun, moving: Sequence[Element]) -> dict[cst.Call, str | Non
     }
 
 
-def _add_sources(run: SetupRun, member: Member, family: Sequence[Extension], created: Sequence[str]) -> None:
+def add_sources(run: SetupRun, member: Member, family: Sequence[Extension], created: Sequence[str]) -> None:
     """New sources behind the last one that always moves, in the list it stands in, unless a glob finds them."""
     import libcst as cst
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from codemod.buildfiles.setup.run import SetupRun
 
 _TAG = re.compile(r"cp3(\d+)")
-_OLD_STANDARD = re.compile(r"(?<=-std=)(c|gnu)\+\+(?:0x|11|1y|14)(?!\w)")
+OLD_STANDARD = re.compile(r"(?<=-std=)(c|gnu)\+\+(?:0x|11|1y|14)(?!\w)")
 _SET_BY_TORCH = frozenset({"CppExtension", "CUDAExtension", "SyclExtension"})  # BuildExtension defines Py_LIMITED_API
 _REQUIRES = re.compile(r"""(?:requires[-_]python|python_requires)["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
 
@@ -71,8 +71,8 @@ def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
 
 def _with_new_standard(run: SetupRun, legacy: Extension, texts: list[str]) -> list[str]:
     """The arguments with C++17 where they ask for less: the stable headers need it."""
-    newer = [_OLD_STANDARD.sub(r"\1++17", text) for text in texts]
-    old = _OLD_STANDARD.search(run.model.file.slice(run.model.file.span(run.model.file.module)))
+    newer = [OLD_STANDARD.sub(r"\1++17", text) for text in texts]
+    old = OLD_STANDARD.search(run.model.file.slice(run.model.file.span(run.model.file.module)))
     if newer == texts and old is not None:
         run.report(
             EXTENSION_CREATED, Severity.WARNING, legacy.call,

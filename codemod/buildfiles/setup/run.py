@@ -25,6 +25,7 @@ from codemod.buildfiles.setup.placement import add_to_call
 from codemod.buildfiles.setup.plan import SetupResult
 from codemod.buildfiles.setup.reader import lists_in
 from codemod.buildfiles.setup.text import add_after, add_statement, literal_list, remove_elements
+from codemod.buildfiles.setup.whole import convert_in_place
 from codemod.buildfiles.stable_target import short_name
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, Severity, Span
@@ -51,6 +52,7 @@ class SetupRun:
     has_home: bool = False  # an extension is called after the library that moves: others move beside it
     replaced: set[int] = field(default_factory=set)  # nodes that are gone
     _handled: set[int] = field(default_factory=set)
+    _spans: set[Span] = field(default_factory=set)
     _given: set[tuple[int, str]] = field(default_factory=set)
 
     def stable_name(self, extension: Extension) -> str:
@@ -69,6 +71,12 @@ class SetupRun:
         """Whether nobody asked this about `node` before: what several extensions share is edited once."""
         is_first = id(node) not in self._handled
         self._handled.add(id(node))
+        return is_first
+
+    def is_first_at(self, span: Span) -> bool:
+        """Whether nobody asked this about `span` before."""
+        is_first = span not in self._spans
+        self._spans.add(span)
         return is_first
 
     def enters(self, path: str, holder: cst.CSTNode, extension: Extension | None) -> bool:
@@ -127,6 +135,8 @@ def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened
     edits = TextEdits(model.file.path, model.file.data)
     run = SetupRun(model, layout, renames, target, edits, created, through_cmake, later)
     extensions = model.extensions()
+    if layout.is_whole:
+        return convert_in_place(run, extensions, units)
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
     legacy = [e for e in extensions if e not in stable]
     in_stable = {path for path in (*created, *renames.values()) if any(e.has(path) for e in stable)}

@@ -8,8 +8,8 @@ from posixpath import basename, dirname, join
 from codemod.buildfiles.stable_target import STABLE_SUFFIX
 from codemod.config import Config
 from codemod.repository import layout as layouts
-from codemod.repository.layout import Layout
-from codemod.repository.program.decision import Decision, Form, Part
+from codemod.repository.layout import Form, Layout
+from codemod.repository.program.decision import Decision, Part
 from codemod.repository.program.model import Abi, EntryKind, Library
 from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot

@@ -7,18 +7,9 @@ gives, which library it is about and where things go; it decides nothing of that
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum
 from typing import NamedTuple
 
-from codemod.repository.layout import Layout, Library
-
-
-class Form(str, Enum):
-    """How a library gives units to the stable ABI."""
-
-    MOVED = "moved"  # into the folder of stable sources, built into a counterpart of the library
-    SPLIT_IN_PLACE = "split in place"  # where they are, built into a counterpart: the library keeps something of torch
-    WHOLE_IN_PLACE = "whole in place"  # where they are, in the library itself: nothing of torch's C++ API is left in it
+from codemod.repository.layout import Form, Layout, Library
 
 
 class Part(NamedTuple):

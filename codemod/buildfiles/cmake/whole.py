@@ -1,0 +1,57 @@
+"""A target that is converted where it is: it gets the macros of the stable ABI and keeps its name and sources."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+
+from codemod.buildfiles.cmake.create import related_commands
+from codemod.buildfiles.cmake.flow import Definition
+from codemod.buildfiles.cmake.run import CMakeRun
+from codemod.buildfiles.cmake.settings import device_settings, macros_of
+from codemod.buildfiles.cmake.text import call, wrap
+from codemod.buildfiles.codes import DEFINITION
+from codemod.buildfiles.stable_target import short_name, version_macro
+from codemod.model import Severity
+from codemod.repository.codes import CONVERTED_IN_PLACE
+
+_SETTERS = ("target_compile_definitions", "target_link_libraries", "target_include_directories")
+
+
+def convert_in_place(run: CMakeRun, created: Sequence[str]) -> frozenset[str]:
+    """Give every target that makes the library what the stable ABI needs, and the sources that are `created`.
+
+    Says which units such a target builds: all that migrate, where there is one.
+    """
+    wanted = short_name(run.layout.legacy_library)
+    members = {d: {flow.path for flow in run.project.flows(d)} for d in run.project.definitions}
+    targets = [definition for definition in members if definition.name == wanted]
+    for definition in targets:
+        if "TORCH_TARGET_VERSION" not in macros_of(run.project, definition):
+            _convert(run, definition, [path for path in created if path not in members[definition]])
+            run.entered.update(created)
+    return frozenset(run.units if targets else ())
+
+
+def _convert(run: CMakeRun, definition: Definition, created: Sequence[str]) -> None:
+    project, command = run.project, definition.command
+    file = project.files[command.path]
+    indent, known = file.indent(command.span.start), command.conditions
+    value = f"TORCH_TARGET_VERSION={version_macro(run.target)}"
+    text = f"{indent}# The oldest torch that the library runs on; hides what later ones added\n"
+    text += f"{indent}target_compile_definitions({definition.name} PRIVATE {value})\n"
+    if not {"USE_CUDA", "USE_ROCM"} & set(macros_of(project, definition)):
+        for conditions, macro in device_settings(project, definition, known, definition.name):
+            body = f"{indent}target_compile_definitions({definition.name} PRIVATE {macro})\n"
+            text += wrap(conditions, body, indent)
+    if created:
+        folder = project.source_dir(command.path) or "."
+        sources = [f'"{posixpath.relpath(path, folder)}"' for path in created]
+        text += call("target_sources", [definition.name, "PRIVATE"], sources, indent)
+    same = [c for c in related_commands(project, definition) if c.name in _SETTERS and c.frames == command.frames]
+    last = max((command, *same), key=lambda one: one.span.end)
+    run.edits[file.path].insert(file.line_end(last.span.end), f"\n{text}", DEFINITION)
+    run.report(
+        CONVERTED_IN_PLACE, Severity.NOTE, file.path, command.span,
+        f"{definition.name} is built for the stable ABI from here on, under its own name",
+    )  # fmt: skip
