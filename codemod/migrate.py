@@ -15,7 +15,9 @@ from codemod.bindings.autograd.convert import convert_autograd
 from codemod.bindings.codes import BAD_SCHEMA, NO_SCHEMA, STILL_CALLED, UNBOXABLE
 from codemod.bindings.inventory import compare_inventories, inventory, registry_inventory
 from codemod.bindings.plan import plan_bindings
+from codemod.bindings.reading.model import BlockKind
 from codemod.bindings.reading.registry import Registry
+from codemod.bindings.select import select
 from codemod.bindings.staying import staying_units
 from codemod.buildfiles.plan import plan_build
 from codemod.coming_along import Along, come_along
@@ -40,7 +42,7 @@ from codemod.project import GroupProject, make_project
 from codemod.registered_lambdas import registered_lambdas
 from codemod.relocate import Relocation
 from codemod.repository.codes import EDITS_COLLIDE
-from codemod.repository.forms import Placement, is_in_place, place_group, split_note, whole_layout
+from codemod.repository.forms import Placement, is_in_place, place_group, registrations_note, split_note, whole_layout
 from codemod.repository.groups import with_headers
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Form, Group, Layout
@@ -206,6 +208,7 @@ def _plan_part(
     is_split = placement.form is Form.SPLIT_IN_PLACE and bool(group.units)
     notes = (
         *((split_note(placement, layout, group),) if is_split else ()),
+        *map(registrations_note, group.registrations),
         *along.diagnostics,
         *staying.values(),
         *autograd.diagnostics,
@@ -222,11 +225,34 @@ def _placed(
     snapshot: Snapshot, layout: Layout, group: Group, placement: Placement, config: Config
 ) -> tuple[Layout, Group]:
     """The layout and the group of a migration in the form of `placement`."""
-    if placement.form is not Form.WHOLE_IN_PLACE:
-        return replace(layout, form=placement.form), group
-    units = tuple(sorted({*group.units, *placement.along}))
-    layout = whole_layout(layout, placement, units)
-    return layout, with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
+    along = placement.along if placement.form is Form.WHOLE_IN_PLACE else ()
+    if placement.form is Form.SPLIT_IN_PLACE:
+        along = _registering_for(snapshot, layout, group)
+    units = tuple(sorted({*group.units, *along}))
+    if placement.form is Form.WHOLE_IN_PLACE:
+        layout = whole_layout(layout, placement, units)
+    layout = replace(layout, form=placement.form)
+    if units == group.units:
+        return layout, group
+    left = tuple(path for path in group.registrations if path not in units)
+    found = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
+    return layout, found._replace(registrations=left)
+
+
+def _registering_for(snapshot: Snapshot, layout: Layout, group: Group) -> tuple[str, ...]:
+    """The files of registrations that were asked for and of which everything goes with the units of `group`."""
+    if not group.registrations:
+        return ()
+    registry = Registry(snapshot, layout)
+    moved = {(one.statement.path, one.statement.span) for one in select(registry, group).moved}
+    found = []
+    for path in group.registrations:
+        bindings = registry.bindings.get(path)
+        if bindings is None or any(block.kind is BlockKind.PYBIND for block in bindings.blocks):
+            continue
+        if all((statement.path, statement.span) in moved for statement in bindings.statements):
+            found.append(path)
+    return tuple(found)
 
 
 def _of_tree(plan: Plan, original: Snapshot, converted: Set[str]) -> Plan:

@@ -10,6 +10,7 @@ BRANCHES_UNUSED = "TSA702"
 SPLIT_IN_PLACE = "TSA720"
 WHOLE_IN_PLACE = "TSA721"
 CONVERTED_IN_PLACE = "TSA722"
+REGISTERS_ONLY = "TSA723"
 EDITS_COLLIDE = "TSA790"
 
 CODES: tuple[Code, ...] = (
@@ -44,6 +45,12 @@ CODES: tuple[Code, ...] = (
         code=CONVERTED_IN_PLACE,
         title="A library is converted where it is.",
         text="Its files and its name stay what they are; its build entry gets what the stable ABI needs.",
+    ),
+    Code(
+        code=REGISTERS_ONLY,
+        title="A file that was asked for holds registrations alone.",
+        text="Nothing in it has to be migrated by itself: each registration moves with the unit that implements it, "
+        "and the file stays for the others.",
     ),
     Code(
         code=EDITS_COLLIDE,

@@ -13,7 +13,7 @@ from posixpath import commonpath, dirname
 from typing import NamedTuple
 
 from codemod.model import Diagnostic, Severity, Span
-from codemod.repository.codes import SPLIT_IN_PLACE, WHOLE_IN_PLACE
+from codemod.repository.codes import REGISTERS_ONLY, SPLIT_IN_PLACE, WHOLE_IN_PLACE
 from codemod.repository.layout import Form, Group, Layout
 from codemod.repository.program.abi import abi_of
 from codemod.repository.program.model import Abi, EntryKind, Library
@@ -192,3 +192,9 @@ def whole_note(placement: Placement, layout: Layout, group: Group, lines: tuple[
         f"{_name(placement.library)} could be converted where it is: {in_place} changed lines instead of {moved}",
         "Pass --in-place, or set in_place = true in torch-stabilize.toml.",
     )
+
+
+def registrations_note(path: str) -> Diagnostic:
+    """What becomes of a file that was asked for and does nothing but register what other files implement."""
+    message = f"{path} holds registrations alone: each moves with what implements it, and the file stays"
+    return Diagnostic(REGISTERS_ONLY, Severity.NOTE, path, Span(0, 0), message)

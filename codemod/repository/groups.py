@@ -38,8 +38,14 @@ def resolve_group(snapshot: Snapshot, layout: Layout, config: Config, names: tup
     paths = [path for name in names for path in resolver.files_of(name)]
     asked = tuple(sorted(set(paths)))
     migrated = tuple(path for path in asked if resolver.is_migrated(path))
-    units = tuple(path for path in asked if path not in migrated)
-    return with_headers(resolver.units, resolver.name_of(names, asked), units, migrated)
+    registrations = tuple(path for path in asked if resolver.units.has_nothing_but_bindings(path))
+    if asked and asked == registrations:
+        raise Refusal(
+            f"{asked[0]} holds registrations alone; they move with the groups that implement them", exit_code=2
+        )
+    units = tuple(path for path in asked if path not in migrated and path not in registrations)
+    group = with_headers(resolver.units, resolver.name_of(names, units or migrated), units, migrated)
+    return group._replace(registrations=registrations)
 
 
 def suggest_groups(snapshot: Snapshot, layout: Layout, config: Config) -> tuple[Group, ...]:
@@ -216,10 +222,6 @@ class _Resolver:
         if self.units.is_of_other_build(path):
             bindings = _listed(layout.other_builds)
             raise Refusal(f"{path} belongs to another build, whose bindings are {bindings}", exit_code=2)
-        if self.units.is_only_bindings(path):
-            raise Refusal(
-                f"{path} holds registrations alone; they move with the groups that implement them", exit_code=2
-            )
         return path
 
     def _from_stable_root(self, name: str) -> tuple[str, ...]:

@@ -125,6 +125,7 @@ class Group(NamedTuple):
     moving_headers: tuple[str, ...] = ()  # headers that only these units include, and that go where they go
     shared_headers: tuple[str, ...] = ()  # headers other units include too: must compile in both worlds
     migrated: tuple[str, ...] = ()  # units that were asked for and are stable already: nothing to do for them
+    registrations: tuple[str, ...] = ()  # files that were asked for and do nothing but register what others implement
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from codemod.repository.sources import BESIDE_FOLDERS, include_graph
 from codemod.repository.unstable import holds_unstable_names
 from codemod.source.document import UNIT_SUFFIXES
 from codemod.source.heads import defines
+from codemod.source.signatures import read_signatures
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ class Units:
         if found is None or not found.defines or found.has_lambdas:
             return False
         return not defines(self.snapshot.document(path), found.functions)
+
+    def has_nothing_but_bindings(self, path: str) -> bool:
+        """Whether `path` registers ops and has no function of its own that could migrate."""
+        if not self.is_only_bindings(path):
+            return False
+        return not any(f.is_definition and not f.is_device for f in read_signatures(self.snapshot.document(path)))
 
     def is_of_other_build(self, path: str) -> bool:
         """Whether `path` belongs to an alternative build: its bindings, and what lies in a folder of their own."""

@@ -130,7 +130,6 @@ def test_names_of_several_units() -> None:
         ("scale_kernel.cu", "did you mean csrc/scale_kernels.cu"),
         ("zzz", "`torch-stabilize scan` lists the groups"),
         ("csrc/ops.h", "is a header"),
-        ("csrc/bindings.cpp", "holds registrations alone"),
         ("setup.py", "is not a C++ or CUDA file"),
         ("../elsewhere.cu", "outside of the repository"),
         ("/etc/hostname", "outside of the repository"),
@@ -142,6 +141,23 @@ def test_a_name_that_means_nothing_is_refused(extension: Snapshot, name: str, wo
     assert caught.value.exit_code == 2
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_registrations_alone_is_refused_only_by_itself(extension: Snapshot) -> None:
+    with pytest.raises(Refusal, match="holds registrations alone"):
+        resolve(extension, "csrc/bindings.cpp")
+    group = resolve(extension, "csrc/scale_kernels.cu", "csrc/bindings.cpp")
+    assert group.units == ("csrc/scale_kernels.cu",)
+    assert group.registrations == ("csrc/bindings.cpp",)
+
+
+def test_a_file_that_registers_and_holds_a_function_is_a_unit(
+    make_repository: MakeRepository, extension_files: Files
+) -> None:
+    path = "csrc/bindings.cpp"
+    text = f"#include <torch/extension.h>\nint one() {{ return 1; }}\n{extension_files[path]!s}"
+    snapshot = make_repository({**extension_files, path: text})
+    assert path in resolve(snapshot, "csrc/scale_kernels.cu", path).units
 
 
 def test_no_name_is_refused(extension: Snapshot) -> None:

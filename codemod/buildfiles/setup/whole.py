@@ -39,7 +39,8 @@ def _calls_of(run: SetupRun, extensions: Sequence[Extension], units: Sequence[st
     """The calls that make the library: by its name, else by its sources; a call once, however often it is reached."""
     wanted = short_name(run.layout.legacy_library)
     named = [e for e in extensions if e.sources is not None and short_name(e.name) == wanted]
-    found = named or [e for e in extensions if any(e.has(unit) for unit in units)]
+    building = [e for e in named or extensions if any(e.has(unit) for unit in units)]
+    found = named if len({extension.name for extension in named}) == 1 else building
     return list({id(extension.call): extension for extension in found}.values())
 
 

@@ -1,0 +1,150 @@
+"""The forms of a migration: moved to the stable folder, whole in place, split in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codemod.config import load_config
+from codemod.in_place import with_way_in_place
+from codemod.migrate import Options, plan_migration
+from codemod.model import Plan, Severity
+from codemod.repository.detect import detect_layout
+from codemod.repository.groups import resolve_group
+from codemod.repository.snapshot import Snapshot
+from tests.repository.conftest import MakeRepository
+
+REGISTERS = """#include <torch/library.h>
+#include "ops.h"
+
+TORCH_LIBRARY(pkg, m) {
+  m.def("twice(Tensor x) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(pkg, CPU, m) {
+  m.impl("twice", &twice);
+}
+
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {}
+"""
+TREE = {
+    "csrc/register.cpp": "#include <torch/extension.h>\n" + REGISTERS,
+    "csrc/ops.h": "#pragma once\n#include <torch/all.h>\n\nat::Tensor twice(const at::Tensor& x);\n",
+    "csrc/twice.cpp": '#include "ops.h"\n#include "plain.h"\n\nat::Tensor twice(const at::Tensor& x) {\n'
+    "  TORCH_CHECK(x.dim() == rank(), "
+    '"twice: a vector");\n  return torch::empty_like(x);\n}\n',
+    "csrc/plain.h": "#pragma once\nint rank();\n",
+    "csrc/plain.cpp": '#include "plain.h"\n\nint rank() { return 1; }\n',
+    "pkg/__init__.py": "from . import _C\n",
+    "setup.py": "from setuptools import setup\nfrom torch.utils.cpp_extension import BuildExtension, CppExtension\n\n"
+    'setup(\n    name="pkg",\n    packages=["pkg"],\n    ext_modules=[\n        CppExtension(\n'
+    '            "pkg._C",\n            ["csrc/register.cpp", "csrc/twice.cpp", "csrc/plain.cpp"],\n        ),\n    ],\n'
+    '    cmdclass={"build_ext": BuildExtension},\n)\n',
+}
+LATER = {
+    **TREE,
+    "csrc/thrice.cpp": '#include "ops.h"\n\nat::Tensor thrice(const at::Tensor& x) { return torch::empty_like(x); }\n',
+    "setup.py": TREE["setup.py"].replace('"csrc/plain.cpp"', '"csrc/plain.cpp", "csrc/thrice.cpp"'),
+}
+
+
+def planned(snapshot: Snapshot, *names: str, **options: Any) -> Plan:
+    config = load_config(snapshot)
+    layout = detect_layout(snapshot, config)
+    group = resolve_group(snapshot, layout, config, names)
+    chosen = Options(**options)
+    return with_way_in_place(
+        plan_migration(snapshot, layout, group, chosen, config), snapshot, layout, group, chosen, config
+    )
+
+
+def texts(plan: Plan) -> dict[str, str]:
+    return {file.new_path: file.after.decode() for file in plan.files if file.new_path and file.after is not None}
+
+
+def codes(plan: Plan) -> set[str]:
+    return {found.code for found in plan.diagnostics}
+
+
+def errors(plan: Plan) -> list[str]:
+    return [found.message for found in plan.diagnostics if found.severity is Severity.ERROR]
+
+
+def test_an_extension_is_converted_where_it_is(make_repository: MakeRepository) -> None:
+    plan = planned(make_repository(TREE), "csrc/twice.cpp", in_place=True)
+    after = texts(plan)
+    assert errors(plan) == []
+    assert set(after) == {"csrc/register.cpp", "csrc/twice.cpp", "csrc/ops.h", "setup.py"}
+    assert all(file.old_path == file.new_path for file in plan.files)
+    assert "STABLE_TORCH_LIBRARY(pkg, m) {" in after["csrc/register.cpp"]
+    assert 'm.impl("twice", TORCH_BOX(&twice));' in after["csrc/register.cpp"]
+    assert "PyInit__C()" in after["csrc/register.cpp"]
+    assert "pybind" not in after["csrc/register.cpp"].lower()
+    assert "torch::stable::Tensor twice(const torch::stable::Tensor& x);" in after["csrc/ops.h"]
+    assert '"pkg._C",' in after["setup.py"]
+    assert '("TORCH_TARGET_VERSION", "0x020b000000000000ULL")' in after["setup.py"]
+    assert "_stable_libtorch" not in "".join(after.values())
+
+
+def test_a_second_run_finds_nothing_to_do(make_repository: MakeRepository) -> None:
+    first = planned(make_repository(TREE), "csrc/twice.cpp", in_place=True)
+    again = planned(make_repository({**TREE, **texts(first)}), "csrc/twice.cpp", in_place=True)
+    assert again.files == ()
+    assert errors(again) == []
+
+
+def test_what_stays_makes_it_a_split_with_the_reason(make_repository: MakeRepository) -> None:
+    plan = planned(make_repository(LATER), "csrc/twice.cpp", in_place=True)
+    found = [d for d in plan.diagnostics if d.code == "TSA720"]
+    assert [d.message for d in found] == [
+        "pkg._C is not converted as a whole: csrc/thrice.cpp, which is built into it, uses torch and was not asked for; "
+        "_C_stable_libtorch is built beside it"
+    ]
+    after = texts(plan)
+    assert '"pkg._C_stable_libtorch"' in after["setup.py"]
+    assert "csrc/twice.cpp" in after
+
+
+def test_a_move_says_what_it_would_be_in_place(make_repository: MakeRepository) -> None:
+    plan = planned(make_repository(TREE), "csrc/twice.cpp")
+    assert "csrc/libtorch_stable/twice.cpp" in texts(plan)
+    (note,) = [d for d in plan.diagnostics if d.code == "TSA721"]
+    assert note.message.startswith("pkg._C could be converted where it is: ")
+    assert "TSA721" not in codes(planned(make_repository(LATER), "csrc/twice.cpp"))
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_the_configuration_chooses(make_repository: MakeRepository, value: str) -> None:
+    plan = planned(make_repository({**TREE, "torch-stabilize.toml": f"in_place = {value}\n"}), "csrc/twice.cpp")
+    assert ("csrc/twice.cpp" in texts(plan)) is (value == "true")
+
+
+def test_stable_units_in_place_choose_too(make_repository: MakeRepository) -> None:
+    done = "#include <torch/csrc/stable/tensor.h>\ntorch::stable::Tensor same(torch::stable::Tensor x) { return x; }\n"
+    setup = TREE["setup.py"].replace(
+        "    ext_modules=[\n",
+        '    ext_modules=[\n        CppExtension(\n            "pkg._D",\n            ["csrc/same.cpp"],\n'
+        '            define_macros=[("TORCH_TARGET_VERSION", "0x020a000000000000ULL")],\n        ),\n',
+    )
+    plan = planned(make_repository({**TREE, "csrc/same.cpp": done, "setup.py": setup}), "csrc/twice.cpp")
+    assert "csrc/twice.cpp" in texts(plan)
+
+
+CMAKE = """cmake_minimum_required(VERSION 3.26)
+project(pkg LANGUAGES CXX)
+find_package(Torch REQUIRED)
+set(SOURCES csrc/register.cpp csrc/twice.cpp csrc/plain.cpp)
+Python_add_library(_C MODULE ${SOURCES})
+target_link_libraries(_C PRIVATE ${TORCH_LIBRARIES})
+install(TARGETS _C DESTINATION pkg)
+"""
+
+
+def test_a_cmake_target_is_converted_where_it_is(make_repository: MakeRepository) -> None:
+    tree = {path: text for path, text in TREE.items() if path != "setup.py"}
+    plan = planned(make_repository({**tree, "CMakeLists.txt": CMAKE}), "csrc/twice.cpp", in_place=True)
+    assert errors(plan) == []
+    after = texts(plan)["CMakeLists.txt"]
+    assert "target_compile_definitions(_C PRIVATE TORCH_TARGET_VERSION=0x020b000000000000ULL)" in after
+    assert after.replace("\n", "").count("_C") == CMAKE.count("_C") + 1
