@@ -109,6 +109,7 @@ def test_what_stays_makes_it_a_split_with_the_reason(make_repository: MakeReposi
 def test_a_move_says_what_it_would_be_in_place(make_repository: MakeRepository) -> None:
     plan = planned(make_repository(TREE), "csrc/twice.cpp")
     assert "csrc/libtorch_stable/twice.cpp" in texts(plan)
+    assert "csrc/libtorch_stable/register.cpp" not in texts(plan)
     (note,) = [d for d in plan.diagnostics if d.code == "TSA721"]
     assert note.message.startswith("pkg._C could be converted where it is: ")
     assert "TSA721" not in codes(planned(make_repository(LATER), "csrc/twice.cpp"))
