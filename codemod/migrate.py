@@ -260,7 +260,7 @@ def _of_tree(plan: Plan, original: Snapshot, converted: Set[str]) -> Plan:
     if not converted:
         return plan
     files = tuple(
-        replace(one, before=original.read(one.old_path))
+        replace(one, before=original.read(one.old_path), edited=one.before)
         if one.old_path is not None and one.old_path in converted
         else one
         for one in plan.files

@@ -124,13 +124,17 @@ class Change:
 
 @dataclass(frozen=True)
 class FileChange:
-    """One file before and after. `before` is None for a new file, `after` is None for a removed one."""
+    """One file before and after. `before` is None for a new file, `after` is None for a removed one.
+
+    `edited` is what `edits` and diagnostics are places of, where that is not `before`: None where it is.
+    """
 
     old_path: str | None
     new_path: str | None
     before: bytes | None
     after: bytes | None
     edits: tuple[Edit, ...] = ()
+    edited: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -89,9 +89,16 @@ class _Scanner:
                 continue
             if site.kind is SiteKind.BARE or (site.kind is SiteKind.METHOD and not self._is_tensors(site)):
                 continue
+            if self._is_stable_form(site):
+                continue
             if in_legacy_branch(self.document, site.span.start):
                 continue
             yield self._found(site)
+
+    def _is_stable_form(self, site: Site) -> bool:
+        """Whether the name is that of its own stable form: `t.element_size()`, whose type alone is another."""
+        is_own = site.entry is not None and (site.entry.stable or "").startswith(f"{{t}}.{site.name}(")
+        return is_own and b"torch/csrc/stable/" in self.document.data
 
     def _found(self, site: Site) -> FoundSite:
         line, column = self._place(site.span)

@@ -33,11 +33,14 @@ from codemod.bindings.writing.style import style_for
 from codemod.bindings.writing.translate import spelled_out
 from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
 from codemod.repository.layout import Group
+from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
 from codemod.source.function_index import FunctionIndex
 from codemod.source.patterns import word_start
 from codemod.source.signatures import read_signatures
 from codemod.source.spans import line_end, line_start
+
+_INITS = (b"PyInit_", b"PYBIND11_MODULE", b"REGISTER_EXTENSION")
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,32 @@ def plan_bindings(
     changed, new = stable_file(registry, draft.items, draft.adapters, headers, system)
     edits += changed
     created += new
-    python = python_side(draft, backwards)
+    python = python_side(draft, backwards, is_module=_is_module(registry, group, edits, created))
     edits += python.edits
     created += python.created
     said = (*selection.diagnostics, *draft.diagnostics, *notes, *python.diagnostics)
     return BindingsChange(title, tuple(edits), (), tuple(created), said, _python_functions(selection), python.name)
+
+
+def _is_module(registry: Registry, group: Group, edits: Iterable[FileEdit], created: Iterable[NewFile]) -> bool:
+    """Whether Python can import the stable library: it has an init function, or gets one.
+
+    What is there for Windows alone, whose linker wants one, initialises nothing.
+    """
+    texts = [*(one.edit.replacement for one in edits), *(new.content for new in created)]
+    if any(mark in text for mark in _INITS for text in texts):
+        return True
+    stable = [path for path in registry.sources if registry.layout.is_stable(path)]
+    for path in {*group.units, *stable}:
+        document = registry.document(path)
+        for mark in _INITS:
+            for match in re.finditer(rb"\b" + mark, document.code):
+                if not any(
+                    "_WIN32" in condition or "_MSC_VER" in condition
+                    for condition in conditions_at(document, match.start())
+                ):
+                    return True
+    return False
 
 
 def _refuse_several_modules(group: Group, selection: Selection) -> None:

@@ -55,6 +55,7 @@ class _Kernel(NamedTuple):
 class _Side:
     draft: Draft
     backwards: tuple[Backward, ...] = ()
+    is_module: bool = True
 
     @cached_property
     def module(self) -> str:
@@ -174,6 +175,7 @@ class _Side:
         text = render(
             _TEMPLATE,
             package=self.package, module=self.module, library=registry.layout.stable_library, stays=self.stays,
+            is_module=self.is_module,
             functions=sorted(functions.items()), constants=(), undifferentiable=sorted(names.items()),
             fakes=[*(kernel.fake for kernel in self.kernels), *self.draft.fakes],
             backwards=[backward.text for backward in self.backwards],
@@ -187,7 +189,10 @@ class _Side:
     def _added(self, text: str) -> FileEdit:
         """What a module that is there already lacks, at its end."""
         data = self.draft.registry.snapshot.read(self.path)
-        body = text[text.index("  # noqa: F401\n") + len("  # noqa: F401\n") :].strip("\n")
+        loaded = re.search(
+            r"^(?:from \S+ import \S+  # noqa: F401|    torch\.ops\.load_library\(.*\))\n", text, re.MULTILINE
+        )
+        body = text[loaded.end() if loaded else 0 :].strip("\n")
         place = Span(len(data), len(data))
         return FileEdit(self.path, Edit(place, f"\n\n{body}\n".encode(), codes.FAKE_WRITTEN.code))
 
@@ -214,6 +219,9 @@ class _Side:
             )  # fmt: skip
 
 
-def python_side(draft: Draft, backwards: tuple[Backward, ...] = ()) -> PythonModule:
-    """The Python module for what `draft` registers, and `backwards`; nothing where Python needs none."""
-    return _Side(draft, backwards).written()
+def python_side(draft: Draft, backwards: tuple[Backward, ...] = (), *, is_module: bool = True) -> PythonModule:
+    """The Python module for what `draft` registers, and `backwards`; nothing where Python needs none.
+
+    `is_module` says that Python can import the library; another is loaded by its file.
+    """
+    return _Side(draft, backwards, is_module).written()

@@ -85,7 +85,7 @@ class Places:
         """The place of `offset` in the file as it was read; the place in a file that the plan writes is its own."""
         change = self._changes.get(path)
         if change is not None and change.before is not None:
-            return place_in(path, change.before, offset)
+            return place_in(path, _edited(change), offset)
         if path in self._written:
             return place_in(path, self._written[path], offset)
         return place_in(path, self._read(path), offset) if path else Place("")
@@ -98,16 +98,21 @@ class Places:
         if change.new_path is None or change.after is None or change.before is None:
             return Place(change.new_path or path)
         if path not in self._edited:
-            self._edited[path] = apply(change.before, change.edits)
+            self._edited[path] = apply(_edited(change), change.edits)
             self._shifts[path] = Shifts(change.edits)
         edited, shifts = self._edited[path], self._shifts[path]
-        if any(_takes_out(edit, change.before) for edit in shifts.around(offset)):
+        if any(_takes_out(edit, _edited(change)) for edit in shifts.around(offset)):
             return None
         place = place_in(change.new_path, edited, shifts.after(offset))
         if edited == change.after:
             return place
         line = line_after(place.line, edited, change.after)
         return replace(place, line=line) if line == place.line else replace(place, line=line, column=1)
+
+
+def _edited(change: FileChange) -> bytes:
+    """The file that the edits of `change` are places of."""
+    return change.edited if change.edited is not None else change.before or b""
 
 
 def _takes_out(edit: Edit, before: bytes) -> bool:

@@ -105,13 +105,21 @@ def test_forward_and_backward_become_operators() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("ctx->save_for_backward({x, w});", "auto y = x * w; ctx->save_for_backward({y});", "saves y, which is no argument"),
-        ("ctx->saved_data", "ctx->mark_dirty({x}); ctx->saved_data", "forward does more with its context"),
-        ("saved[1];", "saved[1]; if (ctx->needs_input_grad(0)) return {};", "backward does more with its context"),
-        ("static at::Tensor forward", "static variable_list forward", "its forward gives variable_list"),
-        ("return {grads[0]", "if (top > 1) return {grads[0], w, w}; return {grads[0]", "has not one `return`"),
-        ("return Ramp::apply(a, b, c);", "return Ramp::apply(a.contiguous(), b, c);", "not applied by one function"),
-        ("const at::Tensor& w, double top) {\n", "std::vector<at::Tensor> w, double top) {\n", "forward takes w, which is a list"),
+        ("ctx->save_for_backward({x, w});", "if (top > 0) ctx->save_for_backward({x, w});", "saves tensors in one of several ways"),
+        ("ctx->save_for_backward({x, w});", "keep(ctx, x, w);", "forward does more with its context"),
+        ("ctx->save_for_backward({x, w});", "ctx->save_for_backward(listed(x, w));", "whose tensors cannot be counted"),
+        ('saved_data["top"] = top;', 'saved_data["top"] = std::exp(top);', "keeps `std::exp(top)`, and"),
+        ("ctx->saved_data", "if (top > 1) ctx->mark_dirty({x}); ctx->saved_data", "as written in a branch"),
+        ("ctx->saved_data", "ctx->mark_non_differentiable({w}); ctx->saved_data", "which is none of its results"),
+        ("saved[1];", "saved[7];", "asks for a tensor that was not saved"),
+        ("saved[1];", "saved[1]; if (helped(ctx)) w = w + 1;", "backward does more with its context"),
+        ('saved_data["top"].toDouble()', 'saved_data["top"].toTuple()', "reads top in a way that is not known"),
+        ("static at::Tensor forward", "static std::string forward", "its forward gives std::string"),
+        ("return {grads[0] * w * top,", "return combined(grads[0], w); return {grads[0] * w * top,", "`return` that is no list"),
+        ("grads[0] * saved[0] * top, at::Tensor()}", "at::Tensor()}", "gives 2 gradients for 3 arguments"),
+        ("return Ramp::apply(a, b, c);", "return a;", "nothing in its file applies it"),
+        ("&ramp);", "&other);", "no function that applies it is registered"),
+        ("const at::Tensor& w, double top) {\n", "std::vector<at::Tensor> w, double top) {\n", "takes w, a list of tensors"),
     ],
 )  # fmt: skip
 def test_what_is_not_read_is_one_message_for_the_class(old: str, new: str, reason: str) -> None:
@@ -122,3 +130,160 @@ def test_what_is_not_read_is_one_message_for_the_class(old: str, new: str, reaso
     (said,) = done.diagnostics
     assert said.code == "TSA532"
     assert reason in said.message
+
+
+APART = """
+    #include <torch/script.h>
+
+    #include "lists.h"
+
+    using torch::autograd::AutogradContext;
+    using torch::autograd::Variable;
+    using torch::autograd::variable_list;
+
+    class TopRows : public torch::autograd::Function<TopRows> {
+     public:
+      static variable_list forward(AutogradContext* ctx, Variable src, Variable weight, int64_t dim,
+                                   std::optional<Variable> out) {
+        dim = dim < 0 ? src.dim() + dim : dim;
+        ctx->saved_data["dim"] = dim;
+        ctx->saved_data["shape"] = src.sizes();
+        weight = weight.expand_as(src);
+        auto best = picked(src, weight, dim, out);
+        auto place = places(src.data_ptr<float>(), dim);
+        ctx->save_for_backward({src, weight, best});
+        ctx->mark_non_differentiable({place});
+        if (out.has_value()) {
+          ctx->mark_dirty({out.value()});
+        }
+        return {best, place};
+      }
+      static variable_list backward(AutogradContext* ctx, variable_list grads) {
+        auto grad = grads[0];
+        auto saved = ctx->get_saved_variables();
+        auto src = saved[0], weight = saved[1];
+        auto shape = to_vector(ctx->saved_data["shape"].toIntList());
+        auto d_weight = Variable();
+        if (torch::autograd::any_variable_requires_grad({src}) || ctx->needs_input_grad(1)) {
+          d_weight = grad * saved[2].sum(ctx->saved_data["dim"].toInt());
+        }
+        return {grad.expand(shape) * weight, d_weight, Variable(), Variable()};
+      }
+    };
+
+    std::tuple<at::Tensor, at::Tensor> top_rows(at::Tensor src, at::Tensor weight, int64_t dim,
+                                                std::optional<at::Tensor> out) {
+      src = src.contiguous();
+      auto both = TopRows::apply(src, weight, dim, out);
+      return {both[0], both[1]};
+    }
+
+    static auto registered = torch::RegisterOperators().op("shop::top_rows", &top_rows);
+"""
+LISTS = """
+    #pragma once
+    inline std::vector<int64_t> to_vector(const c10::List<int64_t> list) {
+      std::vector<int64_t> found;
+      for (size_t i = 0; i < list.size(); ++i) found.push_back(list[i]);
+      return found;
+    }
+"""
+
+
+def apart(source: str = APART) -> Converted:
+    """A unit with a helper for lists, its autograd functions taken apart."""
+    files = tree({UNIT: source, "csrc/lists.h": LISTS, "shop/__init__.py": "from . import _C\n"})
+    return convert_autograd(Registry(files, LAID_OUT), Group("top", (UNIT,)))
+
+
+def test_what_is_kept_and_written_becomes_an_operator_of_its_own() -> None:
+    """The wrapper calls it through the dispatcher; what is kept and no argument is comes back, unshared."""
+    done = apart()
+    text = done.files[UNIT].decode()
+    assert "autograd::" not in text
+    assert "class TopRows" not in text
+    forward = text[text.index("std::tuple<at::Tensor, at::Tensor, at::Tensor> top_rows_forward(") :]
+    assert forward.startswith(
+        "std::tuple<at::Tensor, at::Tensor, at::Tensor> top_rows_forward("
+        "at::Tensor src, at::Tensor weight, int64_t dim, std::optional<at::Tensor> out) {\n"
+        "  const std::vector<at::Tensor> given = {src, weight, out.value_or(at::Tensor())};\n"
+        "  dim = dim < 0 ? src.dim() + dim : dim;\n"
+        "  weight = weight.expand_as(src);\n"
+        "  auto best = picked(src, weight, dim, out);\n"
+        "  auto place = places(src.data_ptr<float>(), dim);\n"
+        "  return std::make_tuple(best, place, unshared(weight, given));\n"
+        "}\n"
+    )
+    assert (
+        "std::tuple<at::Tensor, at::Tensor> top_rows_backward(const at::Tensor& grad, "
+        "const at::Tensor& weight, const at::Tensor& saved_2, std::vector<int64_t> shape, int64_t dim, bool needs_src, "
+        "bool needs_weight) {\n"
+    ) in text
+    assert "  if (needs_src || needs_weight) {\n    d_weight = grad * saved_2.sum(dim);\n" in text
+    assert "  return std::make_tuple(grad.expand(shape) * weight, d_weight);\n" in text
+    assert '"shop::top_rows_forward", "", ivalues.data(), TORCH_ABI_VERSION' in text
+    assert "auto both = top_rows_apply(src, weight, dim, out);" in text
+    assert (
+        'm.def("top_rows_forward(Tensor src, Tensor weight, int dim, Tensor(a!)? out) -> (Tensor, Tensor, Tensor)", '
+        "&top_rows_forward);"
+    ) in text
+    assert "to_vector(const std::vector<int64_t> list)" in done.files["csrc/lists.h"].decode()
+
+
+def test_an_operator_that_writes_gets_a_function_of_python() -> None:
+    """register_autograd refuses such operators; torch.autograd.Function can mark what is written."""
+    (backward,) = apart().backwards
+    assert backward.operator == "shop::top_rows_forward"
+    assert backward.text == dedented(
+        """
+        class _TopRowsForward(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, src, weight, dim, out):
+                with torch._C._AutoDispatchBelowAutograd():
+                    output = torch.ops.shop.top_rows_forward(src, weight, dim, out)
+                if out is not None:
+                    ctx.mark_dirty(out)
+                ctx.save_for_backward(src, output[2], output[0])
+                ctx.mark_non_differentiable(output[1], output[2])
+                dim = (src.dim() + dim if dim < 0 else dim)
+                ctx.dim = dim
+                ctx.shape = src.shape
+                return output
+
+            @staticmethod
+            def backward(ctx, grad, grad_output_1, *_):
+                src, weight, saved_2 = ctx.saved_tensors
+                gradients = torch.ops.shop.top_rows_backward(grad, weight, saved_2, ctx.shape, ctx.dim, ctx.needs_input_grad[0], ctx.needs_input_grad[1])
+                return gradients[0], gradients[1], None, None
+
+
+        _shop_top_rows_forward = torch.library.Library("shop", "IMPL")
+        _shop_top_rows_forward.impl("top_rows_forward", _TopRowsForward.apply, "Autograd")
+        """
+    )
+
+
+def test_a_helper_for_lists_that_others_call_too_stays() -> None:
+    """Its parameter is a c10::List elsewhere: what saved_data gives is then not known to be a vector."""
+    done = apart(APART + "\n    int64_t first(c10::List<int64_t> l) { return to_vector(l)[0]; }\n")
+    assert "csrc/lists.h" not in done.files
+
+
+def test_several_results_stay_with_the_function_that_hands_on() -> None:
+    """Nothing is kept but arguments and results: the registered function has the body of forward itself."""
+    source = SOURCE.replace("static at::Tensor forward", "static variable_list forward")
+    source = source.replace("return ramp_kernel(x * w, top);", "auto y = ramp_kernel(x * w, top); return {y, y + 1};")
+    source = source.replace("{x, w}", "{y, w}").replace("ctx->save_for_backward({y, w});", "")
+    source = source.replace("return {y, y", "ctx->save_for_backward({y, w}); return {y, y")
+    source = source.replace(
+        "at::Tensor ramp(const at::Tensor& a, const at::Tensor& b, double c) { return Ramp::apply(a, b, c); }",
+        "std::tuple<at::Tensor, at::Tensor> ramp(const at::Tensor& a, const at::Tensor& b, double c) {\n"
+        "      auto r = Ramp::apply(a, b, c);\n      return std::make_tuple(r[0], r[1]);\n    }",
+    ).replace('-> Tensor"', '-> (Tensor, Tensor)"')
+    done = converted(source)
+    text = done.files[UNIT].decode()
+    assert "dispatcher" not in text
+    assert "return std::make_tuple(y, y + 1);" in text
+    (backward,) = done.backwards
+    assert "ctx.save_for_backward(output[0], w)" in backward.text
+    assert "def _backward_ramp(ctx, grad_output_0, grad_output_1):" in backward.text

@@ -1,29 +1,51 @@
 """Legacy sources with their autograd functions taken apart: plain operators, and a backward that Python registers.
 
-The result is legacy code as well, which the rest of a migration reads in place of what was there: the class is gone,
-the function that applied it has the body of `forward`, and another operator that of `backward`.
+The result is legacy code as well, which the rest of a migration reads in place of what was there. A class that keeps
+nothing but its arguments and results, and that one registered function hands its own arguments to, becomes that
+function and another for its backward. Of any other an operator of its own has the body of `forward`, and what called
+`apply` calls that operator through the dispatcher.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from codemod.bindings import codes
-from codemod.bindings.autograd.classes import AutogradClass, Reason, autograd_classes, read_class
-from codemod.bindings.reading.model import BlockKind, Statement, StatementKind
+from codemod.bindings.autograd.classes import autograd_classes, read_class
+from codemod.bindings.autograd.model import AutogradClass, Reason
+from codemod.bindings.autograd.operators import (
+    CHECKED,
+    SHARING,
+    apply_function,
+    backward_function,
+    backward_schema,
+    dedented,
+    forward_function,
+    forward_schema,
+)
+from codemod.bindings.autograd.python import registered_backward
+from codemod.bindings.autograd.sites import list_converters, registering, snake, wrapper_of
+from codemod.bindings.effects.backends import BackendFinder
+from codemod.bindings.effects.program import Program
+from codemod.bindings.reading.model import BlockKind, Statement
 from codemod.bindings.reading.namespaces import package_folder, package_of_module
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.select import diagnostic
 from codemod.model import Diagnostic, Edit, Severity, Span
 from codemod.repository.layout import Group
+from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
 from codemod.source.edits import apply
-from codemod.source.signatures import Function, read_signatures
+from codemod.source.signatures import Function
 
 _USING = re.compile(rb"^[ \t]*using\s+torch::autograd::(?P<name>\w+)\s*;[ \t]*\r?\n", re.MULTILINE)
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<torch/(?:autograd|csrc/autograd/\w+)\.h>[ \t]*\r?\n", re.MULTILINE)
+_LAST_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[^\n]*\n", re.MULTILINE)
+_CODE = codes.AUTOGRAD_CONVERTED.code
 
 
 class Backward(NamedTuple):
@@ -43,15 +65,18 @@ class Converted(NamedTuple):
 
 def convert_autograd(registry: Registry, group: Group) -> Converted:
     """The autograd functions in the units of `group` that can be converted, and why others cannot."""
-    edits: dict[str, list[Edit]] = {}
+    files: dict[str, bytes] = {}
     backwards: list[Backward] = []
     said: list[Diagnostic] = []
     for path in group.units:
         document = registry.document(path)
-        for name, span, body in autograd_classes(document) if b"Function" in document.data else ():
+        found = list(autograd_classes(document)) if b"Function" in document.data else []
+        if not found:
+            continue
+        unit = _Unit(registry, document, frozenset(span for _, span, _ in found))
+        for name, span, body in found:
             try:
-                made = read_class(document, name, span, body)
-                found, backward = _converted(registry, document, made)
+                backward = unit.convert(name, span, body)
             except Reason as reason:
                 message = f"{name} cannot become operators: {reason}"
                 advice = "write the backward in Python with torch.library.register_autograd"
@@ -59,127 +84,158 @@ def convert_autograd(registry: Registry, group: Group) -> Converted:
                     diagnostic(codes.AUTOGRAD_LEFT, path, span, message, severity=Severity.ERROR, advice=advice)
                 )
                 continue
-            for where, edit in found:
-                edits.setdefault(where, []).append(edit)
             backwards.append(backward)
             message = f"{name} is {backward.operator} and its backward now, joined in Python"
             said.append(diagnostic(codes.AUTOGRAD_CONVERTED, path, Span(0, 0), message))
-    files = {path: _tidied(apply(registry.document(path).data, found)) for path, found in edits.items()}
+        changed = unit.files()
+        files |= changed
+        said = [_moved(one, changed) for one in said]
     return Converted(files, tuple(backwards), tuple(said))
 
 
-def _converted(registry: Registry, document: Document, made: AutogradClass) -> tuple[list[tuple[str, Edit]], Backward]:
-    wrapper = _wrapper(document, made)
-    statement = _registering(registry, wrapper)
-    layout, snapshot = registry.layout, registry.snapshot
-    if not package_folder(snapshot, layout, package_of_module(snapshot, layout, layout.legacy_library)):
-        raise Reason("there is no Python package whose module could register its backward")
-    backward = f"{statement.name}_backward"
-    if any(s.name == backward for s in registry.statements) or backward.encode() in document.words:
-        raise Reason(f"there is a {backward} already")
-    assert wrapper.body is not None
-    head = document.data[wrapper.head.start : wrapper.head.end].decode("utf-8", "replace")
-    taken = ", ".join(f"{kind} {name}" for kind, name in made.parameters)
-    opening = head.index("(")
-    text = f"{head[:opening]}({taken}) ".encode() + _dedented(made.forward)
-    other = _backward_function(made, backward)
-    registered = _registration(statement, made, backward)
-    edits = [
-        (document.path, Edit(made.span, b"", codes.AUTOGRAD_CONVERTED.code)),
-        (document.path, Edit(wrapper.span, text + b"\n\n" + other, codes.AUTOGRAD_CONVERTED.code)),
-    ]
-    bound = registry.document(statement.path)
-    place = Span(statement.span.end, statement.span.end)
-    edits.append((statement.path, Edit(place, f"\n  {registered}".encode(), codes.AUTOGRAD_CONVERTED.code)))
-    if statement.path != document.path:
-        includes = [m.end() for m in re.finditer(rb"^[ \t]*#[ \t]*include[^\n]*\n", bound.data, re.MULTILINE)]
-        head_of = other[: other.index(b" {")] + b";\n"
-        at = includes[-1] if includes else 0
-        edits.append((statement.path, Edit(Span(at, at), b"\n" + head_of, codes.AUTOGRAD_CONVERTED.code)))
-    return edits, Backward(f"{statement.namespace}::{statement.name}", _python(statement, made, backward))
+def _moved(said: Diagnostic, files: Mapping[str, bytes]) -> Diagnostic:
+    """A diagnostic of a class at its place in the changed file."""
+    if said.code != codes.AUTOGRAD_LEFT.code or said.path not in files:
+        return said
+    classes = autograd_classes(Document(said.path, files[said.path]))
+    return next((replace(said, span=span) for name, span, _ in classes if said.message.startswith(f"{name} ")), said)
 
 
-def _wrapper(document: Document, made: AutogradClass) -> Function:
-    """The one function that applies the class to its own parameters and does nothing else."""
-    applied = re.compile(rb"\{\s*return\s+" + made.name.encode() + rb"\s*::\s*apply\s*\((?P<given>[\w\s,]*)\)\s*;\s*\}")
-    uses = len(re.findall(rb"\b" + made.name.encode() + rb"\s*::", document.code))
-    found = []
-    for function in read_signatures(document):
-        body = document.code[function.body.start : function.body.end] if function.body else b""
-        match = applied.fullmatch(body)
-        if match:
-            given = [part.strip().decode() for part in match["given"].split(b",")]
-            if given == [parameter.name for parameter in function.parameters]:
-                found.append(function)
-    if len(found) != 1 or uses != 1 or len(found[0].parameters) != len(made.parameters):
-        raise Reason("it is not applied by one function that hands on its own arguments")
-    return found[0]
+@dataclass(frozen=True)
+class _Unit:
+    """One file while its classes are taken apart."""
+
+    registry: Registry
+    document: Document
+    classes: frozenset[Span]
+    edits: dict[str, list[Edit]] = field(default_factory=dict)
+    definitions: dict[str, list[str]] = field(default_factory=dict)  # lines of fragments, by namespace
+    behind: dict[Span, list[str]] = field(default_factory=dict)  # lines behind a statement of this file
+    taken: set[str] = field(default_factory=set)
+    once: list[bytes] = field(default_factory=list)
+
+    def convert(self, name: str, span: Span, body: Span) -> Backward:
+        """Take one class apart. Raises Reason where that cannot be done; then nothing has changed."""
+        converters = list_converters(self.registry, self.document)
+        made = read_class(self.document, name, span, body, frozenset(converters))
+        self._place_for_python()
+        wrapper = wrapper_of(self.document, made)
+        statement = registering(self.registry, self.document, made, wrapper, self.classes)
+        if wrapper is not None and made.is_plain and statement.function and wrapper.answers_to(statement.function.name):
+            return self._plain(made, wrapper, statement)
+        return self._apart(made, statement, body)
+
+    def _place_for_python(self) -> None:
+        layout, snapshot = self.registry.layout, self.registry.snapshot
+        if not package_folder(snapshot, layout, package_of_module(snapshot, layout, layout.legacy_library)):
+            raise Reason("there is no Python package whose module could register its backward")
+
+    def _plain(self, made: AutogradClass, wrapper: Function, statement: Statement) -> Backward:
+        """The registered function gets the body of forward."""
+        assert wrapper.body is not None
+        backward = self._free(f"{statement.name}_backward", f"{statement.name}_autograd_backward")
+        schema = backward_schema(made, backward)
+        head = self.document.data[wrapper.head.start : wrapper.head.end].decode("utf-8", "replace")
+        taken = ", ".join(f"{kind} {name}" for kind, name in made.parameters)
+        text = f"{head[: head.index('(')]}({taken}) ".encode() + dedented(made.forward.body)
+        self._edit(Edit(made.span, b"", _CODE))
+        self._edit(Edit(wrapper.span, text + b"\n\n" + backward_function(made, backward), _CODE))
+        self._define(statement, {backward: schema})
+        python = registered_backward(made, statement.namespace, statement.name, backward)
+        return Backward(f"{statement.namespace}::{statement.full_name}", python)
+
+    def _apart(self, made: AutogradClass, statement: Statement, body: Span) -> Backward:
+        """An operator of its own gets the body of forward, and is called where `apply` was."""
+        base = snake(made.name)
+        forward = self._free(f"{base}_forward", f"{base}_autograd_forward")
+        backward = self._free(f"{base}_backward", f"{base}_autograd_backward")
+        called = self._free(f"{base}_apply", f"{base}_autograd_apply")
+        schemas = {forward: forward_schema(made, forward), backward: backward_schema(made, backward)}
+        namespace = statement.namespace
+        parts = [*self._helpers(made, body)]
+        parts.append(forward_function(made, forward, self._unshared if self._shares(made, body) else ""))
+        parts += [backward_function(made, backward), apply_function(made, called, f"{namespace}::{forward}")]
+        self._edit(Edit(made.span, b"\n\n".join(part.rstrip() for part in parts), _CODE))
+        for match in re.finditer(rb"\b" + made.name.encode() + rb"\s*::\s*apply\b", self.document.code):
+            self._edit(Edit(Span(match.start(), match.end()), called.encode(), _CODE))
+        self._define(statement, schemas)
+        return Backward(f"{namespace}::{forward}", registered_backward(made, namespace, forward, backward))
+
+    # helpers
+
+    def _free(self, *names: str) -> str:
+        """The first of the names that nothing has. Raises Reason."""
+        for name in names:
+            is_used = name in self.taken or name.encode() in self.document.words
+            if not is_used and not any(s.name == name for s in self.registry.statements):
+                self.taken.add(name)
+                return name
+        raise Reason(f"there is a {names[0]} already")
+
+    @cached_property
+    def _backends(self) -> BackendFinder:
+        return BackendFinder(Program([self.registry.document(path) for path in self.registry.sources]))
+
+    def _shares(self, made: AutogradClass, body: Span) -> bool:
+        """Whether what is kept may be an argument's memory, and the operator one that tracing does not see into."""
+        if not made.forward.made:
+            return False
+        return not self._backends.of_text(self.document, self.document.code[body.start : body.end]).is_composite
+
+    @property
+    def _unshared(self) -> str:
+        return "unshared" if b"unshared" not in self.document.words else "unshared_with"
+
+    def _helpers(self, made: AutogradClass, body: Span) -> Iterator[bytes]:
+        """What the functions of a class need and the file lacks so far."""
+        wanted = [CHECKED]
+        if self._shares(made, body):
+            wanted.append(SHARING.format(storage=f"storage_of_{self._unshared}", unshared=self._unshared).encode())
+        for text in wanted:
+            if text not in self.once:
+                self.once.append(text)
+                yield text
+
+    def _edit(self, edit: Edit) -> None:
+        self.edits.setdefault(self.document.path, []).append(edit)
+
+    def _define(self, statement: Statement, schemas: Mapping[str, str]) -> None:
+        """Register functions with their schemas: behind `statement`, or in a block of their own."""
+        block = statement.block
+        if block.kind in (BlockKind.LIBRARY, BlockKind.FRAGMENT) and statement.path == self.document.path:
+            lines = [f'{block.variable}.def("{schema}", &{name});' for name, schema in schemas.items()]
+            self.behind.setdefault(statement.span, []).extend(lines)
+            return
+        lines = [f'  m.def("{schema}", &{name});' for name, schema in schemas.items()]
+        self.definitions.setdefault(statement.namespace, []).extend(lines)
+
+    def files(self) -> dict[str, bytes]:
+        """The files as they are now."""
+        if not self.edits:
+            return {}
+        for span, lines in self.behind.items():
+            self._edit(Edit(Span(span.end, span.end), "".join(f"\n  {line}" for line in lines).encode(), _CODE))
+        for namespace, lines in self.definitions.items():
+            text = "\n".join([f"\n\nTORCH_LIBRARY_FRAGMENT({namespace}, m) {{", *lines, "}\n"])
+            end = len(self.document.data.rstrip())
+            self._edit(Edit(Span(end, len(self.document.data)), text.encode(), _CODE))
+        for path, edit in list_converters(self.registry, self.document).values():
+            self.edits.setdefault(path, []).append(edit)
+        changed = {path: apply(self.registry.document(path).data, found) for path, found in self.edits.items()}
+        changed[self.document.path] = _tidied(_with_includes(changed[self.document.path], self.once))
+        return changed
 
 
-def _registering(registry: Registry, wrapper: Function) -> Statement:
-    """The statement that registers the function, without a key."""
-    found = [
-        s for s in registry.statements
-        if s.function is not None and s.function.is_plain and wrapper.answers_to(s.function.name)
-    ]  # fmt: skip
-    if len(found) != 1 or found[0].kind is not StatementKind.DEF or found[0].key:
-        raise Reason(f"{wrapper.name} is not registered once, by a `def` without a key")
-    return found[0]
-
-
-def _backward_function(made: AutogradClass, name: str) -> bytes:
-    count = len({place for place in made.gives if place is not None})
-    returned = "at::Tensor" if count == 1 else f"std::tuple<{', '.join(['at::Tensor'] * count)}>"
-    parameters = [f"const at::Tensor& {n}" for n in (made.gradient, *made.names)]
-    parameters += [f"{kind} {n}" for kind, n, _ in made.values]
-    return f"{returned} {name}({', '.join(parameters)}) ".encode() + _dedented(made.backward)
-
-
-def _registration(statement: Statement, made: AutogradClass, name: str) -> str:
-    variable = statement.block.variable
-    if statement.block.kind is BlockKind.PYBIND:
-        return f'{variable}.def("{name}", &{name});'
-    count = len({place for place in made.gives if place is not None})
-    returned = "Tensor" if count == 1 else f"({', '.join(['Tensor'] * count)})"
-    kinds = {"double": "float", "int64_t": "int", "bool": "bool"}
-    arguments = [f"Tensor {n}" for n in (made.gradient, *made.names)] + [f"{kinds[k]} {n}" for k, n, _ in made.values]
-    return f'{variable}.def("{name}({", ".join(arguments)}) -> {returned}", &{name});'
-
-
-def _python(statement: Statement, made: AutogradClass, backward: str) -> str:
-    """`register_autograd` for the operator of `statement`."""
-    names = [name for _, name in made.parameters]
-    label = statement.name
-    lines = [f"def _setup_{label}(ctx, inputs, output):", f"    {_unpacked(names)} = inputs"]
-    if made.tensors:
-        lines.append(f"    ctx.save_for_backward({', '.join(made.tensors)})")
-    lines += [f"    ctx.{argument} = {argument}" for _, _, argument in made.values]
-    lines += ["", "", f"def _backward_{label}(ctx, {made.gradient}):"]
-    given = [made.gradient]
-    if made.tensors:
-        lines.append(f"    {_unpacked(made.names)} = ctx.saved_tensors")
-        given += made.names
-    given += [f"ctx.{argument}" for _, _, argument in made.values]
-    lines.append(f"    gradients = torch.ops.{statement.namespace}.{backward}({', '.join(given)})")
-    several = len({place for place in made.gives if place is not None}) > 1
-    results = ["None" if p is None else f"gradients[{p}]" if several else "gradients" for p in made.gives]
-    lines.append(f"    return {', '.join(results)}")
-    qualified = f"{statement.namespace}::{statement.full_name}"
-    registered = f'"{qualified}", _backward_{label}, setup_context=_setup_{label}'
-    return "\n".join([*lines, "", "", f"torch.library.register_autograd({registered})"]) + "\n"
-
-
-def _unpacked(names: Sequence[str]) -> str:
-    """What a tuple of these names is assigned to."""
-    return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
-
-
-def _dedented(body: bytes) -> bytes:
-    """A method's body as a function at file scope has it: one step to the left."""
-    lines = body.strip().split(b"\n")
-    closing = re.match(rb"[ \t]*", lines[-1])
-    indent = closing.group() if closing and len(lines) > 1 else b""
-    return b"\n".join(line.removeprefix(indent) for line in lines)
+def _with_includes(data: bytes, once: list[bytes]) -> bytes:
+    """The headers that a call through the dispatcher needs, behind the last that no condition is around."""
+    if not once:
+        return data
+    document = Document("unit.cpp", data)
+    includes = [m for m in _LAST_INCLUDE.finditer(data) if not conditions_at(document, m.start())]
+    at = includes[-1].end() if includes else 0
+    names = ("torch/csrc/stable/c/shim.h", "torch/csrc/stable/macros.h", "torch/csrc/stable/stableivalue_conversions.h")
+    lines = [f"#include <{name}>\n".encode() for name in names if name.encode() not in data]
+    return data[:at] + b"".join(lines) + (b"" if b"<array>" in data else b"#include <array>\n") + data[at:]
 
 
 def _tidied(data: bytes) -> bytes:

@@ -50,6 +50,17 @@ class Library(NamedTuple):
         """What Python imports for the stable library."""
         return self.facade or self.stable
 
+    @property
+    def facade_module(self) -> str:
+        """The full name of that Python module, "" where there is none."""
+        packages = sorted({m.rpartition(".")[0] for m in self.modules if "." in m})
+        return ".".join([*packages[:1], self.facade]) if self.facade else ""
+
+    @property
+    def also(self) -> str:
+        """What to do besides loading the stable library, as the end of a sentence."""
+        return f", and import {self.facade_module}, which registers what only Python can" if self.facade else ""
+
     def renamed(self, text: str) -> str:
         """`text` with the legacy library's name replaced, where it is not that of an op namespace."""
         packages = "|".join(sorted({re.escape(m.rpartition(".")[0] + ".") for m in self.modules if "." in m}))

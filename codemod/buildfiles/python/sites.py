@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from codemod.buildfiles.codes import LIBRARY_PROBED
+from codemod.buildfiles.codes import LIBRARY_LOADED, LIBRARY_PROBED
 from codemod.buildfiles.python.library import (
     COMPUTED_LOAD,
     IMPORTERS,
@@ -28,8 +28,9 @@ from codemod.buildfiles.python.library import (
     python_files,
     string_value,
 )
-from codemod.buildfiles.python.syntax import read_python, statements_about
+from codemod.buildfiles.python.syntax import dotted_name, read_python, statements_about
 from codemod.buildfiles.python.twins import add_twin, has_twin
+from codemod.buildfiles.setup.text import add_statement
 from codemod.buildfiles.stable_target import short_name
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Refusal, Severity, Span
@@ -102,13 +103,14 @@ def _not_loaded(snapshot: Snapshot, layout: Layout, library: Library) -> list[Di
             message += f"; {len(computed) - 1} more do so"
         others = [other for other in dict.fromkeys(place for place, _ in computed) if other != path]
         seen = f" Look in {', '.join(others[:5])}{' and others' * (len(others) > 5)} too." if others else ""
-        advice = f"Load {library.stable} where {library.legacy} is.{seen}"
+        advice = f"Load {library.stable} where {library.legacy} is{library.also}.{seen}"
         found.append(Diagnostic(LIBRARY_PROBED, Severity.ERROR, path, Span(*match.span()), message, advice))
     home = next((f"{root}/__init__.py" for root in layout.python_roots if snapshot.exists(f"{root}/__init__.py")), "")
     if not found and home:
         message = f"no place was found where {library.legacy} is loaded: {library.stable} has to be loaded too"
         advice = (
-            f"Import {library.stable}, or load its file by torch.ops.load_library, before its operators are called."
+            f"Import {library.stable}, or load its file by torch.ops.load_library, before its operators are called"
+            f"{library.also}."
         )
         found.append(Diagnostic(LIBRARY_PROBED, Severity.ERROR, home, Span(0, 0), message, advice))
     return found
@@ -160,6 +162,8 @@ def _plan_file(
         place = (sites.file.scope(node), sites.file.conditions(node))
         if sites.replaces or (functions and _wants_facade(sites, node)):
             replace_load(sites, node, functions, is_first=place not in done or bool(place[1]))
+            if place not in done:
+                _import_facade(sites, node, statement)
             done.add(place)
             continue
         if place in done or has_twin(sites, statement):
@@ -167,8 +171,29 @@ def _plan_file(
         if _wanted(sites, node, is_new, widened, units):
             done.add(place)
             add_twin(sites, node, statement)
+            _import_facade(sites, node, statement)
     if is_new:
         _list_probes(sites)
+
+
+def _import_facade(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> None:
+    """Import the Python side of a library behind a call that loads the library's file."""
+    import libcst as cst
+
+    if not sites.library.facade or not isinstance(node, cst.Call):
+        return
+    if dotted_name(node.func).rpartition(".")[2] in LOADERS:
+        add_statement(sites.file, statement, _facade_import(sites), sites.edits, LIBRARY_LOADED)
+
+
+def _facade_import(sites: Sites) -> str:
+    return f"import {sites.library.facade_module}  # noqa: E402, F401"
+
+
+def _loads_a_file(sites: Sites, node: cst.CSTNode) -> bool:
+    """Whether the statement around `node` loads a library by its file."""
+    text = sites.file.text(sites.file.statement(node))
+    return re.search(rf"\b(?:{'|'.join(LOADERS)})\s*\(", text) is not None
 
 
 def _wants_facade(sites: Sites, node: cst.CSTNode) -> bool:
@@ -220,9 +245,13 @@ def _list_probes(sites: Sites) -> None:
                 "Look for the stable library too if what follows needs those operators.",
             )  # fmt: skip
         elif re.search(rf"(?<!\w){legacy}[^/\s]*\*[^/\s]*$", text):
+            if sites.replaces and _loads_a_file(sites, node):  # the stable library is the only one that it finds
+                if sites.library.facade:
+                    add_statement(sites.file, node, _facade_import(sites), sites.edits, LIBRARY_LOADED)
+                continue
             sites.report(
                 Severity.ERROR, node, f'the pattern "{text}" now finds {sites.library.stable} as well',
-                f"Name the files: {sites.library.legacy}.* and {sites.library.stable}.*",
+                f"Name the files: {sites.library.legacy}.* and {sites.library.stable}.*{sites.library.also}.",
             )  # fmt: skip
         elif names_library(text, sites.library.legacy):
             sites.report(
