@@ -21,6 +21,7 @@ settings.load_profile("no-deadline")
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "csrc"
+RELATIVE = "segments"  # a package of its own in the sample's folder: csrc/segments
 _MADE_UP = ("user.name=Test", "user.email=test@example.org", "commit.gpgsign=false", "init.defaultBranch=main")
 
 
@@ -70,7 +71,7 @@ def tree(root: Path) -> dict[str, bytes]:
 def sample(tmp_path: Path) -> Path:
     """The sample extension as a repository of its own, committed and clean."""
     folder = tmp_path / "sample"
-    ignored = shutil.ignore_patterns("build", "__pycache__", "*.so", "*.egg-info")
+    ignored = shutil.ignore_patterns("build", "__pycache__", "*.so", "*.egg-info", RELATIVE)
     shutil.copytree(SAMPLE, folder, ignore=ignored)
     commit_all(folder)
     return folder

@@ -26,6 +26,7 @@ torch_of() { "$1" -c "import torch; print(torch.__version__)"; }
 rm -rf "$folder"
 mkdir -p "$folder"
 cp -R "$repository/csrc" "$folder/samplex"
+rm -rf "$folder/samplex/segments" # a package of its own
 cd "$folder/samplex"
 git init -q . && git add -A && git commit -q -m "The legacy extension"
 tool migrate "${groups[@]}" --target "$target" --write >../migrate.log

@@ -130,7 +130,7 @@ def _is_module(registry: Registry, group: Group, edits: Iterable[FileEdit], crea
     What is there for Windows alone, whose linker wants one, initialises nothing.
     """
     texts = [*(one.edit.replacement for one in edits), *(new.content for new in created)]
-    if any(mark in text for mark in _INITS for text in texts):
+    if any(mark in text for mark in (b"PyModule_Create", b"REGISTER_EXTENSION") for text in texts):
         return True
     stable = [path for path in registry.sources if registry.layout.is_stable(path)]
     for path in {*group.units, *stable}:

@@ -33,6 +33,16 @@ _TEMPLATE = "bindings/ops.py.jinja"
 _HANDS_ON = re.compile(rb"\{\s*return\s+(?P<name>\w+)\s*\((?P<given>[\w\s,]*)\)\s*;\s*\}")
 
 
+# What the template writes for a legacy module that keeps something.
+_OF_LEGACY = (
+    re.compile(rb"^from \S+ import \w+ as _legacy\n", re.MULTILINE),
+    re.compile(
+        rb"^\n*def __getattr__\(name: str\) -> object:\n    \"\"\"[^\n]*\n    return getattr\(_legacy, name\)\n",
+        re.MULTILINE,
+    ),
+)
+
+
 class PythonModule(NamedTuple):
     """The module to import, "" where there is none, and what writes it."""
 
@@ -184,17 +194,30 @@ class _Side:
         name = posixpath.basename(self.path).removesuffix(".py")
         if not registry.snapshot.exists(self.path):
             return PythonModule(name, (), (NewFile(self.path, text.encode(), _TEMPLATE),), said)
-        return PythonModule(name, (self._added(text),), (), said)
+        return PythonModule(name, tuple(self._added(text)), (), said)
 
-    def _added(self, text: str) -> FileEdit:
+    def _added(self, text: str) -> list[FileEdit]:
         """What a module that is there already lacks, at its end."""
         data = self.draft.registry.snapshot.read(self.path)
         loaded = re.search(
             r"^(?:from \S+ import \S+  # noqa: F401|    torch\.ops\.load_library\(.*\))\n", text, re.MULTILINE
         )
         body = text[loaded.end() if loaded else 0 :].strip("\n")
+        for pattern in _OF_LEGACY:
+            if pattern.search(data):
+                body = pattern.sub(b"", body.encode()).decode()
+        body = body.strip("\n")
         place = Span(len(data), len(data))
-        return FileEdit(self.path, Edit(place, f"\n\n{body}\n".encode(), codes.FAKE_WRITTEN.code))
+        return [
+            FileEdit(self.path, Edit(place, f"\n\n{body}\n".encode(), codes.FAKE_WRITTEN.code)),
+            *([] if self.stays else [self._without(data, pattern) for pattern in _OF_LEGACY if pattern.search(data)]),
+        ]
+
+    def _without(self, data: bytes, pattern: re.Pattern[bytes]) -> FileEdit:
+        """A part of the module that asks the legacy one, which has nothing left."""
+        match = pattern.search(data)
+        assert match is not None
+        return FileEdit(self.path, Edit(Span(*match.span()), b"", codes.FAKE_WRITTEN.code))
 
     def _stubs(self) -> Iterator[Diagnostic]:
         for kernel in self.kernels:

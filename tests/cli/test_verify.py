@@ -9,7 +9,7 @@ import pytest
 
 from codemod.cli import main
 from tests.cli.tree_state import tree_state
-from tests.conftest import SAMPLE, Run, commit_all
+from tests.conftest import RELATIVE, SAMPLE, Run, commit_all
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("cli-verify")]
 
@@ -18,7 +18,9 @@ pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("cli-verify")]
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample with `layernorm` migrated and committed; no test changes it."""
     folder = tmp_path_factory.mktemp("migrated") / "sample"
-    shutil.copytree(SAMPLE, folder, ignore=shutil.ignore_patterns("build", "__pycache__", "*.so", "*.egg-info"))
+    shutil.copytree(
+        SAMPLE, folder, ignore=shutil.ignore_patterns("build", "__pycache__", "*.so", "*.egg-info", RELATIVE)
+    )
     commit_all(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -26,6 +26,7 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 cp -R "$repository/csrc" "$folder/legacy"
 cp -R "$repository/csrc" "$folder/stable"
+rm -rf "$folder"/{legacy,stable}/segments # a package of its own
 (
   cd "$folder/stable"
   git init -q . && git add -A && git commit -q -m "The legacy extension"

@@ -21,7 +21,7 @@ QUICK = (
     "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG",
     f"-DCMAKE_PROJECT_samplex_INCLUDE={Path(__file__).with_name('prefix.cmake')}",
 )
-_LEFT_OUT = {"build", "__pycache__", "dist"}
+_LEFT_OUT = {"build", "__pycache__", "dist", "segments"}  # csrc/segments is a package of its own
 
 
 def sample_files() -> Iterator[Path]:

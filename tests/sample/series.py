@@ -51,7 +51,7 @@ class Series:
 
     def prepare(self, groups: Sequence[str]) -> None:
         """Copy the sample, commit it, build it and record what it does."""
-        ignored = shutil.ignore_patterns("build", "__pycache__", "*.so")
+        ignored = shutil.ignore_patterns("build", "__pycache__", "*.so", "segments")
         shutil.copytree(REPOSITORY / "csrc", self.tree, ignore=ignored)
         cases = shutil.ignore_patterns("*.py", "*.json", "*.safetensors")
         shutil.copytree(REPOSITORY / "golden", self.tree / "golden", ignore=cases)

@@ -20,6 +20,15 @@ from codemod.source.document import Document
 _HEAD = b"auto f() "
 
 
+class _Translator(Translator):
+    """Asks of optional arguments too, which are None in Python where they are missing."""
+
+    def _method(self, node: Node, function: Node, values: list[Node]) -> str:
+        if not values and self.text(function.named_children[-1]) in ("has_value", "defined"):
+            return f"({self.value(function.named_children[0])} is not None)"
+        return super()._method(node, function, values)
+
+
 @dataclass(frozen=True)
 class ValuesOf:
     """The values of one forward. `results` maps variables that are results to what Python calls them."""
@@ -47,7 +56,7 @@ class ValuesOf:
         if node is None:
             raise Reason(f"it keeps `{text}`, which cannot be read")
         names = {name: name for name in self.parameters} | dict(self.results)
-        translator = Translator(self._text, names, self._local)
+        translator = _Translator(self._text, names, self._local)
         try:
             value = translator.value(node)
             lines = [*self._given_anew(node, translator, start), *self._locals(translator, start)]

@@ -137,7 +137,13 @@ def python_files(snapshot: Snapshot, layout: Layout, library: Library) -> list[s
     """
     names_it = _names_it(library)
     paths = [path for path in snapshot.below(layout.project_root, (".py",)) if path not in layout.setup_files]
-    return [path for path in paths if names_it(snapshot.read(path))]
+    return [path for path in paths if names_it(snapshot.read(path)) and not is_facade(path, snapshot, library)]
+
+
+def is_facade(path: str, snapshot: Snapshot, library: Library) -> bool:
+    """Whether a file is the Python side of the library itself, whose imports are its own affair."""
+    named = posixpath.basename(path) in (f"{library.legacy}_ops.py", f"{library.facade}.py")
+    return named and snapshot.read(path).startswith(b'"""The operators of ')
 
 
 def _names_it(library: Library) -> Callable[[bytes], bool]:

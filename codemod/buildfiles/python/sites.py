@@ -21,6 +21,7 @@ from codemod.buildfiles.python.library import (
     assigned_value,
     imported_names,
     importers,
+    is_facade,
     legacy_modules,
     load_sites,
     names_library,
@@ -75,6 +76,7 @@ def plan_imports(
     sites, diagnostics = _read(snapshot, layout, library, paths, about)
     handed_on = frozenset(name for one in sites for name in _handed_on(one)) if functions else frozenset()
     others = importers(snapshot, layout, handed_on, [one.file.path for one in sites])
+    others = [path for path in others if not is_facade(path, snapshot, library)]
     more, unread = _read(snapshot, layout, library, others)
     names = imported_names(snapshot, layout) if functions else {}
     for one in (*sites, *more):
