@@ -5,11 +5,13 @@
 #           make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 #           Without it: the CPU build where there is no NVIDIA GPU and pip can get it, else what pip gives
 #   VENV    where to install, instead of .venv
+#   EXTENSION  the sample extension that `make demo` takes: samplex, or segments, which is on pybind11 and autograd
 #   TREE    the tree that `make bench` measures; UNITS the files it migrates, instead of the largest group
 #   CASE    the cases that `make replay` replays, all where it is empty; and that `make bench` measures, instead of TREE
 
 PYTHON ?= python3
 TORCH ?=
+EXTENSION ?= samplex
 TREE ?= csrc
 CASE ?=
 REPLAY_ARGS ?=
@@ -30,7 +32,7 @@ test: environment
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 demo: environment
-	PATH="$(abspath $(BIN)):$$PATH" tests/demo.sh build/demo
+	PATH="$(abspath $(BIN)):$$PATH" tests/demo.sh build/demo "$(EXTENSION)"
 
 lint: environment
 	$(BIN)/ruff check .

@@ -2,13 +2,23 @@
 # The whole way on the sample extension, in a copy: scan, the diff, the migration, and the proof, which builds the legacy
 # and the stable side, audits the symbols of both, and runs the golden cases on both.
 #
-#   tests/demo.sh FOLDER     FOLDER is made anew; `make demo` puts the tools it needs on PATH
+#   tests/demo.sh FOLDER [EXTENSION]     FOLDER is made anew; `make demo` puts the tools it needs on PATH
+#
+# EXTENSION is samplex (csrc/, built like vLLM) or segments (csrc/segments, a small package on pybind11 and autograd).
 #
 # Every step shows a screenful; what it printed in full is in a file of FOLDER that it names.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
-group=activation
+extension=${2:-samplex}
+case $extension in
+  samplex) source=csrc group=activation shown=activation.cpp minutes=2 ;;
+  segments) source=csrc/segments group=threshold shown=threshold.cpp minutes=1 ;;
+  *)
+    echo "there is no sample extension $extension: samplex and segments are there" >&2
+    exit 2
+    ;;
+esac
 rm -rf "$1"
 mkdir -p "$1"
 demo=$(cd "$1" && pwd)
@@ -42,12 +52,13 @@ excerpt() {
 
 SECONDS=0
 say "A copy of the sample extension: operators in the legacy C++ API"
-cp -R "$repository/csrc" "$demo/samplex"
-mkdir -p "$demo/samplex/golden/$group"
-cp "$repository/golden/$group"/* "$demo/samplex/golden/$group/"
-cd "$demo/samplex"
+cp -R "$repository/$source" "$demo/$extension"
+[ "$extension" != samplex ] || rm -rf "$demo/samplex/segments" # a package of its own
+mkdir -p "$demo/$extension/golden/$group"
+cp "$repository/golden/$group"/* "$demo/$extension/golden/$group/"
+cd "$demo/$extension"
 git init -q . && git add -A && git commit -q -m "The legacy extension"
-echo "$demo/samplex"
+echo "$demo/$extension"
 
 say "What is unstable"
 run scan.txt 1 torch-stabilize scan
@@ -55,7 +66,7 @@ excerpt scan.txt
 
 say "What migrating the group '$group' would do"
 run migrate.diff 0 torch-stabilize migrate $group
-excerpt migrate.diff '^diff .*cpu\/activation.cpp'
+excerpt migrate.diff "^diff .*\\/$shown"
 
 say "The migration"
 run migrate.txt 0 torch-stabilize migrate $group --write --report "$demo/report.html"
@@ -65,11 +76,11 @@ git add -A && git commit -q -m "Migrate $group to the stable ABI"
 
 say "The proof: both sides are built; their symbols, device code, operators and outputs are compared"
 if command -v nvcc >/dev/null; then
-  echo "About 2 minutes on two cores, and 10 more where torch is a CUDA build: all CUDA units are compiled then, too."
+  echo "About $minutes minutes on two cores, and 10 more where torch is a CUDA build: all CUDA units are compiled then, too."
 else
-  echo "About 2 minutes on two cores. nvcc not found: CUDA units are not compiled."
+  echo "About $minutes minutes on two cores. nvcc not found: CUDA units are not compiled."
 fi
-echo "Objects, libraries and what compilers print: $demo/samplex/build/torch-stabilize"
+echo "Objects, libraries and what compilers print: $demo/$extension/build/torch-stabilize"
 run verify.txt 0 torch-stabilize verify $group
 excerpt verify.txt '' 7
 tail -n 1 "$demo/verify.txt"
@@ -86,4 +97,4 @@ else
   echo "torch-abi-audit not found: it needs Python 3.11"
 fi
 
-say "Done in $SECONDS s. The migrated tree is $demo/samplex, the report $demo/report.html"
+say "Done in $SECONDS s. The migrated tree is $demo/$extension, the report $demo/report.html"

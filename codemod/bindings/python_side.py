@@ -16,7 +16,7 @@ from typing import NamedTuple
 from codemod.bindings import codes
 from codemod.bindings.autograd.convert import Backward
 from codemod.bindings.draft import Draft
-from codemod.bindings.fakes.derive import derived
+from codemod.bindings.fakes.derive import Helper, derived
 from codemod.bindings.keys import IMPLICIT, NO_KEY
 from codemod.bindings.reading.model import BlockKind, Statement, StatementKind
 from codemod.bindings.reading.namespaces import package_folder, package_of_module
@@ -142,7 +142,16 @@ class _Side:
             document, function = found[0]
             names = {p.name: names[name] for p, name in zip(function.parameters, given, strict=False)}
             body = document.code[function.body.start : function.body.end] if function.body else b""
-        return derived(body, names, len(schema.returns))
+        return derived(body, names, len(schema.returns), self._helper)
+
+    def _helper(self, name: str) -> Helper | None:
+        """A function of the project that there is one of."""
+        found = self._defined(name)
+        if len(found) != 1:
+            return None
+        document, function = found[0]
+        body = self.draft.program.body(document, function)
+        return Helper(tuple(parameter.name for parameter in function.parameters), body)
 
     def _defined(self, name: str) -> list[tuple[Document, Function]]:
         return [one for one in self.draft.program.functions.named(name) if one[1].is_definition]

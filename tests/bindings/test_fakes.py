@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from codemod.bindings.fakes.derive import derived
+from codemod.bindings.fakes.derive import Helper, derived
 from codemod.model import Severity
 from codemod.repository.layout import Library
 from tests.bindings.trees import LAYOUT, STABLE_BINDINGS, Migrated, dedented, migrate
@@ -204,3 +204,35 @@ def test_a_meta_kernel_that_is_not_plain_is_left_to_do() -> None:
     assert 'm.impl("grow", TORCH_BOX(&grow_meta));' in made.text(STABLE_BINDINGS)
     errors = [d for d in made.diagnostics if d.code == "TSA516" and d.severity is Severity.ERROR]
     assert [d.message for d in errors] == ["grow has a meta kernel over SymInt, which is a plain int in the stable API"]
+
+
+HELPERS = {
+    "halves": Helper(
+        ("t", "by"),
+        b"{ at::Tensor low = at::empty_like(t); at::Tensor sign = at::empty(t.sizes(), t.options().dtype(at::kBool)); "
+        b"fill(low.data_ptr<float>()); return {low, sign}; }",
+    ),
+    "apart": Helper(("kept", "given"), b"{ if (shares(kept, given)) return kept.clone(); return kept; }"),
+    "either": Helper(("a", "b"), b"{ if (a.numel()) return a; return b; }"),
+}
+HALVES = "torch.empty_like(x), torch.empty(x.shape, dtype=torch.bool, device=x.device)"
+
+
+@pytest.mark.parametrize(
+    ("body", "results", "lines"),
+    [
+        ("auto [y, s] = halves(x, n); return {y, s};", 2, [f"return {HALVES}"]),
+        ("auto [y, s] = halves(x, n); return std::make_tuple(y, apart(s, {x}));", 2, [f"return {HALVES}"]),
+        ("auto [y, s] = halves(x, n); return {s, y};", 2, [f"results = {HALVES}", "return results[1], results[0]"]),
+        ("auto [y, s] = halves(x, n); return s;", 1, [f"results = {HALVES}", "return results[1]"]),
+        ("auto r = halves(x, n); auto y = std::get<0>(r), s = std::get<1>(r); return {y, s};", 2, [f"return {HALVES}"]),
+        ("auto [y, s] = halves(x, n); y = x + 1; return {y, s};", 2, None),
+        ("auto [y, s] = halves(x + 1, n); return {y, s};", 2, None),
+        ("auto [y, s] = halves(x, n); return {y, either(s, x)};", 2, None),
+        ("auto [y, s] = unknown(x, n); return {y, s};", 2, None),
+    ],
+)
+def test_results_of_a_function_of_the_project(body: str, results: int, lines: list[str] | None) -> None:
+    """What it gives is known from its own body; what another makes of it is not."""
+    found = derived(f"{{ {body} }}".encode(), {"x": "x", "n": "n"}, results, HELPERS.get)
+    assert found == lines

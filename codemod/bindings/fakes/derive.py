@@ -6,9 +6,11 @@ the arguments tell. Everything else is for somebody to write.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from tree_sitter import Node
 
@@ -25,16 +27,32 @@ _CHANGING_LIST = (
     "set_data swap"
 )
 _CHANGING = frozenset(_CHANGING_LIST.split())
+_GET = re.compile(r"(?:std::)?get<(?P<place>\d)>\((?P<name>\w+)\)")
 _TUPLES = frozenset({"make_tuple", "tuple", "make_pair", "pair", "tie", "forward_as_tuple"})
+
+
+class Helper(NamedTuple):
+    """A function of the project: its parameters by name, and its body with the braces."""
+
+    parameters: tuple[str, ...]
+    body: bytes
+
+
+Helpers = Callable[[str], "Helper | None"]
 
 
 @dataclass(frozen=True)
 class Body:
-    """A function's body, `text` with its braces. `names` maps its parameters to the operator's arguments."""
+    """A function's body, `text` with its braces. `names` maps its parameters to the operator's arguments.
+
+    `helper` gives a function of the project by its name, None for what is none or one of several.
+    """
 
     text: bytes
     names: Mapping[str, str]
     results: int = 1
+    helper: Helpers = lambda _: None
+    depth: int = 0
 
     @cached_property
     def _document(self) -> Document:
@@ -97,7 +115,9 @@ class Body:
                     target = None
             if target is not None and target.type == "identifier":
                 found.add(self._text(target))
-        return frozenset(found | {name for name in names if names.count(name) > 1 or name in self.names})
+        unpacked = {name for parts, _ in self._unpacked for name in parts}
+        twice = {name for name in names if names.count(name) > 1 or name in self.names or name in unpacked}
+        return frozenset(found | twice)
 
     def _is_memory(self, name: str) -> bool:
         """Whether a local is a pointer or an accessor: what is stored through it changes no size."""
@@ -118,12 +138,89 @@ class Body:
         (values,) = (self._results(node) for node in returned.values())
         if len(values) != self.results:
             raise Unplain("a number of results that is not clear")
+        values = [self._itself(value) for value in values]
+        if (handed := self._handed_on(values)) is not None:
+            return handed
         made = [self._made(value) for value in values]
         translator = Translator(self._text, self._steady_names, self._value_of)
         texts = [translator.value(node) for node in made]
         before = self._locals(translator)
         whole = texts[0] if len(texts) == 1 else f"{', '.join(texts)}"
         return [*before, f"return {whole}"]
+
+    def _itself(self, node: Node) -> Node:
+        """`x` of `kept(x, ...)`, a function that gives what it is given or a copy of it."""
+        name, given = self._call(node)
+        helper = self.helper(name) if name else None
+        if helper is None:
+            return node
+        inside = Body(helper.body, {}, 1, self.helper, self.depth + 1)
+        forms = {"".join(inside._text(one).split()) for one in inside._returns()}
+        for parameter, argument in zip(helper.parameters, given, strict=False):
+            if forms and forms <= {parameter, f"{parameter}.clone()", f"{parameter}.contiguous()"}:
+                return argument
+        return node
+
+    def _handed_on(self, values: Sequence[Node]) -> list[str] | None:
+        """The lines for results that one function of the project gives, in its order; None for others."""
+        places = [self._place_in_call(value) for value in values]
+        calls = {call.start_byte: call for call, _ in places if call is not None}
+        if len(calls) != 1 or any(call is None for call, _ in places) or self.depth > 3:
+            return None
+        (call,) = calls.values()
+        name, given = self._call(call)
+        helper = self.helper(name) if name else None
+        count = len({place for _, place in places})
+        if helper is None or len(given) != len(helper.parameters):
+            return None
+        texts = [self._text(argument) for argument in given]
+        if not set(texts) <= self._steady_names.keys():
+            return None
+        names = {p: self._steady_names[text] for p, text in zip(helper.parameters, texts, strict=True)}
+        width = self._width(call) or count
+        lines = Body(helper.body, names, width, self.helper, self.depth + 1).lines()
+        if [place for _, place in places] == list(range(width)):
+            return lines
+        return [*lines[:-1], f"results = {lines[-1].removeprefix('return ')}",
+                f"return {', '.join(f'results[{place}]' for _, place in places)}"]  # fmt: skip
+
+    def _call(self, node: Node) -> tuple[str, list[Node]]:
+        """The name of a free function that is called, "" for other expressions, and its arguments."""
+        function = node.child_by_field_name("function") if node.type == "call_expression" else None
+        arguments = node.child_by_field_name("arguments") if node.type == "call_expression" else None
+        if function is None or arguments is None or function.type not in ("identifier", "qualified_identifier"):
+            return "", []
+        return self._text(function).rpartition("::")[2], [n for n in arguments.named_children if n.type != "comment"]
+
+    def _place_in_call(self, node: Node) -> tuple[Node | None, int]:
+        """The call among whose results a value is, and its place there: `a` of `auto [a, b] = f(x);`."""
+        name = self._text(node) if node.type == "identifier" else ""
+        if name in self._unsteady:
+            return None, 0
+        for names, call in self._unpacked:
+            if name in names:
+                return call, names.index(name)
+        value = self._value_of(name) if name else node
+        match = _GET.fullmatch("".join(self._text(value).split())) if value is not None else None
+        held = self._value_of(match["name"]) if match and match["name"] not in self._unsteady else None
+        return (held, int(match["place"])) if held is not None and match else (None, 0)
+
+    @cached_property
+    def _unpacked(self) -> tuple[tuple[tuple[str, ...], Node], ...]:
+        """The names of every `auto [a, b] = f(x);` of the top level, and the call."""
+        found = []
+        for statement in self._block.named_children if self._block is not None else ():
+            for part in statement.named_children:
+                names = part.child_by_field_name("declarator") if part.type == "init_declarator" else None
+                value = part.child_by_field_name("value") if part.type == "init_declarator" else None
+                while names is not None and names.type == "reference_declarator":
+                    names = names.named_children[0]
+                if names is not None and value is not None and names.type == "structured_binding_declarator":
+                    found.append((tuple(map(self._text, names.named_children)), value))
+        return tuple(found)
+
+    def _width(self, call: Node) -> int:
+        return next((len(names) for names, value in self._unpacked if value.start_byte == call.start_byte), 0)
 
     @cached_property
     def _steady_names(self) -> dict[str, str]:
@@ -197,9 +294,9 @@ def _nodes(start: Node | None) -> Iterator[Node]:
         waiting += node.named_children
 
 
-def derived(text: bytes, names: Mapping[str, str], results: int) -> list[str] | None:
-    """The body of a fake kernel for a C++ body, None where it is not plain."""
+def derived(text: bytes, names: Mapping[str, str], results: int, helper: Helpers = lambda _: None) -> list[str] | None:
+    """The body of a fake kernel for a C++ body, None where it is not plain. `helper` gives functions of the project."""
     try:
-        return Body(text, names, results).lines()
+        return Body(text, names, results, helper).lines()
     except Unplain:
         return None
