@@ -195,7 +195,8 @@ class _Side:
             _TEMPLATE,
             package=self.package, module=self.module, library=registry.layout.stable_library, stays=self.stays,
             is_module=self.is_module,
-            functions=sorted(functions.items()), constants=(), undifferentiable=sorted(names.items()),
+            functions=sorted(functions.items()), docs=self._docs(), constants=(),
+            undifferentiable=sorted(names.items()),
             fakes=[*(kernel.fake for kernel in self.kernels), *self.draft.fakes],
             backwards=[backward.text for backward in self.backwards],
         )  # fmt: skip
@@ -204,6 +205,15 @@ class _Side:
         if not registry.snapshot.exists(self.path):
             return PythonModule(name, (), (NewFile(self.path, text.encode(), _TEMPLATE),), said)
         return PythonModule(name, tuple(self._added(text)), (), said)
+
+    def _docs(self) -> list[tuple[str, str]]:
+        """The docstrings that functions were bound with, as Python literals, by name."""
+        found: dict[str, str] = {}
+        for moved in self._bound:
+            text = moved.statement.doc.strip()
+            if text and moved.statement.name not in found:
+                found[moved.statement.name] = repr(text)
+        return sorted(found.items())
 
     def _added(self, text: str) -> list[FileEdit]:
         """What a module that is there already lacks, at its end."""
