@@ -211,15 +211,20 @@ AUTOGRAD_CONVERTED = Code(
     "An autograd function becomes operators that Python joins.",
     "torch::autograd has no stable form. The body of `forward` is the operator, that of `backward` another one, and "
     "torch.library.register_autograd joins them in the Python module beside the library: what was saved is saved in "
-    "setup_context. Arguments without a gradient get None, as before.",
+    "setup_context, results are marked as not differentiable there, and needs_input_grad is handed to the backward. "
+    "Arguments without a gradient get None, as before. Where `forward` keeps tensors that it alone has, or the "
+    "function that applied the class does more, the operator is one of its own: it gives those tensors back as "
+    "further results, copied where they share memory with an argument, and is called through the dispatcher. One that "
+    "writes to an argument (mark_dirty) is joined by a torch.autograd.Function.",
     confidence=Confidence.REVIEW,
 )
 AUTOGRAD_LEFT = Code(
     "TSA532",
     "An autograd function is not converted.",
-    "It does something that is not read: intermediate results that are saved, marks of what is dirty or not "
-    "differentiable, several results, lists, or a class that more than one function applies. Write the backward in "
-    "Python with torch.library.register_autograd, over operators for `forward` and `backward`.",
+    "The message says why: it saves in one of several ways, keeps a value that Python cannot work out of the "
+    "arguments, hands its context on, takes a list of tensors, returns what cannot be counted, or no function that "
+    "applies it is registered without a key. Write the backward in Python with torch.library.register_autograd, over "
+    "operators for `forward` and `backward`.",
     confidence=Confidence.MANUAL,
 )
 

@@ -28,12 +28,13 @@ from codemod.bindings.autograd.operators import (
     forward_schema,
 )
 from codemod.bindings.autograd.python import registered_backward
-from codemod.bindings.autograd.sites import list_converters, registering, snake, wrapper_of
+from codemod.bindings.autograd.sites import list_converters, registering, snake, wrapper_of, written_by_caller
 from codemod.bindings.effects.backends import BackendFinder
 from codemod.bindings.effects.program import Program
 from codemod.bindings.reading.model import BlockKind, Statement
 from codemod.bindings.reading.namespaces import package_folder, package_of_module
 from codemod.bindings.reading.registry import Registry
+from codemod.bindings.schemas.infer import infer_schema
 from codemod.bindings.select import diagnostic
 from codemod.model import Diagnostic, Edit, Severity, Span
 from codemod.repository.layout import Group
@@ -156,10 +157,33 @@ class _Unit:
         parts.append(forward_function(made, forward, self._unshared if self._shares(made, body) else ""))
         parts += [backward_function(made, backward), apply_function(made, called, f"{namespace}::{forward}")]
         self._edit(Edit(made.span, b"\n\n".join(part.rstrip() for part in parts), _CODE))
+        self._spell_out(made, statement)
         for match in re.finditer(rb"\b" + made.name.encode() + rb"\s*::\s*apply\b", self.document.code):
             self._edit(Edit(Span(match.start(), match.end()), called.encode(), _CODE))
         self._define(statement, schemas)
         return Backward(f"{namespace}::{forward}", registered_backward(made, namespace, forward, backward))
+
+    def _spell_out(self, made: AutogradClass, statement: Statement) -> None:
+        """Write the schema of a function that is registered by its name and hands on an argument that is written.
+
+        Torch took nothing for granted of a function without a schema; of one with a schema it believes the marks.
+        """
+        kinds = (BlockKind.LIBRARY, BlockKind.FRAGMENT, BlockKind.OPERATORS)
+        if not made.forward.dirty or statement.schema is not None or statement.block.kind not in kinds:
+            return
+        if statement.path != self.document.path or statement.name in self.taken:
+            return
+        written = written_by_caller(self.document, made, statement)
+        if written is None:
+            return
+        schema, _ = infer_schema(statement.full_name, "", written.function, {}, written=written.names)
+        first = self.document.text(statement.first)
+        name = re.fullmatch(rb'(?:[\w:]+\s*\(\s*)?"(?P<space>\w+::)?[\w.]+"\)?', first.strip())
+        if schema is None or name is None:
+            return
+        self.taken.add(statement.name)
+        text = f'"{(name["space"] or b"").decode()}{schema}"'.encode()
+        self._edit(Edit(statement.first, text, _CODE))
 
     # helpers
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from codemod.bindings.autograd.model import AutogradClass, Reason
 from codemod.bindings.reading.model import Statement, StatementKind
 from codemod.bindings.reading.registry import Registry
 from codemod.model import Edit, Span
+from codemod.source.brackets import closing_bracket, split_spans
 from codemod.source.document import Document
 from codemod.source.signatures import Function, read_signatures
 
@@ -70,6 +72,35 @@ def registering(
             if f.body and f not in around and any(n.search(document.code, f.body.start, f.body.end) for n in names)
         ]  # fmt: skip
     raise Reason("no function that applies it is registered by a `def` without a key")
+
+
+class Written(NamedTuple):
+    """A function and those of its parameters that an autograd function writes to."""
+
+    function: Function
+    names: frozenset[str]
+
+
+def written_by_caller(document: Document, made: AutogradClass, statement: Statement) -> Written | None:
+    """The parameters of the function that `statement` registers which `F::apply` gets and writes to.
+
+    None where the function does not call it itself, or hands on something else.
+    """
+    call = re.compile(rb"\b" + re.escape(made.name.encode()) + rb"\s*::\s*apply\s*(?=\()")
+    for function in read_signatures(document):
+        reference = statement.function
+        if function.body is None or reference is None or not function.answers_to(reference.name):
+            continue
+        match = call.search(document.code, function.body.start, function.body.end)
+        if match is None:
+            continue
+        closing = closing_bracket(document.code, match.end())
+        given = [document.code[slice(*part)].strip() for part in split_spans(document.code, match.end() + 1, closing)]
+        pairs = zip((name for _, name in made.parameters), given, strict=False)
+        names = {text.decode("utf-8", "replace") for name, text in pairs if name in made.forward.dirty}
+        if names <= {parameter.name for parameter in function.parameters}:
+            return Written(function, frozenset(names))
+    return None
 
 
 def _others(registry: Registry, document: Document) -> list[Document]:

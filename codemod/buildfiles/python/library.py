@@ -82,6 +82,7 @@ class Sites:
     wanted: frozenset[str] = frozenset()  # top-level names that other files import from this one
     diagnostics: list[Diagnostic] = field(default_factory=list)
     bound_at: set[int] = field(default_factory=set)  # where names of operators are bound
+    finds_it: bool = False  # a pattern that is loaded finds the stable library
 
     @property
     def dotted(self) -> str:

@@ -88,7 +88,8 @@ def plan_imports(
             rewrite_calls(one, functions)
     edits = tuple(edit for one in (*sites, *more) for edit in one.edits.edits())
     said = (*diagnostics, *unread, *(d for one in (*sites, *more) for d in one.diagnostics))
-    if is_new and not any(d.code == LIBRARY_PROBED for d in said) and not any(load_sites(one) for one in sites):
+    found = any(one.finds_it or load_sites(one) for one in sites)
+    if is_new and not found and not any(d.code == LIBRARY_PROBED for d in said):
         said = (*said, *_not_loaded(snapshot, layout, library))
     return edits, said
 
@@ -248,6 +249,7 @@ def _list_probes(sites: Sites) -> None:
             )  # fmt: skip
         elif re.search(rf"(?<!\w){legacy}[^/\s]*\*[^/\s]*$", text):
             if sites.replaces and _loads_a_file(sites, node):  # the stable library is the only one that it finds
+                sites.finds_it = True
                 if sites.library.facade:
                     add_statement(sites.file, node, _facade_import(sites), sites.edits, LIBRARY_LOADED)
                 continue
