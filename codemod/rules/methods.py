@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tree_sitter import Node
 
 from codemod.codes import Example
@@ -74,6 +76,12 @@ page(
             "what the stable functions do not take",
         ),
         Example(
+            "void f(at::Tensor x, int64_t n, int k) { x.fill_(n); x.fill_(k); x.fill_(0); x.fill_(1LL << 60); }",
+            "void f(torch::stable::Tensor x, int64_t n, int k) { stable_aten::fill_(x, n); torch::stable::fill_(x, k); "
+            "torch::stable::fill_(x, 0); stable_aten::fill_(x, 1LL << 60); }",
+            "a double holds no integers of 64 bits",
+        ),
+        Example(
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "not a tensor",
@@ -124,6 +132,7 @@ def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | Non
         _arity_fits(entry, len(given))
         and context.surface.available(entry, context.project.target, context.project.headers)
         and _is_overload(entry, [_kind(argument, fragment, context) for argument in given])
+        and not (entry.stable == _FILL and len(given) == 2 and may_be_wide(given[1], fragment, context))
         and not (entry.mutates and given and not _is_variable(given[0], fragment, context))
     )
     usable = entry if fits or entry.form == "dispatcher" else context.surface.fallback(entry)
@@ -193,12 +202,39 @@ def _fits(context: Context, call: MethodCall, entry: Entry) -> bool:
     kinds = ["Tensor", *(_kind(argument, call.fragment, context) for argument in call.arguments)]
     if not _is_overload(entry, kinds, method=True):
         return False
+    if entry.stable == _FILL and call.arguments and may_be_wide(call.arguments[0], call.fragment, context):
+        return False
     assert call.receiver is not None
     return not entry.mutates or _is_variable(call.receiver, call.fragment, context)
 
 
 def _kind(node: Node, fragment: Fragment, context: Context) -> str:
     return kind_in_schemas(node, context.type_of(node, fragment))
+
+
+_FILL = "torch::stable::fill_"  # takes a double
+_NARROW_LIST = (
+    "bool float double Half BFloat16 int short char int8_t int16_t int32_t uint8_t uint16_t uint32_t unsigned"
+)
+_NARROW = frozenset(_NARROW_LIST.split())
+
+
+def may_be_wide(node: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether a number may be an integer that a double does not hold: of 64 bits, or of a type that is not known."""
+    text = (node.text or b"").strip(b"-+ ()")
+    if node.type in ("true", "false"):
+        return False
+    if node.type == "conditional_expression":
+        return any(may_be_wide(branch, fragment, context) for branch in node.named_children[1:])
+    if (literal := re.fullmatch(rb"(?:0[xX][0-9a-fA-F']+|[0-9']+)(?P<suffix>[uUlL]*)", text)) is not None:
+        return abs(int(text[: literal.start("suffix")].replace(b"'", b""), 0 if b"x" in text.lower() else 10)) > 2**53
+    if re.fullmatch(rb"[0-9.]+(?:[eE][-+]?[0-9]+)?[fFlL]?", text):
+        return False
+    cast = re.fullmatch(rb"(?:static_cast<\w+>|\w+)\((?P<inside>-?[0-9.]+f?)\)", (node.text or b"").replace(b" ", b""))
+    if cast is not None:
+        return False
+    found = context.type_of(node, fragment)
+    return not found.is_tensor and found.name not in _NARROW
 
 
 def _is_overload(entry: Entry, kinds: list[str], *, method: bool = False) -> bool:
