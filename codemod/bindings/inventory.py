@@ -100,9 +100,14 @@ def compare_inventories(before: Sequence[OpEntry], after: Sequence[OpEntry]) -> 
             found.append(_lost(entry, f"{entry.full_name} would no longer be registered"))
             continue
         found += _differences(entry, new[key])
-    added = [(k, e) for k, e in new.items() if k not in old and e.full_name.rpartition("::")[2] not in functions]
+    added = [(k, e) for k, e in new.items() if k not in old and _bare(e.full_name) not in functions]
     found += [_lost(e, f"{e.full_name} would be registered and was not before") for _, e in added]
     return tuple(found)
+
+
+def _bare(full_name: str) -> str:
+    """The name of an operator without its namespace and its overload."""
+    return full_name.rpartition("::")[2].partition(".")[0]
 
 
 class _Whole(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tree_sitter import Node
@@ -60,11 +61,28 @@ def _choose(
     """The overload for `arguments` between other kinds, and their kinds; numbers in braces are tried as numbers too."""
     op, kinds = None, list[str]()
     for read in (arguments, [_unbraced(argument) for argument in arguments]):
-        kinds = [kind_in_schemas(one, context.type_of(one, fragment)) for one in read]
+        kinds = ["" if _of_member(one) else kind_in_schemas(one, context.type_of(one, fragment)) for one in read]
         op = choose(aten_name(site.name), [*before, *kinds, *after], method=method)
+        if op is None:
+            kinds = [_of_template(kind, context) for kind in kinds]
+            op = choose(aten_name(site.name), [*before, *kinds, *after], method=method)
         if op is not None:
             break
     return op, kinds
+
+
+def _of_member(node: Node) -> bool:
+    """`Reducer<T>::init()`, whose type is that of a member of a template, and not the template."""
+    callee = node.child_by_field_name("function") if node.type == "call_expression" else None
+    return callee is not None and re.search(r">\s*::\s*\w+$", text_of(callee)) is not None
+
+
+def _of_template(kind: str, context: Context) -> str:
+    """A type that templates call by a name of their own is a number: no tensor's op takes another that may be any."""
+    is_parameter = re.fullmatch(r"\w+", kind) and re.search(
+        rb"\b(?:typename|class)\s+" + kind.encode() + rb"\b(?!\s*[:{;])", context.document.code
+    )
+    return "number" if is_parameter and kind not in ("Tensor", "number") else kind
 
 
 def _unbraced(node: Node) -> Node:

@@ -46,6 +46,8 @@ from codemod.source.signatures import Function
 _USING = re.compile(rb"^[ \t]*using\s+torch::autograd::(?P<name>\w+)\s*;[ \t]*\r?\n", re.MULTILINE)
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<torch/(?:autograd|csrc/autograd/\w+)\.h>[ \t]*\r?\n", re.MULTILINE)
 _LAST_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[^\n]*\n", re.MULTILINE)
+_USING_ALL = re.compile(rb"^[ \t]*using\s+namespace\s+torch::autograd\s*;[ \t]*\r?\n", re.MULTILINE)
+_NAMES_LEFT = rb"\b(?:AutogradContext|Variable|variable_list|tensor_list|Function\s*<|any_variable_requires_grad)"
 _CODE = codes.AUTOGRAD_CONVERTED.code
 
 
@@ -270,6 +272,8 @@ def _tidied(data: bytes) -> bytes:
         return b"" if len(uses) == 1 else match.group()
 
     data = _USING.sub(unused, data)
+    if not re.search(_NAMES_LEFT, data):
+        data = _USING_ALL.sub(b"", data)
     if b"autograd::" not in data:
         data = _INCLUDE.sub(b"", data)
     return re.sub(rb"\n{3,}", b"\n\n", data)

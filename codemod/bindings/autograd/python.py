@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from codemod.bindings.autograd.model import AutogradClass, Saved
+from codemod.bindings.autograd.model import AutogradClass, Saved, is_optional
 from codemod.bindings.fakes.expressions import python_name
 
 
@@ -33,7 +33,9 @@ def _written(made: AutogradClass, namespace: str, forward: str, backward: str) -
     inside = ["with torch._C._AutoDispatchBelowAutograd():"]
     inside.append(f"    output = torch.ops.{namespace}.{forward}({', '.join(names)})")
     for name in made.forward.dirty:
-        inside += [f"if {python_name(name)} is not None:", f"    ctx.mark_dirty({python_name(name)})"]
+        kind = next(kind for kind, parameter in made.parameters if parameter == name)
+        mark = f"ctx.mark_dirty({python_name(name)})"
+        inside += [f"if {python_name(name)} is not None:", f"    {mark}"] if is_optional(kind) else [mark]
     inside += [*_kept(made), "return output"]
     lines += _indented(_indented(inside))
     lines += ["", "    @staticmethod", f"    def backward(ctx, {', '.join(_gradients(made))}):"]
