@@ -6,6 +6,7 @@ as it was when Python called the function.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -212,7 +213,7 @@ class _Side:
         for moved in self._bound:
             text = moved.statement.doc.strip()
             if text and moved.statement.name not in found:
-                found[moved.statement.name] = repr(text)
+                found[moved.statement.name] = json.dumps(text, ensure_ascii=False)
         return sorted(found.items())
 
     def _added(self, text: str) -> list[FileEdit]:

@@ -145,7 +145,9 @@ CODES: tuple[Code, ...] = (
         WHEEL_TAG,
         "The wheel is tagged for one Python version, or for every one from the oldest on.",
         "The stable library serves every Python, but the tag is right only once no extension of the wheel is bound "
-        "to one version. Then setup() gets the option of bdist_wheel.",
+        "to one version. Then setup() gets the option of bdist_wheel. Free-threaded Python (Py_GIL_DISABLED) has no "
+        "limited API, and setuptools refuses the option there: a wheel for it is built from the same sources without "
+        "py_limited_api, and serves every torch all the same.",
     ),
     Code(
         CMAKE_EXTENSION,
