@@ -65,7 +65,7 @@ def _report_tag(run: SetupRun, node: cst.CSTNode, *, done: bool) -> None:
     if done:
         run.report(
             WHEEL_TAG, Severity.NOTE, node, f"the wheel is tagged for every Python from {_tag(run)} on",
-            "Free-threaded Python has no limited API: a wheel for it is built without py_limited_api and without the tag.",
+            "Free-threaded Python has no limited API: a wheel for it is built without py_limited_api and the tag.",
         )  # fmt: skip
         return
     run.report(
