@@ -15,7 +15,7 @@ if with_cuda:
     ext_modules = [
         CUDAExtension(
             "segments._C",
-            sources + ["csrc/segments_kernels.cu"],
+            [*sources, "csrc/segments_kernels.cu"],
             define_macros=[("WITH_CUDA", None)],
         )
     ]

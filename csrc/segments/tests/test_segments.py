@@ -1,10 +1,9 @@
 """What segments does, whatever its library is built against."""
 
 import pytest
+import segments
 import torch
 from torch.autograd import gradcheck, gradgradcheck
-
-import segments
 
 BACKENDS = ["eager", "aot_eager", "inductor"]
 
