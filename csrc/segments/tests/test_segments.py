@@ -1,5 +1,7 @@
 """What segments does, whatever its library is built against."""
 
+from itertools import pairwise
+
 import pytest
 import segments
 import torch
@@ -14,7 +16,7 @@ def random(*shape, seed=0):
 
 
 def means(x, offsets):
-    rows = [x[a:b].mean(0) if b > a else x.new_zeros(x.size(1)) for a, b in zip(offsets[:-1], offsets[1:])]
+    rows = [x[a:b].mean(0) if b > a else x.new_zeros(x.size(1)) for a, b in pairwise(offsets)]
     return torch.stack(rows)
 
 
@@ -69,7 +71,7 @@ def test_row_max():
 def test_weighted_sum():
     parts, weights = [random(3, seed=i) for i in range(3)], random(3, seed=9)
     assert torch.allclose(segments.weighted_sum(parts), sum(parts))
-    want = sum(p * w for p, w in zip(parts, weights))
+    want = sum(p * w for p, w in zip(parts, weights, strict=True))
     assert torch.allclose(segments.weighted_sum(parts, weights), want)
     assert gradcheck(lambda *t: segments.weighted_sum(t[:3], t[3]), (*parts, weights))
 
