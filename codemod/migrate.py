@@ -58,6 +58,7 @@ from codemod.rules.dispatch_macros import OTHER_DTYPES
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES, Document
 from codemod.source.edits import OverlapError, apply, settle
 from codemod.source.formatting import format_changed, style_for
+from codemod.source.parsable import refuse_unparsable, refuse_unwritable
 
 _LOSING = frozenset({NO_SCHEMA.code, BAD_SCHEMA.code, UNBOXABLE.code})  # why an operator may not be written
 
@@ -202,6 +203,10 @@ def _plan_part(
     headers = (*(one.path for one in helpers.edits), *(one.path for one in helpers.created))
     styled = frozenset((*files, *made.shared, *headers))
     plan = join(snapshot, group.name, options.target, changes, moves)
+    for file in plan.files:
+        if file.old_path is not None and file.old_path.endswith(SOURCE_SUFFIXES) and file.edits:
+            refuse_unparsable(snapshot.document(file.old_path))
+            refuse_unwritable(snapshot.document(file.old_path), file.after or b"")
     linked = group._replace(migrated=(*group.migrated, *along.shared))
     # what is converted as a whole stays in one library
     crossing = () if layout.is_whole else _crossing(snapshot, layout, made.graph, linked, bindings)

@@ -137,7 +137,7 @@ class _Side:
         for _ in range(3):  # a function that only hands on has the results of the one it calls
             handed = _HANDS_ON.fullmatch(body.strip())
             found = self._defined(handed["name"].decode()) if handed else []
-            given = [part.strip().decode() for part in handed["given"].split(b",")] if handed else []
+            given = [part.strip().decode("utf-8", "replace") for part in handed["given"].split(b",")] if handed else []
             if len(found) != 1 or not set(given) <= names.keys():
                 break
             document, function = found[0]

@@ -81,7 +81,7 @@ def read_registrations(document: Document) -> Registrations | None:
     exports = b"REGISTER_EXTENSION" in text or b"PyInit_" in text
     modules = [match.group(1).decode() for match in _MODULE_NAME.finditer(text)] if exports else []
     for match in blocks:
-        arguments = [argument.strip().decode() for argument in match.group("arguments").split(b",")]
+        arguments = [argument.strip().decode("utf-8", "replace") for argument in match.group("arguments").split(b",")]
         libraries.append(arguments[0])
         if match.group("macro") == b"PYBIND11_MODULE":
             modules.append(arguments[0])

@@ -92,7 +92,7 @@ def _accessor_type(site: Site, context: Context, entry: Entry) -> Outcome:
     closing = closing_angle(code, opening)
     if closing < 0:
         return context.diagnose(site, entry.rule, f"{site.name} without its arguments", entry.note)
-    inside = split_arguments(code[opening + 1 : closing].decode())
+    inside = split_arguments(code[opening + 1 : closing].decode("utf-8", "replace"))
     name = entry.stable.partition("<")[0]
     if len(inside) > 3:  # the old PackedTensorAccessor names the type of its indices itself
         return context.replace(site, name, entry.rule, entry=entry)

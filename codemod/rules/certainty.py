@@ -9,8 +9,10 @@ from tree_sitter import Node
 from codemod.model import Confidence, Span
 from codemod.rules.context import Context, Outcome, Site
 from codemod.rules.registry import page
-from codemod.rules.rewrite import Rewrite
-from codemod.source.document import Fragment
+from codemod.rules.rewrite import Copy, Rewrite
+from codemod.source.brackets import bracket_excess
+from codemod.source.document import Document, Fragment
+from codemod.source.mask import mask
 
 BROKEN = page(
     "TSA902",
@@ -29,9 +31,28 @@ def if_certain(site: Site, outcome: Outcome | None, context: Context) -> Outcome
     if not isinstance(outcome, Rewrite) or outcome.span == site.span:
         return outcome
     fragment = context.fragment(site)
-    if not _is_broken(fragment.tree.root_node, outcome.span, outcome.holes, fragment):
+    is_whole = _keeps_brackets((outcome, *outcome.also), context.document)
+    if is_whole and not _is_broken(fragment.tree.root_node, outcome.span, outcome.holes, fragment):
         return outcome
     return context.diagnose(site, BROKEN, f"the code around {site.name} cannot be parsed", "rewrite it by hand")
+
+
+def _keeps_brackets(rewrites: Sequence[Rewrite], document: Document) -> bool:
+    """Whether what `rewrites` write together opens and closes as many brackets as what they replace."""
+    code, old, new = document.code, b"", b""
+    for rewrite in rewrites:
+        place = rewrite.span.start
+        for hole in sorted(rewrite.holes):
+            old += code[place : hole.start]
+            place = max(place, hole.end)
+        old += code[place : rewrite.span.end]
+        for part in rewrite.parts:
+            if isinstance(part, bytes):
+                new += part
+            elif isinstance(part, Copy):
+                new += code[part.span.start : part.span.end]
+    before = bracket_excess(old)
+    return before == bracket_excess(new) or before == bracket_excess(mask(new))
 
 
 def _is_broken(node: Node, span: Span, holes: Sequence[Span], fragment: Fragment) -> bool:

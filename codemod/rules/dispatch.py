@@ -75,7 +75,7 @@ def families(site: Site, context: Context) -> Outcome | None:
 
 def _dtypes(entry: Entry, extra: tuple[Span, ...], context: Context) -> frozenset[str]:
     """The dtypes a site covers, by name."""
-    named = [context.surface.name(context.text(span).decode()) for span in extra]
+    named = [context.surface.name(context.text(span).decode("utf-8", "replace")) for span in extra]
     further = [e.stable.rpartition("::")[2] if e is not None else "?" for e in named]
     return frozenset((*entry.stable.split(), *further))
 

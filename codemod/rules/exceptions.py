@@ -52,7 +52,7 @@ CAUGHT = page(
 def thrown(site: Site, context: Context, arguments: tuple[Span, ...]) -> Outcome:
     """`C10_THROW_ERROR(ValueError, message)` -> `throw std::invalid_argument(message)`."""
     whole = whole_call(site, context)
-    kind = context.text(arguments[0]).decode() if arguments else ""
+    kind = context.text(arguments[0]).decode("utf-8", "replace") if arguments else ""
     entry = context.surface.name(f"c10::{kind}")
     if whole is None or len(arguments) != 2 or entry is None or entry.rule != "TSA203":
         return context.diagnose(site, "TSA203", f"{site.name} has no stable form", "throw a standard exception")

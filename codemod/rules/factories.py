@@ -216,7 +216,9 @@ def _beside(
 
 def _owner(parts: tuple[Part, ...], question: str, context: Context) -> str:
     """`a`, if the parts are `a.question()` as it stands in the source."""
-    text = context.text(parts[0].span).decode() if len(parts) == 1 and isinstance(parts[0], Copy) else ""
+    text = (
+        context.text(parts[0].span).decode("utf-8", "replace") if len(parts) == 1 and isinstance(parts[0], Copy) else ""
+    )
     found = re.fullmatch(rf"([A-Za-z_]\w*)\.{question}\(\)", text)
     return found.group(1) if found else ""
 

@@ -254,7 +254,7 @@ def _vector(site: Site, context: Context, entry: Entry) -> Outcome:
     code = context.document.code
     opens = code[site.span.end : site.span.end + 1] == b"<"
     closing = closing_angle(code, site.span.end) if opens else -1
-    given = split_arguments(code[site.span.end + 1 : closing].decode()) if closing >= 0 else ()
+    given = split_arguments(code[site.span.end + 1 : closing].decode("utf-8", "replace")) if closing >= 0 else ()
     if not given:
         return context.diagnose(site, entry.rule, f"{site.name} without its arguments", entry.note)
     size = Span(site.span.end + 1 + len(given[0].encode()), closing)

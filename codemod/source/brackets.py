@@ -14,7 +14,6 @@ _BRACKET = re.compile(rb"[()\[\]{}]")
 _IN_ANGLES = re.compile(rb"[()\[\]{}<>;]")
 _MAY_TAKE_ANGLES = re.compile(rb"[\w>]")
 _BETWEEN_COMMAS = re.compile(rb"[()\[\]{},<]")
-_BRACE = re.compile(rb"[{}]")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"()[]{}")
 _CLOSES = dict(zip(b")]}", b"([{", strict=True))  # by byte
 
@@ -31,10 +30,10 @@ def partners(document: Document) -> dict[int, int]:
     return _match_brackets(document).closing
 
 
-def stray_braces(document: Document) -> tuple[int, ...]:
-    """The offsets of the braces of `plain_code` that nothing opens or closes.
+def stray_brackets(document: Document) -> tuple[int, ...]:
+    """The offsets of the brackets of `plain_code` that nothing opens or closes, braces first.
 
-    A conditional with unequal braces has its other half elsewhere: what stands in one is not counted.
+    A conditional with unequal brackets has its other half elsewhere: what stands in one is not counted.
     """
     code, conditionals = plain_code(document), read_conditionals(document)
     arms = (code[branch.body.start : branch.body.end] for c in conditionals for branch in c.branches)
@@ -42,13 +41,14 @@ def stray_braces(document: Document) -> tuple[int, ...]:
         return ()
     matching = _match_brackets(document)
     halves = [c.span for c in conditionals if any(_unequal(code[b.body.start : b.body.end]) for b in c.branches)]
-    return tuple(
+    found = [
         offset
-        for offset in (brace.start() for brace in _BRACE.finditer(code))
+        for offset in (bracket.start() for bracket in _BRACKET.finditer(code))
         if offset not in matching.closing
         and offset not in matching.closers
         and not any(half.start <= offset < half.end for half in halves)
-    )
+    ]
+    return tuple(sorted(found, key=lambda offset: code[offset] not in b"{}"))  # what else is open follows from a brace
 
 
 def _is_balanced(code: bytes) -> bool:
@@ -63,7 +63,13 @@ def _is_balanced(code: bytes) -> bool:
 
 
 def _unequal(code: bytes) -> bool:
-    return code.count(b"{") != code.count(b"}")
+    return any(bracket_excess(code))
+
+
+def bracket_excess(code: bytes) -> tuple[int, int, int]:
+    """How many more brackets masked code opens than it closes: round ones, square ones, braces."""
+    count = code.count
+    return count(b"(") - count(b")"), count(b"[") - count(b"]"), count(b"{") - count(b"}")
 
 
 class _Matching(NamedTuple):

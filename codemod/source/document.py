@@ -143,7 +143,11 @@ class Document:
             names = match.group("params")
             params = None
             if names is not None:
-                params = tuple(p.strip().decode() for p in names[1:-1].replace(b"\\", b" ").split(b",") if p.strip())
+                params = tuple(
+                    p.strip().decode("utf-8", "replace")
+                    for p in names[1:-1].replace(b"\\", b" ").split(b",")
+                    if p.strip()
+                )
             yield Macro(match.group("name").decode(), params, Span(start, match.end()), body)
 
     def _parse_body(self, macro: Macro) -> Fragment:

@@ -188,7 +188,7 @@ def _braced(document: Document, code: bytes, item: Item) -> Iterator[Item]:
     assert item.close is not None
     head = code[item.begin : item.end].strip()
     if match := _NAMESPACE.match(head):
-        names = tuple(part.strip().decode() for part in match.group("name").split(b"::"))
+        names = tuple(part.strip().decode("utf-8", "replace") for part in match.group("name").split(b"::"))
         yield from read_items(document, code, item.end + 1, item.close, (*item.namespace, *names), item.is_c)
     elif _EXTERN_BLOCK.fullmatch(head):
         yield from read_items(document, code, item.end + 1, item.close, item.namespace, is_c=True)
@@ -333,7 +333,10 @@ def _parameters(document: Document, code: bytes, start: int, end: int) -> tuple[
         equals = _top_level_equals(masked)
         if equals >= 0:
             text = document.uncommented[first:last].decode("utf-8", "replace")
-            declared, default = masked[:equals], " ".join(text.encode()[equals + 1 :].decode().split())
+            declared, default = (
+                masked[:equals],
+                " ".join(text.encode()[equals + 1 :].decode("utf-8", "replace").split()),
+            )
         if "[[" in declared:
             declared = _ATTRIBUTE.sub(" ", declared)
         type_text, name = _split_parameter(declared.strip())

@@ -272,7 +272,7 @@ class _Reader:
             rb"(?:(?:explicit|constexpr|virtual)\s+)*(~?\s*" + short.encode() + rb")\s*\([^=]*$", head
         )
         if constructor:
-            name = _SPACES.sub(b"", constructor[1]).decode()
+            name = _SPACES.sub(b"", constructor[1]).decode("utf-8", "replace")
             self.declare(Symbol(_qualified(item, name), SymbolKind.METHOD), span, linkage)
         elif function := function_of(self.document, self.code, begin, item.end, None, item.namespace):
             kind = Linkage.DEVICE if function.is_device else linkage
@@ -306,8 +306,10 @@ class _Reader:
 
     def _member(self, item: Item, member: re.Match[bytes], *, is_template: bool) -> None:
         """A constructor, a destructor or an operator, defined outside of its class."""
-        scope = _SPACES.sub(b"", re.sub(rb"<[^<>]*>", b"", member.group("scope"))).decode().rstrip(":")
-        name = _SPACES.sub(b"", member.group("name")).decode()
+        scope = (
+            _SPACES.sub(b"", re.sub(rb"<[^<>]*>", b"", member.group("scope"))).decode("utf-8", "replace").rstrip(":")
+        )
+        name = _SPACES.sub(b"", member.group("name")).decode("utf-8", "replace")
         self.piece(scope.rpartition("::")[2], item)
         if item.close is not None and not is_template:
             symbol = Symbol(_qualified(item, f"{scope}::{name}"), SymbolKind.METHOD)
@@ -316,7 +318,7 @@ class _Reader:
     def _variable(self, item: Item, template: int) -> None:
         head = self.code[template : item.end]
         if alias := _ALIAS.match(head):
-            self.piece((alias["name"] or alias["typedef"]).decode(), item)
+            self.piece((alias["name"] or alias["typedef"]).decode("utf-8", "replace"), item)
             return
         if template > item.begin or _NO_VARIABLE.match(head) or _OPERATOR.search(head):
             self.piece("", item)
@@ -326,7 +328,7 @@ class _Reader:
         if match is None or not set(match.group("type").split()) - _TYPE_ONLY:
             self.piece("", item)
             return
-        name = _SPACES.sub(b"", match.group("name")).decode()
+        name = _SPACES.sub(b"", match.group("name")).decode("utf-8", "replace")
         words = match.group("type").split()
         is_c = item.is_c or bool(re.match(rb'extern\s*"', head))
         symbol = Symbol(_qualified(item, name), SymbolKind.VARIABLE, is_c=is_c)

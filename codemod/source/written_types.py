@@ -52,7 +52,8 @@ class WrittenTypes:
         if document.path not in self._tensors:
             table: dict[str, list[tuple[int, str]]] = {}
             for match in _FALLBACK.finditer(document.code):
-                table.setdefault(match["name"].decode(), []).append((match.end(), match["type"].decode()))
+                kind = match["type"].decode("utf-8", "replace")
+                table.setdefault(match["name"].decode(), []).append((match.end(), kind))
             self._tensors[document.path] = table
         written = [text for end, text in self._tensors[document.path].get(name, ()) if end <= before]
         return parse_type(written[-1]) if written else UNKNOWN
@@ -62,7 +63,7 @@ class WrittenTypes:
         if b"*" + name.encode() + b")" not in document.code:
             return UNKNOWN
         pattern = _POINTER % re.escape(name.encode())
-        found = [match["type"].decode() for match in re.finditer(pattern, document.code[:before])]
+        found = [match["type"].decode("utf-8", "replace") for match in re.finditer(pattern, document.code[:before])]
         return self.resolved(parse_type(found[-1])) if found else UNKNOWN
 
     @cached_property

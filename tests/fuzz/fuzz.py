@@ -119,7 +119,8 @@ def main() -> int:
     end = time.monotonic() + options.minutes * 60
     tally: Counter[str] = Counter()
     kinds: Counter[tuple[str, str]] = Counter()
-    for counts, found in _shares(options.seed, options.first, options.jobs):
+    shares = _shares(options.seed, options.first, options.jobs)
+    for counts, found in shares:
         tally += counts
         for number, fault in found:
             kinds[fault[:2]] += 1

@@ -6,7 +6,8 @@ import random
 import re
 from collections.abc import Callable
 
-from codemod.source.document import SOURCE_SUFFIXES
+from codemod.source.brackets import stray_brackets
+from codemod.source.document import SOURCE_SUFFIXES, Document
 from tests.fuzz.trees import Tree, random_tree
 
 _TOKEN = re.compile(rb"[A-Za-z_]\w*|\d[\w.]*|\"(?:\\.|[^\"\\\n])*\"|::|->|<<|>>|[^\s\w]|\s+")
@@ -19,6 +20,7 @@ _WORDS = tuple(
     \xff \xc3\xa9 \xef\xbb\xbf \x1b[31m scalar_t __VA_ARGS__""".replace(b"\n    ", b" ").split(b" ")
 )
 
+_TRIES = 4
 Mutation = Callable[[bytes, random.Random], bytes]
 
 
@@ -27,7 +29,11 @@ def mutated(tree: Tree, pick: random.Random) -> Tree:
     files = dict(tree.files)
     for _ in range(_how_often(pick)):
         path = _victim(tree, pick)
-        files[path] = pick.choice(MUTATIONS)(files[path], pick)
+        for _ in range(_TRIES):  # most plans are of code that can be read; what cannot is refused, which is soon done
+            damaged = pick.choice(MUTATIONS)(files[path], pick)
+            if not path.endswith(SOURCE_SUFFIXES) or not stray_brackets(Document(path, damaged)):
+                break
+        files[path] = damaged
     return tree._replace(files=files)
 
 

@@ -331,6 +331,8 @@ def _returned_tuple(written: str, kind: CppType) -> Passed | None:
     is_pair = re.match(r"(?:const\s+)?std::pair\b", written) is not None
     if not is_pair and not any(map(_is_narrow, kind.arguments)):
         return None
+    if is_pair and len(kind.arguments) != 2:
+        return None
     parts = [f"std::get<{index}>(result)" for index in range(len(kind.arguments))]
     if is_pair:
         parts = ["result.first", "result.second"]

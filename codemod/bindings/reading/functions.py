@@ -80,8 +80,8 @@ def _reference(text: str, written: str, span: Span) -> FunctionRef:
     cast = ""
     if match := _CAST.match(text):
         close = closing_angle(text.encode(), match.end() - 1)
-        cast = text.encode()[match.end() : close].decode().strip()
-        text = text.encode()[close + 1 :].decode().strip()
+        cast = text.encode()[match.end() : close].decode("utf-8", "replace").strip()
+        text = text.encode()[close + 1 :].decode("utf-8", "replace").strip()
         text = text[1:-1].strip() if _is_wrapped(text) else text
     elif match := _C_CAST.match(text):
         cast, text = match["type"].strip(), match["rest"].strip()

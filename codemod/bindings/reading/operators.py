@@ -102,7 +102,7 @@ def _with_options(document: Document, statement: Statement, options: Span) -> St
             read = read_arguments(document, statement, "def", called[:1])
             statement = read._replace(function=statement.function, key=statement.key)
         elif method in (b"kernel", b"catchAllKernel"):
-            keys = [dispatch_key(document.text(span).decode()) for span in called]
+            keys = [dispatch_key(document.text(span).decode("utf-8", "replace")) for span in called]
             functions = [span for span, key in zip(called, keys, strict=True) if key is None] or inside[-1:]
             if functions:
                 _, function = read_function(document, functions[-1])

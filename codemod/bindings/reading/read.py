@@ -120,7 +120,9 @@ def _blocks(document: Document, definitions: Mapping[str, str]) -> Iterator[Bloc
         brace = _BODY.match(code, closing + 1)
         if brace is None or (end := pairs.get(brace.end() - 1)) is None:
             continue
-        arguments = [document.text(Span(*part)).decode() for part in split_spans(code, opening + 1, closing)]
+        arguments = [
+            document.text(Span(*part)).decode("utf-8", "replace") for part in split_spans(code, opening + 1, closing)
+        ]
         macro = match.group("macro").decode()
         kind = BlockKind.PYBIND if macro.startswith("PYBIND11") else _KINDS[match.group("kind")]
         if len(arguments) < (3 if kind is BlockKind.IMPL else 2):

@@ -16,7 +16,11 @@ _NAME = re.compile(r"\s*(?:(?P<namespace>\w+)::)?(?P<name>[\w\-]+)(?:\.(?P<overl
 
 def read_arguments(document: Document, common: Statement, method: str, arguments: list[Span]) -> Statement:
     """The statement that `method` with these argument spans is; `common` comes back where they cannot be read."""
-    named = _read_name(document.uncommented[arguments[0].start : arguments[0].end].decode()) if arguments else None
+    named = (
+        _read_name(document.uncommented[arguments[0].start : arguments[0].end].decode("utf-8", "replace"))
+        if arguments
+        else None
+    )
     if named is None:
         return common
     namespace, name, overload, schema = named

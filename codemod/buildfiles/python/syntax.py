@@ -145,7 +145,7 @@ def read_python(path: str, data: bytes, only: Sequence[ast.stmt] | None = None) 
     shift = len(_BOM) if data.startswith(_BOM) else 0
     try:
         module = cst.parse_module((data if only is None else _outline(data, only))[shift:])
-    except (cst.ParserSyntaxError, UnicodeDecodeError) as error:
+    except (cst.ParserSyntaxError, SyntaxError, UnicodeDecodeError) as error:  # SyntaxError: an unknown encoding
         line = getattr(error, "raw_line", 1)
         raise Refusal(f"cannot parse {path}: Python syntax error at line {line}") from error
     wrapper = MetadataWrapper(module, unsafe_skip_copy=True)

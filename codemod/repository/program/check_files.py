@@ -10,7 +10,7 @@ from codemod.repository.program.codes import finding
 from codemod.repository.program.imports import PythonSource
 from codemod.repository.program.planned import Planned
 from codemod.repository.sources import join, project_of
-from codemod.source.brackets import stray_braces
+from codemod.source.brackets import stray_brackets
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 
 _BUILD_FILES = (
@@ -31,9 +31,9 @@ def check_readable(planned: Planned) -> Iterator[Diagnostic]:
             if was and PythonSource(planned.after.snapshot, path).tree is None:
                 yield finding(codes.UNREADABLE, planned.place(path, Span(0, 0)), f"{path} would no longer parse")
         elif path.endswith(SOURCE_SUFFIXES) and change.after != change.before:
-            old = change.old_path is not None and bool(stray_braces(planned.snapshot.document(change.old_path)))
-            if not old and stray_braces(planned.after.snapshot.document(path)):
-                message = f"{path} would have a brace that nothing opens or closes"
+            old = change.old_path is not None and bool(stray_brackets(planned.snapshot.document(change.old_path)))
+            if not old and stray_brackets(planned.after.snapshot.document(path)):
+                message = f"{path} would have a bracket that nothing opens or closes"
                 yield finding(codes.UNREADABLE, planned.place(path), message)
 
 
