@@ -16,7 +16,7 @@ from codemod.rules.generic import by_table
 from codemod.rules.operators import operator_sites, operators
 from codemod.rules.own_macros import is_redefined
 from codemod.rules.references import keep_reference
-from codemod.rules.rewrite import Copy, Rewrite, flatten, nest
+from codemod.rules.rewrite import Copy, Nested, Rewrite, Rewrites, Spans, flatten, nest
 from codemod.rules.shared import LEGACY_ONLY, ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
 from codemod.rules.stringised import keep_text
@@ -57,9 +57,10 @@ def rewrite_document(
     found = {site.span for site in sites}
     hidden = unqualified_sites(document, project)
     sites += [site for site in hidden if site.span not in found]
-    wanted = [site for site in sites if _wanted(site, skip, only)]
+    skipped = Spans(skip)
+    wanted = [site for site in sites if _wanted(site, skipped, only)]
     outcomes: list[tuple[Site, Outcome | None]] = [(site, _sure(site, context)) for site in wanted]
-    outcomes += [one for one in unknown_operators(context) if _wanted(one[0], skip, only)]
+    outcomes += [one for one in unknown_operators(context) if _wanted(one[0], skipped, only)]
     if judge is not None:
         outcomes = [(site, judge(site, outcome) if outcome is not None else None) for site, outcome in outcomes]
     made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]
@@ -73,7 +74,7 @@ def rewrite_document(
     edits = flatten(kept, document.data, bodies, everything)
     copied = nest(r for r in everything if r.rule not in (ONE_WORLD, LEGACY_ONLY)).kept if around is not None else kept
     diagnostics, count = _account(outcomes, kept, copied)
-    written = (*kept, *_copied(kept, everything))
+    written = (*kept, *_copied(kept, Rewrites(everything)))
     return Rewritten(
         edits,
         diagnostics,
@@ -85,12 +86,12 @@ def rewrite_document(
     )
 
 
-def _copied(kept: Iterable[Rewrite], everything: Sequence[Rewrite]) -> Iterator[Rewrite]:
+def _copied(kept: Iterable[Rewrite], everything: Rewrites) -> Iterator[Rewrite]:
     """The rewrites within what others of `kept` write a second time, or at another place."""
     for around in kept:
         for part in around.parts:
             if isinstance(part, Copy):
-                yield from (r for r in everything if part.span.contains(r.span) and r is not around)
+                yield from (r for r in everything.within(part.span) if r is not around)
 
 
 def _helpers_of_includes(sites: Iterable[Site], document: Document) -> frozenset[str]:
@@ -106,10 +107,10 @@ def _sure(site: Site, context: Context) -> Outcome | None:
     return keep_text(site, outcome, context)
 
 
-def _wanted(site: Site, skip: Iterable[Span], only: Span | None) -> bool:
+def _wanted(site: Site, skip: Spans, only: Span | None) -> bool:
     if only is not None and not only.contains(site.span):
         return False
-    return not any(span.contains(site.span) for span in skip)
+    return not skip.hold(site.span)
 
 
 def _outcome(site: Site, context: Context) -> Outcome | None:
@@ -178,14 +179,17 @@ def _account(
     diagnostics: list[Diagnostic] = []
     found = rewritten = diagnosed = allowed = 0
     survivors = set(map(id, kept))
+    in_legacy = [rewrite for rewrite in kept if rewrite.rule == LEGACY_ONLY]
+    around = Nested(copied)
+    moved = Spans(part.span for rewrite in copied for part in rewrite.parts if isinstance(part, Copy))
     for site, outcome in outcomes:
         if outcome is None:
             continue
         found += 1
-        legacy_only = any(rewrite.rule == LEGACY_ONLY and rewrite.claims(site.span) for rewrite in kept)
+        legacy_only = any(rewrite.claims(site.span) for rewrite in in_legacy)
         if isinstance(outcome, Allowed) or legacy_only:
             allowed += 1
-        elif id(outcome) in survivors or _is_taken(site, outcome, copied):
+        elif id(outcome) in survivors or _is_taken(site, outcome, around, moved):
             rewritten += 1
         else:
             diagnosed += 1
@@ -193,11 +197,13 @@ def _account(
     return tuple(diagnostics), SiteCount(found, rewritten, diagnosed, allowed)
 
 
-def _is_taken(site: Site, outcome: Outcome, kept: Sequence[Rewrite]) -> bool:
+def _is_taken(site: Site, outcome: Outcome, kept: Nested, moved: Spans) -> bool:
     """Whether a rewrite around the site is what becomes of it. What is to be done by hand is so in a copy too."""
-    if site.name == PRINTED_TENSOR or not any(rewrite.claims(site.span) for rewrite in kept):
+    around = tuple(kept.around(site.span))
+    if site.name == PRINTED_TENSOR or not any(rewrite.claims(site.span) for rewrite in around):
         return False
-    return not isinstance(outcome, Diagnostic) or not any(rewrite.keeps(site.span) for rewrite in kept)
+    is_kept = moved.hold(site.span) or any(rewrite.keeps(site.span) for rewrite in around)
+    return not isinstance(outcome, Diagnostic) or not is_kept
 
 
 def _collision(site: Site, outcome: Rewrite) -> Diagnostic:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tree_sitter import Node
+from tree_sitter import Node, Tree
 
 from codemod.model import Span
 from codemod.rules.context import Context
@@ -18,6 +20,7 @@ from codemod.source.document import Document, Fragment
 from codemod.source.scopes import arguments_of, receiver_type_parts
 from codemod.source.signatures import Function
 
+_WORD = re.compile(rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*")
 _STARTS = ("TensorOptions", "dtype", "device", "layout", "requires_grad", "memory_format", "pinned_memory")
 _BROUGHT_ALONG = frozenset({"dtype", "device", "layout"})  # found without a namespace, by the type of the argument
 _OF_BACKENDS = {f"{space}{name}": f"k{name}".encode() for space in ("at::", "torch::") for name in ("CPU", "CUDA")}
@@ -358,19 +361,47 @@ def enclosing_block(node: Node) -> Node | None:
 
 def assignments(name: str, start: int, end: int, fragment: Fragment) -> Iterator[Node]:
     """The assignments to `name` between two offsets of the fragment, in order."""
-    for node in uses_of(name, start, end, fragment):
-        parent = node.parent
-        if parent is not None and parent.type == "assignment_expression" and parent.child_by_field_name("left") == node:
-            yield parent
+    found = _assigned(fragment.tree, name)
+    first = bisect_left(found, start, key=_start)
+    return iter(found[first : bisect_left(found, end, first, key=_start)])
 
 
 def uses_of(name: str, start: int, end: int, fragment: Fragment) -> Iterator[Node]:
     """The identifiers `name` between two offsets of the fragment, in order."""
-    source = fragment.tree.root_node.text or b""
+    found = _used(fragment.tree, name)
+    first = bisect_left(found, start, key=_start)
+    return iter(found[first : bisect_left(found, end, first, key=_start)])
+
+
+def _start(node: Node) -> int:
+    return node.start_byte
+
+
+# Every variable of a function is asked for again at every use of it: what a tree says of a name is found once.
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _assigned(tree: Tree, name: str) -> tuple[Node, ...]:
+    parents = ((node, node.parent) for node in _used(tree, name))
+    return tuple(
+        parent
+        for node, parent in parents
+        if parent is not None and parent.type == "assignment_expression" and parent.child_by_field_name("left") == node
+    )
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _used(tree: Tree, name: str) -> tuple[Node, ...]:
     wanted = name.encode()
-    place = source.find(wanted, start) if wanted else -1  # a broken tree has declarators without a name
-    while 0 <= place < end:
-        node = fragment.tree.root_node.descendant_for_byte_range(place, place + len(wanted))
-        if node is not None and node.type == "identifier" and node.start_byte == place and text_of(node) == name:
-            yield node
-        place = source.find(wanted, place + len(wanted))
+    places = _words(tree).get(wanted, ())
+    nodes = (tree.root_node.descendant_for_byte_range(place, place + len(wanted)) for place in places)
+    return tuple(node for node in nodes if node is not None and node.type == "identifier" and text_of(node) == name)
+
+
+@functools.lru_cache(maxsize=256)
+def _words(tree: Tree) -> dict[bytes, list[int]]:
+    """Where each word of the source begins."""
+    found: dict[bytes, list[int]] = {}
+    for match in _WORD.finditer(tree.root_node.text or b""):
+        found.setdefault(match.group(), []).append(match.start())
+    return found

@@ -7,8 +7,10 @@ sides share stays untouched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from codemod.model import Confidence, Edit, Span
@@ -92,17 +94,76 @@ def flatten(
     New text that falls into one of `macro_bodies` gets its line ends continued. `everything` adds the rewrites that lost
     to an outer one: what is copied from there is rewritten all the same.
     """
-    return _Flattening(rewrites, data, macro_bodies, everything or rewrites).edits()
+    return _Flattening(rewrites, data, Spans(macro_bodies), Rewrites(everything or rewrites)).edits()
+
+
+class Spans:
+    """Spans to ask whether one of them holds another."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        ordered = sorted(spans)
+        self._starts = [span.start for span in ordered]
+        self._ends = list(accumulate((span.end for span in ordered), max))  # of those that start here or before
+
+    def hold(self, span: Span) -> bool:
+        """Whether one of the spans contains `span`."""
+        place = bisect_right(self._starts, span.start) - 1
+        return place >= 0 and self._ends[place] >= span.end
+
+
+class Rewrites:
+    """Rewrites to ask for those within a span."""
+
+    def __init__(self, rewrites: Iterable[Rewrite]) -> None:
+        self._ordered = sorted(rewrites, key=lambda r: r.span.start)  # of one place the first stays first
+        self._starts = [rewrite.span.start for rewrite in self._ordered]
+
+    def within(self, span: Span) -> Iterator[Rewrite]:
+        """The rewrites that `span` contains, by their start."""
+        for rewrite in self._ordered[bisect_left(self._starts, span.start) : bisect_right(self._starts, span.end)]:
+            if rewrite.span.end <= span.end:
+                yield rewrite
+
+
+class Nested:
+    """Rewrites of a nest, to ask for those around a span."""
+
+    def __init__(self, rewrites: Iterable[Rewrite]) -> None:
+        self._ordered = sorted(rewrites, key=lambda r: (r.span.start, -r.span.end))
+        self._starts = [rewrite.span.start for rewrite in self._ordered]
+        self._parents: list[int] = []
+        stack: list[int] = []
+        for place, rewrite in enumerate(self._ordered):
+            while stack and self._ordered[stack[-1]].span.end <= rewrite.span.start:
+                stack.pop()
+            self._parents.append(stack[-1] if stack else -1)
+            stack.append(place)
+
+    def around(self, span: Span) -> Iterator[Rewrite]:
+        """The rewrites that contain `span`, which is not empty, the innermost first."""
+        place = bisect_right(self._starts, span.start) - 1
+        while place >= 0:
+            if self._ordered[place].span.contains(span):
+                yield self._ordered[place]
+            place = self._parents[place]
 
 
 class _Flattening:
-    """One walk over a nest's rewrites, outer before inner, in file order."""
+    """One walk over a nest's rewrites, outer before inner, in file order.
+
+    `source` has the rewrites of what is written a second time, but for those of `without`.
+    """
 
     def __init__(
-        self, rewrites: Sequence[Rewrite], data: bytes, macro_bodies: Sequence[Span], source: Sequence[Rewrite]
+        self,
+        rewrites: Sequence[Rewrite],
+        data: bytes,
+        macro_bodies: Spans,
+        source: Rewrites,
+        without: tuple[Rewrite, ...] = (),
     ) -> None:
         self._ordered = sorted(rewrites, key=lambda r: (r.span.start, -r.span.end))
-        self._data, self._macro_bodies, self._source = data, macro_bodies, source
+        self._data, self._macro_bodies, self._source, self._without = data, macro_bodies, source, without
         self._position = 0  # of the rewrite that is next
         self._edits: list[Edit] = []
 
@@ -154,7 +215,14 @@ class _Flattening:
         return rewrite._replace(rule=doubtful.rule, confidence=doubtful.confidence)
 
     def _rendered(self, span: Span, around: Rewrite) -> bytes:
-        return rendered(span, self._source, self._data, around)
+        """The bytes of `span` with the rewrites inside of it done, `around` itself left out."""
+        without = (*self._without, around)
+        inside = nest(r for r in self._source.within(span) if not any(r is one for one in without)).kept
+        out, cursor = b"", span.start
+        for edit in _Flattening(inside, self._data, Spans(()), self._source, without).edits():
+            out += self._data[cursor : edit.span.start] + edit.replacement
+            cursor = edit.span.end
+        return out + self._data[cursor : span.end]
 
     def _skip(self, span: Span) -> None:
         """Pass over the rewrites in `span`, but for an insertion behind it."""
@@ -170,7 +238,7 @@ class _Flattening:
         return self._position < len(self._ordered) and span.contains(self._ordered[self._position].span)
 
     def _emit(self, span: Span, text: bytes, rewrite: Rewrite) -> None:
-        if any(body.contains(span) for body in self._macro_bodies):
+        if self._macro_bodies.hold(span):
             text = text.replace(b"\n", b" \\\n")
         if self._data[span.start : span.end] == text:
             return
@@ -180,13 +248,3 @@ class _Flattening:
             confidence = last.confidence if last.confidence != Confidence.SAFE else edit.confidence
             edit = Edit(Span(last.span.start, span.end), last.replacement + text, last.rule, confidence)
         self._edits.append(edit)
-
-
-def rendered(span: Span, rewrites: Sequence[Rewrite], data: bytes, around: Rewrite | None = None) -> bytes:
-    """The bytes of `span` with the rewrites inside of it done, `around` itself left out."""
-    inside = nest(r for r in rewrites if span.contains(r.span) and r is not around).kept
-    out, cursor = b"", span.start
-    for edit in flatten(inside, data, (), [r for r in rewrites if r is not around]):
-        out += data[cursor : edit.span.start] + edit.replacement
-        cursor = edit.span.end
-    return out + data[cursor : span.end]

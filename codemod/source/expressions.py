@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -54,14 +55,24 @@ def calls_before(node: Node, name: str) -> Iterator[Node]:
     scope: Node | None = node
     while scope is not None:
         if scope.type in ("compound_statement", "translation_unit"):
-            for child in scope.named_children:
-                if child.start_byte >= node.start_byte:
+            for start, call in _calls_in(scope).get(name, ()):
+                if start >= node.start_byte:
                     break
-                is_statement = child.type == "expression_statement" and child.named_children
-                inner = child.named_children[0] if is_statement else child
-                if inner.type == "call_expression" and any(text_of(a) == name for a in arguments_of(inner)):
-                    yield inner
+                yield call
         scope = scope.parent
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _calls_in(scope: Node) -> dict[str, list[tuple[int, Node]]]:
+    """The calls that are statements of `scope`, and where each begins, by what they are handed."""
+    found: dict[str, list[tuple[int, Node]]] = {}
+    for child in scope.named_children:
+        is_statement = child.type == "expression_statement" and child.named_children
+        inner = child.named_children[0] if is_statement else child
+        if inner.type == "call_expression":
+            for name in {text_of(argument) for argument in arguments_of(inner)}:
+                found.setdefault(name, []).append((child.start_byte, inner))
+    return found
 
 
 def _last(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
