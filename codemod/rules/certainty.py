@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tree_sitter import Node
 
 from codemod.model import Confidence, Span
-from codemod.rules.context import Context, Outcome, Site
+from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.registry import page
 from codemod.rules.rewrite import Copy, Rewrite
 from codemod.source.brackets import bracket_excess
@@ -28,8 +28,8 @@ def if_certain(site: Site, outcome: Outcome | None, context: Context) -> Outcome
 
     What lies in the holes of a rewrite stays as it is and may be broken.
     """
-    if not isinstance(outcome, Rewrite) or outcome.span == site.span:
-        return outcome
+    if not isinstance(outcome, Rewrite) or (outcome.span == site.span and site.kind is not SiteKind.OPERATOR):
+        return outcome  # a name for another name
     fragment = context.fragment(site)
     is_whole = _keeps_brackets((outcome, *outcome.also), context.document)
     if is_whole and not _is_broken(fragment.tree.root_node, outcome.span, outcome.holes, fragment):
