@@ -159,6 +159,7 @@ def whole_layout(layout: Layout, placement: Placement, units: Sequence[str]) -> 
         stable_helpers=join(folder, "stable_utils.h"),
         stable_dispatch=join(folder, "stable_dispatch.h"),
         libraries=(*home, *others),
+        entries=tuple((entry.file, entry.span.start) for entry in placement.library.entries),
     )
 
 

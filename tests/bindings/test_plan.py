@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from codemod.model import Severity
 from codemod.repository.layout import Library
 from tests.bindings.trees import BINDINGS, LAYOUT, OPS, STABLE_BINDINGS, STABLE_OPS, dedented, migrate
 
@@ -287,6 +288,43 @@ def test_line_ends_stay() -> None:
     for path in (BINDINGS, STABLE_BINDINGS, OPS, STABLE_OPS):
         text = made.after.read(path)
         assert text.count(b"\n") == text.count(b"\r\n"), path
+
+
+def test_what_a_function_was_handed_to_gives_way_to_an_adapter() -> None:
+    files = {
+        "csrc/soft.cu": """
+            at::Tensor soft(at::Tensor& x, std::optional<const at::Tensor>& bias, float rate, int n) { return x; }
+        """,
+        OPS: "#pragma once\nat::Tensor soft(at::Tensor& x, std::optional<const at::Tensor>& bias, float rate, int n);\n",
+        BINDINGS: """
+            TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, m) {
+              m.def("soft(Tensor x, Tensor? bias, float rate, int n) -> Tensor");
+              m.impl("soft", torch::kCUDA, with_wide_types(&soft));
+            }
+        """,
+    }
+    made = migrate(files, ["csrc/soft.cu"])
+    bindings = made.text(STABLE_BINDINGS)
+    assert 'm.impl("soft", TORCH_BOX(&soft_boxed));' in bindings
+    assert "double rate, int64_t n" in bindings
+    assert any("without with_wide_types" in found.message for found in made.change.diagnostics)
+    assert "with_wide_types" not in made.text(BINDINGS)
+
+
+def test_what_is_no_function_is_not_boxed_unseen() -> None:
+    files = {
+        "csrc/soft.cu": """
+            at::Tensor soft(at::Tensor x) { return x; }
+            TORCH_LIBRARY_IMPL(_C, CUDA, m) {
+              m.impl("soft", torch::CppFunction::makeFallthrough());
+            }
+        """,
+        BINDINGS: 'TORCH_LIBRARY(_C, m) {\n  m.def("soft(Tensor x) -> Tensor");\n}\n',
+    }
+    made = migrate(files, ["csrc/soft.cu"])
+    assert [found.severity for found in made.change.diagnostics if "makeFallthrough" in found.message] == [
+        Severity.ERROR
+    ]
 
 
 def test_units_that_register_themselves_are_edited_in_place() -> None:

@@ -69,6 +69,7 @@ def test_wrapper_macros_are_no_registrations() -> None:
         ('m.impl(TORCH_SELECTIVE_NAME("f"), TORCH_FN(f));', "f", None, "", "f"),
         ('m.impl("f", TORCH_BOX(&f));', "f", None, "", "f"),
         ('m.impl("f", TORCH_BOX((&f<int, 3>)));', "f", None, "", "f"),
+        ('m.impl("f", torch::kCUDA, with_wide_types(&ns::f));', "f", None, "CUDA", "ns::f"),
     ],
 )  # fmt: skip
 def test_definitions_and_implementations(
@@ -82,6 +83,13 @@ def test_definitions_and_implementations(
 def test_a_name_may_bring_its_namespace() -> None:
     found = inside('m.impl("aten::add", &f);', "TORCH_LIBRARY_IMPL(_, CPU, m)")
     assert (found.namespace, found.name, found.key) == ("aten", "add", "CPU")
+
+
+def test_a_function_that_is_handed_to_another_one() -> None:
+    found = inside('m.impl("f", ns::with_wide_types<2>(&f<float>));').function
+    assert found is not None
+    assert (found.name, found.template_arguments, found.wrapper) == ("f", "<float>", "ns::with_wide_types")
+    assert not found.is_plain
 
 
 def test_tags() -> None:

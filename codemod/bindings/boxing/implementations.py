@@ -57,6 +57,8 @@ class Boxer:
         if reference.is_lambda:
             return self._lambda(statement, reference, schema, stable)
         located = pick_overload(reference, moved.functions, statement, schema)
+        if not reference.name or (reference.wrapper and located is None):
+            return Boxed(boxed_expression(reference), None, (_not_a_function(statement, reference),))
         if located is None:
             return Boxed(boxed_expression(reference))
         if not moved.in_place:  # at file scope, where no namespace is open
@@ -69,7 +71,10 @@ class Boxer:
             located.function, self.aliases, target=self.target, adapter_name=name, call=call,
             needs_name=overloaded or bool(reference.cast),
         )  # fmt: skip
-        return self._boxed(statement, reference, located, boxing)
+        boxed = self._boxed(statement, reference, located, boxing)
+        if not reference.wrapper:
+            return boxed
+        return boxed._replace(diagnostics=(_unwrapped(statement, reference), *boxed.diagnostics))
 
     def _boxed(self, statement: Statement, reference: FunctionRef, located: Located, boxing: Boxing) -> Boxed:
         notes = [
@@ -133,6 +138,24 @@ class Boxer:
         while candidate in self._taken:
             candidate, number = f"{name}{number}", number + 1
         return candidate
+
+
+def _not_a_function(statement: Statement, reference: FunctionRef) -> Diagnostic:
+    return diagnostic(
+        codes.UNBOXABLE, statement.path, reference.span,
+        f"{statement.full_name}: {reference.text} is no function that TORCH_BOX could name",
+        severity=Severity.ERROR, advice="register a function, and box it with TORCH_BOX(&function)",
+    )  # fmt: skip
+
+
+def _unwrapped(statement: Statement, reference: FunctionRef) -> Diagnostic:
+    """What is to be looked at where a function was registered through one that changes its types, or more."""
+    return diagnostic(
+        codes.ADAPTER, statement.path, reference.span,
+        f"{statement.full_name} is registered without {reference.wrapper}, which made another function of "
+        f"{reference.name}",
+        advice=f"see that {reference.wrapper} did no more than convert types",
+    )  # fmt: skip
 
 
 def pick_overload(

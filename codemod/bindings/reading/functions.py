@@ -19,6 +19,9 @@ _DISPATCH = re.compile(r"(?:(?:torch|c10)::)?dispatch\s*\((?P<inside>.*)\)$", re
 _CAST = re.compile(r"(?:static_cast|(?:py|pybind11)::overload_cast|reinterpret_cast)\s*<")
 _C_CAST = re.compile(r"\((?P<type>[^()]*\(\s*\*\s*\)\s*\(.*?\))\)\s*(?P<rest>&?[\w:]+)$", re.DOTALL)
 _NAME = re.compile(r"&?\s*(?P<name>(?:::)?[A-Za-z_][\w]*(?:\s*::\s*[A-Za-z_]\w*)*)\s*(?P<arguments><.*>)?$", re.DOTALL)
+_WRAPPED = re.compile(
+    r"(?P<wrapper>(?:[A-Za-z_]\w*\s*::\s*)*[A-Za-z_]\w*)\s*(?:<[^<>()]*>)?\s*\(\s*(?P<inside>&\s*[\w:]+\s*(?:<[^()]*>)?)\s*\)$"
+)  # wrap(&f)
 _CALLED = re.compile(r"(?<![.\w>])(?P<name>(?:[A-Za-z_]\w*\s*::\s*)*[A-Za-z_]\w*)\s*(?:<[^<>()]*>)?\s*\(")
 _KEY = re.compile(
     r"(?:(?:torch|c10|at)::)?(?:DispatchKey|DeviceType)::(?P<full>\w+)|(?P<scope>(?:torch|c10|at)::)?k(?P<short>[A-Z]\w*)"
@@ -86,6 +89,10 @@ def _reference(text: str, written: str, span: Span) -> FunctionRef:
     elif match := _C_CAST.match(text):
         cast, text = match["type"].strip(), match["rest"].strip()
     found = _NAME.fullmatch(text)
+    if found is None and (wrapped := _WRAPPED.fullmatch(text)) and (inner := _NAME.fullmatch(wrapped["inside"])):
+        name = "".join(inner["name"].split()).removeprefix("::")
+        wrapper = "".join(wrapped["wrapper"].split())
+        return FunctionRef(written, span, name, (inner["arguments"] or "").strip(), cast, wrapper=wrapper)
     if found is None:
         return FunctionRef(written, span, cast=cast)
     name = "".join(found["name"].split()).removeprefix("::")

@@ -42,7 +42,8 @@ class FunctionRef(NamedTuple):
     """The function a statement registers, as written.
 
     `name` is the qualified name, "" for a lambda; `calls` are the names that a lambda calls; `cast` is the function
-    type or the parameter list it is cast to, which picks one of several overloads.
+    type or the parameter list it is cast to, which picks one of several overloads; `wrapper` a function of the project
+    that it is handed to, and whose result is registered.
     """
 
     text: str
@@ -52,11 +53,12 @@ class FunctionRef(NamedTuple):
     cast: str = ""
     is_lambda: bool = False
     calls: tuple[str, ...] = ()
+    wrapper: str = ""
 
     @property
     def is_plain(self) -> bool:
         """A name and nothing more."""
-        return bool(self.name) and not self.template_arguments and not self.cast
+        return bool(self.name) and not (self.template_arguments or self.cast or self.wrapper)
 
 
 class PythonArgument(NamedTuple):

@@ -25,7 +25,8 @@ def convert_in_place(run: CMakeRun, created: Sequence[str]) -> frozenset[str]:
     """
     wanted = short_name(run.layout.legacy_library)
     members = {d: {flow.path for flow in run.project.flows(d)} for d in run.project.definitions}
-    targets = [definition for definition in members if definition.name == wanted]
+    read = [d for d in members if (d.command.path, d.command.span.start) in run.layout.entries]
+    targets = read or [definition for definition in members if definition.name == wanted]
     for definition in targets:
         if "TORCH_TARGET_VERSION" not in macros_of(run.project, definition):
             _convert(run, definition, [path for path in created if path not in members[definition]])

@@ -36,11 +36,15 @@ def convert_in_place(run: SetupRun, extensions: Sequence[Extension], units: Sequ
 
 
 def _calls_of(run: SetupRun, extensions: Sequence[Extension], units: Sequence[str]) -> list[Extension]:
-    """The calls that make the library: by its name, else by its sources; a call once, however often it is reached."""
-    wanted = short_name(run.layout.legacy_library)
-    named = [e for e in extensions if e.sources is not None and short_name(e.name) == wanted]
-    building = [e for e in named or extensions if any(e.has(unit) for unit in units)]
-    found = named if len({extension.name for extension in named}) == 1 else building
+    """The calls that make the library: where it was read, else by its name and sources; each once."""
+    file = run.model.file
+    at = {start for path, start in run.layout.entries if path == file.path}
+    found = [e for e in extensions if file.span(e.call).start in at]
+    if not found:
+        wanted = short_name(run.layout.legacy_library)
+        named = [e for e in extensions if e.sources is not None and short_name(e.name) == wanted]
+        building = [e for e in named or extensions if any(e.has(unit) for unit in units)]
+        found = named if len({extension.name for extension in named}) == 1 else building
     return list({id(extension.call): extension for extension in found}.values())
 
 
