@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codemod.bindings.effects.backends import BackendFinder, Backends
+from codemod.bindings.effects.backends import CPU, BackendFinder, Backends
 from codemod.bindings.effects.program import Program
 from codemod.source.document import Document
 
@@ -69,3 +69,14 @@ def test_what_is_defined_nowhere_is_not_known() -> None:
     """A declaration alone does not say what its function touches."""
     assert not backends(a__cpp=HEADER + "void f(at::Tensor x) { launch_scale(x.data_ptr<float>(), 1); }").is_known
     assert backends(a__cpp=POINTER).is_known
+
+
+def test_a_function_that_many_ways_lead_to_is_looked_at_once() -> None:
+    """Each of 40 steps is called by both of the step before: 2^40 ways."""
+    last = "static void left40(float* p) { p[0] = 1; }\nstatic void right40(float* p) { left1(p); }\n"
+    steps = "".join(
+        f"static void {side}{n}(float* p) {{ left{n + 1}(p); right{n + 1}(p); }}\n"
+        for n in range(39, 0, -1)
+        for side in ("left", "right")
+    )
+    assert backends(a__cpp=last + steps + "void f(float* p) { left1(p); right1(p); }") == Backends((CPU,))

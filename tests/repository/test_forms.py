@@ -132,6 +132,12 @@ def test_stable_units_in_place_choose_too(make_repository: MakeRepository) -> No
     assert "csrc/twice.cpp" in texts(plan)
 
 
+def test_an_include_of_another_folder_was_not_found_before_either(make_repository: MakeRepository) -> None:
+    twice = TREE["csrc/twice.cpp"].replace('#include "plain.h"', '#include "vendor/plain.h"\n#include "plain.h"')
+    plan = planned(make_repository({**TREE, "csrc/twice.cpp": twice}), "csrc/twice.cpp", in_place=True)
+    assert errors(plan) == []
+
+
 CMAKE = """cmake_minimum_required(VERSION 3.26)
 project(pkg LANGUAGES CXX)
 find_package(Torch REQUIRED)

@@ -74,12 +74,16 @@ class _Own(NamedTuple):
     wants: str  # the device it insists on
 
 
+_Reached = tuple[frozenset[str], bool]
+
+
 @dataclass(frozen=True)
 class BackendFinder:
     """Answers for the functions of one program; each body is looked at once."""
 
     program: Program
     _own: dict[tuple[str, Span], _Own] = field(default_factory=dict, repr=False, compare=False)
+    _called: dict[tuple[str, Span], tuple[_Node, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def of_function(self, document: Document, function: Function) -> Backends:
         """The backends of `function`, defined in `document`."""
@@ -92,25 +96,39 @@ class BackendFinder:
         return self._answer(_Node(document, Span(0, 0), text))
 
     def _answer(self, start: _Node) -> Backends:
-        found, known = self._reached(start, frozenset({(start.document.path, start.span)}))
+        found, known = self._reached(start, {})
         return Backends(tuple(key for key in (CPU, CUDA) if key in found), known)
 
-    def _reached(self, node: _Node, above: frozenset[tuple[str, Span]]) -> tuple[frozenset[str], bool]:
-        """The devices of a body and all below it, and whether all of that was found."""
+    def _reached(self, node: _Node, done: dict[tuple[str, Span], _Reached | None]) -> _Reached:
+        """The devices of a body and all below it, and whether all of that was found.
+
+        `done` has what was found so far, None for a body that is being looked at: a call back into it adds nothing.
+        """
+        place = (node.document.path, node.span)
+        done[place] = None
         own = self._of(node)
         below: set[str] = set()
         known = True
-        for callee in self._callees(node):
-            place = (callee.document.path, callee.span)
-            if place in above:
-                continue
-            found, seen = self._reached(callee, above | {place})
-            below |= found
-            known &= seen
+        for callee in self._calls(node):
+            key = (callee.document.path, callee.span)
+            reached = done[key] if key in done else self._reached(callee, done)
+            if reached is not None:
+                below |= reached[0]
+                known &= reached[1]
         for name in self._missing(node):
             known = False
             below |= {CUDA} if b"cuda" in name.lower() or b"launch" in name.lower() else set()
-        return frozenset(_devices(node, own, below)), known
+        result = frozenset(_devices(node, own, below)), known
+        done[place] = result
+        return result
+
+    def _calls(self, node: _Node) -> tuple[_Node, ...]:
+        key = (node.document.path, node.span)
+        if not len(node.span):
+            return tuple(self._callees(node))
+        if key not in self._called:
+            self._called[key] = tuple(self._callees(node))
+        return self._called[key]
 
     def _of(self, node: _Node) -> _Own:
         key = (node.document.path, node.span)

@@ -138,8 +138,9 @@ def _lost_includes(planned: Planned) -> Iterator[Diagnostic]:
             continue
         included = planned.before.graph.includes(old) if old is not None else ()
         known = {basename(include.name): include for include in included}
+        same = {(include.name, include.quoted): include for include in included}
         for include in planned.after.graph.includes(path):
-            was = known.get(basename(include.name))
+            was = same.get((include.name, include.quoted), known.get(basename(include.name)))
             was = was if was is not None and (include.quoted or was.name == include.name) else None
             if include.target is None and was is not None and was.target is not None:
                 message = f'{path} includes "{include.name}", which it would not find'
