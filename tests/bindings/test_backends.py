@@ -73,10 +73,10 @@ def test_what_is_defined_nowhere_is_not_known() -> None:
 
 def test_a_function_that_many_ways_lead_to_is_looked_at_once() -> None:
     """Each of 40 steps is called by both of the step before: 2^40 ways."""
-    last = "static void left40(float* p) { p[0] = 1; }\nstatic void right40(float* p) { left1(p); }\n"
+    last = "static void left40(at::Tensor p) { p.data_ptr<float>()[0] = 1; }\nstatic void right40(at::Tensor p) { left1(p); }\n"
     steps = "".join(
-        f"static void {side}{n}(float* p) {{ left{n + 1}(p); right{n + 1}(p); }}\n"
+        f"static void {side}{n}(at::Tensor p) {{ left{n + 1}(p); right{n + 1}(p); }}\n"
         for n in range(39, 0, -1)
         for side in ("left", "right")
     )
-    assert backends(a__cpp=last + steps + "void f(float* p) { left1(p); right1(p); }") == Backends((CPU,))
+    assert backends(a__cpp=last + steps + "void f(at::Tensor p) { left1(p); right1(p); }") == Backends((CPU,))
