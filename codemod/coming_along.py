@@ -8,6 +8,7 @@ from typing import NamedTuple
 from codemod.left_behind import still_called
 from codemod.model import Diagnostic, Severity, Span
 from codemod.repository.groups import suggested_with, with_headers
+from codemod.repository.hollow import has_init
 from codemod.repository.layout import Group
 from codemod.repository.program import codes
 from codemod.repository.program.abi import abi_of
@@ -45,6 +46,7 @@ def come_along(program: Program, units: Units, group: Group) -> Along:
         callers = needs.callers()
         together = suggested_with(units, group.units) if callers else frozenset()
         joining |= {path: why for path, why in callers.items() if path in together}
+        joining = joining or needs.rest()
         if not joining:
             break
         told += [_told(path, f"comes along: {why}") for path, why in sorted(joining.items())]
@@ -104,6 +106,18 @@ class _Needs(NamedTuple):
         units = self.units
         found = still_called(units.snapshot, units.layout, units.graph, self.group)
         return {one.path: f"it calls {one.message.partition(':')[0]}" for one in found if self._may_move(one.path)}
+
+    def rest(self) -> dict[str, str]:
+        """All that stays, where it uses no torch and nothing that the library was built for is left."""
+        if not any(self.program.snapshot.exists(unit) and self._has_entry(unit) for unit in self.group.units):
+            return {}
+        staying = [unit for unit in sorted(self.staying) if self.program.snapshot.exists(unit)]
+        if not all(self.is_neutral(unit) and not self._has_entry(unit) for unit in staying):
+            return {}
+        return {unit: "nothing of torch is left in its library" for unit in staying if self._may_move(unit)}
+
+    def _has_entry(self, unit: str) -> bool:
+        return has_init(self.program.snapshot.document(unit))
 
     def _may_move(self, path: str) -> bool:
         return path in self.units.legacy and not self.units.is_only_bindings(path)

@@ -14,6 +14,7 @@ from codemod.repository.besides import needed_besides
 from codemod.repository.bound_headers import headers_of_bindings
 from codemod.repository.clusters import Cluster, clusters, group_key
 from codemod.repository.layout import Group, Layout
+from codemod.repository.program.read import is_built_stable
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import matches
 from codemod.repository.units import Units
@@ -222,6 +223,8 @@ class _Resolver:
         if self.units.is_of_other_build(path):
             bindings = _listed(layout.other_builds)
             raise Refusal(f"{path} belongs to another build, whose bindings are {bindings}", exit_code=2)
+        if self.units.is_hollow(path):
+            raise Refusal(f"{path} defines and registers nothing: there is nothing in it to migrate", exit_code=2)
         return path
 
     def _from_stable_root(self, name: str) -> tuple[str, ...]:
@@ -235,8 +238,9 @@ class _Resolver:
         return found or tuple(p for p in stable if group_key(p).startswith(f"{name}_") or basename(dirname(p)) == name)
 
     def is_migrated(self, path: str) -> bool:
-        """In the folder of stable sources, and without an unstable name."""
-        return self.units.layout.is_stable(path) and not self.units.is_unstable(path)
+        """In the folder of stable sources or built for the stable ABI alone, and without an unstable name."""
+        is_stable = self.units.layout.is_stable(path) or is_built_stable(self.units.snapshot, path)
+        return is_stable and not self.units.is_unstable(path)
 
     def name_of(self, names: tuple[str, ...], paths: tuple[str, ...]) -> str:
         """A name for the group: the user's where it is one, else what its units have in common."""

@@ -7,8 +7,10 @@ from functools import cached_property
 from posixpath import dirname
 
 from codemod.config import Config
+from codemod.repository.hollow import is_hollow
 from codemod.repository.includes import IncludeGraph
 from codemod.repository.layout import Layout
+from codemod.repository.program.read import is_built_stable
 from codemod.repository.registrations import Registrations, registrations_of
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, include_graph
@@ -16,6 +18,7 @@ from codemod.repository.unstable import holds_unstable_names
 from codemod.source.document import UNIT_SUFFIXES
 from codemod.source.heads import defines
 from codemod.source.signatures import read_signatures
+from codemod.source.symbols import Linkage, read_symbols
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Units:
     layout: Layout
     config: Config
     _unstable: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
+    _hollow: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def graph(self) -> IncludeGraph:
@@ -49,6 +53,7 @@ class Units:
             if path.startswith(prefix)
             and not self.layout.is_stable(path)
             and not self.is_of_other_build(path)
+            and not is_built_stable(self.snapshot, path)
             and not BESIDE_FOLDERS.intersection(path.removeprefix(prefix).split("/")[:-1])
         )
 
@@ -65,9 +70,14 @@ class Units:
         return self._unstable[path]
 
     def is_only_bindings(self, path: str) -> bool:
-        """Whether `path` registers ops and implements none: it stays, and its registrations move one by one."""
+        """Whether `path` registers ops and implements none, or holds nothing any more.
+
+        It stays, and its registrations move one by one.
+        """
         found = self.bindings.get(path)
-        if found is None or not found.defines or found.has_lambdas:
+        if found is None:
+            return self.is_hollow(path)
+        if not found.defines or found.has_lambdas:
             return False
         return not defines(self.snapshot.document(path), found.functions)
 
@@ -76,6 +86,18 @@ class Units:
         if not self.is_only_bindings(path):
             return False
         return not any(f.is_definition and not f.is_device for f in read_signatures(self.snapshot.document(path)))
+
+    def is_hollow(self, path: str) -> bool:
+        """Whether `path` registers and defines nothing any more: there is nothing in it to migrate."""
+        if path not in self._hollow:
+            included = (file for file in self.graph.closure((path,)) if file != path)
+            self._hollow[path] = is_hollow(self.snapshot.document(path)) and not any(
+                one.linkage is Linkage.EXTERNAL
+                for file in included
+                if self.snapshot.exists(file)
+                for one in read_symbols(self.snapshot.document(file)).definitions
+            )
+        return self._hollow[path]
 
     def is_of_other_build(self, path: str) -> bool:
         """Whether `path` belongs to an alternative build: its bindings, and what lies in a folder of their own."""

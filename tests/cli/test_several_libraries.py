@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.conftest import Run, make_repository
@@ -163,3 +164,85 @@ def test_what_defines_a_specialisation_comes_along_and_what_both_need_is_built_i
     assert setup.count('"csrc/limit.cpp"') == 2, setup
     assert setup.count('"csrc/libtorch_stable/first.cpp"') == 1, setup
     assert '"csrc/first.cpp"' not in setup
+
+
+_TOOLS = {
+    "csrc/api.cpp": """\
+#include <torch/extension.h>
+int64_t rows(at::Tensor x) { return x.size(0); }
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("rows", &rows); }
+""",
+    "csrc/plain.cpp": "int unused() { return 3; }\n",
+    "seeds/__init__.py": "from . import _sow\n",
+    "setup.py": _SETUP.format(sow='"csrc/api.cpp", "csrc/plain.cpp"', reap='"csrc/other.cpp"'),
+    "csrc/other.cpp": """\
+#include <torch/extension.h>
+int64_t columns(at::Tensor x) { return x.size(1); }
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("columns", &columns); }
+""",
+}
+
+
+def test_sources_without_torch_do_not_keep_a_library_that_lost_its_module(tmp_path: Path, run_cli: Run) -> None:
+    tree = make_repository(tmp_path / "seeds", _TOOLS)
+
+    ran = run_cli("migrate", "csrc/api.cpp", "--write", cwd=tree)
+
+    assert ran.code == 0, ran
+    setup = (tree / "setup.py").read_text()
+    assert '"seeds._sow"' not in setup, setup
+    assert "csrc/libtorch_stable/plain.cpp" in setup
+    assert '"seeds._reap"' in setup
+
+
+_STABLE_BESIDE = {
+    "CMakeLists.txt": """\
+cmake_minimum_required(VERSION 3.26)
+project(mills LANGUAGES CXX)
+set(DONE_SRC "csrc/done_bindings.cpp" "csrc/done.cpp")
+Python_add_library(_done_C MODULE USE_SABI 3 ${DONE_SRC})
+target_compile_definitions(_done_C PRIVATE TORCH_TARGET_VERSION=0x020B000000000000ULL)
+set(OPEN_SRC "csrc/open/bindings.cpp" "csrc/open/grind.cpp")
+Python_add_library(_open_C MODULE USE_SABI 3 ${OPEN_SRC})
+""",
+    "csrc/done_bindings.cpp": """\
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/tensor.h>
+void sift(torch::stable::Tensor& out);
+STABLE_TORCH_LIBRARY(_done_C, m) { m.def("sift(Tensor! out) -> ()"); }
+STABLE_TORCH_LIBRARY_IMPL(_done_C, CPU, m) { m.impl("sift", TORCH_BOX(&sift)); }
+""",
+    "csrc/done.cpp": """\
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/util/Half.h>
+using half = c10::Half;
+void sift(torch::stable::Tensor& out) {}
+""",
+    "csrc/open/bindings.cpp": """\
+#include <torch/library.h>
+#include <torch/all.h>
+void grind(torch::Tensor& out);
+TORCH_LIBRARY(_open_C, m) {
+  m.def("grind(Tensor! out) -> ()");
+  m.impl("grind", torch::kCPU, &grind);
+}
+""",
+    "csrc/open/grind.cpp": """\
+#include <torch/all.h>
+void grind(torch::Tensor& out) { TORCH_CHECK(out.dim() == 1, "one dimension"); }
+""",
+    "mills/__init__.py": "from . import _done_C, _open_C\n",
+}
+
+
+def test_scan_suggests_no_sources_of_stable_libraries_and_nothing_that_is_left_empty(
+    tmp_path: Path, run_cli: Run
+) -> None:
+    tree = make_repository(tmp_path / "mills", _STABLE_BESIDE)
+    first = json.loads(run_cli("scan", "--json", cwd=tree).out)["groups"]
+    assert [group["name"] for group in first] == ["grind"]
+
+    ran = run_cli("migrate", "grind", "--write", cwd=tree)
+
+    assert ran.code == 0, ran
+    assert json.loads(run_cli("scan", "--json", cwd=tree).out)["groups"] == []

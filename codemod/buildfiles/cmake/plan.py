@@ -31,6 +31,7 @@ from codemod.buildfiles.stable_target import STABLE_SUFFIX, short_name
 from codemod.buildfiles.text_edits import TextEdits
 from codemod.model import Diagnostic, FileEdit, Severity, Span
 from codemod.repository.layout import Layout
+from codemod.repository.program.decide import may_be_counterpart
 from codemod.repository.snapshot import Snapshot
 
 
@@ -95,8 +96,11 @@ def is_stable(project: CMakeProject, layout: Layout, definition: Definition) -> 
 
 def _may_be_partner(run: CMakeRun, definition: Definition) -> bool:
     """Whether a stable target is the one at hand, or has a name that does not say whose it is."""
+    if definition.name == short_name(run.layout.stable_library):
+        return True
+    sources = [flow.path for flow in run.project.flows(definition)]
     is_named = definition.name.endswith(STABLE_SUFFIX)
-    return not is_named or definition.name == short_name(run.layout.stable_library)
+    return not is_named and may_be_counterpart(run.project.snapshot, run.layout, sources)
 
 
 def _owners(

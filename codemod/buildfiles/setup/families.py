@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from codemod.buildfiles.setup.model import Element, Extension
-from codemod.buildfiles.stable_target import short_name
+from codemod.buildfiles.stable_target import STABLE_SUFFIX, short_name
 from codemod.repository.layout import Layout
+from codemod.repository.program.decide import may_be_counterpart
+from codemod.repository.snapshot import Snapshot
 
 
 class Member(NamedTuple):
@@ -51,11 +53,16 @@ def unique(members: Sequence[Member]) -> list[Element]:
     return list(found.values())
 
 
-def partners(stable: Sequence[Extension], layout: Layout) -> list[Extension]:
+def partners(snapshot: Snapshot, stable: Sequence[Extension], layout: Layout) -> list[Extension]:
     """The stable extensions that are the counterpart of the layout's legacy library."""
     wanted = short_name(layout.stable_library)
     named = [extension for extension in stable if short_name(extension.name) == wanted]
-    return named or [e for e in stable if not short_name(e.name).endswith("_stable_libtorch")]
+    return named or [
+        extension
+        for extension in stable
+        if not short_name(extension.name).endswith(STABLE_SUFFIX)
+        and may_be_counterpart(snapshot, layout, [element.path for element in extension.elements])
+    ]
 
 
 def partner_of(extension: Extension, stable: Sequence[Extension]) -> Extension:

@@ -140,7 +140,7 @@ def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened
     stable = [e for e in extensions if is_stable_extension(model, layout, e) and e.sources is not None]
     legacy = [e for e in extensions if e not in stable]
     in_stable = {path for path in (*created, *renames.values()) if any(e.has(path) for e in stable)}
-    run.stable, counterparts = stable, partners(stable, layout)
+    run.stable, counterparts = stable, partners(model.snapshot, stable, layout)
     done = _move(run, legacy, counterparts, units, [new for new in created if new not in in_stable])
     if not done.replaced:
         leave_out(run, legacy, [*created, *(renames[unit] for unit in units)])

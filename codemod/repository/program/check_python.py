@@ -8,12 +8,14 @@ from functools import cached_property
 
 from codemod.model import Diagnostic
 from codemod.reach import reach
+from codemod.repository.hollow import has_init
 from codemod.repository.program import codes
 from codemod.repository.program.codes import finding
 from codemod.repository.program.imports import PythonSource, Use, loads_by_name, names_module
 from codemod.repository.program.model import Library
 from codemod.repository.program.planned import Planned
 from codemod.repository.program.registrations import Registrations
+from codemod.repository.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,12 @@ class PythonCheck:
             if left and not self._is_python(name) and not self.planned.said(name):
                 yield finding(codes.PYTHON, place, f"{path} loads {name}, which would not be built")
                 return
+        imported = [load for load in after.loads if names_module(load, library.module, library.name)]
+        if any(not load.is_file for load in imported) and self._loses_init(library):
+            message = f"{path} imports {name}, which would have no entry point for Python (PyInit_{library.name})"
+            if not self.planned.said(name):
+                yield finding(codes.PYTHON, place, message, "Keep one in it, or import what takes its place.")
+            return
         for other in partners:
             is_there = any(one.key == other.key for one in self.planned.before.libraries)
             holds = any(not found.is_python for found in self.after.of(other))
@@ -108,6 +116,16 @@ class PythonCheck:
                 message = f"{path} loads {name} and would not load {taker}, which takes its operators"
                 yield finding(codes.PYTHON, place, message, "Load it there too.")
         yield from self._names(library, partners, before, after)
+
+    def _loses_init(self, library: Library) -> bool:
+        """Whether `library` would go on to be built, and no source of it would have the entry point that one had."""
+        now = next((one for one in self.planned.after.libraries if one.key == library.key and one.units), None)
+        if now is None or self.planned.after.has_gap(now) or not self._has_init(self.planned.snapshot, library):
+            return False
+        return not self._has_init(self.planned.after.snapshot, now)
+
+    def _has_init(self, snapshot: Snapshot, library: Library) -> bool:
+        return any(has_init(snapshot.document(unit)) for unit in sorted(library.units) if snapshot.exists(unit))
 
     def _loads(self, source: PythonSource, library: Library) -> bool:
         """Whether a file, or one that it imports, loads `library`."""

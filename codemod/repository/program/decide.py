@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from posixpath import basename, dirname, join
 
 from codemod.buildfiles.stable_target import STABLE_SUFFIX
-from codemod.config import Config
 from codemod.repository import layout as layouts
 from codemod.repository.layout import Form, Layout
 from codemod.repository.program.decision import Decision, Part
 from codemod.repository.program.model import Abi, EntryKind, Library
-from codemod.repository.program.read import Program
+from codemod.repository.program.read import Program, built_program
+from codemod.repository.registrations import registrations_of
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.unstable import holds_unstable_names
 
@@ -53,9 +53,26 @@ def legacy_owners(program: Program, unit: str) -> list[Library]:
 
 def is_elsewhere(snapshot: Snapshot, layout: Layout, path: str) -> bool:
     """Whether `path` belongs to another library than the one of `layout`, as far as that is known."""
-    program = snapshot.once((Program, "by unit"), lambda: Program(snapshot, Config()))
+    program = built_program(snapshot)
     names = _owners(program, layout, path)
     return bool(names) and layout.legacy_library not in names
+
+
+def may_be_counterpart(snapshot: Snapshot, layout: Layout, sources: Iterable[str]) -> bool:
+    """Whether a stable library of `sources`, whose name does not tell whose it is, may be that of `layout`.
+
+    It is another one's where it registers operators, and none in a namespace of the library that migrates.
+    """
+    theirs = _namespaces(snapshot, sources)
+    library = next((one for one in layout.libraries if one.name == layout.legacy_library), None)
+    ours = _namespaces(snapshot, library.bindings if library is not None else layout.legacy_bindings)
+    is_computed = bool({"TORCH_EXTENSION_NAME", "NAME"} & (theirs | ours))
+    return not theirs or not ours or is_computed or bool(theirs & ours)
+
+
+def _namespaces(snapshot: Snapshot, paths: Iterable[str]) -> set[str]:
+    read = (registrations_of(snapshot, path) for path in paths if snapshot.exists(path))
+    return {name for found in read if found is not None for name in found.libraries}
 
 
 def _owners(program: Program, layout: Layout, unit: str) -> list[str]:

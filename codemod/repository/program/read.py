@@ -182,7 +182,18 @@ def _reached(
                 waiting += [other for other in linked.get((project, name), ()) if other.kind in _LINKED]
 
 
+def built_program(snapshot: Snapshot) -> Program:
+    """The tree as libraries, for those who ask who builds what and nothing of includes: read once."""
+    return snapshot.once((Program, "by unit"), lambda: Program(snapshot, Config()))
+
+
 def libraries_of(snapshot: Snapshot, paths: Iterable[str]) -> frozenset[tuple[str, str]]:
     """The libraries that one of `paths` is built into; none where no build file that was read names it."""
-    program = snapshot.once((Program, "by unit"), lambda: Program(snapshot, Config()))
+    program = built_program(snapshot)
     return frozenset(library.key for path in paths for library, _ in program.by_unit.get(path, ()))
+
+
+def is_built_stable(snapshot: Snapshot, path: str) -> bool:
+    """Whether `path` is built, and into nothing but libraries of the stable ABI."""
+    owners = built_program(snapshot).by_unit.get(path, ())
+    return bool(owners) and all(library.abi is Abi.STABLE for library, _ in owners)
