@@ -22,12 +22,32 @@ from codemod.rules import (
     signedness,
     streams,
     symbolic,
+    typed_operators,
 )
 from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
 
 __all__ = [
-    "RULES", "accessors", "checks", "comparisons", "device", "dispatch", "exceptions", "factories", "generic", "guards", "indexing", "methods", "operators",
-    "options_uses", "pointers", "questions", "rewrite_declaration", "rewrite_text", "signedness", "streams",
+    "RULES",
+    "accessors",
+    "checks",
+    "comparisons",
+    "device",
+    "dispatch",
+    "exceptions",
+    "factories",
+    "generic",
+    "guards",
+    "indexing",
+    "methods",
+    "operators",
+    "options_uses",
+    "pointers",
+    "questions",
+    "rewrite_declaration",
+    "rewrite_text",
+    "signedness",
+    "streams",
     "symbolic",
+    "typed_operators",
 ]  # fmt: skip

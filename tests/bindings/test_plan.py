@@ -311,6 +311,22 @@ def test_what_a_function_was_handed_to_gives_way_to_an_adapter() -> None:
     assert "with_wide_types" not in made.text(BINDINGS)
 
 
+def test_no_legacy_block_is_left_for_the_name_of_a_python_module() -> None:
+    files = {
+        "csrc/soft.cpp": """
+            at::Tensor soft(at::Tensor x) { return x; }
+            TORCH_LIBRARY_FRAGMENT(_C, m) {
+              m.set_python_module("pkg._fakes");
+              m.def("soft(Tensor x) -> Tensor", &soft);
+            }
+        """,
+        BINDINGS: 'TORCH_LIBRARY(_C, m) {\n  m.def("other(Tensor x) -> Tensor");\n}\n',
+    }
+    made = migrate(files, ["csrc/soft.cpp"])
+    assert "set_python_module" not in made.text("csrc/soft.cpp")
+    assert any("pkg._fakes" in found.message for found in made.change.diagnostics)
+
+
 def test_what_is_no_function_is_not_boxed_unseen() -> None:
     files = {
         "csrc/soft.cu": """

@@ -13,7 +13,7 @@ from codemod.bindings.keys import EXPLICIT, NO_KEY
 from codemod.bindings.reading.model import Block, BlockKind, Statement, StatementKind
 from codemod.bindings.reading.register_functions import calls_one_of, declarations_of, idle_pybind, whole_functions
 from codemod.bindings.reading.registry import Registry
-from codemod.bindings.reading.statements import unwrapped
+from codemod.bindings.reading.statements import python_module, unwrapped
 from codemod.bindings.reading.text import decode, encode, newline_of
 from codemod.bindings.schemas.schema import Schema
 from codemod.bindings.select import Moved, Selection
@@ -156,6 +156,7 @@ class _InPlace:
         statements = [
             s for s in self.registry.bindings[block.path].statements
             if s.block == block and s.span not in moved and not is_idle(document, s, self.functions)
+            and not python_module(document, s)  # said by the draft
         ]  # fmt: skip
         if not statements:
             return ""
