@@ -71,14 +71,17 @@ def _add(written: tuple[FileEdit, ...] | NewFile | None, edits: list[FileEdit], 
 def _helpers(snapshot: Snapshot, layout: Layout, missing: Sequence[str]) -> tuple[FileEdit, ...] | NewFile | None:
     if not missing:
         return None
-    snippets = [all_snippets()[role] for role in missing]
+    path = layout.stable_helpers
+    held = "".join(snapshot.read(path).decode("utf-8", "replace").split()) if snapshot.exists(path) else ""
+    snippets = [one for role in missing if "".join((one := all_snippets()[role]).code.split()) not in held]
+    if not snippets:
+        return None
     host = [snippet for snippet in snippets if not snippet.needs_cuda]
     checked = any("STABLE_TORCH_ERROR_CODE_CHECK" in snippet.code for snippet in snippets)
     shared = {_HIDING, *(_CHECKS if checked else ())}
     includes = sorted({name for snippet in host for name in snippet.includes} | shared)
     head = [_ERROR_CODES] if checked else []
     cuda = [snippet for snippet in snippets if snippet.needs_cuda]
-    path = layout.stable_helpers
     if not snapshot.exists(path):
         blocks = [*head, *_hidden(host), *_guarded(cuda, set(includes))]
         text = render("stable_helpers.h.j2", includes=_include_lines(includes), blocks=blocks)
