@@ -13,7 +13,7 @@ from codemod.bindings.boxing.widening import Widening
 from codemod.bindings.effects.program import Program
 from codemod.bindings.effects.writes import accesses, returned_parameters
 from codemod.bindings.fakes.meta import is_symbolic_meta, symbolic_fake
-from codemod.bindings.keys import KeyFinder, Keys
+from codemod.bindings.keys import EXPLICIT, IMPLICIT, KeyFinder, Keys
 from codemod.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
 from codemod.bindings.reading.model import BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.reading.pybind_extras import ways_out
@@ -79,6 +79,8 @@ class Draft:
     fakes: list[str] = field(
         default_factory=list
     )  # Python for the meta kernels that are not registered in C++ any more
+    differentiable: frozenset[str] = frozenset()  # operators whose derivative Python registers
+    composite: set[Place] = field(default_factory=set)  # those of them that are put together from ops of torch
     _said: set[Statement] = field(default_factory=set)
 
     def add(self, moved: Moved) -> None:
@@ -303,6 +305,9 @@ class Draft:
         schema = self.schema_of(statement, operator)
         located = result.function or next(iter(moved.functions), None)
         keys = self.key_finder.find(moved, located, schema, operator)
+        if f"{statement.namespace}::{statement.full_name}" in self.differentiable and keys.keys == (IMPLICIT,):
+            keys = keys._replace(keys=(EXPLICIT,), reason="its derivative is registered, and not that of its body")
+            self.composite.add((statement.path, statement.span))
         self.keys[statement.path, statement.span] = keys.keys
         return keys
 
@@ -411,13 +416,19 @@ def _is_lambda(moved: Moved) -> bool:
 
 
 def make_draft(
-    registry: Registry, group: Group, selection: Selection, target: str, lambdas: Mapping[Place, StableLambda]
+    registry: Registry,
+    group: Group,
+    selection: Selection,
+    target: str,
+    lambdas: Mapping[Place, StableLambda],
+    differentiable: frozenset[str] = frozenset(),
 ) -> Draft:
     """The registrations of `selection` in stable form, for torch `target` and newer.
 
-    `lambdas` are registered lambdas that the rules have rewritten.
+    `lambdas` are registered lambdas that the rules have rewritten, `differentiable` the operators ("ns::f") whose
+    derivative Python registers: under CompositeImplicitAutograd nobody would call it.
     """
-    draft = Draft(registry, group, selection, target, lambdas)
+    draft = Draft(registry, group, selection, target, lambdas, differentiable=differentiable)
     for moved in selection.moved:
         draft.add(moved)
     draft.say_of_blocks()

@@ -72,7 +72,8 @@ def plan_bindings(
     selection = select(registry, group)
     title = f"Register {group.name} with the stable library"
     _refuse_several_modules(group, selection)
-    draft = make_draft(registry, group, selection, target, lambdas or {})
+    differentiable = frozenset(backward.operator for backward in backwards)
+    draft = make_draft(registry, group, selection, target, lambdas or {}, differentiable)
     if not selection.moved:  # what the units register besides operators has to be spoken of all the same
         return BindingsChange(title, diagnostics=(*selection.diagnostics, *draft.diagnostics))
     edits: list[FileEdit] = []

@@ -106,6 +106,8 @@ class _Side:
             keys = draft.keys.get(place, ())
             if statement.key not in NO_KEY or not keys or IMPLICIT in keys:
                 continue
+            if place in draft.composite:
+                continue  # what it is put together from runs on tensors without memory too
             operator = draft.operators.get((statement.namespace, statement.full_name))
             schema = draft.schema_of(statement, operator)
             if schema is None or self._is_known(f"{statement.namespace}::{statement.full_name}"):

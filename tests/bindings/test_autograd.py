@@ -290,3 +290,25 @@ def test_several_results_stay_with_the_function_that_hands_on() -> None:
     (backward,) = done.backwards
     assert "ctx.save_for_backward(output[0], w)" in backward.text
     assert "def _backward_ramp(ctx, grad_output_0, grad_output_1):" in backward.text
+
+
+def test_a_result_that_is_a_written_argument_says_so() -> None:
+    """`x.mul_(by); ctx->mark_dirty({x}); return x;` gives back what it was given."""
+    source = SOURCE.replace("ctx->save_for_backward({x, w});", "ctx->mark_dirty({x});")
+    source = source.replace("return ramp_kernel(x * w, top);", "x.mul_(top); return x;")
+    source = source.replace("auto w = saved[1];", "").replace(
+        "grads[0] * w * top, grads[0] * saved[0] * top", "grads[0] * top, at::Tensor()"
+    )
+    source = source.replace("const auto saved = ctx->get_saved_variables();", "")
+    text = converted(source).files[UNIT].decode()
+    assert "ramp_forward(Tensor(a!) x, Tensor w, float top) -> Tensor(a!)" in text
+
+
+def test_a_value_whose_name_the_body_takes_gets_another() -> None:
+    """`auto top = twice(ctx->saved_data["top"].toDouble())` would declare its own argument anew."""
+    source = SOURCE.replace(
+        'const double top = ctx->saved_data["top"].toDouble();', 'double top = 2 * ctx->saved_data["top"].toDouble();'
+    )
+    text = converted(source).files[UNIT].decode()
+    assert "double top = 2 * saved_top;" in text
+    assert "const at::Tensor& w, double saved_top) {" in text

@@ -106,7 +106,7 @@ def test_a_unit_that_got_torch_through_a_header_still_does(run_cli: Run, tmp_pat
         {
             "csrc/rows.h": "#pragma once\n#include <torch/all.h>\n"
             "inline int64_t rows(const at::Tensor& x) { return x.size(0); }\n",
-            "csrc/twice.cpp": '#include "rows.h"\n\nvoid twice(at::Tensor& x) { x.fill_(rows(x)); }\n',
+            "csrc/twice.cpp": '#include "rows.h"\n\nvoid twice(at::Tensor& x) { x.fill_(static_cast<double>(rows(x))); }\n',
             "csrc/bindings.cpp": "#include <torch/all.h>\n#include <torch/library.h>\nvoid twice(at::Tensor& x);\n"
             'TORCH_LIBRARY(made_up, m) { m.def("twice(Tensor! x) -> ()", &twice); }\n',
             "setup.py": "from setuptools import setup\n\nsetup(name='made_up')\n",

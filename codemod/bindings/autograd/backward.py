@@ -141,7 +141,9 @@ class _Reader:
 
         def named(match: re.Match[bytes]) -> bytes:
             key, kind = known(match)
-            name = next((p.name for p in self.values.values() if p.python == f"ctx.{kept[key].attribute}"), key)
+            known_as = (p.name for p in self.values.values() if p.python == f"ctx.{kept[key].attribute}")
+            declared = re.search(rb"[\w>&*]\s+[&*]?" + key.encode() + rb"\s*[={(;]", self.body)
+            name = next(known_as, f"saved_{key}" if declared else key)
             self.values[name] = Needed(kind, name, f"ctx.{kept[key].attribute}")
             return name.encode()
 

@@ -56,6 +56,7 @@ class Backward(NamedTuple):
 
     operator: str
     text: str
+    note: str = ""
 
 
 class Converted(NamedTuple):
@@ -89,7 +90,7 @@ def convert_autograd(registry: Registry, group: Group) -> Converted:
                 continue
             backwards.append(backward)
             message = f"{name} is {backward.operator} and its backward now, joined in Python"
-            said.append(diagnostic(codes.AUTOGRAD_CONVERTED, path, Span(0, 0), message))
+            said.append(diagnostic(codes.AUTOGRAD_CONVERTED, path, Span(0, 0), message, advice=backward.note))
         changed = unit.files()
         files |= changed
         said = [_moved(one, changed) for one in said]
@@ -163,7 +164,8 @@ class _Unit:
         for match in re.finditer(rb"\b" + made.name.encode() + rb"\s*::\s*apply\b", self.document.code):
             self._edit(Edit(Span(match.start(), match.end()), called.encode(), _CODE))
         self._define(statement, schemas)
-        return Backward(f"{namespace}::{forward}", registered_backward(made, namespace, forward, backward))
+        note = "it is called through the dispatcher, which loses the text of errors in it before torch 2.13"
+        return Backward(f"{namespace}::{forward}", registered_backward(made, namespace, forward, backward), note)
 
     def _spell_out(self, made: AutogradClass, statement: Statement) -> None:
         """Write the schema of a function that is registered by its name and hands on an argument that is written.

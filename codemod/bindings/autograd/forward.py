@@ -72,6 +72,7 @@ class _Reader(NamedTuple):
             text, len(returned[0][1]), tuple(kept), tuple(values), tuple(i for found in marks for i in found),
             tuple(name for names, _ in dirty for name in names),
             materializes=not any(call.inside.strip() == b"false" for call in switches),
+            returned=tuple(one.decode() if is_name(one) else "" for one in returned[0][1]),
         )  # fmt: skip
 
     # results

@@ -55,6 +55,7 @@ class Forward(NamedTuple):
     not_differentiable: tuple[int, ...] = ()  # results
     dirty: tuple[str, ...] = ()  # arguments
     materializes: bool = True
+    returned: tuple[str, ...] = ()  # the names of the results, "" for what has none
 
     @property
     def made(self) -> tuple[Saved, ...]:

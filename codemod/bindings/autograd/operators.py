@@ -75,14 +75,17 @@ def apply_function(made: AutogradClass, name: str, operator: str) -> bytes:
 def forward_schema(made: AutogradClass, name: str) -> str:
     """The schema of the operator of forward; raises Reason for a type that has none."""
     arguments = []
-    marks = iter("abcdefgh")
+    labels = iter("abcdefgh")
+    marks: dict[str, str] = {}
     for kind, parameter in made.parameters:
-        found = _schema_type(kind)
-        text = str(found)
+        text = str(_schema_type(kind))
         if parameter in made.forward.dirty:
-            text = text.replace("Tensor", f"Tensor({next(marks)}!)")
+            marks[parameter] = f"Tensor({next(labels)}!)"
+            text = text.replace("Tensor", marks[parameter])
         arguments.append(f"{text} {parameter}")
-    return f"{name}({', '.join(arguments)}) -> {_schema_results(made.forward.results + len(made.forward.made))}"
+    results = [marks.get(one, "Tensor") for one in made.forward.returned] + ["Tensor"] * len(made.forward.made)
+    given = results[0] if len(results) == 1 else f"({', '.join(results)})"
+    return f"{name}({', '.join(arguments)}) -> {given}"
 
 
 def backward_schema(made: AutogradClass, name: str) -> str:

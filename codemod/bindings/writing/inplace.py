@@ -80,8 +80,9 @@ class _InPlace:
                 text = formatted(adapters_text(adapters) + "\n", style_for(registry.snapshot, path)) + "\n"
                 place = Span(block.span.start, block.span.start)
                 edits.append(FileEdit(path, Edit(place, _encoded(document, text), codes.ADAPTER.code)))
-        if registry.layout.is_whole:
-            edits += self._empty_modules(set(blocks))
+        is_there = not registry.layout.is_whole and registry.snapshot.exists(registry.layout.stable_bindings)
+        is_made = has_items or home is not None or is_there
+        edits += self._empty_modules(set(blocks), is_made=is_made and not registry.layout.is_whole)
         for path in dict.fromkeys(path for path, _ in blocks):
             document = registry.document(path)
             declared = declarations_of(document, self.functions)
@@ -90,15 +91,19 @@ class _InPlace:
             edits += [FileEdit(path, edit) for edit in removal_edits(document, [*declared, *idle], codes.MOVED.code)]
         return [*edits, *_module_names(registry, {path for path, _ in blocks})]
 
-    def _empty_modules(self, known: set[tuple[str, Span]]) -> list[FileEdit]:
-        """Python modules that bind nothing and are there to be imported: they go on being so without pybind11."""
+    def _empty_modules(self, known: set[tuple[str, Span]], *, is_made: bool) -> list[FileEdit]:
+        """Python modules that bind nothing and are there to be imported: they go on being so without pybind11.
+
+        `is_made` says that the stable library is made importable elsewhere.
+        """
         found: list[FileEdit] = []
         for path in self.paths:
             document = self.registry.document(path)
             for block in self.registry.bindings[path].blocks if path in self.registry.bindings else ():
                 is_module = block.kind is BlockKind.PYBIND and not block.function
                 if is_module and (path, block.span) not in known and self._goes(path, block.span):
-                    text = _encoded(document, _module(self.registry))
+                    text = b"" if is_made else _encoded(document, _module(self.registry))
+                    is_made = not self.registry.layout.is_whole
                     found.append(FileEdit(path, Edit(block.span, text, codes.MOVED.code)))
                     lines = idle_pybind(document, [block.span])
                     found += [FileEdit(path, edit) for edit in removal_edits(document, lines, codes.MOVED.code)]
