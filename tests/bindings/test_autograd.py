@@ -228,7 +228,7 @@ def test_what_is_kept_and_written_becomes_an_operator_of_its_own() -> None:
         "&top_rows_forward);"
     ) in text
     assert (
-        '.op("shop::top_rows(Tensor src, Tensor weight, int dim, Tensor!? out) -> (Tensor, Tensor)", &top_rows)'
+        '.op("shop::top_rows(Tensor src, Tensor weight, int dim, Tensor(a!)? out) -> (Tensor, Tensor)", &top_rows)'
     ) in text
     assert "to_vector(const std::vector<int64_t> list)" in done.files["csrc/lists.h"].decode()
 

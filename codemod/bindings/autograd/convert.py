@@ -186,7 +186,9 @@ class _Unit:
         if schema is None or name is None:
             return
         self.taken.add(statement.name)
-        text = f'"{(name["space"] or b"").decode()}{schema}"'.encode()
+        labels = iter("abcdefgh")  # TorchScript takes no mark without one
+        marked = re.sub(r"\bTensor!", lambda _: f"Tensor({next(labels)}!)", str(schema))
+        text = f'"{(name["space"] or b"").decode()}{marked}"'.encode()
         self._edit(Edit(statement.first, text, _CODE))
 
     # helpers
