@@ -164,7 +164,7 @@ class _Unit:
         for match in re.finditer(rb"\b" + made.name.encode() + rb"\s*::\s*apply\b", self.document.code):
             self._edit(Edit(Span(match.start(), match.end()), called.encode(), _CODE))
         self._define(statement, schemas)
-        note = "it is called through the dispatcher, which loses the text of errors in it before torch 2.13"
+        note = "it is called through the dispatcher, which loses the text of errors in it for targets before torch 2.13"
         return Backward(f"{namespace}::{forward}", registered_backward(made, namespace, forward, backward), note)
 
     def _spell_out(self, made: AutogradClass, statement: Statement) -> None:
