@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from posixpath import basename
 
-from codemod.model import Diagnostic, Severity, Span
+from codemod.model import Diagnostic, Severity
 from codemod.repository.includes import Include
 from codemod.repository.program import codes
 from codemod.repository.program.abi import abi_of_file
 from codemod.repository.program.codes import finding
 from codemod.repository.program.model import Abi, Library
+from codemod.repository.program.own_names import OwnNames, line_of
 from codemod.repository.program.planned import Planned
 from codemod.repository.sources import matches
 from codemod.repository.unstable import holds_unstable_names
@@ -77,12 +78,13 @@ def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Dia
     if not held:
         return
     known = frozenset(macro.name for path in closure for macro in snapshot.document(path).macros)
+    own = OwnNames([snapshot.document(one) for one in closure if one.endswith(SOURCE_SUFFIXES)])
     for path in held:
         document = snapshot.document(path)
         sites = [
             site
             for site in scan_document(document, known)
-            if _is_unstable(site) and not _is_spoken_of(planned, path, site)
+            if _is_unstable(site) and not _is_spoken_of(planned, path, site) and not own.have(site, document)
         ]
         if not sites:
             continue
@@ -90,7 +92,7 @@ def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Dia
         more = f" and {len(sites) - 1} more" if len(sites) > 1 else ""
         message = f"{first.name}{more} is left in {path}:{first.line}, which {unit} compiles, and no rule spoke of it"
         advice = "Write it with the stable API, or include another file."
-        line = _line_of(document.data, first.line)
+        line = line_of(document.data, first.line)
         place = planned.place(path, line) if planned.then(path) is not None else (path, line)  # a file that is new
         yield finding(codes.NAME_LEFT, place, message, advice)
 
@@ -100,14 +102,6 @@ def _is_unstable(site: FoundSite) -> bool:
     space, _, name = site.name.partition("::")
     entry = load_surface().name(site.name) if space == "c10" else None
     return entry is None or entry.stable != f"torch::headeronly::{name}"
-
-
-def _line_of(data: bytes, line: int) -> Span:
-    """The span of a line, counted from 1."""
-    start = 0
-    for _ in range(line - 1):
-        start = data.find(b"\n", start) + 1
-    return Span(start, line_end(data, start))
 
 
 def _is_spoken_of(planned: Planned, path: str, site: FoundSite) -> bool:
