@@ -13,6 +13,7 @@ from codemod.rules import (
     factories,
     generic,
     guards,
+    handlers,
     indexing,
     methods,
     operators,
@@ -20,9 +21,11 @@ from codemod.rules import (
     pointers,
     questions,
     signedness,
+    small_vectors,
     streams,
     symbolic,
     typed_operators,
+    undefined,
 )
 from codemod.rules.registry import RULES
 from codemod.rules.snippets import rewrite_declaration, rewrite_text
@@ -38,6 +41,7 @@ __all__ = [
     "factories",
     "generic",
     "guards",
+    "handlers",
     "indexing",
     "methods",
     "operators",
@@ -47,7 +51,9 @@ __all__ = [
     "rewrite_declaration",
     "rewrite_text",
     "signedness",
+    "small_vectors",
     "streams",
     "symbolic",
     "typed_operators",
-]  # fmt: skip
+    "undefined",
+]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tree_sitter import Node
 
+from codemod.codes import Example
 from codemod.model import Confidence, Span
 from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.registry import page
@@ -19,6 +20,13 @@ BROKEN = page(
     "The code around this name cannot be parsed.",
     "A name is still replaced by another where it stands alone. A call that would have to be taken apart is left as it is:\n"
     "repair the syntax, or rewrite it by hand.",
+    (
+        Example(
+            "at::Tensor f(at::Tensor x) { return decltype(x)(x).exp(); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return decltype(x)(x).exp(); }",
+            "reported, and left as it is",
+        ),
+    ),
     confidence=Confidence.MANUAL,
 )
 
@@ -31,8 +39,9 @@ def if_certain(site: Site, outcome: Outcome | None, context: Context) -> Outcome
     if not isinstance(outcome, Rewrite) or (outcome.span == site.span and site.kind is not SiteKind.OPERATOR):
         return outcome  # a name for another name
     fragment = context.fragment(site)
-    is_whole = _keeps_brackets((outcome, *outcome.also), context.document)
-    if is_whole and not _is_broken(fragment.tree.root_node, outcome.span, outcome.holes, fragment):
+    root = fragment.tree.root_node
+    is_broken = _is_broken(root, outcome.span, outcome.holes, fragment) or is_cut_off(root, outcome.span, fragment)
+    if _keeps_brackets((outcome, *outcome.also), context.document) and not is_broken:
         return outcome
     return context.diagnose(site, BROKEN, f"the code around {site.name} cannot be parsed", "rewrite it by hand")
 
@@ -70,3 +79,15 @@ def _is_broken(node: Node, span: Span, holes: Sequence[Span], fragment: Fragment
         and child.start_byte + fragment.base < span.end
         and child.end_byte + fragment.base >= span.start
     )
+
+
+def is_cut_off(root: Node, span: Span, fragment: Fragment) -> bool:
+    """Whether what stands right before could not be read, and may belong to it: `decltype(x)(x).exp()`."""
+    start = span.start - fragment.base
+    node = root.descendant_for_byte_range(start, start + 1) if root.has_error else None
+    while node is not None and node.start_byte == start:
+        before = node.prev_sibling
+        if before is not None:
+            return before.is_error and before.end_byte == start
+        node = node.parent
+    return False

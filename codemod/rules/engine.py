@@ -13,13 +13,16 @@ from codemod.rules.checks import condition
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from codemod.rules.evaluation import keep_evaluation
 from codemod.rules.generic import by_table
+from codemod.rules.handlers import clause_findings
 from codemod.rules.operators import operator_sites, operators
 from codemod.rules.own_macros import is_redefined
 from codemod.rules.references import keep_reference
 from codemod.rules.rewrite import Copy, Nested, Rewrite, Rewrites, Spans, flatten, nest
 from codemod.rules.shared import LEGACY_ONLY, ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
+from codemod.rules.small_vectors import COPIED, copied, copy_sites
 from codemod.rules.stringised import keep_text
+from codemod.rules.undefined import UNDEFINED, undefined_findings
 from codemod.rules.unknown import unknown_operators, unknown_receiver
 from codemod.rules.unqualified import unqualified_sites, using_namespace
 from codemod.source.document import Document
@@ -54,13 +57,15 @@ def rewrite_document(
     sites = [*find_sites(document, context.surface, project.dispatch.keys(), project.macros, project.method_aliases)]
     sites += operator_sites(document, context.project.finder)
     sites += view_sites(document, context.project.finder)
+    sites += copy_sites(document, context.project.finder)
     found = {site.span for site in sites}
     hidden = unqualified_sites(document, project)
     sites += [site for site in hidden if site.span not in found]
     skipped = Spans(skip)
     wanted = [site for site in sites if _wanted(site, skipped, only)]
     outcomes: list[tuple[Site, Outcome | None]] = [(site, _sure(site, context)) for site in wanted]
-    outcomes += [one for one in unknown_operators(context) if _wanted(one[0], skipped, only)]
+    others = (unknown_operators(context), clause_findings(context), undefined_findings(context))
+    outcomes += [one for found_there in others for one in found_there if _wanted(one[0], skipped, only)]
     if judge is not None:
         outcomes = [(site, judge(site, outcome) if outcome is not None else None) for site, outcome in outcomes]
     made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]
@@ -129,6 +134,8 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
         return using_namespace(site, context)
     if site.kind is SiteKind.OPERATOR and site.name in (COMPARED, PRINTED, PRINTED_TENSOR):
         return array_views(site, context)
+    if site.kind is SiteKind.OPERATOR and site.name == COPIED:
+        return copied(site, context)
     if site.kind is SiteKind.OPERATOR:
         return operators(site, context)
     if site.kind is SiteKind.MACRO and site.name in context.project.dispatch:
@@ -200,7 +207,7 @@ def _account(
 def _is_taken(site: Site, outcome: Outcome, kept: Nested, moved: Spans) -> bool:
     """Whether a rewrite around the site is what becomes of it. What is to be done by hand is so in a copy too."""
     around = tuple(kept.around(site.span))
-    if site.name == PRINTED_TENSOR or not any(rewrite.claims(site.span) for rewrite in around):
+    if site.name in (PRINTED_TENSOR, UNDEFINED) or not any(rewrite.claims(site.span) for rewrite in around):
         return False
     is_kept = moved.hold(site.span) or any(rewrite.keeps(site.span) for rewrite in around)
     return not isinstance(outcome, Diagnostic) or not is_kept

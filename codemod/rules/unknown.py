@@ -8,6 +8,7 @@ from tree_sitter import Node
 
 from codemod.codes import Example
 from codemod.model import Confidence, Diagnostic
+from codemod.rules.certainty import BROKEN, is_cut_off
 from codemod.rules.context import Context, Site, SiteKind
 from codemod.rules.operators import operands, operator_nodes, operator_of
 from codemod.rules.registry import page
@@ -59,7 +60,7 @@ OPERATOR = page(
 _HELP = "give it a variable of a written type, like `at::Tensor t = ...;`, and run again"
 _DEPTH = 12
 # Rules of methods that guards, streams, exceptions and devices have, and tensors do not.
-_NO_TENSORS = frozenset({"TSA139", "TSA208", "TSA402", "TSA408"})
+_NO_TENSORS = frozenset({"TSA139", "TSA173", "TSA208", "TSA402", "TSA408"})
 _OF_DEVICES = frozenset({"device_of", "c10::device_of", "at::device_of"})  # found by the type of its argument
 # What an expression is put into that no tensor can be put into.
 _TRUTHS = frozenset({"condition_clause", "while_statement", "do_statement", "static_assert_declaration"})
@@ -94,6 +95,8 @@ def unknown_receiver(site: Site, context: Context) -> Diagnostic | None:
         return None
     receiver = receiver_of(site, context)
     fragment = context.fragment(site)
+    if receiver is None and is_cut_off(fragment.tree.root_node, site.span, fragment):
+        return context.diagnose(site, BROKEN, f"the code around {site.name} cannot be parsed", "rewrite it by hand")
     if receiver is None or not may_be_tensor(receiver, fragment, context.document, context):
         return None
     return context.diagnose(

@@ -198,7 +198,7 @@ _TAKES = {
     "float?": ("double", "int64_t", "number", "optional<double>", "nullopt"),
     "Scalar": ("double", "int64_t", "bool", "number", "Scalar"),
     "Scalar?": ("double", "int64_t", "number", "optional<double>", "Scalar", "nullopt"),
-    "bool": ("bool",),
+    "bool": ("bool", "int64_t"),
     "bool?": ("bool", "optional<bool>", "nullopt"),
     "str": ("string",),
     "str?": ("string", "optional<string>", "nullopt"),
@@ -257,9 +257,23 @@ def undecided(cpp_name: str, given: Sequence[str], *, method: bool = False) -> t
     return tuple(best.values())
 
 
+# Arguments that have a default in Python alone: without them C++ means another overload. native_functions.yaml has them
+# as cpp_no_default_args.
+_NO_DEFAULTS = {
+    **dict.fromkeys(("clamp", "clamp_", "clamp.out", "clip", "clip_", "clip.out"), ("min",)),
+    **dict.fromkeys(("all.dims", "all.dims_out", "any.dims", "any.dims_out"), ("dim",)),
+    **dict.fromkeys(("conv1d.padding", "conv2d.padding", "conv3d.padding"), ("bias", "stride", "padding")),
+    **dict.fromkeys(("linalg_pinv.atol_rtol_float", "linalg_pinv.atol_rtol_float_out"), ("atol", "rtol")),
+    **dict.fromkeys(("linalg_matrix_rank.atol_rtol_float", "linalg_matrix_rank.atol_rtol_float_out"), ("atol", "rtol")),
+    "arange.start_step": ("step",),
+}
+
+
 def cpp_arguments(op: Op) -> tuple[Argument, ...]:
-    """The arguments in the order of C++: outputs first, a generator nobody can pass left out."""
-    kept = [argument for argument in op.arguments if argument.type != "Generator?"]
+    """The arguments in the order of C++: outputs first, a generator nobody can pass left out, defaults as in C++."""
+    required = _NO_DEFAULTS.get(op.qualified, ())
+    given = (a._replace(default=None) if a.name in required else a for a in op.arguments)
+    kept = [argument for argument in given if argument.type != "Generator?"]
     return (*(a for a in kept if a.is_out), *(a for a in kept if not a.is_out))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.rewriting import rewritten
+from tests.rules.rewriting import rewrite, rewritten
 
 STABLE = "torch::stable::Tensor"
 CASES = {
@@ -158,3 +158,48 @@ def test_functions_and_constants_that_a_header_makes_visible() -> None:
     assert rewritten(before, others=[header]) == (
         '#include "other0.h"\nTensor f(int n) { return torch::stable::full({n}, 0, torch::headeronly::ScalarType::Int); }\n'
     )
+
+
+# Code of a unit that moves, and the codes it is reported under, in order.
+REPORTED = {
+    "a braced conversion that the grammar cannot read": (
+        "at::Tensor f(at::Tensor x) { auto y = decltype(x)(x).exp(); return decltype(x){x}.exp(); }\n",
+        ["TSA902", "TSA902"],
+    ),
+    "errors of torch behind functions that take tensors": (
+        "void g(at::Tensor);\nint f(at::Tensor x) { try { g(x); } catch (const std::exception& e) { return e.what()[0]; } return 0; }\n"
+        "int h(at::Tensor x) { try { g(x); } catch (const std::logic_error& e) { return 1; } return 0; }\n",
+        ["TSA174"],
+    ),
+    "clauses in which errors of torch arrive now": (
+        "int f(at::Tensor x) { try { TORCH_CHECK_VALUE(x.dim()); } catch (std::invalid_argument& e) { return 1; } return 0; }\n"
+        "int g(at::Tensor x) { try { x.view({1}); } catch (std::runtime_error& e) { return 1; } return 0; }\n"
+        "int h(at::Tensor x) { try { x.view({1}); } catch (std::exception&) { return 2; } catch (std::runtime_error& e) { return 1; } }\n",
+        ["TSA175", "TSA175"],
+    ),
+    "tensors without a value on some way": (
+        "bool a(bool c, at::Tensor x) { at::Tensor t; if (c) t = x; return t.dtype() == at::kFloat; }\n"
+        "bool b(std::optional<at::Tensor> x) { auto t = x.value_or(at::Tensor()); return t.is_cuda(); }\n"
+        "bool d(at::Tensor x, int n) { at::Tensor t; for (int i = 0; i < n; ++i) t = x; return t.is_cpu(); }\n"
+        "bool e() { at::Tensor t; return t.is_cuda(); }\n",
+        ["TSA176"] * 4,
+    ),
+    "tensors with a value on every way": (
+        "bool a(bool c, at::Tensor x) { at::Tensor t; if (!c) return false; t = x; return t.is_cuda(); }\n"
+        "bool b(int c, at::Tensor x) { at::Tensor t; switch (c) { case 0: t = x; break; default: t = x; } return t.is_cuda(); }\n"
+        "bool d(at::Tensor x) { at::Tensor t, u; std::tie(t, u) = x.max(0); return t.is_cuda(); }\n"
+        "void fill(at::Tensor& t);\nbool e() { at::Tensor t; fill(t); return t.is_cuda(); }\n"
+        "bool g(bool c, at::Tensor x) { at::Tensor t; if (c) { t = x; } else { TORCH_CHECK(false, 1); } return t.is_cuda(); }\n"
+        "bool h(bool c, at::Tensor x) { at::Tensor t; if (c) t = x; if (t.defined()) { return t.is_cuda(); } return c; }\n"
+        "bool i(bool c, at::Tensor x) { at::Tensor t; if (c) t = x; if (!t.defined()) t = x; return t.is_cuda(); }\n"
+        "bool j(at::Tensor x) { at::Tensor t; auto g = [&] { t = x; }; g(); return t.is_cuda(); }\n"
+        "bool k(at::Tensor x) { at::Tensor t(x); at::Tensor u{x}; return t.is_cuda() && u.is_cuda(); }\n",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_what_is_reported(name: str) -> None:
+    before, codes = REPORTED[name]
+    assert [diagnostic.code for diagnostic in rewrite(before, "kernel.cpp")[1].diagnostics] == codes

@@ -15,6 +15,10 @@ from tests.rules.rewriting import rewrite
 from tests.rules.tensor_sources import LOOK_ALIKES, REPORTED, SOURCES, USES, program
 
 
+# What the grammar cannot read, `at::Tensor{x} += 1`, is reported whatever its type is.
+UNREADABLE = frozenset({("a braced constructor", "an operator in place")})
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_no_use_of_a_tensor_passes_in_silence(name: str) -> None:
     source = SOURCES[name]
@@ -26,7 +30,8 @@ def test_no_use_of_a_tensor_passes_in_silence(name: str) -> None:
         elif use.gone in after or source.gone in after:
             silent.append(use_name)
     assert not silent
-    typed = [use_name for use_name in reported if use_name != "streamed"]  # a stable tensor does not print
+    # a stable tensor does not print
+    typed = [one for one in reported if one != "streamed" and (name, one) not in UNREADABLE]
     assert bool(typed) == (name in REPORTED), reported
 
 

@@ -62,6 +62,12 @@ def test_every_schema_of_the_table_parses() -> None:
     [
         ("expand", ["Tensor", "list"], True, "expand"),
         ("max", ["Tensor"], True, "max"),
+        ("clamp_", ["Tensor"], True, "clamp_.Tensor"),  # that of numbers has no default for `min` in C++
+        ("clamp", ["Tensor", "nullopt", "int64_t"], True, "clamp"),
+        ("conv2d", ["Tensor", "Tensor"], False, "conv2d"),
+        ("var", ["Tensor", "int64_t"], True, "var"),  # as C++ makes a bool of it
+        ("var", ["Tensor", "list", "bool"], True, "var.dim"),
+        ("sum", ["Tensor", "int64_t", "int64_t"], True, "sum.dim_IntList"),
         ("max", ["Tensor", "int64_t"], True, "max.dim"),
         ("max", ["Tensor", "Tensor"], True, "max.other"),
         ("split", ["Tensor", "int64_t"], True, "split.Tensor"),
