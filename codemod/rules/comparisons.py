@@ -52,6 +52,11 @@ _TORCH = frozenset({"at", "torch", "c10"})
             "so is what is written in another way now, as the text would change",
         ),
         Example(
+            "void f(int a, int b) { TORCH_DCHECK_NE(a, b); }",
+            'void f(int a, int b) { STD_TORCH_DCHECK(a != b, "Check failed: a != b (", a, " vs. ", b, ")"); }',
+            "in debug builds only",
+        ),
+        Example(
             "#define TORCH_CHECK_EQ(a, b) if ((a) != (b)) throw 1\nvoid f(int n) { TORCH_CHECK_EQ(n, 1); }",
             "#define TORCH_CHECK_EQ(a, b) if ((a) != (b)) throw 1\nvoid f(int n) { TORCH_CHECK_EQ(n, 1); }",
             "a check of the project's own",
@@ -64,7 +69,8 @@ def comparison(site: Site, context: Context) -> Outcome | None:
     assert entry is not None
     arguments = call_arguments(site, context)
     whole = whole_call(site, context)
-    base, _, last = entry.stable.rpartition("_")
+    last = site.name.rpartition("_")[2]
+    base = entry.stable.removesuffix(f"_{last}")
     if arguments is None or whole is None or len(arguments) < 2 or is_streamed(whole, context):
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     if entry.helper == _HELPER and len(arguments) == 2 and all(_is_kept(one, site, context) for one in arguments):
