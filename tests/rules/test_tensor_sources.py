@@ -14,7 +14,6 @@ from codemod.surface.snippet import all_snippets
 from tests.rules.rewriting import rewrite
 from tests.rules.tensor_sources import LOOK_ALIKES, REPORTED, SOURCES, USES, program
 
-
 # What the grammar cannot read, `at::Tensor{x} += 1`, is reported whatever its type is.
 UNREADABLE = frozenset({("a braced constructor", "an operator in place")})
 
