@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 @click.option("--sarif", "as_sarif", is_flag=True, help="Print SARIF, for code scanning.")
 @click.option("--github", "as_github", is_flag=True, help="Print annotations for GitHub's log, and the figures.")
 def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: bool, as_github: bool) -> int:
-    """Fail where an unstable site stands in the folder of migrated files, or in one of the given PATHs.
+    """Fail where an unstable site is in a file of the stable side, or in one of the given PATHs.
+
+    The stable side is the folder of migrated files, and what the build files compile for the stable ABI elsewhere.
 
     Sites on the allow-list pass; the allow-list itself may only shrink, and an entry that allows nothing fails.
     """
@@ -43,7 +45,7 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
 
     with progress("Looking for unstable sites"):
         workspace = open_workspace(reads_only=True)
-        files = _files(workspace.snapshot, workspace.layout, paths)
+        files = _files(workspace.snapshot, workspace.layout, workspace.config, paths)
         scan = scan_tree(workspace.snapshot, workspace.layout, workspace.config)
     codes = all_codes()
     before = _config_at(workspace.snapshot, workspace.config, base)
@@ -59,12 +61,15 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
     return 1 if result.findings else 0
 
 
-def _files(snapshot: Snapshot, layout: Layout, paths: Sequence[Path]) -> tuple[str, ...]:
-    """The sources below the stable root and below `paths`."""
+def _files(snapshot: Snapshot, layout: Layout, config: Config, paths: Sequence[Path]) -> tuple[str, ...]:
+    """The sources below the stable root, those of stable libraries wherever they are, and those below `paths`."""
     from codemod.cli.workspace import tree_path
+    from codemod.repository.program.abi import files_of_stable_libraries
+    from codemod.repository.program.read import Program
     from codemod.source.document import SOURCE_SUFFIXES
 
     found = set(snapshot.below(layout.stable_root, SOURCE_SUFFIXES))
+    found |= files_of_stable_libraries(Program(snapshot, config, layout.include_roots))
     for path in paths:
         place = tree_path(snapshot, path)
         found |= {place} if path.is_file() else set(snapshot.below(place, SOURCE_SUFFIXES))

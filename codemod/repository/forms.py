@@ -6,7 +6,6 @@ which something stays gets a second library beside it, and the files that migrat
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from posixpath import commonpath, dirname
@@ -20,11 +19,10 @@ from codemod.repository.program.model import Abi, EntryKind, Library
 from codemod.repository.program.read import Program
 from codemod.repository.registrations import registrations_of
 from codemod.repository.sources import BESIDE_FOLDERS, join
-from codemod.repository.unstable import holds_unstable_names
+from codemod.repository.unstable import holds_unstable_names, is_stable_text
 from codemod.source.document import UNIT_SUFFIXES
 from codemod.source.heads import defines
 
-_STABLE = re.compile(rb"^[ \t]*(?:#[ \t]*include[ \t]*<torch/csrc/stable/|STABLE_TORCH_LIBRARY)", re.MULTILINE)
 _UNSTABLE = (Abi.LEGACY, Abi.MIXED)
 
 
@@ -55,7 +53,7 @@ def is_in_place(program: Program, layout: Layout, asked: bool | None) -> bool:
     if program.config.stable_root is not None or program.snapshot.below(layout.stable_root):
         return False
     units = (unit for library in program.libraries for unit in library.units)
-    return any(program.snapshot.exists(unit) and _STABLE.search(program.snapshot.read(unit)) for unit in units)
+    return any(program.snapshot.exists(unit) and is_stable_text(program.snapshot.read(unit)) for unit in units)
 
 
 def place_group(program: Program, layout: Layout, group: Group, *, in_place: bool) -> Placement:

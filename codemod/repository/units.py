@@ -14,7 +14,7 @@ from codemod.repository.program.read import is_built_stable
 from codemod.repository.registrations import Registrations, registrations_of
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.sources import BESIDE_FOLDERS, include_graph
-from codemod.repository.unstable import holds_unstable_names
+from codemod.repository.unstable import holds_unstable_names, is_stable_text
 from codemod.source.document import UNIT_SUFFIXES
 from codemod.source.heads import defines
 from codemod.source.signatures import read_signatures
@@ -52,6 +52,7 @@ class Units:
             for path in self.all
             if path.startswith(prefix)
             and not self.layout.is_stable(path)
+            and not self.is_finished(path)
             and not self.is_of_other_build(path)
             and not is_built_stable(self.snapshot, path)
             and not BESIDE_FOLDERS.intersection(path.removeprefix(prefix).split("/")[:-1])
@@ -68,6 +69,11 @@ class Units:
         if path not in self._unstable:
             self._unstable[path] = holds_unstable_names(self.snapshot.document(path))
         return self._unstable[path]
+
+    def is_finished(self, path: str) -> bool:
+        """Whether `path` is written for the stable ABI, wherever it is, without a name of torch's C++ API."""
+        data = self.snapshot.read(path)
+        return (b"torch::stable::" in data or is_stable_text(data)) and not self.is_unstable(path)
 
     def is_only_bindings(self, path: str) -> bool:
         """Whether `path` registers ops and implements none, or holds nothing any more.

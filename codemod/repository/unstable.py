@@ -37,6 +37,9 @@ _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b((?:
 _TARGET = rb"TORCH_TARGET_VERSION"
 
 
+_STABLE = re.compile(rb"^[ \t]*(?:#[ \t]*include[ \t]*<torch/csrc/stable/|STABLE_TORCH_LIBRARY)", re.MULTILINE)
+
+
 def holds_unstable_names(document: Document) -> bool:
     """Whether the stable build of a file would meet a name of the unstable API.
 
@@ -48,6 +51,11 @@ def holds_unstable_names(document: Document) -> bool:
     if _holds(_NAMES, code):
         return True
     return _holds(_REGISTRATIONS, code) and _holds(_REGISTRATIONS, _DEFINE.sub(b"", code))
+
+
+def is_stable_text(data: bytes) -> bool:
+    """Whether a file includes the stable API or registers with it, as far as a look at its lines tells."""
+    return _STABLE.search(data) is not None
 
 
 def _holds(patterns: Iterable[re.Pattern[bytes]], code: bytes) -> bool:

@@ -44,6 +44,22 @@ def test_a_new_unstable_site_fails_at_its_place(run_cli: Run, tmp_path: Path) ->
     assert ran.out.startswith(f"{UNIT}:2:12 TSA101 unstable `at::Tensor`")
 
 
+IN_PLACE = """from torch.utils.cpp_extension import CppExtension
+CppExtension("mine._S", ["csrc/scale.cpp"], define_macros=[("TORCH_TARGET_VERSION", "0x020b000000000000ULL")])
+CppExtension("mine._C", ["csrc/bindings.cpp"])
+"""
+
+
+def test_stable_files_are_looked_at_wherever_they_are(run_cli: Run, tmp_path: Path) -> None:
+    files = {"csrc/bindings.cpp": LEGACY, "csrc/scale.cpp": '#include "scale.h"\n' + SLIPPED, "setup.py": IN_PLACE}
+    header = "#pragma once\nvoid more(at::Tensor& x);\n"
+    ran = run_cli("check", cwd=make_repository(tmp_path, {**files, "csrc/scale.h": header}))
+    assert ran.code == 1
+    assert [line.partition(" ")[0] for line in ran.out.splitlines() if " TSA101 " in line] == [
+        "csrc/scale.cpp:3:12", "csrc/scale.h:2:11"
+    ]  # fmt: skip
+
+
 def test_github_shows_a_finding_at_its_line(run_cli: Run, tmp_path: Path) -> None:
     ran = run_cli("check", "--github", cwd=repository(tmp_path, SLIPPED))
     assert ran.code == 1

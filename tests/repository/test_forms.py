@@ -11,7 +11,7 @@ from codemod.in_place import with_way_in_place
 from codemod.migrate import Options, plan_migration
 from codemod.model import Plan, Severity
 from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group
+from codemod.repository.groups import resolve_group, suggest_groups
 from codemod.repository.snapshot import Snapshot
 from tests.repository.conftest import MakeRepository
 
@@ -92,6 +92,16 @@ def test_a_second_run_finds_nothing_to_do(make_repository: MakeRepository) -> No
     again = planned(make_repository({**TREE, **texts(first)}), "csrc/twice.cpp", in_place=True)
     assert again.files == ()
     assert errors(again) == []
+
+
+def test_finished_units_are_neither_suggested_nor_migrated_again(make_repository: MakeRepository) -> None:
+    first = planned(make_repository(TREE), "csrc/twice.cpp", in_place=True)
+    thrice = {path: text for path, text in LATER.items() if path not in ("csrc/ops.h",)}
+    snapshot = make_repository({**thrice, **{p: t for p, t in texts(first).items() if p != "setup.py"}})
+    layout = detect_layout(snapshot, load_config(snapshot))
+    assert [group.units for group in suggest_groups(snapshot, layout, load_config(snapshot))] == [("csrc/thrice.cpp",)]
+    group = resolve_group(snapshot, layout, load_config(snapshot), ("csrc/twice.cpp", "csrc/thrice.cpp"))
+    assert (group.units, group.migrated) == (("csrc/thrice.cpp",), ("csrc/twice.cpp",))
 
 
 def test_what_stays_makes_it_a_split_with_the_reason(make_repository: MakeRepository) -> None:

@@ -7,7 +7,7 @@ import re
 from codemod.repository.program.model import Abi
 from codemod.repository.program.read import Program
 from codemod.repository.unstable import holds_unstable_names
-from codemod.source.document import Document
+from codemod.source.document import UNIT_SUFFIXES, Document
 from codemod.source.patterns import word_start
 
 _STABLE = tuple(
@@ -37,3 +37,17 @@ def abi_of(program: Program, unit: str) -> Abi:
     if not found:
         return Abi.NEUTRAL
     return found.pop() if len(found) == 1 else Abi.MIXED
+
+
+def files_of_stable_libraries(program: Program) -> frozenset[str]:
+    """The units that are built for the stable ABI alone, and the headers that no other unit sees."""
+    built: dict[str, set[Abi]] = {}
+    for library in program.libraries:
+        for unit in library.units:
+            built.setdefault(unit, set()).add(library.abi)
+    stable = {unit for unit, abis in built.items() if abis == {Abi.STABLE} and program.snapshot.exists(unit)}
+    if not stable:
+        return frozenset()
+    headers = {path for unit in stable for path in program.closure(unit, Abi.STABLE)} - stable
+    units = {path for path in program.files if path.endswith(UNIT_SUFFIXES)} - stable
+    return frozenset(stable | {path for path in headers if units.isdisjoint(program.graph.reached_from(path))})
