@@ -10,7 +10,7 @@ from codemod.codes import Example
 from codemod.model import Confidence, Severity, Span
 from codemod.rules.check_texts import condition_text, printable
 from codemod.rules.context import Allowed, Context, Outcome, Site
-from codemod.rules.exceptions import caught, thrown
+from codemod.rules.exceptions import caught, code_of_check, thrown
 from codemod.rules.macro_calls import braces, call_arguments, is_streamed, semicolon, whole_call
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Rewrite
@@ -159,7 +159,7 @@ def other_check(site: Site, context: Context) -> Outcome | None:
         ):
             return caught(site, clause, context)
         also = _message_alone(site, context) if is_exception else ()
-        return context.replace(site, entry.stable, entry.rule, entry=entry, also=also)
+        return context.replace(site, entry.stable, code_of_check(site.name, entry.rule), entry=entry, also=also)
     arguments = call_arguments(site, context)
     if arguments is None:
         return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
@@ -192,7 +192,8 @@ def other_check(site: Site, context: Context) -> Outcome | None:
         return context.replace(site, entry.stable, entry.rule, also=printers, **extra)
     opening, closing = braces(site, context)
     head = (opening + entry.stable.encode(),)
-    return context.rewrite(site.span, head, entry.rule, also=(*printers, *closing), helpers=helpers, **extra)
+    code = code_of_check(site.name, entry.rule)
+    return context.rewrite(site.span, head, code, also=(*printers, *closing), helpers=helpers, **extra)
 
 
 def _is_caught(site: Site, clause: Node, context: Context) -> bool:

@@ -48,6 +48,34 @@ CAUGHT = page(
     Confidence.REVIEW,
 )
 
+RUNTIME_ERROR_NOW = page(
+    "TSA914",
+    "What was a TypeError, NotImplementedError or LinAlgError in Python becomes a RuntimeError.",
+    "The header-only checks throw standard exceptions, which Python knows as RuntimeError, ValueError and IndexError. Python\n"
+    "code and tests that expect another class have to expect RuntimeError.",
+    (
+        Example(
+            'void f(int n) { TORCH_CHECK_NOT_IMPLEMENTED(n > 0, "got ", n); }',
+            'void f(int n) { STD_TORCH_CHECK(n > 0, "got ", n); }',
+        ),
+        Example(
+            'void f(int n) { if (n) C10_THROW_ERROR(TypeError, "no"); }',
+            'void f(int n) { if (n) throw std::runtime_error("no"); }',
+        ),
+    ),
+    Confidence.REVIEW,
+)
+_LOSE_THEIR_CLASS = frozenset({"TypeError", "NotImplementedError", "LinAlgError", "EnforceFiniteError", "BufferError"})
+_CHECKS = {
+    "TORCH_CHECK_TYPE": "TypeError", "TORCH_CHECK_NOT_IMPLEMENTED": "NotImplementedError",
+    "TORCH_CHECK_LINALG": "LinAlgError", "TORCH_CHECK_BUFFER": "BufferError",
+}  # fmt: skip
+
+
+def code_of_check(name: str, code: str) -> str:
+    """The code of a check or exception that is rewritten: one of its own where Python sees another class than before."""
+    return RUNTIME_ERROR_NOW if _CHECKS.get(name, name.rpartition("::")[2]) in _LOSE_THEIR_CLASS else code
+
 
 def thrown(site: Site, context: Context, arguments: tuple[Span, ...]) -> Outcome:
     """`C10_THROW_ERROR(ValueError, message)` -> `throw std::invalid_argument(message)`."""
@@ -59,7 +87,8 @@ def thrown(site: Site, context: Context, arguments: tuple[Span, ...]) -> Outcome
     keeps_type = entry.stable != "std::runtime_error" or kind == "Error"
     confidence = Confidence.SAFE if keeps_type else Confidence.REVIEW
     head = f"throw {entry.stable}(".encode()
-    return context.rewrite(whole, (head, arguments[1], b")"), "TSA203", includes=("stdexcept",), confidence=confidence)
+    code = code_of_check(kind, "TSA203")
+    return context.rewrite(whole, (head, arguments[1], b")"), code, includes=("stdexcept",), confidence=confidence)
 
 
 def caught(site: Site, clause: Node, context: Context) -> Outcome:

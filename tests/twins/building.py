@@ -17,8 +17,10 @@ from pathlib import Path
 from codemod.cli.workspace import open_workspace
 from codemod.explain import all_codes
 from codemod.migrate import Options, plan_migration
-from codemod.report.view import Concern, Stage, build_report
+from codemod.model import Refusal
+from codemod.report.view import Stage, build_report
 from codemod.repository.groups import resolve_group
+from tests.twins.account import Account, account_of
 from tests.twins.program import Function
 
 UNIT = "csrc/tw.cpp"
@@ -28,19 +30,12 @@ _SCHEMAS = {
     "at::Tensor": "Tensor", "int64_t": "int", "double": "float", "bool": "bool", "std::string": "str",
     "std::tuple<at::Tensor, at::Tensor>": "(Tensor, Tensor)",
 }  # fmt: skip
-HEAD = """\
-#include <ATen/ATen.h>
-#include <ATen/Dispatch.h>
-#include <torch/library.h>
-#include <torch/types.h>
-#include <string>
-#include <tuple>
-#include <utility>
-#include <vector>
-#include "ops.h"
-"""
-# Findings for review that say what differs. All others are general: they stand in nine of ten functions.
-NAMES_THE_DIFFERENCE = frozenset({"TSA202"})
+_INCLUDES = (
+    "ATen/ATen.h", "ATen/Dispatch.h", "ATen/Parallel.h", "c10/core/DeviceGuard.h", "c10/util/irange.h", "torch/library.h",
+    "torch/types.h", "torch/csrc/autograd/variable.h", "algorithm", "array", "cstring", "functional", "map", "memory", "optional",
+    "sstream", "stdexcept", "string", "tuple", "unordered_map", "utility", "vector",
+)  # fmt: skip
+HEAD = "".join(f"#include <{name}>\n" for name in _INCLUDES) + '#include "ops.h"\n'
 
 
 @dataclass
@@ -60,8 +55,7 @@ class Pair:
     stable: Path | None
     invalid: Mapping[str, str]
     broken: Mapping[str, str]  # those whose migration does not compile, with the compiler's words
-    announced: Mapping[str, str]  # the finding that announces a difference, by function
-    after: str  # the migrated unit
+    account: Account
 
 
 def tree_of(functions: Sequence[Function], folder: Path) -> None:
@@ -96,11 +90,16 @@ def tree_of(functions: Sequence[Function], folder: Path) -> None:
         subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
 
 
-def migrated(folder: Path, into: Path) -> dict[str, str]:
-    """Write the migrated tree of `folder` into another; what announces differences, by function."""
+def migrated(folder: Path, into: Path) -> Account:
+    """Write the migrated tree of `folder` into another; what announces differences."""
     workspace = open_workspace(folder, names=(UNIT,))
     group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, (UNIT,))
-    plan = plan_migration(workspace.snapshot, workspace.layout, group, Options(format=False), workspace.config)
+    try:
+        plan = plan_migration(workspace.snapshot, workspace.layout, group, Options(format=False), workspace.config)
+    except Refusal as refusal:
+        raise Failed("does not migrate", str(refusal), is_announced=True) from refusal
+    except Exception as error:
+        raise Failed("does not migrate", repr(error)) from error
     shutil.rmtree(into, ignore_errors=True)
     shutil.copytree(folder, into, ignore=shutil.ignore_patterns(".git"))
     for change in plan.files:
@@ -110,15 +109,7 @@ def migrated(folder: Path, into: Path) -> dict[str, str]:
             (into / change.new_path).parent.mkdir(parents=True, exist_ok=True)
             (into / change.new_path).write_bytes(change.after)
     report = build_report(plan, workspace.snapshot.read, all_codes(), stage=Stage.WRITTEN, request="twins")
-    owners = _owners((folder / UNIT).read_text())
-    found: dict[str, str] = {}
-    for finding in report.findings:
-        tells = finding.concern is Concern.MANUAL or (
-            finding.concern is Concern.REVIEW and finding.code in NAMES_THE_DIFFERENCE
-        )
-        if tells and finding.place.path == UNIT and (name := owners.get(finding.place.line)):
-            found.setdefault(name, f"{finding.code} {finding.message}")
-    return found
+    return account_of(report.findings, UNIT, _owners((folder / UNIT).read_text()))
 
 
 def _owners(text: str) -> dict[int, str]:
@@ -192,14 +183,25 @@ class Compiler:
             elif ": error:" in line and asked:
                 blamed.setdefault(asked[-1], line.partition(": error:")[2])
         if not blamed:
-            raise RuntimeError(f"{out.name} does not build: {done.stderr[:1500]}")
+            first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:500])
+            raise Failed("does not compile", first)
         return blamed
 
 
+class Failed(Exception):
+    """Functions do not migrate or build, and none of them is to blame by its place."""
+
+    def __init__(self, what: str, text: str, *, is_announced: bool = False) -> None:
+        super().__init__(text)
+        self.what, self.is_announced = what, is_announced
+
+
 def build_pair(functions: Sequence[Function], folder: Path, compiler: Compiler) -> Pair:
-    """Both libraries. Functions that are no valid legacy code are left out, and those whose migration does not compile."""
+    """Both libraries. Functions that are no valid legacy code are left out, and those whose migration does not compile.
+
+    What is left to be done by hand is not built.
+    """
     left, invalid, broken = list(functions), dict[str, str](), dict[str, str]()
-    announced: dict[str, str] = {}
     old, new = folder / "old", folder / "new"
     legacy, stable = folder / "old.so", folder / "new.so"
     while left:
@@ -209,31 +211,24 @@ def build_pair(functions: Sequence[Function], folder: Path, compiler: Compiler) 
             break
         invalid |= bad
         left = [f for f in left if f.name not in bad]
-    after = ""
-    while left:
+    valid, account, is_built = left, Account(), False
+    while left and not is_built:
         tree_of(left, old)
-        announced |= migrated(old, new)
-        sources = [
-            p
-            for p in new.rglob("*.cpp")
-            if p.name != "all.cpp" and any(word in p.read_text() for word in ("torch::stable", "STABLE_TORCH"))
-        ]
-        sources.sort(key=lambda path: path.name != Path(UNIT).name)
-        after = after or sources[0].read_text()
-        bad = compiler.build(new, sources, compiler.stable, stable)
-        if not bad:
-            break
-        broken |= bad
+        account |= migrated(old, new)
+        if any(f.name in account.manual for f in left):
+            left = [f for f in left if f.name not in account.manual]
+            continue
+        bad = compiler.build(new, _stable_sources(new), compiler.stable, stable)
+        is_built, broken = not bad, broken | bad
         left = [f for f in left if f.name not in bad]
-    return Pair(
-        [f for f in functions if f.name not in invalid],
-        legacy,
-        stable if left else None,
-        invalid,
-        broken,
-        announced,
-        after,
-    )
+    return Pair(valid, legacy, stable if left else None, invalid, broken, account)
+
+
+def _stable_sources(tree: Path) -> list[Path]:
+    """The units of a migrated tree that are compiled with the stable headers, that with the functions first."""
+    words = ("torch::stable", "STABLE_TORCH")
+    sources = [p for p in tree.rglob("*.cpp") if p.name != "all.cpp" and any(word in p.read_text() for word in words)]
+    return sorted(sources, key=lambda path: path.name != Path(UNIT).name)
 
 
 def outcomes(library: Path, names: Sequence[str]) -> dict[tuple[str, int], str]:
@@ -244,7 +239,7 @@ def outcomes(library: Path, names: Sequence[str]) -> dict[tuple[str, int], str]:
         script = Path(__file__).with_name("calls.py")
         ran = subprocess.run(
             [sys.executable, str(script), str(library), json.dumps(list(names)), str(done)],
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, check=False, timeout=600,
         )  # fmt: skip
         rows = [line.split(" ", 4) for line in ran.stdout.splitlines() if line.startswith("@ ")]
         for row in rows:

@@ -27,6 +27,8 @@ def _shown(torch: Any, value: Any, storages: list[tuple[str, int]]) -> object:
         place = value.untyped_storage().data_ptr()
         shared = [name for name, other in storages if other == place and place]
         return f"{value.dtype} {tuple(value.shape)} strides {tuple(value.stride())} shares {shared} {value.tolist()}"
+    if isinstance(value, str):
+        return f"text {value}"
     return [_shown(torch, part, storages) for part in value] if isinstance(value, list | tuple) else repr(value)
 
 
@@ -49,9 +51,8 @@ def main() -> None:
             try:
                 result = _shown(torch, getattr(torch.ops.twins, name)(x, y, n, a), storages)
             except Exception as error:
-                text = str(error)
-                own = text.partition("tw: ")[2].partition("\n")[0] if "tw: " in text else ""
-                result = "raises " + own
+                own = str(error).partition("tw: ")[2].partition("\n")[0]
+                result = f"raises {type(error).__name__}: {own}"
             print(json.dumps([result, _shown(torch, x, []), _shown(torch, y, [])]), flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ LEAVES = {
     "list": "std::vector<at::Tensor>{x}",
 }
 BLOCK = "block"
+_DEFINED = re.compile(r"\b\w+_NAME\b")
 
 
 class Node(NamedTuple):
@@ -36,18 +38,20 @@ class Node(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function `returns NAME(at::Tensor x, at::Tensor y, int64_t n, double a)`, with what stands in front of it."""
+    """A function `returns NAME(at::Tensor x, at::Tensor y, int64_t n, double a)`; NAME is `name` wherever it stands."""
 
     name: str
     returns: str  # "at::Tensor", "int64_t", "double", "bool", "std::string", "std::tuple<at::Tensor, at::Tensor>"
     body: Node
-    before: str = ""
+    definitions: tuple[str, ...] = ()  # what stands in front of it where it is used; each has a name that ends in _NAME
 
     def written(self) -> str:
-        """The C++, in lines of its own; what stands before it is in a namespace of its name."""
-        head = f"{self.returns} {self.name}(at::Tensor x, at::Tensor y, int64_t n, double a)"
-        before = f"{self.before.replace('NAME', self.name).rstrip()}\n" if self.before else ""
-        return f"{before}{head} {{\n{self.body.written()}\n}}\n"
+        """The C++, in lines of its own."""
+        text = f"{self.returns} NAME(at::Tensor x, at::Tensor y, int64_t n, double a) {{\n{self.body.written()}\n}}\n"
+        for definition in reversed(self.definitions):
+            if any(word in text for word in _DEFINED.findall(definition)):
+                text = f"{definition.rstrip()}\n{text}"
+        return text.replace("NAME", self.name)
 
     def smaller(self) -> Iterator[Function]:
         """The functions that lack one thing of this one, those that lack more first."""
@@ -62,6 +66,8 @@ class Function(NamedTuple):
 
 def _smaller(node: Node) -> Iterator[Node]:
     leaf = LEAVES.get(node.kind)
+    if node.kind == "statement":  # a block in place of the statement around it
+        yield from (part for part in node.parts if part.kind == BLOCK)
     if leaf is not None and node.text != leaf:
         yield Node(node.kind, leaf)
         yield from (part for part in _below(node) if part.kind == node.kind)

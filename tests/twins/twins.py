@@ -1,8 +1,9 @@
 """Random legacy functions and what the migration makes of them, called alike and compared.
 
-    python -m tests.twins.twins [--functions N] [--seed S] [--sweep] [--minutes M] [--folder F]
+    python -m tests.twins.twins [--functions N] [--seed S] [--sweep [SETTING]] [--minutes M] [--folder F] [--record]
 
-A difference that no finding announces is a failure: it is shrunk to a few lines and written to FOLDER/found.
+A difference that no finding announces is a failure: it is shrunk to a few lines and written to FOLDER/found. Each batch
+is a line in FOLDER/record.tsv, so that a run can be done in pieces; `--record` sums them up.
 """
 
 from __future__ import annotations
@@ -10,179 +11,90 @@ from __future__ import annotations
 import argparse
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from tests.twins.building import Compiler, Pair, build_pair, outcomes
-from tests.twins.grammar import random_functions, sweep
-from tests.twins.program import Function, Node
-
-
-class Difference(NamedTuple):
-    """A function that does something else after its migration, or does not compile."""
-
-    function: Function
-    what: str  # "does not compile", "value", "error", "crash"
-    before: str
-    after: str
-
-    @property
-    def kind(self) -> str:
-        """What makes differences of one kind alike: numbers and names left out."""
-        return (
-            self.what
-            + ": "
-            + re.sub(r"\d+|[‘'\"].*?[’'\"]|tw\w+|sw\w+", "#", self.after if "compile" in self.what else "")[:100]
-        )
+from tests.twins.building import Compiler
+from tests.twins.difference import Difference, compared
+from tests.twins.grammar import random_functions
+from tests.twins.program import Function
+from tests.twins.record import Record
+from tests.twins.shrinking import shrunk
+from tests.twins.sources import sources_and_uses
+from tests.twins.sweeps import SETTINGS, each_form, overloads_in_settings
 
 
-class Tally(NamedTuple):
-    """What a set of functions came to."""
-
-    functions: int
-    invalid: int
-    announced: int
-    calls: int
-    differences: tuple[Difference, ...]
-
-
-def compared(functions: Sequence[Function], folder: Path, compiler: Compiler) -> Tally:
-    """Build both sides of `functions`, call them, and compare."""
-    pair = build_pair(functions, folder, compiler)
-    differences = [d for d in _differences(pair) if d.function.name not in pair.announced]
-    names = [f.name for f in pair.functions if f.name not in pair.broken]
-    return Tally(len(functions), len(pair.invalid), len(pair.announced), len(names) * 6, tuple(differences))
-
-
-def _differences(pair: Pair) -> Iterator[Difference]:
-    by_name = {function.name: function for function in pair.functions}
-    for name, error in pair.broken.items():
-        yield Difference(by_name[name], "does not compile", "", error)
-    if pair.stable is None:
-        return
-    names = [name for name in by_name if name not in pair.broken]
-    old, new = outcomes(pair.legacy, names), outcomes(pair.stable, names)
-    seen = set()
-    for (name, given), before in old.items():
-        after = new.get((name, given), "missing")
-        if before != after and name not in seen and "crash" not in before:
-            seen.add(name)
-            yield Difference(by_name[name], _what(before, after), f"input {given}: {before}", after)
-
-
-def _what(before: str, after: str) -> str:
-    if after in ("crash", "missing"):
-        return "crash"
-    if ('"raises' in before[:12]) != ('"raises' in after[:12]):
-        return "raises no more" if '"raises' in before[:12] else "raises now"
-    return "error text" if '"raises' in before[:12] else "value"
-
-
-def shrunk(differences: Sequence[Difference], folder: Path, compiler: Compiler, rounds: int = 6) -> list[Difference]:
-    """Each difference with less of its function, as long as a smaller one differs in the same way."""
-    smallest = {d.function.name: d for d in differences}
-    for _ in range(rounds):
-        tried: dict[str, str] = {}
-        batch: list[Function] = []
-        for name, difference in smallest.items():
-            for number, smaller in enumerate(_some(difference.function)):
-                new = f"{name}v{number}"
-                tried[new] = name
-                batch.append(_named(smaller, new))
-        if not batch:
-            break
-        found: dict[str, Difference] = {}
-        for start in range(0, len(batch), 150):
-            tally = compared(batch[start : start + 150], folder, compiler)
-            for other in tally.differences:
-                name = tried[other.function.name]
-                best = found.get(name)
-                same = other.what == smallest[name].what
-                if same and (best is None or other.function.size < best.function.size):
-                    found[name] = other
-        if not found:
-            break
-        for name, other in found.items():
-            smallest[name] = other._replace(function=_named(other.function, name))
-    return list(smallest.values())
-
-
-def _some(function: Function, most: int = 24) -> list[Function]:
-    """Smaller functions, the smallest first."""
-    unique = {smaller.written(): smaller for smaller in function.smaller()}
-    ordered = sorted((f for f in unique.values() if f.size < function.size), key=lambda f: f.size)
-    step = max(1, len(ordered) // most)
-    return ordered[::step][:most]
-
-
-def _named(function: Function, name: str) -> Function:
-    """`function` under another name, what stands before it too."""
-    old = function.name
-
-    def renamed(node: Node) -> Node:
-        return node._replace(
-            text=re.sub(rf"(?<![A-Za-z0-9]){old}(?![0-9a-z])", name, node.text), parts=tuple(map(renamed, node.parts))
-        )
-
-    before = re.sub(rf"(?<![A-Za-z0-9]){old}(?![0-9a-z])", name, function.before)
-    return function._replace(name=name, body=renamed(function.body), before=before)
-
-
-def main() -> int:
-    """The command; exit status 1 where a difference was not announced."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--functions", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=150)
+    parser.add_argument("--batch", type=int, default=300)
     parser.add_argument(
-        "--sweep", action="store_true", help="every overload of the tables once, instead of random functions"
-    )
+        "--sweep", nargs="?", const="all", choices=["all", "forms", "sources", *SETTINGS],
+        help="every overload in a setting, every form or every source of a tensor once, instead of random functions",
+    )  # fmt: skip
     parser.add_argument("--first", type=int, default=0, help="how many of the functions to pass over")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--folder", type=Path, default=Path("build/twins"))
     parser.add_argument("--no-shrink", action="store_true")
-    asked = parser.parse_args()
+    parser.add_argument("--record", action="store_true", help="print what FOLDER/record.tsv says, and end")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """The command; exit status 1 where a difference was not announced."""
+    asked = _arguments()
     folder = asked.folder.resolve()
+    record = Record(folder / "record.tsv")
+    if asked.record:
+        print(record.table())
+        return 0
     compiler = Compiler(folder / "precompiled")
-    started, total, kinds, last_new = time.monotonic(), 0, set[str](), 0
-    invalid = announced = calls = failures = 0
-    batches = _batches(asked)
-    for functions in batches:
+    started, failures, codes = time.monotonic(), 0, Counter[str]()
+    seen = set[str]()
+    for first, functions in _batches(asked):
         if time.monotonic() - started > asked.minutes * 60:
             break
+        began = time.monotonic()
         tally = compared(functions, folder, compiler)
-        total += tally.functions
-        invalid, announced, calls = invalid + tally.invalid, announced + tally.announced, calls + tally.calls
-        fresh = [d for d in tally.differences if d.kind not in kinds or d.what == "value"]
         failures += len(tally.differences)
-        if any(d.kind not in kinds for d in fresh):
-            last_new = total
-        kinds |= {d.kind for d in fresh}
+        codes.update(tally.codes)
+        fresh = [d for d in tally.differences if d.kind not in seen or d.what not in ("does not compile", "crash")]
+        fresh = list({(d.function.name, d.kind): d for d in fresh}.values())
+        seen |= {d.kind for d in fresh}
         if fresh and not asked.no_shrink:
-            fresh = shrunk(fresh, folder / "shrink", compiler)
+            fresh = shrunk(fresh, lambda batch: compared(batch, folder / "shrink", compiler).differences)
         for difference in fresh:
             _tell(difference, folder / "found")
-        print(
-            f"{total} functions ({invalid} invalid), {calls} calls, {announced} announced, {failures} differences of "
-            f"{len(kinds)} kinds, the last new one at {last_new}; {time.monotonic() - started:.0f} s",
-            flush=True,
-        )
+        record.add(asked.sweep or "random", asked.seed, first, tally, fresh, time.monotonic() - began)
+        print(record.last, flush=True)
+    print("left by hand:", ", ".join(f"{code} {count}" for code, count in codes.most_common(12)))
     return 1 if failures else 0
 
 
-def _batches(asked: argparse.Namespace) -> Iterator[Sequence[Function]]:
-    everything = sweep("sw", asked.seed) if asked.sweep else ()
+def _batches(asked: argparse.Namespace) -> Iterator[tuple[int, Sequence[Function]]]:
+    everything: Sequence[Function] = ()
+    if asked.sweep == "sources":
+        everything = sources_and_uses("so")
+    elif asked.sweep == "forms":
+        everything = each_form("fo", asked.seed)
+    elif asked.sweep:
+        everything = overloads_in_settings(
+            "sw", asked.seed, tuple(SETTINGS) if asked.sweep == "all" else (asked.sweep,)
+        )
     end = len(everything) or asked.first + asked.functions
     for start in range(asked.first, end, asked.batch):
         count = min(asked.batch, end - start)
-        yield everything[start : start + count] or random_functions("tw", asked.seed, count, start)
+        yield start, everything[start : start + count] or random_functions("tw", asked.seed, count, start)
 
 
 def _tell(difference: Difference, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    text = f"// {difference.what}\n// before: {difference.before[:300]}\n// after: {difference.after[:300]}\n{difference.function.written()}"
-    (folder / f"{abs(hash(text)) % 10**8:08}.cpp").write_text(text)
+    lines = [difference.what, f"before: {difference.before[:300]}", f"after: {difference.after[:300]}"]
+    text = "".join(f"// {line}\n" for line in lines) + difference.function.written()
+    name = re.sub(r"\W+", "_", difference.kind)[:40]
+    (folder / f"{name}_{difference.function.name}.cpp").write_text(text)
     print(text, flush=True)
 
 

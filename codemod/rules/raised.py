@@ -1,0 +1,40 @@
+"""What Python sees of an error that an operator raises: said once, as it is true of every call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from codemod.model import Diagnostic, FileEdit, Severity
+from codemod.rules.registry import page
+
+RAISED = page(
+    "TSA913",
+    "An error that an operator raises reaches Python as RuntimeError.",
+    "Stable code calls operators through functions of C that return an error code, so the class of the error is lost:\n"
+    "IndexError, ValueError, TypeError and NotImplementedError of operators become RuntimeError, with the same text. Errors\n"
+    "of the code's own checks keep their class. Nothing is to be done unless Python code or a test catches such a class.",
+)
+
+# Operators that raise RuntimeError alone, when called with what they can be compiled with.
+_RUNTIME_ERROR_ALONE = frozenset({
+    "empty", "empty_like", "new_empty", "new_zeros", "zeros", "zeros_like", "ones", "full", "to", "contiguous", "clone",
+    "copy_", "fill_", "zero_", "view", "reshape", "from_blob", "detach", "cpu", "cuda",
+})  # fmt: skip
+_CALL = re.compile(rb"\b(?:torch::stable|stable_aten)::(?P<name>[a-z]\w*)\s*\(")
+
+
+def raised(edits: Iterable[FileEdit]) -> tuple[Diagnostic, ...]:
+    """A note at the first of `edits` that calls an operator which may raise something else; none where there is none."""
+    first = min((edit for edit in edits if _may_raise(edit.edit.replacement)), default=None)
+    if first is None:
+        return ()
+    message = (
+        "IndexError, NotImplementedError and other errors of operators reach Python as RuntimeError, with their text"
+    )
+    help = "look for Python code and tests that catch or expect another class"
+    return (Diagnostic(RAISED, Severity.NOTE, first.path, first.edit.span, message, help),)
+
+
+def _may_raise(replacement: bytes) -> bool:
+    return any(match["name"].decode() not in _RUNTIME_ERROR_ALONE for match in _CALL.finditer(replacement))
