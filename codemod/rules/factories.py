@@ -73,6 +73,11 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "the dtype that each number has in torch",
         ),
         Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { return at::zeros_like(y, x.options(), at::MemoryFormat::Contiguous); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) "
+            "{ return torch::stable::fill_(torch::stable::new_empty(y, y.sizes(), x.scalar_type(), std::nullopt, x.device()), 0); }",
+        ),
+        Example(
             "#include <vector>\nat::Tensor f(std::vector<double> v) { return torch::tensor(v); }\n"
             "at::Tensor g(at::Tensor x) { return torch::tensor({1, 0}, x.device()); }",
             "#include <vector>\ntorch::stable::Tensor f(std::vector<double> v) "
@@ -103,7 +108,7 @@ def factories(site: Site, context: Context) -> Outcome | None:
     name = site.name.rpartition("::")[2]
     given, dense = _without_format(given, fragment, context)
     maker = _MAKERS.get(name) if dense is not None else None
-    if dense and name in ("empty_like", "ones_like", "full_like"):
+    if dense and name.endswith("_like"):
         maker = _dense_like
     made = maker(name, node, given, fragment, context) if maker is not None else None
     if made is None:
@@ -142,7 +147,7 @@ def _dense_like(name: str, node: Node, given: list[Node], fragment: Fragment, co
     made: tuple[Part, ...] = (b"torch::stable::new_empty(", tensor, b", ", Copy(tensor), b".sizes()", *tail, b")")
     if name == "empty_like":
         return (made, ())
-    value: Part = fragment.span(given[1]) if name == "full_like" else b"1"
+    value: Part = fragment.span(given[1]) if name == "full_like" else _FILLED[name.removesuffix("_like")]
     return ((b"torch::stable::fill_(", *made, b", ", value, b")"), ())
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from codemod.source.scopes import TypeFinder
 
 # Methods of a tensor whose template argument says what they give: how many pointers stand before it.
-_ELEMENTS = {"data_ptr": 1, "const_data_ptr": 1, "mutable_data_ptr": 1, "item": 0}
+_ELEMENTS = {"data_ptr": 1, "const_data_ptr": 1, "mutable_data_ptr": 1, "data": 1, "item": 0}
 _NUMBERS = frozenset({"float", "double", "int", "int64_t", "int32_t", "size_t", "bool", "long", "unsigned"})
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _CONSTRUCTED = frozenset({
@@ -199,6 +199,10 @@ def _own(
     """What a function of the project gives back, a static one of a class, or one of the class around."""
     kinds = given(finder, node, fragment, document, depth)
     named = [(d, f) for d, f in finder.functions.named(name.rpartition("::")[2]) if f.answers_to(name)]
+    around = finder.class_at(node) if "::" not in name else ""
+    here = finder.instances.class_around(around, node, document, depth) if around else UNKNOWN
+    if named and (made := result_of_method(finder, here, name, len(kinds), depth)).is_known:
+        return made  # which hides functions of that name outside of the class
     found = {_result(finder, d, f, template, kinds, depth) for d, f in _fitting(named, kinds)}
     if found:
         return found.pop() if len(found) == 1 else UNKNOWN
@@ -206,7 +210,7 @@ def _own(
     if macro.is_known:
         return macro
     scope, _, last = name.rpartition("::")
-    owner = finder.written.resolved(parse_type(scope)) if scope else CppType(finder.class_at(node))
+    owner = finder.written.resolved(parse_type(scope)) if scope else here
     made = result_of_method(finder, owner, last, len(kinds), depth) if owner.is_known else UNKNOWN
     if made.is_known or named:
         return made

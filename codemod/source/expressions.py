@@ -115,7 +115,7 @@ def _qualified(finder: TypeFinder, node: Node, fragment: Fragment, document: Doc
 
 def _this(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
     owner = finder.class_at(node)
-    return CppType(owner, pointers=1) if owner else UNKNOWN
+    return finder.instances.class_around(owner, node, document, depth + 1)._replace(pointers=1) if owner else UNKNOWN
 
 
 def _field(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tree_sitter import Node
 
 from codemod.model import Span
+from codemod.source.brackets import closing_angle
 from codemod.source.calls import matched
 from codemod.source.classes import template_parameters
 from codemod.source.declarations import PARAMETERS, Declared, text_of
@@ -17,6 +18,7 @@ from codemod.source.document import Document, Fragment
 from codemod.source.library import ITERATOR
 from codemod.source.signatures import Function
 from codemod.source.types import UNKNOWN, CppType, parse_type, split_arguments
+from codemod.source.written_types import substituted
 
 if TYPE_CHECKING:
     from codemod.source.scopes import TypeFinder
@@ -89,9 +91,11 @@ class Instances:
 
     def _found(self, template: Node, document: Document, depth: int) -> Mapping[str, CppType]:
         definition = template.named_children[-1] if template.named_children else None
+        names = template_parameters(template)
+        if definition is not None and (owner := _class_of(definition)):
+            return _agreed(self._class_arguments(owner, names, depth))
         if definition is None or definition.type != "function_definition":
             return {}
-        names = template_parameters(template)
         head = document.code[template.start_byte : (definition.child_by_field_name("body") or definition).start_byte]
         if _ON_DEVICE.search(head):
             return {}  # no tensor gets there
@@ -120,9 +124,42 @@ class Instances:
                     given.setdefault(expected.name, UNKNOWN)
             for one, meant in given.items():
                 meanings.setdefault(one, set()).add(meant)
-        agreed = {one: next(iter(kinds)) for one, kinds in meanings.items() if len(kinds) == 1 and one}
-        mixed = {one: UNKNOWN for one, kinds in meanings.items() if len(kinds) > 1 and _any_tensor(kinds)}
-        return {one: kind for one, kind in {**agreed, **mixed}.items() if kind.name == "Tensor" or one in mixed}
+        return _agreed(meanings)
+
+    # class templates -------------------------------------------------------------------------------------------------
+
+    def class_around(self, owner: str, node: Node, document: Document, depth: int) -> CppType:
+        """The class `owner`, in which `node` stands: a class template with what its parameters stand for."""
+        for template in self._templates_around(node) if depth <= 12 else ():
+            if _class_of(template.named_children[-1]) == owner:
+                given = self._instance(template, document, depth)
+                return CppType(owner, tuple(given.get(name, CppType(name)) for name in template_parameters(template)))
+        return CppType(owner)
+
+    def _meant(self, written: CppType, node: Node, document: Document, depth: int) -> CppType:
+        """A template argument that stands at `node`, which may be the parameter of a template around."""
+        for template in self._templates_around(node):
+            if written.name in template_parameters(template) and depth <= 12:
+                return substituted(written, self._instance(template, document, depth))
+        return written
+
+    def _class_arguments(self, owner: str, names: tuple[str, ...], depth: int) -> dict[str, set[CppType]]:
+        """What the parameters `names` of the class template `owner` stand for where the documents name it."""
+        meanings: dict[str, set[CppType]] = {}
+        pattern = re.compile(rb"(?<![\w.>])" + re.escape(owner.encode()) + rb"\s*(?=<)")
+        for document in self.finder.documents:
+            for match in pattern.finditer(document.code) if owner.encode() in document.words else ():
+                closing = closing_angle(document.code, match.end())
+                if closing < 0:
+                    continue
+                node = document.fragment_at(match.start()).node_at(Span(*match.span()))
+                listed = split_arguments(document.code[match.end() + 1 : closing].decode())
+                for name, argument in zip(names, listed, strict=False):
+                    meant = self.finder.written.resolved(parse_type(argument))
+                    meant = self._meant(meant, node, document, depth + 1) if node is not None else meant
+                    if meant.name not in names:
+                        meanings.setdefault(name, set()).add(meant)
+        return meanings
 
     # lambdas ---------------------------------------------------------------------------------------------------------
 
@@ -211,6 +248,26 @@ def _place(scope: Node, declared: Declared) -> int | None:
         if parameter.start_byte <= declared.start < parameter.end_byte:
             return place
     return None
+
+
+def _class_of(definition: Node) -> str:
+    """The class template that `definition` is, or that it defines a function of."""
+    if definition.type in ("class_specifier", "struct_specifier"):
+        name = definition.child_by_field_name("name")
+        return text_of(name).partition("<")[0] if name is not None else ""
+    head = definition.child_by_field_name("declarator") if definition.type == "function_definition" else None
+    while head is not None and head.type != "function_declarator":
+        head = next((c for c in head.named_children if c.type.endswith("declarator")), None)
+    name = head.child_by_field_name("declarator") if head is not None else None
+    scope = name.child_by_field_name("scope") if name is not None and name.type == "qualified_identifier" else None
+    return text_of(scope).partition("<")[0] if scope is not None and scope.type == "template_type" else ""
+
+
+def _agreed(meanings: Mapping[str, set[CppType]]) -> Mapping[str, CppType]:
+    """What parameters stand for: a tensor everywhere, or unknown where it is a tensor in one place alone."""
+    agreed = {one: next(iter(kinds)) for one, kinds in meanings.items() if len(kinds) == 1 and one}
+    mixed = {one: UNKNOWN for one, kinds in meanings.items() if len(kinds) > 1 and _any_tensor(kinds)}
+    return {one: kind for one, kind in {**agreed, **mixed}.items() if kind.name == "Tensor" or one in mixed}
 
 
 def _any_tensor(kinds: set[CppType]) -> bool:

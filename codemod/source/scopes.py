@@ -102,7 +102,7 @@ class TypeFinder:
             return self.declared_type(declared, node, fragment, document, depth)
         if fragment.macro is not None:
             return self._type_at_uses(name, fragment, document, depth)
-        if (member := self._member_here(name, node)).is_known:
+        if (member := self._member_here(name, node, document, depth)).is_known:
             return member
         if (found := self._declared_by_macro(name, node, fragment, document, depth)).is_known:
             return found
@@ -131,9 +131,11 @@ class TypeFinder:
         name = around.child_by_field_name("name") if around is not None else None
         return text_of(name).partition("<")[0] if name is not None else class_of_function(node)
 
-    def _member_here(self, name: str, node: Node) -> CppType:
+    def _member_here(self, name: str, node: Node, document: Document, depth: int) -> CppType:
         owner = self.class_at(node)
-        return self.written.member_of(CppType(owner), name) if owner else UNKNOWN
+        if not owner:
+            return UNKNOWN
+        return self.written.member_of(self.instances.class_around(owner, node, document, depth + 1), name)
 
     def _global(self, name: str, node: Node, document: Document, depth: int) -> CppType:
         """A variable of a namespace, in this document or in another one that it can see."""

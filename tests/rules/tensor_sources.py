@@ -42,6 +42,15 @@ _CHAIN = (
     "template <class T> struct First { T value; std::vector<T> all; };\n"
     "template <class T> struct Second : First<T> { int n; };\nstruct Last final : public Second<at::Tensor> {};\n"
 )
+_INSIDE = "template <class T> struct In { T value; T& get() { return value; } void run() { BODY } };\nvoid made() { In<at::Tensor> i; i.run(); }\n"
+_OUTER = (
+    "template <class T> struct In { T value; };\ntemplate <class T> struct Out : In<T> { void run() { USE } };\n"
+    "void made() { Out<at::Tensor> i; i.run(); }\n"
+)
+_OUTSIDE = (
+    "template <class T> struct In { T value; void run(); };\ntemplate <class T> void In<T>::run() { USE }\n"
+    "void made() { In<at::Tensor> i; i.run(); }\n"
+)
 _TEMPLATE = "template <typename T> struct Box { T value; std::vector<T> all; T get() { return value; } };\n"
 
 SOURCES: dict[str, Source] = {
@@ -234,6 +243,13 @@ SOURCES: dict[str, Source] = {
     "a class template's member": Source("b.value", "Box<at::Tensor> b;", before=_TEMPLATE),
     "a class template's list": Source("b.all[0]", "Box<at::Tensor> b;", before=_TEMPLATE),
     "a class template's getter": Source("b.get()", "Box<at::Tensor> b;", before=_TEMPLATE),
+    "inside of a class template": Source("value", before=_INSIDE.replace("BODY", "USE")),
+    "by this inside of a class template": Source("this->value", before=_INSIDE.replace("BODY", "USE")),
+    "a local of a class template": Source("t", before=_INSIDE.replace("BODY", "T t = value; USE")),
+    "a function of its own in a class template": Source("get()", before=_INSIDE.replace("BODY", "USE")),
+    "a base's member inside of a class template": Source("this->value", before=_OUTER),
+    "a function of a class template defined outside": Source("value", before=_OUTSIDE),
+    "the tensor without its gradient": Source("x.data()", gone=".data()"),
     "a pointer to a member": Source("(h.*m)", "Holder h; auto m = &Holder::w;", before=_HOLDER),
     "an own getter": Source("o.get()", "Own o;", before=_OWN),
     "an own auto getter": Source("o.bare()", "Own o;", before=_OWN),
@@ -359,6 +375,12 @@ LOOK_ALIKES: dict[str, str] = {
     "pointers": "float f(float* p, int n) { auto q = p + n; q[0] += 1; return q[n] * 2 + -p[0]; }\n",
     "arrays": "int f() { int a[4]; std::array<int, 3> b; auto& c = a[1]; c += 2; return b[0] + a[c] * 2; }\n",
     "strings": "auto f(std::string s) { auto t = s + \"x\"; t += s[0]; return t.substr(1) + s; }\n",
+    "a class template of numbers": (
+        "template <class T> struct In { T value; T get() { auto c = value + 1; value *= 2; return -c; } };\n"
+        "float g(In<float> i, In<int> j) { return i.get() + j.get(); }\n"
+    ),
+    "a class template of another class": _GRID
+    + "template <class T> struct In { T value; void run() { value.zero_(); value.exp(); } };\nvoid g(In<Grid> i) { i.run(); }\n",
     "a template of numbers": "template <typename T> T f(T a, T b) { auto c = a + b; return c * 2 - -a; }\n",
     "a lambda of numbers": "void f(int n) { auto h = [&](auto i) { auto j = i + n; return j * 2; }; h(1); }\n",
     "a function of another library": "void f(int n) { auto m = other::round_up(n, 4); auto k = m + 1; k *= 2; }\n",
