@@ -52,7 +52,7 @@ INT = (
     "at::maybe_wrap_dim(-1, 3)", "c10::multiply_integers(VAR.sizes())", "total_NAME(VAR.sizes())", "total_NAME({1, 2})", "next_NAME()",
     "static_cast<int64_t>($t.scalar_type())", "static_cast<int64_t>(c10::elementSize($t.scalar_type()))",
     "static_cast<int64_t>($t.dtype().itemsize())", "static_cast<int64_t>($t.device().index())", "$t.get_device()",
-    "static_cast<int64_t>($t.unbind(0).size())", "*std::max_element(VAR.sizes().begin(), VAR.sizes().end())",
+    "static_cast<int64_t>($t.unbind(0).size())", "*std::max_element(x.sizes().begin(), x.sizes().end())",
     "at::sum($t).item<int>()", "static_cast<int64_t>(std::string(c10::toString($t.scalar_type())).size())",
     "static_cast<int64_t>(VAR.layout() == at::kStrided)", "VAR.sizes().equals({2, 3}) ? 1 : 0", "static_cast<int64_t>(VAR.device().type())",
 )  # fmt: skip

@@ -112,7 +112,9 @@ class Writer:
             if word == "EACH":
                 return each
             if word in ("LOC", "NUM"):
-                return local.setdefault(match[0], self.fresh("v" if word == "LOC" else "k"))
+                return local.setdefault(
+                    match[0], self.fresh("v" if word == "LOC" else "k") + ("_NAME" if word == "LOC" else "")
+                )
             return self.pick.choice(self.tensors)
 
         text = _HOLE.sub(filled, form)

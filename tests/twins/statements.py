@@ -58,7 +58,7 @@ FLOW = (
 )  # fmt: skip
 
 NUMBERS = ("int64_t NUM = $i;", "const auto NUM = $i;", "int NUM = $i;", "auto LOC = VAR.sizes(); int64_t NUM = LOC[0];",
-    "const auto LOC = VAR.sizes().vec(); int64_t NUM = LOC.back();", "c10::SmallVector<int64_t, 4> LOC(VAR.sizes().begin(), VAR.sizes().end()); int64_t NUM = LOC[0];",
+    "const auto LOC = VAR.sizes().vec(); int64_t NUM = LOC.back();", "auto LOC2 = VAR.sizes(); c10::SmallVector<int64_t, 4> LOC(LOC2.begin(), LOC2.end()); int64_t NUM = LOC[0];",
     "at::DimVector LOC(VAR.sizes()); int64_t NUM = LOC.size();", "int64_t NUM = 0; for (auto d : VAR.sizes()) NUM += d;",
     "std::vector<int64_t> LOC = VAR.sizes().vec(); LOC.push_back(1); int64_t NUM = LOC.size(); VAR = VAR.reshape(LOC);",
     "std::array<int64_t, 2> LOC = {2, 3}; int64_t NUM = LOC[1]; x = at::zeros(LOC);", "int64_t NUM = kSizes_NAME[1]; x = at::ones(kSizes_NAME);",
@@ -108,7 +108,7 @@ ACCESSORS = tuple(
         "auto r = NEW1.accessor<float, 2>(); for (int64_t i = 0; i < r.size(0); ++i) for (int64_t j = 0; j < r.size(1); ++j) r[i][j] += i * 10 + j;",
         "auto r = NEW1.accessor<float, 2>(); auto row = r[0]; row[1] = 3;", "auto r = NEW1.accessor<float, 1>(); r[0] = $d;",
         "at::TensorAccessor<float, 2> r = NEW1.accessor<float, 2>(); float s = 0; for (int64_t j = 0; j < r.size(1); ++j) s += r[0][j]; NEW1 = NEW1 + s;",
-        "auto r = NEW1.packed_accessor32<float, 2>(); r[0][0] = 4;", "auto r = NEW1.packed_accessor64<float, 2, at::RestrictPtrTraits>(); NEW1 = NEW1 + r.stride(0);",
+        "auto r = NEW1.packed_accessor32<float, 2>(); r[0][0] = 4;", "auto r = NEW1.packed_accessor64<float, 2>(); NEW1 = NEW1 + r.stride(0);",
         "auto r = NEW1.accessor<double, 2>(); r[0][0] = 1;", "auto r = NEW1.accessor<float, 2>(); NEW1 = NEW1 + r.size(1) * 100 + r.stride(0);",
         "auto r = NEW1.accessor<float, 2>(); auto* p = r.data(); p[0] = 8;", "const auto r = NEW1.accessor<const float, 2>(); NEW1 = NEW1 * r[0][0];",
         "auto r = NEW1.accessor<float, 2>(); auto f = [&](int64_t i) { r[i][0] = i; }; f(0);",
@@ -124,7 +124,7 @@ GUARDS = (
 
 NAMES = (
     "at::Tensor NEW; { using namespace at; Tensor s = add(VAR, $t); NEW1 = s.to(kDouble); }", "using at::Tensor; Tensor NEW = $t;",
-    "namespace LOC = at; LOC::Tensor NEW = LOC::exp($t);", "at::Tensor NEW; { using namespace torch; NEW1 = zeros({2}, kInt) + ones({2}); }",
+    "namespace LOC = at; LOC::Tensor NEW = LOC::exp($t);", "at::Tensor NEW; { using namespace torch; NEW1 = zeros({2, 1}) + ones({2}, kInt32); }",
     "auto NEW = zeros_like(VAR) + ones_like(VAR);", "::at::Tensor NEW = ::at::abs($t);", "int kFloat = 3; auto NEW = VAR + kFloat;",
     "auto contiguous = [](int64_t k) { return k + 1; }; auto NEW = VAR + contiguous(1);", "typedef at::Tensor LOC; LOC NEW = $t; NEW1 = NEW1.exp();",
     "using LOC = std::vector<at::Tensor>; LOC LOC2 = {$t}; auto NEW = LOC2[0] * 2;", "at::Tensor NEW = at::empty({0}); for (auto sum : {1, 2}) NEW1 = at::ones({sum});",

@@ -6,6 +6,8 @@ inline torch::stable::Tensor arange(
     const std::optional<torch::stable::Device>& device = std::nullopt,
     std::optional<bool> pin_memory = std::nullopt) {
   using torch::headeronly::ScalarType;
+  STD_TORCH_CHECK(dtype != ScalarType::Bool,
+                  "arange is not implemented for 'Bool'");
   STD_TORCH_CHECK(step != 0, "step must be nonzero");
   STD_TORCH_CHECK(step > 0 ? start <= end : start >= end,
                   "upper bound and lower bound inconsistent with step sign");
