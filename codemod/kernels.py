@@ -12,7 +12,7 @@ from codemod.model import Change, Diagnostic, FileEdit
 from codemod.project import GroupProject
 from codemod.relocate import Relocation
 from codemod.rules.engine import Rewritten, rewrite_document
-from codemod.rules.raised import raised
+from codemod.rules.raised import dtypes_shown, raised
 from codemod.rules.shared import dual_judge, switched
 from codemod.rules.shared_state import is_idle, shared_state
 
@@ -57,5 +57,5 @@ def kernel_change(
         include_edits, found = FileIncludes(made, rewritten, place, path, outside, registered).written()
         edits += [FileEdit(path, edit) for edit in (*outside, *include_edits)]
         diagnostics += (*one.diagnostics, *found)
-    diagnostics += raised(edits)
+    diagnostics += (*raised(edits), *dtypes_shown(made.documents[path] for path in sorted(rewritten)))
     return Change("Rewrite the kernels", tuple(edits), (), (), tuple(diagnostics))

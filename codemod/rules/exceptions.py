@@ -11,6 +11,7 @@ from codemod.model import Confidence, Span
 from codemod.rules.context import Context, Outcome, Site
 from codemod.rules.macro_calls import whole_call
 from codemod.rules.registry import page, rule
+from codemod.rules.rewrite import Rewrite
 from codemod.rules.tensor_calls import MethodCall, receiver_type
 from codemod.source.declarations import text_of
 
@@ -147,6 +148,13 @@ def _calls_torch(body: str) -> bool:
             'catch (const std::runtime_error& e) { return e.what(); } return ""; }',
         ),
         Example(
+            "#include <string>\nbool f(at::Tensor x) { try { x.view({7}); } "
+            'catch (const c10::Error& e) { puts(e.msg().c_str()); return e.msg().find("7") == 0; } return false; }',
+            "#include <string>\nbool f(torch::stable::Tensor x) { try { torch::stable::view(x, {7}); } "
+            'catch (const std::runtime_error& e) { puts(e.what()); return std::string(e.what()).find("7") == 0; } return false; }',
+            "msg() was a std::string",
+        ),
+        Example(
             'struct Mail { const char* msg() { return ""; } };\nconst char* f(Mail m) { return m.msg(); }',
             'struct Mail { const char* msg() { return ""; } };\nconst char* f(Mail m) { return m.msg(); }',
             "of another class",
@@ -163,4 +171,27 @@ def text_of_exception(site: Site, context: Context) -> Outcome | None:
     call = MethodCall(site, context)
     if not call.is_complete or entry.note:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
-    return context.replace(site, "what", entry.rule, confidence=Confidence.REVIEW)
+    also = _as_string(call, context) if site.name == "msg" else ()
+    helpful: dict[str, object] = {"includes": ("string",)} if also else {}
+    return context.replace(site, "what", entry.rule, confidence=Confidence.REVIEW, also=also, **helpful)
+
+
+def _as_string(call: MethodCall, context: Context) -> tuple[Rewrite, ...]:
+    """What makes a std::string of `e.msg()` again where it is used as one: what() is a `const char*`."""
+    parent = call.node.parent if call.node is not None else None
+    if (
+        parent is None
+        or parent.type == "argument_list"
+        or (parent.type == "binary_expression" and b"<<" in _sign(parent))
+    ):
+        return ()
+    asked = parent.child_by_field_name("field") if parent.type == "field_expression" else None
+    if asked is not None and text_of(asked) in ("c_str", "data") and parent.parent is not None:
+        return (Rewrite(Span(call.span.end, call.fragment.span(parent.parent).end), (), "TSA208"),)
+    start, end = Span(call.span.start, call.span.start), Span(call.span.end, call.span.end)
+    return (Rewrite(start, (b"std::string(",), "TSA208"), Rewrite(end, (b")",), "TSA208"))
+
+
+def _sign(node: Node) -> bytes:
+    operator = node.child_by_field_name("operator")
+    return (operator.text or b"") if operator is not None else b""

@@ -1,12 +1,13 @@
-"""What Python sees of an error that an operator raises: said once, as it is true of every call."""
+"""What is another for every call or text of a kind, and so is said once: classes of errors, names of dtypes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from codemod.model import Diagnostic, FileEdit, Severity
+from codemod.model import Diagnostic, FileEdit, Severity, Span
 from codemod.rules.registry import page
+from codemod.source.document import Document
 
 RAISED = page(
     "TSA913",
@@ -34,6 +35,31 @@ def raised(edits: Iterable[FileEdit]) -> tuple[Diagnostic, ...]:
     )
     help = "look for Python code and tests that catch or expect another class"
     return (Diagnostic(RAISED, Severity.NOTE, first.path, first.edit.span, message, help),)
+
+
+DTYPES_SHOWN = page(
+    "TSA915",
+    "A dtype in a text has the name of its ScalarType: Float, not float.",
+    "`x.dtype()` was printed as the C++ type: float, long int, unsigned char. The stable ABI has ScalarType alone, which prints\n"
+    "as Float, Long, Byte. Tests that compare such a text have to expect the other name.",
+)
+# `x.dtype()` among what a check or a stream shows.
+_SHOWN = re.compile(
+    rb"\b\w*(?:CHECK|ERROR|WARN|ASSERT)\w*\s*\([^;]*?,\s*(?P<check>[\w.>()\[\]-]*\bdtype\(\))\s*(?:\.name\(\)\s*)?[,)]"
+    rb"|<<\s*(?P<stream>[\w.>()\[\]-]*\bdtype\(\))"
+)
+
+
+def dtypes_shown(documents: Iterable[Document]) -> tuple[Diagnostic, ...]:
+    """A note at the first dtype that is shown in a text; none where there is none."""
+    for document in documents:
+        match = _SHOWN.search(document.code) if b"dtype" in document.words else None
+        if match is not None:
+            place = Span(*match.span("check" if match["check"] else "stream"))
+            message = "a dtype in a text reads Float, Long, Byte now, where it read float, long int, unsigned char"
+            help = "look for tests that compare such a text"
+            return (Diagnostic(DTYPES_SHOWN, Severity.NOTE, document.path, place, message, help),)
+    return ()
 
 
 def _may_raise(replacement: bytes) -> bool:

@@ -14,10 +14,14 @@ from codemod.report.view import Concern, Finding
 NAMED: Mapping[str, frozenset[str]] = {
     "TSA202": frozenset({"text of an error"}),  # comparing checks, whose text is composed anew
     "TSA914": frozenset({"class of an own error"}),  # what was a TypeError or NotImplementedError
-    "TSA208": frozenset({"text in a value"}),  # what() of an exception
+    "TSA208": frozenset({"text in a value", "text of an error", "value"}),  # code that reads the text of an exception
     "TSA209": frozenset({"text in a value"}),
+    "TSA210": frozenset({"text of an error", "text in a value"}),  # code that a macro shows as text
     "TSA913": frozenset({"class of an error"}),  # errors of operators are RuntimeError
+    "TSA915": frozenset({"dtype in a text"}),
 }
+
+_OF_ALL = frozenset({"TSA913", "TSA915"})  # what is said once, for every function
 
 
 class Account(NamedTuple):
@@ -54,6 +58,6 @@ def account_of(findings: Iterable[Finding], path: str, owners: Mapping[int, str]
             manual.setdefault(owner, finding.code)
         elif owner:
             named[owner] = named.get(owner, frozenset()) | names
-        if finding.code == "TSA913":
+        if finding.code in _OF_ALL:
             everywhere |= names
     return Account(manual, named, everywhere)

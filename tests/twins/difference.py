@@ -84,6 +84,18 @@ def _differences(pair: Pair) -> Iterator[Difference]:
             yield Difference(by_name[name], what, f"input {given}: {before}", after)
 
 
+# What TypeMeta called dtypes, and what ScalarType calls them.
+_NAMES = {
+    "float": "Float", "double": "Double", "long int": "Long", "int": "Int", "bool": "Bool", "unsigned char": "Byte",
+    "signed char": "Char", "short int": "Short", "c10::Half": "Half",
+}  # fmt: skip
+_DTYPES = re.compile(r"\b(?:" + "|".join(_NAMES) + r")\b")
+
+
+def _renamed(match: re.Match[str]) -> str:
+    return _NAMES[match[0]]
+
+
 def difference(before: str, after: str) -> str:
     """The kind of difference between two outcomes, which are lists of the result and of both arguments, as JSON."""
     if after in ("crash", "missing"):
@@ -97,8 +109,8 @@ def difference(before: str, after: str) -> str:
     if not raised[1]:
         return "text in a value" if str(old[0]).startswith("text ") else "value"
     before_class, _, before_text = raised[2].partition(": ")
-    after_class = raises[2].partition(": ")[0]
+    after_class, _, after_text = raises[2].partition(": ")
     if before_class == after_class:
-        return "text of an error"
+        return "dtype in a text" if _DTYPES.sub(_renamed, before_text) == after_text else "text of an error"
     # An error of the function itself has a text and keeps its class; that of an operator has none here.
     return "class of an error" if not before_text and after_class == "RuntimeError" else "class of an own error"

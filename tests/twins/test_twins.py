@@ -87,6 +87,8 @@ def _outcome(result: str, x: str = "x") -> str:
         ("raises ValueError: 1", "1", "raises no more"),
         ("1", "raises RuntimeError: ", "raises now"),
         ("raises RuntimeError: 1 and 2", "raises RuntimeError: 1", "text of an error"),
+        ("raises RuntimeError: long int of 1", "raises RuntimeError: Long of 1", "dtype in a text"),
+        ("raises RuntimeError: long int of 1", "raises RuntimeError: Long of 2", "text of an error"),
         ("raises IndexError: ", "raises RuntimeError: ", "class of an error"),
         ("raises ValueError: 1", "raises RuntimeError: 1", "class of an own error"),
         ("raises RuntimeError: ", "raises IndexError: ", "class of an own error"),
