@@ -67,7 +67,7 @@ faults: environment
 	FAULTS_EVERY=1 $(BIN)/python -m pytest -n auto -q tests/faults
 
 # Random legacy functions, migrated, built and called on both sides: differences that no finding announces, shrunk, in
-# build/twins/found. TWINS_ARGS="--seed 2 --functions 10000", or "--sweep" for every overload of the tables once.
+# build/twins/found. TWINS_ARGS="--seed 2 --functions 10000", or "--sweep" for every overload in every setting.
 twins: environment
 	$(BIN)/python -m tests.twins.twins $(TWINS_ARGS)
 
