@@ -19,7 +19,7 @@ from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 from codemod.surface.aten import NAMESPACE, aten_name, wrapper
 from codemod.surface.numbers import INTEGERS_ONLY
-from codemod.surface.schemas import Argument, Op, choose, find_op, undecided
+from codemod.surface.schemas import Argument, Op, choose, cpp_arguments, find_op, undecided
 from codemod.surface.table import TableError
 
 LEAKS = page(
@@ -102,7 +102,14 @@ def wrapper_call(site: Site, context: Context, call: MethodCall) -> Outcome:
         return context.diagnose(
             site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", _OTHER_ARGUMENTS
         )
-    return _wrapped(context, call.span, site, ops, (*call.receiver_parts(), *call.following()))
+    places = {[a.name for a in cpp_arguments(op)].index("self") for op in ops}
+    if places == {0}:
+        return _wrapped(context, call.span, site, ops, (*call.receiver_parts(), *call.following()))
+    if len(places) > 1:
+        return context.diagnose(site, "TSA131", f"cannot tell which {site.name} this is", _OTHER_ARGUMENTS)
+    inside: list[tuple[Part, ...]] = [(call.fragment.span(argument),) for argument in call.arguments]
+    inside.insert(places.pop(), call.receiver_parts())
+    return _wrapped(context, call.span, site, ops, tuple(p for group in inside for p in (b", ", *group))[1:])
 
 
 def wrapper_function(site: Site, context: Context, given: list[Node]) -> Outcome:

@@ -241,7 +241,7 @@ def fitting(cpp_name: str, given: Sequence[str], *, method: bool = False) -> tup
     """Every overload that these argument types fit, the one C++ would take first."""
     found: list[tuple[tuple[int, int, int, int], int, Op]] = []
     for number, op in enumerate(overloads(cpp_name)):
-        cost = _cost(op, given) if op.is_method or not method else None
+        cost = _cost(call_arguments(op, method=method), given) if op.is_method or not method else None
         if cost is not None:
             found.append(((cost, len(op.obstacles), len(op.arguments), len(op.overload)), number, op))
     return tuple(op for _, _, op in sorted(found))
@@ -252,7 +252,7 @@ def undecided(cpp_name: str, given: Sequence[str], *, method: bool = False) -> t
     unknown = [place for place, kind in enumerate(given) if not kind]
     best: dict[tuple[str, ...], Op] = {}
     for op in fitting(cpp_name, given, method=method):
-        arguments = cpp_arguments(op)
+        arguments = call_arguments(op, method=method)
         best.setdefault(tuple(base_type(arguments[place].type) for place in unknown), op)
     return tuple(best.values())
 
@@ -277,8 +277,15 @@ def cpp_arguments(op: Op) -> tuple[Argument, ...]:
     return (*(a for a in kept if a.is_out), *(a for a in kept if not a.is_out))
 
 
-def _cost(op: Op, given: Sequence[str]) -> int | None:
+def call_arguments(op: Op, *, method: bool) -> tuple[Argument, ...]:
+    """The arguments as a call gives them: the receiver of a method first, wherever the op has it, as in `x.where(c, y)`."""
     arguments = cpp_arguments(op)
+    if not method:
+        return arguments
+    return (*(a for a in arguments if a.name == "self"), *(a for a in arguments if a.name != "self"))
+
+
+def _cost(arguments: Sequence[Argument], given: Sequence[str]) -> int | None:
     if len(given) > len(arguments) or any(a.default is None for a in arguments[len(given) :]):
         return None
     cost = 0

@@ -6,6 +6,12 @@ class OptionalInts {
   OptionalInts(const std::vector<int64_t>& values) : values_(values) {}
   OptionalInts(const std::optional<std::vector<int64_t>>& values)
       : values_(values) {}
+  OptionalInts(
+      const std::optional<torch::headeronly::IntHeaderOnlyArrayRef>& values) {
+    if (values.has_value()) {
+      values_ = values->vec();
+    }
+  }
   OptionalInts(torch::headeronly::IntHeaderOnlyArrayRef values)
       : values_(values.vec()) {}
   template <typename T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
