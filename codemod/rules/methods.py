@@ -23,6 +23,12 @@ page(
     "The wrapper is generated from the op's schema: every argument with its default and its exact type.",
     (
         Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { return x.where(y > x, y) + x.polygamma(1); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) "
+            "{ return stable_aten::add(stable_aten::where(stable_aten::gt(y, x), x, y), stable_aten::polygamma(1, x)); }",
+            "the receiver is the second argument of the op",
+        ),
+        Example(
             "at::Tensor f(const at::Tensor& x, int n) { return at::arange({n}, x.options().dtype(at::kLong)); }",
             "torch::stable::Tensor f(const torch::stable::Tensor& x, int n) "
             "{ return stable_aten::arange({n}, torch::headeronly::ScalarType::Long, std::nullopt, x.device()); }",

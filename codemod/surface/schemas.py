@@ -278,7 +278,7 @@ def cpp_arguments(op: Op) -> tuple[Argument, ...]:
 
 
 def call_arguments(op: Op, *, method: bool) -> tuple[Argument, ...]:
-    """The arguments as a call gives them: the receiver of a method first, wherever the op has it, as in `x.where(c, y)`."""
+    """The arguments as a call gives them: the receiver of a method first, wherever the op has it."""
     arguments = cpp_arguments(op)
     if not method:
         return arguments
@@ -298,4 +298,6 @@ def _cost(arguments: Sequence[Argument], given: Sequence[str]) -> int | None:
         if kind not in takes:
             return None
         cost += takes.index(kind)
+        # A number is a number before it is an optional one: repeat_interleave(x, n) is that of self_int.
+        cost += argument.type.endswith("?") and not kind.startswith(("optional", "nullopt"))
     return cost

@@ -82,6 +82,9 @@ def test_every_schema_of_the_table_parses() -> None:
         ("zeros", ["list", "ScalarType"], False, "zeros"),
         ("topk", ["Tensor", ""], True, "topk"),  # an unknown type fits
         ("expand_symint", ["Tensor", "list"], True, "expand"),
+        ("repeat_interleave", ["Tensor", "int64_t"], False, "repeat_interleave.self_int"),  # a number, no optional one
+        ("polygamma", ["Tensor", "int64_t"], True, "polygamma"),  # the receiver is the second argument
+        ("polygamma", ["int64_t", "Tensor"], False, "polygamma"),
     ],
 )
 def test_the_overload_that_arguments_mean(name: str, given: list[str], method: bool, qualified: str) -> None:
