@@ -65,10 +65,8 @@ _RESERVED = frozenset(
 )
 
 
-def wrapper(op: str, overload: str = "", required: int = 0) -> str:
+def wrapper(op: str, overload: str = "") -> str:
     """A typed C++ function that calls `aten::op.overload` through the dispatcher, defaults filled in.
-
-    The first `required` parameters have none, as another overload is meant where they are not given.
 
     Numbers are handed over as tensors where the op has such a form; that form, and what else the text calls, is named
     by `needs`. Raises TableError for an op torch does not have, and for one the dispatcher cannot be handed.
@@ -78,7 +76,7 @@ def wrapper(op: str, overload: str = "", required: int = 0) -> str:
         return emulation(found.qualified)
     if found.obstacles:
         raise TableError(f"aten::{found.qualified} cannot be called: no stable form for {', '.join(found.obstacles)}")
-    parameters = _parameters(found, required)
+    parameters = _parameters(found)
     signature = f"inline {_result_type(found)} {found.cpp_name}("
     indented = ",\n    ".join(parameters)
     lines = _body_with_numbers(found) if found.qualified in TWINS else _body(found)
@@ -90,9 +88,7 @@ def render_header(ops: Iterable[str]) -> bytes:
     """The whole of `stable_aten.h` for these ops ("cumsum", "slice.Tensor"), sorted, each once. Raises TableError."""
     from codemod.templates import render
 
-    names = _with_needs(sorted({*ops}))
-    required = _required(names)
-    wrappers = [_text(name, required.get(name, 0)) for name in names]
+    wrappers = [_text(name) for name in _with_needs(sorted({*ops}))]
     return render("stable_aten.h.j2", namespace=NAMESPACE, wrappers=wrappers).encode()
 
 
@@ -120,50 +116,8 @@ def _with_needs(wanted: Iterable[str]) -> list[str]:
     return list(ordered)
 
 
-def _text(name: str, required: int) -> str:
-    return emulation(name) if name in emulated() else wrapper(*_parts(name), required)
-
-
-def _required(names: Iterable[str]) -> dict[str, int]:
-    """How many parameters of overloads have no default, so that of two that begin alike a call means one.
-
-    As in at::, `all(x)` is not `all(x, dims)`, and `clamp(x)` is the one that takes tensors.
-    """
-    found: dict[str, int] = {}
-    ops = [find_op(*_parts(name)) for name in names if name not in emulated() and name[0].islower()]
-    for op in ops:
-        for other in ops:
-            if op.qualified != other.qualified and op.cpp_name == other.cpp_name and _yields(op, other):
-                shared = _alike(op, other)
-                if shared >= max(_least(op), _least(other)):
-                    found[op.qualified] = max(found.get(op.qualified, 0), shared + 1)
-    return found
-
-
-def _yields(op: Op, other: Op) -> bool:
-    """Whether `op`, and not `other`, is the overload that has to be told by an argument."""
-
-    def rank(one: Op) -> tuple[int, bool, str]:
-        return (
-            len(one.arguments),
-            any(a.type.startswith("Scalar") and "Type" not in a.type for a in one.arguments),
-            one.qualified,
-        )
-
-    return rank(op) > rank(other)
-
-
-def _alike(op: Op, other: Op) -> int:
-    """With how many arguments the two begin alike."""
-    pairs = zip(cpp_arguments(op), cpp_arguments(other), strict=False)
-    return next(
-        (place for place, (a, b) in enumerate(pairs) if a.type != b.type), min(len(op.arguments), len(other.arguments))
-    )
-
-
-def _least(op: Op) -> int:
-    arguments = cpp_arguments(op)
-    return max((place + 1 for place, argument in enumerate(arguments) if argument.default is None), default=0)
+def _text(name: str) -> str:
+    return emulation(name) if name in emulated() else wrapper(*_parts(name))
 
 
 def _parts(qualified: str) -> tuple[str, str]:
@@ -171,9 +125,10 @@ def _parts(qualified: str) -> tuple[str, str]:
     return name, overload
 
 
-def _parameters(op: Op, required: int) -> list[str]:
-    least = max(required, _least(op))
-    return [_parameter(op, argument, with_default=i >= least) for i, argument in enumerate(cpp_arguments(op))]
+def _parameters(op: Op) -> list[str]:
+    arguments = cpp_arguments(op)
+    last_required = max((i for i, argument in enumerate(arguments) if argument.default is None), default=-1)
+    return [_parameter(op, argument, with_default=i > last_required) for i, argument in enumerate(arguments)]
 
 
 def _parameter(op: Op, argument: Argument, *, with_default: bool) -> str:

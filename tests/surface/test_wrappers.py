@@ -82,18 +82,6 @@ def test_the_header_is_the_same_whatever_the_order_and_has_each_op_once() -> Non
     assert header.endswith(b"HIDDEN_NAMESPACE_END(stable_aten)\n")
 
 
-def _parameters(header: str, name: str) -> str:
-    return re.sub(r"\s+", " ", header.partition(f"// aten::{name}\n")[2].partition("{\n")[0])
-
-
-def test_of_two_overloads_that_begin_alike_a_call_means_one() -> None:
-    both = render_header(["clamp", "clamp.Tensor", "all", "all.dims"]).decode()
-    assert "min = std::nullopt" in _parameters(both, "clamp.Tensor")
-    assert "min, std::optional<Scalar> max = std::nullopt" in _parameters(both, "clamp")
-    assert "const OptionalInts& dim, bool keepdim = false" in _parameters(both, "all.dims")
-    assert "dim = std::nullopt" in _parameters(render_header(["all.dims"]).decode(), "all.dims")
-
-
 def test_the_header_has_what_its_wrappers_call_before_them() -> None:
     header = render_header(["add_.Scalar"])
     needed = [b"class Scalar", b"// aten::mul.Tensor", b"// aten::mul.Scalar", b"// aten::add.Tensor", b"// aten::add_"]
