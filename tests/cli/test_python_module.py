@@ -1,0 +1,124 @@
+"""The Python module beside a stable library: what is in it after one run and after the next, and who imports it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.conftest import Run, commit_all, make_repository
+
+SETUP = """\
+from setuptools import setup
+from torch.utils.cpp_extension import BuildExtension, CppExtension
+
+setup(
+    name="tide",
+    packages=["tide"],
+    ext_modules=[CppExtension("tide._C", [SOURCES])],
+    cmdclass={"build_ext": BuildExtension},
+)
+"""
+SNAP = """\
+#include <torch/library.h>
+#include <torch/torch.h>
+
+using namespace torch::autograd;
+
+// Rounds, and lets gradients through as if it did not.
+struct Snap : public Function<Snap> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) { return at::round(x); }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) { return {grads[0]}; }
+};
+
+at::Tensor snap(const at::Tensor& x) { return Snap::apply(x); }
+
+TORCH_LIBRARY(tide, m) {
+  m.def("snap(Tensor x) -> Tensor", &snap);
+}
+"""
+KERNEL = """\
+#include <torch/types.h>
+
+at::Tensor NAME(const at::Tensor& x) {
+  auto y = at::empty_like(x);
+  for (int64_t i = 0; i < x.numel(); ++i) y.data_ptr<float>()[i] = BY * x.data_ptr<float>()[i];
+  return y;
+}
+"""
+BOUND = """\
+#include <torch/extension.h>
+
+at::Tensor ebb(const at::Tensor& x);
+at::Tensor flow(const at::Tensor& x);
+
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.def("ebb", &ebb, "Less of it: \\"half\\".");
+  m.def("flow", &flow);
+}
+"""
+
+
+def package(folder: Path, sources: dict[str, str], init: str) -> Path:
+    """A package `tide` with an extension of these sources."""
+    named = ", ".join(f'"{name}"' for name in sources)
+    files = {"setup.py": SETUP.replace("SOURCES", named), "tide/__init__.py": init}
+    return make_repository(folder, files | sources)
+
+
+def test_a_derivative_of_its_own_is_not_that_of_the_body(tmp_path: Path, run_cli: Run) -> None:
+    """Under CompositeImplicitAutograd the dispatcher would differentiate round(), whose gradient is 0."""
+    tree = package(tmp_path, {"csrc/snap.cpp": SNAP + "PYBIND11_MODULE(_C, m) {}\n"}, "from . import _C\n")
+    ran = run_cli("migrate", "csrc/snap.cpp", "--write", cwd=tree)
+    assert ran.code == 0, ran.out
+    text = (tree / "csrc/libtorch_stable/snap.cpp").read_text()
+    explicit = text[text.index("STABLE_TORCH_LIBRARY_IMPL(tide, CompositeExplicitAutograd, m)") :]
+    assert 'm.impl("snap", TORCH_BOX(&snap));' in explicit[: explicit.index("}\n")]
+    assert "torch::autograd" not in text
+    module = (tree / "tide/_C_ops.py").read_text()
+    assert 'torch.library.register_autograd("tide::snap"' in module
+    assert "register_fake" not in module  # its body runs on tensors without memory
+
+
+def test_an_empty_python_module_stays_importable(tmp_path: Path, run_cli: Run) -> None:
+    """PYBIND11_MODULE with nothing in it is there so that an import loads the library."""
+    tree = package(tmp_path, {"csrc/snap.cpp": SNAP + "PYBIND11_MODULE(_C, m) {}\n"}, "from . import _C\n")
+    run_cli("migrate", "csrc/snap.cpp", "--write", cwd=tree)
+    text = (tree / "csrc/libtorch_stable/snap.cpp").read_text()
+    assert "PYBIND11_MODULE" not in text
+    assert text.count("PyInit__C_stable_libtorch") == 1
+
+
+def test_a_second_run_adds_to_the_module_and_leaves_its_imports(tmp_path: Path, run_cli: Run) -> None:
+    """The module asks the legacy one for what has not moved, and nobody turns that into an import of itself."""
+    sources = {"csrc/bind.cpp": BOUND}
+    sources |= {
+        f"csrc/{name}.cpp": KERNEL.replace("NAME", name).replace("BY", by)
+        for name, by in (("ebb", "0.5f"), ("flow", "2"))
+    }
+    tree = package(tmp_path, sources, "from . import _C\n\ndef both(x):\n    return _C.flow(_C.ebb(x))\n")
+    assert run_cli("migrate", "csrc/ebb.cpp", "--write", cwd=tree).code == 0
+    first = (tree / "tide/_C_ops.py").read_text()
+    assert "from tide import _C as _legacy\n" in first
+    assert 'ebb.__doc__ = "Less of it: \\"half\\"."\n' in first
+    assert "return getattr(_legacy, name)" in first
+    commit_all(tree, "ebb")
+
+    assert run_cli("migrate", "csrc/flow.cpp", "--write", cwd=tree).code == 0
+    second = (tree / "tide/_C_ops.py").read_text()
+    assert "_legacy" not in second
+    assert "ebb = torch.ops.tide.ebb\n" in second
+    assert "flow = torch.ops.tide.flow\n" in second
+
+
+def test_a_library_that_is_loaded_by_its_file_brings_its_module_along(tmp_path: Path, run_cli: Run) -> None:
+    """It has no init function: the module loads the file too, and is imported behind the place that did."""
+    init = (
+        "import glob\nimport os\n\nimport torch\n\n"
+        'torch.ops.load_library(glob.glob(os.path.dirname(__file__) + "/_C*.so")[0])\n'
+    )
+    tree = package(tmp_path, {"csrc/snap.cpp": SNAP}, init)
+    ran = run_cli("migrate", "csrc/snap.cpp", "--write", cwd=tree)
+    assert ran.code == 0, ran.out
+    assert (tree / "tide/__init__.py").read_text().endswith("[0])\nimport tide._C_ops  # noqa: E402, F401\n")
+    module = (tree / "tide/_C_ops.py").read_text()
+    assert 'find_spec("_C_stable_libtorch", [os.path.dirname(__file__)])' in module
+    assert "from tide import" not in module
