@@ -80,6 +80,7 @@ class Draft:
         default_factory=list
     )  # Python for the meta kernels that are not registered in C++ any more
     differentiable: frozenset[str] = frozenset()  # operators whose derivative Python registers
+    opaque: frozenset[str] = frozenset()  # operators that call one without a fake kernel
     composite: set[Place] = field(default_factory=set)  # those of them that are put together from ops of torch
     _said: set[Statement] = field(default_factory=set)
 
@@ -308,6 +309,8 @@ class Draft:
         if f"{statement.namespace}::{statement.full_name}" in self.differentiable and keys.keys == (IMPLICIT,):
             keys = keys._replace(keys=(EXPLICIT,), reason="its derivative is registered, and not that of its body")
             self.composite.add((statement.path, statement.span))
+        if f"{statement.namespace}::{statement.full_name}" in self.opaque and keys.keys == (IMPLICIT,):
+            keys = keys._replace(keys=(EXPLICIT,), reason="tracing cannot see into what it calls")
         self.keys[statement.path, statement.span] = keys.keys
         return keys
 
@@ -422,13 +425,15 @@ def make_draft(
     target: str,
     lambdas: Mapping[Place, StableLambda],
     differentiable: frozenset[str] = frozenset(),
+    opaque: frozenset[str] = frozenset(),
 ) -> Draft:
     """The registrations of `selection` in stable form, for torch `target` and newer.
 
     `lambdas` are registered lambdas that the rules have rewritten, `differentiable` the operators ("ns::f") whose
-    derivative Python registers: under CompositeImplicitAutograd nobody would call it.
+    derivative Python registers: under CompositeImplicitAutograd nobody would call it. `opaque` are operators that call
+    such a one which has no fake kernel: torch.compile breaks its graph at them.
     """
-    draft = Draft(registry, group, selection, target, lambdas, differentiable=differentiable)
+    draft = Draft(registry, group, selection, target, lambdas, differentiable=differentiable, opaque=opaque)
     for moved in selection.moved:
         draft.add(moved)
     draft.say_of_blocks()

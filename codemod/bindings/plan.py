@@ -10,7 +10,7 @@ from codemod.bindings import codes
 from codemod.bindings.autograd.convert import Backward
 from codemod.bindings.boxing.widening import widened_declaration
 from codemod.bindings.draft import make_draft
-from codemod.bindings.python_side import python_side
+from codemod.bindings.python_side import opaque_callers, python_side
 from codemod.bindings.reading.lambdas import StableLambda
 from codemod.bindings.reading.model import BlockKind, Statement
 from codemod.bindings.reading.register_functions import calls_one_of, declarations_of, whole_functions
@@ -74,6 +74,8 @@ def plan_bindings(
     _refuse_several_modules(group, selection)
     differentiable = frozenset(backward.operator for backward in backwards)
     draft = make_draft(registry, group, selection, target, lambdas or {}, differentiable)
+    if opaque := opaque_callers(draft, backwards):
+        draft = make_draft(registry, group, selection, target, lambdas or {}, differentiable, opaque)
     if not selection.moved:  # what the units register besides operators has to be spoken of all the same
         return BindingsChange(title, diagnostics=(*selection.diagnostics, *draft.diagnostics))
     edits: list[FileEdit] = []

@@ -118,6 +118,8 @@ class _Side:
     def _kernel(self, moved: Moved, schema: Schema) -> _Kernel:
         statement = moved.statement
         lines = self._fake_lines(moved, schema)
+        if any(one.operator == f"{statement.namespace}::{statement.full_name}" for one in self._without_gradient):
+            lines = None  # compiled code would have no backward
         stub = [f'raise NotImplementedError("{statement.namespace}::{statement.full_name} has no fake kernel")']
         fake = fake_kernel(statement.namespace, schema, stub if lines is None else lines)
         return _Kernel(statement, schema, fake, lines is not None)
@@ -165,6 +167,28 @@ class _Side:
         snapshot, layout = self.draft.registry.snapshot, self.draft.registry.layout
         paths = (path for root in layout.python_roots for path in snapshot.below(root, (".py",)))
         return any(literal.search(snapshot.read(path)) for path in paths if path != self.path)
+
+    @cached_property
+    def _without_gradient(self) -> list[Backward]:
+        """The backwards whose own operator has no fake kernel."""
+        found = []
+        for moved in self.draft.selection.moved:
+            statement = moved.statement
+            place, name = (statement.path, statement.span), f"{statement.namespace}::{statement.full_name}"
+            schema = self.draft.schema_of(
+                statement, self.draft.operators.get((statement.namespace, statement.full_name))
+            )
+            is_kernel = bool(self.draft.keys.get(place)) and IMPLICIT not in self.draft.keys[place]
+            if is_kernel and schema is not None and self._fake_lines(moved, schema) is None:
+                found += [one for one in self.backwards if one.gradient == name]
+        return found
+
+    @property
+    def opaque(self) -> frozenset[str]:
+        """The functions that call an operator which tracing cannot run."""
+        stubs = {f"{k.statement.namespace}::{k.statement.full_name}" for k in self.kernels if not k.is_derived}
+        stubs |= {one.operator for one in self._without_gradient}
+        return frozenset(one.caller for one in self.backwards if one.caller and one.operator in stubs)
 
     @property
     def stays(self) -> bool:
@@ -262,6 +286,11 @@ class _Side:
                 advice="register them with torch.library.register_fake where the library is loaded:\n"
                 + "\n\n".join(one.fake for one in self.kernels),
             )  # fmt: skip
+
+
+def opaque_callers(draft: Draft, backwards: tuple[Backward, ...]) -> frozenset[str]:
+    """The functions ("ns::f") that call an operator through the dispatcher which has no fake kernel."""
+    return _Side(draft, backwards).opaque if any(one.caller for one in backwards) else frozenset()
 
 
 def python_side(draft: Draft, backwards: tuple[Backward, ...] = (), *, is_module: bool = True) -> PythonModule:

@@ -312,3 +312,19 @@ def test_a_value_whose_name_the_body_takes_gets_another() -> None:
     text = converted(source).files[UNIT].decode()
     assert "double top = 2 * saved_top;" in text
     assert "const at::Tensor& w, double saved_top) {" in text
+
+
+def test_a_list_of_gradients_may_have_any_name() -> None:
+    """`grad_output` is what the only gradient would be called."""
+    text = converted(SOURCE.replace("grads", "grad_output")).files[UNIT].decode()
+    assert "return std::make_tuple(grad_output_0 * w * top, grad_output_0 * saved_x * top);" in text
+
+
+def test_a_lambda_may_call_what_applies_it() -> None:
+    """Its statement says which namespace the operators are in."""
+    source = SOURCE.replace(
+        "&ramp);", "[](const at::Tensor& x, const at::Tensor& w, double t) { return ramp(x, w, t); });"
+    )
+    (backward,) = converted(source).backwards
+    assert backward.operator == "shop::ramp_forward"
+    assert backward.caller == "shop::ramp"

@@ -191,7 +191,8 @@ class _Reader:
     def _gradients(self) -> tuple[str, ...]:
         """The gradients of the results by name."""
         count = self.forward.results
-        names = ["grad_output"] if count == 1 else [f"grad_output_{i}" for i in range(count)]
+        is_alone = count == 1 and self.gradients != b"grad_output"
+        names = ["grad_output"] if is_alone else [f"grad_output_{i}" for i in range(count)]
         element = rb"\b" + self.gradients + rb"\s*\[\s*(?P<index>\d+)\s*\]"
 
         def index_of(match: re.Match[bytes]) -> int:

@@ -52,10 +52,16 @@ _CODE = codes.AUTOGRAD_CONVERTED.code
 
 
 class Backward(NamedTuple):
-    """What Python registers for one operator: `namespace::op`, and Python text."""
+    """What Python registers for one operator: `namespace::op`, and Python text.
+
+    `gradient` is the operator of the backward, `caller` the registered function that calls `operator` through the
+    dispatcher, "" where it is that function itself.
+    """
 
     operator: str
     text: str
+    gradient: str = ""
+    caller: str = ""
     note: str = ""
 
 
@@ -146,7 +152,8 @@ class _Unit:
         self._edit(Edit(wrapper.span, text + b"\n\n" + backward_function(made, backward), _CODE))
         self._define(statement, {backward: schema})
         python = registered_backward(made, statement.namespace, statement.name, backward)
-        return Backward(f"{statement.namespace}::{statement.full_name}", python)
+        operator, gradient = f"{statement.namespace}::{statement.full_name}", f"{statement.namespace}::{backward}"
+        return Backward(operator, python, gradient)
 
     def _apart(self, made: AutogradClass, statement: Statement, body: Span) -> Backward:
         """An operator of its own gets the body of forward, and is called where `apply` was."""
@@ -165,7 +172,9 @@ class _Unit:
             self._edit(Edit(Span(match.start(), match.end()), called.encode(), _CODE))
         self._define(statement, schemas)
         note = "it is called through the dispatcher, which loses the text of errors in it for targets before torch 2.13"
-        return Backward(f"{namespace}::{forward}", registered_backward(made, namespace, forward, backward), note)
+        python = registered_backward(made, namespace, forward, backward)
+        caller = f"{namespace}::{statement.full_name}"
+        return Backward(f"{namespace}::{forward}", python, f"{namespace}::{backward}", caller, note)
 
     def _spell_out(self, made: AutogradClass, statement: Statement) -> None:
         """Write the schema of a function that is registered by its name and hands on an argument that is written.

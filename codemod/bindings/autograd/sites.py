@@ -112,6 +112,11 @@ def _statement_of(registry: Registry, function: Function) -> Statement | None:
         s for s in registry.statements
         if s.function is not None and s.function.is_plain and function.answers_to(s.function.name)
     ]  # fmt: skip
+    if not found:  # a lambda that calls it
+        found = [
+            s for s in registry.statements
+            if s.function is not None and s.function.is_lambda and any(map(function.answers_to, s.function.calls))
+        ][:1]  # fmt: skip
     if len(found) != 1 or found[0].kind is not StatementKind.DEF or found[0].key:
         return None
     return found[0]
