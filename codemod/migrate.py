@@ -54,6 +54,7 @@ from codemod.repository.program.planned import Planned, planned_tree
 from codemod.repository.program.read import Program
 from codemod.repository.snapshot import Snapshot
 from codemod.repository.units import Units
+from codemod.rules.differences import differences
 from codemod.rules.dispatch_macros import OTHER_DTYPES
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES, Document
 from codemod.source.edits import OverlapError, apply, settle
@@ -96,7 +97,7 @@ def plan_migration(
     plan = _formatted(made) if options.format else made.plan
     if made.registry is not None:
         plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(made.registry, plan)))
-    plan = replace(plan, diagnostics=(*plan.diagnostics, *check_plan(Planned(made.program, plan))))
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *check_plan(Planned(made.program, plan)), *differences(plan)))
     return _of_tree(plan, snapshot, made.converted)
 
 
