@@ -10,8 +10,9 @@ from tree_sitter import Node
 from codemod.codes import Example
 from codemod.model import Confidence, Span
 from codemod.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from codemod.rules.factory_arguments import Made, is_of, options_at, tail_of, tensor_beside, without_format
 from codemod.rules.kinds import kind_in_schemas
-from codemod.rules.options import Options, read_options, read_separate
+from codemod.rules.options import Options, read_options
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Copy, Part
 from codemod.rules.tensor_calls import MethodCall, is_tensor_method
@@ -106,7 +107,7 @@ def factories(site: Site, context: Context) -> Outcome | None:
     arguments = node.child_by_field_name("arguments")
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
     name = site.name.rpartition("::")[2]
-    given, dense = _without_format(given, fragment, context)
+    given, dense = without_format(given, fragment, context)
     maker = _MAKERS.get(name) if dense is not None else None
     if dense and name.endswith("_like"):
         maker = _dense_like
@@ -123,27 +124,14 @@ def factories(site: Site, context: Context) -> Outcome | None:
     return context.rewrite(fragment.span(node), parts, entry.rule, **extra)
 
 
-def _without_format(given: list[Node], fragment: Fragment, context: Context) -> tuple[list[Node], bool | None]:
-    """The arguments less a memory format at their end, and whether that asks for contiguous memory; None: another one.
-
-    To preserve the format, and for new sizes to be contiguous, is what the stable factories do by themselves.
-    """
-    space, _, last = text_of(given[-1]).rpartition("::") if given else ("", "", "")
-    if not space.endswith("MemoryFormat") and last != "LEGACY_CONTIGUOUS_MEMORY_FORMAT":
-        return given, False
-    if last == "Preserve":
-        return given[:-1], False
-    return given[:-1], True if last in ("Contiguous", "LEGACY_CONTIGUOUS_MEMORY_FORMAT") else None
-
-
 def _dense_like(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
     """`empty_like(x, options, MemoryFormat::Contiguous)` and its kin: a new tensor of the sizes of `x`."""
     place = 2 if name == "full_like" else 1
-    options = _options(given, place, fragment, context, node) if len(given) >= place else None
+    options = options_at(given, place, fragment, context, node) if len(given) >= place else None
     if options is None:
         return None
     tensor = fragment.span(given[0])
-    tail = () if options.only_like and text_of(given[place]).startswith(f"{text_of(given[0])}.") else _tail(options)
+    tail = () if options.only_like and text_of(given[place]).startswith(f"{text_of(given[0])}.") else tail_of(options)
     made: tuple[Part, ...] = (b"torch::stable::new_empty(", tensor, b", ", Copy(tensor), b".sizes()", *tail, b")")
     if name == "empty_like":
         return (made, ())
@@ -151,92 +139,38 @@ def _dense_like(name: str, node: Node, given: list[Node], fragment: Fragment, co
     return ((b"torch::stable::fill_(", *made, b", ", value, b")"), ())
 
 
-Made = tuple[tuple[Part, ...], tuple[str, ...]]
-
-
-def _options(given: list[Node], place: int, fragment: Fragment, context: Context, node: Node) -> Options | None:
-    if len(given) <= place:
-        return Options()
-    if len(given) == place + 5 and text_of(given[place]).endswith("nullopt"):
-        return read_separate(given[place + 1 :], fragment, context)  # no names of dimensions
-    if len(given) == place + 4:
-        return read_separate(given[place:], fragment, context)
-    return read_options(given[place], fragment, context) if len(given) == place + 1 else None
-
-
-def _tail(options: Options, *, always_dtype: bytes = b"") -> tuple[Part, ...]:
-    """`, dtype, layout, device` with trailing defaults left out."""
-    dtype = (
-        options.dtype_parts()
-        if (options.dtype or options.like)
-        else ((always_dtype,) if always_dtype else (b"std::nullopt",))
-    )
-    parts: list[tuple[Part, ...]] = [dtype, options.layout_parts(), options.device_parts()]
-    if options.pinned:
-        parts.append(options.pinned)
-    while parts and parts[-1] == (b"std::nullopt",):
-        parts.pop()
-    return tuple(piece for group in parts for piece in (b", ", *group))
-
-
 def _empty(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
-    options = _options(given, 1, fragment, context, node) if given else None
+    options = options_at(given, 1, fragment, context, node) if given else None
     if options is None:
         return None
     sizes = fragment.span(given[0])
     if options.only_like:
         return ((b"torch::stable::new_empty(", *options.like, b", ", sizes, b")"), ())
-    return ((b"torch::stable::empty(", sizes, *_tail(options), b")"), ())
+    return ((b"torch::stable::empty(", sizes, *tail_of(options), b")"), ())
 
 
 def _filled(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
-    options = _options(given, 1, fragment, context, node) if given else None
+    options = options_at(given, 1, fragment, context, node) if given else None
     if options is None:
         return None
     sizes = fragment.span(given[0])
-    beside = _beside(options, node, fragment, context) if name == "zeros" else None
+    beside = tensor_beside(options, node, fragment, context) if name == "zeros" else None
     if beside is not None:
         tensor, dtype = beside
         return ((b"torch::stable::new_zeros(", *tensor, b", ", sizes, *((b", ", *dtype) if dtype else ()), b")"), ())
     default = b"torch::headeronly::ScalarType::Float"
-    return ((b"torch::stable::full(", sizes, b", ", _FILLED[name], *_tail(options, always_dtype=default), b")"), ())
-
-
-def _beside(
-    options: Options, node: Node, fragment: Fragment, context: Context
-) -> tuple[tuple[Part, ...], tuple[Part, ...]] | None:
-    """The tensor on whose device the options put the new one, and their dtype where it is not that tensor's own."""
-    if options.layout or options.pinned:
-        return None
-    if options.like and not options.device:
-        return options.like, options.dtype
-    named = _owner(options.device, "device", context)
-    if not named or not options.dtype:
-        return None
-    if not context.project.finder.type_of_name(named, node, fragment, context.document).is_tensor:
-        return None
-    own = _owner(options.dtype, "(?:dtype|scalar_type)", context) == named
-    return (named.encode(),), () if own else options.dtype
-
-
-def _owner(parts: tuple[Part, ...], question: str, context: Context) -> str:
-    """`a`, if the parts are `a.question()` as it stands in the source."""
-    text = (
-        context.text(parts[0].span).decode("utf-8", "replace") if len(parts) == 1 and isinstance(parts[0], Copy) else ""
-    )
-    found = re.fullmatch(rf"([A-Za-z_]\w*)\.{question}\(\)", text)
-    return found.group(1) if found else ""
+    return ((b"torch::stable::full(", sizes, b", ", _FILLED[name], *tail_of(options, always_dtype=default), b")"), ())
 
 
 def _full(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
-    options = _options(given, 2, fragment, context, node) if len(given) >= 2 else None
+    options = options_at(given, 2, fragment, context, node) if len(given) >= 2 else None
     if options is None:
         return None
     default = _DTYPE_OF_FULL.get(kind_in_schemas(given[1], context.type_of(given[1], fragment)), b"")
     if not default and not (options.dtype or options.like):
         return None
     sizes, filled = fragment.span(given[0]), fragment.span(given[1])
-    return ((b"torch::stable::full(", sizes, b", ", filled, *_tail(options, always_dtype=default), b")"), ())
+    return ((b"torch::stable::full(", sizes, b", ", filled, *tail_of(options, always_dtype=default), b")"), ())
 
 
 # The dtype that full() gives a number, which the stable form takes as a double.
@@ -253,12 +187,12 @@ def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context:
         return None
     tensor = fragment.span(given[0])
     place = 2 if name == "full_like" else 1
-    options = _options(given, place, fragment, context, node)
+    options = options_at(given, place, fragment, context, node)
     if options is None:
         return None
-    if _is_of(tensor, options, context):
+    if is_of(tensor, options, context):
         options = replace(options, like=())
-    tail = _tail(options)
+    tail = tail_of(options)
     maker, helpers = (
         (b"stable_aten::empty_like(", ("aten:empty_like",)) if tail else (b"torch::stable::empty_like(", ())
     )
@@ -322,7 +256,7 @@ def _is_callable(node: Node, fragment: Fragment, context: Context) -> bool:
 
 
 def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
-    options = _options(given, 1, fragment, context, node) if given else None
+    options = options_at(given, 1, fragment, context, node) if given else None
     if options is None:
         return None
     if _is_list(given[0], fragment, context) and name == "tensor":
@@ -334,13 +268,7 @@ def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, contex
         default = _DTYPE_OF_FULL.get(in_schemas, b"") if in_schemas != "int64_t" or kind.name in _LONGS else b""
     if kind.is_tensor or (not default and not (options.dtype or options.like)):
         return None
-    return ((b"torch::stable::full({}, ", fragment.span(given[0]), *_tail(options, always_dtype=default), b")"), ())
-
-
-def _is_of(tensor: Span, options: Options, context: Context) -> bool:
-    """Whether the options start from those of the tensor itself."""
-    like = options.like[0] if len(options.like) == 1 else None
-    return isinstance(like, Copy) and context.text(like.span) == context.text(tensor)
+    return ((b"torch::stable::full({}, ", fragment.span(given[0]), *tail_of(options, always_dtype=default), b")"), ())
 
 
 # What torch::tensor makes of numbers: the integers of C++ are Long, and those of other types keep theirs.
@@ -362,7 +290,7 @@ def _listed(node: Node, values: Node, options: Options, fragment: Fragment, cont
     kind = kinds.pop() if values.type != "initializer_list" else ("int64_t" if is_integral else "float")
     default = b"torch::headeronly::ScalarType::" + (b"Long" if is_integral else b"Float")
     own = kind in ("int64_t", "long", "float")
-    tail = _tail(options, always_dtype=b"" if own and not options.device else default)
+    tail = tail_of(options, always_dtype=b"" if own and not options.device else default)
     name = context.project.helpers.name("tensor_of").encode()
     is_view = values.type != "initializer_list" and context.type_of(values, fragment).name != "vector"
     listed: tuple[Part, ...] = (fragment.span(values), b".vec()") if is_view else (fragment.span(values),)
@@ -384,13 +312,13 @@ def _new(site: Site, context: Context) -> Outcome | None:
     place = 2 if site.name == "new_full" else 1
     options = None
     if call.is_complete and call.node is not None and len(call.arguments) >= place:
-        options = _options(list(call.arguments), place, call.fragment, context, call.node)
+        options = options_at(list(call.arguments), place, call.fragment, context, call.node)
     if options is None:
         return context.diagnose(site, entry.rule, f"cannot take the arguments of {site.name} apart", entry.note)
     receiver = call.receiver_parts()
     spans = [call.fragment.span(argument) for argument in call.arguments[:place]]
     if site.name in ("new_empty", "new_zeros"):
-        parts: tuple[Part, ...] = (entry.stable.encode() + b"(", *receiver, b", ", spans[0], *_tail(options), b")")
+        parts: tuple[Part, ...] = (entry.stable.encode() + b"(", *receiver, b", ", spans[0], *tail_of(options), b")")
         return context.rewrite(call.span, parts, entry.rule, entry=entry)
     value: Part = spans[1] if site.name == "new_full" else b"1"
     dtype = options.dtype or (*call.asked_parts(), b".scalar_type()")

@@ -11,7 +11,7 @@ from codemod.rules.context import Context, Outcome, Site, SiteKind
 from codemod.rules.kinds import kind_in_schemas
 from codemod.rules.registry import page, rule
 from codemod.rules.rewrite import Part
-from codemod.rules.tensor_calls import MethodCall, asked, is_tensor_method
+from codemod.rules.tensor_calls import MethodCall, asked, is_tensor_method, tensor_call
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 from codemod.surface.schemas import undecided
@@ -114,11 +114,9 @@ def free_function(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """The call with its receiver as first argument, by the stable header or by the dispatcher."""
     if site.kind is SiteKind.NAME:
         return _named_function(site, context, entry)
-    if not is_tensor_method(site, context):
-        return None
-    call = MethodCall(site, context)
-    if not call.is_complete:
-        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", "rewrite it by hand")
+    call = tensor_call(site, context)
+    if not isinstance(call, MethodCall):
+        return call
     usable = entry if entry.form == "dispatcher" or _fits(context, call, entry) else context.surface.fallback(entry)
     if usable is None:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form with these arguments", entry.note)
@@ -282,11 +280,9 @@ def conversions(site: Site, context: Context) -> Outcome | None:
     """`x.to(dtype)`, `x.to(device)`, `x.to(device, dtype)`, `x.to(other)`, `x.cpu()`, `x.cuda()`."""
     entry = site.entry
     assert entry is not None
-    if not is_tensor_method(site, context):
-        return None
-    call = MethodCall(site, context)
-    if not call.is_complete:
-        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    call = tensor_call(site, context)
+    if not isinstance(call, MethodCall):
+        return call
     inside = _conversion_arguments(site, context, call)
     if inside is None:
         return context.diagnose(site, entry.rule, f"cannot tell the arguments of {site.name} apart", entry.note)

@@ -12,7 +12,7 @@ from codemod.rules.context import Allowed, Context, Outcome, Site
 from codemod.rules.expressions import expression_of
 from codemod.rules.registry import rule
 from codemod.rules.rewrite import Part
-from codemod.rules.tensor_calls import MethodCall, is_tensor_method
+from codemod.rules.tensor_calls import MethodCall, tensor_call
 from codemod.source.declarations import text_of
 from codemod.source.document import Fragment
 from codemod.source.scopes import arguments_of
@@ -67,12 +67,8 @@ def signed_size(site: Site, context: Context) -> Outcome | None:
     """`x.element_size()`, `x.nbytes()`."""
     entry = site.entry
     assert entry is not None
-    if not is_tensor_method(site, context):
-        return None
-    call = MethodCall(site, context)
-    if not call.is_complete:
-        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
-    return size_in_bytes(site, context, call, entry)
+    call = tensor_call(site, context)
+    return size_in_bytes(site, context, call, entry) if isinstance(call, MethodCall) else call
 
 
 def size_in_bytes(site: Site, context: Context, call: MethodCall, entry: Entry) -> Outcome:

@@ -7,7 +7,7 @@ import re
 
 from tree_sitter import Node
 
-from codemod.model import Span
+from codemod.model import Diagnostic, Span
 from codemod.rules.context import Context, Site
 from codemod.rules.rewrite import Part
 from codemod.source.declarations import text_of
@@ -117,6 +117,17 @@ def inside(arguments: Node | None, fragment: Fragment) -> Span | None:
         child for child in arguments.named_children if child.type != "comment" or text_of(child).startswith("/*")
     ]
     return Span(fragment.span(children[0]).start, fragment.span(children[-1]).end)
+
+
+def tensor_call(site: Site, context: Context) -> MethodCall | Diagnostic | None:
+    """The call of a tensor's method; None for what is no tensor's, a diagnostic where the tree is of no help."""
+    if site.entry is None or not is_tensor_method(site, context):
+        return None
+    call = MethodCall(site, context)
+    if call.is_complete:
+        return call
+    advice = site.entry.note or "rewrite it by hand"
+    return context.diagnose(site, site.entry.rule, f"cannot follow the call of {site.name}", advice)
 
 
 def receiver_of(site: Site, context: Context) -> Node | None:

@@ -18,6 +18,7 @@ from codemod.source.document import Document, Fragment
 from codemod.source.library import ITERATOR
 from codemod.source.signatures import Function
 from codemod.source.types import UNKNOWN, CppType, parse_type, split_arguments
+from codemod.source.upwards import from_outside
 from codemod.source.written_types import substituted
 
 if TYPE_CHECKING:
@@ -69,18 +70,12 @@ class Instances:
         return {}
 
     def _templates_around(self, node: Node) -> tuple[Node, ...]:
-        """The templates that `node` is in, the innermost first; kept for every node on the way to them."""
-        inner: list[Node] = []
-        found: tuple[Node, ...] | None = None
-        around: Node | None = node
-        while around is not None and (found := self._around.get((around.id, around.start_byte))) is None:
-            inner.append(around)
-            around = around.parent
-        found = found or ()
-        for around in reversed(inner):
-            found = (around, *found) if around.type == "template_declaration" else found
-            self._around[around.id, around.start_byte] = found
-        return found
+        """The templates that `node` is in, the innermost first."""
+
+        def with_template(around: Node, found: tuple[Node, ...]) -> tuple[Node, ...]:
+            return (around, *found) if around.type == "template_declaration" else found
+
+        return from_outside(node, self._around, (), with_template)
 
     def _instance(self, template: Node, document: Document, depth: int) -> Mapping[str, CppType]:
         key = (document.path, template.start_byte)

@@ -26,6 +26,7 @@ from codemod.source.namespace_names import NamespaceNames
 from codemod.source.own_spaces import OwnSpaces
 from codemod.source.results import KnownReturns
 from codemod.source.types import UNKNOWN, CppType, parse_type
+from codemod.source.upwards import from_outside
 from codemod.source.written_types import WrittenTypes, substituted
 
 _DEPTH = 24
@@ -151,19 +152,14 @@ class TypeFinder:
 
     def _names_seen_from(self, node: Node) -> Names:
         """What the scopes around `node` declare, by name, the innermost first; scopes that declare nothing left out."""
-        inner: list[Node] = []
-        seen: Names | None = None
-        scope: Node | None = node
-        while scope is not None and (seen := self._visible.get((scope.id, scope.start_byte))) is None:
-            inner.append(scope)
-            scope = scope.parent
-        seen = seen or ()
-        for scope in reversed(inner):  # kept for every node on the way: the next question starts in a deep tree too
+
+        def with_scope(scope: Node, seen: Names) -> Names:
             names: dict[str, list[Declared]] = {}
             for declared in declared_in(scope) if may_declare(scope) else ():
                 names.setdefault(declared.name, []).append(declared)
-            self._visible[scope.id, scope.start_byte] = seen = (names, *seen) if names else seen
-        return seen
+            return (names, *seen) if names else seen
+
+        return from_outside(node, self._visible, (), with_scope)
 
     def declared_type(
         self, declared: Declared, node: Node, fragment: Fragment, document: Document, depth: int
