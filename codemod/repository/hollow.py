@@ -15,6 +15,7 @@ _REGISTERS = re.compile(
     re.MULTILINE,
 )
 _INIT = re.compile(rb"\b(?:PyInit_\w+|PyMODINIT_FUNC|(?:PYBIND11|NB)_MODULE|REGISTER_EXTENSION)\b")
+_INIT_MARKS = (b"PyInit_", b"PyMODINIT_FUNC", b"_MODULE", b"REGISTER_EXTENSION")
 _INIT_MACROS = frozenset({"REGISTER_EXTENSION", "PYBIND11_MODULE", "NB_MODULE"})
 _MODULE = re.compile(rb"\bPyModuleDef\b")
 _METHODS = re.compile(rb"\bPyMethodDef\b|PyModuleDef_HEAD_INIT\s*,(?:[^,{}]*,){3}\s*(?!(?:NULL|nullptr|0)\b)[\w&]")
@@ -25,7 +26,7 @@ _MOST_BRACES = 12  # a module's entry point has a few
 
 def has_init(document: Document) -> bool:
     """Whether a unit has the entry point of a Python module."""
-    return _INIT.search(document.code) is not None
+    return any(mark in document.data for mark in _INIT_MARKS) and _INIT.search(document.code) is not None
 
 
 def is_hollow(document: Document) -> bool:

@@ -54,7 +54,8 @@ def read_bindings(document: Document, definitions: Mapping[str, str] | None = No
     """
     if not has_bindings(document.data):
         return Bindings(document.path)
-    return _read_bindings(document, frozenset((definitions or {}).items()))
+    named = ((name, value) for name, value in (definitions or {}).items() if name.encode() in document.words)
+    return _read_bindings(document, frozenset(named))  # read once for all who define what the file does not name
 
 
 @functools.lru_cache(maxsize=1024)

@@ -112,10 +112,15 @@ class Registry:
             return statement
         name = function.name.encode()
         variable = re.compile(rb"\bTag\b[^;(){}]*\b" + re.escape(name) + rb"\s*(?:\[\s*\]\s*)?[={(]")
-        holders = (d for path in self.sources if b"Tag" in (d := self.document(path)).data and name in d.words)
+        holders = (document for document in self._with_tag if name in document.words)
         if any(variable.search(document.code) for document in holders):
             return statement._replace(function=None, tags=function.text)
         return statement
+
+    @cached_property
+    def _with_tag(self) -> tuple[Document, ...]:
+        """The sources that may make a variable of tags."""
+        return tuple(self.document(path) for path in self.sources if b"Tag" in self.snapshot.read(path))
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:

@@ -24,6 +24,7 @@ class PythonCheck:
 
     planned: Planned
     _sources: dict[tuple[bool, str], PythonSource] = field(default_factory=dict, compare=False, repr=False)
+    _lost: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def source(self, path: str, *, after: bool) -> PythonSource:
         """The Python file at `path`, before or after."""
@@ -119,10 +120,12 @@ class PythonCheck:
 
     def _loses_init(self, library: Library) -> bool:
         """Whether `library` would go on to be built, and no source of it would have the entry point that one had."""
-        now = next((one for one in self.planned.after.libraries if one.key == library.key and one.units), None)
-        if now is None or self.planned.after.has_gap(now) or not self._has_init(self.planned.snapshot, library):
-            return False
-        return not self._has_init(self.planned.after.snapshot, now)
+        if library.key not in self._lost:
+            now = next((one for one in self.planned.after.libraries if one.key == library.key and one.units), None)
+            is_known = now is not None and not self.planned.after.has_gap(now)
+            has_none = is_known and now is not None and not self._has_init(self.planned.after.snapshot, now)
+            self._lost[library.key] = has_none and self._has_init(self.planned.snapshot, library)
+        return self._lost[library.key]
 
     def _has_init(self, snapshot: Snapshot, library: Library) -> bool:
         return any(has_init(snapshot.document(unit)) for unit in sorted(library.units) if snapshot.exists(unit))

@@ -78,11 +78,30 @@ class PythonSource:
         return Span(start, max(start, self._starts[end_line - 1] + end_column))
 
     @cached_property
+    def _nodes(self) -> tuple[ast.AST, ...]:
+        """The imports, calls and attributes: all of the tree that anybody looks at."""
+        if self.tree is None:
+            return ()
+        found: list[ast.AST] = []
+        waiting: list[ast.AST] = [self.tree]
+        for node in waiting:  # outer ones first, as they are written
+            if isinstance(node, (ast.Import, ast.ImportFrom, ast.Call, ast.Attribute)):
+                found.append(node)
+            for name in node._fields:
+                value = getattr(node, name, None)
+                if isinstance(value, ast.AST):
+                    if value._fields:
+                        waiting.append(value)
+                elif isinstance(value, list):
+                    waiting += [one for one in value if isinstance(one, ast.AST)]
+        return tuple(found)
+
+    @cached_property
     def loads(self) -> tuple[Load, ...]:
         """Every import, and every call that loads a module or a shared library by a name that is written out."""
         if self.tree is None:
             return ()
-        return tuple(load for node in ast.walk(self.tree) for load in self._load(node))
+        return tuple(load for node in self._nodes for load in self._load(node))
 
     def _load(self, node: ast.AST) -> Iterator[Load]:
         if isinstance(node, ast.Import):
@@ -134,7 +153,7 @@ class PythonSource:
             return ()
         bound = {load.bound: load.module for load in self.loads if load.bound}
         found = []
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             if not isinstance(node, ast.Attribute):
                 continue
             parts = _dotted(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from codemod.buildfiles.setup.evaluate import conditions
 from codemod.buildfiles.setup.evaluate.conditions import Test
@@ -109,7 +110,8 @@ class Calls(Expressions):
         for when, (one,) in combinations((value,), self.state.when):
             if not isinstance(one, Text):
                 return self.unknown(node)
-            known = exists(self.state.snapshot, one.text, self.state.folder, wanted=wanted)
+            text, folder = one.text, self.state.folder
+            known = self.state.ask(partial(exists, text=text, folder=folder, wanted=wanted))
             if known is None:
                 return self.unknown(node)
             found.append((when, Const(known)))
@@ -124,7 +126,7 @@ class Calls(Expressions):
             pattern = place(text, state.folder) if text is not None else None
             found = None
             if text is not None:
-                found = found_by(state.snapshot, text, state.folder, recursive=recursive)
+                found = state.ask(partial(found_by, text=text, folder=state.folder, recursive=recursive))
             if found is None or pattern is None:
                 made.gaps.append(state.gap(node, "the pattern is made when the file runs"))
                 continue
@@ -135,11 +137,13 @@ class Calls(Expressions):
 
     def _listdir(self, node: ast.Call, given: Arguments) -> Value:
         value = given.by_place[0] if given.by_place else Text(".")
-        names = listed(self.state.snapshot, value.text, self.state.folder) if isinstance(value, Text) else None
+        text, folder = value.text if isinstance(value, Text) else None, self.state.folder
+        names = self.state.ask(lambda tree: listed(tree, text, folder)) if text is not None else None
         if names is None:
             return self.new_list((), [self.state.gap(node, "the folder is not in the repository")])
-        folder = place(value.text, self.state.folder) if isinstance(value, Text) else ""
-        written = Written(self.state.place(node), self.state.holder, Origin.GLOB, posixpath.join(folder or "", "*"))
+        listed_folder = place(text, folder) if text is not None else ""
+        pattern = posixpath.join(listed_folder or "", "*")
+        written = Written(self.state.place(node), self.state.holder, Origin.GLOB, pattern)
         return self.new_list([Item(Text(name, written=written), self.state.when) for name in names])
 
     # -- lists -------------------------------------------------------------------------------------------------------

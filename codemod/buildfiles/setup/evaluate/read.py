@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from codemod.buildfiles.setup.evaluate.functions import COMMANDS
@@ -71,9 +72,37 @@ def read_setup_file(snapshot: Snapshot, path: str) -> SetupFile:
     return snapshot.once((SetupFile, path), lambda: _read(snapshot, path))
 
 
+class _Known(NamedTuple):
+    """A setup file that was read, its bytes, and what was asked of the tree on the way."""
+
+    read: SetupFile
+    data: bytes
+    asked: Sequence[tuple[Callable[[Snapshot], object], object]]
+
+    def is_so(self, snapshot: Snapshot, path: str) -> bool:
+        """Whether the file says the same in another tree."""
+        return snapshot.read(path) == self.data and all(ask(snapshot) == answer for ask, answer in self.asked)
+
+
+_KNOWN: OrderedDict[str, _Known] = OrderedDict()  # by path: a plan's tree is read right behind the tree as it is
+_MOST_KNOWN = 8
+
+
 def _read(snapshot: Snapshot, path: str) -> SetupFile:
+    known = _KNOWN.get(path)
+    if known is not None and known.is_so(snapshot, path):
+        return known.read
     state = State(snapshot, posixpath.dirname(path))
-    source = source_of(snapshot, path)
+    found = _evaluated(state, path)
+    _KNOWN[path] = _Known(found, snapshot.read(path), state.asked)
+    _KNOWN.move_to_end(path)
+    while len(_KNOWN) > _MOST_KNOWN:
+        _KNOWN.popitem(last=False)
+    return found
+
+
+def _evaluated(state: State, path: str) -> SetupFile:
+    source = source_of(state.snapshot, path)
     if source is None:
         return _nothing(path, "the file cannot be parsed")
     state.sources[path] = source

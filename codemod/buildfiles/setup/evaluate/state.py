@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from codemod.buildfiles.setup.evaluate.values import (
     ROOT,
@@ -68,6 +68,9 @@ def source_of(snapshot: Snapshot, path: str) -> Source | None:
     return Source(path, data, tree.module, starts)
 
 
+Answer = TypeVar("Answer")
+
+
 @dataclass
 class State:
     """One evaluation. `setups` are the arguments of the calls of setup(), `made` every extension module."""
@@ -89,6 +92,13 @@ class State:
     called: set[int] = field(default_factory=set)  # functions that were run
     returned: list[tuple[When, Value]] = field(default_factory=list)  # by the function that runs
     left: list[tuple[When, list[tuple[Frame, dict[str, Value]]]]] = field(default_factory=list)  # of rounds cut short
+    asked: list[tuple[Callable[[Snapshot], object], object]] = field(default_factory=list)  # of the tree, with answers
+
+    def ask(self, question: Callable[[Snapshot], Answer]) -> Answer:
+        """What `question` says of the files of the tree; kept, so that another tree may be asked the same."""
+        answer = question(self.snapshot)
+        self.asked.append((question, answer))
+        return answer
 
     def is_late(self) -> bool:
         """Whether the evaluation has taken as many steps as it may."""

@@ -365,7 +365,7 @@ class Statements(Functions):
                 start = posixpath.dirname(start)
         base = posixpath.join(start, *name.split(".")) if name else start
         paths = (f"{base}.py", posixpath.join(base, "__init__.py"))
-        path = next((path for path in paths if state.snapshot.exists(path)), None)
+        path = state.ask(lambda tree: next((path for path in paths if tree.exists(path)), None))
         if path is None:
             return None
         if path not in state.modules:
@@ -376,6 +376,7 @@ class Statements(Functions):
 
     def _loaded(self, path: str, name: str) -> Frame | None:
         state = self.state
+        state.ask(lambda tree: tree.read(path) if tree.exists(path) else None)
         source = source_of(state.snapshot, path)
         if source is None:
             state.gaps.append(Gap(GapKind.FILE, path, Span(0, 0), "the file cannot be parsed"))
