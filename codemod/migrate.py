@@ -189,7 +189,8 @@ def _plan_part(
     roles = frozenset(role for one in rewritten.values() for role in one.helpers) | lambdas.roles
     helpers = plan_helpers(snapshot, layout, made, roles)
     created = tuple(new for change in (bindings, helpers) for new in change.created)
-    place = Relocation(snapshot, layout, made.graph, moves, tuple(new.path for new in created), made.replaced)
+    new_paths = tuple(new.path for new in created)
+    place = Relocation(snapshot, layout, made.graph, moves, new_paths, made.replaced, frozenset(group.files))
     kernels = kernel_change(made, rewritten, place, bindings)
     units = tuple(new.path for new in bindings.created if new.path.endswith(UNIT_SUFFIXES))
     units += (*_built_by_nothing(program, layout, bindings), *along.shared)
@@ -237,8 +238,13 @@ def _placed(
     units = tuple(sorted({*group.units, *along}))
     if placement.form is Form.WHOLE_IN_PLACE:
         layout = whole_layout(layout, placement, units)
-    layout = replace(layout, form=placement.form)
-    if units == group.units:
+    roots = layout.include_roots
+    if placement.form is not Form.MOVED and placement.library is not None:
+        named = (folder for entry in placement.library.entries for folder in entry.include_dirs)
+        roots = tuple(dict.fromkeys((*roots, *named)))
+    searches_more = roots != layout.include_roots
+    layout = replace(layout, form=placement.form, include_roots=roots)
+    if units == group.units and not searches_more:
         return layout, group
     left = tuple(path for path in group.registrations if path not in units)
     found = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)

@@ -18,7 +18,10 @@ from codemod.rules.includes import spell_relative
 
 @dataclass(frozen=True)
 class Relocation:
-    """The tree after a run: `moves` done, `created` there; `replaced` headers have a stable stand-in."""
+    """The tree after a run: `moves` done, `created` there; `replaced` headers have a stable stand-in.
+
+    `converted` are files that become stable ones, those included that stay where they are.
+    """
 
     snapshot: Snapshot
     layout: Layout
@@ -26,6 +29,7 @@ class Relocation:
     moves: Sequence[Move]
     created: Sequence[str]
     replaced: frozenset[str]
+    converted: frozenset[str] = frozenset()
 
     def new_path(self, path: str) -> str:
         """Where the file `path` lies after the run."""
@@ -60,7 +64,8 @@ class Relocation:
 
     def stays_legacy(self, path: str) -> bool:
         """Whether the file `path` is on the legacy side after the run too."""
-        return self.new_path(path) == path and not self.layout.is_stable(path)
+        is_where_it_was = self.new_path(path) == path and not self.layout.is_stable(path)
+        return is_where_it_was and path not in self.converted
 
     def respeller(
         self, path: str, uses_dispatch: bool, idle: frozenset[str] = frozenset()

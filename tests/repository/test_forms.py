@@ -149,6 +149,24 @@ def test_an_include_of_another_folder_was_not_found_before_either(make_repositor
     assert errors(plan) == []
 
 
+def test_headers_that_the_build_alone_knows_how_to_find_are_converted_too(make_repository: MakeRepository) -> None:
+    setup = (
+        TREE["setup.py"]
+        .replace("],\n        ),", "],\n            include_dirs=[here / name],\n        ),")
+        .replace(
+            "setup(\n", 'import pathlib\n\nhere = pathlib.Path(__file__).parent / "csrc"\nname = "deep"\n\nsetup(\n', 1
+        )
+    )
+    twice = (
+        TREE["csrc/twice.cpp"].replace("TORCH_CHECK(", "MUST(").replace('"plain.h"', '"plain.h"\n#include <own/must.h>')
+    )
+    must = "#pragma once\n#define MUST(condition, text) TORCH_CHECK(condition, text)\n"
+    tree = {**TREE, "setup.py": setup, "csrc/twice.cpp": twice, "csrc/deep/own/must.h": must}
+    plan = planned(make_repository(tree), "csrc/twice.cpp", in_place=True)
+    assert errors(plan) == []
+    assert "STD_TORCH_CHECK(condition, text)" in texts(plan)["csrc/deep/own/must.h"]
+
+
 CMAKE = """cmake_minimum_required(VERSION 3.26)
 project(pkg LANGUAGES CXX)
 find_package(Torch REQUIRED)
