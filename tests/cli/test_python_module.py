@@ -122,3 +122,54 @@ def test_a_library_that_is_loaded_by_its_file_brings_its_module_along(tmp_path: 
     module = (tree / "tide/_C_ops.py").read_text()
     assert 'find_spec("_C_stable_libtorch", [os.path.dirname(__file__)])' in module
     assert "from tide import" not in module
+
+
+MASKED = """\
+#include <torch/library.h>
+#include <torch/torch.h>
+
+using namespace torch::autograd;
+
+at::Tensor picked(const at::Tensor& x, bool* kept) {
+  std::vector<int64_t> found;
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    if ((kept[i] = x.data_ptr<float>()[i] > 0)) found.push_back(i);
+  }
+  return x.index_select(0, at::tensor(found));
+}
+
+struct Picked : public Function<Picked> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
+    auto kept = at::empty(x.sizes(), x.options().dtype(at::kBool));
+    auto y = picked(x, kept.data_ptr<bool>());
+    ctx->save_for_backward({kept});
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    auto kept = ctx->get_saved_variables()[0];
+    return {at::zeros_like(kept).to(grads[0].scalar_type()).masked_scatter(kept, grads[0])};
+  }
+};
+
+at::Tensor pick(const at::Tensor& x) { return Picked::apply(x.contiguous()); }
+
+TORCH_LIBRARY(tide, m) {
+  m.def("pick(Tensor x) -> Tensor", &pick);
+}
+PYBIND11_MODULE(_C, m) {}
+"""
+
+
+def test_what_calls_an_operator_without_a_fake_kernel_breaks_the_graph(tmp_path: Path, run_cli: Run) -> None:
+    """Traced through, the error of the operator that it calls would come as one that stops the compilation."""
+    tree = package(tmp_path, {"csrc/pick.cpp": MASKED}, "from . import _C\n")
+    run_cli("migrate", "csrc/pick.cpp", "--write", cwd=tree)
+    text = (tree / "csrc/libtorch_stable/pick.cpp").read_text()
+    explicit = text[text.index("STABLE_TORCH_LIBRARY_IMPL(tide, CompositeExplicitAutograd, m)") :]
+    assert 'm.impl("pick", TORCH_BOX(&pick));' in explicit[: explicit.index("}\n")]
+    module = (tree / "tide/_C_ops.py").read_text()
+    assert 'raise NotImplementedError("tide::pick has no fake kernel")' in module
+    assert 'raise NotImplementedError("tide::picked_forward has no fake kernel")' in module
+    passed = module[: module.index("fallthrough_kernel")]
+    assert '"pick",' in passed
+    assert '"picked_forward",' not in passed
