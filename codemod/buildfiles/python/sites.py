@@ -183,7 +183,7 @@ def _import_facade(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> N
     """Import the Python side of a library behind a call that loads the library's file."""
     import libcst as cst
 
-    if not sites.library.facade or not isinstance(node, cst.Call):
+    if not sites.library.facade or not isinstance(node, cst.Call) or _has_facade(sites):
         return
     if dotted_name(node.func).rpartition(".")[2] in LOADERS:
         add_statement(sites.file, statement, _facade_import(sites), sites.edits, LIBRARY_LOADED)
@@ -191,6 +191,11 @@ def _import_facade(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> N
 
 def _facade_import(sites: Sites) -> str:
     return f"import {sites.library.facade_module}  # noqa: E402, F401"
+
+
+def _has_facade(sites: Sites) -> bool:
+    """Whether an earlier run imported the Python side in this file."""
+    return f"import {sites.library.facade_module}  # noqa".encode() in sites.file.data
 
 
 def _loads_a_file(sites: Sites, node: cst.CSTNode) -> bool:
@@ -250,7 +255,7 @@ def _list_probes(sites: Sites) -> None:
         elif re.search(rf"(?<!\w){legacy}[^/\s]*\*[^/\s]*$", text):
             if sites.replaces and _loads_a_file(sites, node):  # the stable library is the only one that it finds
                 sites.finds_it = True
-                if sites.library.facade:
+                if sites.library.facade and not _has_facade(sites):
                     add_statement(sites.file, node, _facade_import(sites), sites.edits, LIBRARY_LOADED)
                 continue
             sites.report(
