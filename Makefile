@@ -17,12 +17,14 @@ CASE ?=
 REPLAY_ARGS ?=
 SERIES_ARGS ?=
 TWINS_ARGS ?=
+FUZZ_ARGS ?=
+GROWTH_ARGS ?=
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: environment demo test lint format gpu bench series twins docs replay faults clean
+.PHONY: environment demo test lint format gpu bench bench-growth series twins fuzz docs replay faults clean
 
 environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -70,6 +72,15 @@ faults: environment
 # build/twins/found. TWINS_ARGS="--seed 2 --functions 10000", or "--sweep" for every overload in every setting.
 twins: environment
 	$(BIN)/python -m tests.twins.twins $(TWINS_ARGS)
+
+# Damaged extensions, migrated twice in memory: no crash, no hang, nothing left for the second run. What fails is in
+# build/fuzz, made smaller. FUZZ_ARGS="--plans 50000 --seed 2"; some 10 ms a plan.
+fuzz: environment
+	$(BIN)/python -m tests.fuzz.fuzz $(FUZZ_ARGS)
+
+# Kinds of code in doubling sizes: how the cost of scan and migrate grows with each, as a power of the size.
+bench-growth: environment
+	$(BIN)/python -m tests.bench.growth $(GROWTH_ARGS)
 
 docs: environment
 	$(BIN)/torch-stabilize explain --all --format md > docs/codes.md
