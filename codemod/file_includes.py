@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from codemod.carried_includes import carried_headers
 from codemod.helper_files import headers_of
@@ -100,11 +101,16 @@ class FileIncludes:
         for header in graph.closure(self._behind_torch()):
             if header in self.rewritten or not snapshot.exists(header):
                 continue
-            reached = [snapshot.document(path) for path in graph.closure((header,)) if snapshot.exists(path)]
-            brought = with_implied(name for document in reached for name in _brought(document))
+            reached = graph.reached(header)
+            brought = self.made.once("brought", reached, partial(self._brought_by, reached))
             if not any(map(_CLOSED.match, brought)):
                 found |= needed_by_names(snapshot.document(header).code) - brought
         return frozenset(found) - with_implied((*_STABLE, *_COMMON))
+
+    def _brought_by(self, paths: Iterable[str]) -> frozenset[str]:
+        snapshot = self.place.snapshot
+        documents = (snapshot.document(path) for path in paths if snapshot.exists(path))
+        return with_implied(name for document in documents for name in _brought(document))
 
     def _behind_torch(self) -> list[str]:
         """The headers that the file includes behind one of torch that goes, or one of its own that has such."""
@@ -121,12 +127,26 @@ class FileIncludes:
 
     def _loses_torch(self) -> bool:
         """Whether the file, or a header that it includes, does without headers of torch that it had."""
-        return any(
-            any(site.entry is None or site.entry.form != "same" for site in self.rewritten[path].include_sites)
-            if path in self.rewritten
-            else path in self.place.layout.legacy_declarations
-            for path in (self.path, *self.made.graph.closure((self.path,)))
+        seen = self.made.graph.reached(self.path)
+        return bool(self.made.once("losing", seen, partial(self._losing, seen)))
+
+    def _losing(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those of `paths` that do without headers of torch that they had."""
+        return frozenset(
+            path
+            for path in paths
+            if (
+                any(site.entry is None or site.entry.form != "same" for site in self.rewritten[path].include_sites)
+                if path in self.rewritten
+                else path in self.place.layout.legacy_declarations
+            )
         )
+
+    def _open(self, paths: frozenset[str]) -> frozenset[str]:
+        """The system headers that `paths` include, but for torch's that are closed."""
+        snapshot = self.place.snapshot
+        documents = (snapshot.document(path) for path in paths - self.made.replaced if snapshot.exists(path))
+        return frozenset(name for document in documents for name in _brought(document) if not _CLOSED.match(name))
 
     def _provided(self, own: Iterable[str]) -> frozenset[str]:
         """System headers that come in unasked, through headers of the repository.
@@ -135,13 +155,15 @@ class FileIncludes:
         of torch, the rewritten ones it includes.
         """
         made, snapshot = self.made, self.place.snapshot
-        reached = made.graph.closure(made.graph.direct(self.path))
+        reached = [made.graph.reached(path) for path in made.graph.direct(self.path)]
         found: set[str] = set()
-        for header in {*own, *(path for path in reached if path not in made.replaced)}:
-            names = _brought(snapshot.document(header)) if snapshot.exists(header) else set()
-            found |= names if header in own else {n for n in names if not _CLOSED.match(n)}
+        for paths in reached:
+            found |= made.once("open", paths, partial(self._open, paths))
+        for header in own:
+            found |= _brought(snapshot.document(header)) if snapshot.exists(header) else set()
         if not self._one.include_sites and not self.path.endswith(HEADER_SUFFIXES):
-            others = [self.rewritten[path] for path in reached if path in self.rewritten and path != self.path]
+            seen = frozenset[str]().union(*reached) & self.rewritten.keys()
+            others = [self.rewritten[path] for path in seen if path != self.path]
             found |= {name for one in others if one.include_sites for name in one.includes}
         return with_implied(found)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from codemod.config import Config
@@ -42,6 +42,13 @@ class GroupProject:
     shared: tuple[str, ...]
     translation: Translation
     check: tuple[str, str]
+    known: dict[tuple[str, frozenset[str]], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, what: str, paths: frozenset[str], make: Callable[[], frozenset[str]]) -> frozenset[str]:
+        """What `make` finds in the files `paths`, made by the first who asks: a circle of headers asks for each."""
+        if (what, paths) not in self.known:
+            self.known[what, paths] = make()
+        return self.known[what, paths]
 
     def context(self, path: str) -> Context:
         """The context of one of the group's files."""

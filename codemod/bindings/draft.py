@@ -183,11 +183,20 @@ class Draft:
             inferred = schema if statement.schema is None else None
             self.items.append(definition_item(document, statement, inferred, whole=self._goes_whole(statement)))
 
+    @cached_property
+    def _places(self) -> Mapping[Place, list[int]]:
+        """Which of the statements that move are where."""
+        found: dict[Place, list[int]] = {}
+        for number, one in enumerate(self.selection.moved):
+            found.setdefault((one.statement.path, one.statement.span), []).append(number)
+        return found
+
     def _implementing(self, moved: Moved) -> list[Moved]:
         """The statements that implement what `moved` defines, itself first."""
         operator = self.operators.get((moved.statement.namespace, moved.statement.full_name))
         places = {(s.path, s.span) for s in operator.implementations} if operator else set()
-        others = [one for one in self.selection.moved if (one.statement.path, one.statement.span) in places]
+        numbers = sorted(number for place in places for number in self._places.get(place, ()))
+        others = [self.selection.moved[number] for number in numbers]
         return [moved, *(one for one in others if one is not moved)]
 
     def _functions(self, implementing: Sequence[Moved]) -> tuple[Located, ...]:

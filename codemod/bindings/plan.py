@@ -179,8 +179,12 @@ def _legacy_removals(registry: Registry, group: Group, selection: Selection) -> 
             continue
         document, moving = registry.document(path), going.get(path, [])
         statements = [s for s in moving if s.block.kind is not BlockKind.OPERATORS]
-        spans = [s.span for s in statements]
-        alone = [s for s in statements if not _shares_line(document, s, spans)]
+        left = bytearray(document.code)
+        for statement in statements:
+            left[statement.span.start : statement.span.end] = b" " * len(statement.span)
+        shared = [s for s in statements if _shares_line(document, s, left)]
+        sharing = {s.span for s in shared}
+        alone = [s for s in statements if s.span not in sharing]
         chained, cut = _chains_cut(registry, document, moving)
         dropped, replaced = dropped_includes(registry, group, document)
         edits += [FileEdit(path, edit) for edit in (*cut, *replaced)]
@@ -192,11 +196,10 @@ def _legacy_removals(registry: Registry, group: Group, selection: Selection) -> 
         blocks = registry.bindings[path].blocks if statements else ()
         hollow = [block for block in blocks if block.kind not in (BlockKind.PYBIND, BlockKind.OPERATORS)]
         edits += [FileEdit(path, edit) for edit in removal_edits(document, lines, codes.MOVED.code, hollow)]
-        for statement in statements:
-            if statement not in alone:
-                blank = re.compile(rb"[ \t]*").match(document.data, statement.span.end)
-                span = Span(statement.span.start, blank.end() if blank else statement.span.end)
-                edits.append(FileEdit(path, Edit(span, b"", codes.MOVED.code)))
+        for statement in shared:
+            blank = re.compile(rb"[ \t]*").match(document.data, statement.span.end)
+            span = Span(statement.span.start, blank.end() if blank else statement.span.end)
+            edits.append(FileEdit(path, Edit(span, b"", codes.MOVED.code)))
     return edits
 
 
@@ -213,20 +216,17 @@ def _chains_cut(registry: Registry, document: Document, moving: Iterable[Stateme
     return lines, edits
 
 
-def _shares_line(document: Document, statement: Statement, going: Iterable[Span]) -> bool:
-    """Whether something that stays stands on a line of `statement`: a neighbour, or the braces of a module."""
+def _shares_line(document: Document, statement: Statement, left: bytearray) -> bool:
+    """Whether something of what is `left` stands on a line of `statement`: a neighbour, or the braces of a module."""
     data, block = document.data, statement.block
     lines = Span(line_start(data, statement.span.start), line_end(data, statement.span.end - 1))
-    code = bytearray(document.code)
-    for span in going:
-        code[span.start : span.end] = b" " * len(span)
     if (
         lines.contains(block.span)
         and block.kind is not BlockKind.PYBIND
-        and not code[block.body.start : block.body.end].strip()
-    ):
-        code[block.span.start : block.span.end] = b" " * len(block.span)  # goes with its last statement
-    return bool(code[lines.start : lines.end].strip())
+        and not left[block.body.start : block.body.end].strip()
+    ):  # the block goes with its last statement
+        return bool((left[lines.start : block.span.start] + left[block.span.end : lines.end]).strip())
+    return bool(left[lines.start : lines.end].strip())
 
 
 def _to_declare(

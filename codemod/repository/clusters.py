@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from posixpath import basename, dirname, splitext
 from typing import NamedTuple
 
@@ -92,16 +92,23 @@ def _same_stem(units: Units, members: list[str]) -> list[list[str]]:
 def _same_folder(units: Units, members: list[str]) -> list[list[str]]:
     """A folder of its own, without subfolders that hold units: quantization/gptq/."""
     folders = {dirname(path) for path in members}
+    holders = {above for folder in folders for above in _above(folder)}
     own = [
         folder
         for folder in folders
         if folder.removeprefix(units.layout.source_root).strip("/")
         and basename(folder) not in _VARIANTS
         and folder != units.domain(f"{folder}/x")
-        and not any(other.startswith(folder + "/") for other in folders)
+        and folder not in holders
     ]
     found = _collect((dirname(path), path) for path in members if dirname(path) in own)
     return [paths for paths in found if len(paths) <= _LARGEST_FOLDER]
+
+
+def _above(folder: str) -> Iterator[str]:
+    """The folders that hold `folder`, without the root."""
+    while folder := dirname(folder):
+        yield folder
 
 
 def _same_header(units: Units, members: list[str]) -> list[list[str]]:

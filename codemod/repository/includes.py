@@ -10,8 +10,9 @@ from posixpath import dirname, normpath
 from typing import NamedTuple
 
 from codemod.model import Span
-from codemod.reach import reach
+from codemod.reach import Reaching
 from codemod.repository.snapshot import Snapshot
+from codemod.source.document import HEADER_SUFFIXES
 from codemod.source.mask import mask
 from codemod.source.spans import line_end, line_start
 
@@ -101,7 +102,11 @@ class IncludeGraph:
 
     def closure(self, paths: Iterable[str]) -> tuple[str, ...]:
         """`paths` and every file of the repository they reach, sorted."""
-        return tuple(sorted(reach(paths, self.direct)))
+        return tuple(sorted(frozenset[str]().union(*map(self._reaching, paths))))
+
+    def reached(self, path: str) -> frozenset[str]:
+        """The closure of one file; files that include each other share it."""
+        return self._reaching(path)
 
     def includers(self, path: str) -> tuple[str, ...]:
         """The files that include `path` themselves, sorted."""
@@ -109,7 +114,26 @@ class IncludeGraph:
 
     def reached_from(self, path: str) -> tuple[str, ...]:
         """The files that include `path`, directly or through others, sorted; not `path` itself."""
-        return tuple(sorted(reach([path], self.includers) - {path}))
+        return tuple(sorted(self._reached(path) - {path}))
+
+    def units_reaching(self, path: str) -> frozenset[str]:
+        """Those of them that are no headers, and `path` itself where it is none."""
+        found = self._reached(path)
+        if found not in self._units:
+            self._units[found] = frozenset(one for one in found if not one.endswith(HEADER_SUFFIXES))
+        return self._units[found]
+
+    @cached_property
+    def _reaching(self) -> Reaching:
+        return self.snapshot.once((Reaching, self.roots), lambda: Reaching(self.direct))
+
+    @cached_property
+    def _reached(self) -> Reaching:
+        return Reaching(self.includers)
+
+    @cached_property
+    def _units(self) -> dict[frozenset[str], frozenset[str]]:
+        return {}
 
     @cached_property
     def _includers(self) -> dict[str, tuple[str, ...]]:

@@ -33,6 +33,6 @@ def _without_legacy_users(layout: Layout, graph: IncludeGraph, group: Group) -> 
     """The headers that no legacy unit reaches but those of `group`."""
     for header in graph.closure(group.units):
         if header.endswith(HEADER_SUFFIXES):
-            users = (path for path in graph.reached_from(header) if not path.endswith(HEADER_SUFFIXES))
+            users = graph.units_reaching(header)
             if all(path in group.units or layout.is_stable(path) for path in users):
                 yield header

@@ -94,6 +94,7 @@ class Project:
     moving: frozenset[str] = frozenset()  # files that get a new place
     leaving: frozenset[str] = frozenset()  # headers that the files of the run will not include any more
     headers: str = ""  # torch version of the headers in use; empty: the target's
+    macro_calls: dict[tuple[int, int], Node | None] = field(default_factory=dict, compare=False, repr=False)
     effectful_within: dict[tuple[int, int], tuple[Node, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property

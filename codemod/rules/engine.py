@@ -17,7 +17,7 @@ from codemod.rules.handlers import clause_findings
 from codemod.rules.operators import operator_sites, operators
 from codemod.rules.own_macros import is_redefined
 from codemod.rules.references import keep_reference
-from codemod.rules.rewrite import Copy, Nested, Rewrite, Rewrites, Spans, flatten, nest
+from codemod.rules.rewrite import Copy, Nested, Rewrite, Rewrites, flatten, nest
 from codemod.rules.shared import LEGACY_ONLY, ONE_WORLD
 from codemod.rules.sites import find_sites, in_legacy_branch
 from codemod.rules.small_vectors import COPIED, copied, copy_sites
@@ -26,6 +26,7 @@ from codemod.rules.undefined import UNDEFINED, undefined_findings
 from codemod.rules.unknown import unknown_operators, unknown_receiver
 from codemod.rules.unqualified import unqualified_sites, using_namespace
 from codemod.source.document import Document
+from codemod.source.spans import Spans
 
 
 class Rewritten(NamedTuple):

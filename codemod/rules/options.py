@@ -311,6 +311,8 @@ def _assigns(document: Document, function: Function, place: int) -> bool:
 _CAPTURES_ALL = re.compile(r"\[\s*(?:=|&\s*[,\]])")
 # What code may be left out within, or run more than once.
 _LOOPS = frozenset({"for_statement", "for_range_loop", "while_statement", "do_statement"})
+_STEPS = 32
+_REPEATED = _LOOPS | {"lambda_expression"}
 _CHOICES = _LOOPS | {
     "if_statement", "else_clause", "switch_statement", "case_statement", "conditional_expression", "binary_expression",
     "lambda_expression", "try_statement", "catch_clause", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif",
@@ -319,11 +321,23 @@ _CHOICES = _LOOPS | {
 
 
 def _around(node: Node, declared: int) -> Iterator[Node]:
-    """What stands around `node` and behind the declaration of a variable, the innermost first."""
-    walk = node.parent
+    """The loops and lambdas around `node` and behind the declaration of a variable, the innermost first."""
+    walk = _loop_or_lambda(node)
     while walk is not None and walk.start_byte > declared:
         yield walk
+        walk = _loop_or_lambda(walk)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _loop_or_lambda(node: Node) -> Node | None:
+    """The nearest loop or lambda around `node`; in deep code the answer of what is further out is kept."""
+    walk, steps = node.parent, 0
+    while walk is not None and walk.type not in _REPEATED:
+        steps += walk.type == "compound_statement"
+        if steps == _STEPS:
+            return _loop_or_lambda(walk)
         walk = walk.parent
+    return walk
 
 
 def _captures_by_name(node: Node, declared: int) -> bool:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import NamedTuple
 
 from codemod.model import Confidence, Edit, Span
+from codemod.source.spans import Spans
 
 
 @dataclass(frozen=True)
@@ -95,20 +95,6 @@ def flatten(
     to an outer one: what is copied from there is rewritten all the same.
     """
     return _Flattening(rewrites, data, Spans(macro_bodies), Rewrites(everything or rewrites)).edits()
-
-
-class Spans:
-    """Spans to ask whether one of them holds another."""
-
-    def __init__(self, spans: Iterable[Span]) -> None:
-        ordered = sorted(spans)
-        self._starts = [span.start for span in ordered]
-        self._ends = list(accumulate((span.end for span in ordered), max))  # of those that start here or before
-
-    def hold(self, span: Span) -> bool:
-        """Whether one of the spans contains `span`."""
-        place = bisect_right(self._starts, span.start) - 1
-        return place >= 0 and self._ends[place] >= span.end
 
 
 class Rewrites:

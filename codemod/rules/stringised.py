@@ -47,17 +47,33 @@ def keep_text(site: Site, outcome: Outcome | None, context: Context) -> Outcome 
 
 def _uses_in_macro(site: Site, context: Context) -> tuple[bool, bool] | None:
     """Whether the macro around the site uses the argument as text, and as code; None where there is no such macro."""
-    node: Node | None = context.node(site)
     fragment = context.fragment(site)
+    node = _macro_call(context.node(site), context)
+    callee = node.child_by_field_name("function") if node is not None else None
+    if node is None or callee is None or (macro := _macro(callee, context)) is None:
+        return _in_unparsed(site, context)
+    arguments = node.child_by_field_name("arguments")
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    place = next((i for i, one in enumerate(given) if fragment.span(one).contains(site.span)), None)
+    return _uses(*macro, place) if place is not None else None
+
+
+def _macro_call(node: Node | None, context: Context) -> Node | None:
+    """The innermost call of a macro of the project around `node`; kept for every node on the way to it."""
+    known, way, found = context.project.macro_calls, list[tuple[int, int]](), None
     while node is not None:
+        key = (node.id, node.start_byte)
+        if key in known:
+            found = known[key]
+            break
+        way.append(key)
         callee = node.child_by_field_name("function") if node.type == "call_expression" else None
-        if callee is not None and (macro := _macro(callee, context)) is not None:
-            arguments = node.child_by_field_name("arguments")
-            given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
-            place = next((i for i, one in enumerate(given) if fragment.span(one).contains(site.span)), None)
-            return _uses(*macro, place) if place is not None else None
+        if callee is not None and _macro(callee, context) is not None:
+            found = node
+            break
         node = node.parent
-    return _in_unparsed(site, context)
+    known.update(dict.fromkeys(way, found))
+    return found
 
 
 def _macro(callee: Node, context: Context) -> tuple[Document, Macro] | None:

@@ -153,12 +153,19 @@ def _included(document: Document, documents: Sequence[Document]) -> list[Documen
 
 def reached_headers(document: Document, headers: Sequence[Document]) -> list[Document]:
     """Those of `headers` that `document` includes, by way of others too."""
+    named: dict[str, list[Document]] = {}
+    for header in headers:
+        named.setdefault(header.path.rpartition("/")[2], []).append(header)
     reached: dict[str, Document] = {}
     waiting = [document]
     while waiting:
         for name in _include_names(waiting.pop()):
-            for header in headers:
-                if f"/{header.path}".endswith(f"/{name}") and header.path not in (document.path, *reached):
+            for header in named.get(name.rpartition("/")[2], ()):
+                if (
+                    f"/{header.path}".endswith(f"/{name}")
+                    and header.path != document.path
+                    and header.path not in reached
+                ):
                     reached[header.path] = header
                     waiting.append(header)
     return list(reached.values())

@@ -30,7 +30,28 @@ from codemod.source.upwards import from_outside
 from codemod.source.written_types import WrittenTypes, substituted
 
 _DEPTH = 24
-Names = tuple[dict[str, list[Declared]], ...]
+
+
+class _Seen:
+    """What a scope declares, and those around it; an answer is kept in every scope that was asked on the way."""
+
+    def __init__(self, names: dict[str, list[Declared]], outer: _Seen | None) -> None:
+        self._known: dict[str, list[Declared] | None] = {**names}
+        self._outer = outer
+
+    def get(self, name: str) -> list[Declared] | None:
+        """The declarations of `name` in the innermost scope that has some."""
+        asked: list[_Seen] = []
+        scope: _Seen | None = self
+        while scope is not None and name not in scope._known:
+            asked.append(scope)
+            scope = scope._outer
+        found = scope._known[name] if scope is not None else None
+        for one in asked:
+            one._known[name] = found
+        return found
+
+
 _BARE_TENSOR = re.compile(r"(?<![\w:])Tensor\b")
 _OWNER = re.compile(r"(\w+)\s*(?:<[^()]*>)?\s*::\s*~?\w+$")
 
@@ -41,7 +62,7 @@ class TypeFinder:
 
     documents: Sequence[Document]
     returns: KnownReturns
-    _visible: dict[tuple[int, int], Names] = field(default_factory=dict)
+    _visible: dict[tuple[int, int], _Seen] = field(default_factory=dict)
     _known: dict[tuple[str, int, int, int], CppType] = field(default_factory=dict)
 
     @cached_property
@@ -115,11 +136,11 @@ class TypeFinder:
 
     def declaration_of(self, name: str, node: Node) -> Declared | None:
         """The declaration that `name` means at `node`, within the same fragment."""
-        for names in self._names_seen_from(node):
-            if declared := names.get(name):
-                before = [d for d in declared if d.start <= node.start_byte] or declared[:1]
-                return before[-1]
-        return None
+        declared = self._names_seen_from(node).get(name)
+        if not declared:
+            return None
+        before = [d for d in declared if d.start <= node.start_byte] or declared[:1]
+        return before[-1]
 
     def value_of(self, name: str, node: Node, fragment: Fragment) -> Node | None:
         """What the variable `name` was initialised with, if its declaration says so."""
@@ -150,16 +171,16 @@ class TypeFinder:
         """Whether a variable of a namespace is called `name`."""
         return any(True for _ in self.globals.named(name, document))
 
-    def _names_seen_from(self, node: Node) -> Names:
+    def _names_seen_from(self, node: Node) -> _Seen:
         """What the scopes around `node` declare, by name, the innermost first; scopes that declare nothing left out."""
 
-        def with_scope(scope: Node, seen: Names) -> Names:
+        def with_scope(scope: Node, seen: _Seen) -> _Seen:
             names: dict[str, list[Declared]] = {}
             for declared in declared_in(scope) if may_declare(scope) else ():
                 names.setdefault(declared.name, []).append(declared)
-            return (names, *seen) if names else seen
+            return _Seen(names, seen) if names else seen
 
-        return from_outside(node, self._visible, (), with_scope)
+        return from_outside(node, self._visible, _Seen({}, None), with_scope)
 
     def declared_type(
         self, declared: Declared, node: Node, fragment: Fragment, document: Document, depth: int

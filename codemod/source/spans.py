@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import accumulate
 
 from codemod.model import Span
 
@@ -38,3 +40,17 @@ def merged(spans: Iterable[Span]) -> list[Span]:
         else:
             found.append(span)
     return found
+
+
+class Spans:
+    """Spans to ask whether one of them holds another."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        ordered = sorted(spans)
+        self._starts = [span.start for span in ordered]
+        self._ends = list(accumulate((span.end for span in ordered), max))  # of those that start here or before
+
+    def hold(self, span: Span) -> bool:
+        """Whether one of the spans contains `span`."""
+        place = bisect_right(self._starts, span.start) - 1
+        return place >= 0 and self._ends[place] >= span.end

@@ -146,6 +146,7 @@ class Growth(NamedTuple):
 
 def measured(kind: str, verb: str, sizes: Sequence[int], cost: Callable[[Callable[[], object]], float]) -> Growth:
     """The costs of `verb` for `kind` in `sizes`."""
+    _work(kind, verb, 1)()  # what is read and kept once
     base = cost(_work(kind, verb, 1))
     costs = tuple(max(cost(_work(kind, verb, size)) - base, 1e-9) for size in sizes)
     return Growth(kind, verb, costs, exponent(sizes, costs))

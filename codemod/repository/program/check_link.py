@@ -81,7 +81,7 @@ class LinkCheck:
     def _concerns(self, library: Library) -> bool:
         """Whether a unit that changes was in this library."""
         old = next((one for one in self.planned.before.libraries if one.key == library.key), None)
-        return old is not None and any(path in self.planned.moved for path in old.units)
+        return old is not None and not old.units.isdisjoint(self.planned.moved)
 
     def _missing(self, library: Library, unit: str, reference: Reference) -> str | None:
         """The file that defines what `unit` refers to and that is not in its library; None where nothing is missing."""

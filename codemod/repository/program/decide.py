@@ -46,7 +46,7 @@ def legacy_owners(program: Program, unit: str) -> list[Library]:
     """The modules of the legacy ABI that build files make of `unit`."""
     return [
         library
-        for library in dict.fromkeys(owner for owner, _ in program.by_unit.get(unit, ()))
+        for library in {owner.key: owner for owner, _ in program.by_unit.get(unit, ())}.values()
         if library.abi is not Abi.STABLE and library.name and any(e.kind in _MODULES for e in library.entries)
     ]
 

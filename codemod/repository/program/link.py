@@ -6,7 +6,7 @@ Everything is asked by name: a file is read once a name stands in it that somebo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -29,6 +29,9 @@ class Linker:
     program: Program
     _words: dict[tuple[str, Abi], frozenset[bytes]] = field(default_factory=dict, compare=False, repr=False)
     _made: dict[str, Expanded] = field(default_factory=dict, compare=False, repr=False)
+    _of_units: dict[str, tuple[Expanded | None, Mapping[str, list[Definition]]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
     _named: dict[str, tuple[Definition, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
@@ -65,9 +68,20 @@ class Linker:
             matches(symbol, found.symbol)
             for unit in units
             if self.program.snapshot.exists(unit) and self._may_define(unit, word)
-            for found in self.definitions(unit)
-            if found.symbol.bare == symbol.bare
+            for found in self._by_name(unit).get(symbol.bare, ())
         )
+
+    def _by_name(self, unit: str) -> Mapping[str, list[Definition]]:
+        """The definitions of `unit` by their names without scopes."""
+        made = self._made.get(unit)
+        known = self._of_units.get(unit)
+        if known is None or known[0] is not made:
+            definitions = self.definitions(unit)
+            found: dict[str, list[Definition]] = {}
+            for one in definitions:
+                found.setdefault(one.symbol.bare, []).append(one)
+            known = self._of_units[unit] = (self._made.get(unit), found)
+        return known[1]
 
     def defining(self, symbol: Symbol) -> Iterator[Definition]:
         """Every definition in a unit of the tree that `symbol`, as declared, may mean."""
@@ -79,11 +93,7 @@ class Linker:
         if bare not in self._named:
             word = bare.removeprefix("~").encode()
             self._named[bare] = tuple(
-                d
-                for unit in self.units
-                if self._may_define(unit, word)
-                for d in self.definitions(unit)
-                if d.symbol.bare == bare
+                d for unit in self.units if self._may_define(unit, word) for d in self._by_name(unit).get(bare, ())
             )
         return self._named[bare]
 

@@ -122,6 +122,19 @@ class Reference(NamedTuple):
     when: When = ()
 
 
+_Members = tuple[tuple[str, When], ...]
+_known_paths: dict[
+    int, tuple[_Members, frozenset[str]]
+] = {}  # by identity: to hash members takes as long as to read them
+
+
+def _paths(members: _Members) -> frozenset[str]:
+    known = _known_paths.get(id(members))
+    if known is None or known[0] is not members:
+        known = _known_paths[id(members)] = (members, frozenset(path for path, _ in members))
+    return known[1]
+
+
 class Library(NamedTuple):
     """One compiled module: all entries of one name in one project, under whatever conditions.
 
@@ -145,4 +158,4 @@ class Library(NamedTuple):
     @property
     def units(self) -> frozenset[str]:
         """The members, under whatever conditions."""
-        return frozenset(path for path, _ in self.members)
+        return _paths(self.members)
