@@ -13,11 +13,18 @@ from codemod.repository.sources import join
 from codemod.rules.dispatch_macros import render_definitions
 from codemod.rules.includes import HELPERS, spell_relative
 from codemod.rules.needed_headers import with_implied
+from codemod.source.document import Document
+from codemod.source.signatures import read_signatures
 from codemod.surface.snippet import Snippet, all_snippets
 from codemod.templates import filled, render
 
 RULE = HELPERS
 _OPS = re.compile(rb"^// aten::([\w.]+)", re.MULTILINE)
+_NAMED = re.compile(
+    rb"^[ \t]*(?:template[ \t]*<[^\n]*>[ \t]*)?(?:class|struct|using)[ \t]+(\w+)\b(?=[^;\n]*[{=])"
+    rb"|\bconstexpr\b[^;({]*?\b(\w+)\s*[={]",
+    re.MULTILINE,
+)
 _INCLUDED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"]([^>\"\n]+)[>\"]", re.MULTILINE)
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?P<word>\w+)(?:[ \t]*[<\"](?P<name>[^>\"\n]+)[>\"])?[^\n]*\n?", re.MULTILINE)
 
@@ -51,6 +58,7 @@ def plan_helpers(snapshot: Snapshot, layout: Layout, made: GroupProject, roles: 
     created: list[NewFile] = []
     wanted = sorted(role for role in roles if ":" not in role and role != "dual_check")
     missing = [role for role in wanted if role in all_snippets() and role not in made.project.helpers.names]
+    missing = _without_written(snapshot, layout.stable_helpers, missing)
     _add(_helpers(snapshot, layout, missing), edits, created)
     macros = made.translation.needed(sorted(r.partition(":")[2] for r in roles if r.startswith("dispatch:")))
     _add(_dispatch(snapshot, layout, made, macros), edits, created)
@@ -59,6 +67,24 @@ def plan_helpers(snapshot: Snapshot, layout: Layout, made: GroupProject, roles: 
         text = filled("torch_utils.h.in", check=made.check[0])
         created.append(NewFile(made.check[1], text.encode(), "torch_utils.h.in"))
     return Change("Helpers of the stable side", tuple(edits), (), tuple(created))
+
+
+def _without_written(snapshot: Snapshot, path: str, roles: Sequence[str]) -> list[str]:
+    """`roles` without those that an earlier group wrote to the header of helpers: their definitions are in it."""
+    if not roles or not snapshot.exists(path) or _SPACE.encode() not in snapshot.read(path):
+        return list(roles)  # a namesake of the project's own is another function
+    there = _definitions(snapshot.document(path))
+    wanted = {role: _definitions(Document(f"{role}.h", all_snippets()[role].code.encode())) for role in roles}
+    return [role for role in roles if not wanted[role] or not wanted[role] <= there]
+
+
+def _definitions(document: Document) -> frozenset[bytes]:
+    """The names that a header defines: functions with how many there are of one name, types, macros, constants."""
+    functions = [function.name.encode() for function in read_signatures(document)]
+    numbered = {b"%s %d" % (name, functions[:place].count(name)) for place, name in enumerate(functions)}
+    macros = {macro.name.encode() for macro in document.macros}
+    named = {name for found in _NAMED.findall(document.code) for name in found if name}
+    return frozenset({*numbered, *macros, *named})
 
 
 def _add(written: tuple[FileEdit, ...] | NewFile | None, edits: list[FileEdit], created: list[NewFile]) -> None:

@@ -60,3 +60,25 @@ def test_what_the_host_needs_is_included_outside_of_the_hidden_block(make_reposi
     change, _ = plan(make_repository, {HEADER: before}, "storage_nbytes")
     text = apply(before, [edit.edit for edit in change.edits]).decode()
     assert "#include <torch/csrc/stable/tensor.h>" in seen_on_the_cpu(text)
+
+
+def test_what_an_earlier_group_wrote_is_not_written_again(make_repository: MakeRepository) -> None:
+    roles = ("accessor", "device_guard", "dtype_constants", "tensor_of", "check_comparisons")
+    change, _ = plan(make_repository, {}, *roles)
+    written = change.created[0].content
+    reformatted = written.replace(b"(\n    ", b"(").replace(b",\n", b", ")  # a formatter has been over it since
+    for before in (written, reformatted):
+        again, _ = plan(make_repository, {HEADER: before}, *roles)
+        assert (again.edits, again.created) == ((), ())
+    more, _ = plan(make_repository, {HEADER: written}, *roles, "storage_nbytes")
+    text = apply(written, [edit.edit for edit in more.edits]).decode()
+    assert text.count(" accessor_of(") == 1
+    assert text.count("class OptionalDeviceGuard") == 1
+    assert "storage_nbytes" in text
+
+
+def test_a_namesake_of_the_project_s_own_is_another_function(make_repository: MakeRepository) -> None:
+    before = b"#pragma once\ninline long ceil_div(long a, long b) { return a / b; }\nlong round_up(long a, long b);\n"
+    change, _ = plan(make_repository, {HEADER: before}, "ceil_div")
+    text = apply(before, [edit.edit for edit in change.edits]).decode()
+    assert "HIDDEN_NAMESPACE_BEGIN(stable_helpers)" in text
