@@ -30,6 +30,7 @@ def compose(first: Plan, second: Plan) -> Plan:
         files=tuple(sorted(files, key=lambda one: (one.old_path is None, one.old_path or one.new_path or ""))),
         diagnostics=tuple(dict.fromkeys((*first.diagnostics, *told))),
         sites=sites,
+        callables=tuple(sorted({*first.callables, *second.callables})),
     )
 
 

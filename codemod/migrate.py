@@ -224,7 +224,7 @@ def _plan_part(
         *crossing,
     )
     counts = {path: one.sites for path, one in rewritten.items()}
-    plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts)
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts, callables=bindings.callables)
     return _Made(program, plan, styled, frozenset(autograd.files), registry)
 
 

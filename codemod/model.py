@@ -137,6 +137,14 @@ class FileChange:
     edited: bytes | None = None
 
 
+class NamedCallable(NamedTuple):
+    """What Python could call before ("package._C:f" or "ns::f"), the operator it is then, its schema or ""."""
+
+    legacy: str
+    stable: str
+    schema: str = ""
+
+
 @dataclass(frozen=True)
 class SiteCount:
     """How the sites of a file ended: the three add up to `found` (promise 1)."""
@@ -156,6 +164,7 @@ class Plan:
     files: tuple[FileChange, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     sites: dict[str, SiteCount] = field(default_factory=dict)
+    callables: tuple[NamedCallable, ...] = ()
 
     @property
     def is_empty(self) -> bool:

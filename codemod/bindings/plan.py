@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from codemod.bindings import codes
 from codemod.bindings.autograd.convert import Backward
 from codemod.bindings.boxing.widening import widened_declaration
+from codemod.bindings.callables import callables_of
 from codemod.bindings.draft import make_draft
 from codemod.bindings.python_side import opaque_callers, python_side
 from codemod.bindings.reading.lambdas import StableLambda
@@ -31,7 +32,7 @@ from codemod.bindings.writing.stable_declarations import (
 from codemod.bindings.writing.stable_file import stable_file
 from codemod.bindings.writing.style import style_for
 from codemod.bindings.writing.translate import spelled_out
-from codemod.model import Change, Edit, FileEdit, NewFile, Refusal, Span
+from codemod.model import Change, Edit, FileEdit, NamedCallable, NewFile, Refusal, Span
 from codemod.repository.layout import Group
 from codemod.source.conditions import conditions_at
 from codemod.source.document import Document
@@ -47,11 +48,13 @@ _INITS = (b"PyInit_", b"PYBIND11_MODULE", b"REGISTER_EXTENSION")
 class BindingsChange(Change):
     """The change, and the operators that functions of a Python module became: {"fwd": "namespace::fwd"}.
 
-    `python_module` is what Python imports in place of the library, "" for the library itself.
+    `callables` names everything that moves, before and after. `python_module` is what Python imports in place of the
+    library, "" for the library itself.
     """
 
     python_functions: Mapping[str, str] = field(default_factory=dict)
     python_module: str = ""
+    callables: tuple[NamedCallable, ...] = ()
 
 
 def plan_bindings(
@@ -124,7 +127,9 @@ def plan_bindings(
     edits += python.edits
     created += python.created
     said = (*selection.diagnostics, *draft.diagnostics, *notes, *python.diagnostics)
-    return BindingsChange(title, tuple(edits), (), tuple(created), said, _python_functions(selection), python.name)
+    callables = callables_of(registry, selection.moved, draft.schemas)
+    functions = _python_functions(selection)
+    return BindingsChange(title, tuple(edits), (), tuple(created), said, functions, python.name, callables)
 
 
 def _is_module(registry: Registry, group: Group, edits: Iterable[FileEdit], created: Iterable[NewFile]) -> bool:

@@ -27,6 +27,7 @@ def report_json(report: Report) -> str:
             for row in report.rules
         ],
         "findings": [finding_json(finding) for finding in report.findings],
+        "callables": [one._asdict() for one in report.plan.callables],
         "next": list(report.next_steps),
         "verification": json.loads(report.verification.to_json()) if report.verification is not None else None,
     }
