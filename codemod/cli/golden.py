@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from codemod.cli.golden_capture import capture, suggest
 from codemod.verify.golden.cases import ALL_DEVICES
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -43,6 +44,10 @@ def command() -> None:
     """Record outputs of the legacy build, check the stable build against them."""
 
 
+command.add_command(capture)
+command.add_command(suggest)
+
+
 @command.command()
 @click.argument("group")
 @_LIBRARY
@@ -75,15 +80,38 @@ def record(
 
 @command.command()
 @click.argument("group")
-@_LIBRARY
+@click.option(
+    "--library",
+    "libraries",
+    metavar="FILE",
+    multiple=True,
+    type=_FILE,
+    help="A compiled extension to load. Give it once for each file; they are loaded in this order.",
+)
+@click.option(
+    "--import",
+    "modules",
+    metavar="MODULE",
+    multiple=True,
+    help="A Python module to import then, for what it loads and registers: backwards, fakes.",
+)
 @_GOLDEN
 @_DEVICE
 @click.option("--python", metavar="FILE", help="Interpreter whose torch loads the library.  [default: this one]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(
-    group: str, libraries: tuple[Path, ...], folder: Path, device: str | None, python: str | None, as_json: bool
+    group: str,
+    libraries: tuple[Path, ...],
+    modules: tuple[str, ...],
+    folder: Path,
+    device: str | None,
+    python: str | None,
+    as_json: bool,
 ) -> int:
-    """Run the cases of GROUP on the stable library and compare, bit for bit, with what is recorded."""
+    """Run the cases of GROUP on the stable library and compare, bit for bit, with what is recorded.
+
+    Exit code 1 says that something differs, or that nothing could be run.
+    """
     from codemod.report.lines import lines
     from codemod.verify.golden.cases import load_group
     from codemod.verify.golden.session import check_group
@@ -91,9 +119,11 @@ def check(
     from codemod.verify.result import Status, step_json
     from codemod.verify.table import print_steps
 
+    if not libraries and not modules:
+        raise click.UsageError("name what to load with --library or --import")
     file = load_group(folder, group).only(device)
     with counting("Running cases") as progress:
-        step = check_group(file, libraries, python=python or sys.executable, progress=progress)
+        step = check_group(file, libraries, python=python or sys.executable, modules=modules, progress=progress)
     if as_json:
         click.echo(json.dumps(step_json(step), indent=2, sort_keys=True))
     else:

@@ -43,6 +43,14 @@ RANKS_ABSENT = "TSA847"
 NO_CASE = "TSA850"
 BECAME_OPERATOR = "TSA851"
 LEGACY_DOES_NOT_LINK = "TSA852"
+CAUSE_LOST = "TSA860"
+GRADIENT_LOST = "TSA861"
+COUNTER_DIFFERS = "TSA862"
+UNSTABLE_CALL = "TSA863"
+NEVER_CALLED = "TSA864"
+LEFT_OUT = "TSA865"
+NEVER_REACHED = "TSA866"
+CLASS_NOT_WATCHED = "TSA867"
 
 
 def _finding(code: str, title: str, text: str) -> Code:
@@ -282,5 +290,57 @@ CODES: tuple[Code, ...] = (
         "The library of the tree before the migration could not be linked.",
         "The message is the linker's. Nothing can be compared with a library that does not build; the migration is not"
         " at fault. Usual cause: libraries that the project's build links and `verify` does not know of.",
+    ),
+    _finding(
+        CAUSE_LOST,
+        "An error no longer says what caused it.",
+        "Both libraries raise for this captured call, but the stable one says only that a call of the C interface"
+        " failed: the text of an exception is lost where it crosses that interface, in a parallel loop for example."
+        " Check what can fail before the loop, with STD_TORCH_CHECK.",
+    ),
+    _finding(
+        GRADIENT_LOST,
+        "A result that had a gradient has none any more, or a gradient by another argument.",
+        "The legacy function could be differentiated, by an autograd function in C++ for example. Where the migration"
+        " registers the backward in Python, the module has to be imported for it: name it with --import. Elsewhere"
+        " register it, with torch.library.register_autograd.",
+    ),
+    _finding(
+        COUNTER_DIFFERS,
+        "The version counter of an argument takes other steps.",
+        "Autograd refuses a tensor that was written since it was saved, and sees a write by its version. A step less"
+        " hides a write from it: write through an operation that counts, as before, or mark the argument as mutated in"
+        " the schema. A step more only costs a check that was not there before.",
+    ),
+    _finding(
+        UNSTABLE_CALL,
+        "A captured call does not do the same each time on the legacy library alone.",
+        "It was made several times in fresh processes, with the same inputs and seeds, one thread, and other contents"
+        " of fresh memory. What differs draws from a generator that cannot be seeded, depends on the order of threads,"
+        " or reads memory that nothing wrote. Such a call compares nothing and is left out; the function is not proven"
+        " by it.",
+    ),
+    _finding(
+        NEVER_CALLED,
+        "The program that was watched never called a function of the group.",
+        "Nothing that it does is compared. Run more of the project's tests, or write a case for it in cases.toml;"
+        " `torch-stabilize golden suggest` drafts one.",
+    ),
+    _finding(
+        LEFT_OUT,
+        "Calls were seen that cannot be kept.",
+        "Their arguments are no plain tensors, numbers and texts, or too large. The reason is counted in the message."
+        " Calls for a compiler (fake tensors) and calls inside a captured call are no loss and not told here.",
+    ),
+    _finding(
+        NEVER_REACHED,
+        "Lines of the group that no call of the watched program reached.",
+        "What these lines do is not compared by the captured calls. Variations of the calls reach some of them; others"
+        " take a test or a case of its own.",
+    ),
+    _finding(
+        CLASS_NOT_WATCHED,
+        "A class that the module binds is not watched.",
+        "Calls of its methods are not captured: what they do is not compared.",
     ),
 )

@@ -50,6 +50,7 @@ def covered_step(
     if group.functions:
         names = listed(sorted(group.functions.values()))
         undone.append(f"outputs of {names} not compared: functions of a Python module are not called")
+    undone += dict.fromkeys(note for file in files for note in file.notes)
     undone += [f"gradients by {name} not compared: it was no operator before" for name in sorted(group.added)]
     devices = _compared_on(checked)
     not_run = list(_absent(runs))

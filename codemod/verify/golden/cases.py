@@ -12,6 +12,7 @@ from typing import Any
 
 from codemod import toml
 from codemod.model import Refusal
+from codemod.verify.golden.capture.calls import CAPTURED_FILE, Call, read_captured
 from codemod.verify.golden.values import CaseError, Scope, Value, check_dtype, parse_value
 
 CASES_FILE = "cases.toml"
@@ -23,7 +24,7 @@ MODES = ("eager", "compile", "stream", "graph", "device")
 _OF_CUDA = ("stream", "graph", "device")  # modes without a meaning on the CPU
 _NO_DTYPE = "float32"  # what "$dtype" stands for where a case lists none
 
-_NOT_OF_THE_OUTPUT = ("tolerance", "message", "group", "without")
+_NOT_OF_THE_OUTPUT = ("tolerance", "message", "group", "without", "captured")
 _RANKED = ("script", "ranks", "dtype", "names")  # what only cases of several ranks have
 
 _CASE_KEYS = {
@@ -57,6 +58,7 @@ class Case:
     A case `without` a device is for machines that lack it: what a build for the CPU says where a GPU is needed.
     A case of several `ranks` runs in as many processes, on a CPU or on a GPU for each, and its device is "cuda x2": the
     function `op` of the Python file `script`, beside cases.toml, says what they do together, with `dtype` and `names`.
+    A `captured` case is a call that a program made: its arguments stand in it, and not in `args` and `kwargs`.
     """
 
     id: str
@@ -78,6 +80,7 @@ class Case:
     ranks: int = 1
     dtype: str = ""
     names: tuple[tuple[str, Any], ...] = ()
+    captured: Call | None = None
 
     def runs_on(self, devices: Iterable[str]) -> bool:
         """Whether a machine with these devices is one that the case is for."""
@@ -86,6 +89,8 @@ class Case:
     @property
     def digest(self) -> str:
         """A hash of all that decides the recorded output; what judges it or says where it runs is left out."""
+        if self.captured is not None:
+            return self.captured.key
         left_out = _NOT_OF_THE_OUTPUT if self.ranks > 1 else (*_NOT_OF_THE_OUTPUT, *_RANKED)
         content = {key: value for key, value in asdict(self).items() if key not in left_out}
         text = json.dumps([FORMAT, content], sort_keys=True, default=str)
@@ -101,6 +106,7 @@ class CaseFile:
     namespace: str
     cases: tuple[Case, ...] = field(repr=False)
     timings: tuple[Case, ...] = field(repr=False, default=())
+    notes: tuple[str, ...] = ()  # what a capture says against its calls as a proof
 
     def on(self, device: str) -> tuple[Case, ...]:
         """The cases of one device."""
@@ -117,7 +123,42 @@ class CaseFile:
 
 
 def load_cases(path: Path) -> CaseFile:
-    """The cases of `path`, a cases.toml. Raises Refusal (exit 2) with the place of what is wrong."""
+    """The cases of `path`, a cases.toml, and the captured ones beside it; one of the two files may be missing.
+
+    Raises Refusal (exit 2) with the place of what is wrong.
+    """
+    captured = path.with_name(CAPTURED_FILE)
+    if not captured.is_file():
+        return _load_written(path)
+    return _with_captured(_load_written(path) if path.exists() else None, path)
+
+
+def _with_captured(written: CaseFile | None, path: Path) -> CaseFile:
+    found = read_captured(path.with_name(CAPTURED_FILE))
+    cases = tuple(captured_case(call, found.group) for call in found.calls)
+    if written is not None:
+        return replace(written, cases=(*written.cases, *cases), notes=found.notes)
+    return CaseFile(path, found.group, cases[0].namespace if cases else "", cases, notes=found.notes)
+
+
+def captured_case(call: Call, group: str) -> Case:
+    """The case of a captured call. Its operator is what the function is, or becomes with the migration."""
+    operator = next((name for name in call.targets if "::" in name), "")
+    namespace, _, rest = operator.partition("::")
+    op, _, overload = rest.partition(".")
+    return Case(
+        id=call.id,
+        group=group,
+        namespace=namespace,
+        op=op or call.targets[0],
+        overload=overload or "default",
+        device=call.device,
+        args=(),
+        captured=call,
+    )
+
+
+def _load_written(path: Path) -> CaseFile:
     try:
         raw = toml.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -137,15 +178,21 @@ def load_cases(path: Path) -> CaseFile:
 def load_group(folder: Path, group: str) -> CaseFile:
     """The cases of one group. Raises Refusal (exit 2) where there are none, with the groups that have some."""
     path = folder / group / CASES_FILE
-    if not path.is_file():
+    if not has_cases(path):
         known = ", ".join(found.parent.name for found in find_case_files(folder)) or "none"
         raise Refusal(f"no golden cases for {group}: {path} does not exist (groups with cases: {known})", exit_code=2)
     return load_cases(path)
 
 
 def find_case_files(folder: Path) -> tuple[Path, ...]:
-    """Every `<group>/cases.toml` in `folder`, sorted."""
-    return tuple(sorted(folder.glob(f"*/{CASES_FILE}")))
+    """Every `<group>/cases.toml` in `folder`, sorted; where only captured calls are, where it would be."""
+    found = {path.with_name(CASES_FILE) for name in (CASES_FILE, CAPTURED_FILE) for path in folder.glob(f"*/{name}")}
+    return tuple(sorted(found))
+
+
+def has_cases(path: Path) -> bool:
+    """Whether there is a cases.toml at `path`, or captured calls beside it."""
+    return path.is_file() or path.with_name(CAPTURED_FILE).is_file()
 
 
 def parse_cases(raw: Mapping[str, Any], path: Path) -> CaseFile:

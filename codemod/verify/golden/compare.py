@@ -9,6 +9,7 @@ from typing import Any
 
 from codemod.model import Severity
 from codemod.verify import codes
+from codemod.verify.golden.capture.compare import captured_errors, captured_values
 from codemod.verify.golden.cases import Case, Tolerance
 from codemod.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
 from codemod.verify.golden.process import Crash
@@ -40,9 +41,19 @@ def compare(case: Case, legacy: Outcome | Crash, stable: Outcome | Crash) -> Com
     if legacy.inputs and stable.inputs and legacy.inputs != stable.inputs:
         text = f"{case.id}: the inputs are not those the output was recorded with"
         return Comparison(case, (finding(codes.INPUTS_DIFFER, text, help="record again with this torch"),))
+    if case.captured is not None:
+        return Comparison(case, tuple(_captured(case, legacy, stable)))
     if legacy.error is not None or stable.error is not None or case.raises is not None:
         return Comparison(case, tuple(_errors(case, legacy.error, stable.error)))
     return Comparison(case, tuple(_values(case, legacy, stable)))
+
+
+def _captured(case: Case, legacy: Outcome, stable: Outcome) -> Iterator[Finding]:
+    if legacy.error is not None or stable.error is not None:
+        yield from captured_errors(case.id, legacy.error, stable.error)
+        return
+    yield from _values(case, legacy, stable)
+    yield from captured_values(case.id, legacy, stable, lambda what, was, now: _value(case, what, was, now))
 
 
 def _errors(case: Case, legacy: ErrorOutcome | None, stable: ErrorOutcome | None) -> Iterator[Finding]:

@@ -42,15 +42,23 @@ class Outcome:
     error: ErrorOutcome | None = None
     undeclared: tuple[str, ...] = ()  # arguments that changed although the schema does not say so
     inputs: str = ""  # a hash of what went in
+    gradients: tuple[tuple[str, TensorOutcome], ...] = ()  # by argument
+    facts: tuple[tuple[str, str], ...] = ()  # more that a caller can see, as text by its name
 
     def tensors(self) -> dict[str, TensorOutcome]:
         """Every tensor by a name: "returns.0", "mutated.1"."""
         found = {f"returns.{i}": value for i, value in enumerate(self.returns) if isinstance(value, TensorOutcome)}
-        return {**found, **{f"mutated.{name}": tensor for name, tensor in self.mutated}}
+        found |= {f"mutated.{name}": tensor for name, tensor in self.mutated}
+        return {**found, **{f"gradients.{name}": tensor for name, tensor in self.gradients}}
 
     def to_json(self) -> dict[str, Any]:
         """All but the tensors' bytes; `from_json` puts them together again."""
-        return {
+        more: dict[str, Any] = {}
+        if self.gradients:
+            more["gradients"] = {name: tensor.description() for name, tensor in self.gradients}
+        if self.facts:
+            more["facts"] = [list(fact) for fact in self.facts]
+        return more | {
             "returns": [
                 {"tensor": value.description()} if isinstance(value, TensorOutcome) else {"text": value}
                 for value in self.returns
@@ -69,6 +77,7 @@ def from_json(raw: dict[str, Any], data: dict[str, bytes]) -> Outcome:
         for index, value in enumerate(raw["returns"])
     )
     mutated = tuple((name, _tensor(value, data[f"mutated.{name}"])) for name, value in raw["mutated"].items())
+    gradients = raw.get("gradients", {}).items()
     error = raw["error"]
     return Outcome(
         returns,
@@ -76,6 +85,8 @@ def from_json(raw: dict[str, Any], data: dict[str, bytes]) -> Outcome:
         None if error is None else ErrorOutcome(error["type"], tuple(error["bases"]), error["message"]),
         tuple(raw["undeclared"]),
         raw["inputs"],
+        tuple((name, _tensor(value, data[f"gradients.{name}"])) for name, value in gradients),
+        tuple((name, text) for name, text in raw.get("facts", ())),
     )
 
 

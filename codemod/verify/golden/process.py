@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from codemod.verify.golden.cases import Case
 from codemod.verify.golden.inventory import Operator
 from codemod.verify.golden.outcome import Outcome
 from codemod.verify.golden.timing import SECONDS
-from codemod.verify.golden.worker import LENGTH
+from codemod.verify.golden.worker import IMPORT, LENGTH
 
 if TYPE_CHECKING:
     from codemod.verify.golden.together import RankGroup
@@ -45,17 +45,26 @@ class LoadError(Refusal):
 class Worker:
     """A process that has loaded `libraries`; use it in a `with` statement.
 
-    `python` is the interpreter, whose torch may be another than the one here; it needs torch and numpy alone.
+    `python` is the interpreter, whose torch may be another than the one here; it needs torch and numpy alone. Python
+    modules are imported after the libraries, for what they register; `environment` is added to that of this process.
 
     Raises LoadError where a library does not load.
     """
 
     def __init__(
-        self, libraries: Iterable[Path], *, python: str = sys.executable, seconds: float = CASE_SECONDS
+        self,
+        libraries: Iterable[Path],
+        *,
+        python: str = sys.executable,
+        seconds: float = CASE_SECONDS,
+        environment: Mapping[str, str] | None = None,
+        modules: Iterable[str] = (),
     ) -> None:
         self._libraries = [str(library.resolve()) for library in libraries]
         self._python = python
         self._seconds = seconds
+        self._environment = dict(environment or {})
+        self._modules = tuple(modules)
         self._process: subprocess.Popen[str] | None = None
         self._pipe = -1
         self._errors: Any = None
@@ -137,13 +146,13 @@ class Worker:
         path = os.pathsep.join(filter(None, [self._package_folder(), os.environ.get("PYTHONPATH")]))
         try:
             self._process = subprocess.Popen(
-                [self._python, "-m", "codemod.verify.golden.worker", str(writer), *self._libraries],
+                [self._python, "-m", "codemod.verify.golden.worker", str(writer), *self._arguments()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
                 pass_fds=[writer],
                 text=True,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, **self._environment, "PYTHONPATH": path},
             )
         finally:
             os.close(writer)
@@ -153,6 +162,9 @@ class Worker:
             raise LoadError(content)
         self.torch, self.devices = content["torch"], content["devices"]
         self.made_with = content["made_with"]
+
+    def _arguments(self) -> list[str]:
+        return [*self._libraries, *(f"{IMPORT}{name}" for name in self._modules)]
 
     def _package_folder(self) -> str:
         """A folder that holds this package alone: another interpreter must not see the packages beside it."""

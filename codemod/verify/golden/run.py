@@ -24,6 +24,10 @@ def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> 
     `call` calls it in another way than the mode of the case. Raises CaseError for inputs that cannot be made, and
     LookupError for an op that is not registered.
     """
+    if case.captured is not None:
+        from codemod.verify.golden.capture.replay import run_call
+
+        return run_call(case.captured, torch)
     op = find_op(case, torch)
     args, kwargs = make_arguments(_placed(case, torch), torch)
     inputs = dict(_named_tensors(args, kwargs))

@@ -69,11 +69,15 @@ def run_cases(
 
 
 def run_on(
-    file: CaseFile, libraries: Iterable[Path], progress: Progress | None = None, python: str = sys.executable
+    file: CaseFile,
+    libraries: Iterable[Path],
+    progress: Progress | None = None,
+    python: str = sys.executable,
+    modules: Iterable[str] = (),
 ) -> Run:
-    """Run all cases of `file` in a process that loads `libraries`. Raises Refusal where one does not load."""
+    """Run all cases of `file` where `libraries` are loaded and `modules` imported. Raises Refusal if they cannot be."""
     try:
-        with Worker(libraries, python=python) as worker:
+        with Worker(libraries, python=python, modules=modules) as worker:
             return run_cases(file, worker, progress=progress)
     except LoadError as error:
         raise Refusal(f"the library does not load: {error}") from error
@@ -126,16 +130,21 @@ def golden_of(file: CaseFile, run: Run, device: str) -> GoldenFile:
 
 
 def check_group(
-    file: CaseFile, libraries: Iterable[Path], *, python: str = sys.executable, progress: Progress | None = None
+    file: CaseFile,
+    libraries: Iterable[Path],
+    *,
+    python: str = sys.executable,
+    modules: Iterable[str] = (),
+    progress: Progress | None = None,
 ) -> Step:
-    """The `golden outputs` step of `libraries` against the recorded outputs, in the interpreter `python`.
+    """The `golden outputs` step of `libraries` and `modules` against the recorded outputs, in the interpreter `python`.
 
     Raises Refusal for a library that does not load and for a golden file that cannot be trusted.
     """
     for path in sorted(file.path.parent.glob("*.safetensors")):
         if path.stem.partition("-")[0] in file.devices:
             read_golden(path)  # refused before minutes of running
-    run = run_on(file, libraries, progress, python)
+    run = run_on(file, libraries, progress, python, modules)
     return golden_step(check_run(file, run), absent_devices(run))
 
 

@@ -6,6 +6,7 @@ answers are pickles with their length in front. What an op prints cannot disturb
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pickle
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from codemod.verify.golden.capture.functions import libraries_loaded
 from codemod.verify.golden.cases import DEVICES, MOST_RANKS, Case, load_cases, ranked_device
 from codemod.verify.golden.forms import call_forms
 from codemod.verify.golden.inventory import all_names, read_operators
@@ -25,17 +27,23 @@ from codemod.verify.golden.run import run_case
 from codemod.verify.golden.timing import seconds_per_call
 
 LENGTH = struct.Struct("<Q")
+IMPORT = "--import="  # before the name of a Python module
 
 
 def main(arguments: list[str]) -> int:
-    """`PIPE-FD LIBRARY...`: load the libraries, then answer requests until standard input ends."""
+    """`PIPE-FD LIBRARY... --import=MODULE...`: load and import, then answer requests until standard input ends."""
     pipe = int(arguments[0])
+    libraries = [argument for argument in arguments[1:] if not argument.startswith(IMPORT)]
     try:
         import torch
 
         present = all_names(torch)
-        for library in arguments[1:]:
+        for library in libraries:
             torch.ops.load_library(library)
+        libraries_loaded(libraries)
+        for argument in arguments[1:]:
+            if argument.startswith(IMPORT):
+                importlib.import_module(argument.removeprefix(IMPORT))
         registered = all_names(torch) - present  # now: torch registers more of its own as it goes
     except Exception as error:  # a library that does not load is an answer
         _send(pipe, ("failed", f"{error}".strip()))

@@ -1,0 +1,69 @@
+"""Functions by the names that a captured call has for them, in the libraries that this process has loaded."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+_LIBRARIES: list[Path] = []
+_MODULES: dict[str, Any] = {}
+
+
+def libraries_loaded(libraries: Iterable[str]) -> None:
+    """Say which files this process has loaded, for modules that are looked for among them."""
+    _LIBRARIES.extend(Path(library) for library in libraries)
+
+
+def find_function(targets: Iterable[str], torch: Any) -> Callable[..., Any]:
+    """The first of `targets` ("ns::op.overload" or "module:function") that is here. Raises LookupError for none.
+
+    An operator goes before a function of a module: where both are, the operator is what the function became.
+    """
+    names = tuple(targets)
+    for name in sorted(names, key=lambda one: "::" not in one):
+        found = _operator(name, torch) if "::" in name else _function(name)
+        if found is not None:
+            return found
+    raise LookupError(f"{' or '.join(names)} is in no library here")
+
+
+def _operator(name: str, torch: Any) -> Callable[..., Any] | None:
+    namespace, _, rest = name.partition("::")
+    base, _, overload = rest.partition(".")
+    try:
+        function: Callable[..., Any] = getattr(getattr(getattr(torch.ops, namespace), base), overload or "default")
+    except (AttributeError, RuntimeError):
+        return None
+    return function
+
+
+def _function(name: str) -> Callable[..., Any] | None:
+    module_name, _, function = name.partition(":")
+    found: Callable[..., Any] | None = getattr(_module(module_name), function, None)
+    return found
+
+
+def _module(name: str) -> Any:
+    """The module of that name: one that is imported, else the library whose file is named so."""
+    last = name.rpartition(".")[2]
+    if last in _MODULES:
+        return _MODULES[last]
+    for known, module in list(sys.modules.items()):
+        spec = getattr(module, "__spec__", None)
+        is_extension = isinstance(getattr(spec, "loader", None), importlib.machinery.ExtensionFileLoader)
+        if known.rpartition(".")[2] == last and is_extension:
+            return module
+    for library in _LIBRARIES:
+        if library.name.partition(".")[0] == last:
+            loader = importlib.machinery.ExtensionFileLoader(last, str(library))
+            spec = importlib.util.spec_from_file_location(last, library, loader=loader)
+            assert spec is not None
+            module = importlib.util.module_from_spec(spec)
+            loader.exec_module(module)
+            _MODULES[last] = module
+            return module
+    return None
