@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from posixpath import dirname
 
 from codemod.model import Diagnostic, Span
 from codemod.repository.program import codes
@@ -43,6 +44,8 @@ def _bad_sources(planned: Planned, entry: BuildEntry, old: BuildEntry | None) ->
             continue
         if source.path in known and not planned.snapshot.exists(source.path):
             continue  # written by a script, before as afterwards
+        if any(dirname(path) == dirname(source.path) and not planned.snapshot.exists(path) for path in known):
+            continue  # a folder that is not in the tree: of a submodule, or written by a script
         message = f"{_shown(entry)} names {source.path}, which would not be there"
         if not planned.said(source.path):
             yield finding(codes.ENTRIES, entry_place(planned, entry), message, "Name the file at its new place.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from posixpath import basename
 
@@ -16,7 +17,7 @@ from codemod.repository.program.planned import Planned
 from codemod.repository.sources import matches
 from codemod.repository.unstable import holds_unstable_names
 from codemod.scan import FoundSite, scan_document
-from codemod.source.document import SOURCE_SUFFIXES
+from codemod.source.document import SOURCE_SUFFIXES, Document
 from codemod.source.spans import line_end, line_start
 from codemod.surface.table import load_surface
 
@@ -86,6 +87,7 @@ def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Dia
             for site in scan_document(document, known)
             if _is_unstable(site) and not _is_spoken_of(planned, path, site) and not own.have(site, document)
         ]
+        sites = [site for site in sites if not _is_of_unused_macro(planned, document, site)]
         if not sites:
             continue
         first = sites[0]
@@ -95,6 +97,20 @@ def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Dia
         line = line_of(document.data, first.line)
         place = planned.place(path, line) if planned.then(path) is not None else (path, line)  # a file that is new
         yield finding(codes.NAME_LEFT, place, message, advice)
+
+
+def _is_of_unused_macro(planned: Planned, document: Document, site: FoundSite) -> bool:
+    """Whether a site stands in the body of a macro that nothing in the planned tree uses: nobody compiles it."""
+    line = line_of(document.data, site.line)
+    macro = next((m for m in document.macros if m.body.start < line.end and line.start < m.body.end), None)
+    if macro is None:
+        return False
+    name = macro.name.encode()
+    if len(re.findall(rb"\b" + re.escape(name) + rb"\b", document.code)) > 1:
+        return False
+    after = planned.after
+    others = (path for path in after.files if path != document.path and name in after.snapshot.read(path))
+    return not any(name in after.snapshot.document(path).words for path in others)
 
 
 def _is_unstable(site: FoundSite) -> bool:
@@ -131,11 +147,14 @@ def _lost_includes(planned: Planned) -> Iterator[Diagnostic]:
         if not path.endswith(SOURCE_SUFFIXES) or path not in planned.changes:
             continue
         included = planned.before.graph.includes(old) if old is not None else ()
+        missing = {include.name for include in included if include.target is None}
         known = {basename(include.name): include for include in included}
         same = {(include.name, include.quoted): include for include in included}
         for include in planned.after.graph.includes(path):
             was = same.get((include.name, include.quoted), known.get(basename(include.name)))
             was = was if was is not None and (include.quoted or was.name == include.name) else None
+            if include.name in missing:
+                continue  # of another project, before as afterwards
             if include.target is None and was is not None and was.target is not None:
                 message = f'{path} includes "{include.name}", which it would not find'
             elif include.target is not None and not _is_searched(planned, include):

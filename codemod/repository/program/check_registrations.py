@@ -12,6 +12,7 @@ from codemod.bindings.reading.model import StatementKind
 from codemod.model import Diagnostic, Span
 from codemod.repository.program import codes
 from codemod.repository.program.codes import finding
+from codemod.repository.program.conditions import are_exclusive
 from codemod.repository.program.model import Library
 from codemod.repository.program.planned import Planned
 from codemod.repository.program.registrations import Registered, Registrations
@@ -61,7 +62,7 @@ class RegistrationCheck:
         for one in self._partners_before(library):
             old = (*old, *self.before.of(one))
         yield from self._lost(library, old, new)
-        yield from self._doubled(old, new)
+        yield from self._doubled(library, old, new)
         yield from self._strange(library, new)
 
     def _lost(self, library: Library, old: Sequence[Registered], new: Sequence[Registered]) -> Iterator[Diagnostic]:
@@ -83,11 +84,23 @@ class RegistrationCheck:
             advice = f"Register it in {name} or its counterpart."
             yield finding(codes.REGISTRATION, _place(found_all[0]), message, advice)
 
-    def _doubled(self, old: Sequence[Registered], new: Sequence[Registered]) -> Iterator[Diagnostic]:
+    def _apart(self, library: Library, key: tuple[str, ...], new: Sequence[Registered]) -> bool:
+        """Whether the sources that register it are never built together."""
+        paths = {one.statement.path for one in new if _identity(one) == key}
+        whens = [[w for one in self.partners(library) for p, w in one.members if p == path] for path in sorted(paths)]
+        return len(paths) > 1 and all(
+            are_exclusive(first, second)
+            for at, ours in enumerate(whens)
+            for theirs in whens[at + 1 :]
+            for first in ours
+            for second in theirs
+        )
+
+    def _doubled(self, library: Library, old: Sequence[Registered], new: Sequence[Registered]) -> Iterator[Diagnostic]:
         """What would be registered more than once in a library and its counterpart."""
         before, now = Counter(map(_identity, old)), Counter(map(_identity, new))
         for key, count in now.items():
-            if count > max(before[key], 1) and not self._excluded(key, new):
+            if count > max(before[key], 1) and not self._excluded(key, new) and not self._apart(library, key, new):
                 found = next(one for one in new if _identity(one) == key)
                 if not self.planned.said(found.name):
                     message = f"{found.op} would be registered {count} times"
