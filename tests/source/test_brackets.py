@@ -52,7 +52,21 @@ def test_the_other_half_of_a_conditional_may_stand_elsewhere(text: str) -> None:
     refuse_unparsable(_document(text))
 
 
-@pytest.mark.parametrize("text", ["int f() {\n", "int f() {}\n}\n", "#if A\n#endif\nint f() {\n"])
-def test_braces_without_partner_are_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "int f() {\n",
+        "int f() {}\n}\n",
+        "#if A\n#endif\nint f() {\n",
+        "int f(int n {}\n",
+        "int f() { return g(1)); }\n",
+        "int f(int* n) { return n[0; }\n",
+    ],
+)
+def test_brackets_without_partner_are_refused(text: str) -> None:
     with pytest.raises(Refusal, match="cannot be parsed"):
         refuse_unparsable(_document(text))
+
+
+def test_the_body_of_a_macro_may_open_what_its_user_closes() -> None:
+    refuse_unparsable(_document("#define BEGIN f(1,\n#define END )\nint g() { return BEGIN 2 END; }\n"))
