@@ -155,7 +155,7 @@ def _method(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if kind is None or kind.name not in _STREAMS:
         return None
     call = MethodCall(site, context)
-    if entry.form == "none" or not call.is_complete:
+    if entry.note or not call.is_complete:  # which says what to do instead
         return context.diagnose(site, entry.rule, f"{site.name}() of a stream has no stable form", entry.note)
     itself = call.receiver_parts()
     if site.name == "stream":

@@ -74,6 +74,42 @@ CASES = {
         "auto f(const at::Tensor& a) { return torch::fft::irfftn(a, {4}).size(0); }\n",
         f"auto f(const {STABLE}& a) {{ return stable_aten::fft_irfftn(a, {{4}}).size(0); }}\n",
     ),
+    "what is asked of dtypes, layouts and devices": (
+        "void f(at::Tensor x) { x.is_floating_point(); x.is_complex(); x.dtype().itemsize(); x.dtype().name(); x.is_sparse(); "
+        "x.is_meta(); x.item<float>(); x.item().toDouble(); float z = x.item().to<float>(); x.storage().nbytes(); x.ndimension(); "
+        "x.is_contiguous(at::MemoryFormat::Contiguous); x.options().dtype(); int i = x.get_device(); auto j = x.device().index(); }\n",
+        f"void f({STABLE} x) {{ is_floating_type(x.scalar_type()); is_complex_type(x.scalar_type()); x.element_size(); "
+        "torch::headeronly::toString(x.scalar_type()); x.layout() == torch::headeronly::Layout::Sparse; "
+        "x.device().type() == torch::headeronly::DeviceType::Meta; item<float>(x); item<double>(x); float z = item<float>(x); "
+        "storage_nbytes(x); x.dim(); x.is_contiguous(); x.scalar_type(); int i = x.get_device_index(); "
+        "auto j = x.device().index(); }\n",
+    ),
+    "factories with all that they take": (
+        "#include <vector>\nvoid f(at::Tensor x, void* p, std::vector<float> v, int n) { at::from_blob(p, {2}, at::kFloat); "
+        "at::from_blob(p, {2, 3}, {3, 1}, x.options()); at::from_blob(p, {2}, [](void*) {}, at::kInt); torch::tensor(v); "
+        "torch::tensor(3, x.options()); at::scalar_tensor(n, x.options()); x.new_ones({n}); x.new_full({n}, 2); "
+        "at::empty_like(x, at::MemoryFormat::Contiguous); at::full_like(x, 2, at::kInt, at::MemoryFormat::Contiguous); "
+        "at::zeros({n}, at::TensorOptions().dtype(at::kInt).device(x.device())); }\n",
+        f"#include <vector>\nvoid f({STABLE} x, void* p, std::vector<float> v, int n) {{ "
+        "torch::stable::from_blob(p, {2}, contiguous_strides({2}), torch::stable::Device(torch::headeronly::kCPU), "
+        "torch::headeronly::ScalarType::Float); torch::stable::from_blob(p, {2, 3}, {3, 1}, x.device(), x.scalar_type()); "
+        "torch::stable::from_blob(p, {2}, contiguous_strides({2}), torch::stable::Device(torch::headeronly::kCPU), "
+        "torch::headeronly::ScalarType::Int, [](void*) {}); tensor_of<float>(v); "
+        "torch::stable::full({}, 3, x.scalar_type(), std::nullopt, x.device()); "
+        "torch::stable::full({}, n, x.scalar_type(), std::nullopt, x.device()); "
+        "torch::stable::full({n}, 1, x.scalar_type(), std::nullopt, x.device()); "
+        "torch::stable::full({n}, 2, x.scalar_type(), std::nullopt, x.device()); torch::stable::new_empty(x, x.sizes()); "
+        "torch::stable::fill_(torch::stable::new_empty(x, x.sizes(), torch::headeronly::ScalarType::Int), 2); "
+        "torch::stable::new_zeros(x, {n}, torch::headeronly::ScalarType::Int); }\n",
+    ),
+    "sizes in bytes beside signed numbers": (
+        "int64_t f(at::Tensor x, int i) { auto e = x.element_size(); size_t u = x.nbytes(); "
+        "if (x.element_size() > i) i = 1; auto r = x.nbytes() / -2; return e + x.element_size() % i; }\n",
+        f"int64_t f({STABLE} x, int i) {{ auto e = static_cast<int64_t>(x.element_size()); "
+        "size_t u = x.numel() * x.element_size(); if (static_cast<int64_t>(x.element_size()) > i) i = 1; "
+        "auto r = static_cast<size_t>(x.numel() * x.element_size()) / -2; "
+        "return e + static_cast<int64_t>(x.element_size()) % i; }\n",
+    ),
     "in a macro": (
         "using namespace at;\n#define ROWS PackedTensorAccessor32<float, 2>\nvoid f(ROWS x);\n",
         "#define ROWS torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 2, "
@@ -176,6 +212,28 @@ REPORTED = {
         "int g(at::Tensor x) { try { x.view({1}); } catch (std::runtime_error& e) { return 1; } return 0; }\n"
         "int h(at::Tensor x) { try { x.view({1}); } catch (std::exception&) { return 2; } catch (std::runtime_error& e) { return 1; } }\n",
         ["TSA175", "TSA175"],
+    ),
+    "what a stream is asked": (
+        "void f() { auto s = at::cuda::getCurrentCUDAStream(); s.query(); s.device_index(); s.id(); s.priority(); s.stream(); }\n",
+        ["TSA402"] * 4,
+    ),
+    "what others are asked by the same names": (
+        "struct Task { int query(); int id(); int priority(); };\nint f(at::Tensor x, Task t) { return t.query() + t.id() + t.priority(); }\n",
+        [],
+    ),
+    "what a guard cannot be asked": (
+        "void f(at::Tensor x) { at::cuda::CUDAGuard g(x.device()); g.current_device(); g.original_device(); }\n",
+        ["TSA408", "TSA408"],
+    ),
+    "what a tensor cannot be asked": (
+        "void f(at::Tensor x) { x.item(); x.storage(); x.is_same(x); x.use_count(); x.suggest_memory_format(); x.is_leaf(); "
+        "x.unsafeGetTensorImpl(); x.is_alias_of(x); x.requires_grad(); x.toString(); }\n",
+        ["TSA113", "TSA115", "TSA116", "TSA190", "TSA116", "TSA116", "TSA190", "TSA116", "TSA116", "TSA190"],
+    ),
+    "factories that cannot be taken apart": (
+        "void f(at::Tensor x, void* p) { at::from_blob(p, {2}); torch::tensor({true, false}); x.new_tensor({1}); "
+        "at::empty({2}, x.options(), at::MemoryFormat::ChannelsLast); }\n",
+        ["TSA120"] * 4,
     ),
     "tensors without a value on some way": (
         "bool a(bool c, at::Tensor x) { at::Tensor t; if (c) t = x; return t.dtype() == at::kFloat; }\n"
