@@ -54,7 +54,10 @@ class Function(NamedTuple):
         return text.replace("NAME", self.name)
 
     def smaller(self) -> Iterator[Function]:
-        """The functions that lack one thing of this one, those that lack more first."""
+        """The functions that return one expression of this one, and those that lack one thing of it."""
+        for part in _below(self.body) if self.returns == "at::Tensor" else ():
+            if part.kind == "tensor":
+                yield self._replace(body=Node(BLOCK, "", (Node("statement", "  return @;", (part,)),)))
         for body in _smaller(self.body):
             yield self._replace(body=body)
 
