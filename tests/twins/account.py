@@ -14,6 +14,7 @@ from codemod.report.view import Concern, Finding
 NAMED: Mapping[str, frozenset[str]] = {
     "TSA202": frozenset({"text of an error"}),  # comparing checks, whose text is composed anew
     "TSA914": frozenset({"class of an own error"}),  # what was a TypeError or NotImplementedError
+    "TSA174": frozenset({"text in a value", "text of an error", "value"}),
     "TSA208": frozenset({"text in a value", "text of an error", "value"}),  # code that reads the text of an exception
     "TSA209": frozenset({"text in a value"}),
     "TSA210": frozenset({"text of an error", "text in a value"}),  # code that a macro shows as text
