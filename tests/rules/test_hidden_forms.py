@@ -110,6 +110,49 @@ CASES = {
         "auto r = static_cast<size_t>(x.numel() * x.element_size()) / -2; "
         "return e + static_cast<int64_t>(x.element_size()) % i; }\n",
     ),
+    "streams kept, guarded and handed on": (
+        "void f(at::Tensor x, int n) { auto v = c10::cuda::getStreamFromPool(true, n); at::cuda::CUDAStreamGu"
+        "ard g(v); auto s = at::cuda::getCurrentCUDAStream(x.device().index()); at::cuda::setCurrentCUDAStrea"
+        "m(v); auto e = at::cuda::getStreamFromExternal(s.stream(), 0); c10::cuda::CUDAStream t = at::cuda::g"
+        "etCurrentCUDAStream(); }\n",
+        "void f(torch::stable::Tensor x, int n) { auto v = get_cuda_stream_from_pool(true, n); CudaStreamGuar"
+        "d g(v, n); auto s = get_current_cuda_stream(x.get_device_index()); set_current_cuda_stream(v); auto "
+        "e = s; cudaStream_t t = get_current_cuda_stream(); }\n",
+    ),
+    "devices made and asked": (
+        "void f(at::Tensor x) { auto d = x.device(); int i = d.index(); at::Device e(at::kCUDA, 1); auto h = "
+        "at::Device(at::kCPU); c10::Device k = at::kCUDA; auto p = at::cuda::getDeviceProperties(x.get_device"
+        "()); int m = at::cuda::current_device(); int c = c10::cuda::device_count(); bool a = at::cuda::is_av"
+        "ailable(); auto q = at::cuda::getCurrentDeviceProperties()->major; cublasHandle_t b = at::cuda::getC"
+        "urrentCUDABlasHandle(); at::cuda::set_device(1); }\n",
+        "void f(torch::stable::Tensor x) { auto d = x.device(); int i = d.index(); torch::stable::Device e(to"
+        "rch::headeronly::kCUDA, 1); auto h = torch::stable::Device(torch::headeronly::kCPU); torch::stable::"
+        "Device k = torch::headeronly::kCUDA; auto p = get_device_prop(x.get_device_index()); int m = torch::"
+        "stable::accelerator::getCurrentDeviceIndex(); int c = cuda_device_count(); bool a = (cuda_device_cou"
+        "nt() > 0); auto q = get_device_prop()->major; cublasHandle_t b = get_current_cuda_blas_handle(); STD"
+        "_CUDA_CHECK(cudaSetDevice(1)); }\n",
+    ),
+    "indices": (
+        "void f(at::Tensor x, at::Tensor m, int i) { using namespace torch::indexing; x.index({0}); x.index({"
+        'Slice(), 1}); x.index({"...", 0}); x.index({Slice(1, 3)}); x.index({m}); x.index({None, i}); x.index'
+        "_put_({0}, m); x.index_put_({m}, 1); x.index({Ellipsis, Slice(None, 2)}); x.index({Slice(0, None, 2)"
+        ", m}); }\n",
+        "void f(torch::stable::Tensor x, torch::stable::Tensor m, int i) {  torch::stable::select(x, 0, 0); t"
+        "orch::stable::select(x, 1, 1); torch::stable::select(x, -1, 0); stable_aten::slice(x, 0, 1, 3); stab"
+        "le_aten::index(x, {m}); torch::stable::select(torch::stable::unsqueeze(x, 0), 1, i); stable_aten::co"
+        "py_(torch::stable::select(x, 0, 0), m); stable_aten::index_put_(x, {m}, torch::stable::full({}, 1, x"
+        ".scalar_type(), std::nullopt, x.device())); stable_aten::slice(x, -1, std::nullopt, 2); stable_aten:"
+        ":index(stable_aten::slice(x, 0, 0, std::nullopt, 2), {std::nullopt, m}); }\n",
+    ),
+    "sizes that stay unsigned or become signed": (
+        "int64_t f(at::Tensor x, int i) { size_t a = x.element_size(); auto b = x.itemsize() * 2; unsigned c "
+        "= x.element_size() << 1; return i < x.element_size() ? -1 : x.nbytes() > 3 ? x.element_size() - 8 : "
+        "-x.itemsize(); }\n",
+        "int64_t f(torch::stable::Tensor x, int i) { size_t a = x.element_size(); auto b = static_cast<size_t"
+        ">(x.element_size()) * 2; unsigned c = x.element_size() << 1; return i < static_cast<int64_t>(x.eleme"
+        "nt_size()) ? -1 : (x.numel() * x.element_size()) > 3 ? x.element_size() - 8 : -(x.element_size()); }"
+        "\n",
+    ),
     "in a macro": (
         "using namespace at;\n#define ROWS PackedTensorAccessor32<float, 2>\nvoid f(ROWS x);\n",
         "#define ROWS torch::headeronly::HeaderOnlyGenericPackedTensorAccessor<float, 2, "
@@ -212,6 +255,13 @@ REPORTED = {
         "int g(at::Tensor x) { try { x.view({1}); } catch (std::runtime_error& e) { return 1; } return 0; }\n"
         "int h(at::Tensor x) { try { x.view({1}); } catch (std::exception&) { return 2; } catch (std::runtime_error& e) { return 1; } }\n",
         ["TSA175", "TSA175"],
+    ),
+    "checks of other kinds": (
+        'void f(at::Tensor x, int n) { TORCH_CHECK_ARG(n, 1, "a"); TORCH_CHECK_TYPE(n, "t"); TORCH_CHECK_NOT_'
+        'IMPLEMENTED(n); AT_ASSERTM(n, "m"); TORCH_WARN_ONCE("w"); TORCH_WARN_DEPRECATION("d"); TORCH_CHECK_W'
+        'ITH(ValueError, n, "w"); CHECK(n) << "streamed"; TORCH_CHECK_EQ(n, 1) << "more"; throw c10::ValueErr'
+        'or(c10::SourceLocation{}, "m"); }\n',
+        ["TSA204", "TSA203", "TSA203", "TSA202"],
     ),
     "what a stream is asked": (
         "void f() { auto s = at::cuda::getCurrentCUDAStream(); s.query(); s.device_index(); s.id(); s.priority(); s.stream(); }\n",
