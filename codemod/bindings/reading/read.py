@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from codemod.bindings.reading.model import Bindings, Block, BlockKind, Side, Statement, StatementKind
-from codemod.bindings.reading.names import defined_names, resolve_name
+from codemod.bindings.reading.names import EXTENSION_NAME, defined_names, resolve_name
 from codemod.bindings.reading.operators import read_register_operators
 from codemod.bindings.reading.overloads import told_apart
 from codemod.bindings.reading.statements import read_arguments
@@ -54,7 +54,14 @@ def read_bindings(document: Document, definitions: Mapping[str, str] | None = No
     """
     if not has_bindings(document.data):
         return Bindings(document.path)
-    named = ((name, value) for name, value in (definitions or {}).items() if name.encode() in document.words)
+    words = document.words
+    # a function that registers for a module of another file does so under that module's name
+    is_handed = not words.isdisjoint((b"module", b"module_"))
+    named = (
+        (name, value)
+        for name, value in (definitions or {}).items()
+        if name.encode() in words or (is_handed and name == EXTENSION_NAME)
+    )
     return _read_bindings(document, frozenset(named))  # read once for all who define what the file does not name
 
 
