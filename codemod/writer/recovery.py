@@ -126,7 +126,9 @@ def _bring_back(place: Path, journal: Journal, entry: Entry, now: str | None) ->
     """Put the old file of `entry` where ours is, or none. False where somebody saved to the old one in between."""
     temporary = staged(place)
     found = digest_of(temporary)
-    is_old = found == entry.before or (found is not None and len(entry.ours) < 2 and found not in entry.ours)
+    is_half = found not in (None, entry.before) and journal.bytes_before(entry).startswith(temporary.read_bytes())
+    is_edited = found is not None and not is_half and len(entry.ours) < 2 and found not in entry.ours
+    is_old = found == entry.before or is_edited  # a half is what an earlier way back had no room to write
     if not is_old:
         temporary.unlink(missing_ok=True)
         make_folder(place.parent)

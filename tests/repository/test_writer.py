@@ -235,3 +235,19 @@ def test_commit_refuses_a_dirty_tree(snapshot: Snapshot) -> None:
     with pytest.raises(Refusal, match="uncommitted changes"):
         commit(plan, snapshot)
     assert tree(snapshot.root) == before
+
+
+def test_half_of_an_old_file_that_a_full_disk_left_is_written_anew(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from codemod.writer import recovery
+    from codemod.writer.files import digest, staged
+    from codemod.writer.journal import Entry
+
+    place, old = tmp_path / "kernel.cu", b"int before;\n" * 100
+    staged(place).write_bytes(old[:512])
+    entry = Entry("kernel.cu", digest(old), None, (digest(b"new"),), None)
+    journal = SimpleNamespace(bytes_before=lambda _entry: old)
+    assert recovery._bring_back(place, journal, entry, None)  # type: ignore[arg-type]
+    assert place.read_bytes() == old
+    assert not staged(place).exists()
