@@ -32,6 +32,7 @@ DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.vi
     metavar="VERSION",
     help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
 )
+@click.option("--compile", "compiled", is_flag=True, help="Let the compiler's front end read the stable units first.")
 @click.option(
     "--in-place/--move",
     "in_place",
@@ -46,6 +47,7 @@ def command(
     names: tuple[str, ...],
     mode: str,
     target: str | None,
+    compiled: bool,
     in_place: bool | None,
     report_file: Path | None,
     as_json: bool,
@@ -80,6 +82,11 @@ def command(
         _check_target(options.target)
         plan = plan_migration(workspace.snapshot, workspace.layout, group, options, workspace.config)
         plan = with_way_in_place(plan, workspace.snapshot, workspace.layout, group, options, workspace.config)
+    if compiled:
+        from codemod.verify.front_end import with_compiled
+
+        with progress(f"Compiling {group.name}"):
+            plan = with_compiled(plan, workspace.snapshot, workspace.layout, workspace.config, group)
     codes = all_codes()
     stage = Stage(mode)
     report = build_report(plan, workspace.snapshot.read, codes, stage=stage, request=shlex.join(names))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from codemod.verify.result import Verification
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -33,6 +34,39 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--golden", metavar="DIR", type=FOLDER, help="The folder with GROUP/cases.toml.  [default: golden]")
 @click.option("--include", metavar="DIR", multiple=True, type=FOLDER, help="Another include folder, for both sides.")
 @click.option("--define", metavar="NAME[=VALUE]", multiple=True, help="Another definition, for both sides.")
+@click.option(
+    "--compile-commands",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A compilation database with the project's own flags, as CMake and `ninja -t compdb` write it."
+    "  [default: compile_commands.json of the project, else what its build files say]",
+)
+@click.option(
+    "--build",
+    "build_command",
+    metavar="CMD",
+    default="",
+    help="The project's own build: runs in a copy of each side, with its compiler calls recorded; its libraries are"
+    " compared.",
+)
+@click.option(
+    "--legacy-library",
+    metavar="FILE",
+    multiple=True,
+    type=_FILE,
+    help="A finished library or wheel of the tree before the migration, instead of building it.",
+)
+@click.option(
+    "--stable-library", metavar="FILE", multiple=True, type=_FILE, help="The same of the tree after the migration."
+)
+@click.option(
+    "--torch",
+    "torches",
+    metavar="VERSION,...",
+    default="",
+    help="Check the stable library under these versions of torch too, each in an environment that is made for it; an"
+    " interpreter that has one can be named as well.",
+)
 @click.option(
     "--torch-headers", metavar="DIR", type=FOLDER, help="Stable headers of another torch than the installed one."
 )
@@ -62,6 +96,11 @@ def command(
     golden: Path | None,
     include: tuple[Path, ...],
     define: tuple[str, ...],
+    compile_commands: Path | None,
+    build_command: str,
+    legacy_library: tuple[Path, ...],
+    stable_library: tuple[Path, ...],
+    torches: str,
     torch_headers: Path | None,
     cuda_arch: str,
     standard: str,
@@ -81,10 +120,12 @@ def command(
     from codemod.cli.workspace import open_tree
     from codemod.report.lines import lines
     from codemod.verify.build import BuildOptions
+    from codemod.verify.finished import OwnLibraries
     from codemod.verify.group import Request, verify_group
-    from codemod.verify.progress import counting
+    from codemod.verify.progress import reporting
     from codemod.verify.sides import HeaderOptions
     from codemod.verify.table import print_verification
+    from codemod.verify.torches import parse_torches
 
     request = Request(
         names,
@@ -95,9 +136,12 @@ def command(
         HeaderOptions(tuple(folder.resolve() for folder in include), torch_headers),
         BuildOptions(jobs, standard, cuda_arch),
         define,
+        compile_commands.resolve() if compile_commands is not None else None,
+        parse_torches(torches),
+        OwnLibraries(legacy_library, stable_library, build_command),
         with_migration=report_file is not None,
     )
-    with counting("Verifying") as progress:
+    with reporting() as progress:
         verification = verify_group(open_tree(), request, progress=progress)
     if report_file is not None:
         _write_report(verification, names, report_file)

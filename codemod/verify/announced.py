@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from codemod.bindings.autograd.convert import convert_autograd
-from codemod.bindings.reading.model import BlockKind, Operator, Side, StatementKind
+from codemod.bindings.reading.model import BlockKind, Operator, Side, Statement, StatementKind
 from codemod.bindings.reading.registry import Registry
 from codemod.bindings.select import Moved, select
 from codemod.bindings.staying import staying_units
@@ -20,10 +20,10 @@ from codemod.verify.trees import Tree
 class Announced:
     """The operators of a group, as "ns::name" or "ns::name.overload".
 
-    `functions` are those that were functions of a Python module, with the name they had there ("_C.f"); `always` are
-    the ones of them that no condition and no CUDA unit keeps out of a build. `added` are operators that the migration
-    adds, for the backward of autograd functions; `earlier` those that the stable library had before it. `unread` says
-    why the registrations cannot be read.
+    `functions` are those that were functions of a Python module, with the name they had there ("_C.f"). `added` are
+    operators that the migration adds, for the backward of autograd functions; `earlier` those that the stable library
+    had before it. `always` are the ones of all of them that no condition and no CUDA unit keeps out of a build.
+    `unread` says why the registrations cannot be read.
     """
 
     operators: tuple[str, ...] = ()
@@ -55,7 +55,8 @@ def announced(legacy: Tree, work: Tree, group: Group, target: str) -> Announced:
     return Announced(
         tuple(sorted({_name(one) for one in moved})),
         {name: f"{one.statement.block.namespace}.{one.statement.name}" for name, one in functions.items()},
-        frozenset(name for name, one in functions.items() if _is_in_every_build(one)),
+        frozenset(name for name, one in functions.items() if _is_in_every_build(one.statement))
+        | {_full_name(o) for o in earlier if o.definitions and all(map(_is_in_every_build, o.definitions))},
         frozenset(added),
         frozenset(map(_full_name, earlier)),
         _runs_on_cuda(group, moved),
@@ -74,8 +75,8 @@ def _is_function(moved: Moved) -> bool:
     return moved.statement.block.kind is BlockKind.PYBIND and moved.statement.kind is StatementKind.DEF
 
 
-def _is_in_every_build(moved: Moved) -> bool:
-    return not moved.statement.conditions and not moved.statement.path.endswith(CUDA_SUFFIX)
+def _is_in_every_build(statement: Statement) -> bool:
+    return not statement.conditions and not statement.path.endswith(CUDA_SUFFIX)
 
 
 def _runs_on_cuda(group: Group, moved: Iterable[Moved]) -> bool:

@@ -21,14 +21,16 @@ from codemod.verify.headers import write_if_changed
 from codemod.verify.toolchain import Toolchain
 
 CUDA_SUFFIX = ".cu"
+LEGACY, REMAINDER, STABLE = "legacy", "remainder", "stable"  # the roles of sides
 _PROGRESS = re.compile(r"^\[(\d+)/(\d+)\]")
+_FAILED = re.compile(r"^FAILED: (?:\[code=-?\d+\] )?(\S.*)")
 
 
 @dataclass(frozen=True)
 class Side:
     """One library to build: which units of which tree, and with which flags beside those that every side gets."""
 
-    name: str  # "legacy", "remainder" or "stable": a folder of the build directory
+    name: str  # its role, or that and the library's name where several have it: a folder of the build directory
     tree: Path
     library: str  # module name, "_C"
     units: tuple[str, ...]
@@ -42,6 +44,13 @@ class Side:
     prefix: str = ""  # a header that the host units in `prefixed` include, compiled once for all of them
     prefixed: frozenset[str] = frozenset()
     archs: dict[str, str] = field(default_factory=dict)  # the chips of CUDA units that are not for the usual one
+    own_flags: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of single units, beyond the others
+    is_loaded: bool = True  # False: only some units of a library, for their errors and their device code
+
+    @property
+    def role(self) -> str:
+        """Which of LEGACY, REMAINDER and STABLE it is."""
+        return self.name.partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,16 @@ class BuiltSide:
         return next((unit for unit in self.units if unit.path == path), None)
 
 
+def sides_of(built: Iterable[BuiltSide], role: str) -> tuple[BuiltSide, ...]:
+    """The sides of one role."""
+    return tuple(side for side in built if side.side.role == role)
+
+
+def unit_of(built: Iterable[BuiltSide], role: str, path: str) -> BuiltUnit | None:
+    """The unit of that path on a side of that role."""
+    return next((unit for side in sides_of(built, role) if (unit := side.unit(path)) is not None), None)
+
+
 @dataclass(frozen=True)
 class BuildOptions:
     """How to build: parallel jobs, language standard, the GPU architecture all CUDA units are compiled for."""
@@ -97,8 +116,11 @@ def build(
     options: BuildOptions,
     *,
     progress: Callable[[int, int], None] | None = None,
+    failed: Callable[[Side, str, str], None] | None = None,
 ) -> tuple[BuiltSide, ...]:
     """Build `sides` in `folder`; `progress` is told how many edges of how many are done.
+
+    `failed` is told of each unit that does not compile, at once: its side, its path and what the compiler said.
 
     CUDA units are left out where there is no nvcc. A unit that does not compile does not stop the others. Raises
     Refusal where ninja cannot run or the folder cannot be written.
@@ -109,18 +131,36 @@ def build(
         if side.prefix:
             write_if_changed(prefix_path(folder, side), f"#include <{side.prefix}>\n")
     try:
-        _run_ninja(toolchain.ninja, folder, options.jobs or os.cpu_count() or 1, progress)
+        _run_ninja(toolchain.ninja, folder, options.jobs or os.cpu_count() or 1, progress, _told(sides, folder, failed))
     finally:
         for side in sides:
             _precompiled(folder, side).unlink(missing_ok=True)
     return tuple(_collect(side, toolchain, folder, options) for side in sides)
 
 
+def _told(
+    sides: Iterable[Side], folder: Path, failed: Callable[[Side, str, str], None] | None
+) -> Callable[[str], None] | None:
+    """A function for the names of outputs that could not be made."""
+    if failed is None:
+        return None
+    units = {str(object_path(folder, side, unit)): (side, unit) for side in sides for unit in side.units}
+
+    def tell(output: str) -> None:
+        if output in units:
+            failed(*units[output], _text(Path(f"{output}.log")))
+
+    return tell
+
+
 def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, options: BuildOptions) -> str:
-    """The text of build.ninja. CUDA units come first: they take longest, and nothing should wait for one at the end."""
+    """The text of build.ninja: the stable side first, for that is where an error of the migration shows.
+
+    Of each kind CUDA units come first: they take longest, and nothing should wait for one at the end.
+    """
     cuda: list[str] = []
     host: list[str] = []
-    for side in sides:
+    for side in sorted(sides, key=lambda side: side.role != STABLE):
         linked: list[str] = []
         objects: list[str] = []
         for unit in wanted_units(side, toolchain):
@@ -134,7 +174,7 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
                 )
         if side.prefix:
             cuda.extend(_prefix_edge(side, folder))
-        for library, parts, flags in _libraries(folder, side, linked, objects):
+        for library, parts, flags in _libraries(folder, side, linked, objects) if side.is_loaded else ():
             host.append(f"build {_escape(library)}: link {' '.join(map(_escape, parts))}")
             host.append(f"  flags = {_shell(flags)}")
     return "\n".join([*_rules(toolchain, options), "", *cuda, *host, ""])
@@ -235,9 +275,10 @@ def _arch(unit: str, side: Side, options: BuildOptions) -> str:
 
 
 def _flags(unit: str, side: Side, toolchain: Toolchain) -> tuple[str, ...]:
+    own = side.own_flags.get(unit, ())
     if unit in side.gpu:
-        return side.gpu_flags
-    return side.flags if _rule(unit, side, toolchain) == "host" else side.cuda_flags
+        return (*side.gpu_flags, *own)
+    return (*(side.flags if _rule(unit, side, toolchain) == "host" else side.cuda_flags), *own)
 
 
 def _is_linked(unit: str, side: Side, toolchain: Toolchain) -> bool:
@@ -293,7 +334,13 @@ def _linker(toolchain: Toolchain) -> str:
     return shlex.quote(toolchain.cxx)
 
 
-def _run_ninja(ninja: str, folder: Path, jobs: int, progress: Callable[[int, int], None] | None) -> None:
+def _run_ninja(
+    ninja: str,
+    folder: Path,
+    jobs: int,
+    progress: Callable[[int, int], None] | None,
+    failed: Callable[[str], None] | None,
+) -> None:
     command = [ninja, "-C", str(folder), "-f", "build.ninja", "-k", "0", "-j", str(jobs)]
     try:
         process = subprocess.Popen(
@@ -304,11 +351,17 @@ def _run_ninja(ninja: str, folder: Path, jobs: int, progress: Callable[[int, int
     assert process.stdout is not None
     said: list[str] = []
     with process:
-        for line in process.stdout:
-            said.append(line.rstrip())
-            match = _PROGRESS.match(line)
-            if match and progress is not None:
-                progress(int(match[1]), int(match[2]))
+        try:
+            for line in process.stdout:
+                said.append(line.rstrip())
+                match = _PROGRESS.match(line)
+                if match and progress is not None:
+                    progress(int(match[1]), int(match[2]))
+                elif failed is not None and (lost := _FAILED.match(line)):
+                    failed(lost[1].strip())
+        except BaseException:
+            process.terminate()  # ninja stops its compilers
+            raise
     # ninja fails where a unit does; what it says of itself starts with its name.
     complaint = next((line for line in said if line.startswith("ninja: error:")), None)
     if complaint is not None:

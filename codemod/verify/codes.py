@@ -43,6 +43,14 @@ RANKS_ABSENT = "TSA847"
 NO_CASE = "TSA850"
 BECAME_OPERATOR = "TSA851"
 LEGACY_DOES_NOT_LINK = "TSA852"
+MACRO_UNDEFINED = "TSA853"
+TAGS_DIFFER = "TSA854"
+MODULE_DIFFERS = "TSA855"
+VERSION_DIFFERS = "TSA856"
+LEAKS = "TSA857"
+SLOWER = "TSA858"
+OTHER_TORCH = "TSA859"
+PLAN_DOES_NOT_COMPILE = "TSA880"
 CAUSE_LOST = "TSA860"
 GRADIENT_LOST = "TSA861"
 COUNTER_DIFFERS = "TSA862"
@@ -281,9 +289,10 @@ CODES: tuple[Code, ...] = (
     _finding(
         BECAME_OPERATOR,
         "An operator is new, and the migration announced it.",
-        "The migration of a pybind11 module makes each of its functions an operator of the name that TSA521 announces;"
-        " that of an autograd function (TSA531) adds an operator for its backward. Neither has a counterpart that"
-        " `verify` could call in the legacy library: compare results and gradients by the project's own tests.",
+        "The migration of a pybind11 module makes each of its functions an operator of the name that TSA521 announces:"
+        " golden cases call the function of the module before, and the operator after. That of an autograd function"
+        " (TSA531) adds an operator for its backward, which has no counterpart that `verify` could call in the legacy"
+        " library: compare gradients by the project's own tests.",
     ),
     _finding(
         LEGACY_DOES_NOT_LINK,
@@ -342,5 +351,63 @@ CODES: tuple[Code, ...] = (
         CLASS_NOT_WATCHED,
         "A class that the module binds is not watched.",
         "Calls of its methods are not captured: what they do is not compared.",
+    ),
+    _finding(
+        MACRO_UNDEFINED,
+        "Code depends on a macro that no side defines.",
+        "Both sides are compiled with the macros that the project's own build gives its units, as its compilation"
+        " database, CMake files or setup.py say. A macro that none of them defines, and no header of the project,"
+        " leaves out the code that asks for it: on both sides, so nothing of it was compared. The verdict names it."
+        " Give it with --define, or hand over a compilation database with --compile-commands.",
+    ),
+    _finding(
+        TAGS_DIFFER,
+        "The tags of an operator changed.",
+        "Tags promise compilers something: that strides stay as they are (needs_fixed_stride_order), that the operator"
+        " keeps the rules of torch.compile (pt2_compliant_tag). From target 2.12 on the stable m.def takes them as its"
+        " second argument. Below, define the operator in Python (torch.library.define with tags=), and leave its"
+        " kernels in C++.",
+    ),
+    _finding(
+        MODULE_DIFFERS,
+        "An operator lost the Python module of its fakes, or has another one.",
+        "m.set_python_module in C++ names the Python module that registers fake kernels, so that torch can say which"
+        " import is missing. The stable API has no word for it. Import that module where the library is loaded.",
+    ),
+    _finding(
+        VERSION_DIFFERS,
+        "A call moves the version counter of an argument on that it left alone, or the other way round.",
+        "Autograd and functionalisation believe version counters: a write that moves none is a wrong gradient without a"
+        " word. The usual cause is a method that writes (`copy_`, `fill_`) which became a write through a pointer, or a"
+        " pointer that became a method.",
+    ),
+    _finding(
+        LEAKS,
+        "Calls of an operator leave host memory taken that they gave back before.",
+        "The operator is called up to 10,000 times on both sides. Handles that are made by hand are the usual cause:"
+        " release what an aoti_torch function gives. torch's own headers before 2.14 do not free a `str` that an"
+        " operator takes or gives; that is a warning. Build with the headers of 2.14 or newer (the library still runs"
+        " on the target), or hand over a number.",
+    ),
+    _finding(
+        SLOWER,
+        "A call takes more than twice the time that it took.",
+        "The time is that of the fastest of many calls, measured three times, and differences below 50 us do not count."
+        " The usual cause is a copy (`contiguous`, `to`) or a synchronisation that was not there.",
+    ),
+    _finding(
+        OTHER_TORCH,
+        "The stable library does not do the same under another torch.",
+        "--torch loads the library that was built here under each torch that is named, in an environment of its own,"
+        " and runs the golden cases there. A library that does not load needs a symbol that this torch has not: the"
+        " `symbols` step says the oldest torch that has all. Build with a lower target, or raise the target that you"
+        " promise.",
+    ),
+    _finding(
+        PLAN_DOES_NOT_COMPILE,
+        "What the migration would write does not compile with torch's stable headers alone.",
+        "`migrate --compile` hands the stable units to the compiler's front end before anything is written. The place"
+        " is the one before the migration, with the rules that edited it; the message is the compiler's. Rewrite the"
+        " code there to something that the stable API has, or finish the unit by hand after --write.",
     ),
 )

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from codemod.model import Severity
 from codemod.verify import codes
-from codemod.verify.build import CUDA_SUFFIX, BuiltSide
+from codemod.verify.build import CUDA_SUFFIX, LEGACY, REMAINDER, STABLE, BuiltSide, sides_of, unit_of
 from codemod.verify.errors import error_diagnostics, missing_headers
 from codemod.verify.headers import comes_with_cuda
 from codemod.verify.result import Finding, Step, counted, finding
-from codemod.verify.setup import LEGACY, REMAINDER, STABLE
 from codemod.verify.toolchain import Toolchain
 
 _CODES = {
@@ -41,20 +40,22 @@ def compile_step(
     """
     takes_toolkit = _takes_toolkit(built, tools)
     found: list[Finding] = [_no_toolkit(takes_toolkit)] if takes_toolkit else []
+    never_compiled = {unit.path for side in sides_of(built.values(), LEGACY) for unit in side.failed}
     for name, side in built.items():
+        role = side.side.role
         for unit in side.failed:
-            if unit.path in takes_toolkit:
+            if unit.path in takes_toolkit or (role == REMAINDER and unit.path in never_compiled):
                 continue
             found += error_diagnostics(
-                _CODES[name],
+                _CODES[role],
                 unit.path,
                 unit.log,
                 side.side.tree,
-                origin=origin if name != LEGACY else None,
-                help=_HELP[name],
+                origin=origin if role != LEGACY else None,
+                help=_HELP[role],
             )
-        if side.link_log and side.library is None:
-            code = codes.LEGACY_DOES_NOT_LINK if name == LEGACY else codes.DOES_NOT_LINK
+        if side.link_log and side.library is None and side.side.is_loaded:
+            code = codes.LEGACY_DOES_NOT_LINK if role == LEGACY else codes.DOES_NOT_LINK
             found.append(finding(code, f"{side.side.library} ({name}): {_last_lines(side.link_log)}"))
     left_out = tuple(_left_out(built, tools, units))
     found += left_out
@@ -92,9 +93,11 @@ def _no_toolkit(units: Mapping[str, str]) -> Finding:
 
 def _left_out(built: Mapping[str, BuiltSide], tools: Toolchain, units: Iterable[tuple[str, str]]) -> Iterable[Finding]:
     for old, new in units:
-        for path, side in ((old, built[LEGACY]), (new, built[STABLE])):
-            if side.unit(path) is not None:
+        for path, role in ((old, LEGACY), (new, STABLE)):
+            sides = sides_of(built.values(), role)
+            if unit_of(sides, role, path) is not None:
                 continue
+            side = next((side for side in sides if path in side.side.units), sides[0])
             if path.endswith(CUDA_SUFFIX) and tools.nvcc is None:
                 text, severity = "not compiled: nvcc is not installed here", Severity.NOTE
             elif path in side.side.units:
@@ -117,7 +120,7 @@ def _without_nvcc(
     built: Mapping[str, BuiltSide], units: Iterable[tuple[str, str]], tools: Toolchain
 ) -> tuple[str, ...]:
     """How many of the group's CUDA units no side compiled for want of nvcc."""
-    cuda = [new for _, new in units if new.endswith(CUDA_SUFFIX) and built[STABLE].unit(new) is None]
+    cuda = [new for _, new in units if new.endswith(CUDA_SUFFIX) and unit_of(built.values(), STABLE, new) is None]
     return (f"{counted(len(cuda), 'CUDA unit')} (no nvcc)",) if cuda and tools.nvcc is None else ()
 
 

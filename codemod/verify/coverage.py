@@ -18,13 +18,6 @@ NAMED_AT_MOST = 10
 _KINDS = {"cpu": "the CPU", "cuda": "CUDA"}
 
 
-def without_functions(files: Iterable[CaseFile], functions: Collection[str]) -> tuple[CaseFile, ...]:
-    """`files` without the cases of operators that the legacy library has as functions of a Python module."""
-    return tuple(
-        replace(file, cases=tuple(case for case in file.cases if operator_of(case) not in functions)) for file in files
-    )
-
-
 def operator_of(case: Case) -> str:
     """The operator a case calls, "ns::name" or "ns::name.overload"; a case of several ranks names none."""
     if case.script:
@@ -37,8 +30,7 @@ def uncovered(group: Announced, files: Sequence[CaseFile]) -> tuple[str, ...]:
     called = {operator_of(case) for file in files for case in file.cases}
     places = {file.path.parent / case.script for file in files for case in file.cases if case.script}
     words = {word for place in places for word in re.findall(r"\w+", place.read_text(encoding="utf-8"))}
-    operators = (name for name in group.operators if name not in group.functions)
-    return tuple(name for name in operators if name not in called and not _named(name, words))
+    return tuple(name for name in group.operators if name not in called and not _named(name, words))
 
 
 def covered_step(
@@ -47,9 +39,6 @@ def covered_step(
     """The `golden outputs` step with what it proves: on which devices, what was not run, what has no case."""
     missing = uncovered(group, files)
     undone = [f"no golden case for {listed(missing)}"] if missing else []
-    if group.functions:
-        names = listed(sorted(group.functions.values()))
-        undone.append(f"outputs of {names} not compared: functions of a Python module are not called")
     undone += dict.fromkeys(note for file in files for note in file.notes)
     undone += [f"gradients by {name} not compared: it was no operator before" for name in sorted(group.added)]
     devices = _compared_on(checked)

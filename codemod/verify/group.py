@@ -12,20 +12,26 @@ from pathlib import Path
 from codemod.model import DEFAULT_TARGET, Refusal
 from codemod.repository.snapshot import Snapshot
 from codemod.verify.announced import announced
-from codemod.verify.build import CUDA_SUFFIX, BuildOptions, BuiltSide, build
+from codemod.verify.build import CUDA_SUFFIX, LEGACY, REMAINDER, STABLE, BuildOptions, BuiltSide, Side, build, unit_of
 from codemod.verify.compilation import compile_step
+from codemod.verify.coverage import listed
 from codemod.verify.device_code import UnitPair, device_code_step
+from codemod.verify.errors import parse_errors
+from codemod.verify.finished import OwnLibraries, finished_sides, with_libraries
 from codemod.verify.golden.cases import CASES_FILE, CaseFile, load_cases, load_group
 from codemod.verify.headers import write_if_changed
 from codemod.verify.host_code import launches_step
 from codemod.verify.loaded import loaded_steps
 from codemod.verify.objects import ObjectStore
+from codemod.verify.progress import Reporter
 from codemod.verify.result import Step, Verification
-from codemod.verify.setup import LEGACY, REMAINDER, STABLE, Setup
+from codemod.verify.setup import Setup
 from codemod.verify.sides import HeaderOptions, check_stable_target
-from codemod.verify.symbols import AuditMissing, audit, symbols_step
+from codemod.verify.symbols import Audit, AuditMissing, audit, symbols_step
 from codemod.verify.toolchain import Toolchain, find_toolchain
+from codemod.verify.torches import OtherTorch, torch_steps
 from codemod.verify.trees import Tree, forget_trees, laid_out, legacy_tree, read_tree
+from codemod.verify.undefined import undefined_findings
 
 BUILD_DIR = "build/torch-stabilize"
 
@@ -42,6 +48,9 @@ class Request:
     headers: HeaderOptions = field(default_factory=HeaderOptions)
     options: BuildOptions = field(default_factory=BuildOptions)
     defines: tuple[str, ...] = ()
+    compile_commands: Path | None = None  # a compilation database; None looks for one in the project
+    torches: tuple[OtherTorch, ...] = ()  # other versions to check the stable library under
+    own: OwnLibraries = field(default_factory=OwnLibraries)
     with_migration: bool = False  # hand the migration's plan over with the result, for a report
 
 
@@ -49,14 +58,16 @@ def verify_group(
     snapshot: Snapshot,
     request: Request,
     toolchain: Toolchain | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Reporter | None = None,
 ) -> Verification:
     """Build the legacy and the stable side of a group and compare them.
 
-    The stable side is the work tree of `snapshot`; nothing is written outside of the build directory. Raises Refusal
-    for what cannot be done at all: an unknown group or revision, a group that is not migrated, no compiler, no torch.
+    The stable side is the work tree of `snapshot`; nothing is written outside of the build directory. `progress` is
+    told of each step as it ends, and of each unit that does not compile. Raises Refusal for what cannot be done at all:
+    an unknown group or revision, a group that is not migrated, no compiler, no torch.
     """
     begun = time.monotonic()
+    reporter = progress or Reporter()
     tools = toolchain or find_toolchain()
     work = read_tree(snapshot, "the work tree", request.names)
     target = request.target or work.config.target or DEFAULT_TARGET
@@ -66,35 +77,86 @@ def verify_group(
         write_if_changed(folder / ".gitignore", "*\n")
         legacy, group = legacy_tree(work, request.names, request.legacy, folder)
         cases = find_cases(work, (*request.names, group.name), request.golden)
-        setup = Setup(legacy, work, group, target, folder, tools, request.headers, request.defines)
+        setup = Setup(
+            legacy, work, group, target, folder, tools, request.headers, request.defines, request.compile_commands
+        )
+        clock = Clock(reporter)
+        finished, setup = finished_sides(setup, request.own, reporter)
         sides, notes = setup.sides()
+        lacking = setup.undefined(sides)
+    launches = clock.timed(lambda: launches_step(setup.documents()))
     forget_trees(folder, (legacy.label,))
     store = ObjectStore(folder / "objects", setup.graphs, tools, request.options)
-    made = build(
-        [setup.with_prefix(side) for side in store.reuse(sides, folder)],
-        tools,
-        folder,
-        request.options,
-        progress=progress,
-    )
-    store.keep(made)
-    built = {side.side.name: side for side in made}
-    steps = (
-        compile_step(built, notes, tools, setup.units, setup.origin, setup.same_text),
-        _symbols(built, target),
-        _device_code(setup, built),
-        launches_step(setup.documents()),
-        *loaded_steps(built, cases, announced(legacy, work, group, target), progress),
-    )
+
+    def compiled() -> Step:
+        reporter.doing = "compile"
+        made = build(
+            [setup.with_prefix(side) for side in store.reuse(sides, folder)],
+            tools,
+            folder,
+            request.options,
+            progress=reporter,
+            failed=lambda side, unit, log: reporter.line(_first_error(side, unit, log)),
+        )
+        store.keep(made)
+        built.update({side.side.name: side for side in made})
+        told = (*notes, *undefined_findings(lacking))
+        step = compile_step(built, told, tools, setup.units, setup.origin, setup.same_text)
+        if finished is not None:
+            built.update(with_libraries(built, finished, setup.stable_name))
+            step = replace(step, summary=f"{step.summary}; {finished.origin}", undone=(*step.undone, *finished.faults))
+        names = listed([one.name for one in lacking])
+        left_out = (f"code under {names} (defined on no side)",) if names else ()
+        return replace(step, not_run=(*step.not_run, *left_out))
+
+    built: dict[str, BuiltSide] = {}
+    steps = [
+        clock.timed(compiled),
+        clock.timed(lambda: _symbols(built, target)),
+        clock.timed(lambda: _device_code(setup, built)),
+        launches,
+    ]
+    reporter.doing = "golden outputs"
+    for step in loaded_steps(built, cases, announced(legacy, work, group, target), reporter):
+        steps.append(clock.ended(step))
+    for step in torch_steps(request.torches, built, cases, target) if request.torches else ():
+        steps.append(clock.ended(step))
     return Verification(
         group.name,
         target,
         tools.torch.version,
         legacy.label,
-        steps,
+        tuple(steps),
         time.monotonic() - begun,
         setup.migration_for_report if request.with_migration else None,
     )
+
+
+@dataclass
+class Clock:
+    """The time that each step takes, and who is told when one ends."""
+
+    told: Reporter
+    _last: float = field(default_factory=time.monotonic)
+
+    def timed(self, run: Callable[[], Step]) -> Step:
+        """What `run` gives, with the time it took."""
+        self._last = time.monotonic()
+        return self.ended(run())
+
+    def ended(self, step: Step) -> Step:
+        """`step` with the time since the one before it ended."""
+        now = time.monotonic()
+        step, self._last = replace(step, seconds=now - self._last), now
+        self.told.step(step)
+        return step
+
+
+def _first_error(side: Side, unit: str, log: str) -> str:
+    errors = parse_errors(log, side.tree)
+    first = errors[0] if errors else None
+    where = f"{first.path}:{first.line}" if first is not None and first.path else unit
+    return f"does not compile ({side.name}): {where}: {first.message if first is not None else 'see the report'}"
 
 
 @contextmanager
@@ -129,7 +191,10 @@ def find_cases(work: Tree, groups: Iterable[str], folder: Path | None) -> tuple[
 
 def _symbols(built: Mapping[str, BuiltSide], target: str) -> Step:
     try:
-        audits = {name: audit(side.audited, side.side.library) for name, side in built.items() if side.audited}
+        audits: dict[str, Audit] = {}
+        for side in built.values():
+            if side.audited:
+                audits.setdefault(side.side.role, audit(side.audited, side.side.library))
     except AuditMissing as error:
         return replace(Step.skipped("symbols", str(error)), not_run=("the audit of symbols (no torch-abi-audit)",))
     if STABLE not in audits:
@@ -142,7 +207,7 @@ def _device_code(setup: Setup, built: Mapping[str, BuiltSide]) -> Step:
     for old, new in setup.units:
         if not old.endswith(CUDA_SUFFIX):
             continue
-        legacy, stable = built[LEGACY].unit(old), built[STABLE].unit(new)
+        legacy, stable = unit_of(built.values(), LEGACY, old), unit_of(built.values(), STABLE, new)
         if legacy is None or stable is None or legacy.ptx is None or stable.ptx is None:
             missing.append(new)
         else:

@@ -88,29 +88,39 @@ def legacy_cuda_headers(torch_include: Path, nvcc: str, folder: Path, extra: Ite
     nowhere gets a stand-in in `folder`, and a note that names the wheel. A CPU build of torch also lacks the header
     that says how its CUDA libraries were built; it is generated.
     """
+    generated = folder / "generated"
     if not (torch_include / _CUDA_MACROS).exists():
-        write_if_changed(folder / _CUDA_MACROS, _CUDA_MACROS_TEXT)
+        write_if_changed(generated / _CUDA_MACROS, _CUDA_MACROS_TEXT)
     toolkit = nvcc_folders(nvcc)
     searched = [*extra, *toolkit, *wheel_folders()]
-    found: dict[Path, None] = {}
-    absent: list[str] = []
-    for name in CUDA_LIBRARY_HEADERS:
-        home = next((place for place in searched if (place / name).exists()), None)
-        if home is None:
-            write_if_changed(folder / name, template(f"verify/stand_ins/{name}"))
-            absent.append(name)
-        elif home not in toolkit:
-            found[home] = None
-    found |= dict.fromkeys(_homes(HEADER_LIBRARIES, searched, toolkit))
+    found = dict.fromkeys(_homes((*CUDA_LIBRARY_HEADERS, *HEADER_LIBRARIES), searched, toolkit))
+    absent = _stand_ins(searched, folder / "libraries")
     diagnostics = (_stand_in_note(absent),) if absent else ()
-    return LegacyHeaders((*found, folder) if folder.is_dir() else tuple(found), diagnostics)
+    made = [place for place in (folder / "libraries", generated) if place.is_dir()]
+    return LegacyHeaders((*found, *made), diagnostics)
 
 
-def header_folders(nvcc: str, extra: Iterable[Path] = ()) -> tuple[Path, ...]:
-    """Folders beyond the toolkit of `nvcc` that have headers of the CUDA libraries: for stable code that calls them."""
+def stable_cuda_headers(nvcc: str, folder: Path, extra: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Folders beyond the toolkit of `nvcc` that have headers of the CUDA libraries: for stable code that calls them.
+
+    What is nowhere has a stand-in in `folder`, as for the legacy side; no header of torch is among them.
+    """
     toolkit = nvcc_folders(nvcc)
     searched = [*extra, *toolkit, *wheel_folders()]
-    return tuple(dict.fromkeys(_homes((*CUDA_LIBRARY_HEADERS, *HEADER_LIBRARIES), searched, toolkit)))
+    found = dict.fromkeys(_homes((*CUDA_LIBRARY_HEADERS, *HEADER_LIBRARIES), searched, toolkit))
+    return (*found, folder / "libraries") if _stand_ins(searched, folder / "libraries") else tuple(found)
+
+
+def _stand_ins(searched: Iterable[Path], folder: Path) -> list[str]:
+    """The headers of CUDA libraries that are nowhere; each gets a stand-in in `folder`."""
+    searched = tuple(searched)
+    absent = [name for name in CUDA_LIBRARY_HEADERS if not any((place / name).exists() for place in searched)]
+    for name in CUDA_LIBRARY_HEADERS:
+        if name in absent:
+            write_if_changed(folder / name, template(f"verify/stand_ins/{name}"))
+        else:  # of an earlier run
+            (folder / name).unlink(missing_ok=True)
+    return absent
 
 
 def _homes(headers: Iterable[str], searched: Iterable[Path], known: Iterable[Path]) -> Iterator[Path]:

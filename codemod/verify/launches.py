@@ -6,10 +6,10 @@ Source is compared, not binaries: a launch that lost its stream computes the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, NamedTuple
 
 from codemod.model import Severity, Span
 from codemod.source.brackets import closing_angle, closing_bracket, split_spans
@@ -28,6 +28,9 @@ _NAME_BEFORE = re.compile(rb"(?:[A-Za-z_]\w*(?:\s*::\s*))*[A-Za-z_]\w*\s*$")
 _CURRENT = re.compile(r"current\w*stream", re.I)
 _NO_STREAM = re.compile(r"^(?:0|nullptr|NULL|\{\}|cudaStream_t\(0\)|cudaStreamDefault|cudaStreamLegacy)?$")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+_MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(?P<name>\w+)\((?P<arguments>[^)]*)\)", re.MULTILINE)
+_IN_DEFINE = re.compile(rb"^[ \t]*#[ \t]*(?:define|undef)[ \t]*$")  # what stands before the name that it defines
+_DEEPEST = 3
 _CONTINUED = re.compile(rb"\\\r?\n")
 # Spellings that a migration changes and that mean the same: namespaces of torch's types, its methods for pointers, its
 # functions for the properties of a device.
@@ -51,9 +54,12 @@ class Launch:
 
 
 def read_launches(document: Document) -> tuple[Launch, ...]:
-    """The launches in a file, macro bodies included, in file order: `<<<>>>` and the launch functions of CUDA."""
+    """The launches in a file, in file order: `<<<>>>`, the launch functions of CUDA, and uses of macros that launch.
+
+    The body of a macro is one, and each use of it is one more, with the macro's arguments in place.
+    """
     found = [*_chevrons(document), *_calls(document), *_configured(document)]
-    return tuple(sorted(found, key=lambda launch: launch.span))
+    return tuple(sorted([*found, *_expanded(document, found)], key=lambda launch: launch.span))
 
 
 def compare_launches(before: tuple[Launch, ...], after: tuple[Launch, ...], path: str) -> Iterator[Finding]:
@@ -136,6 +142,68 @@ def _configured(document: Document) -> Iterator[Launch]:
         texts = ["", "", "", CURRENT_STREAM]
         texts[slot] = value
         yield _launch(document, name, texts, Span(match.start(), max(end, match.end())))
+
+
+class _Macro(NamedTuple):
+    """A macro with arguments: its body, and the launches in it, as (kernel, texts of the parameters)."""
+
+    arguments: tuple[str, ...]
+    body: Span
+    launches: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def _expanded(document: Document, launches: Sequence[Launch]) -> Iterator[Launch]:
+    """What the uses of macros launch, outside of other macros."""
+    macros: dict[str, _Macro] = {}
+    for match in _MACRO.finditer(document.code):
+        names = tuple(part.strip().decode() for part in match["arguments"].split(b","))
+        macros[match["name"].decode()] = _Macro(names, Span(match.end(), _line_end(document, match.end())))
+    bodies = [macro.body for macro in macros.values()]
+    for name, macro in macros.items():
+        inside = [(x.kernel, x.parameters) for x in launches if macro.body.contains(x.span)]
+        macros[name] = macro._replace(launches=tuple(inside))
+    for _ in range(_DEEPEST):  # macros that use macros
+        for name, macro in macros.items():
+            more = [one for _, one in _uses(document, macros, macro.body)]
+            macros[name] = macro._replace(launches=tuple(dict.fromkeys((*macro.launches, *more))))
+    for span, (kernel, texts) in _uses(document, macros, Span(0, len(document.code))):
+        if not any(body.contains(span) for body in bodies):
+            yield _launch(document, kernel, list(texts), span)
+
+
+def _uses(
+    document: Document, macros: Mapping[str, _Macro], within: Span
+) -> Iterator[tuple[Span, tuple[str, tuple[str, ...]]]]:
+    """The launches of each use of a macro in a stretch of code, with the arguments of the use."""
+    names = [name for name, macro in macros.items() if macro.launches]
+    if not names:
+        return
+    used = re.compile(rb"(?<![\w#])(" + b"|".join(re.escape(name.encode()) for name in names) + rb")\s*\(")
+    code = document.code
+    for match in used.finditer(code, within.start, within.end):
+        end = closing_bracket(code, match.end() - 1)
+        macro = macros[match[1].decode()]
+        if end < 0 or _IN_DEFINE.search(code[code.rfind(b"\n", 0, match.start()) + 1 : match.start()]):
+            continue
+        given = [plain_text(code[start:stop]) for start, stop in split_spans(code, match.end(), end)]
+        named = dict(zip(macro.arguments, given, strict=False))
+        if macro.arguments[-1:] == ("...",):
+            named["__VA_ARGS__"] = ",".join(given[len(macro.arguments) - 1 :])
+
+        def placed(text: str, named: dict[str, str] = named) -> str:
+            text = _IDENTIFIER.sub(lambda name: named.get(name[0], name[0]), text)
+            return plain_text(text.replace("##", "").encode())
+
+        for kernel, texts in macro.launches:
+            yield Span(match.start(), end + 1), (placed(kernel), tuple(map(placed, texts)))
+
+
+def _line_end(document: Document, place: int) -> int:
+    """The end of a macro's body: of the line that no backslash continues."""
+    code = document.code
+    while (end := code.find(b"\n", place)) >= 0 and code[:end].rstrip(b"\r").endswith(b"\\"):
+        place = end + 1
+    return end if end >= 0 else len(code)
 
 
 def _launch(document: Document, kernel: str, texts: list[str], span: Span) -> Launch:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from codemod.model import Refusal, Severity
 from codemod.verify import codes
 from codemod.verify.announced import Announced
-from codemod.verify.build import BuiltSide
+from codemod.verify.build import LEGACY, REMAINDER, STABLE, BuiltSide, sides_of
 from codemod.verify.calls import compare_calls
-from codemod.verify.coverage import covered_step, without_functions
+from codemod.verify.coverage import covered_step
 from codemod.verify.golden.cases import CaseFile
 from codemod.verify.golden.process import LoadError, Worker
 from codemod.verify.golden.session import (
@@ -27,47 +27,62 @@ from codemod.verify.golden.session import (
 )
 from codemod.verify.operators import operators_step
 from codemod.verify.result import Finding, Step, counted, finding
-from codemod.verify.setup import LEGACY, REMAINDER, STABLE
 
 OPERATORS, GOLDENS = "operators", "golden outputs"
 
 
 def loaded_steps(
     built: Mapping[str, BuiltSide], cases: tuple[CaseFile, ...], group: Announced, progress: Progress | None = None
-) -> tuple[Step, Step]:
+) -> Iterator[Step]:
     """The `operators` and `golden outputs` steps; what remained legacy is loaded beside the stable library.
 
     `group` is what the group registers: each of its operators needs a case.
     """
-    after = [built[name] for name in (REMAINDER, STABLE) if name in built]
-    unlinked = [side.side.library for side in (built[LEGACY], *after) if side.library is None]
+    loaded = [side for side in built.values() if side.side.is_loaded]
+    before = sides_of(loaded, LEGACY)
+    after = (*sides_of(loaded, REMAINDER), *sides_of(loaded, STABLE))
+    unlinked = [side.side.library for side in (*before, *after) if side.library is None]
     if unlinked:
-        return _impossible(f"{', '.join(dict.fromkeys(unlinked))} could not be built")
+        yield from _impossible(f"{', '.join(dict.fromkeys(unlinked))} could not be built")
+        return
     if group.unread:
-        return _impossible(f"the registrations of the group cannot be read: {group.unread}")
-    cases = without_functions(cases, group.functions)
+        yield from _impossible(f"the registrations of the group cannot be read: {group.unread}")
+        return
     workers = [
-        Worker([side.library for side in sides if side.library is not None]) for sides in ([built[LEGACY]], after)
+        Worker([side.library for side in sides if side.library is not None], functions=functions)
+        for sides, functions in ((before, group.functions), (after, {}))
     ]
-    with ThreadPoolExecutor() as pool, ExitStack() as stack:
+    with ThreadPoolExecutor() as pool, ExitStack() as stack, _abandoned(workers):
         # Each imports torch, which takes seconds.
         legacy, stable = (pool.submit(stack.enter_context, worker) for worker in workers)
         wait((legacy, stable))
         try:
             legacy.result()
         except LoadError as error:
-            return _unloadable(str(error))
+            yield from _unloadable(str(error))
+            return
         try:
             stable.result()
         except LoadError as error:
             fault = finding(codes.DOES_NOT_LOAD, f"after the migration: {error}")
-            return Step.judged(OPERATORS, "the libraries do not load", (fault,)), Step.impossible(
-                GOLDENS, "no library to run"
-            )
-        before, later = legacy.result(), stable.result()
-        calls = compare_calls(cases, before, later)  # first: goldens under a compiler add kernels for fake tensors
-        operators = operators_step(before.operators(), later.operators(), calls, group)
-        return operators, _goldens(cases, before, later, pool, progress, group)
+            yield Step.judged(OPERATORS, "the libraries do not load", (fault,))
+            yield Step.impossible(GOLDENS, "no library to run")
+            return
+        was, now = legacy.result(), stable.result()
+        calls = compare_calls(cases, was, now, pool)  # first: goldens under a compiler add kernels for fake tensors
+        yield operators_step(was.operators(), now.operators(), calls, group)
+        yield _goldens(cases, was, now, pool, progress, group)
+
+
+@contextmanager
+def _abandoned(workers: Iterable[Worker]) -> Iterator[None]:
+    """Whoever stops the run stops the processes, and waits for none of their answers."""
+    try:
+        yield
+    except BaseException:
+        for worker in workers:
+            worker.abandon()
+        raise
 
 
 def _impossible(reason: str) -> tuple[Step, Step]:

@@ -27,7 +27,7 @@ _SEEN = ".seen"
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """The objects kept in `folder`. `graphs` has the include graph of each side's tree, by the side's name."""
+    """The objects kept in `folder`. `graphs` has the include graph of each side's tree, by the side's role."""
 
     folder: Path
     graphs: Mapping[str, IncludeGraph]
@@ -60,7 +60,7 @@ class ObjectStore:
             return
 
     def _place(self, side: Side, unit: str) -> Path:
-        graph = self.graphs[side.name]
+        graph = self.graphs[side.role]
         digest = hashlib.sha256()
         words = [unit, *command_of(unit, side, self.tools, self.options)]
         for word in words:

@@ -38,6 +38,11 @@ def operators_step(
     diagnostics = tuple(item for name in names for item in _compare(name, old.get(name), new.get(name)))
     announced = sorted(group.functions.keys() | group.added)
     diagnostics += tuple(item for name in announced for item in _expected(name, group, new))
+    lost = sorted(group.earlier & group.always - new.keys() - old.keys())
+    diagnostics += tuple(
+        finding(codes.OPERATOR_LOST, f"{name}, which was stable before, is registered by no library any more")
+        for name in lost
+    )
     summary = f"{len(old)} operators before, {len(new)} after; schemas and dispatch keys compared"
     figures = {"before": len(old), "after": len(new)}
     if earlier:
@@ -67,6 +72,18 @@ def _compare(name: str, old: Operator | None, new: Operator | None) -> list[Find
         )
         severity = Severity.NOTE if _was_keyless(old.keys, new.keys) else Severity.ERROR
         found.append(finding(codes.KEYS_DIFFER, text, severity=severity))
+    if old.tags != new.tags:
+        text = f"{name} has the tags {', '.join(new.tags) or 'none'}, and had {', '.join(old.tags) or 'none'}"
+        found.append(
+            finding(
+                codes.TAGS_DIFFER,
+                text,
+                help="m.def takes them from target 2.12 on, torch.library.define in Python always",
+            )
+        )
+    if old.module != new.module:
+        text = f"{name} has its fakes in {new.module or 'no Python module'}, and had them in {old.module or 'none'}"
+        found.append(finding(codes.MODULE_DIFFERS, text, help="import the module where the library is loaded"))
     return found
 
 

@@ -24,9 +24,10 @@ _NEGATED = re.compile(r"^\s*(?:NOT\b|not\b|!)")
 
 @dataclass(frozen=True)
 class Libraries:
-    """The two libraries of a tree; None where a tree has no such library."""
+    """The libraries of a tree: the legacy ones that a group is about, other legacy ones, and the stable one if any."""
 
-    legacy: Library | None
+    legacy: tuple[Library, ...]
+    others: tuple[Library, ...]
     stable: Library | None
 
 
@@ -37,9 +38,9 @@ def read_libraries(
     with_cuda: bool,
     includes: tuple[str, ...],
     defines: tuple[str, ...] = (),
-    legacy: str | None = None,
+    legacy: tuple[str, ...] = (),
 ) -> Libraries:
-    """The library that owns the legacy `units` of a group, or is called `legacy`, and the stable one.
+    """The libraries that own the legacy `units` of a group, or are called as `legacy` has it, and the stable one.
 
     `with_cuda` says that a GPU build can be linked here; otherwise sources of GPU builds are told apart from others.
     Projects whose build files compute their sources get every unit of the folder.
@@ -50,10 +51,9 @@ def read_libraries(
     targets = read_targets(tree.snapshot, layout)
     wanted = set(units)
     owners = [target for target in targets if not target.is_stable and wanted & {s.path for s in target.sources}]
-    name = legacy or (owners[0].name.rpartition(".")[2] if owners else layout.legacy_library)
+    names = legacy or tuple(dict.fromkeys(map(_short_name, owners))) or (layout.legacy_library,)
     everything = Units(tree.snapshot, tree.layout, tree.config)
-    before = _sources(targets, name, stable=False) or dict.fromkeys(everything.legacy, False)
-    stable = _sources(targets, layout.stable_library, stable=True)
+    stable_name, stable = _stable_sources(targets, layout.stable_library)
     stable = stable or {unit: False for unit in everything.all if layout.is_stable(unit)}
 
     def library(name: str, sources: Mapping[str, bool]) -> Library | None:
@@ -61,11 +61,38 @@ def read_libraries(
         gpu = frozenset(unit for unit in units if sources[unit] and not unit.endswith(CUDA_SUFFIX))
         return Library(name, units, includes, defines, frozenset() if with_cuda else gpu) if units else None
 
-    # A source belongs to one library: what both targets name was moved in one build system alone.
+    def libraries(names: Iterable[str]) -> tuple[Library, ...]:
+        # A source belongs to one library: what both targets name was moved in one build system alone.
+        found = ((name, _legacy_sources(targets, name, everything.legacy)) for name in names)
+        made = (library(name, {u: gpu for u, gpu in sources.items() if u not in stable}) for name, sources in found)
+        return tuple(one for one in made if one is not None)
+
+    others = dict.fromkeys(_short_name(t) for t in targets if not t.is_stable and not t.is_computed and t.sources)
     return Libraries(
-        library(name, {unit: gpu for unit, gpu in before.items() if unit not in stable}),
-        library(layout.stable_library, stable),
+        libraries(names), libraries(name for name in others if name not in names), library(stable_name, stable)
     )
+
+
+def _short_name(target: Target) -> str:
+    return target.name.rpartition(".")[2]
+
+
+def _legacy_sources(targets: Iterable[Target], name: str, everything: Iterable[str]) -> dict[str, bool]:
+    """The sources of the legacy library `name`: all that no other library has, where they are computed."""
+    legacy = [target for target in targets if not target.is_stable]
+    found = _sources(legacy, name, stable=False)
+    if found or (legacy and not any(_short_name(target) == name for target in legacy)):
+        return found
+    elsewhere = {s.path for target in legacy if _short_name(target) != name for s in target.sources}
+    return dict.fromkeys((unit for unit in everything if unit not in elsewhere), False)
+
+
+def _stable_sources(targets: Iterable[Target], name: str) -> tuple[str, dict[str, bool]]:
+    """The name and the sources of the stable library; `name` is what it is called where no target makes it."""
+    for target in targets:
+        if target.is_stable and (found := _sources((target,), name, stable=True)):
+            return _short_name(target), found
+    return name, {}
 
 
 def gpu_macros(tree: Tree) -> tuple[str, ...]:

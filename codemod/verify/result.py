@@ -51,6 +51,7 @@ class Step:
     undone: tuple[str, ...] = ()
     not_run: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
     @classmethod
     def judged(
@@ -142,6 +143,7 @@ def step_json(step: Step) -> dict[str, Any]:
         "status": step.status.value,
         "summary": step.summary,
         "figures": dict(step.figures),
+        "seconds": round(step.seconds, 1),
         "undone": list(step.undone),
         "not_run": list(step.not_run),
         "devices": list(step.devices),

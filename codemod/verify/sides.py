@@ -8,7 +8,8 @@ from pathlib import Path
 
 from codemod.surface.headers import check_target, installed_version, target_macro
 from codemod.verify.build import CUDA_SUFFIX, Side
-from codemod.verify.headers import header_folders, legacy_cuda_headers, nvcc_folders, stable_tree
+from codemod.verify.flags import NO_FLAGS, UnitFlags
+from codemod.verify.headers import legacy_cuda_headers, nvcc_folders, stable_cuda_headers, stable_tree
 from codemod.verify.result import Finding
 from codemod.verify.toolchain import Toolchain
 
@@ -24,6 +25,7 @@ class Library:
     includes: tuple[str, ...] = ()  # folders
     defines: tuple[str, ...] = ()  # "NAME" or "NAME=value"
     gpu: frozenset[str] = frozenset()  # host units that only a GPU build has, and that cannot be linked here
+    flags: UnitFlags = NO_FLAGS  # what the project's own build gives its units
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def stable_side(
     flags += [f"-DTORCH_TARGET_VERSION={target_macro(target)}", f"-DPy_LIMITED_API={PY_LIMITED_API}"]
     cuda = ["-DUSE_CUDA"]
     if toolchain.nvcc is not None and _has_cuda(library):
-        cuda += _system(header_folders(toolchain.nvcc, headers.extra))
+        cuda += _system(stable_cuda_headers(toolchain.nvcc, folder / "stand_ins", headers.extra))
     return _side("stable", tree, library, flags, cuda, toolchain)
 
 
@@ -78,16 +80,18 @@ def _side(
     """Host units see the toolkit's headers where they are part of a CUDA build; nvcc sees them anyway."""
     gpu = [*cuda, *_system(nvcc_folders(toolchain.nvcc))] if toolchain.nvcc is not None and _has_cuda(library) else []
     host = [*flags, *gpu] if toolchain.links_cuda else flags
+    own = library.flags
     return Side(
         name,
         tree,
         library.name,
         library.units,
-        tuple(host),
-        (*flags, *cuda),
+        (*host, *own.host),
+        (*flags, *cuda, *own.cuda),
         _link(toolchain, *link),
         gpu=library.gpu,
-        gpu_flags=(*flags, *gpu),
+        gpu_flags=(*flags, *gpu, *own.gpu),
+        own_flags=dict(own.own),
     )
 
 

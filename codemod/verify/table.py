@@ -24,7 +24,9 @@ def print_verification(verification: Verification, out: Lines) -> None:
     out.print(f"{title}, legacy side {verification.legacy}", style="bold")
     print_steps(verification.steps, out)
     verdict = verification.verdict
-    out.print(f"{verdict.text} ({verification.seconds:.0f} s)", style=VERDICT_STYLES[verdict.outcome])
+    took = [f"{step.name} {step.seconds:.0f} s" for step in verification.steps if step.seconds >= 1]
+    times = ": ".join([f"{verification.seconds:.0f} s", *([", ".join(took)] if took else [])])
+    out.print(f"{verdict.text} ({times})", style=VERDICT_STYLES[verdict.outcome])
 
 
 def print_steps(steps: tuple[Step, ...], out: Lines) -> None:

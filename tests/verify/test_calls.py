@@ -10,11 +10,13 @@ import pytest
 from codemod.verify import codes
 from codemod.verify.calls import compare_calls
 from codemod.verify.golden.cases import Case, CaseFile, load_cases
+from codemod.verify.golden.cost import Cost
 from codemod.verify.golden.outcome import Outcome
 from codemod.verify.golden.process import Crash
 
 torch = pytest.importorskip("torch")
-from codemod.verify.golden.forms import FORMS, call_forms  # noqa: E402  # needs torch
+from codemod.verify.golden.cost import cost_of  # noqa: E402  # needs torch
+from codemod.verify.golden.forms import FORMS, UNDER_COMPILER, call_forms  # noqa: E402
 from codemod.verify.golden.run import run_case  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -37,16 +39,32 @@ args = [{tensor = {shape = [1], fill = 1}}, {tensor = {shape = [1], fill = 0.5}}
 """
 
 
+CHEAP = Cost(0.5, 10_000, 2e-6)
+
+
 class Answers:
     """Stands for a process with a library: it has these answers."""
 
-    def __init__(self, answer: dict[str, Outcome] | Crash) -> None:
+    def __init__(
+        self,
+        answer: dict[str, Outcome] | Crash,
+        costs: Cost = CHEAP,
+        arguments: tuple[str, ...] = ("x", "by"),
+    ) -> None:
         self.answer = answer
+        self.costs = costs
+        self.arguments = arguments
         self.asked: list[str] = []
 
     def forms(self, path: Path, case: Case) -> dict[str, Outcome] | Crash:
         self.asked.append(case.id)
         return self.answer
+
+    def names(self, path: Path, case: Case) -> tuple[str, ...]:
+        return self.arguments
+
+    def cost(self, path: Path, case: Case) -> Cost:
+        return self.costs
 
 
 @pytest.fixture
@@ -60,11 +78,18 @@ def test_what_the_ways_of_calling_do(file: CaseFile) -> None:
     case = file.cases[0]
     plain = run_case(case, torch)
     forms = call_forms(case, torch)
-    assert list(forms) == list(FORMS)
+    assert list(forms) == [*FORMS, UNDER_COMPILER]
     assert forms["by keyword"].returns == forms["with its defaults left out"].returns == plain.returns
     first, second = (str(text) for text in forms["with arguments of a wrong type"].returns)
     assert "Expected a value of type 'Tensor' for argument number 0 but instead found" in first
     assert "argument number 1" in second
+    asking, *gradients = forms["with gradients"].returns
+    assert asking == "'1 of 1 results ask for gradients'"
+    assert gradients[0] == gradients[1]
+    assert forms["with gradients"] == forms[UNDER_COMPILER]
+    assert forms["by torch.library.opcheck"].returns == tuple(
+        repr(f"test_{name}: SUCCESS") for name in ("autograd_registration", "faketensor", "schema")
+    )
     assert forms["with fake tensors"].returns == ("'torch.float32 (2, 3) (3, 1)'",)
 
 
@@ -90,3 +115,32 @@ def test_a_crash_is_said_where_it_is_new(file: CaseFile) -> None:
     (found,) = compare_calls([file], Answers(forms), Answers(crash)).findings  # type: ignore[arg-type]
     assert found.message == "add[cpu], called in every way: the process died of SIGSEGV"
     assert compare_calls([file], Answers(crash), Answers(crash)).findings == ()  # type: ignore[arg-type]
+
+
+def test_a_function_of_a_module_is_called_by_keyword_alone(file: CaseFile) -> None:
+    before = {"by keyword": Outcome(("1",))}
+    after = {name: Outcome(("1",)) for name in FORMS}
+    assert compare_calls([file], Answers(before), Answers(after)).findings == ()  # type: ignore[arg-type]
+    renamed = Answers(after, arguments=("x", "factor"))
+    (found,) = compare_calls([file], Answers(before), renamed).findings  # type: ignore[arg-type]
+    assert found.message == "add[cpu], by keyword: its arguments are x, factor, and were x, by"
+
+
+@pytest.mark.parametrize(
+    ("costs", "code", "words"),
+    [
+        (Cost(48.5, 9000, 2e-6), codes.LEAKS, "a call leaves 48 bytes more taken than before, the mean of 9000 calls"),
+        (Cost(0.0, 9000, 90e-6), codes.SLOWER, "a call takes 90 us, and took 2 us"),
+    ],
+)
+def test_calls_that_cost_more_are_named(file: CaseFile, costs: Cost, code: str, words: str) -> None:
+    (found,) = compare_calls([file], Answers({}), Answers({}, costs)).findings  # type: ignore[arg-type]
+    assert (found.code, found.message) == (code, f"add[cpu]: {words}")
+    assert compare_calls([file], Answers({}, costs), Answers({})).findings == ()  # type: ignore[arg-type]
+
+
+def test_what_a_call_costs_is_measured(file: CaseFile) -> None:
+    found = cost_of(file.cases[0], torch)
+    assert found.calls > 1000
+    assert abs(found.leaked) < 8
+    assert 0 < found.seconds < 1e-3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codemod.verify import codes
-from codemod.verify.build import BuiltSide, BuiltUnit, Side
+from codemod.verify.build import LEGACY, BuiltSide, BuiltUnit, Side
 from codemod.verify.compilation import compile_step
 from codemod.verify.headers import comes_with_cuda
 from codemod.verify.result import Status
@@ -47,16 +47,22 @@ def test_a_missing_toolkit_is_told_once(tmp_path: Path) -> None:
 
 def test_another_missing_header_is_told_at_every_place(tmp_path: Path) -> None:
     step = compile_step(sides(tmp_path, "vendor/cuda.h"), (), TOOLS, ())
-    assert [found.code for found in step.diagnostics] == [codes.LEGACY_DOES_NOT_COMPILE] * 3 + [
-        codes.REMAINDER_DOES_NOT_COMPILE
-    ] * 3
+    assert [found.code for found in step.diagnostics] == [codes.LEGACY_DOES_NOT_COMPILE] * 3
+
+
+def test_what_compiled_before_and_does_not_now_is_told(tmp_path: Path) -> None:
+    broken = sides(tmp_path, "vendor/cuda.h")
+    legacy = broken[LEGACY]
+    fine = replace(legacy, units=tuple(replace(unit, compiled=True) for unit in legacy.units))
+    step = compile_step({**broken, LEGACY: fine}, (), TOOLS, ())
+    assert [found.code for found in step.diagnostics] == [codes.REMAINDER_DOES_NOT_COMPILE] * 3
 
 
 def test_with_nvcc_a_header_of_the_toolkit_is_told_at_every_place(tmp_path: Path) -> None:
     tools = Toolchain(TOOLS.cxx, TOOLS.ninja, TOOLS.torch, TOOLS.python_include, nvcc="/bin/nvcc")
     step = compile_step(sides(tmp_path, "cublas_v2.h"), (), tools, ())
     assert codes.NO_CUDA_TOOLKIT not in {found.code for found in step.diagnostics}
-    assert len(step.diagnostics) == 6
+    assert len(step.diagnostics) == 3  # once: what never compiled is not told again of the side after
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from codemod import toml
 from codemod.verify import codes
 from codemod.verify.announced import Announced
-from codemod.verify.coverage import covered_step, uncovered, without_functions
+from codemod.verify.coverage import covered_step, uncovered
 from codemod.verify.golden.cases import CaseFile, parse_cases
 from codemod.verify.golden.compare import Comparison
 from codemod.verify.golden.session import Checked, Run
@@ -106,12 +106,11 @@ def test_what_ranks_call_stands_in_their_script(tmp_path: Path) -> None:
     assert step.not_run == ("3 cases between 2 CUDA devices (not that many here)",)
 
 
-def test_functions_of_a_module_are_not_called(tmp_path: Path) -> None:
-    group = Announced(("ext::scale",), functions={"ext::scale": "_C.scale"})
-    (file,) = without_functions([cases_of(tmp_path)], group.functions)
-    assert [case.id for case in file.cases] == ["refused[cpu]"]
-    verdict = judge_steps([covered(file, group)])
-    assert verdict.text == "not proven: outputs of _C.scale not compared: functions of a Python module are not called"
+def test_functions_of_a_module_are_operators_like_others(tmp_path: Path) -> None:
+    group = Announced(("ext::scale", "ext::scale.out"), functions={"ext::scale": "_C.scale"})
+    assert covered(cases_of(tmp_path), group).undone == ()
+    group = Announced(("ext::scale", "ext::join"), functions={"ext::join": "_C.join"})
+    assert judge_steps([covered(cases_of(tmp_path), group)]).text.startswith("not proven: no golden case for ext::join")
 
 
 def test_gradients_that_an_operator_of_its_own_gives_are_not_compared(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codemod.verify.headers import header_folders, wheel_folders
+from codemod.verify.headers import CUDA_LIBRARY_HEADERS, legacy_cuda_headers, stable_cuda_headers, wheel_folders
 
 NO_NVCC = "/nonexistent/nvcc"
 
@@ -16,9 +16,19 @@ def test_a_folder_with_a_header_library_is_found_among_those_given(tmp_path: Pat
     (tmp_path / "some/cutlass").mkdir(parents=True)
     (tmp_path / "some/cutlass/cutlass.h").touch()
     (tmp_path / "other").mkdir()
-    found = header_folders(NO_NVCC, [tmp_path / "other", tmp_path / "some"])
+    found = stable_cuda_headers(NO_NVCC, tmp_path / "stand_ins", [tmp_path / "other", tmp_path / "some"])
     assert tmp_path / "some" in found
     assert tmp_path / "other" not in found
+
+
+def test_the_stable_side_sees_stand_ins_and_no_header_of_torch(tmp_path: Path) -> None:
+    legacy = legacy_cuda_headers(tmp_path / "torch", NO_NVCC, tmp_path / "stand_ins")
+    found = stable_cuda_headers(NO_NVCC, tmp_path / "stand_ins")
+    absent = [name for note in legacy.diagnostics for name in CUDA_LIBRARY_HEADERS if name in note.message]
+    for name in absent:
+        assert any((folder / name).is_file() for folder in found)
+    assert not any((folder / "c10").exists() for folder in found)
+    assert any((folder / "c10/cuda/impl/cuda_cmake_macros.h").is_file() for folder in legacy.folders)
 
 
 def test_the_wheel_of_a_header_library_is_found_without_importing_it(

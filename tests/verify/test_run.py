@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,12 +204,28 @@ def test_a_case_for_machines_without_a_gpu_does_not_run_where_there_is_one(worke
 
 
 def test_a_case_that_hangs_is_named_and_the_next_one_runs(file: CaseFile) -> None:
-    with Worker([], seconds=0.0) as impatient:
+    with Worker([], seconds=0.2) as impatient:
+        stopped = impatient._process
+        assert stopped is not None
+        os.kill(stopped.pid, signal.SIGSTOP)  # it answers to nobody, however fast the machine is
         first = impatient.run(file.path, file.cases[0])
         assert isinstance(first, Crash)
-        assert "no answer within" in first.reason
-        impatient._seconds = 120.0
+        assert first.reason == "no answer within 0 s"
+        assert stopped.returncode == -signal.SIGKILL
+        impatient._seconds = 300.0
         assert isinstance(impatient.run(file.path, file.cases[0]), Outcome)
+
+
+def test_who_is_abandoned_answers_and_starts_no_more(file: CaseFile) -> None:
+    with Worker([]) as worker, ThreadPoolExecutor(1) as pool:
+        process = worker._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        waiting = pool.submit(worker.run, file.path, file.cases[0])
+        worker.abandon()
+        assert isinstance(waiting.result(60), Crash)
+        assert worker.run(file.path, file.cases[0]) == Crash("stopped")
+        assert process.wait(60) == -signal.SIGKILL
 
 
 def test_an_operator_that_is_not_registered_is_named(worker: Worker, tmp_path: Path) -> None:

@@ -76,10 +76,12 @@ def test_missing_cuda_library_headers_get_stand_ins_and_a_note(tmp_path: Path) -
     include = tmp_path / "torch"
     include.mkdir()
     found = legacy_cuda_headers(include, "/nowhere/nvcc", tmp_path / "stand_ins")
-    assert "C10_CUDA_BUILD_SHARED_LIBS" in (tmp_path / "stand_ins/c10/cuda/impl/cuda_cmake_macros.h").read_text()
+    assert (
+        "C10_CUDA_BUILD_SHARED_LIBS" in (tmp_path / "stand_ins/generated/c10/cuda/impl/cuda_cmake_macros.h").read_text()
+    )
     for note in found.diagnostics:
         for name in ("cublas_v2.h", "cusparse.h"):
-            assert (name in note.message) == (tmp_path / "stand_ins" / name).exists()
+            assert (name in note.message) == (tmp_path / "stand_ins/libraries" / name).exists()
 
 
 def test_real_headers_win_over_stand_ins(tmp_path: Path) -> None:
@@ -90,4 +92,4 @@ def test_real_headers_win_over_stand_ins(tmp_path: Path) -> None:
     found = legacy_cuda_headers(tmp_path, "/nowhere/nvcc", tmp_path / "stand_ins", [real])
     assert found.folders[0] == real
     assert found.diagnostics == ()
-    assert not (tmp_path / "stand_ins/cusparse.h").exists()
+    assert not (tmp_path / "stand_ins/libraries/cusparse.h").exists()

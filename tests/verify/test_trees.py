@@ -10,10 +10,11 @@ import pytest
 
 from codemod.model import Refusal
 from codemod.repository.snapshot import open_snapshot
+from codemod.verify.build import LEGACY, REMAINDER, STABLE
 from codemod.verify.golden.cases import CASES_FILE
 from codemod.verify.group import Request, find_cases, verify_group
 from codemod.verify.project import gpu_macros, include_folders, read_libraries
-from codemod.verify.setup import LEGACY, REMAINDER, STABLE, Setup
+from codemod.verify.setup import Setup
 from codemod.verify.sides import HeaderOptions
 from codemod.verify.toolchain import Toolchain, find_torch
 from codemod.verify.trees import Tree, landed, legacy_tree, read_tree
@@ -169,9 +170,7 @@ def test_macros_under_which_cuda_kernels_are_registered(repository: Repository) 
     assert gpu_macros(repository.tree()) == ("WITH_GPU",)
     cpu = read_libraries(repository.tree(), (), with_cuda=False, includes=())
     cuda = read_libraries(repository.tree(), (), with_cuda=True, includes=())
-    assert cpu.legacy is not None
-    assert cuda.legacy is not None
-    assert (cpu.legacy.defines, cuda.legacy.defines) == ((), ("WITH_GPU",))
+    assert [[one.defines for one in found.legacy] for found in (cpu, cuda)] == [[()], [("WITH_GPU",)]]
 
 
 def test_host_sources_of_gpu_builds_are_told_apart(repository: Repository) -> None:
@@ -184,8 +183,7 @@ def test_host_sources_of_gpu_builds_are_told_apart(repository: Repository) -> No
         "Python_add_library(_C MODULE USE_SABI 3.10 WITH_SOABI ${SOURCES})",
     )  # fmt: skip
     repository.write("CMakeLists.txt", cmake)
-    library = read_libraries(repository.tree(), (), with_cuda=False, includes=()).legacy
-    assert library is not None
+    (library,) = read_libraries(repository.tree(), (), with_cuda=False, includes=()).legacy
     assert library.units == ("csrc/scale.cpp", "csrc/scale_kernels.cu", "csrc/entry.cpp")
     assert library.gpu == frozenset({"csrc/entry.cpp"})
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 from codemod.verify.golden.cases import Case
+from codemod.verify.golden.modules import ModuleFunction
 from codemod.verify.golden.outcome import Outcome
-from codemod.verify.golden.run import full_name, run_case
+from codemod.verify.golden.run import find_op, full_name, run_case, tensor_bytes
 
 
 class _Nothing:
@@ -18,12 +20,27 @@ class _Nothing:
 
 
 def call_forms(case: Case, torch: Any) -> dict[str, Outcome]:
-    """What the op of `case` does in each of FORMS, with the arguments of the case."""
-    return {name: run_case(case, torch, call) for name, call in FORMS.items()}
+    """What the op of `case` does in each of FORMS, with the arguments of the case.
+
+    A function of a Python module is called by keyword alone, where its arguments have names.
+    """
+    op = find_op(case, torch)
+    if isinstance(op, ModuleFunction):
+        return {BY_KEYWORD: run_case(case, torch, _by_keyword)} if op.is_named else {}
+    found = {name: run_case(case, torch, call) for name, call in FORMS.items()}
+    if found[GRADIENTS].error is None and found[GRADIENTS].returns != (repr(NO_GRADIENT),):
+        found[UNDER_COMPILER] = run_case(case, torch, _compiled_gradients)
+    return found
+
+
+def names_of(case: Case, torch: Any) -> tuple[str, ...]:
+    """The names of the arguments of the op of `case`."""
+    op = find_op(case, torch)
+    return op.arguments if isinstance(op, ModuleFunction) else tuple(a.name for a in op._schema.arguments)
 
 
 def _by_keyword(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
-    names = [argument.name for argument in op._schema.arguments]
+    names = op.arguments if isinstance(op, ModuleFunction) else [argument.name for argument in op._schema.arguments]
     return op(**dict(zip(names, args, strict=False)), **kwargs)
 
 
@@ -76,9 +93,63 @@ def _faked(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch:
     ]
 
 
+def _gradients(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> list[str]:
+    """Which results ask for a gradient, and the gradients of the inputs, in their bytes."""
+    return _differentiated(op, args, kwargs, torch)
+
+
+def _compiled_gradients(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> list[str]:
+    torch._dynamo.reset()
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return op(*args, **kwargs)
+
+    return _differentiated(torch.compile(call, backend="aot_eager"), args, kwargs, torch)
+
+
+def _differentiated(call: Any, args: list[Any], kwargs: dict[str, Any], torch: Any) -> list[str]:
+    from torch.utils._pytree import tree_flatten, tree_map_only
+
+    leaves: list[Any] = []
+
+    def leaf(tensor: Any) -> Any:
+        if not tensor.is_floating_point():
+            return tensor
+        leaves.append(tensor.detach().requires_grad_())
+        return leaves[-1].clone()  # an op may write to it: no leaf can be written to
+
+    given = tree_map_only(torch.Tensor, leaf, (args, kwargs))
+    results = [one for one in tree_flatten(call(*given[0], **given[1]))[0] if isinstance(one, torch.Tensor)]
+    asking = [one for one in results if one.requires_grad]
+    if not asking:
+        return [NO_GRADIENT]
+    torch.autograd.backward(asking, [torch.ones_like(one) for one in asking])
+    texts = [
+        "none" if one.grad is None else hashlib.sha256(tensor_bytes(one.grad, torch)).hexdigest()[:16] for one in leaves
+    ]
+    return [f"{len(asking)} of {len(results)} results ask for gradients", *texts]
+
+
+def _checked(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> list[str]:
+    """What `torch.library.opcheck` says of the op: of its schema, its autograd, its fakes."""
+    found = torch.library.opcheck(op, tuple(args), kwargs, test_utils=_CHECKS, raise_exception=False)
+    return [f"{name}: {_verdict(said)}" for name, said in sorted(found.items())]
+
+
+def _verdict(said: Any) -> str:
+    return str(said) if isinstance(said, str) else f"failed, {type(said).__name__}"
+
+
+_CHECKS = ("test_schema", "test_autograd_registration", "test_faketensor")
+NO_GRADIENT = "no result asks for a gradient"
+GRADIENTS = "with gradients"
+UNDER_COMPILER = "with gradients under a compiler"
+BY_KEYWORD = "by keyword"
 FORMS: dict[str, Callable[..., Any]] = {
-    "by keyword": _by_keyword,
+    BY_KEYWORD: _by_keyword,
     "with its defaults left out": _without_defaults,
     "with arguments of a wrong type": _mistyped,
     "with fake tensors": _faked,
+    GRADIENTS: _gradients,
+    "by torch.library.opcheck": _checked,
 }

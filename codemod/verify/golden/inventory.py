@@ -16,11 +16,16 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Operator:
-    """One overload: "ns::name" or "ns::name.overload", its schema, and the keys it has kernels for."""
+    """One overload: "ns::name" or "ns::name.overload", its schema, and the keys it has kernels for.
+
+    `tags` are what its definition promises compilers; `module` is the Python module that has its fakes, "" if none.
+    """
 
     name: str
     schema: str
     keys: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    module: str = ""
 
 
 def all_names(torch: Any) -> frozenset[str]:
@@ -37,4 +42,21 @@ def _read(name: str, torch: Any) -> Operator:
     base, _, overload = name.partition(".")
     schema = torch._C._get_schema(base, overload)
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
-    return Operator(name, str(schema), tuple(key for key in KEYS if has_kernel(name, key)))
+    keys = tuple(key for key in KEYS if has_kernel(name, key))
+    return Operator(name, str(schema), keys, _tags(base, overload, torch), _module(base, overload, torch))
+
+
+def _tags(base: str, overload: str, torch: Any) -> tuple[str, ...]:
+    namespace, _, short = base.partition("::")
+    op = getattr(getattr(getattr(torch.ops, namespace), short), overload or "default")
+    return tuple(sorted(str(tag).rpartition(".")[2] for tag in op.tags))
+
+
+def _module(base: str, overload: str, torch: Any) -> str:
+    """What `m.set_python_module` of the definition says; older torch has no word for it."""
+    ask = getattr(torch._C, "_dispatch_pystub", None)
+    try:
+        found = ask(base, overload) if ask is not None else None
+    except (RuntimeError, TypeError):
+        found = None
+    return str(found[0]) if found else ""

@@ -44,6 +44,7 @@ class Outcome:
     inputs: str = ""  # a hash of what went in
     gradients: tuple[tuple[str, TensorOutcome], ...] = ()  # by argument
     facts: tuple[tuple[str, str], ...] = ()  # more that a caller can see, as text by its name
+    bumped: tuple[str, ...] | None = None  # arguments whose version moved on; None where that is not known
 
     def tensors(self) -> dict[str, TensorOutcome]:
         """Every tensor by a name: "returns.0", "mutated.1"."""

@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from codemod.model import Refusal
 from codemod.verify.golden.cases import Case
+from codemod.verify.golden.cost import Cost
 from codemod.verify.golden.inventory import Operator
 from codemod.verify.golden.outcome import Outcome
 from codemod.verify.golden.timing import SECONDS
-from codemod.verify.golden.worker import IMPORT, LENGTH
+from codemod.verify.golden.worker import FUNCTIONS, IMPORT, LENGTH
 
 if TYPE_CHECKING:
     from codemod.verify.golden.together import RankGroup
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0  # importing torch takes minutes where the machine has much else to do
 CASE_SECONDS = 300.0
 
 
@@ -47,6 +48,7 @@ class Worker:
 
     `python` is the interpreter, whose torch may be another than the one here; it needs torch and numpy alone. Python
     modules are imported after the libraries, for what they register; `environment` is added to that of this process.
+    `functions` are operators that are functions of a Python module in these libraries, with their names there ("_C.f").
 
     Raises LoadError where a library does not load.
     """
@@ -59,13 +61,16 @@ class Worker:
         seconds: float = CASE_SECONDS,
         environment: Mapping[str, str] | None = None,
         modules: Iterable[str] = (),
+        functions: Mapping[str, str] | None = None,
     ) -> None:
         self._libraries = [str(library.resolve()) for library in libraries]
         self._python = python
+        self._functions = dict(functions or {})
         self._seconds = seconds
         self._environment = dict(environment or {})
         self._modules = tuple(modules)
         self._process: subprocess.Popen[str] | None = None
+        self._is_abandoned = False
         self._pipe = -1
         self._errors: Any = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -95,6 +100,16 @@ class Worker:
         answer = self._ask({"do": "forms", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
         return answer if isinstance(answer, (dict, Crash)) else Crash("no outcome")
 
+    def names(self, cases: Path, case: Case) -> tuple[str, ...] | Crash:
+        """The names of the arguments of what one case calls."""
+        answer = self._ask({"do": "names", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
+        return answer if isinstance(answer, (tuple, Crash)) else Crash("no names")
+
+    def cost(self, cases: Path, case: Case) -> Cost | Crash:
+        """What many calls of one case cost."""
+        answer = self._ask({"do": "cost", "cases": str(cases.resolve()), "id": case.id}, self._seconds)
+        return answer if isinstance(answer, (Cost, Crash)) else Crash("no cost")
+
     def time(self, cases: Path, case: Case) -> float | Crash:
         """Seconds per call of one case."""
         if case.ranks > 1:
@@ -114,6 +129,13 @@ class Worker:
         if process is not None and process.poll() is None:
             process.kill()
 
+    def abandon(self) -> None:
+        """End the process and start none any more, from any thread: every request gets a Crash."""
+        self._is_abandoned = True
+        self.kill()
+        for group in self._groups.values():
+            group.abandon()
+
     def close(self) -> None:
         """End the process, and those of the ranks."""
         for group in self._groups.values():
@@ -127,7 +149,7 @@ class Worker:
 
         if ranks not in self._groups:
             libraries = [Path(library) for library in self._libraries]
-            self._groups[ranks] = RankGroup(libraries, ranks, python=self._python)
+            self._groups[ranks] = RankGroup(libraries, ranks, python=self._python, functions=self._functions)
         return self._groups[ranks]
 
     def operators(self) -> tuple[Operator, ...]:
@@ -164,7 +186,8 @@ class Worker:
         self.made_with = content["made_with"]
 
     def _arguments(self) -> list[str]:
-        return [*self._libraries, *(f"{IMPORT}{name}" for name in self._modules)]
+        functions = [f"{FUNCTIONS}{json.dumps(self._functions)}"] if self._functions else []
+        return [*self._libraries, *(f"{IMPORT}{name}" for name in self._modules), *functions]
 
     def _package_folder(self) -> str:
         """A folder that holds this package alone: another interpreter must not see the packages beside it."""
@@ -175,9 +198,15 @@ class Worker:
         return self._folder.name
 
     def _first_answer(self) -> tuple[str, Any]:
-        return self._receive(START_SECONDS) or ("failed", self._why())
+        try:
+            return self._receive(START_SECONDS) or ("failed", self._why())
+        except TimeoutError:
+            self.kill()
+            return "failed", f"not loaded within {START_SECONDS:.0f} s"
 
     def _ask(self, request: dict[str, Any], seconds: float) -> Any:
+        if self._is_abandoned:
+            return Crash("stopped")
         if self._process is None:
             self.start()
         assert self._process is not None
@@ -188,6 +217,10 @@ class Worker:
             answer = self._receive(seconds)
         except BrokenPipeError:
             answer = None
+        except TimeoutError:
+            self.kill()  # it hangs: there is nothing to wait for
+            self._stop()
+            return Crash(f"no answer within {seconds:.0f} s")
         if answer is None:
             reason = self._why()
             self._stop()  # the next request starts a fresh one
@@ -196,7 +229,7 @@ class Worker:
         return content if status == "ok" else Crash(content)
 
     def _receive(self, seconds: float) -> tuple[str, Any] | None:
-        """The next answer, or None where the process died or was silent for too long."""
+        """The next answer, or None where the process died. Raises TimeoutError where it was silent for too long."""
         deadline = time.monotonic() + seconds
         head = self._read(LENGTH.size, deadline)
         body = None if head is None else self._read(LENGTH.unpack(head)[0], deadline)
@@ -209,7 +242,9 @@ class Worker:
         data = bytearray()
         while len(data) < count:
             ready, _, _ = select.select([self._pipe], [], [], max(0.0, deadline - time.monotonic()))
-            piece = os.read(self._pipe, min(1 << 20, count - len(data))) if ready else b""
+            if not ready:
+                raise TimeoutError
+            piece = os.read(self._pipe, min(1 << 20, count - len(data)))
             if not piece:
                 return None
             data += piece

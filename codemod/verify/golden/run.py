@@ -11,6 +11,7 @@ from typing import Any
 
 from codemod.verify.golden.cases import Case
 from codemod.verify.golden.inputs import make_arguments
+from codemod.verify.golden.modules import ModuleFunction, function_for
 from codemod.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
 
 # Checks put a place in front of what they say: "[F1121 11:33:27.203403509 a.h:14] " in TORCH_CHECK_EQ,
@@ -33,6 +34,7 @@ def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> 
     inputs = dict(_named_tensors(args, kwargs))
     before = {name: tensor_bytes(_whole(tensor, torch), torch) for name, tensor in inputs.items()}
     digest = _digest(inputs, before)
+    versions = {name: tensor._version for name, tensor in inputs.items()}
     try:
         result = (call or _MODES[case.mode])(op, args, kwargs, case.device, torch)
         if case.device != "cpu":
@@ -42,6 +44,7 @@ def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> 
     returns = tuple(_returned(value, inputs, torch) for value in _flatten(result))
     changed = {n: t for n, t in inputs.items() if tensor_bytes(_whole(t, torch), torch) != before[n]}
     declared = _declared_writes(op, args)
+    is_plain = call is None and case.mode == "eager" and not isinstance(op, ModuleFunction)
     return Outcome(
         returns=returns if "returns" in case.compare else (),
         mutated=tuple((name, describe(tensor, torch)) for name, tensor in changed.items())
@@ -49,11 +52,17 @@ def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> 
         else (),
         undeclared=tuple(name for name in changed if name.split(".")[0] not in declared),
         inputs=digest,
+        bumped=tuple(name for name, t in inputs.items() if t._version != versions[name]) if is_plain else None,
     )
 
 
 def find_op(case: Case, torch: Any) -> Any:
-    """The overload that `case` calls. Raises LookupError where no library registered it."""
+    """The overload that `case` calls, or the function of a Python module that it was. Raises LookupError where no
+    library has it."""
+    overload = f".{case.overload}" if case.overload != "default" else ""
+    function = function_for(f"{case.namespace}::{case.op}{overload}")
+    if function is not None:
+        return function
     try:
         return getattr(getattr(getattr(torch.ops, case.namespace), case.op), case.overload)
     except (AttributeError, RuntimeError) as error:
@@ -62,6 +71,8 @@ def find_op(case: Case, torch: Any) -> Any:
 
 def full_name(op: Any) -> str:
     """What the dispatcher calls an overload: "ns::name" or "ns::name.overload"."""
+    if isinstance(op, ModuleFunction):
+        return op.full_name
     return ".".join(filter(None, (op._schema.name, op._schema.overload_name)))
 
 
@@ -89,7 +100,12 @@ def _eager(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch:
 
 
 def _compiled(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
-    """Through functionalisation, which believes the schema; no code generator is needed for that."""
+    """Through functionalisation, which believes the schema; no code generator is needed for that.
+
+    A function of a Python module has no schema: what it does is what it does eagerly.
+    """
+    if isinstance(op, ModuleFunction):
+        return op(*args, **kwargs)
     torch._dynamo.reset()
     _describe_results(op, args, kwargs, torch)
 
@@ -214,6 +230,9 @@ def _whole(tensor: Any, torch: Any) -> Any:
 
 
 def _declared_writes(op: Any, args: list[Any]) -> set[str]:
+    """The arguments that an op says it writes to; a function of a Python module says nothing, and may write to any."""
+    if isinstance(op, ModuleFunction):
+        return {*map(str, range(len(args))), *op.arguments}
     found = set()
     for index, argument in enumerate(op._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,17 @@ class RankGroup:
     """Processes that have loaded the same libraries; use it in a `with` statement. They start at the first case."""
 
     def __init__(
-        self, libraries: Iterable[Path], count: int, *, python: str = sys.executable, patience: float = PATIENCE
+        self,
+        libraries: Iterable[Path],
+        count: int,
+        *,
+        python: str = sys.executable,
+        patience: float = PATIENCE,
+        functions: Mapping[str, str] | None = None,
     ) -> None:
         self._libraries = tuple(libraries)
         self._python = python
+        self._functions = functions
         self._workers: list[Worker] = []
         self._count = count
         self._patience = patience
@@ -50,6 +57,11 @@ class RankGroup:
         if answer.error is not None:
             return Crash(f"{answer.error.type}: {answer.error.message}")
         return max(float(text) for text in answer.returns if isinstance(text, str))
+
+    def abandon(self) -> None:
+        """End all processes and start none any more."""
+        for worker in self._workers:
+            worker.abandon()
 
     def stop(self) -> None:
         """End all processes; a kernel that waits for a peer ends no other way."""
@@ -77,7 +89,9 @@ class RankGroup:
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         if not self._workers:
-            self._workers = [Worker(self._libraries, python=self._python) for _ in range(self._count)]
+            self._workers = [
+                Worker(self._libraries, python=self._python, functions=self._functions) for _ in range(self._count)
+            ]
             list(pool.map(Worker.start, self._workers))
 
     def _answers(self, asked: Sequence[Future[Outcome | Crash]]) -> list[Outcome | Crash]:

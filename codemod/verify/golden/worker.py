@@ -19,8 +19,10 @@ from typing import Any
 
 from codemod.verify.golden.capture.functions import libraries_loaded
 from codemod.verify.golden.cases import DEVICES, MOST_RANKS, Case, load_cases, ranked_device
-from codemod.verify.golden.forms import call_forms
+from codemod.verify.golden.cost import cost_of
+from codemod.verify.golden.forms import call_forms, names_of
 from codemod.verify.golden.inventory import all_names, read_operators
+from codemod.verify.golden.modules import load_libraries
 from codemod.verify.golden.outcome import Outcome
 from codemod.verify.golden.ranked import Rank, run_rank
 from codemod.verify.golden.run import run_case
@@ -28,18 +30,24 @@ from codemod.verify.golden.timing import seconds_per_call
 
 LENGTH = struct.Struct("<Q")
 IMPORT = "--import="  # before the name of a Python module
+FUNCTIONS = "--functions="  # before a JSON object
 
 
 def main(arguments: list[str]) -> int:
-    """`PIPE-FD LIBRARY... --import=MODULE...`: load and import, then answer requests until standard input ends."""
+    """`PIPE-FD LIBRARY... --import=MODULE... --functions=JSON`: load and import, then answer requests until standard
+    input ends.
+
+    The JSON object has the operators that are functions of a Python module in these libraries.
+    """
     pipe = int(arguments[0])
-    libraries = [argument for argument in arguments[1:] if not argument.startswith(IMPORT)]
+    libraries = [argument for argument in arguments[1:] if not argument.startswith((IMPORT, FUNCTIONS))]
+    told = [argument.removeprefix(FUNCTIONS) for argument in arguments[1:] if argument.startswith(FUNCTIONS)]
+    functions: dict[str, str] = json.loads(told[0]) if told else {}
     try:
         import torch
 
         present = all_names(torch)
-        for library in libraries:
-            torch.ops.load_library(library)
+        load_libraries(map(Path, libraries), functions, torch)
         libraries_loaded(libraries)
         for argument in arguments[1:]:
             if argument.startswith(IMPORT):
@@ -62,7 +70,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-_CALLS: dict[str, Callable[[Case, Any], Any]] = {"case": run_case, "forms": call_forms, "time": seconds_per_call}
+_CALLS: dict[str, Callable[[Case, Any], Any]] = {
+    "case": run_case,
+    "forms": call_forms,
+    "names": names_of,
+    "cost": cost_of,
+    "time": seconds_per_call,
+}
 
 
 def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], registered: frozenset[str], torch: Any) -> Any:

@@ -40,12 +40,14 @@ TARGET_MACRO = "TORCH_TARGET_VERSION"
 class SetupEntry(NamedTuple):
     """An extension module and what only setup.py has: the classes that make it, each with its conditions.
 
-    `has_sources` tells an extension without sources (CMake builds it) from one with an empty list.
+    `has_sources` tells an extension without sources (CMake builds it) from one with an empty list. `macros` are names,
+    values and the conditions of each, beyond those of the entry.
     """
 
     entry: BuildEntry
     kinds: tuple[tuple[When, str], ...]
     has_sources: bool
+    macros: tuple[tuple[str, str, When], ...] = ()
 
     @property
     def is_given_unread(self) -> bool:
@@ -221,7 +223,8 @@ def _entry(state: State, made: Made, name: Value, when: When) -> SetupEntry:
         round=made.round,
         gaps=tuple(dict.fromkeys(gaps)),
     )
-    return SetupEntry(entry, kinds, made.sources is not None)
+    defined = tuple(dict.fromkeys((name, value, beyond(more, when)) for name, value, more in macros))
+    return SetupEntry(entry, kinds, made.sources is not None, defined)
 
 
 def _alike(entries: Iterable[SetupEntry]) -> Iterator[SetupEntry]:
