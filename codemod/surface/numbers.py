@@ -30,11 +30,10 @@ TWINS: dict[str, str] = {
     "masked_fill_.Scalar": "masked_fill_.Tensor",
     "index_fill.int_Scalar": "index_fill.int_Tensor",
     "index_fill_.int_Scalar": "index_fill_.int_Tensor",
-    "fill_.Scalar": "fill_.Tensor",
 }
 
 # Here the number is stored, not computed with: it has no say in the dtype.
-STORED = frozenset({"masked_fill", "masked_fill_", "index_fill", "index_fill_", "fill_"})
+STORED = frozenset({"masked_fill", "masked_fill_", "index_fill", "index_fill_"})
 
 # Written out for integers alone: floating bounds would be rounded in another way.
 INTEGERS_ONLY = frozenset({"arange"})

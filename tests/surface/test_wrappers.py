@@ -188,7 +188,7 @@ CASES = (
 )  # fmt: skip
 # Every op of a tensor and a number, and those that are written out.
 BY_NUMBER = (*(op for op in TWINS if not op.startswith(("masked_fill", "index_fill", "div.Scalar_", "div_.Scalar_"))),
-             "mul_.Scalar", "add.Scalar", "add_.Scalar", "sub.Scalar", "sub_.Scalar")  # fmt: skip
+             "mul_.Scalar", "fill_.Scalar", "add.Scalar", "add_.Scalar", "sub.Scalar", "sub_.Scalar")  # fmt: skip
 BY_TENSOR = ("add.Tensor", "add_.Tensor", "sub.Tensor", "sub_.Tensor")
 
 needs_torch = [pytest.mark.compile, pytest.mark.torch, pytest.mark.xdist_group("surface_wrappers")]
@@ -272,6 +272,7 @@ class TestAgainstTorch:
         overload = op.partition(".")[2] or "default"
         reference = getattr(getattr(torch.ops.aten, base(op)), overload)
         values = [(0.1, "float"), (-2.5, "float"), (3, "int"), (-2, "int"), (True, "bool")]
+        values += [(2**60 + 1, "int"), (-(2**60) - 1, "int"), (-300, "int")] if op == "fill_.Scalar" else []
         # libtorch clamps bools between tensors, but not between numbers
         dtypes = [dtype for dtype in DTYPES if not (op.startswith("clamp") and dtype == "bool")]
         for dtype, shape, (value, kind) in itertools.product(dtypes, ((5,), ()), values):

@@ -14,6 +14,15 @@ class Scalar {
   double to_double() const { return floating_; }
   bool is_floating() const { return kind_ == Kind::floating; }
   bool is_one() const { return floating_ == 1.0; }
+  // an integer that a double may not hold
+  bool is_wide() const {
+    constexpr int64_t exact = int64_t{1} << 53;
+    return kind_ == Kind::integral && (integral_ > exact || integral_ < -exact);
+  }
+  // a negative integer that is not below `-largest`
+  bool is_negative(int64_t largest) const {
+    return kind_ == Kind::integral && integral_ < 0 && integral_ >= -largest;
+  }
   Scalar operator-() const {
     return kind_ == Kind::floating ? Scalar(-floating_) : Scalar(-integral_);
   }
