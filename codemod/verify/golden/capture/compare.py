@@ -57,7 +57,11 @@ def captured_values(case: str, legacy: Outcome, stable: Outcome, values: Values)
         if name in lost or (lost and name.startswith("gradient by")):
             continue
         was, now = before.get(name), after.get(name)
-        if was != now:
+        if name.startswith(_GRADIENT) and (was, now) == ("False", "True") and not stable.gradients:
+            # torch's fallback: an operator without a backward marks its results all the same, and warns when asked.
+            text = f"{case}: {name.removeprefix(_GRADIENT).strip()} asks for a gradient now, and has none"
+            yield finding(codes.GRADIENT_LOST, text, severity=Severity.WARNING)
+        elif was != now and not (was is None and name.startswith("gradient by")):
             yield _fact(case, name, was, now)
     if lost:
         return
