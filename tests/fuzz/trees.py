@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from codemod.rules import RULES
+from codemod.explain import all_codes
 from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 from tests.twins.grammar import random_functions
 
@@ -89,7 +89,7 @@ def _extension(name: str, code: str, cmake: bool = False) -> Tree:
 
 @functools.cache
 def _examples_text() -> tuple[str, ...]:
-    return tuple(example.before for _, rule in sorted(RULES.items()) for example in rule.examples)
+    return tuple(example.before for _, code in sorted(all_codes().items()) for example in code.examples)
 
 
 @functools.cache

@@ -165,7 +165,10 @@ class _InPlace:
         ]  # fmt: skip
         if not statements:
             return ""
-        lines = "".join(decode(document.text(statement.lines)) for statement in statements).rstrip("\n")
+        places = [
+            Span(s.lines.start, min(s.lines.end, block.body.end)) for s in statements
+        ]  # the brace may share a line
+        lines = "".join(decode(document.text(place)) for place in places).rstrip()
         head = decode(document.data[block.span.start : block.body.start])
         return f"{head}\n{lines}\n}}"
 
