@@ -125,7 +125,8 @@ def _declared_names(document: Document, included: Sequence[Document], project: P
             entry = project.surface.name(qualified)
             if entry is None or entry.form in ("none", "same"):
                 continue
-            if entry.kind == "type" and "::" in entry.stable and source.path not in project.leaving:
+            is_named = "::" in entry.stable and "<" not in entry.stable  # no `using` can name a `vector<Tensor>`
+            if entry.kind == "type" and is_named and source.path not in project.leaving:
                 continue
             if source is document:
                 yield Site(Span(*using.span()), using.group().decode(), SiteKind.USING)

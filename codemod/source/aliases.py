@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codemod.model import Span
 from codemod.source.document import Document
 from codemod.source.patterns import word_start
+from codemod.source.types import CppType, parse_type
 
 _ALIAS = re.compile(
     word_start(b"using")
@@ -38,3 +40,12 @@ def read_aliases(document: Document) -> tuple[TypeAlias, ...]:
         )
         for match in _ALIAS.finditer(document.code)
     )
+
+
+def made_short(document: Document) -> Iterator[tuple[str, CppType]]:
+    """Names that stand for tensors in torch's autograd namespace alone, and are made visible: `Variable`."""
+    for match in USING_NAME.finditer(document.code):
+        text = match["name"].decode()
+        kind = parse_type(text)
+        if text.rpartition("::")[2] != kind.name:
+            yield text.rpartition("::")[2], kind

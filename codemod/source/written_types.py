@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from codemod.source.aliases import read_aliases
+from codemod.source.aliases import made_short, read_aliases
 from codemod.source.classes import ClassBody, Classes, Method
 from codemod.source.document import HEADER_SUFFIXES, Document
 from codemod.source.types import UNKNOWN, CppType, parse_type
@@ -132,7 +132,7 @@ class WrittenTypes:
         for name in {name for name, text in given if _differs(name, text, known)}:
             of_interest = any(_OF_INTEREST.intersection(_WORD.findall(text)) for n, text in given if n == name)
             known[name] = UNKNOWN if of_interest else CppType(name)
-        return known
+        return known | {name: kind for document in self.documents for name, kind in made_short(document)}
 
     @cached_property
     def _tensor_is_visible(self) -> frozenset[str]:

@@ -58,6 +58,16 @@ CASES = {
         "#include <vector>\ntorch::autograd::variable_list f(torch::autograd::Variable a) { return {a.exp(), a}; }\n",
         f"#include <vector>\nstd::vector<{STABLE}> f({STABLE} a) {{ return {{stable_aten::exp(a), a}}; }}\n",
     ),
+    "the same, made visible without their namespace": (
+        "#include <vector>\nusing torch::autograd::Variable;\nusing torch::autograd::variable_list;\n"
+        "Variable f(const variable_list& a) { return a[0].exp() * a[1]; }\n",
+        f"#include <vector>\nusing {STABLE};\n"
+        f"{STABLE} f(const std::vector<{STABLE}>& a) {{ return stable_aten::mul(stable_aten::exp(a[0]), a[1]); }}\n",
+    ),
+    "a class of the project's own called Variable": (
+        "struct Variable { Variable exp() const; };\nVariable f(const Variable& a) { return a.exp(); }\n",
+        "struct Variable { Variable exp() const; };\nVariable f(const Variable& a) { return a.exp(); }\n",
+    ),
     "devices and layouts by their types": (
         "bool f(const at::Tensor& a) { auto k = at::kStrided; return a.to(at::kMeta).layout() == k; }\n"
         "at::Tensor g(const at::Tensor& a) { return a.to(c10::DeviceType::CPU, at::kHalf); }\n",
