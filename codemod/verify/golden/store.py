@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from codemod.model import Refusal
 from codemod.verify.golden.cases import Case
 from codemod.verify.golden.outcome import Outcome, from_json
+from codemod.verify.golden.whole_file import write_whole
 
 FORMAT = "torch-stabilize-golden/1"
 _DESCRIPTION = "golden"
@@ -55,15 +54,7 @@ def write_golden(path: Path, golden: GoldenFile, *, force: bool = False) -> None
     """
     if path.exists() and not force:
         raise Refusal(f"{path} exists and recorded outputs are not overwritten; ask for it with --force", exit_code=2)
-    data = to_bytes(golden)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as handle:
-            handle.write(data)
-        os.chmod(handle.name, 0o644)
-        os.replace(handle.name, path)
-    except OSError as error:
-        raise Refusal(f"cannot write {path}: {error.strerror}") from error
+    write_whole(path, to_bytes(golden))
 
 
 def to_bytes(golden: GoldenFile) -> bytes:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from codemod.model import Refusal
+from codemod.verify.golden.whole_file import write_whole
 
 CAPTURED_FILE = "captured.safetensors"
 FORMAT = "torch-stabilize-captured/1"
@@ -91,15 +90,7 @@ class Captured:
 
 def write_captured(path: Path, captured: Captured) -> None:
     """Write the file whole or not at all. Raises Refusal where it cannot be written."""
-    data = to_bytes(captured)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as handle:
-            handle.write(data)
-        os.chmod(handle.name, 0o644)
-        os.replace(handle.name, path)
-    except OSError as error:
-        raise Refusal(f"cannot write {path}: {error.strerror}") from error
+    write_whole(path, to_bytes(captured))
 
 
 def to_bytes(captured: Captured) -> bytes:
