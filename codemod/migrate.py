@@ -87,7 +87,7 @@ def plan_migration(
     options = replace(options, target=options.target or DEFAULT_TARGET)
     program = Program(snapshot, config or Config(), layout.include_roots)
     options = replace(options, in_place=is_in_place(program, layout, options.in_place))
-    decision = decide(program, layout, group.units, in_place=bool(options.in_place))
+    decision = decide(program, layout, group.units)
     if len(decision.parts) < 2:
         own = layout.for_units(group.units or group.migrated)
         along = _along(program, Units(snapshot, own, program.config), group, options)

@@ -7,18 +7,17 @@ from posixpath import basename, dirname, join
 
 from codemod.buildfiles.stable_target import STABLE_SUFFIX
 from codemod.repository import layout as layouts
-from codemod.repository.layout import Form, Layout
+from codemod.repository.layout import Layout
 from codemod.repository.program.decision import Decision, Part
 from codemod.repository.program.model import Abi, EntryKind, Library
 from codemod.repository.program.read import Program, built_program
 from codemod.repository.registrations import registrations_of
 from codemod.repository.snapshot import Snapshot
-from codemod.repository.unstable import holds_unstable_names
 
 _MODULES = (EntryKind.MODULE, EntryKind.SHARED)
 
 
-def decide(program: Program, layout: Layout, units: Iterable[str], *, in_place: bool) -> Decision:
+def decide(program: Program, layout: Layout, units: Iterable[str]) -> Decision:
     """The parts of a request for `units`: one for each library that builds some of them.
 
     What no build file names belongs to the library whose bindings are nearest. Where all belong to one library there
@@ -34,7 +33,6 @@ def decide(program: Program, layout: Layout, units: Iterable[str], *, in_place: 
     parts = [
         Part(
             known.get(name) or _without_bindings(program, layout, name),
-            _form(program, name, found, in_place=in_place),
             tuple(found),
         )
         for name, found in sorted(takers.items(), key=lambda item: order.get(item[0], len(order)))
@@ -97,13 +95,3 @@ def _without_bindings(program: Program, layout: Layout, name: str) -> layouts.Li
         join(folder, f"{name.strip('_').lower()}_bindings.cpp"),
         join(folder, basename(layout.stable_declarations)),
     )
-
-
-def _form(program: Program, name: str, units: Iterable[str], *, in_place: bool) -> Form:
-    """Whether something of torch's C++ API is left in the library `name` once `units` are stable."""
-    if not in_place:
-        return Form.MOVED
-    left = {unit for library in program.libraries if library.name == name for unit in library.units} - set(units)
-    snapshot = program.snapshot
-    stays = any(snapshot.exists(path) and holds_unstable_names(snapshot.document(path)) for path in left)
-    return Form.SPLIT_IN_PLACE if stays else Form.WHOLE_IN_PLACE

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from codemod.repository.layout import Form, Layout, Library
+from codemod.repository.layout import Layout, Library
 
 
 class Part(NamedTuple):
@@ -21,7 +21,6 @@ class Part(NamedTuple):
     """
 
     library: Library
-    form: Form
     units: tuple[str, ...]
     along: tuple[str, ...] = ()
 
@@ -38,18 +37,10 @@ class Part(NamedTuple):
         )
 
 
-class Stays(NamedTuple):
-    """A unit that was asked for and stays in its library, and why."""
-
-    unit: str
-    reason: str
-
-
 class Decision(NamedTuple):
     """The parts of a request, in the order in which they are carried out, each on top of those before it."""
 
     parts: tuple[Part, ...]
-    stays: tuple[Stays, ...] = ()
 
     @property
     def units(self) -> frozenset[str]:
