@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from codemod.buildfiles.cmake.evaluate.conditions import is_true
 
 _CONFIGURATION = "RELEASE"
@@ -37,7 +35,8 @@ def _closing(text: str, place: int) -> int:
 
 
 def _expression(inner: str, language: str) -> str:
-    name, _, rest = (part for part in _split(inner))
+    name, *rests = split_outside(inner, ":", 1)
+    rest = "".join(rests)
     name = evaluated(name, language)
     if name == "1":
         return evaluated(rest, language)
@@ -67,18 +66,19 @@ def _expression(inner: str, language: str) -> str:
     return {"SEMICOLON": ";", "COMMA": ",", "ANGLE-R": ">"}.get(name, "")
 
 
-def _split(inner: str) -> Iterator[str]:
-    """What stands before the first colon outside of nested expressions, the colon, and the rest."""
-    depth = 0
-    for index, character in enumerate(inner):
-        if inner.startswith("$<", index):
+def split_outside(text: str, separator: str, at_most: int = -1) -> list[str]:
+    """`text` split at a separator that is in no generator expression, `at_most` times where that is not negative."""
+    found: list[str] = []
+    depth = start = 0
+    for index, character in enumerate(text):
+        if text.startswith("$<", index):
             depth += 1
         elif character == ">" and depth:
             depth -= 1
-        elif character == ":" and not depth:
-            yield from (inner[:index], ":", inner[index + 1 :])
-            return
-    yield from (inner, "", "")
+        elif character == separator and not depth and len(found) != at_most:
+            found.append(text[start:index])
+            start = index + 1
+    return [*found, text[start:]]
 
 
 def _bit(value: bool) -> str:

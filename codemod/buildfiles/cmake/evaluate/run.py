@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from codemod.buildfiles.cmake.evaluate.conditions import holds, is_for_another_gpu, is_true
+from codemod.buildfiles.cmake.evaluate.generator import split_outside
 from codemod.buildfiles.cmake.syntax import Argument, Block, CMakeFile, Command, read_cmake
 from codemod.model import Refusal, Span
 from codemod.repository.snapshot import Snapshot
@@ -357,16 +358,7 @@ def _listed(text: str) -> list[str]:
     """The elements of a list; generator expressions keep their semicolons."""
     if ";" not in text:
         return [text] if text else []
-    found, depth, start = [], 0, 0
-    for index, character in enumerate(text):
-        if text.startswith("$<", index):
-            depth += 1
-        elif character == ">" and depth:
-            depth -= 1
-        elif character == ";" and not depth:
-            found.append(text[start:index])
-            start = index + 1
-    return [part for part in (*found, text[start:]) if part]
+    return [part for part in split_outside(text, ";") if part]
 
 
 def _range(values: Sequence[str]) -> list[str]:
