@@ -7,10 +7,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
-from codemod.verify.golden.cases import find_case_files, load_cases
-from codemod.verify.golden.process import Worker
-from codemod.verify.golden.store import GoldenFile, read_golden
+from torch_stabilize.verify.golden.cases import find_case_files, load_cases
+from torch_stabilize.verify.golden.process import Worker
+from torch_stabilize.verify.golden.store import GoldenFile, read_golden
 
 HERE = Path(__file__).parent
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from codemod.model import Severity
-from codemod.verify.golden.cases import Case, CaseFile
-from codemod.verify.golden.process import Worker
-from codemod.verify.golden.session import golden_path, judge
-from codemod.verify.golden.store import GoldenFile
+from torch_stabilize.model import Severity
+from torch_stabilize.verify.golden.cases import Case, CaseFile
+from torch_stabilize.verify.golden.process import Worker
+from torch_stabilize.verify.golden.session import golden_path, judge
+from torch_stabilize.verify.golden.store import GoldenFile
 
 
 def test_golden(file: CaseFile, case: Case, worker: Worker, recorded: Callable[[Path], GoldenFile | None]) -> None:

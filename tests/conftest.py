@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
-from codemod.cli import main
+from torch_stabilize.cli import main
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("no-deadline", deadline=None)

@@ -18,9 +18,9 @@ if [ $# -gt 0 ]; then groups=("$@"); else
   groups=()
   for cases in "$repository"/golden/*/cases.toml; do groups+=("$(basename "$(dirname "$cases")")"); done
 fi
-export PYTHONPATH="$repository"
+export PYTHONPATH="$repository/codemod"
 export GIT_AUTHOR_NAME=two GIT_AUTHOR_EMAIL=two@example.org GIT_COMMITTER_NAME=two GIT_COMMITTER_EMAIL=two@example.org
-tool() { "$python" -c "from codemod.cli.main import main; main()" "$@"; }
+tool() { "$python" -c "from torch_stabilize.cli.main import main; main()" "$@"; }
 torch_of() { "$1" -c "import torch; print(torch.__version__)"; }
 
 rm -rf "$folder"

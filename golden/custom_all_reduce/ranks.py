@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from codemod.verify.golden.ranked import Rank
+from torch_stabilize.verify.golden.ranked import Rank
 
 MEBIBYTE = 1 << 20
 MOST = 8 * MEBIBYTE  # bytes of the buffers that ranks reduce through

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from codemod.verify.golden.ranked import Rank, load_script
+from torch_stabilize.verify.golden.ranked import Rank, load_script
 
 EPSILON = 1e-5
 SUMS = 1024  # bytes that minimax keeps behind the flags, or a few more

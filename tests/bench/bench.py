@@ -32,14 +32,14 @@ from tests.replay.releases import Store
 CPP = (".cpp", ".cc", ".cxx", ".c++")
 CUDA_AND_HEADERS = (".cu", ".cuh", ".h", ".hpp", ".hh", ".hxx", ".inc", ".inl")
 REPOSITORY = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-c", "from codemod.cli.main import main; main()"]
+COMMAND = [sys.executable, "-c", "from torch_stabilize.cli.main import main; main()"]
 IMPORTS = "import tree_sitter, tree_sitter_cpp, tree_sitter_cuda"
 # Imports of everything a verb needs; what is left of its time is work.
 VERB_IMPORTS = {
-    "scan": "import codemod.cli.workspace, codemod.scan, codemod.explain, codemod.report.scan_terminal, "
-    "codemod.repository.groups; codemod.explain.all_codes()",
-    "migrate": "import codemod.cli.workspace, codemod.migrate, codemod.explain, codemod.report.terminal, "
-    "codemod.repository.groups; codemod.explain.all_codes()",
+    "scan": "import torch_stabilize.cli.workspace, torch_stabilize.scan, torch_stabilize.explain, torch_stabilize.report.scan_terminal, "
+    "torch_stabilize.repository.groups; torch_stabilize.explain.all_codes()",
+    "migrate": "import torch_stabilize.cli.workspace, torch_stabilize.migrate, torch_stabilize.explain, torch_stabilize.report.terminal, "
+    "torch_stabilize.repository.groups; torch_stabilize.explain.all_codes()",
 }
 PARSE = f"""
 {IMPORTS}, sys, time
@@ -65,7 +65,7 @@ class Cost:
 
 def cost(command: Sequence[str], cwd: Path, given: str = "") -> Cost:
     """The CPU time, user and system, and the peak memory of `command`. Exit code 1 (findings) is fine."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "codemod")}
     with TemporaryFile() as words, TemporaryFile() as printed, TemporaryFile() as error:
         words.write(given.encode())
         words.seek(0)
@@ -97,7 +97,7 @@ def output_of(arguments: Sequence[str], tree: Path) -> dict[str, object]:
     done = subprocess.run(
         [*COMMAND, *arguments, "--json"],
         cwd=tree,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "codemod")},
         check=False,
         capture_output=True,
         text=True,
@@ -146,7 +146,7 @@ def stages(arguments: Sequence[str], tree: Path) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("stages.py")), *arguments],
         cwd=tree,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "codemod")},
         check=True,
         capture_output=True,
         text=True,

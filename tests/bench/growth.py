@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from codemod.config import load_config
-from codemod.migrate import Options, plan_migration
-from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group, suggest_groups
-from codemod.repository.snapshot import Snapshot
-from codemod.scan import scan_tree
+from torch_stabilize.config import load_config
+from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.groups import resolve_group, suggest_groups
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.scan import scan_tree
 
 LIMIT = 1.2
 SIZES = (200, 400, 800, 1600)

@@ -23,33 +23,40 @@ from typing import Any
 
 # Stage -> the functions and methods that do its work, as "module:name" or "module:class.name".
 STAGES = {
-    "snapshot": ("codemod.repository.snapshot:open_snapshot", "codemod.repository.snapshot:Snapshot.read"),
-    "layout": ("codemod.repository.detect:detect_layout", "codemod.config:load_config"),
-    "masking": ("codemod.source.mask:mask", "codemod.source.mask:mask_comments"),
-    "parse": ("codemod.source.document:parse_code",),
+    "snapshot": (
+        "torch_stabilize.repository.snapshot:open_snapshot",
+        "torch_stabilize.repository.snapshot:Snapshot.read",
+    ),
+    "layout": ("torch_stabilize.repository.detect:detect_layout", "torch_stabilize.config:load_config"),
+    "masking": ("torch_stabilize.source.mask:mask", "torch_stabilize.source.mask:mask_comments"),
+    "parse": ("torch_stabilize.source.document:parse_code",),
     "include graph": (
-        "codemod.repository.includes:IncludeGraph.includes",
-        "codemod.repository.includes:IncludeGraph.closure",
-        "codemod.repository.includes:IncludeGraph.reached_from",
+        "torch_stabilize.repository.includes:IncludeGraph.includes",
+        "torch_stabilize.repository.includes:IncludeGraph.closure",
+        "torch_stabilize.repository.includes:IncludeGraph.reached_from",
     ),
-    "groups": ("codemod.repository.groups:resolve_group", "codemod.repository.groups:suggest_groups"),
-    "signatures": ("codemod.source.signatures:read_signatures",),
-    "sites": ("codemod.rules.sites:find_sites", "codemod.scan:scan_tree"),
-    "rules": ("codemod.project:make_project", "codemod.kernels:rewrite_files", "codemod.kernels:kernel_change"),
+    "groups": ("torch_stabilize.repository.groups:resolve_group", "torch_stabilize.repository.groups:suggest_groups"),
+    "signatures": ("torch_stabilize.source.signatures:read_signatures",),
+    "sites": ("torch_stabilize.rules.sites:find_sites", "torch_stabilize.scan:scan_tree"),
+    "rules": (
+        "torch_stabilize.project:make_project",
+        "torch_stabilize.kernels:rewrite_files",
+        "torch_stabilize.kernels:kernel_change",
+    ),
     "bindings": (
-        "codemod.bindings.plan:plan_bindings",
-        "codemod.bindings.inventory:inventory",
-        "codemod.bindings.inventory:compare_inventories",
-        "codemod.report.scan_view:ops_by_function",
+        "torch_stabilize.bindings.plan:plan_bindings",
+        "torch_stabilize.bindings.inventory:inventory",
+        "torch_stabilize.bindings.inventory:compare_inventories",
+        "torch_stabilize.report.scan_view:ops_by_function",
     ),
-    "build files": ("codemod.buildfiles.plan:plan_build",),
-    "formatting": ("codemod.source.formatting:format_changed",),
+    "build files": ("torch_stabilize.buildfiles.plan:plan_build",),
+    "formatting": ("torch_stabilize.source.formatting:format_changed",),
     "report": (
-        "codemod.report.view:build_report",
-        "codemod.report.scan_view:build_scan_report",
-        "codemod.report.terminal:print_report",
-        "codemod.report.scan_terminal:print_scan",
-        "codemod.diff:render_diff",
+        "torch_stabilize.report.view:build_report",
+        "torch_stabilize.report.scan_view:build_scan_report",
+        "torch_stabilize.report.terminal:print_report",
+        "torch_stabilize.report.scan_terminal:print_scan",
+        "torch_stabilize.diff:render_diff",
     ),
 }
 
@@ -93,9 +100,9 @@ class Clock:
 
 def modules() -> list[ModuleType]:
     """Every module of the package, imported."""
-    import codemod
+    import torch_stabilize
 
-    names = [found.name for found in pkgutil.walk_packages(codemod.__path__, "codemod.")]
+    names = [found.name for found in pkgutil.walk_packages(torch_stabilize.__path__, "torch_stabilize.")]
     return [import_module(name) for name in names if "verify" not in name and "golden" not in name]
 
 
@@ -120,7 +127,7 @@ def instrument(clock: Clock) -> None:
 def main() -> None:
     """Run the verb in the arguments and print where its time went."""
     before = cpu()
-    from codemod.cli.main import program
+    from torch_stabilize.cli.main import program
 
     clock = Clock()
     instrument(clock)

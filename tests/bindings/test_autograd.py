@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from torch_stabilize.bindings.autograd.convert import Converted, convert_autograd
+from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.repository.layout import Group, Library
 
-from codemod.bindings.autograd.convert import Converted, convert_autograd
-from codemod.bindings.reading.registry import Registry
-from codemod.repository.layout import Group, Library
 from tests.bindings.trees import LAYOUT, dedented, tree
 
 UNIT = "csrc/ramp.cpp"

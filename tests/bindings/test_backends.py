@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.bindings.effects.backends import CPU, BackendFinder, Backends
-from codemod.bindings.effects.program import Program
-from codemod.source.document import Document
+from torch_stabilize.bindings.effects.backends import CPU, BackendFinder, Backends
+from torch_stabilize.bindings.effects.program import Program
+from torch_stabilize.source.document import Document
 
 HEADER = "void launch_scale(float* p, int64_t n);\n"
 LAUNCHER = """

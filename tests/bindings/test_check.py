@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from torch_stabilize.bindings.effects.program import Program
+from torch_stabilize.bindings.effects.writes import accesses, returned_parameters
+from torch_stabilize.bindings.schemas.faults import default_fault, schema_faults
+from torch_stabilize.bindings.schemas.schema import parse_schema
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.signatures import read_signatures
+from torch_stabilize.source.uses import Access
 
-from codemod.bindings.effects.program import Program
-from codemod.bindings.effects.writes import accesses, returned_parameters
-from codemod.bindings.schemas.faults import default_fault, schema_faults
-from codemod.bindings.schemas.schema import parse_schema
-from codemod.source.document import Document
-from codemod.source.signatures import read_signatures
-from codemod.source.uses import Access
 from tests.bindings.trees import BINDINGS, migrate
 
 UNIT = "csrc/f.cu"

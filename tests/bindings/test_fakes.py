@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from torch_stabilize.bindings.fakes.derive import Helper, derived
+from torch_stabilize.model import Severity
+from torch_stabilize.repository.layout import Library
 
-from codemod.bindings.fakes.derive import Helper, derived
-from codemod.model import Severity
-from codemod.repository.layout import Library
 from tests.bindings.trees import LAYOUT, STABLE_BINDINGS, Migrated, dedented, migrate
 
 NAMES = {"x": "x", "k": "k", "w": "weight"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from torch_stabilize.bindings.schemas.defaults import schema_default
+from torch_stabilize.bindings.schemas.schema import parse_schema
+from torch_stabilize.repository.layout import Library
 
-from codemod.bindings.schemas.defaults import schema_default
-from codemod.bindings.schemas.schema import parse_schema
-from codemod.repository.layout import Library
 from tests.bindings.trees import LAYOUT, Migrated, migrate
 
 PATH = "csrc/ext.cpp"

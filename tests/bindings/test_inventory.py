@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from torch_stabilize.bindings.codes import CODES
+from torch_stabilize.bindings.inventory import OpEntry, compare_inventories, inventory
+from torch_stabilize.bindings.reading.model import Side
+from torch_stabilize.bindings.schemas.fakes import fake_stub
+from torch_stabilize.bindings.schemas.schema import parse_schema
 
-from codemod.bindings.codes import CODES
-from codemod.bindings.inventory import OpEntry, compare_inventories, inventory
-from codemod.bindings.reading.model import Side
-from codemod.bindings.schemas.fakes import fake_stub
-from codemod.bindings.schemas.schema import parse_schema
 from tests.bindings.trees import BINDINGS, LAYOUT, STABLE_BINDINGS, migrate, tree
 
 FILES = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codemod.model import Severity
-from codemod.repository.layout import Library
+from torch_stabilize.model import Severity
+from torch_stabilize.repository.layout import Library
+
 from tests.bindings.trees import BINDINGS, LAYOUT, OPS, STABLE_BINDINGS, STABLE_OPS, dedented, migrate
 
 UNIT = "csrc/norm.cu"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.bindings.reading.functions import dispatch_key
-from codemod.bindings.reading.model import BlockKind, Side, Statement, StatementKind
-from codemod.bindings.reading.read import binding_spans, read_bindings
-from codemod.source.document import Document
+from torch_stabilize.bindings.reading.functions import dispatch_key
+from torch_stabilize.bindings.reading.model import BlockKind, Side, Statement, StatementKind
+from torch_stabilize.bindings.reading.read import binding_spans, read_bindings
+from torch_stabilize.source.document import Document
 
 
 def read(text: str) -> tuple[Statement, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codemod.repository.layout import Library
+from torch_stabilize.repository.layout import Library
+
 from tests.bindings.trees import LAYOUT, Migrated, dedented, migrate
 
 API, STATS = "csrc/api.cpp", "csrc/stats.cpp"

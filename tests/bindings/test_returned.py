@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.bindings.effects.returned import returned_arguments
+from torch_stabilize.bindings.effects.returned import returned_arguments
 
 ONE = {
     "return x;": "x",

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from torch_stabilize.model import Refusal
 
-from codemod.model import Refusal
 from tests.bindings.trees import BINDINGS, STABLE_BINDINGS, migrate
 from tests.conftest import Run, make_repository
 

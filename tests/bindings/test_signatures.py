@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.source.document import Document
-from codemod.source.signatures import Function, read_signatures
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.signatures import Function, read_signatures
 
 
 def read(text: str, path: str = "a.cu") -> tuple[Function, ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.bindings.writing.style import Braced, formatted_together
+from torch_stabilize.bindings.writing.style import Braced, formatted_together
 
 WIDE = b"{BasedOnStyle: Google, ColumnLimit: 80, DerivePointerAlignment: false}\n"
 FOUR = b"{BasedOnStyle: LLVM, IndentWidth: 4, SeparateDefinitionBlocks: Always}\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from torch_stabilize.repository.layout import Library
 
-from codemod.repository.layout import Library
 from tests.bindings.trees import BINDINGS, LAYOUT, OPS, STABLE_BINDINGS, STABLE_OPS, Migrated, migrate
 
 UNIT = "csrc/scale.cu"

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codemod.bindings.inventory import compare_inventories, inventory
-from codemod.bindings.plan import BindingsChange, plan_bindings
-from codemod.bindings.reading.registry import Registry
-from codemod.model import Diagnostic, Edit
-from codemod.repository.layout import Group, Layout, Library
-from codemod.repository.snapshot import Snapshot
-from codemod.source.edits import apply
+from torch_stabilize.bindings.inventory import compare_inventories, inventory
+from torch_stabilize.bindings.plan import BindingsChange, plan_bindings
+from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.model import Diagnostic, Edit
+from torch_stabilize.repository.layout import Group, Layout, Library
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.source.edits import apply
 
 BINDINGS = "csrc/torch_bindings.cpp"
 STABLE_BINDINGS = "csrc/libtorch_stable/torch_bindings.cpp"

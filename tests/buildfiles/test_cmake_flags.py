@@ -9,10 +9,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-
-from codemod.buildfiles.cmake.evaluate.flags import CUDA, CXX, Machine, TargetFlags, kept_flags, target_flags
-from codemod.repository.snapshot import Snapshot
-from codemod.verify.flags import flags_of_call
+from torch_stabilize.buildfiles.cmake.evaluate.flags import CUDA, CXX, Machine, TargetFlags, kept_flags, target_flags
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.verify.flags import flags_of_call
 
 CMAKE = shutil.which("cmake")
 HEAD = "cmake_minimum_required(VERSION 3.18)\nproject(amp LANGUAGES CXX)\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
+from torch_stabilize.model import Severity
 
-from codemod.model import Severity
 from tests.buildfiles.trees import plan
 
 # A project that has a stable target already. %s stands between the lists and the targets.

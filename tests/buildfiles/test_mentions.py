@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from torch_stabilize.model import Confidence
 
-from codemod.model import Confidence
 from tests.buildfiles.trees import Planned, plan
 
 SETUP = 'ext_modules = [CppExtension("pkg._C", ["csrc/bindings.cpp", "csrc/norm.cpp"])]\n'

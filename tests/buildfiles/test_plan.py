@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from torch_stabilize.buildfiles.cmake.logic import equal, implies, residual
+from torch_stabilize.model import Refusal
+from torch_stabilize.repository.targets import read_targets
 
-from codemod.buildfiles.cmake.logic import equal, implies, residual
-from codemod.model import Refusal
-from codemod.repository.targets import read_targets
 from tests.buildfiles.trees import layout_of, plan, snapshot_of
 
 CMAKE = "add_library(_C MODULE csrc/bindings.cpp csrc/norm.cpp)\n"

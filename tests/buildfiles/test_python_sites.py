@@ -5,8 +5,8 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
+from torch_stabilize.model import Severity
 
-from codemod.model import Severity
 from tests.buildfiles.trees import Planned, plan
 
 SETUP = 'ext_modules = [CppExtension("pkg._C", ["csrc/bindings.cpp", "csrc/norm.cpp"])]\n'

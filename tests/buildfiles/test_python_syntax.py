@@ -6,9 +6,8 @@ import re
 
 import libcst as cst
 import pytest
-
-from codemod.buildfiles.python.syntax import read_python, statements_about
-from codemod.model import Refusal
+from torch_stabilize.buildfiles.python.syntax import read_python, statements_about
+from torch_stabilize.model import Refusal
 
 TEXT = '''\
 """Docstring with _C in it: ä."""

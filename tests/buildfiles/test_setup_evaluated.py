@@ -9,8 +9,8 @@ from textwrap import dedent
 from types import ModuleType
 
 import pytest
+from torch_stabilize.model import Diagnostic, Severity
 
-from codemod.model import Diagnostic, Severity
 from tests.buildfiles.trees import plan
 
 HEAD = """\

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from codemod.buildfiles.python.syntax import read_python
-from codemod.buildfiles.setup.model import SetupModel
-from codemod.buildfiles.setup.names import sourceless_extensions, telling_statements
-from codemod.repository.modules import setup_modules
-from codemod.repository.setup_tree import parse_setup
-from codemod.repository.snapshot import Snapshot
+from torch_stabilize.buildfiles.python.syntax import read_python
+from torch_stabilize.buildfiles.setup.model import SetupModel
+from torch_stabilize.buildfiles.setup.names import sourceless_extensions, telling_statements
+from torch_stabilize.repository.modules import setup_modules
+from torch_stabilize.repository.setup_tree import parse_setup
+from torch_stabilize.repository.snapshot import Snapshot
 
 THROUGH_CMAKE = """\
 class CMakeExtension(Extension):

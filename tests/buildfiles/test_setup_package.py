@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from torch_stabilize.model import Severity
 
-from codemod.model import Severity
 from tests.buildfiles.trees import plan
 
 WHOLE = (

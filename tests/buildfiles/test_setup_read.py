@@ -6,10 +6,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-
-from codemod.buildfiles.setup.evaluate.read import SetupFile, read_setup_file
-from codemod.repository.program.model import Abi, GapKind, Origin
-from codemod.repository.snapshot import Snapshot
+from torch_stabilize.buildfiles.setup.evaluate.read import SetupFile, read_setup_file
+from torch_stabilize.repository.program.model import Abi, GapKind, Origin
+from torch_stabilize.repository.snapshot import Snapshot
 
 FILES = (
     "csrc/bind.cpp", "csrc/fused/one.cu", "csrc/fused/two.cu", "csrc/fused/two_hip.cu", "csrc/norm.cpp",

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
 
-from codemod.buildfiles.plan import plan_build
-from codemod.model import Change, Diagnostic, Move
-from codemod.repository.layout import Group, Layout
-from codemod.repository.snapshot import Snapshot
-from codemod.source.edits import apply
+from torch_stabilize.buildfiles.plan import plan_build
+from torch_stabilize.model import Change, Diagnostic, Move
+from torch_stabilize.repository.layout import Group, Layout
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.source.edits import apply
 
 LAYOUT = Layout(
     source_root="csrc",

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch_stabilize.report.printable import printable, printable_line
 
-from codemod.report.printable import printable, printable_line
 from tests.conftest import commit_all, git, tree
 
 BINDINGS = b"""\
@@ -56,7 +56,7 @@ def hostile(tmp_path: Path) -> Path:
 
 
 def ran(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-c", "from codemod.cli.main import main; main()", *arguments]
+    command = [sys.executable, "-c", "from torch_stabilize.cli.main import main; main()", *arguments]
     return subprocess.run(command, cwd=root, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"})
 
 

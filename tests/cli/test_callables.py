@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import jsonschema
+from torch_stabilize.report.as_json import schema
 
-from codemod.report.as_json import schema
 from tests.conftest import Run, make_repository
 
 GATE = """\

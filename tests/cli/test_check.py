@@ -7,10 +7,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from torch_stabilize.report.annotations import annotation
+from torch_stabilize.report.as_json import schema
+from torch_stabilize.report.places import Place
 
-from codemod.report.annotations import annotation
-from codemod.report.as_json import schema
-from codemod.report.places import Place
 from tests.conftest import Run, commit_all, git, make_repository
 
 LEGACY = """#include <torch/all.h>

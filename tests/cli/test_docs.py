@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from torch_stabilize import toml
+from torch_stabilize.cli.main import VERBS
+from torch_stabilize.config import KEYS
 
-from codemod import toml
-from codemod.cli.main import VERBS
-from codemod.config import KEYS
 from tests.conftest import ROOT
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -36,4 +36,4 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_first_release_has_its_version_in_one_place() -> None:
     settings = toml.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert "version" not in settings["project"]
-    assert settings["tool"]["hatch"]["version"]["path"] == "codemod/__init__.py"
+    assert settings["tool"]["hatch"]["version"]["path"] == "codemod/torch_stabilize/__init__.py"

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+from torch_stabilize import explain
+from torch_stabilize.codes import Code
 
-from codemod import explain
-from codemod.codes import Code
 from tests.conftest import ROOT, Run
 
 CODE = re.compile(r"\bTSA\d{3}\b")

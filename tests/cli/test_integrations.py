@@ -6,8 +6,8 @@ import re
 
 import click
 import pytest
+from torch_stabilize.cli.main import program
 
-from codemod.cli.main import program
 from tests.conftest import ROOT
 
 FILES = ("action.yml", ".pre-commit-hooks.yaml", "docs/ci.md")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import click
 import pytest
+from torch_stabilize import __version__
+from torch_stabilize.cli import main
+from torch_stabilize.model import Refusal
 
-from codemod import __version__
-from codemod.cli import main
-from codemod.model import Refusal
 from tests.conftest import ROOT, SAMPLE, Run, tree
 
 HEAVY = ("torch", "libcst", "jinja2", "rich", "tree_sitter", "numpy")
@@ -31,21 +31,23 @@ def child_cpu_seconds(arguments: list[str], cwd: Path) -> float:
 
 def imported_by(code: str, cwd: Path) -> set[str]:
     """The top-level modules that are loaded after `code` ran."""
-    watch = f"import sys, json\nsys.path.insert(0, {str(ROOT)!r})\ntry:\n    {code}\nexcept SystemExit:\n    pass\n"
+    watch = f"import sys, json\nsys.path.insert(0, {str(ROOT / 'codemod')!r})\ntry:\n    {code}\nexcept SystemExit:\n    pass\n"
     watch += "print('\\n' + json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     done = subprocess.run([sys.executable, "-c", watch], cwd=cwd, capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_help_starts_fast(tmp_path: Path) -> None:
-    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from codemod.cli.main import main; main()"
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'codemod')!r}); from torch_stabilize.cli.main import main; main()"
+    )
     command = [sys.executable, "-c", script, "--help"]
     child_cpu_seconds(command, tmp_path)  # the first run writes the byte code
     assert min(child_cpu_seconds(command, tmp_path) for _ in range(3)) < HELP_CPU_SECONDS
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
-    loaded = imported_by("from codemod.cli.main import program; program(['--help'])", tmp_path)
+    loaded = imported_by("from torch_stabilize.cli.main import program; program(['--help'])", tmp_path)
     assert loaded.isdisjoint(HEAVY)
     assert "click" in loaded
 
@@ -133,7 +135,9 @@ def test_a_bug_shows_its_traceback_and_does_not_look_like_findings(
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_closed_pipe_is_no_error(tmp_path: Path, unbuffered: str) -> None:
-    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from codemod.cli.main import main; main()"
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'codemod')!r}); from torch_stabilize.cli.main import main; main()"
+    )
     command = f'"{sys.executable}" -c "{script}" explain --all | head -n 1; exit ${{PIPESTATUS[0]}}'
     done = subprocess.run(
         ["bash", "-c", command],
@@ -169,7 +173,9 @@ def test_what_only_reads_needs_no_git(run_cli: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("into", "code"), [("/dev/null", 0), ("/dev/full", 3)])
 def test_what_was_printed_is_written_out_before_the_process_ends(into: str, code: int, tmp_path: Path) -> None:
-    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from codemod.cli.main import main; main()"
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'codemod')!r}); from torch_stabilize.cli.main import main; main()"
+    )
     with open(into, "wb") as out:
         done = subprocess.run([sys.executable, "-c", script, "--version"], cwd=tmp_path, stdout=out, check=False)
     assert done.returncode == code
@@ -177,7 +183,7 @@ def test_what_was_printed_is_written_out_before_the_process_ends(into: str, code
 
 def test_what_waits_for_the_end_of_the_process_runs(tmp_path: Path) -> None:
     script = (
-        f"import atexit, sys; sys.path.insert(0, {str(ROOT)!r}); from codemod.cli.main import main\n"
+        f"import atexit, sys; sys.path.insert(0, {str(ROOT / 'codemod')!r}); from torch_stabilize.cli.main import main\n"
         "atexit.register(print, 'last words'); main()"
     )
     done = subprocess.run([sys.executable, "-c", script, "--version"], cwd=tmp_path, capture_output=True, text=True)

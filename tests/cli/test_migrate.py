@@ -11,8 +11,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from torch_stabilize.report.as_json import schema
 
-from codemod.report.as_json import schema
 from tests.cli.tree_state import tree_state
 from tests.conftest import ROOT, Run, commit_all, git, make_repository
 
@@ -50,7 +50,9 @@ def test_a_second_run_changes_nothing(run_cli: Run, sample: Path) -> None:
 
 def test_every_process_writes_the_same_bytes(sample: Path) -> None:
     """Sets and dictionaries of two processes come in different orders."""
-    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from codemod.cli.main import main; main()"
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'codemod')!r}); from torch_stabilize.cli.main import main; main()"
+    )
     diffs = [
         subprocess.run(
             [sys.executable, "-c", script, "migrate", "activation", "layernorm"],
@@ -239,7 +241,7 @@ def test_a_target_newer_than_the_headers_is_refused(
     version.parent.mkdir(parents=True)
     numbers = (("MAJOR", 2), ("MINOR", 10), ("PATCH", 0))
     version.write_text("".join(f"#define TORCH_VERSION_{part} {number}\n" for part, number in numbers))
-    monkeypatch.setattr("codemod.surface.headers.find_torch_include", lambda: tmp_path / "torch/include")
+    monkeypatch.setattr("torch_stabilize.surface.headers.find_torch_include", lambda: tmp_path / "torch/include")
     line = refused(run_cli, sample, "migrate", "activation", "--target", "2.11", "--write", code=2)
     assert "newer than the headers of torch 2.10.0" in line
 

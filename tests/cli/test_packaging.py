@@ -27,23 +27,25 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_template(unpacked: Path) -> None:
     wanted = {path.relative_to(ROOT / "templates") for path in (ROOT / "templates").rglob("*") if path.is_file()}
-    shipped = unpacked / "codemod/templates"
+    shipped = unpacked / "torch_stabilize/templates"
     assert wanted
     assert {path.relative_to(shipped) for path in shipped.rglob("*") if path.is_file()} == wanted
 
 
 def test_the_wheel_holds_the_data_of_every_room(unpacked: Path) -> None:
-    wanted = {path.relative_to(ROOT) for path in (ROOT / "codemod").rglob("*") if path.suffix in DATA}
-    assert Path("codemod/report/report.schema.json") in wanted
+    wanted = {path.relative_to(ROOT / "codemod") for path in (ROOT / "codemod").rglob("*") if path.suffix in DATA}
+    assert Path("torch_stabilize/report/report.schema.json") in wanted
     assert {path for path in wanted if not (unpacked / path).is_file()} == set()
 
 
 def test_the_wheel_holds_nothing_but_the_package(unpacked: Path) -> None:
-    assert {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")} == {"codemod"}
+    assert {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")} == {"torch_stabilize"}
 
 
 def test_the_unpacked_wheel_finds_its_templates(unpacked: Path, tmp_path: Path) -> None:
-    code = "from codemod import explain, templates; print(templates.template_root()); explain.pages_markdown([])"
+    code = (
+        "from torch_stabilize import explain, templates; print(templates.template_root()); explain.pages_markdown([])"
+    )
     environment = {"PYTHONPATH": str(unpacked), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -53,4 +55,4 @@ def test_the_unpacked_wheel_finds_its_templates(unpacked: Path, tmp_path: Path) 
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == str(unpacked / "codemod/templates")
+    assert done.stdout.strip() == str(unpacked / "torch_stabilize/templates")

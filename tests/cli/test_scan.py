@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import jsonschema
+from torch_stabilize.report.as_json import schema
 
-from codemod.report.as_json import schema
 from tests.cli.test_main import HEAVY, imported_by
 from tests.cli.tree_state import tree_state
 from tests.conftest import Run, make_repository
@@ -106,7 +106,7 @@ def test_nothing_unstable_is_exit_code_0(run_cli: Run, tmp_path: Path) -> None:
 
 
 def test_scan_does_not_import_torch(sample: Path) -> None:
-    loaded = imported_by("from codemod.cli.main import program; program(['scan'])", sample)
+    loaded = imported_by("from torch_stabilize.cli.main import program; program(['scan'])", sample)
     assert "tree_sitter" in loaded
     assert loaded.isdisjoint({"torch", "libcst", "jinja2", "numpy"})
     assert {"torch", "libcst", "jinja2", "numpy"} <= set(HEAVY)

@@ -8,9 +8,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from torch_stabilize.surface.headers import find_torch_include, target_macro
+from torch_stabilize.verify.headers import stable_tree
 
-from codemod.surface.headers import find_torch_include, target_macro
-from codemod.verify.headers import stable_tree
 from tests.conftest import Run, make_repository
 
 OPS = """\

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from torch_stabilize.cli import main
 
-from codemod.cli import main
 from tests.cli.tree_state import tree_state
 from tests.conftest import RELATIVE, SAMPLE, Run, commit_all
 

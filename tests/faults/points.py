@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from codemod.model import Refusal
+from torch_stabilize.model import Refusal
 
 _PREFIXES = ("os.", "shutil.", "fcntl.", "subprocess.Popen", "torch_stabilize.")
 _READING = ("os.listdir", "os.scandir", "os.putenv", "os.unsetenv", "os.walk", "os.fwalk")

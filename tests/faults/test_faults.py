@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch_stabilize.model import FileChange, Plan, Refusal
+from torch_stabilize.repository import git as questions
+from torch_stabilize.repository.snapshot import open_snapshot
+from torch_stabilize.writer import commit, recover, write
+from torch_stabilize.writer.files import place_file, replace_file
+from torch_stabilize.writer.journal import locked
 
-from codemod.model import FileChange, Plan, Refusal
-from codemod.repository import git as questions
-from codemod.repository.snapshot import open_snapshot
-from codemod.writer import commit, recover, write
-from codemod.writer.files import place_file, replace_file
-from codemod.writer.journal import locked
 from tests.conftest import git, make_repository, tree
 from tests.faults.points import BROKEN, Fault, count_events, run_with_fault
 
@@ -172,7 +172,7 @@ def test_an_edit_between_check_and_exchange_survives(
             saved.rename(place)
         replace_file(place, temporary)
 
-    monkeypatch.setattr("codemod.writer.transaction.replace_file", editor_first)
+    monkeypatch.setattr("torch_stabilize.writer.transaction.replace_file", editor_first)
     with pytest.raises(Refusal, match=r"setup\.py was saved while the migration was written"):
         written(root)
     assert tree(root) == {**BEFORE, "setup.py": b"mine = 1\n"}
@@ -188,7 +188,7 @@ def test_a_file_that_appears_before_it_is_created_survives(
             place.write_text("mine\n")
         place_file(temporary, place)
 
-    monkeypatch.setattr("codemod.writer.transaction.place_file", somebody_first)
+    monkeypatch.setattr("torch_stabilize.writer.transaction.place_file", somebody_first)
     with pytest.raises(Refusal, match=r"csrc/stable/ops\.h appeared"):
         written(root)
     assert tree(root) == {**BEFORE, "csrc/stable/ops.h": b"mine\n"}
@@ -224,7 +224,7 @@ def test_what_was_not_committed_never_lies_in_a_hidden_file_alone(template: Path
 
 
 def test_two_runs_at_once(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codemod.writer.journal._PATIENCE", 0.1)
+    monkeypatch.setattr("torch_stabilize.writer.journal._PATIENCE", 0.1)
     root = copied(template, tmp_path / "tree")
     with locked(root), pytest.raises(Refusal, match="another run of torch-stabilize is writing"):
         written(root)
@@ -248,7 +248,7 @@ def test_two_runs_at_once(template: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_portable_exchange(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system cannot exchange two names, three renames do, and every one of them can be the last."""
-    monkeypatch.setattr("codemod.writer.files._exchange", lambda: None)
+    monkeypatch.setattr("torch_stabilize.writer.files._exchange", lambda: None)
     for fault in (Fault.KILLED, Fault.UNREADABLE_TWICE):
         assert drive(template, tmp_path / "tree", written, fault, max(1, EVERY // 3)) == []
 

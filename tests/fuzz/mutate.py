@@ -6,8 +6,9 @@ import random
 import re
 from collections.abc import Callable
 
-from codemod.source.brackets import stray_brackets
-from codemod.source.document import SOURCE_SUFFIXES, Document
+from torch_stabilize.source.brackets import stray_brackets
+from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
+
 from tests.fuzz.trees import Tree, random_tree
 
 _TOKEN = re.compile(rb"[A-Za-z_]\w*|\d[\w.]*|\"(?:\\.|[^\"\\\n])*\"|::|->|<<|>>|[^\s\w]|\s+")

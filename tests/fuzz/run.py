@@ -13,21 +13,22 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from codemod.cli.report_files import rendered
-from codemod.config import load_config
-from codemod.diff import render_diff
-from codemod.explain import all_codes
-from codemod.migrate import Options, plan_migration
-from codemod.model import FileChange, Plan, Refusal
-from codemod.report.view import Stage, build_report
-from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group, suggest_groups
-from codemod.repository.layout import Group
-from codemod.repository.program.planned import planned_tree
-from codemod.repository.snapshot import Snapshot
-from codemod.scan import scan_tree
-from codemod.source.document import SOURCE_SUFFIXES, Document
-from codemod.source.parsable import refuse_unparsable
+from torch_stabilize.cli.report_files import rendered
+from torch_stabilize.config import load_config
+from torch_stabilize.diff import render_diff
+from torch_stabilize.explain import all_codes
+from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.model import FileChange, Plan, Refusal
+from torch_stabilize.report.view import Stage, build_report
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.groups import resolve_group, suggest_groups
+from torch_stabilize.repository.layout import Group
+from torch_stabilize.repository.program.planned import planned_tree
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.scan import scan_tree
+from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
+from torch_stabilize.source.parsable import refuse_unparsable
+
 from tests.fuzz.trees import Tree
 
 SECONDS = 20  # of CPU, for both plans of a small tree: a run that takes longer hangs
@@ -92,8 +93,10 @@ def run(tree: Tree, *, reports: bool = False) -> Outcome:
 
 def _innermost() -> str:
     """The last two functions of the code that an exception came through."""
-    frames = [line for line in traceback.format_exc().splitlines() if "codemod/" in line]
-    return " < ".join(re.sub(r'.*codemod/(\S+)", line (\d+), in (\w+).*', r"\1:\3", line) for line in frames[:-3:-1])
+    frames = [line for line in traceback.format_exc().splitlines() if "torch_stabilize/" in line]
+    return " < ".join(
+        re.sub(r'.*torch_stabilize/(\S+)", line (\d+), in (\w+).*', r"\1:\3", line) for line in frames[:-3:-1]
+    )
 
 
 def _plan(snapshot: Snapshot, names: tuple[str, ...], *, readable: bool = True) -> tuple[Plan, Group]:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from codemod.explain import all_codes
-from codemod.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
+from torch_stabilize.explain import all_codes
+from torch_stabilize.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
+
 from tests.twins.grammar import random_functions
 
 ROOT = Path(__file__).resolve().parents[2]

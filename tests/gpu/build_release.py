@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "codemod")]
 
-from codemod.verify.build import BuildOptions, BuiltSide, Side, build  # noqa: E402
-from codemod.verify.headers import nvcc_folders  # noqa: E402
-from codemod.verify.sides import HeaderOptions, Library, legacy_side, stable_side  # noqa: E402
-from codemod.verify.toolchain import Toolchain, find_toolchain  # noqa: E402
+from torch_stabilize.verify.build import BuildOptions, BuiltSide, Side, build  # noqa: E402
+from torch_stabilize.verify.headers import nvcc_folders  # noqa: E402
+from torch_stabilize.verify.sides import HeaderOptions, Library, legacy_side, stable_side  # noqa: E402
+from torch_stabilize.verify.toolchain import Toolchain, find_toolchain  # noqa: E402
 
 SOURCES, STABLE = "csrc", "csrc/libtorch_stable"
 TARGET = "2.11"

@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "codemod")]
 
-from codemod.verify.golden.cases import Case, load_cases, ranked_device  # noqa: E402
-from codemod.verify.golden.outcome import Outcome  # noqa: E402
-from codemod.verify.golden.process import Crash  # noqa: E402
-from codemod.verify.golden.together import GRACE, RankGroup  # noqa: E402
+from torch_stabilize.verify.golden.cases import Case, load_cases, ranked_device  # noqa: E402
+from torch_stabilize.verify.golden.outcome import Outcome  # noqa: E402
+from torch_stabilize.verify.golden.process import Crash  # noqa: E402
+from torch_stabilize.verify.golden.together import GRACE, RankGroup  # noqa: E402
 
 CASES = Path(__file__).parent / "lost/cases.toml"
 START = 40.0  # seconds for processes to start and to be ended

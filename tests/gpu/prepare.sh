@@ -17,8 +17,8 @@ if [ $# -gt 0 ]; then groups=("$@"); else
   groups=()
   for cases in "$repository"/golden/*/cases.toml; do groups+=("$(basename "$(dirname "$cases")")"); done
 fi
-tool=("$python" -c "from codemod.cli.main import main; main()")
-export PYTHONPATH="$repository"
+tool=("$python" -c "from torch_stabilize.cli.main import main; main()")
+export PYTHONPATH="$repository/codemod"
 export GIT_AUTHOR_NAME=gpu GIT_AUTHOR_EMAIL=gpu@example.org GIT_COMMITTER_NAME=gpu GIT_COMMITTER_EMAIL=gpu@example.org
 
 rm -rf "$folder"

@@ -18,8 +18,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from codemod.repository.includes import IncludeGraph
-from codemod.repository.snapshot import Snapshot
+from torch_stabilize.repository.includes import IncludeGraph
+from torch_stabilize.repository.snapshot import Snapshot
+
 from tests.replay.cases import SOURCES, STABLE, read_cases
 from tests.replay.releases import Store
 from tests.replay.replay import ROOT, lay_out, migrate

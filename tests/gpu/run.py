@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "codemod")]
 
 from tests.gpu.table import lost_findings, markdown  # noqa: E402  # the repository is not installed here
 
@@ -68,12 +68,14 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         """Python finds this repository and the packages that were brought along."""
-        path = os.pathsep.join([str(REPOSITORY), str(self.folder / "deps"), os.environ.get("PYTHONPATH", "")])
+        path = os.pathsep.join(
+            [str(REPOSITORY / "codemod"), str(self.folder / "deps"), os.environ.get("PYTHONPATH", "")]
+        )
         return {**os.environ, "PYTHONPATH": path}
 
     def tool(self, *arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:
         """Run torch-stabilize; a run that took too long ends with 124."""
-        command = [sys.executable, "-c", "from codemod.cli.main import main; main()", *arguments]
+        command = [sys.executable, "-c", "from torch_stabilize.cli.main import main; main()", *arguments]
         environment = {**self.environment, "COLUMNS": "200"}
         try:
             return subprocess.run(
@@ -336,7 +338,7 @@ def _explain_crash(machine: Machine, results: list[GroupResult]) -> None:
         return
     request = {"do": "case", "cases": str(machine.work / "golden" / group / "cases.toml"), "id": case}
     (machine.work / "request").write_text(json.dumps(request) + "\n")
-    worker = [sys.executable, "-m", "codemod.verify.golden.worker", "1", *machine.libraries["legacy"]]
+    worker = [sys.executable, "-m", "torch_stabilize.verify.golden.worker", "1", *machine.libraries["legacy"]]
     asked = ["-ex", "run < request > answer", "-ex", "bt 40", "-ex", "info sharedlibrary"]
     asked = ["-ex", "set disable-randomization off", *asked]
     with (machine.out / "crash.txt").open("w") as out:
@@ -347,7 +349,7 @@ def _explain_crash(machine: Machine, results: list[GroupResult]) -> None:
         subprocess.run(
             [debugger, "-batch", *asked, "--args", *worker],
             cwd=machine.work,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "codemod")},
             stdout=out,
             stderr=subprocess.STDOUT,
             timeout=machine.left(90),

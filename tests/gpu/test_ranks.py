@@ -8,9 +8,9 @@ import sys
 from typing import Any
 
 import pytest
+from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome
+from torch_stabilize.verify.golden.process import Crash
 
-from codemod.verify.golden.outcome import ErrorOutcome, Outcome
-from codemod.verify.golden.process import Crash
 from tests.gpu.lost_rank import judged
 from tests.gpu.table import lost_findings, markdown
 from tests.sample.building import ROOT, build_sample

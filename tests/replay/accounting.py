@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from codemod.bindings.reading.read import binding_spans
-from codemod.model import FileChange, Plan, Span
-from codemod.rules.sites import in_legacy_branch
-from codemod.source.document import SOURCE_SUFFIXES, Document
+from torch_stabilize.bindings.reading.read import binding_spans
+from torch_stabilize.model import FileChange, Plan, Span
+from torch_stabilize.rules.sites import in_legacy_branch
+from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
 
 _NAME = re.compile(
     rb"(?<![\w:.>])(?:torch|at|c10)::(?!stable\b|headeronly\b|native\b)[A-Za-z_]\w*"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemod import toml
+from torch_stabilize import toml
 
 SOURCES = "csrc"
 STABLE = "libtorch_stable"

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemod.bindings.inventory import OpEntry, inventory
-from codemod.bindings.keys import EXPLICIT, NO_KEY
-from codemod.bindings.reading.model import Side
-from codemod.bindings.reading.registry import Registry
-from codemod.bindings.select import select
-from codemod.config import load_config
-from codemod.repository.detect import detect_layout
-from codemod.repository.layout import Group, Layout
-from codemod.repository.snapshot import Snapshot
+from torch_stabilize.bindings.inventory import OpEntry, inventory
+from torch_stabilize.bindings.keys import EXPLICIT, NO_KEY
+from torch_stabilize.bindings.reading.model import Side
+from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.select import select
+from torch_stabilize.config import load_config
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.layout import Group, Layout
+from torch_stabilize.repository.snapshot import Snapshot
 
 _SKIPPED = {".git", "build", "node_modules"}
 

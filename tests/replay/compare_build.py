@@ -16,16 +16,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from codemod.buildfiles.cmake.flow import read_project
-from codemod.buildfiles.cmake.logic import equal
-from codemod.buildfiles.plan import plan_build
-from codemod.config import load_config
-from codemod.model import Move
-from codemod.repository.detect import detect_layout
-from codemod.repository.layout import Group, Layout
-from codemod.repository.snapshot import Snapshot, open_snapshot
-from codemod.repository.targets import Target, TargetSource, read_targets
-from codemod.source.edits import apply
+from torch_stabilize.buildfiles.cmake.flow import read_project
+from torch_stabilize.buildfiles.cmake.logic import equal
+from torch_stabilize.buildfiles.plan import plan_build
+from torch_stabilize.config import load_config
+from torch_stabilize.model import Move
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.layout import Group, Layout
+from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
+from torch_stabilize.repository.targets import Target, TargetSource, read_targets
+from torch_stabilize.source.edits import apply
 
 Owned = list[tuple[Target, TargetSource]]
 

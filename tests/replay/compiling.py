@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemod.repository.includes import IncludeGraph
-from codemod.repository.snapshot import Snapshot
-from codemod.verify.ptx import Kernel, read_kernels
+from torch_stabilize.repository.includes import IncludeGraph
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.verify.ptx import Kernel, read_kernels
+
 from tests.replay.cases import SOURCES, STABLE, Case, Compile
 from tests.replay.releases import Store
 

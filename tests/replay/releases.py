@@ -87,7 +87,7 @@ class Store:
 
 def torch_include() -> Path:
     """The include folder of the torch that is installed."""
-    from codemod.surface.headers import find_torch_include
+    from torch_stabilize.surface.headers import find_torch_include
 
     include = find_torch_include()
     if include is None:

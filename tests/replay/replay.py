@@ -26,14 +26,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codemod.config import load_config
-from codemod.migrate import Options, plan_migration
-from codemod.model import Plan, Severity
-from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group
-from codemod.repository.layout import Group
-from codemod.repository.snapshot import open_snapshot
-from codemod.writer import write
+from torch_stabilize.config import load_config
+from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.model import Plan, Severity
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.groups import resolve_group
+from torch_stabilize.repository.layout import Group
+from torch_stabilize.repository.snapshot import open_snapshot
+from torch_stabilize.writer import write
+
 from tests.replay import compare_bindings, compare_build
 from tests.replay.accounting import sites_add_up, unaccounted
 from tests.replay.cases import SOURCES, Case, read_cases

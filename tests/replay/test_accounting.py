@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch_stabilize.config import Config
+from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.model import Plan
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.groups import resolve_group
+from torch_stabilize.repository.snapshot import open_snapshot
+from torch_stabilize.scan import scan_tree
 
-from codemod.config import Config
-from codemod.migrate import Options, plan_migration
-from codemod.model import Plan
-from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group
-from codemod.repository.snapshot import open_snapshot
-from codemod.scan import scan_tree
 from tests.conftest import make_repository
 from tests.replay.accounting import sites_add_up, unaccounted, unstable_names
 

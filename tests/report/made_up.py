@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from codemod.codes import Code
-from codemod.model import Confidence, Diagnostic, Edit, FileChange, Plan, Severity, SiteCount, Span
-from codemod.report.view import Report, Stage, build_report
-from codemod.source.edits import apply
-from codemod.verify.result import Status, Step, Verification, finding
+from torch_stabilize.codes import Code
+from torch_stabilize.model import Confidence, Diagnostic, Edit, FileChange, Plan, Severity, SiteCount, Span
+from torch_stabilize.report.view import Report, Stage, build_report
+from torch_stabilize.source.edits import apply
+from torch_stabilize.verify.result import Status, Step, Verification, finding
 
 KERNEL = "// größe\nvoid f(torch::Tensor& x) {\n  x.mystery();\n  TORCH_CHECK(x.defined());\n}\n".encode()
 SETUP = b"sources = glob('csrc/*.cu')\n"

@@ -11,15 +11,15 @@ from typing import Any
 
 import jsonschema
 import pytest
+from torch_stabilize.explain import room
+from torch_stabilize.report.as_json import report_json, schema
+from torch_stabilize.report.documents import diffs_of_files, report_html, report_markdown, summary
+from torch_stabilize.report.lines import lines
+from torch_stabilize.report.places import Place
+from torch_stabilize.report.sarif import sarif
+from torch_stabilize.report.terminal import print_diff, print_report
+from torch_stabilize.report.view import Finding, Report, Stage
 
-from codemod.explain import room
-from codemod.report.as_json import report_json, schema
-from codemod.report.documents import diffs_of_files, report_html, report_markdown, summary
-from codemod.report.lines import lines
-from codemod.report.places import Place
-from codemod.report.sarif import sarif
-from codemod.report.terminal import print_diff, print_report
-from codemod.report.view import Finding, Report, Stage
 from tests.report.made_up import CODES, made_up_report
 
 DIFF = """diff --git a/x.cu b/y z.cu

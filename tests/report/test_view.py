@@ -6,12 +6,12 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
+from torch_stabilize.model import Diagnostic, Edit, FileChange, Plan, Severity, SiteCount, Span
+from torch_stabilize.report.as_json import report_json
+from torch_stabilize.report.places import Place, Places, Shifts, line_after, place_in
+from torch_stabilize.report.view import Concern, Stage, build_report, changed_lines
+from torch_stabilize.source.edits import apply
 
-from codemod.model import Diagnostic, Edit, FileChange, Plan, Severity, SiteCount, Span
-from codemod.report.as_json import report_json
-from codemod.report.places import Place, Places, Shifts, line_after, place_in
-from codemod.report.view import Concern, Stage, build_report, changed_lines
-from codemod.source.edits import apply
 from tests.report.made_up import CODES, made_up_plan, made_up_report, read
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 
-from codemod.repository.snapshot import Snapshot, open_snapshot
 from tests import conftest
 
 MakeRepository = Callable[[Mapping[str, "str | bytes"]], Snapshot]

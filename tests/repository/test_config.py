@@ -4,10 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from codemod.config import KEYS, Allowed, Config, load_config
-from codemod.model import Refusal
-from codemod.repository.snapshot import Snapshot, open_snapshot
+from torch_stabilize.config import KEYS, Allowed, Config, load_config
+from torch_stabilize.model import Refusal
+from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 
 MakeRepository = Callable[..., Snapshot]
 

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from codemod.config import load_config
-from codemod.model import Refusal
-from codemod.repository.detect import detect_layout
-from codemod.repository.layout import Layout, Library
-from codemod.repository.modules import setup_modules
-from codemod.repository.snapshot import Snapshot, open_snapshot
-from codemod.repository.sources import include_graph
+from torch_stabilize.config import load_config
+from torch_stabilize.model import Refusal
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.layout import Layout, Library
+from torch_stabilize.repository.modules import setup_modules
+from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
+from torch_stabilize.repository.sources import include_graph
 
 MakeRepository = Callable[..., Snapshot]
 Files = dict[str, "str | bytes"]

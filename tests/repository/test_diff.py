@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch_stabilize.diff import changed_ranges, render_diff, split_lines
+from torch_stabilize.model import FileChange, Plan
+from torch_stabilize.repository.snapshot import Snapshot
 
-from codemod.diff import changed_ranges, render_diff, split_lines
-from codemod.model import FileChange, Plan
-from codemod.repository.snapshot import Snapshot
 from tests.conftest import tree
 
 MakeRepository = Callable[..., Snapshot]

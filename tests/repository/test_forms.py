@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from torch_stabilize.config import load_config
+from torch_stabilize.in_place import with_way_in_place
+from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.model import Plan, Severity
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.groups import resolve_group, suggest_groups
+from torch_stabilize.repository.snapshot import Snapshot
 
-from codemod.config import load_config
-from codemod.in_place import with_way_in_place
-from codemod.migrate import Options, plan_migration
-from codemod.model import Plan, Severity
-from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group, suggest_groups
-from codemod.repository.snapshot import Snapshot
 from tests.repository.conftest import MakeRepository
 
 REGISTERS = """#include <torch/library.h>

@@ -3,14 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
-from codemod.config import load_config
-from codemod.model import Refusal
-from codemod.repository.clusters import group_key
-from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group, suggest_groups
-from codemod.repository.layout import Group
-from codemod.repository.snapshot import Snapshot, open_snapshot
+from torch_stabilize.config import load_config
+from torch_stabilize.model import Refusal
+from torch_stabilize.repository.clusters import group_key
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.groups import resolve_group, suggest_groups
+from torch_stabilize.repository.layout import Group
+from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 
 MakeRepository = Callable[..., Snapshot]
 Files = dict[str, "str | bytes"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from codemod.helper_files import plan_helpers
-from codemod.model import Change
-from codemod.source.edits import apply
+from torch_stabilize.helper_files import plan_helpers
+from torch_stabilize.model import Change
+from torch_stabilize.source.edits import apply
+
 from tests.repository.conftest import MakeRepository
 
 HEADER = "csrc/stable/torch_utils.h"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.repository.hollow import is_hollow
-from codemod.source.document import Document
+from torch_stabilize.repository.hollow import is_hollow
+from torch_stabilize.source.document import Document
 
 MODULE = 'static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_K", nullptr, 0, %s};\n'
 ENTRY = "PyMODINIT_FUNC PyInit__K(void) { return PyModule_Create(&module); }\n"

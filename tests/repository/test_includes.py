@@ -3,9 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
-from codemod.repository.includes import IncludeGraph
-from codemod.repository.snapshot import Snapshot
+from torch_stabilize.repository.includes import IncludeGraph
+from torch_stabilize.repository.snapshot import Snapshot
 
 MakeRepository = Callable[..., Snapshot]
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from torch_stabilize.config import load_config
+from torch_stabilize.left_behind import left_behind, lost_definitions, still_called
+from torch_stabilize.model import Diagnostic
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.groups import resolve_group
+from torch_stabilize.repository.includes import IncludeGraph
+from torch_stabilize.repository.layout import Group, Layout
+from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
+from torch_stabilize.source.document import SOURCE_SUFFIXES
 
-from codemod.config import load_config
-from codemod.left_behind import left_behind, lost_definitions, still_called
-from codemod.model import Diagnostic
-from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group
-from codemod.repository.includes import IncludeGraph
-from codemod.repository.layout import Group, Layout
-from codemod.repository.snapshot import Snapshot, open_snapshot
-from codemod.source.document import SOURCE_SUFFIXES
 from tests.conftest import make_repository as commit
 
 UNIT = '#include <torch/all.h>\n#include "impl.h"\nvoid run(at::Tensor x) { grid::Grid::fill(x.dim()); }\n'

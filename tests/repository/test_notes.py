@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from torch_stabilize.config import load_config
+from torch_stabilize.model import Diagnostic, Severity
+from torch_stabilize.repository.codes import CODES
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.groups import resolve_group
+from torch_stabilize.repository.includes import IncludeGraph
+from torch_stabilize.repository.notes import notes_on
+from torch_stabilize.repository.snapshot import open_snapshot
+from torch_stabilize.source.document import SOURCE_SUFFIXES
 
-from codemod.config import load_config
-from codemod.model import Diagnostic, Severity
-from codemod.repository.codes import CODES
-from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group
-from codemod.repository.includes import IncludeGraph
-from codemod.repository.notes import notes_on
-from codemod.repository.snapshot import open_snapshot
-from codemod.source.document import SOURCE_SUFFIXES
 from tests.conftest import make_repository
 
 SWITCH = "#ifdef TORCH_TARGET_VERSION\n#define CHECK STD_TORCH_CHECK\n#else\n#define CHECK TORCH_CHECK\n#endif\n"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from codemod.repository.modules import BuildFiles, cmake_modules, module_of, setup_modules
-from codemod.repository.registrations import Registrations, read_registrations
-from codemod.repository.snapshot import Snapshot
-from codemod.repository.unstable import holds_unstable_names
-from codemod.source.document import Document
+from torch_stabilize.repository.modules import BuildFiles, cmake_modules, module_of, setup_modules
+from torch_stabilize.repository.registrations import Registrations, read_registrations
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.unstable import holds_unstable_names
+from torch_stabilize.source.document import Document
 
 
 def registrations(text: str) -> Registrations:

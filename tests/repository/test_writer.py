@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch_stabilize.model import FileChange, Plan, Refusal
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.writer import commit, write
 
-from codemod.model import FileChange, Plan, Refusal
-from codemod.repository.snapshot import Snapshot
-from codemod.writer import commit, write
 from tests.conftest import git, tree
 
 MakeRepository = Callable[..., Snapshot]
@@ -240,9 +240,9 @@ def test_commit_refuses_a_dirty_tree(snapshot: Snapshot) -> None:
 def test_half_of_an_old_file_that_a_full_disk_left_is_written_anew(tmp_path: Path) -> None:
     from types import SimpleNamespace
 
-    from codemod.writer import recovery
-    from codemod.writer.files import digest, staged
-    from codemod.writer.journal import Entry
+    from torch_stabilize.writer import recovery
+    from torch_stabilize.writer.files import digest, staged
+    from torch_stabilize.writer.journal import Entry
 
     place, old = tmp_path / "kernel.cu", b"int before;\n" * 100
     staged(place).write_bytes(old[:512])

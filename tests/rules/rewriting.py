@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codemod.rules.context import Context, Project
-from codemod.rules.engine import Rewritten, rewrite_document
-from codemod.rules.snippets import known_returns
-from codemod.source.document import Document
-from codemod.source.edits import apply
-from codemod.source.function_index import FunctionIndex
-from codemod.source.scopes import TypeFinder
-from codemod.surface.table import load_surface
+from torch_stabilize.rules.context import Context, Project
+from torch_stabilize.rules.engine import Rewritten, rewrite_document
+from torch_stabilize.rules.snippets import known_returns
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.edits import apply
+from torch_stabilize.source.function_index import FunctionIndex
+from torch_stabilize.source.scopes import TypeFinder
+from torch_stabilize.surface.table import load_surface
 
 
 def rewrite(

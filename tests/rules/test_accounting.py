@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_stabilize.source.mask import mask
 
-from codemod.source.mask import mask
 from tests.rules.rewriting import rewrite
 
 ROOT = Path(__file__).parent.parent.parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from codemod.rules.dispatch_macros import Definition, render_definitions
+from torch_stabilize.rules.dispatch_macros import Definition, render_definitions
 
 
 def written(text: str) -> str:

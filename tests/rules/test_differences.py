@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from codemod.model import Edit, FileChange, Plan, Span
-from codemod.rules.differences import differences
+from torch_stabilize.model import Edit, FileChange, Plan, Span
+from torch_stabilize.rules.differences import differences
 
 
 def plan_of(*rules: str) -> Plan:

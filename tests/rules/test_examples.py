@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from torch_stabilize.rules import RULES
+from torch_stabilize.surface.aten import render_header
+from torch_stabilize.surface.headers import target_macro
+from torch_stabilize.surface.snippet import all_snippets
 
-from codemod.rules import RULES
-from codemod.surface.aten import render_header
-from codemod.surface.headers import target_macro
-from codemod.surface.snippet import all_snippets
 from tests.rules.rewriting import rewrite, rewritten
 
 EXAMPLES = [
@@ -40,7 +40,7 @@ def test_every_rule_with_a_handler_shows_an_example() -> None:
 
 
 def _needs_example() -> set[str]:
-    from codemod.rules.registry import HANDLERS
+    from torch_stabilize.rules.registry import HANDLERS
 
     return set(HANDLERS) - {
         "TSA303",

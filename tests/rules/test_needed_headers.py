@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-
-from codemod import toml
-from codemod.rules import needed_headers
-from codemod.rules.needed_headers import with_implied
+from torch_stabilize import toml
+from torch_stabilize.rules import needed_headers
+from torch_stabilize.rules.needed_headers import with_implied
 
 TABLE = toml.loads(Path(needed_headers.__file__).with_name("transitive.toml").read_text(encoding="utf-8"))
 OF_TORCH = sorted(header for header in TABLE["implied"] if header.startswith("torch/"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch_stabilize.cli.workspace import open_workspace
+from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.model import Plan
+from torch_stabilize.repository.groups import resolve_group
 
-from codemod.cli.workspace import open_workspace
-from codemod.migrate import Options, plan_migration
-from codemod.model import Plan
-from codemod.repository.groups import resolve_group
 from tests.conftest import make_repository
 
 UNIT, OTHER, SHARED = "csrc/paint.cpp", "csrc/erase.cpp", "csrc/canvas.h"

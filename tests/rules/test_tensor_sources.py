@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from torch_stabilize.surface.aten import render_header
+from torch_stabilize.surface.headers import target_macro
+from torch_stabilize.surface.snippet import all_snippets
 
-from codemod.surface.aten import render_header
-from codemod.surface.headers import target_macro
-from codemod.surface.snippet import all_snippets
 from tests.rules.rewriting import rewrite
 from tests.rules.tensor_sources import LOOK_ALIKES, REPORTED, SOURCES, USES, program
 

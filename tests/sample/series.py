@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "codemod")]
 
 from tests.sample.building import build_quickly  # noqa: E402  # the repository is not installed
 
@@ -101,10 +101,10 @@ class Series:
         self._run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
     def _tool(self, *words: str) -> None:
-        self._run(sys.executable, "-c", "from codemod.cli.main import main; main()", *words)
+        self._run(sys.executable, "-c", "from torch_stabilize.cli.main import main; main()", *words)
 
     def _run(self, *command: str) -> None:
-        environment = {**os.environ, **AUTHOR, "PYTHONPATH": str(REPOSITORY)}
+        environment = {**os.environ, **AUTHOR, "PYTHONPATH": str(REPOSITORY / "codemod")}
         done = subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             print(done.stdout[-8000:], done.stderr[-8000:], sep="\n", file=sys.stderr)
@@ -112,7 +112,7 @@ class Series:
 
 
 def _unstable(library: Path) -> int:
-    from codemod.verify.symbols import audit
+    from torch_stabilize.verify.symbols import audit
 
     return len(audit(library).unstable)
 
@@ -148,5 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(REPOSITORY))
     main()

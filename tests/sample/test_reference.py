@@ -10,9 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from codemod.verify.golden.cases import Case, find_case_files, load_cases  # noqa: E402
-from codemod.verify.golden.inputs import make_arguments  # noqa: E402
-from codemod.verify.golden.run import find_op  # noqa: E402
+from torch_stabilize.verify.golden.cases import Case, find_case_files, load_cases  # noqa: E402
+from torch_stabilize.verify.golden.inputs import make_arguments  # noqa: E402
+from torch_stabilize.verify.golden.run import find_op  # noqa: E402
+
 from tests.sample.building import ROOT  # noqa: E402
 from tests.sample.references import load_references  # noqa: E402
 from tests.sample.references.registry import REFERENCES  # noqa: E402

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from codemod.source.aliases import read_aliases
-from codemod.source.document import Document
-from codemod.source.types import TENSOR, CppType, parse_type
-from codemod.source.written_types import WrittenTypes
+from torch_stabilize.source.aliases import read_aliases
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.types import TENSOR, CppType, parse_type
+from torch_stabilize.source.written_types import WrittenTypes
 
 CODE = b"""
 using fptr_t = int64_t;

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.model import Refusal
-from codemod.source.brackets import partners
-from codemod.source.document import Document
-from codemod.source.parsable import refuse_unparsable
+from torch_stabilize.model import Refusal
+from torch_stabilize.source.brackets import partners
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.parsable import refuse_unparsable
 
 
 def _document(text: str) -> Document:

@@ -7,12 +7,11 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_stabilize.model import Edit, Span
+from torch_stabilize.source.document import Document, Fragment
+from torch_stabilize.source.edits import apply
+from torch_stabilize.source.mask import mask, mask_comments
 from tree_sitter import Node
-
-from codemod.model import Edit, Span
-from codemod.source.document import Document, Fragment
-from codemod.source.edits import apply
-from codemod.source.mask import mask, mask_comments
 
 LINES = st.sampled_from(
     [

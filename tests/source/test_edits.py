@@ -7,9 +7,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from codemod.model import Confidence, Edit, Span
-from codemod.source.edits import OverlapError, apply, settle
+from torch_stabilize.model import Confidence, Edit, Span
+from torch_stabilize.source.edits import OverlapError, apply, settle
 
 # Bytes as they stand in real files: line ends of both kinds, a BOM, UTF-8, Latin-1, and what is no text at all.
 CONTENT = st.lists(

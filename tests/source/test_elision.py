@@ -9,11 +9,10 @@ import pytest
 from clang_format import get_executable  # type: ignore[import-untyped, unused-ignore]
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from codemod.diff import changed_ranges, split_lines
-from codemod.source.document import Document
-from codemod.source.elision import Elided, Untouched, elide
-from codemod.source.formatting import format_changed
+from torch_stabilize.diff import changed_ranges, split_lines
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.elision import Elided, Untouched, elide
+from torch_stabilize.source.formatting import format_changed
 
 STYLE = b"{BasedOnStyle: Google, ColumnLimit: 60, DerivePointerAlignment: false, SortIncludes: false}\n"
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.model import Span
-from codemod.rules.snippets import known_returns
-from codemod.source.arguments import argument_spans
-from codemod.source.definitions import things_defined
-from codemod.source.document import Document
-from codemod.source.scopes import TypeFinder
-from codemod.source.spans import line_end, merged, whole_lines, with_line
+from torch_stabilize.model import Span
+from torch_stabilize.rules.snippets import known_returns
+from torch_stabilize.source.arguments import argument_spans
+from torch_stabilize.source.definitions import things_defined
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.scopes import TypeFinder
+from torch_stabilize.source.spans import line_end, merged, whole_lines, with_line
 
 HEAD = """\
 #include <ATen/ATen.h>

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
+from torch_stabilize.source.heads import declares, defines, may_declare, may_define, names_called
+from torch_stabilize.source.signatures import read_signatures
 
-from codemod.source.document import SOURCE_SUFFIXES, Document
-from codemod.source.heads import declares, defines, may_declare, may_define, names_called
-from codemod.source.signatures import read_signatures
 from tests.conftest import SAMPLE
 
 

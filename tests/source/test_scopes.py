@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from codemod.model import Span
-from codemod.rules.snippets import known_returns
-from codemod.source.document import Document
-from codemod.source.scopes import TypeFinder
+from torch_stabilize.model import Span
+from torch_stabilize.rules.snippets import known_returns
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.scopes import TypeFinder
 
 HEAD = """
 torch::Tensor distance(torch::Tensor x, int64_t i);

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.source.document import Document, Macro
-from codemod.source.expansion import expand
-from codemod.source.symbols import Declaration, Definition, Linkage, SymbolKind, read_symbols
+from torch_stabilize.source.document import Document, Macro
+from torch_stabilize.source.expansion import expand
+from torch_stabilize.source.symbols import Declaration, Definition, Linkage, SymbolKind, read_symbols
 
 DEFINED = [
     ("int f(int x) { return x; }", "function f(int) external"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.rules.snippets import known_returns
-from codemod.source.document import Document
-from codemod.source.scopes import TypeFinder
-from codemod.source.signatures import read_signatures
-from codemod.source.uses import TENSOR, Access, Held, Uses
-from codemod.surface.effects import known_effects
+from torch_stabilize.rules.snippets import known_returns
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.scopes import TypeFinder
+from torch_stabilize.source.signatures import read_signatures
+from torch_stabilize.source.uses import TENSOR, Access, Held, Uses
+from torch_stabilize.surface.effects import known_effects
 
 R, W, U = Access.READ, Access.WRITE, Access.UNKNOWN
 

@@ -11,8 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from codemod.surface.headers import find_torch_include, installed_version
+from torch_stabilize.surface.headers import find_torch_include, installed_version
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codemod.surface.headers import target_macro
+from torch_stabilize.surface.headers import target_macro
 
 NAMESPACE = "surface_tests"
 TARGET = "2.10"

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from codemod.model import Refusal
-from codemod.surface.headers import check_target, checked_target, installed_version, target_macro
-from codemod.surface.versions import parse_version
+from torch_stabilize.model import Refusal
+from torch_stabilize.surface.headers import check_target, checked_target, installed_version, target_macro
+from torch_stabilize.surface.versions import parse_version
 
 
 @pytest.mark.parametrize(
@@ -77,6 +76,8 @@ def test_no_headers_is_a_refusal(tmp_path: Path) -> None:
 
 
 def test_looking_for_torch_does_not_import_it(torch_include: Path) -> None:
-    code = "import sys; from codemod.surface.headers import *; print(find_torch_include(), 'torch' in sys.modules)"
+    code = (
+        "import sys; from torch_stabilize.surface.headers import *; print(find_torch_include(), 'torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"{torch_include} False\n"

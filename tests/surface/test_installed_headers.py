@@ -7,11 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from codemod.model import Refusal
-from codemod.surface.headers import installed_version
-from codemod.surface.probe import disagreements, missing, probed
-from codemod.surface.table import Entry, load_surface
+from torch_stabilize.model import Refusal
+from torch_stabilize.surface.headers import installed_version
+from torch_stabilize.surface.probe import disagreements, missing, probed
+from torch_stabilize.surface.table import Entry, load_surface
 
 pytestmark = pytest.mark.compile
 

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-
-from codemod.surface.headers import installed_version
-from codemod.surface.schemas import TABLE, Argument, choose, find_op, op_names, overloads, parse_signature
-from codemod.surface.table import TableError
+from torch_stabilize.surface.headers import installed_version
+from torch_stabilize.surface.schemas import TABLE, Argument, choose, find_op, op_names, overloads, parse_signature
+from torch_stabilize.surface.table import TableError
 
 
 def test_arguments_keep_name_type_default_and_place() -> None:
@@ -110,8 +109,8 @@ def test_obstacles_name_what_the_dispatcher_cannot_take() -> None:
 
 @pytest.mark.torch
 def test_the_table_is_what_this_torch_says(torch_include: Path) -> None:
-    """Where this fails, run `python -m codemod.surface.generate_aten` and read the diff."""
-    from codemod.surface.generate_aten import read_schemas
+    """Where this fails, run `python -m torch_stabilize.surface.generate_aten` and read the diff."""
+    from torch_stabilize.surface.generate_aten import read_schemas
 
     table = json.loads(TABLE.read_text(encoding="utf-8"))
     if not installed_version(torch_include).startswith(table["torch"]):

@@ -6,9 +6,8 @@ import subprocess
 import sys
 
 import pytest
-
-from codemod.surface.loading import check, parse_table
-from codemod.surface.table import Entry, Surface, TableError, build_surface, load_surface
+from torch_stabilize.surface.loading import check, parse_table
+from torch_stabilize.surface.table import Entry, Surface, TableError, build_surface, load_surface
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +196,6 @@ def test_a_name_may_be_stable_in_one_kind_and_legacy_in_another() -> None:
 
 def test_loading_imports_nothing_heavy() -> None:
     heavy = "{'torch', 'jinja2', 'libcst'}"
-    code = f"import codemod.surface.table as t, sys; t.load_surface(); print({heavy} & {{*sys.modules}})"
+    code = f"import torch_stabilize.surface.table as t, sys; t.load_surface(); print({heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from codemod.surface.aten import derived_entries, render_header, wrapper
-from codemod.surface.headers import target_macro
-from codemod.surface.numbers import TWINS
-from codemod.surface.table import TableError
+from torch_stabilize.surface.aten import derived_entries, render_header, wrapper
+from torch_stabilize.surface.headers import target_macro
+from torch_stabilize.surface.numbers import TWINS
+from torch_stabilize.surface.table import TableError
 
 from .library import NAMESPACE, Function, build
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from codemod.report.view import Concern, Finding
+from torch_stabilize.report.view import Concern, Finding
 
 # What findings name, by code: the kinds of differences that they announce, and no others.
 NAMED: Mapping[str, frozenset[str]] = {

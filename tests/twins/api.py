@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from codemod.surface.schemas import Op, op_names, overloads
+from torch_stabilize.surface.schemas import Op, op_names, overloads
 
 # Ops whose results are not the same twice, or which need other inputs than these: random ones, other layouts, devices.
 _LEFT_OUT = (

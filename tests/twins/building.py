@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codemod.cli.workspace import open_workspace
-from codemod.explain import all_codes
-from codemod.migrate import Options, plan_migration
-from codemod.model import Refusal
-from codemod.report.view import Stage, build_report
-from codemod.repository.groups import resolve_group
+from torch_stabilize.cli.workspace import open_workspace
+from torch_stabilize.explain import all_codes
+from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.model import Refusal
+from torch_stabilize.report.view import Stage, build_report
+from torch_stabilize.repository.groups import resolve_group
+
 from tests.twins.account import Account, account_of
 from tests.twins.program import Function
 

@@ -6,7 +6,8 @@ import random
 import re
 from collections.abc import Sequence
 
-from codemod.surface.schemas import Argument, Op
+from torch_stabilize.surface.schemas import Argument, Op
+
 from tests.twins import forms, statements
 from tests.twins.api import KINDS, callable_ops
 from tests.twins.program import BLOCK, LEAVES, Function, Node

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from codemod.surface.schemas import Op
+from torch_stabilize.surface.schemas import Op
+
 from tests.twins import forms
 from tests.twins.api import callable_ops
 from tests.twins.grammar import EXPRESSIONS, STATEMENTS, Writer

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from torch_stabilize.report.places import Place
+from torch_stabilize.report.view import Concern, Finding
+from torch_stabilize.rules import arithmetic
 
-from codemod.report.places import Place
-from codemod.report.view import Concern, Finding
-from codemod.rules import arithmetic
 from tests.twins.account import Account, account_of
 from tests.twins.api import callable_ops
 from tests.twins.building import Compiler

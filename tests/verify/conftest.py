@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from torch_stabilize.repository.snapshot import open_snapshot
+from torch_stabilize.verify.group import Request, verify_group
+from torch_stabilize.verify.result import Step, Verification
 
-from codemod.repository.snapshot import open_snapshot
-from codemod.verify.group import Request, verify_group
-from codemod.verify.result import Step, Verification
 from tests.conftest import commit_all
 
 PAIR = Path(__file__).parent / "pair"

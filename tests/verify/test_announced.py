@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codemod.repository.groups import resolve_group
-from codemod.verify.announced import Announced, announced
-from codemod.verify.trees import folder_tree
+from torch_stabilize.repository.groups import resolve_group
+from torch_stabilize.verify.announced import Announced, announced
+from torch_stabilize.verify.trees import folder_tree
 
 SETUP = """
 from setuptools import setup

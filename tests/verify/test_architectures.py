@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from codemod.verify.architectures import asked_arch, known_archs
+from torch_stabilize.verify.architectures import asked_arch, known_archs
 
 KNOWN = frozenset({80, 90, 100, 103, 120})
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
-from codemod.verify.build import BuildOptions, Side, ninja_file
-from codemod.verify.sides import HeaderOptions, Library, legacy_side
-from codemod.verify.toolchain import Toolchain, TorchInstall
+from torch_stabilize.verify.build import BuildOptions, Side, ninja_file
+from torch_stabilize.verify.sides import HeaderOptions, Library, legacy_side
+from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 
 FOLDER = Path("/build dir")
 TOOLS = Toolchain(

@@ -6,18 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from codemod.verify import codes
-from codemod.verify.calls import compare_calls
-from codemod.verify.golden.cases import Case, CaseFile, load_cases
-from codemod.verify.golden.cost import Cost
-from codemod.verify.golden.outcome import Outcome
-from codemod.verify.golden.process import Crash
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.calls import compare_calls
+from torch_stabilize.verify.golden.cases import Case, CaseFile, load_cases
+from torch_stabilize.verify.golden.cost import Cost
+from torch_stabilize.verify.golden.outcome import Outcome
+from torch_stabilize.verify.golden.process import Crash
 
 torch = pytest.importorskip("torch")
-from codemod.verify.golden.cost import cost_of  # noqa: E402  # needs torch
-from codemod.verify.golden.forms import FORMS, UNDER_COMPILER, call_forms  # noqa: E402
-from codemod.verify.golden.run import run_case  # noqa: E402
+from torch_stabilize.verify.golden.cost import cost_of  # noqa: E402  # needs torch
+from torch_stabilize.verify.golden.forms import FORMS, UNDER_COMPILER, call_forms  # noqa: E402
+from torch_stabilize.verify.golden.run import run_case  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from codemod.model import Refusal
-from codemod.verify.golden.cases import Case, find_case_files, load_cases, load_group
-from codemod.verify.golden.values import CaseError, GeneratedValue, PlainValue, TensorValue, evaluate
+from torch_stabilize.model import Refusal
+from torch_stabilize.verify.golden.cases import Case, find_case_files, load_cases, load_group
+from torch_stabilize.verify.golden.values import CaseError, GeneratedValue, PlainValue, TensorValue, evaluate
 
 HEAD = 'group = "g"\nlibrary = "_C"\n'
 

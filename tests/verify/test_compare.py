@@ -6,15 +6,14 @@ import struct
 from dataclasses import replace
 
 import pytest
-
-from codemod.model import Severity
-from codemod.verify import codes
-from codemod.verify.golden.cases import Case, Tolerance
-from codemod.verify.golden.compare import Comparison, compare
-from codemod.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
-from codemod.verify.golden.process import Crash
-from codemod.verify.golden.session import judge
-from codemod.verify.golden.store import Recorded
+from torch_stabilize.model import Severity
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.golden.cases import Case, Tolerance
+from torch_stabilize.verify.golden.compare import Comparison, compare
+from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
+from torch_stabilize.verify.golden.process import Crash
+from torch_stabilize.verify.golden.session import judge
+from torch_stabilize.verify.golden.store import Recorded
 
 pytestmark = pytest.mark.torch
 

@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from codemod.verify import codes
-from codemod.verify.build import LEGACY, BuiltSide, BuiltUnit, Side
-from codemod.verify.compilation import compile_step
-from codemod.verify.headers import comes_with_cuda
-from codemod.verify.result import Status
-from codemod.verify.toolchain import Toolchain, TorchInstall
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.build import LEGACY, BuiltSide, BuiltUnit, Side
+from torch_stabilize.verify.compilation import compile_step
+from torch_stabilize.verify.headers import comes_with_cuda
+from torch_stabilize.verify.result import Status
+from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 
 TOOLS = Toolchain("/bin/c++", "/bin/ninja", TorchInstall("2.13.0", Path("/t/include"), Path("/t/lib")), Path("/py"))
 MISSING = """\

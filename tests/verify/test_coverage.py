@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codemod import toml
-from codemod.verify import codes
-from codemod.verify.announced import Announced
-from codemod.verify.coverage import covered_step, uncovered
-from codemod.verify.golden.cases import CaseFile, parse_cases
-from codemod.verify.golden.compare import Comparison
-from codemod.verify.golden.session import Checked, Run
-from codemod.verify.result import Status, Step
-from codemod.verify.verdict import judge_steps
+from torch_stabilize import toml
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.announced import Announced
+from torch_stabilize.verify.coverage import covered_step, uncovered
+from torch_stabilize.verify.golden.cases import CaseFile, parse_cases
+from torch_stabilize.verify.golden.compare import Comparison
+from torch_stabilize.verify.golden.session import Checked, Run
+from torch_stabilize.verify.result import Status, Step
+from torch_stabilize.verify.verdict import judge_steps
 
 CASES = """
 library = "ext"

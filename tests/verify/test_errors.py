@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from codemod.verify import codes
-from codemod.verify.errors import MOST_PER_UNIT, error_diagnostics, parse_errors
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.errors import MOST_PER_UNIT, error_diagnostics, parse_errors
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from codemod.model import Refusal
-from codemod.source.document import Document
-from codemod.verify.flags import ProjectFlags, UnitFlags, flags_of_call, is_in_build, read_database
-from codemod.verify.toolchain import Toolchain, TorchInstall
-from codemod.verify.trees import folder_tree
-from codemod.verify.undefined import undefined_macros
+from torch_stabilize.model import Refusal
+from torch_stabilize.source.document import Document
+from torch_stabilize.verify.flags import ProjectFlags, UnitFlags, flags_of_call, is_in_build, read_database
+from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
+from torch_stabilize.verify.trees import folder_tree
+from torch_stabilize.verify.undefined import undefined_macros
 
 CPU = Toolchain("c++", "ninja", TorchInstall("2.13.0", Path("/t"), Path("/t")), Path("/py"))
 SETUP = """

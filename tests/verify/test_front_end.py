@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from torch_stabilize.verify import codes
 
-from codemod.verify import codes
 from tests.conftest import Run, commit_all
 
 UNIT = """\

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.source.document import Document
-from codemod.verify import codes
-from codemod.verify.host_code import launches_step
-from codemod.verify.result import Status
+from torch_stabilize.source.document import Document
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.host_code import launches_step
+from torch_stabilize.verify.result import Status
 
 LEGACY = """
 void one(at::Tensor& out, const at::Tensor& x) {

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from codemod.verify.headers import CUDA_LIBRARY_HEADERS, legacy_cuda_headers, stable_cuda_headers, wheel_folders
+from torch_stabilize.verify.headers import CUDA_LIBRARY_HEADERS, legacy_cuda_headers, stable_cuda_headers, wheel_folders
 
 NO_NVCC = "/nonexistent/nvcc"
 

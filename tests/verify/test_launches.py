@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-
-from codemod.model import Severity
-from codemod.source.document import Document
-from codemod.verify import codes
-from codemod.verify.host_code import launches_step
-from codemod.verify.launches import CURRENT_STREAM, DEFAULT_STREAM, compare_launches, read_launches
-from codemod.verify.result import Status
+from torch_stabilize.model import Severity
+from torch_stabilize.source.document import Document
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.host_code import launches_step
+from torch_stabilize.verify.launches import CURRENT_STREAM, DEFAULT_STREAM, compare_launches, read_launches
+from torch_stabilize.verify.result import Status
 
 LEGACY = """
 void run(at::Tensor& out, const at::Tensor& x) {

@@ -9,11 +9,10 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-
-from codemod.verify.golden.cases import CaseFile, load_cases
-from codemod.verify.golden.modules import ModuleFunction, has_module, module_name
-from codemod.verify.golden.outcome import Outcome, TensorOutcome
-from codemod.verify.golden.process import Crash, LoadError, Worker
+from torch_stabilize.verify.golden.cases import CaseFile, load_cases
+from torch_stabilize.verify.golden.modules import ModuleFunction, has_module, module_name
+from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
+from torch_stabilize.verify.golden.process import Crash, LoadError, Worker
 
 # A module without pybind11: what matters is that it is imported, and that its functions take and give Python objects.
 MODULE = """\

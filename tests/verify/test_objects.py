@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from codemod.repository.includes import IncludeGraph
-from codemod.repository.snapshot import Snapshot
-from codemod.verify.build import BuildOptions, BuiltSide, BuiltUnit, Side
-from codemod.verify.objects import ObjectStore
-from codemod.verify.toolchain import Toolchain, TorchInstall
+from torch_stabilize.repository.includes import IncludeGraph
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.verify.build import BuildOptions, BuiltSide, BuiltUnit, Side
+from torch_stabilize.verify.objects import ObjectStore
+from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 
 FILES = {"a.cpp": '#include "a.h"\n', "a.h": "int f();\n", "b.cpp": "int g();\n"}
 NAMES = tuple(sorted(FILES))

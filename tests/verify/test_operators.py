@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
-from codemod.verify import codes
-from codemod.verify.announced import Announced
-from codemod.verify.golden.inventory import Operator
-from codemod.verify.operators import operators_step
-from codemod.verify.result import Status
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.announced import Announced
+from torch_stabilize.verify.golden.inventory import Operator
+from torch_stabilize.verify.operators import operators_step
+from torch_stabilize.verify.result import Status
 
 GATE = Operator("_C::gate", "_C::gate(Tensor($0! -> ) out, Tensor input) -> ()", ("CPU", "CUDA"))
 NORM = Operator("_C::norm", "_C::norm(Tensor x, float eps=1e-06) -> Tensor", ("CPU",))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from codemod.model import Edit, FileChange, Plan, Span
-from codemod.source.edits import apply
-from codemod.verify.codes import CHANGED_SINCE
-from codemod.verify.origins import Migration
+from torch_stabilize.model import Edit, FileChange, Plan, Span
+from torch_stabilize.source.edits import apply
+from torch_stabilize.verify.codes import CHANGED_SINCE
+from torch_stabilize.verify.origins import Migration
 
 BEFORE = b"""\
 #include <torch/all.h>

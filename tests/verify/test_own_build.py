@@ -7,12 +7,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-from codemod.model import Refusal
-from codemod.repository.snapshot import Snapshot
-from codemod.verify.build import LEGACY, REMAINDER, STABLE, BuiltSide, Side, sides_of
-from codemod.verify.finished import Finished, given_libraries, with_libraries
-from codemod.verify.own_build import build_by_project
+from torch_stabilize.model import Refusal
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.verify.build import LEGACY, REMAINDER, STABLE, BuiltSide, Side, sides_of
+from torch_stabilize.verify.finished import Finished, given_libraries, with_libraries
+from torch_stabilize.verify.own_build import build_by_project
 
 MAKE = """\
 mkdir -p gen/include && echo '#define MADE 1' > gen/include/made.h

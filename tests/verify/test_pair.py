@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from torch_stabilize.model import Refusal, Severity
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.result import Status, Verification
 
-from codemod.model import Refusal, Severity
-from codemod.verify import codes
-from codemod.verify.result import Status, Verification
 from tests.conftest import Run
 
 from .conftest import PAIR, PairRepository, step

@@ -9,16 +9,16 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from torch_stabilize.model import Severity
+from torch_stabilize.repository.snapshot import open_snapshot
+from torch_stabilize.source.document import Document
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.golden.inventory import Operator
+from torch_stabilize.verify.group import Request, verify_group
+from torch_stabilize.verify.host_code import launches_step
+from torch_stabilize.verify.operators import operators_step
+from torch_stabilize.verify.result import Verification
 
-from codemod.model import Severity
-from codemod.repository.snapshot import open_snapshot
-from codemod.source.document import Document
-from codemod.verify import codes
-from codemod.verify.golden.inventory import Operator
-from codemod.verify.group import Request, verify_group
-from codemod.verify.host_code import launches_step
-from codemod.verify.operators import operators_step
-from codemod.verify.result import Verification
 from tests.conftest import commit_all
 
 from .planted.device import DEVICE, LEGACY, STABLE

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from codemod.verify import prefix
-from codemod.verify.build import BuildOptions, Side, build, object_path, prefix_path
-from codemod.verify.prefix import HEAVY, WORTH_IT, is_gcc, with_prefix
-from codemod.verify.toolchain import Toolchain, TorchInstall
+from torch_stabilize.verify import prefix
+from torch_stabilize.verify.build import BuildOptions, Side, build, object_path, prefix_path
+from torch_stabilize.verify.prefix import HEAVY, WORTH_IT, is_gcc, with_prefix
+from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 
 UNITS = tuple(f"u{number}.cpp" for number in range(WORTH_IT + 1))
 COMPILER, NINJA = shutil.which("g++") or "", shutil.which("ninja") or ""

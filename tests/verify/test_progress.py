@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-
-from codemod.verify.build import BuildOptions, Side, build, object_path
-from codemod.verify.group import Clock
-from codemod.verify.progress import Reporter, reporting
-from codemod.verify.result import Step
-from codemod.verify.toolchain import Toolchain, TorchInstall
+from torch_stabilize.verify.build import BuildOptions, Side, build, object_path
+from torch_stabilize.verify.group import Clock
+from torch_stabilize.verify.progress import Reporter, reporting
+from torch_stabilize.verify.result import Step
+from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 
 NINJA = """#!/bin/sh
 echo "[1/2] host a.o"
@@ -73,8 +72,8 @@ def test_a_build_that_is_stopped_stops_its_children(number: signal.Signals, tmp_
     script = f"""
 import signal, sys
 from pathlib import Path
-from codemod.verify.build import BuildOptions, Side, build
-from codemod.verify.toolchain import Toolchain, TorchInstall
+from torch_stabilize.verify.build import BuildOptions, Side, build
+from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 def end(number, frame): raise KeyboardInterrupt
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGINT, end)

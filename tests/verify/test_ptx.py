@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from codemod.verify import codes
-from codemod.verify.build import BuiltUnit
-from codemod.verify.device_code import UnitPair, compare_unit, device_code_step
-from codemod.verify.ptx import read_kernels, read_resources
-from codemod.verify.result import Status
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.build import BuiltUnit
+from torch_stabilize.verify.device_code import UnitPair, compare_unit, device_code_step
+from torch_stabilize.verify.ptx import read_kernels, read_resources
+from torch_stabilize.verify.result import Status
 
 
 def ptx(path_hash: str, file: str, constant: str = "0f3FC00000", table: str = "1, 2", more: str = "") -> str:

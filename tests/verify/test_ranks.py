@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch_stabilize import toml
+from torch_stabilize.model import Refusal
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.golden.cases import CaseFile, load_cases, parse_cases
+from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome
+from torch_stabilize.verify.golden.process import Crash
+from torch_stabilize.verify.golden.session import Run, absent_devices
+from torch_stabilize.verify.golden.store import GoldenFile, from_bytes, record, to_bytes
+from torch_stabilize.verify.golden.together import RankGroup, join_outcomes
+from torch_stabilize.verify.golden.values import CaseError
 
-from codemod import toml
-from codemod.model import Refusal
-from codemod.verify import codes
-from codemod.verify.golden.cases import CaseFile, load_cases, parse_cases
-from codemod.verify.golden.outcome import ErrorOutcome, Outcome
-from codemod.verify.golden.process import Crash
-from codemod.verify.golden.session import Run, absent_devices
-from codemod.verify.golden.store import GoldenFile, from_bytes, record, to_bytes
-from codemod.verify.golden.together import RankGroup, join_outcomes
-from codemod.verify.golden.values import CaseError
 from tests.gpu.build_release import trap_source, unresolved
 
 CASES = """

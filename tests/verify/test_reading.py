@@ -6,10 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from codemod.repository.includes import IncludeGraph
-from codemod.repository.snapshot import Snapshot
-from codemod.verify.reading import Reader, Readings
+from torch_stabilize.repository.includes import IncludeGraph
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.verify.reading import Reader, Readings
 
 COMPILER = shutil.which("c++") or shutil.which("g++") or ""
 

@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from codemod.model import Refusal, Severity
-from codemod.verify import codes
-from codemod.verify.golden.cases import CaseFile, load_cases
-from codemod.verify.golden.outcome import Outcome, TensorOutcome
-from codemod.verify.golden.process import Crash, LoadError, Worker
-from codemod.verify.golden.session import (
+from torch_stabilize.model import Refusal, Severity
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.golden.cases import CaseFile, load_cases
+from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
+from torch_stabilize.verify.golden.process import Crash, LoadError, Worker
+from torch_stabilize.verify.golden.session import (
     Run,
     absent_devices,
     check_group,
@@ -29,10 +28,10 @@ from codemod.verify.golden.session import (
     record_group,
     run_cases,
 )
-from codemod.verify.golden.store import write_golden
-from codemod.verify.golden.timing import measure_overhead
-from codemod.verify.loaded import recorded_findings
-from codemod.verify.result import Status
+from torch_stabilize.verify.golden.store import write_golden
+from torch_stabilize.verify.golden.timing import measure_overhead
+from torch_stabilize.verify.loaded import recorded_findings
+from torch_stabilize.verify.result import Status
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("verify-run")]
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from codemod.model import Refusal
-from codemod.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
-from codemod.verify.golden.store import GoldenFile, Recorded, from_bytes, read_golden, to_bytes, write_golden
+from torch_stabilize.model import Refusal
+from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
+from torch_stabilize.verify.golden.store import GoldenFile, Recorded, from_bytes, read_golden, to_bytes, write_golden
 
 TENSOR = TensorOutcome("bfloat16", (2, 1), (1, 1), b"\x00\x80\xc0\x7f")
 EMPTY = TensorOutcome("float32", (0, 3), (3, 1), b"", alias="0")

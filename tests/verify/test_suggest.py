@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch_stabilize import toml
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.function_index import FunctionIndex
+from torch_stabilize.source.signatures import read_signatures
+from torch_stabilize.verify.golden.cases import CaseFile, parse_cases
+from torch_stabilize.verify.golden.suggest import Subject, draft_cases
+from torch_stabilize.verify.golden.values import ListValue, PlainValue, TensorValue
 
-from codemod import toml
-from codemod.source.document import Document
-from codemod.source.function_index import FunctionIndex
-from codemod.source.signatures import read_signatures
-from codemod.verify.golden.cases import CaseFile, parse_cases
-from codemod.verify.golden.suggest import Subject, draft_cases
-from codemod.verify.golden.values import ListValue, PlainValue, TensorValue
 from tests.conftest import Run, make_repository
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from codemod.model import Severity
-from codemod.verify import codes
-from codemod.verify.result import Status
-from codemod.verify.symbols import NAMED_AT_MOST, Audit, symbols_step
+from torch_stabilize.model import Severity
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.result import Status
+from torch_stabilize.verify.symbols import NAMED_AT_MOST, Audit, symbols_step
 
 STABLE = Audit("_C_stable", (), 39, "2.10.0", ("torch_new_shim",))
 LEGACY = Audit("_C", tuple(f"at::f{number}" for number in range(99)), 0, None)

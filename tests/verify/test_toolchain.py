@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from codemod.model import Refusal
-from codemod.verify.headers import STABLE_FOLDERS, legacy_cuda_headers, stable_tree
-from codemod.verify.sides import HeaderOptions, check_stable_target
-from codemod.verify.toolchain import Toolchain, find_toolchain, find_torch
+from torch_stabilize.model import Refusal
+from torch_stabilize.verify.headers import STABLE_FOLDERS, legacy_cuda_headers, stable_tree
+from torch_stabilize.verify.sides import HeaderOptions, check_stable_target
+from torch_stabilize.verify.toolchain import Toolchain, find_toolchain, find_torch
 
 pytestmark = pytest.mark.torch
 

@@ -6,12 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from codemod.model import Refusal
-from codemod.verify import codes, torches
-from codemod.verify.build import BuiltSide, Side
-from codemod.verify.result import Status
-from codemod.verify.torches import OtherTorch, parse_torches, torch_steps
+from torch_stabilize.model import Refusal
+from torch_stabilize.verify import codes, torches
+from torch_stabilize.verify.build import BuiltSide, Side
+from torch_stabilize.verify.result import Status
+from torch_stabilize.verify.torches import OtherTorch, parse_torches, torch_steps
 
 
 def built(library: Path | None) -> dict[str, BuiltSide]:

@@ -6,11 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
-
-from codemod.model import Severity
-from codemod.verify import codes
-from codemod.verify.result import Status, Step, Verification, finding
-from codemod.verify.verdict import Outcome, judge_steps
+from torch_stabilize.model import Severity
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.result import Status, Step, Verification, finding
+from torch_stabilize.verify.verdict import Outcome, judge_steps
 
 COMPILED = Step("compile", Status.OK, "compiled")
 GOLDENS = replace(Step("golden outputs", Status.OK, "equal"), devices=("the CPU",))

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from codemod.verify.golden.ranked import Rank, load_script
+from torch_stabilize.verify.golden.ranked import Rank, load_script
 
 _shared = load_script(Path(__file__).parents[3] / "golden/custom_all_reduce/ranks.py")
 

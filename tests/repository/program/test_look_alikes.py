@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codemod.config import Config
-from codemod.model import FileChange, Plan
-from codemod.repository.program.check import check_plan
-from codemod.repository.program.planned import Planned
-from codemod.repository.program.read import Program
-from codemod.repository.snapshot import open_snapshot
+from torch_stabilize.config import Config
+from torch_stabilize.model import FileChange, Plan
+from torch_stabilize.repository.program.check import check_plan
+from torch_stabilize.repository.program.planned import Planned
+from torch_stabilize.repository.program.read import Program
+from torch_stabilize.repository.snapshot import open_snapshot
+
 from tests.conftest import make_repository
 
 _SETUP = """\

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
+from torch_stabilize.config import Config
+from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.model import FileChange, Plan
+from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.repository.groups import resolve_group
+from torch_stabilize.repository.layout import Layout
+from torch_stabilize.repository.program.check import check_plan
+from torch_stabilize.repository.program.planned import Planned
+from torch_stabilize.repository.program.read import Program
+from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 
-from codemod.config import Config
-from codemod.migrate import Options, plan_migration
-from codemod.model import FileChange, Plan
-from codemod.repository.detect import detect_layout
-from codemod.repository.groups import resolve_group
-from codemod.repository.layout import Layout
-from codemod.repository.program.check import check_plan
-from codemod.repository.program.planned import Planned
-from codemod.repository.program.read import Program
-from codemod.repository.snapshot import Snapshot, open_snapshot
 from tests.conftest import make_repository
 from tests.repository.program import trees
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from codemod.repository.program.own_names import OwnNames
-from codemod.scan import scan_document
-from codemod.source.document import Document
+from torch_stabilize.repository.program.own_names import OwnNames
+from torch_stabilize.scan import scan_document
+from torch_stabilize.source.document import Document
 
 CODE = """\
 namespace paint {

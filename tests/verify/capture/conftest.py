@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch_stabilize.cli import main
 
-from codemod.cli import main
 from tests.conftest import commit_all
 
 DATA = Path(__file__).parent / "data"
@@ -61,10 +61,10 @@ class Tiny:
 
     def run(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """The command line in the legacy repository, in a process of its own."""
-        root = Path(__file__).parents[3]
+        root = Path(__file__).parents[3] / "codemod"
         path = os.pathsep.join([str(root), str(self.legacy)])
         return subprocess.run(
-            [sys.executable, "-c", "from codemod.cli.main import main; main()", *arguments],
+            [sys.executable, "-c", "from torch_stabilize.cli.main import main; main()", *arguments],
             cwd=self.legacy,
             env={**os.environ, "PYTHONPATH": path, **(environment or {})},
             capture_output=True,

@@ -9,21 +9,27 @@ from typing import Any
 
 import click
 import pytest
-
-from codemod.cli.golden_capture import _Size
-from codemod.model import Refusal, Severity
-from codemod.verify import codes
-from codemod.verify.golden.capture.calls import CAPTURED_FILE, Call, Captured, read_captured, to_bytes, write_captured
-from codemod.verify.golden.capture.choose import choose, vary
-from codemod.verify.golden.capture.compare import captured_errors, captured_values
-from codemod.verify.golden.capture.keep import _sorted
-from codemod.verify.golden.capture.lines import _own, _ranges
-from codemod.verify.golden.capture.runtime.signature import features
-from codemod.verify.golden.capture.targets import Target, named_targets
-from codemod.verify.golden.cases import CASES_FILE, load_cases, load_group
-from codemod.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome, from_json
-from codemod.verify.golden.process import Crash
-from codemod.verify.golden.session import Run
+from torch_stabilize.cli.golden_capture import _Size
+from torch_stabilize.model import Refusal, Severity
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.golden.capture.calls import (
+    CAPTURED_FILE,
+    Call,
+    Captured,
+    read_captured,
+    to_bytes,
+    write_captured,
+)
+from torch_stabilize.verify.golden.capture.choose import choose, vary
+from torch_stabilize.verify.golden.capture.compare import captured_errors, captured_values
+from torch_stabilize.verify.golden.capture.keep import _sorted
+from torch_stabilize.verify.golden.capture.lines import _own, _ranges
+from torch_stabilize.verify.golden.capture.runtime.signature import features
+from torch_stabilize.verify.golden.capture.targets import Target, named_targets
+from torch_stabilize.verify.golden.cases import CASES_FILE, load_cases, load_group
+from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome, from_json
+from torch_stabilize.verify.golden.process import Crash
+from torch_stabilize.verify.golden.session import Run
 
 
 def tensor(shape: list[int], **more: Any) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from codemod.verify import codes
-from codemod.verify.golden.capture.calls import read_captured
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.golden.capture.calls import read_captured
 
 from .conftest import Tiny, compile_library
 
@@ -140,7 +139,7 @@ def test_the_command_s_own_start_and_exit_code_stay(tiny: Tiny, tmp_path: Path) 
     ran = tiny.run(
         *("golden", "capture", "csrc/blend.cpp", "--vary", "0", "--golden", str(tmp_path / "golden")),
         *("--", sys.executable, "-c", script),
-        environment={"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}:{tiny.legacy}"},
+        environment={"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3] / 'codemod'}:{tiny.legacy}"},
     )
     assert "started as ever" in ran.stdout
     assert "the command ended with 5" in ran.stderr

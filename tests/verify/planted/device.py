@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codemod.verify import codes
+from torch_stabilize.verify import codes
 
 _BODY = """\
 namespace {

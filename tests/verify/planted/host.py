@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from codemod.verify import codes
+from torch_stabilize.verify import codes
 
 
 class Planted(NamedTuple):

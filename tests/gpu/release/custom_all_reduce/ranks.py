@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from codemod.verify.golden.ranked import Rank, load_script
+from torch_stabilize.verify.golden.ranked import Rank, load_script
 
 _sample = load_script(Path(__file__).parents[4] / "golden/custom_all_reduce/ranks.py")
 memory = _sample.memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from codemod.verify.golden.ranked import Rank, load_script
+from torch_stabilize.verify.golden.ranked import Rank, load_script
 
 _shared = load_script(Path(__file__).parents[4] / "golden/custom_all_reduce/ranks.py")
 _sample = load_script(Path(__file__).parents[4] / "golden/minimax/ranks.py")

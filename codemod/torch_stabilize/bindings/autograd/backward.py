@@ -1,0 +1,272 @@
+"""The body of `backward` as an operator's: what it asks its context for becomes parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from torch_stabilize.bindings.autograd.model import Backward, Forward, Needed, Reason, Saved, is_optional, is_tensor
+from torch_stabilize.bindings.autograd.text import GUARD, UNDEFINED, assignments, is_bare
+from torch_stabilize.bindings.fakes.expressions import python_name
+from torch_stabilize.source.brackets import closing_bracket, split_spans
+from torch_stabilize.source.document import words_of
+from torch_stabilize.source.mask import mask_comments
+
+_END = rb"\s*;[ \t]*\n?"
+_LOCAL = rb"[ \t]*(?:const\s+)?[\w:]+(?:\s*<[\w:\s]*>)?\s*&{0,2}\s*\b(?P<name>\w+)\s*=\s*"
+_TO = {
+    "toDouble": "double", "toInt": "int64_t", "toBool": "bool", "toIntVector": "std::vector<int64_t>",
+    "toIntList": "std::vector<int64_t>", "toDimVector": "std::vector<int64_t>", "toDoubleVector": "std::vector<double>",
+    "toDoubleList": "std::vector<double>", "toStringRef": "std::string", "toScalarType": "at::ScalarType",
+    "to<int64_t>": "int64_t", "to<double>": "double", "to<bool>": "bool", "to<std::string>": "std::string",
+    "to<std::vector<int64_t>>": "std::vector<int64_t>",
+}  # fmt: skip
+_READ = (
+    rb"\b%s\s*->\s*saved_data\s*\[\s*\"(?P<key>\w+)\"\s*\]\s*\.\s*(?P<to>to\w*\s*(?:<[\w:<>\s]*>)?)\s*\(\)"
+    rb"(?:\s*\.\s*vec\(\))?"
+)
+_GRADIENTS = re.compile(
+    rb"(?:torch\s*::\s*)?(?:autograd\s*::\s*)?any_variable_requires_grad\s*\(\s*\{(?P<names>[\w\s,]*)\}\s*\)"
+)
+_LIST = re.compile(rb"(?:[\w:]*\bvariable_list|[\w:]*\btensor_list|(?:std\s*::\s*)?vector\s*<[^;{}]*>)\s*(?=\{)")
+
+
+def read_backward(
+    body: bytes, context: str, gradients: str, parameters: Sequence[tuple[str, str]], forward: Forward,
+    converters: frozenset[str],
+) -> Backward:  # fmt: skip
+    """The operator that `backward` becomes. `converters` are functions that make a vector of a c10::List.
+
+    Raises Reason.
+    """
+    return _Reader(body, context, gradients, parameters, forward, converters).read()
+
+
+class _Reader:
+    def __init__(
+        self, body: bytes, context: str, gradients: str, parameters: Sequence[tuple[str, str]], forward: Forward,
+        converters: frozenset[str],
+    ) -> None:  # fmt: skip
+        self.body = _one_by_one(body)
+        self.context, self.gradients = re.escape(context.encode()), re.escape(gradients.encode())
+        self.arguments = parameters
+        self.forward, self.converters = forward, converters
+        self.types = {name: kind for kind, name in parameters}
+        self.values: dict[str, Needed] = {}  # by the name of the parameter
+        self.needs: dict[str, Needed] = {}
+
+    def read(self) -> Backward:
+        self._guards()
+        names = self._saved()
+        self._values()
+        self._needed(names)
+        taken = self._gradients()
+        if re.search(rb"\b" + self.context + rb"\b", self.body):
+            raise Reason("its backward does more with its context than to read what was saved")
+        gives = self._returned()
+        used = words_of(mask_comments(self.body))
+        parameters = [self._gradient(name) for i, name in enumerate(taken) if not i or name.encode() in used]
+        tensors = zip(names, self.forward.saved, strict=True)
+        parameters += [self._tensor(name, one) for name, one in tensors if name.encode() in used]
+        parameters += [one for one in self.values.values() if one.name.encode() in used]
+        parameters += [self.needs[name] for _, name in self.arguments if name in self.needs]
+        self._missing([name if name.encode() in used else "" for name in names])
+        if twice := {p.name for p in parameters if [q.name for q in parameters].count(p.name) > 1}:
+            raise Reason(f"its backward has several meanings of {', '.join(sorted(twice))}")
+        return Backward(self.body, tuple(parameters), gives, names, taken)
+
+    def _guards(self) -> None:
+        self.body = GUARD.sub(b"", self.body)
+
+    # what was saved
+
+    def _saved(self) -> tuple[str, ...]:
+        """Saved tensors by name, in the body and as they are called."""
+        saved = self.forward.saved
+        names = [f"saved_{_word(one, place)}" for place, one in enumerate(saved)]
+        everything = rb"\b" + self.context + rb"\s*->\s*get_saved_variables\(\)"
+        listed = re.search(_LOCAL + everything + _END, self.body)
+        whole = everything
+        if listed:
+            self.body = self.body[: listed.start()] + self.body[listed.end() :]
+            whole = rb"(?:" + everything + rb"|(?<![\w.>])" + listed["name"] + rb")"
+        element = whole + rb"\s*\[\s*(?P<index>\d+)\s*\]"
+
+        def index_of(match: re.Match[bytes]) -> int:
+            index = int(match["index"])
+            if index >= len(names):
+                raise Reason("its backward asks for a tensor that was not saved")
+            return index
+
+        for match in re.finditer(_LOCAL + element + _END, self.body):
+            names[index_of(match)] = match["name"].decode()
+        self.body = re.sub(_LOCAL + element + _END, b"", self.body)
+        self.body = re.sub(element, lambda match: names[index_of(match)].encode(), self.body)
+        if listed and re.search(rb"(?<![\w.>])" + listed["name"] + rb"\b", self.body):
+            self._insert(b"std::vector<at::Tensor> %s = {%s};" % (listed["name"], ", ".join(names).encode()))
+        return tuple(names)
+
+    def _insert(self, line: bytes) -> None:
+        """Add a statement at the beginning of the body."""
+        match = re.compile(rb"\{[ \t]*\n?(?P<indent>[ \t]*)").match(self.body)
+        at = self.body.index(b"{") + 1
+        indent = match["indent"] if match else b"  "
+        self.body = self.body[:at] + b"\n" + indent + line + self.body[at:]
+
+    def _missing(self, names: Sequence[str]) -> None:
+        """A tensor that may be missing is passed as an optional, and is an undefined one in the body."""
+        for name, one in zip(names, self.forward.saved, strict=True):
+            if name and one.may_be_missing:
+                self._insert(f"at::Tensor {name} = maybe_{name}.value_or(at::Tensor());".encode())
+
+    def _tensor(self, name: str, one: Saved) -> Needed:
+        if one.may_be_missing:
+            return Needed("const std::optional<at::Tensor>&", f"maybe_{name}", python_name(name))
+        kind = "at::Tensor" if assignments(self.body, name) else "const at::Tensor&"
+        return Needed(kind, name, python_name(name))
+
+    # values
+
+    def _values(self) -> None:
+        kept = {value.key: value for value in self.forward.values}
+        wrapped = b"|".join(re.escape(name.encode()) for name in sorted(self.converters)) or rb"(?!)"
+        read = _READ % self.context
+
+        def known(match: re.Match[bytes]) -> tuple[str, str]:
+            key = match["key"].decode()
+            kind = _TO.get(re.sub(r"\s", "", match["to"].decode()))
+            if key not in kept or kind is None:
+                raise Reason(f"its backward reads {key} in a way that is not known")
+            return key, kind
+
+        def named(match: re.Match[bytes]) -> bytes:
+            key, kind = known(match)
+            known_as = (p.name for p in self.values.values() if p.python == f"ctx.{kept[key].attribute}")
+            declared = re.search(rb"[\w>&*]\s+[&*]?" + key.encode() + rb"\s*[={(;]", self.body)
+            name = next(known_as, f"saved_{key}" if declared else key)
+            self.values[name] = Needed(kind, name, f"ctx.{kept[key].attribute}")
+            return name.encode()
+
+        def local(match: re.Match[bytes]) -> bytes:
+            key, kind = known(match)
+            name = match["name"].decode()
+            self.values[name] = Needed(kind, name, f"ctx.{kept[key].attribute}")
+            return b""
+
+        self.body = re.sub(rb"\b(?:" + wrapped + rb")\s*\(\s*(" + read + rb")\s*\)", rb"\1", self.body)
+        self.body = re.sub(_LOCAL + read + _END, local, self.body)
+        self.body = re.sub(read, named, self.body)
+
+    # gradients
+
+    def _needed(self, names: Sequence[str]) -> None:
+        """What asks whether the gradient of an argument is wanted."""
+        tensors = [name for name, kind in self.types.items() if is_tensor(kind)]
+        of = {name: one.text for name, one in zip(names, self.forward.saved, strict=True) if one.source == "input"}
+
+        def need(argument: str) -> bytes:
+            place = [name for _, name in self.arguments].index(argument)
+            self.needs[argument] = Needed("bool", f"needs_{argument}", f"ctx.needs_input_grad[{place}]")
+            return f"needs_{argument}".encode()
+
+        def by_place(match: re.Match[bytes]) -> bytes:
+            index = int(match["index"])
+            if index >= len(tensors) or any(is_optional(self.types[name]) for name in tensors[:index]):
+                raise Reason("its backward asks for the gradient of an argument that cannot be told")
+            return need(tensors[index])
+
+        def by_name(match: re.Match[bytes]) -> bytes:
+            asked = [part.strip().decode() for part in match["names"].split(b",") if part.strip()]
+            if not asked or any(name not in of for name in asked):
+                raise Reason("its backward asks whether what was no argument requires a gradient")
+            texts = b" || ".join(need(of[name]) for name in asked)
+            return texts if len(asked) == 1 else b"(" + texts + b")"
+
+        pattern = rb"\b" + self.context + rb"\s*->\s*needs_input_grad\s*\(\s*(?P<index>\d+)\s*\)"
+        self.body = re.sub(pattern, by_place, self.body)
+        self.body = _GRADIENTS.sub(by_name, self.body)
+        alone = rb"(?<![\w.>])(?P<names>" + (b"|".join(map(re.escape, map(str.encode, names))) or rb"(?!)")
+        self.body = re.sub(alone + rb")\s*\.\s*requires_grad\(\)", by_name, self.body)
+
+    def _gradients(self) -> tuple[str, ...]:
+        """The gradients of the results by name."""
+        count = self.forward.results
+        is_alone = count == 1 and self.gradients != b"grad_output"
+        names = ["grad_output"] if is_alone else [f"grad_output_{i}" for i in range(count)]
+        element = rb"\b" + self.gradients + rb"\s*\[\s*(?P<index>\d+)\s*\]"
+
+        def index_of(match: re.Match[bytes]) -> int:
+            if int(match["index"]) >= count:
+                raise Reason("its backward asks for a gradient of more results than forward has")
+            return int(match["index"])
+
+        for match in re.finditer(_LOCAL + element + _END, self.body):
+            if is_bare(self.body, match.start() + len(match.group()) - len(match.group().lstrip())):
+                names[index_of(match)] = match["name"].decode()
+
+        def local(match: re.Match[bytes]) -> bytes:
+            return b"" if names[index_of(match)] == match["name"].decode() else match.group()
+
+        self.body = re.sub(_LOCAL + element + _END, local, self.body)
+        self.body = re.sub(element, lambda match: names[index_of(match)].encode(), self.body)
+        if re.search(rb"\b" + self.gradients + rb"\b", self.body):
+            self._insert(b"std::vector<at::Tensor> %s = {%s};" % (self.gradients, ", ".join(names).encode()))
+        return tuple(names)
+
+    def _gradient(self, name: str) -> Needed:
+        if not self.forward.materializes:
+            self._insert(f"at::Tensor {name} = maybe_{name}.value_or(at::Tensor());".encode())
+            return Needed("const std::optional<at::Tensor>&", f"maybe_{name}", python_name(name))
+        kind = "at::Tensor" if assignments(self.body, name) else "const at::Tensor&"
+        return Needed(kind, name, python_name(name))
+
+    # what it gives
+
+    def _returned(self) -> tuple[int | None, ...]:
+        """Make every `return` give the gradients that there are; their places."""
+        count = len(self.arguments)
+        found: list[tuple[int, int, list[bytes]]] = []
+        for match in re.finditer(rb"(?<!\w)return\b\s*", self.body):
+            opening = _LIST.match(self.body, match.end())
+            start = opening.end() if opening else match.end()
+            if self.body[start : start + 1] != b"{":
+                raise Reason("its backward has a `return` that is no list in braces")
+            closing = closing_bracket(self.body, start)
+            parts = [self.body[slice(*part)].strip() for part in split_spans(self.body, start + 1, closing)]
+            parts = [part for part in parts if part]
+            while len(parts) > count and UNDEFINED.fullmatch(parts[-1]):
+                parts.pop()
+            if len(parts) != count:
+                raise Reason(f"its backward gives {len(parts)} gradients for {count} arguments")
+            found.append((match.end(), closing + 1, parts))
+        if not found:
+            raise Reason("its backward has no `return`")
+        kept = [i for i in range(count) if any(not UNDEFINED.fullmatch(parts[i]) for _, _, parts in found)]
+        if not kept:
+            raise Reason("its backward gives no gradient")
+        for start, end, parts in reversed(found):
+            values = [
+                UNDEFINED.sub(b"at::Tensor()", parts[i]) if UNDEFINED.fullmatch(parts[i]) else parts[i] for i in kept
+            ]
+            text = values[0] if len(values) == 1 else b"std::make_tuple(" + b", ".join(values) + b")"
+            self.body = self.body[:start] + text + self.body[end:]
+        places: Mapping[int, int] = {argument: place for place, argument in enumerate(kept)}
+        return tuple(places.get(i) for i in range(count))
+
+
+def _word(one: Saved, place: int) -> str:
+    return one.text if one.source == "input" else str(place)
+
+
+def _one_by_one(body: bytes) -> bytes:
+    """`auto a = saved[0], b = saved[1];` as two statements."""
+    several = re.compile(
+        rb"(?P<indent>[ \t]*)(?P<type>(?:const\s+)?auto)\s+(?P<all>\w+\s*=\s*\w+\s*\[\s*\d+\s*\]"
+        rb"(?:\s*,\s*\w+\s*=\s*\w+\s*\[\s*\d+\s*\])+)\s*;"
+    )
+
+    def apart(match: re.Match[bytes]) -> bytes:
+        parts = [part.strip() for part in match["all"].split(b",")]
+        return b"\n".join(match["indent"] + match["type"] + b" " + part + b";" for part in parts)
+
+    return several.sub(apart, body)

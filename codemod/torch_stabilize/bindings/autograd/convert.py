@@ -1,0 +1,292 @@
+"""Legacy sources with their autograd functions taken apart: plain operators, and a backward that Python registers.
+
+The result is legacy code as well, which the rest of a migration reads in place of what was there. A class that keeps
+nothing but its arguments and results, and that one registered function hands its own arguments to, becomes that
+function and another for its backward. Of any other an operator of its own has the body of `forward`, and what called
+`apply` calls that operator through the dispatcher.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+from torch_stabilize.bindings import codes
+from torch_stabilize.bindings.autograd.classes import autograd_classes, read_class
+from torch_stabilize.bindings.autograd.model import AutogradClass, Reason
+from torch_stabilize.bindings.autograd.operators import (
+    CHECKED,
+    SHARING,
+    apply_function,
+    backward_function,
+    backward_schema,
+    dedented,
+    forward_function,
+    forward_schema,
+)
+from torch_stabilize.bindings.autograd.python import registered_backward
+from torch_stabilize.bindings.autograd.sites import list_converters, registering, snake, wrapper_of, written_by_caller
+from torch_stabilize.bindings.effects.backends import BackendFinder
+from torch_stabilize.bindings.effects.program import Program
+from torch_stabilize.bindings.reading.model import BlockKind, Statement
+from torch_stabilize.bindings.reading.namespaces import package_folder, package_of_module
+from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.schemas.infer import infer_schema
+from torch_stabilize.bindings.select import diagnostic
+from torch_stabilize.model import Diagnostic, Edit, Severity, Span
+from torch_stabilize.repository.layout import Group
+from torch_stabilize.source.conditions import conditions_at
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.edits import apply
+from torch_stabilize.source.signatures import Function
+
+_USING = re.compile(rb"^[ \t]*using\s+torch::autograd::(?P<name>\w+)\s*;[ \t]*\r?\n", re.MULTILINE)
+_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<torch/(?:autograd|csrc/autograd/\w+)\.h>[ \t]*\r?\n", re.MULTILINE)
+_LAST_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[^\n]*\n", re.MULTILINE)
+_USING_ALL = re.compile(rb"^[ \t]*using\s+namespace\s+torch::autograd\s*;[ \t]*\r?\n", re.MULTILINE)
+_NAMES_LEFT = rb"\b(?:AutogradContext|Variable|variable_list|tensor_list|Function\s*<|any_variable_requires_grad)"
+_CODE = codes.AUTOGRAD_CONVERTED.code
+
+
+class Backward(NamedTuple):
+    """What Python registers for one operator: `namespace::op`, and Python text.
+
+    `gradient` is the operator of the backward, `caller` the registered function that calls `operator` through the
+    dispatcher, "" where it is that function itself.
+    """
+
+    operator: str
+    text: str
+    gradient: str = ""
+    caller: str = ""
+    note: str = ""
+
+
+class Converted(NamedTuple):
+    """The files that change, what Python registers, and what is to be said."""
+
+    files: Mapping[str, bytes] = {}
+    backwards: tuple[Backward, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def convert_autograd(registry: Registry, group: Group) -> Converted:
+    """The autograd functions in the units of `group` that can be converted, and why others cannot."""
+    files: dict[str, bytes] = {}
+    backwards: list[Backward] = []
+    said: list[Diagnostic] = []
+    for path in group.units:
+        document = registry.document(path)
+        found = list(autograd_classes(document)) if b"Function" in document.data else []
+        if not found:
+            continue
+        unit = _Unit(registry, document, frozenset(span for _, span, _ in found))
+        for name, span, body in found:
+            try:
+                backward = unit.convert(name, span, body)
+            except Reason as reason:
+                message = f"{name} cannot become operators: {reason}"
+                advice = "write the backward in Python with torch.library.register_autograd"
+                said.append(
+                    diagnostic(codes.AUTOGRAD_LEFT, path, span, message, severity=Severity.ERROR, advice=advice)
+                )
+                continue
+            backwards.append(backward)
+            message = f"{name} is {backward.operator} and its backward now, joined in Python"
+            said.append(diagnostic(codes.AUTOGRAD_CONVERTED, path, Span(0, 0), message, advice=backward.note))
+        changed = unit.files()
+        files |= changed
+        said = [_moved(one, changed) for one in said]
+    return Converted(files, tuple(backwards), tuple(said))
+
+
+def _moved(said: Diagnostic, files: Mapping[str, bytes]) -> Diagnostic:
+    """A diagnostic of a class at its place in the changed file."""
+    if said.code != codes.AUTOGRAD_LEFT.code or said.path not in files:
+        return said
+    classes = autograd_classes(Document(said.path, files[said.path]))
+    return next((replace(said, span=span) for name, span, _ in classes if said.message.startswith(f"{name} ")), said)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """One file while its classes are taken apart."""
+
+    registry: Registry
+    document: Document
+    classes: frozenset[Span]
+    edits: dict[str, list[Edit]] = field(default_factory=dict)
+    definitions: dict[str, list[str]] = field(default_factory=dict)  # lines of fragments, by namespace
+    behind: dict[Span, list[str]] = field(default_factory=dict)  # lines behind a statement of this file
+    taken: set[str] = field(default_factory=set)
+    once: list[bytes] = field(default_factory=list)
+
+    def convert(self, name: str, span: Span, body: Span) -> Backward:
+        """Take one class apart. Raises Reason where that cannot be done; then nothing has changed."""
+        converters = list_converters(self.registry, self.document)
+        made = read_class(self.document, name, span, body, frozenset(converters))
+        self._place_for_python()
+        wrapper = wrapper_of(self.document, made)
+        statement = registering(self.registry, self.document, made, wrapper, self.classes)
+        if wrapper is not None and made.is_plain and statement.function and wrapper.answers_to(statement.function.name):
+            return self._plain(made, wrapper, statement)
+        return self._apart(made, statement, body)
+
+    def _place_for_python(self) -> None:
+        layout, snapshot = self.registry.layout, self.registry.snapshot
+        if not package_folder(snapshot, layout, package_of_module(snapshot, layout, layout.legacy_library)):
+            raise Reason("there is no Python package whose module could register its backward")
+
+    def _plain(self, made: AutogradClass, wrapper: Function, statement: Statement) -> Backward:
+        """The registered function gets the body of forward."""
+        assert wrapper.body is not None
+        backward = self._free(f"{statement.name}_backward", f"{statement.name}_autograd_backward")
+        schema = backward_schema(made, backward)
+        head = self.document.data[wrapper.head.start : wrapper.head.end].decode("utf-8", "replace")
+        taken = ", ".join(f"{kind} {name}" for kind, name in made.parameters)
+        text = f"{head[: head.index('(')]}({taken}) ".encode() + dedented(made.forward.body)
+        self._edit(Edit(made.span, b"", _CODE))
+        self._edit(Edit(wrapper.span, text + b"\n\n" + backward_function(made, backward), _CODE))
+        self._define(statement, {backward: schema})
+        python = registered_backward(made, statement.namespace, statement.name, backward)
+        operator, gradient = f"{statement.namespace}::{statement.full_name}", f"{statement.namespace}::{backward}"
+        return Backward(operator, python, gradient)
+
+    def _apart(self, made: AutogradClass, statement: Statement, body: Span) -> Backward:
+        """An operator of its own gets the body of forward, and is called where `apply` was."""
+        base = snake(made.name)
+        forward = self._free(f"{base}_forward", f"{base}_autograd_forward")
+        backward = self._free(f"{base}_backward", f"{base}_autograd_backward")
+        called = self._free(f"{base}_apply", f"{base}_autograd_apply")
+        schemas = {forward: forward_schema(made, forward), backward: backward_schema(made, backward)}
+        namespace = statement.namespace
+        parts = [*self._helpers(made, body)]
+        parts.append(forward_function(made, forward, self._unshared if self._shares(made, body) else ""))
+        parts += [backward_function(made, backward), apply_function(made, called, f"{namespace}::{forward}")]
+        self._edit(Edit(made.span, b"\n\n".join(part.rstrip() for part in parts), _CODE))
+        self._spell_out(made, statement)
+        for match in re.finditer(rb"\b" + made.name.encode() + rb"\s*::\s*apply\b", self.document.code):
+            self._edit(Edit(Span(match.start(), match.end()), called.encode(), _CODE))
+        self._define(statement, schemas)
+        note = "it is called through the dispatcher, which loses the text of errors in it for targets before torch 2.13"
+        python = registered_backward(made, namespace, forward, backward)
+        caller = f"{namespace}::{statement.full_name}"
+        return Backward(f"{namespace}::{forward}", python, f"{namespace}::{backward}", caller, note)
+
+    def _spell_out(self, made: AutogradClass, statement: Statement) -> None:
+        """Write the schema of a function that is registered by its name and hands on an argument that is written.
+
+        Torch took nothing for granted of a function without a schema; of one with a schema it believes the marks.
+        """
+        kinds = (BlockKind.LIBRARY, BlockKind.FRAGMENT, BlockKind.OPERATORS)
+        if not made.forward.dirty or statement.schema is not None or statement.block.kind not in kinds:
+            return
+        if statement.path != self.document.path or statement.name in self.taken:
+            return
+        written = written_by_caller(self.document, made, statement)
+        if written is None:
+            return
+        schema, _ = infer_schema(statement.full_name, "", written.function, {}, written=written.names)
+        first = self.document.text(statement.first)
+        name = re.fullmatch(rb'(?:[\w:]+\s*\(\s*)?"(?P<space>\w+::)?[\w.]+"\)?', first.strip())
+        if schema is None or name is None:
+            return
+        self.taken.add(statement.name)
+        labels = iter("abcdefgh")  # TorchScript takes no mark without one
+        marked = re.sub(r"\bTensor!", lambda _: f"Tensor({next(labels)}!)", str(schema))
+        text = f'"{(name["space"] or b"").decode()}{marked}"'.encode()
+        self._edit(Edit(statement.first, text, _CODE))
+
+    # helpers
+
+    def _free(self, *names: str) -> str:
+        """The first of the names that nothing has. Raises Reason."""
+        for name in names:
+            is_used = name in self.taken or name.encode() in self.document.words
+            if not is_used and not any(s.name == name for s in self.registry.statements):
+                self.taken.add(name)
+                return name
+        raise Reason(f"there is a {names[0]} already")
+
+    @cached_property
+    def _backends(self) -> BackendFinder:
+        return BackendFinder(Program([self.registry.document(path) for path in self.registry.sources]))
+
+    def _shares(self, made: AutogradClass, body: Span) -> bool:
+        """Whether what is kept may be an argument's memory, and the operator one that tracing does not see into."""
+        if not made.forward.made:
+            return False
+        return not self._backends.of_text(self.document, self.document.code[body.start : body.end]).is_composite
+
+    @property
+    def _unshared(self) -> str:
+        return "unshared" if b"unshared" not in self.document.words else "unshared_with"
+
+    def _helpers(self, made: AutogradClass, body: Span) -> Iterator[bytes]:
+        """What the functions of a class need and the file lacks so far."""
+        wanted = [CHECKED]
+        if self._shares(made, body):
+            wanted.append(SHARING.format(storage=f"storage_of_{self._unshared}", unshared=self._unshared).encode())
+        for text in wanted:
+            if text not in self.once:
+                self.once.append(text)
+                yield text
+
+    def _edit(self, edit: Edit) -> None:
+        self.edits.setdefault(self.document.path, []).append(edit)
+
+    def _define(self, statement: Statement, schemas: Mapping[str, str]) -> None:
+        """Register functions with their schemas: behind `statement`, or in a block of their own."""
+        block = statement.block
+        if block.kind in (BlockKind.LIBRARY, BlockKind.FRAGMENT) and statement.path == self.document.path:
+            lines = [f'{block.variable}.def("{schema}", &{name});' for name, schema in schemas.items()]
+            self.behind.setdefault(statement.span, []).extend(lines)
+            return
+        lines = [f'  m.def("{schema}", &{name});' for name, schema in schemas.items()]
+        self.definitions.setdefault(statement.namespace, []).extend(lines)
+
+    def files(self) -> dict[str, bytes]:
+        """The files as they are now."""
+        if not self.edits:
+            return {}
+        for span, lines in self.behind.items():
+            self._edit(Edit(Span(span.end, span.end), "".join(f"\n  {line}" for line in lines).encode(), _CODE))
+        for namespace, lines in self.definitions.items():
+            text = "\n".join([f"\n\nTORCH_LIBRARY_FRAGMENT({namespace}, m) {{", *lines, "}\n"])
+            end = len(self.document.data.rstrip())
+            self._edit(Edit(Span(end, len(self.document.data)), text.encode(), _CODE))
+        for path, edit in list_converters(self.registry, self.document).values():
+            self.edits.setdefault(path, []).append(edit)
+        changed = {path: apply(self.registry.document(path).data, found) for path, found in self.edits.items()}
+        changed[self.document.path] = _tidied(_with_includes(changed[self.document.path], self.once))
+        return changed
+
+
+def _with_includes(data: bytes, once: list[bytes]) -> bytes:
+    """The headers that a call through the dispatcher needs, behind the last that no condition is around."""
+    if not once:
+        return data
+    document = Document("unit.cpp", data)
+    includes = [m for m in _LAST_INCLUDE.finditer(data) if not conditions_at(document, m.start())]
+    at = includes[-1].end() if includes else 0
+    names = ("torch/csrc/stable/c/shim.h", "torch/csrc/stable/macros.h", "torch/csrc/stable/stableivalue_conversions.h")
+    lines = [f"#include <{name}>\n".encode() for name in names if name.encode() not in data]
+    return data[:at] + b"".join(lines) + (b"" if b"<array>" in data else b"#include <array>\n") + data[at:]
+
+
+def _tidied(data: bytes) -> bytes:
+    """Without the names of torch::autograd that nothing uses any more, and its headers."""
+
+    def unused(match: re.Match[bytes]) -> bytes:
+        uses = re.findall(rb"\b" + match["name"] + rb"\b", data)
+        return b"" if len(uses) == 1 else match.group()
+
+    data = _USING.sub(unused, data)
+    if not re.search(_NAMES_LEFT, data):
+        data = _USING_ALL.sub(b"", data)
+    if b"autograd::" not in data:
+        data = _INCLUDE.sub(b"", data)
+    return re.sub(rb"\n{3,}", b"\n\n", data)

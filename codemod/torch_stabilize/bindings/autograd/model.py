@@ -1,0 +1,123 @@
+"""An autograd function of C++ as what stands for it: operators, and what Python registers for them."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from torch_stabilize.model import Span
+
+_VARIABLE = re.compile(r"(?:(?:torch|at)\s*::\s*)?(?:autograd\s*::\s*)?\bVariable\b")
+_VARIABLES = re.compile(
+    r"(?:(?:torch|at)\s*::\s*)?(?:autograd\s*::\s*)?\b(?:variable_list|tensor_list)\b"
+    r"|(?:torch|at)\s*::\s*TensorList\b"
+)
+_QUALIFIED_TENSOR = re.compile(r"(?<![\w:])Tensor\b")
+
+
+class Reason(Exception):
+    """Why a class is not converted."""
+
+
+class Saved(NamedTuple):
+    """A tensor that `save_for_backward` keeps: an argument, a result, or what only `forward` has.
+
+    `source` is "input", "output" or "made", `text` the argument, the place of the result, or the C++ of the value.
+    `may_be_missing` says that there may be no tensor.
+    """
+
+    source: str
+    text: str
+    may_be_missing: bool = False
+
+
+class Value(NamedTuple):
+    """A value that `saved_data` keeps: its key, and how Python works it out of arguments and results."""
+
+    key: str
+    python: str
+    lines: tuple[str, ...] = ()  # what Python does before
+    is_argument: bool = False
+
+    @property
+    def attribute(self) -> str:
+        """What Python calls it on its context: the argument that it is, or its key."""
+        return self.python if self.is_argument else self.key
+
+
+class Forward(NamedTuple):
+    """What `forward` does besides its results: its body without that, ready to be an operator's."""
+
+    body: bytes
+    results: int
+    saved: tuple[Saved, ...] = ()
+    values: tuple[Value, ...] = ()
+    not_differentiable: tuple[int, ...] = ()  # results
+    dirty: tuple[str, ...] = ()  # arguments
+    materializes: bool = True
+    returned: tuple[str, ...] = ()  # the names of the results, "" for what has none
+
+    @property
+    def made(self) -> tuple[Saved, ...]:
+        """The tensors that no argument and no result is: further results of the operator."""
+        return tuple(one for one in self.saved if one.source == "made")
+
+
+class Needed(NamedTuple):
+    """Something that backward asks for: a C++ parameter, and the Python that is handed over."""
+
+    cpp_type: str
+    name: str
+    python: str
+
+
+class Backward(NamedTuple):
+    """`backward` as an operator: its body, its parameters, and for each argument the place of its gradient."""
+
+    body: bytes
+    parameters: tuple[Needed, ...]
+    gives: tuple[int | None, ...]
+    names: tuple[str, ...]  # what the saved tensors are called
+    gradients: tuple[str, ...]  # what the gradients of the results are called
+
+    @property
+    def gradients_given(self) -> int:
+        """How many gradients the operator gives."""
+        return len({place for place in self.gives if place is not None})
+
+
+class AutogradClass(NamedTuple):
+    """One class: `parameters` are type and name of each argument of forward, `returned` is what apply gives in C++."""
+
+    name: str
+    span: Span
+    parameters: tuple[tuple[str, str], ...]
+    returned: str
+    forward: Forward
+    backward: Backward
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the operator of forward has just the results that apply gives, and writes to nothing."""
+        return not self.forward.made and not self.forward.dirty
+
+
+def plain_type(text: str) -> str:
+    """A type as written, without the names of torch::autograd."""
+    return _VARIABLE.sub("at::Tensor", _VARIABLES.sub("std::vector<at::Tensor>", text))
+
+
+def plain_types(body: bytes) -> bytes:
+    """A body without the names of torch::autograd."""
+    return plain_type(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def is_tensor(kind: str) -> bool:
+    """Whether a parameter of this type is one tensor, which may be missing."""
+    bare = re.sub(r"\s|\bconst\b|&|at::|torch::|std::|c10::", "", plain_type(kind))
+    return bare in ("Tensor", "optional<Tensor>")
+
+
+def is_optional(kind: str) -> bool:
+    """Whether a parameter of this type may bring nothing."""
+    return re.search(r"\boptional\b", kind) is not None

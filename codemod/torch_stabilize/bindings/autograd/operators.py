@@ -1,0 +1,147 @@
+"""The C++ of an autograd function taken apart: functions that are operators, and what calls them.
+
+All of it is legacy code, which the rest of a migration reads in place of the class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor
+from torch_stabilize.bindings.schemas.infer import read_type
+from torch_stabilize.bindings.schemas.schema import Type
+
+SHARING = """\
+// Where the memory of a tensor begins.
+static const void* {storage}(const at::Tensor& t) {{
+  return static_cast<const char*>(t.data_ptr()) - t.storage_offset() * t.element_size();
+}}
+
+// What an operator gives back for its backward may not share the memory of an argument.
+static at::Tensor {unshared}(const at::Tensor& kept, const std::vector<at::Tensor>& given) {{
+  for (const at::Tensor& one : given) {{
+    if (one.defined() && kept.defined() && {storage}(one) == {storage}(kept)) return kept.clone();
+  }}
+  return kept;
+}}
+"""
+CHECKED = b"""\
+#ifndef STABLE_TORCH_ERROR_CODE_CHECK  // headers before torch 2.13
+#define STABLE_TORCH_ERROR_CODE_CHECK(call) TORCH_ERROR_CODE_CHECK(call)
+#endif
+"""
+_BOXED = {"int": "int64_t", "float": "double"}  # what the stack holds, by schema type
+
+
+def forward_function(made: AutogradClass, name: str, unshared: str = "") -> bytes:
+    """The operator of forward: its results, and behind them the tensors that are kept and nothing else has.
+
+    `unshared` is the function that these go through where they may share memory with an argument, "" for none.
+    """
+    body = made.forward.body
+    if unshared and made.forward.made:
+        body = _with_unshared(made, body, unshared)
+    returned = _returned(made.forward.results + len(made.forward.made))
+    return f"{returned} {name}({_parameters(made)}) ".encode() + dedented(body)
+
+
+def backward_function(made: AutogradClass, name: str) -> bytes:
+    """The operator of backward."""
+    parameters = ", ".join(f"{needed.cpp_type} {needed.name}" for needed in made.backward.parameters)
+    return f"{_returned(made.backward.gradients_given)} {name}({parameters}) ".encode() + dedented(made.backward.body)
+
+
+def apply_function(made: AutogradClass, name: str, operator: str) -> bytes:
+    """What stands for `F::apply`: a call of `namespace::operator` through the dispatcher, autograd in Python."""
+    count = made.forward.results + len(made.forward.made)
+    given = [_handed(kind, parameter) for kind, parameter in made.parameters]
+    given += ["StableIValue{}"] * (count - len(given))
+    results = [f"torch::stable::detail::to<at::Tensor>(ivalues[{i}])" for i in range(count)]
+    lines = [f"static {made.returned} {name}({_parameters(made)}) {{"]
+    lines.append(f"  std::array<StableIValue, {len(given)}> ivalues{{")
+    lines += [f"      {one}," for one in given[:-1]] + [f"      {given[-1]}}};"]
+    lines.append("  STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(")
+    lines.append(f'      "{operator}", "", ivalues.data(), TORCH_ABI_VERSION));')
+    names = [f"result_{i}" for i in range(made.forward.results)]
+    lines += [f"  at::Tensor {one} = {text};" for one, text in zip(names, results, strict=False)]
+    if made.forward.made:
+        lines.append("  // backward has its own hold on these")
+        lines += [f"  {text};" for text in results[len(names) :]]
+    whole = names[0] if is_tensor(made.returned) else "{" + ", ".join(names) + "}"
+    return "\n".join([*lines, f"  return {whole};", "}"]).encode()
+
+
+def forward_schema(made: AutogradClass, name: str) -> str:
+    """The schema of the operator of forward; raises Reason for a type that has none."""
+    arguments = []
+    labels = iter("abcdefgh")
+    marks: dict[str, str] = {}
+    for kind, parameter in made.parameters:
+        text = str(_schema_type(kind))
+        if parameter in made.forward.dirty:
+            marks[parameter] = f"Tensor({next(labels)}!)"
+            text = text.replace("Tensor", marks[parameter])
+        arguments.append(f"{text} {parameter}")
+    results = [marks.get(one, "Tensor") for one in made.forward.returned] + ["Tensor"] * len(made.forward.made)
+    given = results[0] if len(results) == 1 else f"({', '.join(results)})"
+    return f"{name}({', '.join(arguments)}) -> {given}"
+
+
+def backward_schema(made: AutogradClass, name: str) -> str:
+    """The schema of the operator of backward."""
+    arguments = [f"{_schema_type(needed.cpp_type)} {needed.name}" for needed in made.backward.parameters]
+    return f"{name}({', '.join(arguments)}) -> {_schema_results(made.backward.gradients_given)}"
+
+
+def dedented(body: bytes) -> bytes:
+    """A method's body as a function at file scope has it: one step to the left."""
+    lines = body.strip().split(b"\n")
+    closing = re.match(rb"[ \t]*", lines[-1])
+    indent = closing.group() if closing and len(lines) > 1 else b""
+    return b"\n".join(line.removeprefix(indent) for line in lines)
+
+
+def _schema_type(kind: str, aliases: Mapping[str, str] | None = None) -> Type:
+    found = read_type(kind, aliases or {})
+    if found is None:
+        raise Reason(f"`{kind}` has no schema type")
+    return found
+
+
+def _schema_results(count: int) -> str:
+    return "Tensor" if count == 1 else f"({', '.join(['Tensor'] * count)})"
+
+
+def _returned(count: int) -> str:
+    return "at::Tensor" if count == 1 else f"std::tuple<{', '.join(['at::Tensor'] * count)}>"
+
+
+def _parameters(made: AutogradClass) -> str:
+    return ", ".join(f"{kind} {name}" for kind, name in made.parameters)
+
+
+def _handed(kind: str, name: str) -> str:
+    """An argument as the stack holds it: integers and floats are wide there."""
+    base = str(_schema_type(kind))
+    wide = _BOXED.get(base)
+    bare = re.sub(r"\bconst\b|&|\s", "", kind)
+    if wide and bare != wide:
+        return f"torch::stable::detail::from(static_cast<{wide}>({name}))"
+    return f"torch::stable::detail::from({name})"
+
+
+def _with_unshared(made: AutogradClass, body: bytes, unshared: str) -> bytes:
+    tensors = [name for kind, name in made.parameters if is_tensor(kind) and "optional" not in kind]
+    optional = [name for kind, name in made.parameters if is_tensor(kind) and "optional" in kind]
+    given = ", ".join([*tensors, *(f"{name}.value_or(at::Tensor())" for name in optional)])
+    returned = list(re.finditer(rb"(?<!\w)return\b", body))[-1]
+    head, tail = body[: returned.start()], body[returned.start() :]
+    for one in made.forward.made:
+        last = tail.rindex(one.text.encode())
+        tail = tail[:last] + f"{unshared}({one.text}, given)".encode() + tail[last + len(one.text) :]
+    match = re.compile(rb"\{[ \t]*\n?(?P<indent>[ \t]*)").match(head)
+    indent = match["indent"] if match else b"  "
+    opening = head.index(b"{") + 1
+    line = f"const std::vector<at::Tensor> given = {{{given}}};".encode()
+    return head[:opening] + b"\n" + indent + line + head[opening:] + tail

@@ -1,0 +1,118 @@
+"""What Python registers for an operator that had an autograd function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torch_stabilize.bindings.autograd.model import AutogradClass, Saved, is_optional
+from torch_stabilize.bindings.fakes.expressions import python_name
+
+
+def registered_backward(made: AutogradClass, namespace: str, forward: str, backward: str) -> str:
+    """Python text: how the gradients of `namespace::forward` are worked out by `namespace::backward`.
+
+    An operator that writes to an argument takes a torch.autograd.Function, which can say so.
+    """
+    return (_written if made.forward.dirty else _functional)(made, namespace, forward, backward)
+
+
+def _functional(made: AutogradClass, namespace: str, forward: str, backward: str) -> str:
+    lines = [f"def _setup_{forward}(ctx, inputs, output):"]
+    lines += _indented([*_arguments(made), *_kept(made)] or ["pass"])
+    lines += ["", "", f"def _backward_{forward}(ctx, {', '.join(_gradients(made))}):"]
+    lines += _indented(_gradient_lines(made, namespace, backward))
+    names = f'"{namespace}::{forward}", _backward_{forward}, setup_context=_setup_{forward}'
+    return "\n".join([*lines, "", "", f"torch.library.register_autograd({names})"]) + "\n"
+
+
+def _written(made: AutogradClass, namespace: str, forward: str, backward: str) -> str:
+    names = [python_name(name) for _, name in made.parameters]
+    title = "".join(part.capitalize() for part in forward.split("_"))
+    lines = [f"class _{title}(torch.autograd.Function):", "    @staticmethod"]
+    lines.append(f"    def forward(ctx, {', '.join(names)}):")
+    inside = ["with torch._C._AutoDispatchBelowAutograd():"]
+    inside.append(f"    output = torch.ops.{namespace}.{forward}({', '.join(names)})")
+    for name in made.forward.dirty:
+        kind = next(kind for kind, parameter in made.parameters if parameter == name)
+        mark = f"ctx.mark_dirty({python_name(name)})"
+        inside += [f"if {python_name(name)} is not None:", f"    {mark}"] if is_optional(kind) else [mark]
+    inside += [*_kept(made), "return output"]
+    lines += _indented(_indented(inside))
+    lines += ["", "    @staticmethod", f"    def backward(ctx, {', '.join(_gradients(made))}):"]
+    lines += _indented(_indented(_gradient_lines(made, namespace, backward)))
+    library = f"_{namespace}_{forward}"
+    lines += ["", "", f'{library} = torch.library.Library("{namespace}", "IMPL")']
+    lines.append(f'{library}.impl("{forward}", _{title}.apply, "Autograd")')
+    return "\n".join(lines) + "\n"
+
+
+def _arguments(made: AutogradClass) -> Iterator[str]:
+    """The arguments by name, where any is asked for."""
+    names = [python_name(name) for _, name in made.parameters]
+    yield f"{_unpacked(names)} = inputs"
+
+
+def _kept(made: AutogradClass) -> list[str]:
+    """What is kept for backward, and how results are marked."""
+    does = made.forward
+    lines: list[str] = []
+    if does.saved:
+        lines.append(f"ctx.save_for_backward({', '.join(_python_of(made, one) for one in does.saved)})")
+    marked = [*does.not_differentiable, *range(does.results, does.results + len(does.made))]
+    if marked:
+        lines.append(f"ctx.mark_non_differentiable({', '.join(_output(made, i) for i in marked)})")
+    if not does.materializes:
+        lines.append("ctx.set_materialize_grads(False)")
+    before = dict.fromkeys(line for value in does.values for line in value.lines)
+    lines += [_spelled(made, line) for line in before]
+    wanted = {needed.python for needed in made.backward.parameters}
+    lines += [
+        f"ctx.{value.attribute} = {_spelled(made, value.python)}"
+        for value in does.values
+        if f"ctx.{value.attribute}" in wanted
+    ]
+    return lines
+
+
+def _python_of(made: AutogradClass, one: Saved) -> str:
+    if one.source == "input":
+        return python_name(one.text)
+    if one.source == "output":
+        return _output(made, int(one.text))
+    return _output(made, made.forward.results + made.forward.made.index(one))
+
+
+def _output(made: AutogradClass, place: int) -> str:
+    """A result of the operator."""
+    return f"output[{place}]" if made.forward.results + len(made.forward.made) > 1 else "output"
+
+
+def _spelled(made: AutogradClass, text: str) -> str:
+    """An expression with its results as the operator gives them."""
+    return text.replace("output[0]", _output(made, 0))
+
+
+def _gradients(made: AutogradClass) -> list[str]:
+    names = [python_name(name) for name in made.backward.gradients]
+    return [*names, "*_"] if made.forward.made else names
+
+
+def _gradient_lines(made: AutogradClass, namespace: str, backward: str) -> list[str]:
+    lines = []
+    if made.backward.names:
+        lines.append(f"{_unpacked([python_name(name) for name in made.backward.names])} = ctx.saved_tensors")
+    given = [needed.python for needed in made.backward.parameters]
+    lines.append(f"gradients = torch.ops.{namespace}.{backward}({', '.join(given)})")
+    several = made.backward.gradients_given > 1
+    gives = made.backward.gives
+    results = ["None" if p is None else f"gradients[{p}]" if several else "gradients" for p in gives]
+    return [*lines, f"return {', '.join(results)}"]
+
+
+def _unpacked(names: Sequence[str]) -> str:
+    """What a tuple of these names is assigned to."""
+    return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" if line else line for line in lines]

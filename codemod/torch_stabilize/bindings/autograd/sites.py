@@ -1,0 +1,163 @@
+"""Where an autograd function is applied, what registers the functions that do so, and what its lists go through."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from torch_stabilize.bindings.autograd.model import AutogradClass, Reason
+from torch_stabilize.bindings.reading.model import Statement, StatementKind
+from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.model import Edit, Span
+from torch_stabilize.source.brackets import closing_bracket, split_spans
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.signatures import Function, read_signatures
+
+_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_LIST_PARAMETER = re.compile(r"(?:c10|at|torch)\s*::\s*List\s*<\s*(?P<of>int64_t|double)\s*>")
+_CODE = "TSA531"
+
+
+def snake(name: str) -> str:
+    """`ScatterSumCSR` as `scatter_sum_csr`, `RoIAlignFunction` as `ro_i_align`: the word Function says nothing."""
+    return _BOUNDARY.sub("_", name.strip("_").removesuffix("Function") or name).lower()
+
+
+def wrapper_of(document: Document, made: AutogradClass) -> Function | None:
+    """The one function that applies the class to its own parameters and does nothing else, None where there is none."""
+    name = re.escape(made.name.encode())
+    call = name + rb"\s*::\s*apply\s*\((?P<given>[\w\s,]*)\)"
+    count = made.forward.results
+    forms = [rb"\{\s*return\s+" + call + rb"\s*;\s*\}"]
+    if made.returned.startswith("std::vector"):
+        forms = [rb"\{\s*return\s+" + call + rb"\s*\[\s*0\s*\]\s*;\s*\}"] if count == 1 else []
+        if count > 1:
+            listed = rb"\s*,\s*".join(rb"(?P=local)\s*\[\s*%d\s*\]" % i for i in range(count))
+            forms = [
+                rb"\{\s*(?:const\s+)?auto\s*&?\s*(?P<local>\w+)\s*=\s*" + call + rb"\s*;\s*return\s+"
+                rb"(?:(?:std\s*::\s*)?(?:make_tuple|tuple\s*<[^;]*>)\s*)?[({]\s*" + listed + rb"\s*[)}]\s*;\s*\}"
+            ]  # fmt: skip
+    found = []
+    for function in read_signatures(document):
+        body = document.code[function.body.start : function.body.end] if function.body else b""
+        for form in forms:
+            match = re.fullmatch(form, body)
+            given = [part.strip().decode() for part in match["given"].split(b",")] if match else []
+            if match and given == [p.name for p in function.parameters] and len(given) == len(made.parameters):
+                found.append(function)
+    uses = len(re.findall(rb"\b" + name + rb"\s*::", document.code))
+    return found[0] if len(found) == 1 and uses == 1 else None
+
+
+def registering(
+    registry: Registry, document: Document, made: AutogradClass, wrapper: Function | None, classes: frozenset[Span]
+) -> Statement:
+    """The statement that registers what applies the class. Raises Reason."""
+    places = [m.start() for m in re.finditer(rb"\b" + re.escape(made.name.encode()) + rb"\s*::", document.code)]
+    if any(span.start <= place < span.end for place in places for span in classes):
+        raise Reason("another autograd function applies it")
+    if not places:
+        raise Reason("nothing in its file applies it")
+    if any(made.name.encode() in other.words for other in _others(registry, document)):
+        raise Reason("other files name it")
+    functions = read_signatures(document)
+    around = [f for f in functions if f.body and any(f.body.start <= place < f.body.end for place in places)]
+    for _ in range(4):
+        for function in around:
+            if (found := _statement_of(registry, function)) is not None:
+                return found
+        names = [re.compile(rb"(?<![\w.>])" + re.escape(f.name.encode()) + rb"\s*\(") for f in around]
+        around = [
+            f for f in functions
+            if f.body and f not in around and any(n.search(document.code, f.body.start, f.body.end) for n in names)
+        ]  # fmt: skip
+    raise Reason("no function that applies it is registered by a `def` without a key")
+
+
+class Written(NamedTuple):
+    """A function and those of its parameters that an autograd function writes to."""
+
+    function: Function
+    names: frozenset[str]
+
+
+def written_by_caller(document: Document, made: AutogradClass, statement: Statement) -> Written | None:
+    """The parameters of the function that `statement` registers which `F::apply` gets and writes to.
+
+    None where the function does not call it itself, or hands on something else.
+    """
+    call = re.compile(rb"\b" + re.escape(made.name.encode()) + rb"\s*::\s*apply\s*(?=\()")
+    for function in read_signatures(document):
+        reference = statement.function
+        if function.body is None or reference is None or not function.answers_to(reference.name):
+            continue
+        match = call.search(document.code, function.body.start, function.body.end)
+        if match is None:
+            continue
+        closing = closing_bracket(document.code, match.end())
+        given = [document.code[slice(*part)].strip() for part in split_spans(document.code, match.end() + 1, closing)]
+        pairs = zip((name for _, name in made.parameters), given, strict=False)
+        names = {text.decode("utf-8", "replace") for name, text in pairs if name in made.forward.dirty}
+        if names <= {parameter.name for parameter in function.parameters}:
+            return Written(function, frozenset(names))
+    return None
+
+
+def _others(registry: Registry, document: Document) -> list[Document]:
+    return [registry.document(path) for path in registry.sources if path != document.path]
+
+
+def _statement_of(registry: Registry, function: Function) -> Statement | None:
+    found = [
+        s for s in registry.statements
+        if s.function is not None and s.function.is_plain and function.answers_to(s.function.name)
+    ]  # fmt: skip
+    if not found:  # a lambda that calls it
+        found = [
+            s for s in registry.statements
+            if s.function is not None and s.function.is_lambda and any(map(function.answers_to, s.function.calls))
+        ][:1]  # fmt: skip
+    if len(found) != 1 or found[0].kind is not StatementKind.DEF or found[0].key:
+        return None
+    return found[0]
+
+
+def list_converters(registry: Registry, document: Document) -> dict[str, tuple[str, Edit]]:
+    """The functions that make a vector of a c10::List, and the edit that makes each take the vector itself.
+
+    `std::vector<int64_t> list2vec(c10::List<int64_t> list)`: what saved_data gives for such a list is a vector in an
+    operator. Only those count that nothing calls with another list.
+    """
+    found: dict[str, tuple[str, Edit]] = {}
+    for path in registry.sources:
+        other = registry.document(path)
+        if b"List" not in other.words:
+            continue
+        for function in read_signatures(other):
+            match = _LIST_PARAMETER.search(function.parameters[0].type_text) if len(function.parameters) == 1 else None
+            returned = re.sub(r"\s", "", function.return_type)
+            if (
+                match is None
+                or returned != f"std::vector<{match['of']}>"
+                or not _only_of_saved(registry, function.name)
+            ):
+                continue
+            span = function.parameters[0].span
+            place = other.data.index(match.group().encode(), span.start, span.end)
+            edit = Edit(Span(place, place + len(match.group())), f"std::vector<{match['of']}>".encode(), _CODE)
+            found[function.name] = (path, edit)
+    return found
+
+
+def _only_of_saved(registry: Registry, name: str) -> bool:
+    """Whether every call of a function is one of a list out of saved_data."""
+    call = re.compile(rb"(?<![\w.>])" + re.escape(name.encode()) + rb"\s*\((?P<given>[^;{]*)")
+    for path in registry.sources:
+        document = registry.document(path)
+        heads = [f.head for f in read_signatures(document) if f.name == name]
+        for match in call.finditer(document.code):
+            if any(head.start <= match.start() < head.end for head in heads):
+                continue
+            if b"saved_data" not in match["given"]:
+                return False
+    return True

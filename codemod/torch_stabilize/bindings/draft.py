@@ -1,0 +1,449 @@
+"""What the registrations of a group become: items for the stable file, adapters, and what is to be said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from torch_stabilize.bindings import codes
+from torch_stabilize.bindings.boxing.adapters import Adapter, listed
+from torch_stabilize.bindings.boxing.implementations import Boxed, Boxer
+from torch_stabilize.bindings.boxing.widening import Widening
+from torch_stabilize.bindings.effects.program import Program
+from torch_stabilize.bindings.effects.writes import accesses, returned_parameters
+from torch_stabilize.bindings.fakes.meta import is_symbolic_meta, symbolic_fake
+from torch_stabilize.bindings.keys import EXPLICIT, IMPLICIT, KeyFinder, Keys
+from torch_stabilize.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
+from torch_stabilize.bindings.reading.model import BlockKind, Operator, Side, Statement, StatementKind
+from torch_stabilize.bindings.reading.pybind_extras import ways_out
+from torch_stabilize.bindings.reading.register_functions import whole_functions
+from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.reading.statements import python_module
+from torch_stabilize.bindings.reading.text import decode
+from torch_stabilize.bindings.schemas.check import (
+    check_aliases,
+    check_duplicates,
+    check_effect,
+    check_function,
+    check_returns,
+    check_schema,
+)
+from torch_stabilize.bindings.schemas.fakes import fake_stub
+from torch_stabilize.bindings.schemas.finder import SchemaFinder
+from torch_stabilize.bindings.schemas.infer import read_type, type_aliases
+from torch_stabilize.bindings.schemas.schema import Schema
+from torch_stabilize.bindings.select import Located, Moved, Selection, diagnostic
+from torch_stabilize.bindings.writing.inplace import is_idle
+from torch_stabilize.bindings.writing.items import Item, definition_item, implementation_items, widened_arguments
+from torch_stabilize.bindings.writing.legacy_declarations import find_declarations
+from torch_stabilize.bindings.writing.translate import spelled_out, visible_types
+from torch_stabilize.codes import Code
+from torch_stabilize.model import Diagnostic, Severity, Span
+from torch_stabilize.repository.layout import Group
+from torch_stabilize.source.uses import Access
+
+Place = tuple[str, Span]
+
+# What no stable block can hold, and what to do with it.
+_WAYS_OUT = {
+    StatementKind.CLASS: (
+        "a class has no stable form",
+        "keep it in a unit of its own that stays in the legacy library, or write it in Python over operators that take "
+        "its state as tensors and numbers",
+    ),
+    StatementKind.FALLBACK: ("a fallback has no stable form", "keep it in a unit that stays in the legacy library"),
+}
+
+
+@dataclass
+class Draft:
+    """One run's registrations in stable form. `boxed`, `schemas` and `keys` go by the place of the statement.
+
+    `moved_lambdas` are those that become functions of the stable bindings file.
+    """
+
+    registry: Registry
+    group: Group
+    selection: Selection
+    target: str
+    lambdas: Mapping[Place, StableLambda]
+    items: list[Item] = field(default_factory=list)
+    adapters: list[Adapter] = field(default_factory=list)
+    boxed: dict[Place, Boxed] = field(default_factory=dict)
+    schemas: dict[Place, Schema] = field(default_factory=dict)
+    keys: dict[Place, tuple[str, ...]] = field(default_factory=dict)
+    unknown: set[Place] = field(default_factory=set)  # definitions whose schema may lack marks of what is written
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    moved_lambdas: list[StableLambda] = field(default_factory=list)
+    fakes: list[str] = field(
+        default_factory=list
+    )  # Python for the meta kernels that are not registered in C++ any more
+    differentiable: frozenset[str] = frozenset()  # operators whose derivative Python registers
+    opaque: frozenset[str] = frozenset()  # operators that call one without a fake kernel
+    composite: set[Place] = field(default_factory=set)  # those of them that are put together from ops of torch
+    _said: set[Statement] = field(default_factory=set)
+
+    def add(self, moved: Moved) -> None:
+        """Work out what `moved` becomes."""
+        statement = moved.statement
+        if statement.kind is StatementKind.DEF:
+            self._definition(moved)
+        if statement.function is not None and (moved.functions or moved.in_place) and not self._is_fake(moved):
+            self._implementation(moved)
+
+    # what the group's files say
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The group's units and headers and the headers that declare operators."""
+        paths = (*self.registry.layout.legacy_declarations, *self.group.units, *self.group.moving_headers)
+        return tuple(path for path in paths if self.registry.snapshot.exists(path))
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """The type aliases that signatures may be written with."""
+        found = type_aliases([self.registry.document(path) for path in self.files])
+        exists = self.registry.snapshot.exists
+        included = [p for p in self.registry.graph.closure(self.files) if p not in self.files and exists(p)]
+        others = type_aliases([self.registry.document(path) for path in included])
+        return {**{name: text for name, text in others.items() if read_type(text, others)}, **found}
+
+    @cached_property
+    def visible(self) -> Mapping[str, str]:
+        """The types of torch that signatures may be written with without their namespace."""
+        return visible_types(self.program.documents)
+
+    @cached_property
+    def program(self) -> Program:
+        """Where the functions are looked up that a function calls."""
+        paths = dict.fromkeys((*self.files, *self.group.shared_headers))
+        return Program([self.registry.document(p) for p in paths if self.registry.snapshot.exists(p)])
+
+    @cached_property
+    def widening(self) -> Widening:
+        """The functions whose parameters can become wider."""
+        declarations = find_declarations(self.registry, self.selection.functions, self.group)
+        return Widening(
+            self.registry, self.group, self.program, self.selection.moved, self.aliases, declarations, self.target
+        )
+
+    @cached_property
+    def boxer(self) -> Boxer:
+        """What boxes the functions."""
+        return Boxer(self.aliases, self.target, self.registry.document, self.program.documents)
+
+    @cached_property
+    def schema_finder(self) -> SchemaFinder:
+        """What infers the schemas that are not written."""
+        return SchemaFinder(self.registry, self.group, self.selection, self.program, self.aliases, self.operators)
+
+    @cached_property
+    def key_finder(self) -> KeyFinder:
+        """What finds the dispatch keys of what has none."""
+        return KeyFinder(self.registry)
+
+    @cached_property
+    def operators(self) -> dict[tuple[str, str], Operator]:
+        """The legacy operators by namespace and name."""
+        return {(o.namespace, o.full_name): o for o in self.registry.operators if o.side is Side.LEGACY}
+
+    @cached_property
+    def whole(self) -> frozenset[tuple[str, Span]]:
+        """The blocks of which every statement moves."""
+        going = {(moved.statement.path, moved.statement.span) for moved in self.selection.moved}
+        staying = {(s.path, s.block.span) for s in self.registry.statements if (s.path, s.span) not in going}
+        return frozenset((m.statement.path, m.statement.block.span) for m in self.selection.moved) - staying
+
+    # definitions
+
+    def _definition(self, moved: Moved) -> None:
+        statement = moved.statement
+        implementing = self._implementing(moved)
+        schema, found = check_schema(statement)
+        self.diagnostics += found
+        if statement.schema is None:
+            schema = self._inferred(statement, self._functions(implementing))
+            if schema is None:
+                return
+            self.schemas[statement.path, statement.span] = schema
+        elif schema is not None:
+            self._check(statement, schema, self._functions([one for one in implementing if not _is_lambda(one)]))
+            self._check_lambdas(statement, schema, [one for one in implementing if _is_lambda(one)])
+        if statement.tags:
+            self._say(
+                codes.TAGS, statement, f"{statement.full_name} loses its tags {statement.tags}",
+                advice="define them from Python with torch.library.Library.define(..., tags=...)",
+            )  # fmt: skip
+        for kind in widened_arguments(statement):
+            message = f"{statement.full_name}: `{kind}` is now a list, which the stable boxing can pass"
+            self._say(codes.WIDENED_SCHEMA, statement, message)
+        if not moved.in_place:
+            document = self.registry.document(statement.path)
+            inferred = schema if statement.schema is None else None
+            self.items.append(definition_item(document, statement, inferred, whole=self._goes_whole(statement)))
+
+    @cached_property
+    def _places(self) -> Mapping[Place, list[int]]:
+        """Which of the statements that move are where."""
+        found: dict[Place, list[int]] = {}
+        for number, one in enumerate(self.selection.moved):
+            found.setdefault((one.statement.path, one.statement.span), []).append(number)
+        return found
+
+    def _implementing(self, moved: Moved) -> list[Moved]:
+        """The statements that implement what `moved` defines, itself first."""
+        operator = self.operators.get((moved.statement.namespace, moved.statement.full_name))
+        places = {(s.path, s.span) for s in operator.implementations} if operator else set()
+        numbers = sorted(number for place in places for number in self._places.get(place, ()))
+        others = [self.selection.moved[number] for number in numbers]
+        return [moved, *(one for one in others if one is not moved)]
+
+    def _functions(self, implementing: Sequence[Moved]) -> tuple[Located, ...]:
+        """The functions of several statements, each once; for a lambda those that it calls."""
+        return tuple({(f.path, f.function.span): f for one in implementing for f in one.functions}.values())
+
+    def _inferred(self, statement: Statement, functions: Sequence[Located]) -> Schema | None:
+        """The schema of a `def("name", &fn)`, from the function it registers; what is to be said of it is said."""
+        found = self.schema_finder.infer(statement, functions)
+        if found.schema is None:
+            advice = 'write the schema: m.def("name(Tensor x) -> Tensor")'
+            self._say(codes.NO_SCHEMA, statement, f"{statement.full_name}: {found.reason}", Severity.ERROR, advice)
+            return None
+        if found.unknown:
+            self.unknown.add((statement.path, statement.span))
+        advice = "check its names, its defaults and what it marks as written" + (
+            f"; whether it writes to {listed([f'`{name}`' for name in found.unknown])} is not known"
+            if found.unknown
+            else ""
+        )
+        self._say(codes.INFERRED_SCHEMA, statement, f"inferred `{found.schema}`", Severity.WARNING, advice)
+        self.diagnostics += check_effect(statement, found.schema, found.unknown)
+        return found.schema
+
+    def _accesses(self, located: Located) -> dict[str, Access]:
+        return accesses(self.registry.document(located.path), located.function, self.program)
+
+    def _check(self, statement: Statement, schema: Schema, functions: Sequence[Located]) -> None:
+        """The schema against each function; of several of one name and file, it is enough that one fits."""
+        seen: set[tuple[str, str]] = set()
+        for located in functions:
+            key = (located.path, located.function.qualified)
+            same = [f for f in functions if (f.path, f.function.qualified) == key]
+            complaints = [check_function(statement, schema, f.function, self.aliases) for f in same]
+            if key in seen:
+                continue
+            seen.add(key)
+            if all(complaints):
+                self.diagnostics += complaints[0]
+            elif len(same) == 1:
+                function = located.function
+                self.diagnostics += check_aliases(statement, schema, function, self._accesses(located))
+                returned = returned_parameters(self.registry.document(located.path), function)
+                self.diagnostics += check_returns(statement, schema, function, returned)
+
+    def _check_lambdas(self, statement: Statement, schema: Schema, implementing: Sequence[Moved]) -> None:
+        """The schema against each lambda."""
+        for moved in implementing:
+            text = moved.statement.function.text if moved.statement.function is not None else ""
+            function = lambda_signature(text, moved.functions, self.program.documents)
+            if function is not None:
+                function = function._replace(name="its lambda", namespace=())
+                self.diagnostics += check_function(statement, schema, function, self.aliases) or check_aliases(
+                    statement, schema, function, lambda_accesses(text, self.program)
+                )
+
+    # implementations
+
+    def _implementation(self, moved: Moved) -> None:
+        statement = moved.statement
+        operator = self.operators.get((statement.namespace, statement.full_name))
+        written_schema = next((d.schema for d in operator.definitions if d.schema), None) if operator else None
+        stable = self.lambdas.get((statement.path, statement.function.span)) if statement.function else None
+        before, moved = moved, self.widening.widened(moved)
+        if moved is not before:
+            self._say_widened(before, moved)
+        result = self.boxer.box(moved, written_schema, stable.text if stable is not None else "")
+        if stable is not None and not moved.in_place:
+            self.diagnostics += stable.diagnostics
+            self.moved_lambdas.append(stable)
+        if result.adapter is not None:
+            conditions = statement.inner_conditions if moved.in_place else statement.conditions
+            text = spelled_out(result.adapter.text, self.visible)
+            result = result._replace(adapter=result.adapter._replace(conditions=conditions, text=text))
+        self.boxed[statement.path, statement.span] = result
+        self.diagnostics += result.diagnostics
+        if result.adapter is not None and not moved.in_place:
+            self.adapters.append(result.adapter)
+        keys = self._chosen_keys(moved, operator, result)
+        self._say_of_key(moved, operator, keys)
+        if not moved.in_place:
+            document = self.registry.document(statement.path)
+            whole = self._goes_whole(statement)
+            self.items += implementation_items(document, statement, result.expression, keys.keys, whole=whole)
+
+    def _is_fake(self, moved: Moved) -> bool:
+        """Whether a meta kernel over symbolic sizes becomes a fake kernel in Python, where they stay symbolic."""
+        statement = moved.statement
+        operator = self.operators.get((statement.namespace, statement.full_name))
+        if operator is None or not is_symbolic_meta(moved):
+            return False
+        schema = self.schema_of(statement, operator)
+        fake = symbolic_fake(self.registry, moved, schema) if schema is not None else ""
+        if not fake:
+            message = f"{statement.full_name} has a meta kernel over SymInt, which is a plain int in the stable API"
+            stub = self._stub(moved, operator)
+            self._say(codes.META_KERNEL, statement, message, Severity.ERROR, f"in its place, write in Python:\n{stub}")
+            return False
+        self.fakes.append(fake)
+        message = f"the meta kernel of {statement.full_name} is a fake kernel in Python now: its sizes stay symbolic"
+        advice = f"{moved.functions[0].function.qualified} is not used any more"
+        self._say(codes.META_KERNEL, statement, message, advice=advice)
+        return True
+
+    def _say_widened(self, before: Moved, moved: Moved) -> None:
+        function, old = moved.functions[0].function, before.functions[0].function
+        pairs = zip(function.parameters, old.parameters, strict=True)
+        wide = [f"`{one.type_text} {one.name}`" for one, other in pairs if one.type_text != other.type_text]
+        message = f"{function.qualified} takes {listed(wide)} now"
+        advice = "nothing but units of the group calls it, and what it hands on is of the type that it was"
+        self._say(codes.WIDENED, moved.statement, message, Severity.NOTE, advice)
+
+    def _chosen_keys(self, moved: Moved, operator: Operator | None, result: Boxed) -> Keys:
+        """The keys that `moved` is registered under, kept for those who write it."""
+        statement = moved.statement
+        schema = self.schema_of(statement, operator)
+        located = result.function or next(iter(moved.functions), None)
+        keys = self.key_finder.find(moved, located, schema, operator)
+        if f"{statement.namespace}::{statement.full_name}" in self.differentiable and keys.keys == (IMPLICIT,):
+            keys = keys._replace(keys=(EXPLICIT,), reason="its derivative is registered, and not that of its body")
+            self.composite.add((statement.path, statement.span))
+        if f"{statement.namespace}::{statement.full_name}" in self.opaque and keys.keys == (IMPLICIT,):
+            keys = keys._replace(keys=(EXPLICIT,), reason="tracing cannot see into what it calls")
+        self.keys[statement.path, statement.span] = keys.keys
+        return keys
+
+    def schema_of(self, statement: Statement, operator: Operator | None) -> Schema | None:
+        """The schema of the operator that `statement` implements, written or inferred."""
+        definition = next((d for d in operator.definitions if d.schema), None) if operator else None
+        return check_schema(definition)[0] if definition else self.schemas.get((statement.path, statement.span))
+
+    def _say_of_key(self, moved: Moved, operator: Operator | None, keys: Keys) -> None:
+        statement = moved.statement
+        if keys.reason:
+            message = f"{statement.full_name} had no dispatch key and gets {listed(keys.keys)}: {keys.reason}"
+            advice = "" if keys.is_sure else "not all that it calls was found: check for which devices it is"
+            self._say(codes.CHOSEN_KEY, statement, message, Severity.NOTE if keys.is_sure else Severity.WARNING, advice)
+        if statement.key == "Meta":
+            message = f"{statement.full_name} has a meta kernel in C++; fake tensors want a fake kernel in Python"
+            self._say(codes.META_KERNEL, statement, message, advice=self._stub(moved, operator))
+        if statement.key.startswith("Autograd"):
+            message = f"{statement.full_name} has an autograd kernel in C++, and torch::autograd has no stable form"
+            self._say(
+                codes.NO_STABLE_FORM, statement, message, advice="write torch.library.register_autograd in Python"
+            )
+
+    def _stub(self, moved: Moved, operator: Operator | None) -> str:
+        for definition in operator.definitions if operator else ():
+            schema = check_schema(definition)[0] or self.schemas.get((definition.path, definition.span))
+            if schema is not None:
+                body = ""
+                if moved.functions and (span := moved.functions[0].function.body):
+                    body = decode(self.registry.document(moved.functions[0].path).text(span))
+                return fake_stub(moved.statement.namespace, schema, body)
+        return "write torch.library.register_fake in Python"
+
+    def say_of_blocks(self) -> None:
+        """What stands in the blocks of the group's units and can move nowhere, and what pybind leaves behind."""
+        units = {*self.group.units, *self.group.moving_headers}
+        self._say_of_modules(units)
+        self._say_of_python_modules()
+        for statement in self.registry.statements:
+            if statement.path not in units or statement.block.side is Side.STABLE or statement in self._said:
+                continue
+            if statement.kind in (StatementKind.CLASS, StatementKind.FALLBACK):
+                message, advice = _WAYS_OUT[statement.kind]
+                self._say(codes.NO_STABLE_FORM, statement, message, Severity.ERROR, advice)
+            elif statement.kind is StatementKind.OTHER and not is_idle(
+                self.registry.document(statement.path), statement, whole_functions(self.registry, self.selection)
+            ):
+                self._say(
+                    codes.UNREAD, statement, "this statement was not understood", Severity.ERROR,
+                    "write what it registers as m.def and m.impl; what else it does for the module belongs to Python",
+                )  # fmt: skip
+        modules = {
+            m.statement.path: m.statement for m in self.selection.moved if m.statement.block.kind is BlockKind.PYBIND
+        }
+        for statement in modules.values():
+            namespace, module = statement.namespace, statement.block.namespace
+            advice = (
+                f"call torch.ops.{namespace}.<name> where Python called {module}.<name>; `op_namespace` in "
+                "torch-stabilize.toml gives them another namespace"
+            )
+            message = f"the functions of the module {module} are operators of {namespace} now"
+            self._say(codes.PYTHON_CALLERS, statement, message, advice=advice)
+        moved = {(m.statement.namespace, m.statement.full_name) for m in self.selection.moved}
+        self.diagnostics += check_duplicates(o for key, o in self.operators.items() if key in moved)
+
+    def _say_of_python_modules(self) -> None:
+        """The Python modules that blocks name for operators which move."""
+        defining = {m.statement.block for m in self.selection.moved if m.statement.kind is StatementKind.DEF}
+        for statement in self.registry.statements:
+            if statement.block in defining and statement.kind is StatementKind.OTHER and statement not in self._said:
+                module = python_module(self.registry.document(statement.path), statement)
+                if module:
+                    message = (
+                        f"the operators of {statement.block.namespace} no longer name their Python module {module}"
+                    )
+                    advice = f"import {module} where the library is loaded"
+                    self._say(codes.PYTHON_MODULE, statement, message, advice=advice)
+                    self._said.add(statement)
+
+    def _say_of_modules(self, units: Set[str]) -> None:
+        """What the group's Python modules have besides functions."""
+        blocks: dict[tuple[str, Span], list[Statement]] = {}
+        for statement in self.registry.statements:
+            if statement.path in units and statement.kind is StatementKind.OTHER:
+                blocks.setdefault((statement.path, statement.block.span), []).append(statement)
+        for (path, _), statements in blocks.items():
+            found, covered = ways_out(self.registry.document(path), statements, statements[0].block.namespace)
+            for statement, way in found.items():
+                self._say(codes.NO_STABLE_FORM, statement, way.message, Severity.ERROR, way.advice)
+            self._said |= covered | set(found)
+
+    # helpers
+
+    def _goes_whole(self, statement: Statement) -> bool:
+        return (statement.path, statement.block.span) in self.whole
+
+    def _say(
+        self, code: Code, statement: Statement, message: str, severity: Severity = Severity.WARNING, advice: str = ""
+    ) -> None:
+        span = statement.first if len(statement.first) and statement.kind is StatementKind.DEF else statement.span
+        self.diagnostics.append(diagnostic(code, statement.path, span, message, severity=severity, advice=advice))
+
+
+def _is_lambda(moved: Moved) -> bool:
+    return moved.statement.function is not None and moved.statement.function.is_lambda
+
+
+def make_draft(
+    registry: Registry,
+    group: Group,
+    selection: Selection,
+    target: str,
+    lambdas: Mapping[Place, StableLambda],
+    differentiable: frozenset[str] = frozenset(),
+    opaque: frozenset[str] = frozenset(),
+) -> Draft:
+    """The registrations of `selection` in stable form, for torch `target` and newer.
+
+    `lambdas` are registered lambdas that the rules have rewritten, `differentiable` the operators ("ns::f") whose
+    derivative Python registers: under CompositeImplicitAutograd nobody would call it. `opaque` are operators that call
+    such a one which has no fake kernel: torch.compile breaks its graph at them.
+    """
+    draft = Draft(registry, group, selection, target, lambdas, differentiable=differentiable, opaque=opaque)
+    for moved in selection.moved:
+        draft.add(moved)
+    draft.say_of_blocks()
+    return draft

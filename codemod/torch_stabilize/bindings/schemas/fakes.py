@@ -1,0 +1,93 @@
+"""A Python fake kernel to start from, for an operator whose fake was a C++ meta kernel."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Sequence
+
+from torch_stabilize.bindings.schemas.schema import Argument, Schema, Type
+
+_PYTHON = {
+    "Tensor": "torch.Tensor", "int": "int", "SymInt": "int", "float": "float", "bool": "bool", "SymBool": "bool",
+    "str": "str", "ScalarType": "torch.dtype", "Device": "torch.device", "Layout": "torch.layout",
+    "MemoryFormat": "torch.memory_format", "Generator": "torch.Generator", "Scalar": "float", "number": "float",
+}  # fmt: skip
+_LINE = 100
+_DTYPES = {"long": "int64", "double": "float64", "half": "float16"}
+_EMPTY_LIKE = re.compile(r"\breturn\s+(?:(?:torch|at)::)?(?:empty_like|zeros_like)\s*\(\s*(?P<of>\w+)")
+
+
+def fake_stub(namespace: str, schema: Schema, meta_body: str = "") -> str:
+    """`torch.library.register_fake` for `schema`; `meta_body` is the C++ body that it replaces, if it is known.
+
+    What an operator without results needs is complete; a result's shape and dtype are taken from the C++ body where
+    that is plain, else from the first tensor, which is then said.
+    """
+    return fake_kernel(namespace, schema, _body(schema, meta_body))
+
+
+def fake_kernel(namespace: str, schema: Schema, body: Sequence[str]) -> str:
+    """`torch.library.register_fake` for `schema` with these statements."""
+    parameters = []
+    for argument in schema.arguments:
+        if argument.keyword_only and "*" not in parameters:
+            parameters.append("*")
+        parameters.append(_parameter(argument))
+    name = f"{namespace}::{schema.name}{'.' + schema.overload if schema.overload else ''}"
+    head = f"def _({', '.join(parameters)}) -> {_returns(schema)}:"
+    if len(head) > _LINE:
+        lines = "".join(f"    {parameter},\n" for parameter in parameters)
+        head = f"def _(\n{lines}) -> {_returns(schema)}:"
+    statements = "\n".join(f"    {line}" for line in body)
+    return f'@torch.library.register_fake("{name}")\n{head}\n{statements}\n'
+
+
+def python_type(kind: Type) -> str:
+    """The annotation for a schema type."""
+    if kind.form == "optional":
+        return f"{python_type(kind.inner[0])} | None"
+    if kind.form == "list":
+        return f"list[{python_type(kind.inner[0])}]"
+    if kind.form == "tuple":
+        return f"tuple[{', '.join(map(python_type, kind.inner))}]"
+    return _PYTHON.get(kind.name, "object")
+
+
+def _parameter(argument: Argument) -> str:
+    text = f"{_name(argument)}: {python_type(argument.type)}"
+    return f"{text} = {_default(argument)}" if argument.default else text
+
+
+def _default(argument: Argument) -> str:
+    """The default in Python: dtypes are named, and the rest is written as in a schema."""
+    if argument.type.leaf == "ScalarType" and argument.default.isidentifier() and argument.default != "None":
+        return f"torch.{_DTYPES.get(argument.default, argument.default)}"
+    if argument.type.form == "list" and not argument.default.startswith("["):
+        return f"[{argument.default}]"
+    return argument.default
+
+
+def _name(argument: Argument) -> str:
+    return f"{argument.name}_" if keyword.iskeyword(argument.name) else argument.name
+
+
+def _returns(schema: Schema) -> str:
+    kinds = [python_type(value.type) for value in schema.returns]
+    if not kinds:
+        return "None"
+    return kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
+
+
+def _body(schema: Schema, meta_body: str) -> list[str]:
+    if not schema.returns:
+        return ["return None"]
+    like = _EMPTY_LIKE.search(meta_body)
+    tensor = next((a for a in schema.arguments if a.type.form == "base" and a.type.name == "Tensor"), None)
+    source = like["of"] if like and any(a.name == like["of"] for a in schema.arguments) else ""
+    note = [] if source else ["# The shape and dtype of the result are those of the first tensor: adjust them."]
+    source = source or (_name(tensor) if tensor else "")
+    if not source or any(value.type.leaf != "Tensor" for value in schema.returns):
+        return ['raise NotImplementedError("describe the result from the arguments")']
+    values = [f"torch.empty_like({source})" for _ in schema.returns]
+    return [*note, f"return {', '.join(values)}"]

@@ -1,0 +1,120 @@
+"""One group's change to the build and to Python: every room of this folder, joined into one Change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+
+from torch_stabilize.buildfiles.cmake.plan import plan_cmake
+from torch_stabilize.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
+from torch_stabilize.buildfiles.generators import plan_generators
+from torch_stabilize.buildfiles.mentions import plan_mentions
+from torch_stabilize.buildfiles.moving import Moving
+from torch_stabilize.buildfiles.setup.plan import plan_setup
+from torch_stabilize.buildfiles.stable_target import version_macro
+from torch_stabilize.model import Change, Diagnostic, FileEdit, Move, Severity, Span
+from torch_stabilize.repository.layout import Group, Layout
+from torch_stabilize.repository.snapshot import Snapshot
+
+
+def plan_build(
+    snapshot: Snapshot,
+    layout: Layout,
+    group: Group,
+    moves: Sequence[Move],
+    *,
+    target: str,
+    created: Sequence[str] = (),
+    pybind: Mapping[str, str] | None = None,
+    python_module: str = "",
+    later: Set[str] = frozenset(),
+) -> Change:
+    """Everything outside of the C++ sources that a group's migration changes.
+
+    `moves` maps legacy paths to new ones for units and headers; it is empty for a migration in place. `created` are
+    new units of the stable target, such as its bindings; `pybind` maps functions that Python called through the legacy
+    module to their operators ("fwd": "namespace::fwd"), `python_module` is what Python imports in place of the stable
+    library, "" for the library itself. What else builds the units in `later` gives them up later on. Offsets are those
+    of the files as read. Raises Refusal for a
+    build file that cannot be parsed.
+    """
+    renames = {move.old: move.new for move in moves}
+    renames.update({unit: unit for unit in group.units if unit not in renames})
+    moving = Moving(layout, renames, group.units, created, target, frozenset(later))
+    cmake = plan_cmake(snapshot, moving)
+    edits: list[FileEdit] = list(cmake.edits)
+    diagnostics: list[Diagnostic] = list(cmake.diagnostics)
+    setups = [
+        plan_setup(snapshot, path, moving, through_cmake=bool(cmake.owned), widened=cmake.widened)
+        for path in layout.setup_files
+    ]
+    for setup in setups:
+        edits.extend(setup.edits)
+        diagnostics.extend(setup.diagnostics)
+    owned = cmake.owned.union(*(setup.owned for setup in setups))
+    diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics, target))
+    exists = cmake.has_stable or any(setup.has_stable for setup in setups)
+    is_replaced = layout.is_whole or any(setup.replaced for setup in setups)
+    imports: tuple[FileEdit, ...] = ()
+    # elsewhere, what loads the legacy library loads the stable one already
+    if not exists or cmake.widened or pybind or python_module:
+        from torch_stabilize.buildfiles.python.sites import plan_imports
+
+        imports, listed = plan_imports(
+            snapshot, layout, [name for setup in setups for name in setup.names],
+            is_new=not exists, is_gone=is_replaced, widened=cmake.widened,
+            units=group.units, functions=pybind or {}, python_module=python_module,
+        )  # fmt: skip
+        diagnostics.extend(listed)
+    named, stale = plan_mentions(snapshot, layout, renames)
+    generated, unread = plan_generators(snapshot, layout, group.units, target)
+    edits.extend((*imports, *_apart(named, imports, edits), *_apart(generated, named, edits)))
+    diagnostics.extend((*stale, *unread))
+    return Change(f"build files for {group.name}", tuple(edits), diagnostics=tuple(diagnostics))
+
+
+def _apart(found: Sequence[FileEdit], *others: Sequence[FileEdit]) -> list[FileEdit]:
+    """Those edits that touch no byte that another room edits: the other room knew more about it."""
+    taken = [edit for room in others for edit in room]
+    return [
+        edit
+        for edit in found
+        if not any(
+            edit.path == other.path
+            and edit.edit.span.start < other.edit.span.end
+            and other.edit.span.start < edit.edit.span.end
+            for other in taken
+        )
+    ]
+
+
+def _unowned(
+    snapshot: Snapshot,
+    layout: Layout,
+    group: Group,
+    renames: Mapping[str, str],
+    owned: frozenset[str],
+    said: Sequence[Diagnostic],
+    target: str,
+) -> list[Diagnostic]:
+    """Units that no build file names: what a person has to add, once."""
+    missing = [unit for unit in group.units if unit not in owned]
+    build_files = (*layout.cmake_files, *layout.setup_files)
+    if not missing or not build_files or any(d.code == COMPUTED_SOURCES for d in said):
+        return []
+    lines = "\n".join(f"  {renames[unit]}" for unit in missing)
+    if layout.is_whole:
+        macros = f"TORCH_TARGET_VERSION={version_macro(target)} and, for CUDA, USE_CUDA"
+        return [
+            Diagnostic(
+                NOT_FOUND, Severity.ERROR, build_files[0], Span(0, 0),
+                f"no build file names what makes {layout.legacy_library}: which call it is cannot be told",
+                f"Define these macros for it: {macros}.",
+            )
+        ]  # fmt: skip
+    return [
+        Diagnostic(
+            NOT_FOUND, Severity.ERROR, build_files[0], Span(0, 0),
+            f"no build file names {', '.join(missing)}: which target builds it cannot be told",
+            f"Take it out of the target that builds it, and add to {layout.stable_library}:\n{lines}",
+        )
+    ]  # fmt: skip

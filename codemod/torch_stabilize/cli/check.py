@@ -1,0 +1,94 @@
+"""`torch-stabilize check`: what CI asks of a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from torch_stabilize.model import Refusal
+
+if TYPE_CHECKING:
+    from torch_stabilize.config import Config
+    from torch_stabilize.repository.layout import Layout
+    from torch_stabilize.repository.snapshot import Snapshot
+
+
+@click.command()
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--base",
+    metavar="REVISION",
+    help="Compare the allow-list with the one where this branch left REVISION.  [default: HEAD]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--sarif", "as_sarif", is_flag=True, help="Print SARIF, for code scanning.")
+@click.option("--github", "as_github", is_flag=True, help="Print annotations for GitHub's log, and the figures.")
+def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: bool, as_github: bool) -> int:
+    """Fail where an unstable site is in a file of the stable side, or in one of the given PATHs.
+
+    The stable side is the folder of migrated files, and what the build files compile for the stable ABI elsewhere.
+
+    Sites on the allow-list pass; the allow-list itself may only shrink, and an entry that allows nothing fails.
+    """
+    if as_json + as_sarif + as_github > 1:
+        raise click.UsageError("Give one of --json, --sarif and --github.")
+    from torch_stabilize.check import check
+    from torch_stabilize.cli.workspace import open_workspace, progress
+    from torch_stabilize.explain import all_codes
+    from torch_stabilize.report.check_view import check_json, print_annotations, print_check
+    from torch_stabilize.report.lines import lines
+    from torch_stabilize.report.sarif import sarif
+    from torch_stabilize.scan import scan_tree
+
+    with progress("Looking for unstable sites"):
+        workspace = open_workspace(reads_only=True)
+        files = _files(workspace.snapshot, workspace.layout, workspace.config, paths)
+        scan = scan_tree(workspace.snapshot, workspace.layout, workspace.config)
+    codes = all_codes()
+    before = _config_at(workspace.snapshot, workspace.config, base)
+    result = check(scan, workspace.config, files, codes, base=before)
+    if as_json:
+        click.echo(check_json(result), nl=False)
+    elif as_sarif:
+        click.echo(sarif([(finding, finding.place) for finding in result.findings], codes), nl=False)
+    elif as_github:
+        print_annotations(result, lines())
+    else:
+        print_check(result, lines())
+    return 1 if result.findings else 0
+
+
+def _files(snapshot: Snapshot, layout: Layout, config: Config, paths: Sequence[Path]) -> tuple[str, ...]:
+    """The sources below the stable root, those of stable libraries wherever they are, and those below `paths`."""
+    from torch_stabilize.cli.workspace import tree_path
+    from torch_stabilize.repository.program.abi import files_of_stable_libraries
+    from torch_stabilize.repository.program.read import Program
+    from torch_stabilize.source.document import SOURCE_SUFFIXES
+
+    found = set(snapshot.below(layout.stable_root, SOURCE_SUFFIXES))
+    found |= files_of_stable_libraries(Program(snapshot, config, layout.include_roots))
+    for path in paths:
+        place = tree_path(snapshot, path)
+        found |= {place} if path.is_file() else set(snapshot.below(place, SOURCE_SUFFIXES))
+    return tuple(sorted(found))
+
+
+def _config_at(snapshot: Snapshot, config: Config, revision: str | None) -> Config | None:
+    """The settings where the branch left `revision`, None where there were none. Raises Refusal for an unknown one."""
+    from torch_stabilize.config import load_config
+    from torch_stabilize.repository import git
+
+    wanted = revision or "HEAD"
+    if not git.run(snapshot.root, "rev-parse", "--verify", "-q", f"{wanted}^{{commit}}").ok:
+        if revision is None:
+            return None  # nothing was ever committed
+        raise Refusal(f"no such revision: {revision}", exit_code=2)
+    if not config.source:
+        return None
+    common = git.run(snapshot.root, "merge-base", wanted, "HEAD")  # none in a shallow clone
+    left = common.output.decode().strip() if common.ok else wanted
+    shown = git.run(snapshot.root, "show", f"{left}:{config.source}")
+    return load_config(snapshot.with_overlay({config.source: shown.output})) if shown.ok else None

@@ -1,0 +1,165 @@
+"""`torch-stabilize migrate`: move a group to the stable ABI."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from torch_stabilize.cli.report_files import check_writable, rendered, report_option, write_text
+from torch_stabilize.model import DEFAULT_TARGET, Refusal
+
+if TYPE_CHECKING:
+    from torch_stabilize.model import Plan
+    from torch_stabilize.report.view import Report, Stage
+    from torch_stabilize.repository.snapshot import Snapshot
+
+BUILD_SUFFIXES = (".py", ".toml", ".cmake", "CMakeLists.txt")
+DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.view.Stage
+
+
+@click.command()
+@click.argument("names", metavar="GROUP|FILE...", nargs=-1, required=True)
+@click.option("--diff", "mode", flag_value=DIFF, default=True, help="Print the diff and write nothing (default).")
+@click.option("--write", "mode", flag_value=WRITE, help="Write the migrated tree.")
+@click.option("--commit", "mode", flag_value=COMMIT, help="Write it and commit it: the moves, then the edits.")
+@click.option(
+    "--target",
+    metavar="VERSION",
+    help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
+)
+@click.option("--compile", "compiled", is_flag=True, help="Let the compiler's front end read the stable units first.")
+@click.option(
+    "--in-place/--move",
+    "in_place",
+    default=None,
+    help="Leave the files where they are, or move them to the stable folder.  [default: as configured, else as stable "
+    "units are already, else --move]",
+)
+@report_option("Write a report too")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and no diff.")
+@click.option("--allow-dirty", is_flag=True, help="With --write: accept uncommitted changes in the tree.")
+def command(
+    names: tuple[str, ...],
+    mode: str,
+    target: str | None,
+    compiled: bool,
+    in_place: bool | None,
+    report_file: Path | None,
+    as_json: bool,
+    allow_dirty: bool,
+) -> int:
+    """Move a group of kernels, or the given files, to the stable ABI.
+
+    A GROUP is one that `scan` suggests or the configuration names. Exit code 1 says that something is left to do by
+    hand; the report lists it.
+    """
+    if allow_dirty and mode != WRITE:
+        raise click.UsageError("--allow-dirty goes with --write.")
+    if report_file is not None:
+        check_writable(report_file)
+    from torch_stabilize.cli.workspace import open_workspace, progress
+    from torch_stabilize.explain import all_codes
+    from torch_stabilize.in_place import with_way_in_place
+    from torch_stabilize.migrate import Options, plan_migration
+    from torch_stabilize.report.view import Concern, Stage, build_report
+    from torch_stabilize.repository.groups import resolve_group
+    from torch_stabilize.source.parsable import refuse_unparsable
+
+    with progress("Reading the repository"):
+        workspace = open_workspace(names=names, reads_only=mode == DIFF)
+        _check_whole(workspace.snapshot, names)
+        group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
+        for path in (*group.files, *group.shared_headers):
+            _check_name(path)
+            refuse_unparsable(workspace.snapshot.document(path))
+    with progress(f"Migrating {group.name}"):
+        options = Options(target=target or workspace.config.target or Options.target, in_place=in_place)
+        _check_target(options.target)
+        plan = plan_migration(workspace.snapshot, workspace.layout, group, options, workspace.config)
+        plan = with_way_in_place(plan, workspace.snapshot, workspace.layout, group, options, workspace.config)
+    if compiled:
+        from torch_stabilize.verify.front_end import with_compiled
+
+        with progress(f"Compiling {group.name}"):
+            plan = with_compiled(plan, workspace.snapshot, workspace.layout, workspace.config, group)
+    codes = all_codes()
+    stage = Stage(mode)
+    report = build_report(plan, workspace.snapshot.read, codes, stage=stage, request=shlex.join(names))
+    text = rendered(report, report_file, codes) if report_file is not None else ""  # before anything is written
+    _carry_out(plan, workspace.snapshot, stage, allow_dirty=allow_dirty)
+    _print(report, as_json=as_json)
+    if report_file is not None:
+        write_text(report_file, text)
+    return 1 if report.of(Concern.MANUAL) else 0
+
+
+def _check_whole(snapshot: Snapshot, names: tuple[str, ...]) -> None:
+    """Refuse files of a submodule, and a sparse checkout that leaves out what a migration may have to edit."""
+    from torch_stabilize.repository import git
+    from torch_stabilize.source.document import SOURCE_SUFFIXES
+
+    for name in names:
+        path = posixpath.normpath(posixpath.join(snapshot.start, name))
+        inside = next((folder for folder in snapshot.submodules if f"{path}/".startswith(f"{folder}/")), None)
+        if inside is not None:
+            raise Refusal(f"{name} is in the submodule {inside}, a repository of its own: run there", exit_code=2)
+    wanted = [path for path in snapshot.absent if path.endswith((*SOURCE_SUFFIXES, *BUILD_SUFFIXES))]
+    if wanted and git.is_sparse(snapshot.root):
+        more = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
+        raise Refusal(f"{wanted[0]}{more} is tracked and left out by the sparse checkout: check out all files first")
+
+
+def _check_name(path: str) -> None:
+    """Refuse a file whose name is no text: build files and includes, which are, could not name it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise Refusal(f"{path}: the name is not UTF-8, so no build file can name it: rename it first") from None
+
+
+def _check_target(target: str) -> None:
+    """Refuse an unknown target, and one newer than the headers of the torch that is installed, where there is one."""
+    from torch_stabilize.surface.headers import check_target, checked_target, find_torch_include, installed_version
+
+    checked_target(target)
+    include = find_torch_include()
+    if include is not None:
+        check_target(target, installed_version(include))
+
+
+def _carry_out(plan: Plan, snapshot: Snapshot, stage: Stage, *, allow_dirty: bool) -> None:
+    from torch_stabilize.report.view import Stage
+    from torch_stabilize.writer import commit, write
+
+    if stage is Stage.WRITTEN:
+        write(plan, snapshot, allow_dirty=allow_dirty)
+    elif stage is Stage.COMMITTED:
+        commit(plan, snapshot)
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    """The report on stdout; a diff takes stdout for itself, so that it can be piped, and sends the report to stderr."""
+    from torch_stabilize.report.as_json import report_json
+    from torch_stabilize.report.lines import lines
+    from torch_stabilize.report.terminal import print_diff, print_report
+    from torch_stabilize.report.view import Stage
+
+    if as_json:
+        click.echo(report_json(report), nl=False)
+        return
+    if report.stage is not Stage.SHOWN:
+        print_report(report, lines())
+        return
+    from torch_stabilize.diff import render_diff
+
+    diff = render_diff(report.plan)
+    if sys.stdout.isatty():
+        print_diff(diff, lines())
+    else:
+        sys.stdout.buffer.write(diff.encode("utf-8", "surrogateescape"))
+    print_report(report, lines(stderr=True))

@@ -1,0 +1,69 @@
+"""Reports that the user asked to be written to a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from torch_stabilize.model import Refusal
+
+if TYPE_CHECKING:
+    from torch_stabilize.codes import Code
+    from torch_stabilize.report.view import Report
+
+SUFFIXES = (".md", ".html", ".json", ".sarif")
+
+
+def report_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option `--report FILE`: a file whose suffix picks the form, and that can be written."""
+    return click.option(
+        "--report",
+        "report_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=_report_file,
+        help=f"{help}; its suffix picks the form: {', '.join(SUFFIXES)}.",
+    )
+
+
+def check_writable(path: Path) -> None:
+    """Raise Refusal where `path` cannot be written: said before the run, not after it."""
+    if not path.parent.is_dir():
+        raise Refusal(f"cannot write {path}: there is no folder {path.parent}", exit_code=2)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise Refusal(f"cannot write {path}: it is read-only")
+
+
+def rendered(report: Report, path: Path, codes: Mapping[str, Code]) -> str:
+    """`report` in the form that the suffix of `path` asks for."""
+    from torch_stabilize.report.as_json import report_json
+    from torch_stabilize.report.documents import report_html, report_markdown
+    from torch_stabilize.report.sarif import sarif
+
+    match path.suffix:
+        case ".md":
+            return report_markdown(report)
+        case ".html":
+            return report_html(report)
+        case ".json":
+            return report_json(report)
+        case _:
+            return sarif([(finding, report.place(finding)) for finding in report.findings], codes)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write what the user asked for. Raises Refusal where that is not possible."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refusal(f"cannot write {path}: {error.strerror}") from error
+
+
+def _report_file(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix not in SUFFIXES:
+        raise click.BadParameter(f"{path.name} must end in {', '.join(SUFFIXES)}")
+    return path

@@ -1,0 +1,30 @@
+"""A diagnostic's code with its page: the one form every room writes its codes in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch_stabilize.model import Confidence
+
+
+class Example(NamedTuple):
+    """Source before and after a rule; `after` equal to `before` shows what the rule leaves alone."""
+
+    before: str
+    after: str
+    note: str = ""
+
+
+class Code(NamedTuple):
+    """What `torch-stabilize explain CODE` prints.
+
+    `title` is one sentence; `text` says what happens, why, and what to do by hand; `since` is the oldest target
+    (a torch version like "2.10") at which the stable form exists, empty where any will do.
+    """
+
+    code: str
+    title: str
+    text: str = ""
+    confidence: Confidence = Confidence.SAFE
+    since: str = ""
+    examples: tuple[Example, ...] = ()

@@ -1,0 +1,62 @@
+"""The codes of this room: what `torch-stabilize explain TSA7xx` prints."""
+
+from __future__ import annotations
+
+from torch_stabilize.codes import Code
+from torch_stabilize.model import Confidence
+
+MIGRATED_ALREADY = "TSA701"
+BRANCHES_UNUSED = "TSA702"
+SPLIT_IN_PLACE = "TSA720"
+WHOLE_IN_PLACE = "TSA721"
+CONVERTED_IN_PLACE = "TSA722"
+REGISTERS_ONLY = "TSA723"
+EDITS_COLLIDE = "TSA790"
+
+CODES: tuple[Code, ...] = (
+    Code(
+        code=MIGRATED_ALREADY,
+        title="A unit of the group has migrated already.",
+        text="The file lies in the folder of stable sources and holds no unstable name; it is left as it is.",
+    ),
+    Code(
+        code=BRANCHES_UNUSED,
+        title="A header of both worlds has lost its last legacy user.",
+        text="No unit of the repository compiles its branches for the unstable API any more, such as the `#else` of "
+        "`#ifdef TORCH_TARGET_VERSION`. They are left for you to delete: sources outside of the repository may include "
+        "the header.",
+    ),
+    Code(
+        code=SPLIT_IN_PLACE,
+        title="In place, a library of which something stays gets a second one beside it.",
+        text="With `--in-place` a library is converted as a whole, with its name and files, where all of it that uses "
+        "torch was asked for and can migrate. Otherwise the units that migrate are built into a stable library of "
+        "its own, and the rest stays where it was; the message has the reason.",
+        confidence=Confidence.REVIEW,
+    ),
+    Code(
+        code=WHOLE_IN_PLACE,
+        title="The library could be converted where it is.",
+        text="All of the library that uses torch migrates, so that no second library is needed: `--in-place`, or "
+        "`in_place = true` in the configuration, converts it with its name and files kept. The message has the number "
+        "of changed lines of both ways.",
+    ),
+    Code(
+        code=CONVERTED_IN_PLACE,
+        title="A library is converted where it is.",
+        text="Its files and its name stay what they are; its build entry gets what the stable ABI needs.",
+    ),
+    Code(
+        code=REGISTERS_ONLY,
+        title="A file that was asked for holds registrations alone.",
+        text="Nothing in it has to be migrated by itself: each registration moves with the unit that implements it, "
+        "and the file stays for the others.",
+    ),
+    Code(
+        code=EDITS_COLLIDE,
+        title="Two edits of one file want the same bytes.",
+        text="None of the file's edits is made: it stays as it was. Edit the place by hand and run again; please "
+        "report it too, with the lines around the place.",
+        confidence=Confidence.MANUAL,
+    ),
+)

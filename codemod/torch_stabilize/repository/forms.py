@@ -1,0 +1,199 @@
+"""Where a group's files are afterwards: moved to the stable folder, or in place, whole or split.
+
+An extension of which everything that uses torch migrates is converted where it is: same files, same module. One of
+which something stays gets a second library beside it, and the files that migrate are left where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from posixpath import commonpath, dirname
+from typing import NamedTuple
+
+from torch_stabilize.model import Diagnostic, Severity, Span
+from torch_stabilize.repository.codes import REGISTERS_ONLY, SPLIT_IN_PLACE, WHOLE_IN_PLACE
+from torch_stabilize.repository.layout import Form, Group, Layout
+from torch_stabilize.repository.program.abi import abi_of
+from torch_stabilize.repository.program.model import Abi, EntryKind, Library
+from torch_stabilize.repository.program.read import Program
+from torch_stabilize.repository.registrations import registrations_of
+from torch_stabilize.repository.sources import BESIDE_FOLDERS, join
+from torch_stabilize.repository.unstable import holds_unstable_names, is_stable_text
+from torch_stabilize.source.document import UNIT_SUFFIXES
+from torch_stabilize.source.heads import defines
+
+_UNSTABLE = (Abi.LEGACY, Abi.MIXED)
+
+
+class Placement(NamedTuple):
+    """How a group migrates. `reason` says why a library is not converted as a whole, "" where it is.
+
+    `along` are the units of a whole library that nobody asked for and that are converted with it: files of
+    registrations, and units that see torch through headers alone.
+    """
+
+    form: Form
+    library: Library | None = None
+    along: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything of the library that uses torch migrates."""
+        return self.library is not None and not self.reason
+
+
+def is_in_place(program: Program, layout: Layout, asked: bool | None) -> bool:
+    """Whether files stay where they are: as `asked`, else as configured, else as stable units are there already."""
+    if asked is not None:
+        return asked
+    if program.config.in_place is not None:
+        return program.config.in_place
+    if program.config.stable_root is not None or program.snapshot.below(layout.stable_root):
+        return False
+    units = (unit for library in program.libraries for unit in library.units)
+    return any(program.snapshot.exists(unit) and is_stable_text(program.snapshot.read(unit)) for unit in units)
+
+
+def place_group(program: Program, layout: Layout, group: Group, *, in_place: bool) -> Placement:
+    """The form in which `group` migrates, and whether its library could be converted as a whole."""
+    home = _home(program, group)
+    if isinstance(home, str):
+        return Placement(Form.SPLIT_IN_PLACE if in_place else Form.MOVED, None, (), home)
+    reason, along = _whole(program, layout, group, home)
+    form = Form.MOVED if not in_place else Form.SPLIT_IN_PLACE if reason else Form.WHOLE_IN_PLACE
+    return Placement(form, home, () if reason else along, reason)
+
+
+def _home(program: Program, group: Group) -> Library | str:
+    """The one library that the units of `group` are built into, or why there is none."""
+    found: dict[tuple[str, str], Library] = {}
+    unread: list[str] = []
+    for unit in group.units:
+        owners = [library for library, _ in program.by_unit.get(unit, ()) if _is_loaded(library)]
+        found |= {library.key: library for library in owners}
+        if not owners:
+            unread.append(unit)
+    open_ended = [one for one in program.libraries if program.has_gap(one) and _is_loaded(one)]
+    if not found and len(open_ended) == 1:
+        return open_ended[0]
+    if len(found) > 1:
+        return f"its units are built into {' and '.join(sorted(map(_name, found.values())))}"
+    home = next(iter(found.values()), None)
+    if home is None or (unread and not program.has_gap(home)):
+        return f"no build file that was read names {(unread or ['its units'])[0]}"
+    return home
+
+
+def _is_loaded(library: Library) -> bool:
+    return any(entry.kind is not EntryKind.PROGRAM for entry in library.entries) and bool(library.name)
+
+
+def _name(library: Library) -> str:
+    return library.module or library.name
+
+
+def _whole(program: Program, layout: Layout, group: Group, library: Library) -> tuple[str, tuple[str, ...]]:
+    """Why `library` is not converted as a whole with `group`, "" where it is, and what is converted along."""
+    asked, along = set(group.units), list[str]()
+    for unit in _members(program, layout, library):
+        if not program.snapshot.exists(unit) or not unit.endswith(UNIT_SUFFIXES):
+            continue
+        if unit in asked:
+            others = [one for one, _ in program.by_unit.get(unit, ()) if one.key != library.key]
+            if others:
+                return f"{unit} is built into {_name(others[0])} too", ()
+        elif abi_of(program, unit) in _UNSTABLE:
+            if holds_unstable_names(program.snapshot.document(unit)) and not _only_registers(program, unit):
+                return f"{unit}, which is built into it, uses torch and was not asked for", ()
+            along.append(unit)
+    return "", tuple(along)
+
+
+def _members(program: Program, layout: Layout, library: Library) -> Iterable[str]:
+    """The units of a library; where its sources could not be read, all that may be among them."""
+    known = sorted(library.units)
+    if not program.has_gap(library):
+        return known
+    project = f"{library.project}/" if library.project else ""
+    may_be = (
+        path
+        for path in program.files
+        if path.endswith(UNIT_SUFFIXES)
+        and path.startswith((project, f"{layout.source_root}/"))
+        and path not in program.by_unit
+        and not program.graph.includers(path)
+        and not BESIDE_FOLDERS.intersection(path.split("/"))
+        and not layout.is_stable(path)
+    )
+    return (*known, *may_be)
+
+
+def _only_registers(program: Program, unit: str) -> bool:
+    """Whether `unit` registers operators and does nothing else that a library would miss."""
+    document = program.snapshot.document(unit)
+    found = registrations_of(program.snapshot, unit)
+    return found is not None and not found.stable and not defines(document, found.functions)
+
+
+# -- the layout of a library that is converted as a whole ----------------------------------------------------------
+
+
+def whole_layout(layout: Layout, placement: Placement, units: Sequence[str]) -> Layout:
+    """`layout` for a library that keeps its name, its files and its headers: only helpers are new."""
+    assert placement.library is not None
+    name = placement.library.name
+    folder = _common_folder(units)
+    bindings = next((path for path in layout.legacy_bindings if path in units), layout.stable_bindings)
+    home = tuple(replace(one, stable_name=name) for one in layout.libraries if one.name == name)
+    others = tuple(one for one in layout.libraries if one.name != name)
+    return replace(
+        layout,
+        form=Form.WHOLE_IN_PLACE,
+        legacy_library=name,
+        stable_library=name,
+        stable_bindings=bindings,
+        stable_helpers=join(folder, "stable_utils.h"),
+        stable_dispatch=join(folder, "stable_dispatch.h"),
+        libraries=(*home, *others),
+        entries=tuple((entry.file, entry.span.start) for entry in placement.library.entries),
+    )
+
+
+def _common_folder(units: Sequence[str]) -> str:
+    folders = {dirname(unit) for unit in units}
+    return folders.pop() if len(folders) == 1 else "" if "" in folders else commonpath(sorted(folders))
+
+
+def split_note(placement: Placement, layout: Layout, group: Group) -> Diagnostic:
+    """What a person sees where a library was asked for in place and gets a second one beside it."""
+    name = _name(placement.library) if placement.library is not None else layout.legacy_library
+    return Diagnostic(
+        SPLIT_IN_PLACE,
+        Severity.WARNING,
+        group.units[0] if group.units else group.migrated[0],
+        Span(0, 0),
+        f"{name} is not converted as a whole: {placement.reason}; {layout.stable_library} is built beside it",
+        "Ask for all of its units that use torch, and it is converted where it is.",
+    )
+
+
+def whole_note(placement: Placement, layout: Layout, group: Group, lines: tuple[int, int]) -> Diagnostic:
+    """What a person sees who moves a library that could be converted where it is; `lines` change both ways."""
+    assert placement.library is not None
+    moved, in_place = lines
+    return Diagnostic(
+        WHOLE_IN_PLACE,
+        Severity.NOTE,
+        group.units[0],
+        Span(0, 0),
+        f"{_name(placement.library)} could be converted where it is: {in_place} changed lines instead of {moved}",
+        "Pass --in-place, or set in_place = true in torch-stabilize.toml.",
+    )
+
+
+def registrations_note(path: str) -> Diagnostic:
+    """What becomes of a file that was asked for and does nothing but register what other files implement."""
+    message = f"{path} holds registrations alone: each moves with what implements it, and the file stays"
+    return Diagnostic(REGISTERS_ONLY, Severity.NOTE, path, Span(0, 0), message)

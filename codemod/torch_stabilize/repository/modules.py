@@ -1,0 +1,179 @@
+"""The extension modules a repository builds, from its CMake and setup files.
+
+A quick reading of CMake that knows variables and nothing else; which unit belongs to which target, with conditions,
+is `targets.py`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from posixpath import basename, dirname
+from typing import NamedTuple
+
+from torch_stabilize.model import Span
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, join
+
+_NAMES_SOURCE = re.compile(r"\.(?:cu|cpp|cc|cxx)\b")
+_MAKES_LIBRARY = re.compile(r"\b(?:\w+_)?add_library\s*\(\s*\$\{", re.IGNORECASE)
+TOOL_FOLDERS = frozenset({"tools", "scripts", "cmake", "ci", "build_tools", "_build", "docker"})
+_BUILD_HELPER = re.compile(rb"\b\w*Extension\s*\(")
+_CMAKE_COMMENT = re.compile(r"#\[\[.*?\]\]|#[^\n]*", re.DOTALL)
+_CMAKE_COMMAND = re.compile(r"\b(?P<name>\w+)[ \t]*\((?P<arguments>(?:\"(?:\\.|[^\"\\])*\"|\([^()]*\)|[^()\"])*)\)")
+_CMAKE_TARGET = re.compile(
+    r"define_extension_target|pybind11_add_module|nanobind_add_module|python[0-9]*_add_library|torch_add_extension",
+    re.I,
+)
+_CMAKE_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_WITHIN_PATH = re.compile(r"[\w./-]")
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+
+
+class Module(NamedTuple):
+    """A Python module that a build file makes: its name without packages, and the text that names its sources."""
+
+    name: str
+    sources: str
+    path: str  # the build file
+
+    def names(self, source: str) -> int:
+        """How many components of the path `source` the module's sources spell out, counted from its end; 0 for none."""
+        parts = source.split("/")
+        for start in range(len(parts)):
+            if self._spells("/".join(parts[start:])):
+                return len(parts) - start
+        return 0
+
+    def _spells(self, path: str) -> bool:
+        """Whether `path` stands in the sources by itself: "moe/ops.cpp" does not spell "ops.cpp"."""
+        place = self.sources.find(path)
+        while place >= 0:
+            before, behind = self.sources[max(0, place - 2) : place], self.sources[place + len(path) :][:1]
+            # A variable or a dot for a folder may stand before it.
+            starts = before in ("}/", "./") or not _WITHIN_PATH.fullmatch(before[-1:])
+            if starts and not (behind.isalnum() or behind in ("_", "-")):
+                return True
+            place = self.sources.find(path, place + 1)
+        return False
+
+    def owns(self, source: str) -> bool:
+        """Whether the sources spell out `source` with its whole path from the build file's folder."""
+        folder = self.path.rpartition("/")[0]
+        below = source.removeprefix(f"{folder}/") if folder else source
+        if (folder and below == source) or not self._spells(below):
+            return False
+        return not folder or len(below.split("/")) == self.names(source)
+
+
+@dataclass(frozen=True)
+class BuildFiles:
+    """The build files of the project at `root`, those of tests, examples and vendored projects left out."""
+
+    snapshot: Snapshot
+    root: str
+
+    @cached_property
+    def cmake(self) -> dict[str, str]:
+        """The CMake files that name a source, define a module or a function that makes one, and the project's own."""
+        texts = {}
+        main = join(self.root, "CMakeLists.txt")
+        for path in self.files(("CMakeLists.txt", ".cmake")):
+            text = self._text(path)
+            if path == main or _NAMES_SOURCE.search(text) or _MAKES_LIBRARY.search(text) or cmake_modules(path, text):
+                texts[path] = text
+        return texts
+
+    @cached_property
+    def setup(self) -> dict[str, str]:
+        """setup.py, and the helpers it names that make extension objects, by path."""
+        setup = join(self.root, "setup.py")
+        texts = {setup: self._text(setup)} if self.snapshot.exists(setup) else {}
+        named = texts.get(setup, "")
+        for path in self.files((".py",)):
+            folders = path.removeprefix(self.root).strip("/").split("/")[:-1]
+            near = not folders or (len(folders) == 1 and folders[0] in TOOL_FOLDERS)
+            is_named = near and re.search(rf"\b{re.escape(basename(path)[:-3])}\b", named)
+            if path != setup and is_named and _BUILD_HELPER.search(self.snapshot.read(path)):
+                texts[path] = self._text(path)
+        return texts
+
+    @cached_property
+    def modules(self) -> tuple[Module, ...]:
+        """The modules they make, CMake's first.
+
+        CMakeLists.txt counts before the files it includes: those hold the alternative builds.
+        """
+        cmake = sorted(self.cmake, key=lambda path: (basename(path) != "CMakeLists.txt", path.count("/"), path))
+        return (
+            *(module for path in cmake for module in cmake_modules(path, self.cmake[path])),
+            *(module for path in self.setup for module in setup_modules(self.snapshot, path)),
+        )
+
+    def files(self, endings: tuple[str, ...]) -> list[str]:
+        """The project's own files that end in one of `endings`."""
+        skipped = FOREIGN_FOLDERS | BESIDE_FOLDERS
+        prefix = f"{self.root}/" if self.root else ""
+        below = self.snapshot.below(self.root, endings)
+        return [path for path in below if not skipped.intersection(path.removeprefix(prefix).split("/")[:-1])]
+
+    def _text(self, path: str) -> str:
+        return self.snapshot.read(path).decode("utf-8", "surrogateescape")
+
+
+def cmake_modules(path: str, text: str) -> tuple[Module, ...]:
+    """The extension modules that the CMake file at `path` defines, in order."""
+    variables: dict[str, str] = {}
+    found: list[Module] = []
+    for command in _CMAKE_COMMAND.finditer(_CMAKE_COMMENT.sub(" ", text)):
+        name = command.group("name").lower()
+        words = command.group("arguments").split(None, 1)
+        rest = words[1] if len(words) > 1 else ""
+        if name == "set" and words:
+            variables[words[0]] = _expand(rest, variables)
+        elif name == "list" and words and words[0].upper() in ("APPEND", "PREPEND") and rest:
+            variable, _, values = rest.partition(" ") if " " in rest.split("\n", 1)[0] else rest.partition("\n")
+            variable = variable.strip()
+            variables[variable] = variables.get(variable, "") + " " + _expand(values, variables)
+        elif words and (
+            _CMAKE_TARGET.fullmatch(name) or (name == "add_library" and re.match(r"(MODULE|SHARED)\b", rest))
+        ):
+            module = _expand(words[0], variables).strip('"')
+            if _IDENTIFIER.fullmatch(module):
+                found.append(Module(module, _expand(rest, variables), path))
+    return tuple(found)
+
+
+def _expand(text: str, variables: dict[str, str]) -> str:
+    return _CMAKE_VARIABLE.sub(lambda match: variables.get(match.group(1), match.group()), text)
+
+
+def setup_modules(snapshot: Snapshot, path: str) -> tuple[Module, ...]:
+    """The extension modules that the setup file at `path` makes under a name that is known, in order.
+
+    Their sources are spelled out as far as they were read; a list that was not read all the same names what it names.
+    """
+    from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
+
+    found: dict[tuple[int, str], list[str]] = {}
+    for one in read_setup_file(snapshot, path).entries:
+        entry = one.entry
+        if entry.file == path and _IDENTIFIER.fullmatch(entry.name):
+            texts = found.setdefault((entry.span.start, entry.name), [])
+            texts += [repr(posixpath.relpath(source.path, dirname(path) or ".")) for source in entry.sources]
+            texts += [_text(snapshot, gap.path, gap.span) for gap in entry.gaps]
+    return tuple(Module(name, "\n".join(dict.fromkeys(texts)), path) for (_, name), texts in found.items())
+
+
+def _text(snapshot: Snapshot, path: str, span: Span) -> str:
+    return snapshot.read(path)[span.start : span.end].decode("utf-8", "replace")
+
+
+def module_of(source: str, modules: Iterable[Module]) -> str | None:
+    """The module whose sources name `source` with most of its path; the first of several."""
+    ranked = [(module.names(source), module.name) for module in modules]
+    most = max((count for count, _ in ranked), default=0)
+    return next((name for count, name in ranked if count == most), None) if most else None

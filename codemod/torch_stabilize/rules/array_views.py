@@ -1,0 +1,225 @@
+"""Views of arrays, `x.sizes()` and IntArrayRef, where they are compared or printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+from torch_stabilize.codes import Example
+from torch_stabilize.model import Span
+from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
+from torch_stabilize.rules.printing import printer_of
+from torch_stabilize.rules.registry import page, rule
+from torch_stabilize.rules.rewrite import Part
+from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
+from torch_stabilize.source.arguments import argument_spans
+from torch_stabilize.source.declarations import text_of
+from torch_stabilize.source.document import Document, Fragment
+from torch_stabilize.source.scopes import TypeFinder
+from torch_stabilize.source.types import CppType
+from torch_stabilize.surface.versions import parse_version
+
+COMPARED, PRINTED, PRINTED_TENSOR = "compared view", "printed value", "printed tensor"
+_COMPARABLE_SINCE = "2.13"  # headers in which HeaderOnlyArrayRef has operator==
+
+# What a file says that has views of arrays, or values that were printed: it is not parsed for the others.
+_VIEWS = (b"sizes", b"strides", b"ArrayRef")
+_PRINTABLE = (*_VIEWS, b"Tensor", b"Device", b"Layout", b"device()", b"layout()")
+_COMPARISON = re.compile(rb"[=!]=(?<![<>!=]..)(?!=)")
+_SHIFTED = re.compile(rb"<<(?<!<<<)(?![<=])")
+_CHECK = re.compile(
+    rb"\b(?P<stable>STD_)?(?P<name>TORCH_(?:CHECK(?:_VALUE|_INDEX|_TYPE|_NOT_IMPLEMENTED)?|INTERNAL_ASSERT|WARN(?:_ONCE)?)"
+    rb"|AT_(?:ERROR|ASSERTM|WARN))\s*\("
+)
+_VIEW_TYPES = frozenset({"IntArrayRef", "ArrayRef"})
+_PLAIN = frozenset({"number_literal", "char_literal", "string_literal", "null", "true", "false", "nullptr"})
+_POSTFIX = frozenset(
+    {"identifier", "call_expression", "field_expression", "subscript_expression", "qualified_identifier"}
+)
+
+EQUALS = page(
+    "TSA123",
+    "Array views are compared with equals().",
+    "The header-only view has no operator== before the headers of torch 2.13. With newer headers the comparison stays.",
+    (
+        Example(
+            "bool f(const at::Tensor& x, const at::Tensor& y) { return x.sizes() == y.sizes(); }",
+            "bool f(const torch::stable::Tensor& x, const torch::stable::Tensor& y) { return "
+            "x.sizes().equals(y.sizes()); }",
+        ),
+        Example(
+            "void f(const at::Tensor& x, const at::Tensor& y) { TORCH_CHECK(x.sizes() == y.sizes()); }",
+            "void f(const torch::stable::Tensor& x, const torch::stable::Tensor& y) { STD_TORCH_CHECK("
+            'x.sizes().equals(y.sizes()), "Expected x.sizes() == y.sizes() to be true, but got false."); }',
+            "in a check without a message",
+        ),
+        Example(
+            "#include <vector>\nbool f(const at::Tensor& x, std::vector<int64_t> v) { return v != x.strides(); }",
+            "#include <vector>\nbool f(const torch::stable::Tensor& x, std::vector<int64_t> v) { return "
+            "!x.strides().equals(v); }",
+        ),
+        Example(
+            "bool f(const at::Tensor& x) { return x.sizes() == torch::IntArrayRef({2, 3}); }",
+            "bool f(const torch::stable::Tensor& x) { return "
+            "x.sizes().equals(torch::headeronly::IntHeaderOnlyArrayRef({2, 3})); }",
+        ),
+        Example(
+            "#include <vector>\nbool f(std::vector<int64_t> v, std::vector<int64_t> w) { return v == w; }",
+            "#include <vector>\nbool f(std::vector<int64_t> v, std::vector<int64_t> w) { return v == w; }",
+            "vectors compare as ever",
+        ),
+    ),
+)
+TEXT = page(
+    "TSA124",
+    "Sizes, devices and layouts are made text where they are printed.",
+    "The stable types have no operator<<; a small helper writes what the legacy operator wrote.",
+    (
+        Example(
+            "#include <sstream>\nvoid f(const at::Tensor& x, std::ostream& out) { out << x.sizes() << 1; }",
+            "#include <sstream>\nvoid f(const torch::stable::Tensor& x, std::ostream& out) { out << "
+            "sizes_to_string(x.sizes()) << 1; }",
+        ),
+        Example(
+            'void f(const at::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "sizes ", x.sizes(), x.dim()); }',
+            'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "sizes ", '
+            "sizes_to_string(x.sizes()), x.dim()); }",
+            "a check that somebody has migrated already",
+        ),
+        Example(
+            'void f(const at::Tensor& x) { TORCH_CHECK(x.dim() == 2, "values ", x); }',
+            'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "values ", x); }',
+            "the values of a tensor: reported, and left as they are",
+        ),
+    ),
+)
+
+
+@rule(
+    "TSA139",
+    "The text of a device comes from a helper.",
+    examples=(
+        Example(
+            "std::string f(const at::Tensor& x) { auto d = x.device(); return d.str() + x.device().str(); }",
+            "std::string f(const torch::stable::Tensor& x) { auto d = x.device(); "
+            "return device_to_string(d) + device_to_string(x.device()); }",
+        ),
+        Example(
+            "#include <sstream>\nstd::string f(std::ostringstream& s) { return s.str(); }",
+            "#include <sstream>\nstd::string f(std::ostringstream& s) { return s.str(); }",
+            "of a stream",
+        ),
+    ),
+)
+def text_of_device(site: Site, context: Context) -> Outcome | None:
+    """`x.device().str()`."""
+    kind = receiver_type(site, context)
+    if kind is None or kind.name != "Device" or kind.pointers:
+        return None
+    call = MethodCall(site, context)
+    if not call.is_complete:
+        return context.diagnose(site, "TSA139", "cannot follow the call of str", "print the device with a helper")
+    parts: tuple[Part, ...] = (b"device_to_string(", *call.receiver_parts(), b")")
+    return context.rewrite(call.span, parts, "TSA139", helpers=("device_to_string",))
+
+
+def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
+    """Comparisons of array views, and values behind `<<` that the stable types do not print."""
+    code = document.code
+    if any(word in code for word in _VIEWS):
+        for match in _COMPARISON.finditer(code):
+            fragment, node = _binary_at(document, match)
+            if node is not None and any(_is_view(side, fragment, document, finder) for side in _sides(node)):
+                yield Site(fragment.span(node), COMPARED, SiteKind.OPERATOR)
+    if not any(word in code for word in _PRINTABLE):
+        return
+    yield from _printed_by_checks(document, finder)
+    for match in _SHIFTED.finditer(code):
+        fragment, node = _binary_at(document, match)
+        right = node.child_by_field_name("right") if node is not None else None
+        if right is None or right.type in _PLAIN:
+            continue
+        kind = finder.type_of(right, fragment, document)
+        if kind.is_tensor:
+            yield Site(Span(*match.span()), PRINTED_TENSOR, SiteKind.OPERATOR)
+        elif printer_of(kind) is not None:
+            yield Site(fragment.span(right), PRINTED, SiteKind.OPERATOR)
+
+
+def _printed_by_checks(document: Document, finder: TypeFinder) -> Iterator[Site]:
+    """What checks are handed to print and cannot; those that are stable already too, in a file migrated in part."""
+    for match in _CHECK.finditer(document.code):
+        message = 0 if match["name"].endswith((b"ERROR", b"WARN", b"WARN_ONCE")) else 1
+        for span in argument_spans(document, match.end() - 1)[message:]:
+            fragment = document.fragment_at(span.start)
+            node = fragment.node_at(span)
+            if node is None or fragment.span(node) != span:
+                continue
+            kind = finder.type_of(node, fragment, document)
+            if kind.is_tensor:
+                yield Site(Span(match.end() - 1, match.end()), PRINTED_TENSOR, SiteKind.OPERATOR)
+            elif printer_of(kind) is not None and match["stable"]:
+                yield Site(span, PRINTED, SiteKind.OPERATOR)
+
+
+def array_views(site: Site, context: Context) -> Outcome | None:
+    """The rewrite of one of `view_sites`."""
+    fragment = context.fragment(site)
+    node = fragment.node_at(site.span)
+    if site.name == PRINTED_TENSOR:
+        return context.diagnose(
+            site, TEXT, "a stable tensor does not print its values", "print its sizes and dtype, or print it in Python"
+        )
+    if site.name == PRINTED:
+        kind = context.type_of(node, fragment)
+        printer = printer_of(kind)
+        if printer is None:
+            return None
+        parts: tuple[Part, ...] = (printer.function.encode() + b"(", site.span, b")")
+        return context.rewrite(site.span, parts, TEXT, helpers=(printer.helper,))
+    if node is None or parse_version(context.project.headers or context.project.target) >= parse_version(
+        _COMPARABLE_SINCE
+    ):
+        return None
+    sides = _sides(node)
+    if len(sides) != 2:
+        return None
+    return context.rewrite(site.span, equality(sides[0], sides[1], _sign(node), fragment, context), EQUALS)
+
+
+def is_view(kind: CppType) -> bool:
+    """Whether a value of this type is a view of an array."""
+    return kind.name in _VIEW_TYPES and not kind.pointers
+
+
+def equality(left: Node, right: Node, sign: str, fragment: Fragment, context: Context) -> tuple[Part, ...]:
+    """`left.equals(right)`, or the other way round where only `right` is a view."""
+    if not is_view(context.type_of(left, fragment)):
+        left, right = right, left
+    receiver: tuple[Part, ...] = (fragment.span(left),)
+    if left.type not in _POSTFIX:
+        receiver = (b"(", *receiver, b")")
+    return (b"!" if sign == "!=" else b"", *receiver, b".equals(", fragment.span(right), b")")
+
+
+def _binary_at(document: Document, match: re.Match[bytes]) -> tuple[Fragment, Node | None]:
+    """The binary expression whose operator was matched."""
+    fragment = document.fragment_at(match.start())
+    token = fragment.node_at(Span(*match.span()))
+    node = token.parent if token is not None else None
+    return fragment, node if node is not None and node.type == "binary_expression" else None
+
+
+def _sides(node: Node) -> list[Node]:
+    return [side for name in ("left", "right") if (side := node.child_by_field_name(name)) is not None]
+
+
+def _sign(node: Node) -> str:
+    operator = node.child_by_field_name("operator")
+    return text_of(operator) if operator is not None else ""
+
+
+def _is_view(node: Node, fragment: Fragment, document: Document, finder: TypeFinder) -> bool:
+    return node.type not in _PLAIN and is_view(finder.type_of(node, fragment, document))

@@ -1,0 +1,145 @@
+"""Dispatch over dtypes: the header-only building blocks, the families of ATen, and the project's own macros."""
+
+from __future__ import annotations
+
+from torch_stabilize.codes import Example
+from torch_stabilize.model import Span
+from torch_stabilize.rules.context import Context, Outcome, Site
+from torch_stabilize.rules.macro_calls import call_arguments, whole_call
+from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.rewrite import Copy, Part
+from torch_stabilize.surface.table import Entry
+
+_SCALAR = "torch::headeronly::ScalarType::"
+# The type lists of Dispatch_v2.h, by the dtypes they stand for.
+_LISTS = (
+    ("AT_ALL_TYPES_AND_COMPLEX", "Byte Char Int Long Short Double Float ComplexDouble ComplexFloat"),
+    ("AT_ALL_TYPES", "Byte Char Int Long Short Double Float"),
+    ("AT_INTEGRAL_TYPES", "Byte Char Int Long Short"),
+    ("AT_FLOATING_TYPES", "Double Float"),
+    ("AT_COMPLEX_TYPES", "ComplexDouble ComplexFloat"),
+)
+
+
+def type_lists(dtypes: str) -> tuple[str, ...]:
+    """Dtypes by name as arguments of THO_DISPATCH_V2: "Double Float Half" -> AT_EXPAND(AT_FLOATING_TYPES), ...Half."""
+    left = dtypes.split()
+    found: list[str] = []
+    for name, members in _LISTS:
+        wanted = members.split()
+        if all(member in left for member in wanted):
+            found.append(f"AT_EXPAND({name})")
+            left = [dtype for dtype in left if dtype not in wanted]
+    return (*found, *(_SCALAR + dtype for dtype in left))
+
+
+@rule(
+    "TSA302",
+    "AT_DISPATCH_* over a family of dtypes becomes THO_DISPATCH_V2 over the same dtypes.",
+    text="The set of dtypes is the same before and after, and is compared at every site.",
+    examples=(
+        Example(
+            'void f(const at::Tensor& x) { AT_DISPATCH_FLOATING_TYPES_AND_HALF(x.scalar_type(), "f", [&] { g<scalar_t>(); }); }',
+            'void f(const torch::stable::Tensor& x) { THO_DISPATCH_V2(x.scalar_type(), "f", AT_WRAP(([&] { g<scalar_t>(); })), '
+            "AT_EXPAND(AT_FLOATING_TYPES), torch::headeronly::ScalarType::Half); }",
+        ),
+    ),
+)
+def families(site: Site, context: Context) -> Outcome | None:
+    """`AT_DISPATCH_FLOATING_TYPES(type, name, body)` and its kin."""
+    entry = site.entry
+    assert entry is not None
+    arguments = call_arguments(site, context)
+    whole = whole_call(site, context)
+    further = entry.arity[0] if entry.arity else 0
+    if arguments is None or whole is None:
+        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
+    if site.name.startswith("AT_DISPATCH_CASE"):
+        return _case(site, context, entry, arguments, whole, further)
+    if len(arguments) < further + 3:
+        return context.diagnose(site, entry.rule, f"{site.name} has too few arguments", entry.note)
+    extra, (dtype, name, *body) = arguments[:further], arguments[further:]
+    inside = Span(body[0].start, body[-1].end)
+    if site.name == "AT_DISPATCH_INDEX_TYPES":
+        return _index(context, entry, whole, dtype, name, inside)
+    own = context.project.switches.get(_dtypes(entry, extra, context))
+    if own is not None:
+        same: tuple[Part, ...] = (own.stable.encode() + b"(", dtype, b", ", name, b", ", inside, b")")
+        return context.rewrite(whole, same, entry.rule, helpers=(f"switch:{own.header}",))
+    lists = ", ".join(type_lists(entry.stable))
+    parts: list[Part] = [b"THO_DISPATCH_V2(", dtype, b", ", name, b", AT_WRAP((", inside, b")), " + lists.encode()]
+    for span in extra:
+        parts += [b", ", Copy(span)]
+    return context.rewrite(whole, (*parts, b")"), entry.rule, includes=("torch/headeronly/core/Dispatch_v2.h",))
+
+
+def _dtypes(entry: Entry, extra: tuple[Span, ...], context: Context) -> frozenset[str]:
+    """The dtypes a site covers, by name."""
+    named = [context.surface.name(context.text(span).decode("utf-8", "replace")) for span in extra]
+    further = [e.stable.rpartition("::")[2] if e is not None else "?" for e in named]
+    return frozenset((*entry.stable.split(), *further))
+
+
+def _index(context: Context, entry: Entry, whole: Span, dtype: Span, name: Span, body: Span) -> Outcome:
+    cases: list[Part] = []
+    for index, member in enumerate(entry.stable.split()):
+        hole: Part = body if index == 0 else Copy(body)
+        cases += [f" THO_PRIVATE_CASE_TYPE_USING_HINT({_SCALAR}{member}, index_t, ".encode(), hole, b")"]
+    parts: tuple[Part, ...] = (b"THO_DISPATCH_SWITCH(", dtype, b", ", name, b",", *cases, b")")
+    return context.rewrite(whole, parts, entry.rule, includes=("torch/headeronly/core/Dispatch.h",))
+
+
+def _case(
+    site: Site, context: Context, entry: Entry, arguments: tuple[Span, ...], whole: Span, further: int
+) -> Outcome:
+    if len(arguments) <= further:
+        return context.diagnose(site, entry.rule, f"{site.name} has too few arguments", entry.note)
+    body = Span(arguments[further].start, arguments[-1].end)
+    parts: list[Part] = []
+    for index, dtype in enumerate(entry.stable.split()):
+        parts += [b" " * bool(index) + f"THO_DISPATCH_CASE({_SCALAR}{dtype}, ".encode(), Copy(body), b")"]
+    for span in arguments[:further]:
+        parts += [b" THO_DISPATCH_CASE(", Copy(span), b", ", Copy(body), b")"]
+    return context.rewrite(whole, tuple(parts), entry.rule, includes=("torch/headeronly/core/Dispatch.h",))
+
+
+@rule(
+    "TSA303",
+    "The project's own dispatch macros give way to their stable translations.",
+    text="A macro is migrated by translating its definition, so the set of dtypes cannot change. Where the repository has the\n"
+    "translation already it is used; otherwise it is added to the stable dispatch header.",
+)
+def project_macro(site: Site, context: Context) -> Outcome | None:
+    """`PROJECT_DISPATCH_FLOATING_TYPES(...)`."""
+    macro = context.project.dispatch[site.name]
+    return context.replace(site, macro.stable, "TSA303", helpers=(f"dispatch:{site.name}",))
+
+
+@rule(
+    "TSA301",
+    "The building blocks of dispatch get their header-only name.",
+    examples=(
+        Example(
+            "#define CASES(...) AT_DISPATCH_CASE(at::ScalarType::Half, __VA_ARGS__)",
+            "#define CASES(...) THO_DISPATCH_CASE(torch::headeronly::ScalarType::Half, __VA_ARGS__)",
+        ),
+    ),
+)
+def building_block(site: Site, context: Context) -> Outcome | None:
+    """AT_DISPATCH_SWITCH, AT_DISPATCH_CASE, AT_DISPATCH_V2."""
+    entry = site.entry
+    assert entry is not None
+    from torch_stabilize.rules.context import Allowed
+
+    if entry.form == "same":
+        return Allowed("the same on both sides")
+    if site.name == "AT_DISPATCH_V2":
+        arguments = call_arguments(site, context)
+        if arguments is None or len(arguments) < 3:
+            return context.diagnose(site, entry.rule, "AT_DISPATCH_V2 has too few arguments", entry.note)
+        body = context.text(arguments[2])
+        if body.startswith(b"AT_WRAP(") and not body.startswith(b"AT_WRAP(("):
+            inside = Span(arguments[2].start + len(b"AT_WRAP("), arguments[2].end - 1)
+            wrap = context.rewrite(inside, (b"(", inside, b")"), entry.rule)
+            return context.replace(site, entry.stable, entry.rule, entry=entry, also=(wrap,))
+    return context.replace(site, entry.stable, entry.rule, entry=entry)

@@ -1,0 +1,360 @@
+"""Factories: `torch::empty(sizes, options)` with its options taken apart."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from tree_sitter import Node
+
+from torch_stabilize.codes import Example
+from torch_stabilize.model import Confidence, Span
+from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from torch_stabilize.rules.factory_arguments import Made, is_of, options_at, tail_of, tensor_beside, without_format
+from torch_stabilize.rules.kinds import kind_in_schemas
+from torch_stabilize.rules.options import Options, read_options
+from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.rewrite import Copy, Part
+from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
+from torch_stabilize.source.declarations import text_of
+from torch_stabilize.source.document import Fragment
+
+_FILLED = {"zeros": b"0", "ones": b"1"}
+
+
+@rule(
+    "TSA120",
+    "Factories take dtype, layout and device one by one.",
+    text="`TensorOptions` is followed to where it was made, through variables, and taken apart at the factory.",
+    examples=(
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::empty({2, 3}, torch::dtype(torch::kInt32).device(x.device())); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::empty({2, 3}, "
+            "torch::headeronly::ScalarType::Int, std::nullopt, x.device()); }",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::zeros({4}, x.options()); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::new_zeros(x, {4}); }",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::zeros({4}, torch::dtype(at::kInt).device(x.device())); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::new_zeros(x, {4}, "
+            "torch::headeronly::ScalarType::Int); }",
+        ),
+        Example(
+            "at::Tensor f() { return at::empty({2}, at::CUDA(at::kByte)); }\n"
+            "at::Tensor g() { return at::zeros({2}, at::kLong, std::nullopt, at::kCPU, std::nullopt); }",
+            "torch::stable::Tensor f() { return torch::stable::empty({2}, torch::headeronly::ScalarType::Byte, std::nullopt, "
+            "torch::stable::Device(torch::headeronly::kCUDA)); }\n"
+            "torch::stable::Tensor g() { return torch::stable::full({2}, 0, torch::headeronly::ScalarType::Long, std::nullopt, "
+            "torch::stable::Device(torch::headeronly::kCPU)); }",
+            "options of an early torch, and given one by one",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::full_like(x, 3, x.options().dtype(at::kInt)); }\n"
+            "at::Tensor g(at::Tensor x) { at::empty_like(x); at::empty_like(x, at::kInt); return at::zeros_like(x); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::fill_(stable_aten::empty_like(x, "
+            "torch::headeronly::ScalarType::Int), 3); }\n"
+            "torch::stable::Tensor g(torch::stable::Tensor x) { torch::stable::empty_like(x); stable_aten::empty_like(x, "
+            "torch::headeronly::ScalarType::Int); return torch::stable::fill_(torch::stable::empty_like(x), 0); }",
+            "the strides stay those of `x`",
+        ),
+        Example(
+            "void f(bool b, int64_t n) { at::full({2}, b); at::full({2}, n > 0); at::full({2}, n); at::full({2}, 2LL); "
+            "at::full({2}, 1.5f); at::scalar_tensor(3); torch::tensor(3); torch::tensor(n > 1); torch::tensor(2.5); }",
+            "void f(bool b, int64_t n) { torch::stable::full({2}, b, torch::headeronly::ScalarType::Bool); "
+            "torch::stable::full({2}, n > 0, torch::headeronly::ScalarType::Bool); "
+            "torch::stable::full({2}, n, torch::headeronly::ScalarType::Long); "
+            "torch::stable::full({2}, 2LL, torch::headeronly::ScalarType::Long); "
+            "torch::stable::full({2}, 1.5f, torch::headeronly::ScalarType::Float); "
+            "torch::stable::full({}, 3, torch::headeronly::ScalarType::Float); "
+            "torch::stable::full({}, 3, torch::headeronly::ScalarType::Long); "
+            "torch::stable::full({}, n > 1, torch::headeronly::ScalarType::Bool); "
+            "torch::stable::full({}, 2.5, torch::headeronly::ScalarType::Float); }",
+            "the dtype that each number has in torch",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { return at::zeros_like(y, x.options(), at::MemoryFormat::Contiguous); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) "
+            "{ return torch::stable::fill_(torch::stable::new_empty(y, y.sizes(), x.scalar_type(), std::nullopt, x.device()), 0); }",
+        ),
+        Example(
+            "#include <vector>\nat::Tensor f(std::vector<double> v) { return torch::tensor(v); }\n"
+            "at::Tensor g(at::Tensor x) { return torch::tensor({1, 0}, x.device()); }",
+            "#include <vector>\ntorch::stable::Tensor f(std::vector<double> v) "
+            "{ return tensor_of<double>(v, torch::headeronly::ScalarType::Float); }\n"
+            "torch::stable::Tensor g(torch::stable::Tensor x) "
+            "{ return tensor_of<int64_t>({1, 0}, torch::headeronly::ScalarType::Long, std::nullopt, x.device()); }",
+            "numbers of a list are Long or Float, as torch has it",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::empty({4}, x.options().requires_grad(true)); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) "
+            "{ return torch::stable::new_empty(x, {4}).set_requires_grad(true); }",
+        ),
+    ),
+)
+def factories(site: Site, context: Context) -> Outcome | None:
+    """`torch::empty(...)` and its kin, `x.new_empty(...)` and its kin."""
+    entry = site.entry
+    assert entry is not None
+    if site.kind is SiteKind.METHOD:
+        return _new(site, context)
+    node = context.call(site)
+    if node is None:
+        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
+    fragment = context.fragment(site)
+    arguments = node.child_by_field_name("arguments")
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    name = site.name.rpartition("::")[2]
+    given, dense = without_format(given, fragment, context)
+    maker = _MAKERS.get(name) if dense is not None else None
+    if dense and name.endswith("_like"):
+        maker = _dense_like
+    made = maker(name, node, given, fragment, context) if maker is not None else None
+    if made is None:
+        return context.diagnose(site, entry.rule, f"cannot take the arguments of {site.name} apart", entry.note)
+    parts, helpers = made
+    wanted = read_options(given[-1], fragment, context) if given else None
+    if wanted is not None and wanted.requires_grad:
+        parts = (*parts, b".set_requires_grad(", *wanted.requires_grad, b")")
+    sure = name in ("empty", "empty_like", "zeros", "full", "from_blob")
+    confidence = Confidence.SAFE if sure else Confidence.REVIEW
+    extra = {"includes": (entry.include,), "confidence": confidence, "helpers": helpers}
+    return context.rewrite(fragment.span(node), parts, entry.rule, **extra)
+
+
+def _dense_like(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    """`empty_like(x, options, MemoryFormat::Contiguous)` and its kin: a new tensor of the sizes of `x`."""
+    place = 2 if name == "full_like" else 1
+    options = options_at(given, place, fragment, context, node) if len(given) >= place else None
+    if options is None:
+        return None
+    tensor = fragment.span(given[0])
+    tail = () if options.only_like and text_of(given[place]).startswith(f"{text_of(given[0])}.") else tail_of(options)
+    made: tuple[Part, ...] = (b"torch::stable::new_empty(", tensor, b", ", Copy(tensor), b".sizes()", *tail, b")")
+    if name == "empty_like":
+        return (made, ())
+    value: Part = fragment.span(given[1]) if name == "full_like" else _FILLED[name.removesuffix("_like")]
+    return ((b"torch::stable::fill_(", *made, b", ", value, b")"), ())
+
+
+def _empty(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    options = options_at(given, 1, fragment, context, node) if given else None
+    if options is None:
+        return None
+    sizes = fragment.span(given[0])
+    if options.only_like:
+        return ((b"torch::stable::new_empty(", *options.like, b", ", sizes, b")"), ())
+    return ((b"torch::stable::empty(", sizes, *tail_of(options), b")"), ())
+
+
+def _filled(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    options = options_at(given, 1, fragment, context, node) if given else None
+    if options is None:
+        return None
+    sizes = fragment.span(given[0])
+    beside = tensor_beside(options, node, fragment, context) if name == "zeros" else None
+    if beside is not None:
+        tensor, dtype = beside
+        return ((b"torch::stable::new_zeros(", *tensor, b", ", sizes, *((b", ", *dtype) if dtype else ()), b")"), ())
+    default = b"torch::headeronly::ScalarType::Float"
+    return ((b"torch::stable::full(", sizes, b", ", _FILLED[name], *tail_of(options, always_dtype=default), b")"), ())
+
+
+def _full(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    options = options_at(given, 2, fragment, context, node) if len(given) >= 2 else None
+    if options is None:
+        return None
+    default = _DTYPE_OF_FULL.get(kind_in_schemas(given[1], context.type_of(given[1], fragment)), b"")
+    if not default and not (options.dtype or options.like):
+        return None
+    sizes, filled = fragment.span(given[0]), fragment.span(given[1])
+    return ((b"torch::stable::full(", sizes, b", ", filled, *tail_of(options, always_dtype=default), b")"), ())
+
+
+# The dtype that full() gives a number, which the stable form takes as a double.
+_DTYPE_OF_FULL = {
+    "bool": b"torch::headeronly::ScalarType::Bool",
+    "int64_t": b"torch::headeronly::ScalarType::Long",
+    "double": b"torch::headeronly::ScalarType::Float",
+}
+
+
+def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    """`empty_like(x)` and its kin keep the strides of `x`, also where its dtype changes."""
+    if not given:
+        return None
+    tensor = fragment.span(given[0])
+    place = 2 if name == "full_like" else 1
+    options = options_at(given, place, fragment, context, node)
+    if options is None:
+        return None
+    if is_of(tensor, options, context):
+        options = replace(options, like=())
+    tail = tail_of(options)
+    maker, helpers = (
+        (b"stable_aten::empty_like(", ("aten:empty_like",)) if tail else (b"torch::stable::empty_like(", ())
+    )
+    blank: tuple[Part, ...] = (maker, tensor, *tail, b")")
+    if name == "empty_like":
+        return (blank, helpers)
+    value: Part = fragment.span(given[1]) if name == "full_like" else _FILLED[name.removesuffix("_like")]
+    return ((b"torch::stable::fill_(", *blank, b", ", value, b")"), helpers)
+
+
+def _from_blob(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    if len(given) < 2:
+        return None
+    rest = given[2:]
+    strides = rest.pop(0) if rest and _is_list(rest[0], fragment, context) else None
+    deleter = rest.pop(0) if rest and _is_callable(rest[0], fragment, context) else None
+    options = read_options(rest[0], fragment, context) if rest else Options()
+    if options is None or len(rest) > 1 or not (options.dtype or options.like):
+        return None
+    device: tuple[Part, ...] = options.device_parts()
+    if device == (b"std::nullopt",):
+        device = (b"torch::stable::Device(torch::headeronly::kCPU)",)
+    sizes = fragment.span(given[1])
+    helpers: tuple[str, ...] = ()
+    steps: tuple[Part, ...]
+    if strides is not None:
+        steps = (fragment.span(strides),)
+    else:
+        helpers = ("contiguous_strides",)
+        steps = (context.project.helpers.name("contiguous_strides").encode() + b"(", sizes, b")")
+    parts: tuple[Part, ...] = (
+        b"torch::stable::from_blob(",
+        fragment.span(given[0]),
+        b", ",
+        sizes,
+        b", ",
+        *steps,
+        b", ",
+        *device,
+        b", ",
+        *options.dtype_parts(),
+    )
+    if deleter is not None:
+        parts = (*parts, b", ", fragment.span(deleter))
+    return ((*parts, b")"), helpers)
+
+
+def _is_list(node: Node, fragment: Fragment, context: Context) -> bool:
+    return node.type == "initializer_list" or context.type_of(node, fragment).name in (
+        "IntArrayRef",
+        "vector",
+        "ArrayRef",
+    )
+
+
+def _is_callable(node: Node, fragment: Fragment, context: Context) -> bool:
+    if node.type == "identifier":
+        value = context.project.finder.value_of(text_of(node), node, fragment)
+        return value is not None and value.type == "lambda_expression"
+    return node.type == "lambda_expression"
+
+
+def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
+    options = options_at(given, 1, fragment, context, node) if given else None
+    if options is None:
+        return None
+    if _is_list(given[0], fragment, context) and name == "tensor":
+        return _listed(node, given[0], options, fragment, context)
+    kind = context.type_of(given[0], fragment)
+    default = b"torch::headeronly::ScalarType::Float"
+    if name == "tensor":
+        in_schemas = kind_in_schemas(given[0], kind)
+        default = _DTYPE_OF_FULL.get(in_schemas, b"") if in_schemas != "int64_t" or kind.name in _LONGS else b""
+    if kind.is_tensor or (not default and not (options.dtype or options.like)):
+        return None
+    return ((b"torch::stable::full({}, ", fragment.span(given[0]), *tail_of(options, always_dtype=default), b")"), ())
+
+
+# What torch::tensor makes of numbers: the integers of C++ are Long, and those of other types keep theirs.
+_LONGS = ("int64_t", "int", "int32_t", "long")
+
+
+def _listed(node: Node, values: Node, options: Options, fragment: Fragment, context: Context) -> Made | None:
+    """`torch::tensor({1, 2})` and `torch::tensor(vector)`: one dimension, of the dtype that torch gives such numbers."""
+    if values.type == "initializer_list":
+        kinds = {context.type_of(value, fragment).name for value in values.named_children if value.type != "comment"}
+    else:
+        held = context.type_of(values, fragment).inner
+        kinds = {held.name if held is not None else ""}
+    if not kinds or kinds - {*_LONGS, "double", "float"}:
+        return None
+    is_integral = not kinds & {"double", "float"}
+    if len(kinds) > 1 and not is_integral:
+        return None
+    kind = kinds.pop() if values.type != "initializer_list" else ("int64_t" if is_integral else "float")
+    default = b"torch::headeronly::ScalarType::" + (b"Long" if is_integral else b"Float")
+    own = kind in ("int64_t", "long", "float")
+    tail = tail_of(options, always_dtype=b"" if own and not options.device else default)
+    name = context.project.helpers.name("tensor_of").encode()
+    is_view = values.type != "initializer_list" and context.type_of(values, fragment).name != "vector"
+    listed: tuple[Part, ...] = (fragment.span(values), b".vec()") if is_view else (fragment.span(values),)
+    return ((name + b"<" + kind.encode() + b">(", *listed, *tail, b")"), ("tensor_of",))
+
+
+_MAKERS = {
+    "empty": _empty, "zeros": _filled, "ones": _filled, "full": _full, "empty_like": _like, "zeros_like": _like,
+    "ones_like": _like, "full_like": _like, "from_blob": _from_blob, "tensor": _tensor, "scalar_tensor": _tensor,
+}  # fmt: skip
+
+
+def _new(site: Site, context: Context) -> Outcome | None:
+    entry = site.entry
+    assert entry is not None
+    if not is_tensor_method(site, context):
+        return None
+    call = MethodCall(site, context)
+    place = 2 if site.name == "new_full" else 1
+    options = None
+    if call.is_complete and call.node is not None and len(call.arguments) >= place:
+        options = options_at(list(call.arguments), place, call.fragment, context, call.node)
+    if options is None:
+        return context.diagnose(site, entry.rule, f"cannot take the arguments of {site.name} apart", entry.note)
+    receiver = call.receiver_parts()
+    spans = [call.fragment.span(argument) for argument in call.arguments[:place]]
+    if site.name in ("new_empty", "new_zeros"):
+        parts: tuple[Part, ...] = (entry.stable.encode() + b"(", *receiver, b", ", spans[0], *tail_of(options), b")")
+        return context.rewrite(call.span, parts, entry.rule, entry=entry)
+    value: Part = spans[1] if site.name == "new_full" else b"1"
+    dtype = options.dtype or (*call.asked_parts(), b".scalar_type()")
+    device = options.device or (*call.asked_parts(), b".device()")
+    parts = (b"torch::stable::full(", spans[0], b", ", value, b", ", *dtype, b", std::nullopt, ", *device, b")")
+    return context.rewrite(call.span, parts, entry.rule, entry=entry)
+
+
+@rule(
+    "TSA119",
+    "torch::nn::functional::pad becomes torch::stable::pad.",
+    examples=(
+        Example(
+            "at::Tensor f(at::Tensor x) { return torch::nn::functional::pad(x, torch::nn::functional::PadFuncOptions({0, 1})); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::pad(x, {0, 1}); }",
+        ),
+    ),
+)
+def functional_pad(site: Site, context: Context) -> Outcome | None:
+    """`pad(x, PadFuncOptions({...}).mode(...))`: constant padding, with a value or without."""
+    entry = site.entry
+    assert entry is not None
+    if site.name.endswith("PadFuncOptions"):
+        return Allowed("taken apart by the pad around it")
+    node = context.call(site)
+    arguments = node.child_by_field_name("arguments") if node is not None else None
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    made = (
+        re.fullmatch(r"(?s)(?:\w+::)*PadFuncOptions\s*\(\s*(\{.*\})\s*\)", text_of(given[1]))
+        if len(given) == 2
+        else None
+    )
+    if node is None or made is None:
+        return context.diagnose(site, entry.rule, "only constant padding by zero has a stable form", entry.note)
+    fragment = context.fragment(site)
+    start = fragment.span(given[1]).start + len(text_of(given[1])[: made.start(1)].encode())
+    sizes = Span(start, start + len(made.group(1).encode()))
+    parts: tuple[Part, ...] = (b"torch::stable::pad(", fragment.span(given[0]), b", ", sizes, b")")
+    return context.rewrite(fragment.span(node), parts, entry.rule, entry=entry)

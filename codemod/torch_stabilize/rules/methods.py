@@ -1,0 +1,330 @@
+"""Methods of a tensor: turned into free functions, converted, or sent through the dispatcher."""
+
+from __future__ import annotations
+
+import re
+
+from tree_sitter import Node
+
+from torch_stabilize.codes import Example
+from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
+from torch_stabilize.rules.kinds import kind_in_schemas
+from torch_stabilize.rules.registry import page, rule
+from torch_stabilize.rules.rewrite import Part
+from torch_stabilize.rules.tensor_calls import MethodCall, asked, is_tensor_method, tensor_call
+from torch_stabilize.source.declarations import text_of
+from torch_stabilize.source.document import Fragment
+from torch_stabilize.surface.schemas import undecided
+from torch_stabilize.surface.table import Entry
+
+page(
+    "TSA130",
+    "What only the dispatcher has is called through a typed wrapper in stable_aten.h.",
+    "The wrapper is generated from the op's schema: every argument with its default and its exact type.",
+    (
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { return x.where(y > x, y) + x.polygamma(1); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) "
+            "{ return stable_aten::add(stable_aten::where(stable_aten::gt(y, x), x, y), stable_aten::polygamma(1, x)); }",
+            "the receiver is the second argument of the op",
+        ),
+        Example(
+            "at::Tensor f(const at::Tensor& x, int n) { return at::arange({n}, x.options().dtype(at::kLong)); }",
+            "torch::stable::Tensor f(const torch::stable::Tensor& x, int n) "
+            "{ return stable_aten::arange({n}, torch::headeronly::ScalarType::Long, std::nullopt, x.device()); }",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { return x.clamp(c10::nullopt, 1).clamp(0); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) "
+            "{ return stable_aten::clamp(stable_aten::clamp(x, std::nullopt, 1), 0); }",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { x.pow_(2); return at::pow(x, 2); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { stable_aten::square_(x); return stable_aten::square(x); }",
+            "torch defines square as this power",
+        ),
+        Example(
+            "at::Tensor f(const at::Tensor& x, const int64_t* n) { return at::cumsum(x, n[0]); }",
+            "torch::stable::Tensor f(const torch::stable::Tensor& x, const int64_t* n) { return stable_aten::cumsum(x, n[0]); }",
+        ),
+    ),
+)
+
+
+@rule(
+    "TSA117",
+    "Tensor methods become free functions, the receiver first.",
+    text="Chains nest: each call keeps its receiver, rewritten in turn. What the stable header cannot take (another number\n"
+    "of arguments, a header too old) goes through the dispatcher.",
+    examples=(
+        Example(
+            "torch::Tensor f(torch::Tensor x) { return x.contiguous().view({-1, 8}); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return "
+            "torch::stable::view(torch::stable::contiguous(x), {-1, 8}); }",
+        ),
+        Example(
+            "typedef at::Tensor T;\nusing Maybe = std::optional<T>;\nT f(Maybe x) { return x->clone(); }",
+            "typedef torch::stable::Tensor T;\nusing Maybe = std::optional<T>;\n"
+            "T f(Maybe x) { return torch::stable::clone(*x); }",
+            "a tensor under names of the project's own",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x) { return x.sum(at::kDouble); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) "
+            "{ return torch::stable::sum(x, std::nullopt, false, torch::headeronly::ScalarType::Double); }",
+        ),
+        Example(
+            "auto f(const at::Tensor& x, at::Tensor y) { y[0].copy_(x); y.fill_(x.min()); at::t(y); "
+            "return at::narrow(x, 0, 1, 2); }",
+            "auto f(const torch::stable::Tensor& x, torch::stable::Tensor y) { "
+            "stable_aten::copy_(torch::stable::select(y, 0, 0), x); stable_aten::fill_(y, stable_aten::min(x)); "
+            "stable_aten::t(y); return stable_aten::narrow(x, 0, 1, 2); }",
+            "what the stable functions do not take",
+        ),
+        Example(
+            "void f(at::Tensor x, int64_t n, int k) { x.fill_(n); x.fill_(k); x.fill_(0); x.fill_(1LL << 60); }",
+            "void f(torch::stable::Tensor x, int64_t n, int k) { stable_aten::fill_(x, n); torch::stable::fill_(x, k); "
+            "torch::stable::fill_(x, 0); stable_aten::fill_(x, 1LL << 60); }",
+            "a double holds no integers of 64 bits",
+        ),
+        Example(
+            "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
+            "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
+            "not a tensor",
+        ),
+    ),
+)
+def methods_to_functions(site: Site, context: Context) -> Outcome | None:
+    """`x.view(s)` -> `torch::stable::view(x, s)`; names of functions are renamed in place."""
+    entry = site.entry
+    assert entry is not None
+    if site.kind is SiteKind.NAME:
+        return _named_function(site, context, entry)
+    if not is_tensor_method(site, context):
+        return None
+    if site.name in ("view_as", "reshape_as"):
+        call = MethodCall(site, context)
+        if call.is_complete and len(call.arguments) == 1:
+            other: tuple[Part, ...] = (b", ", *asked(call.arguments[0], call.fragment), b".sizes()")
+            return _call(context, call, entry, entry.stable, (*call.receiver_parts(), *other))
+    return free_function(site, context, entry)
+
+
+def free_function(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    """The call with its receiver as first argument, by the stable header or by the dispatcher."""
+    if site.kind is SiteKind.NAME:
+        return _named_function(site, context, entry)
+    call = tensor_call(site, context)
+    if not isinstance(call, MethodCall):
+        return call
+    usable = entry if entry.form == "dispatcher" or _fits(context, call, entry) else context.surface.fallback(entry)
+    if usable is None:
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form with these arguments", entry.note)
+    if usable.form == "dispatcher":
+        from torch_stabilize.rules.dispatcher import wrapper_call
+
+        return wrapper_call(site, context, call)
+    return _call(context, call, usable, usable.stable, _arguments(context, call, usable))
+
+
+def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    node = context.call(site)
+    arguments = node.child_by_field_name("arguments") if node is not None else None
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    fragment = context.fragment(site)
+    fits = (
+        _arity_fits(entry, len(given))
+        and context.surface.available(entry, context.project.target, context.project.headers)
+        and _is_overload(entry, [_kind(argument, fragment, context) for argument in given])
+        and not (entry.stable == _FILL and len(given) == 2 and may_be_wide(given[1], fragment, context))
+        and not (entry.mutates and given and not _is_variable(given[0], fragment, context))
+    )
+    usable = entry if fits or entry.form == "dispatcher" else context.surface.fallback(entry)
+    if usable is None:
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form with these arguments", entry.note)
+    if usable.form == "dispatcher":
+        from torch_stabilize.rules.dispatcher import wrapper_function
+
+        return wrapper_function(site, context, given)
+    place = _DIMENSIONS.get(entry.stable, len(given))
+    if place < len(given) and node is not None:
+        inside: list[Part] = [entry.stable.encode() + b"("]
+        for number, argument in enumerate(given):
+            inside += [b", "] if number else []
+            inside += _dimensions(context, fragment, argument) if number == place else (fragment.span(argument),)
+        return context.rewrite(fragment.span(node), (*inside, b")"), entry.rule, entry=entry)
+    return context.replace(site, entry.stable, entry.rule, entry=entry)
+
+
+def _call(context: Context, call: MethodCall, entry: Entry, name: str, inside: tuple[Part, ...]) -> Outcome:
+    return context.rewrite(call.span, (name.encode() + b"(", *inside, b")"), entry.rule, entry=entry)
+
+
+def _arguments(context: Context, call: MethodCall, entry: Entry) -> tuple[Part, ...]:
+    parts: list[Part] = list(call.receiver_parts())
+    dimensions = _DIMENSIONS.get(entry.stable)
+    if dimensions is None:
+        return (*parts, *call.following())
+    for place, argument in enumerate(call.arguments, 1):
+        span = call.fragment.span(argument)
+        parts += [b", ", *(_dimensions(context, call.fragment, argument) if place == dimensions else (span,))]
+    return tuple(parts)
+
+
+# Which argument of a function is its dimensions, behind an optional array view that does not own its numbers.
+_DIMENSIONS = {"torch::stable::sum": 1, "torch::stable::sum_out": 2}
+_OTHER_INTEGERS = frozenset({"int", "unsigned", "short", "size_t", "int16_t", "int32_t", "uint32_t", "uint64_t"})
+
+
+def _dimensions(context: Context, fragment: Fragment, argument: Node) -> tuple[Part, ...]:
+    """Dimensions as a vector: a braced list, or a number that is not an int64_t, would dangle in the array view."""
+    span = fragment.span(argument)
+    if argument.type == "initializer_list":
+        return (b"std::vector<int64_t>", span)
+    if argument.type in ("number_literal", "unary_expression"):
+        return (b"std::vector<int64_t>{", span, b"}")
+    found = context.type_of(argument, fragment)
+    if found.name == "ScalarType":  # sum(dtype) has no dimensions
+        return (b"std::nullopt, false, ", span)
+    is_narrow = not found.pointers and found.name in _OTHER_INTEGERS
+    return (b"static_cast<int64_t>(", span, b")") if is_narrow else (span,)
+
+
+def _arity_fits(entry: Entry, given: int) -> bool:
+    return entry.arity is None or entry.arity[0] <= given <= entry.arity[1]
+
+
+def _fits(context: Context, call: MethodCall, entry: Entry) -> bool:
+    if not _arity_fits(entry, len(call.arguments)):
+        return False
+    if not context.surface.available(entry, context.project.target, context.project.headers):
+        return False
+    if entry.stable.endswith("::view") and call.arguments:
+        kind = context.type_of(call.arguments[0], call.fragment)
+        if kind.name == "ScalarType":
+            return False
+    kinds = ["Tensor", *(_kind(argument, call.fragment, context) for argument in call.arguments)]
+    if not _is_overload(entry, kinds, method=True):
+        return False
+    if entry.stable == _FILL and call.arguments and may_be_wide(call.arguments[0], call.fragment, context):
+        return False
+    assert call.receiver is not None
+    return not entry.mutates or _is_variable(call.receiver, call.fragment, context)
+
+
+def _kind(node: Node, fragment: Fragment, context: Context) -> str:
+    return kind_in_schemas(node, context.type_of(node, fragment))
+
+
+_FILL = "torch::stable::fill_"  # takes a double
+_NARROW_LIST = (
+    "bool float double Half BFloat16 int short char int8_t int16_t int32_t uint8_t uint16_t uint32_t unsigned"
+)
+_NARROW = frozenset(_NARROW_LIST.split())
+
+
+def may_be_wide(node: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether a number may be an integer that a double does not hold: of 64 bits, or of a type that is not known."""
+    text = (node.text or b"").strip(b"-+ ()")
+    if node.type in ("true", "false"):
+        return False
+    if node.type == "conditional_expression":
+        return any(may_be_wide(branch, fragment, context) for branch in node.named_children[1:])
+    if (literal := re.fullmatch(rb"(?:0[xX][0-9a-fA-F']+|[0-9']+)(?P<suffix>[uUlL]*)", text)) is not None:
+        return abs(int(text[: literal.start("suffix")].replace(b"'", b""), 0 if b"x" in text.lower() else 10)) > 2**53
+    if re.fullmatch(rb"[0-9.]+(?:[eE][-+]?[0-9]+)?[fFlL]?", text):
+        return False
+    cast = re.fullmatch(rb"(?:static_cast<\w+>|\w+)\((?P<inside>-?[0-9.]+f?)\)", (node.text or b"").replace(b" ", b""))
+    if cast is not None:
+        return False
+    found = context.type_of(node, fragment)
+    return not found.is_tensor and found.name not in _NARROW
+
+
+def _is_overload(entry: Entry, kinds: list[str], *, method: bool = False) -> bool:
+    """Whether arguments of these kinds mean the one overload that the stable function is."""
+    found = undecided(entry.overload.partition(".")[0], kinds, method=method) if entry.overload else ()
+    return not found or any(op.qualified == entry.overload for op in found)
+
+
+def _is_variable(node: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether an expression may be bound to a `Tensor&`: a row of a tensor is a new tensor."""
+    if node.type == "subscript_expression":
+        base = node.child_by_field_name("argument")
+        kind = context.type_of(base, fragment)
+        return kind.is_known and not kind.is_tensor and not kind.const
+    if node.type not in ("identifier", "field_expression"):
+        return False
+    return not context.type_of(node, fragment).const
+
+
+@rule(
+    "TSA118",
+    "to(), cpu() and cuda() become torch::stable::to with its arguments in the stable order.",
+    examples=(
+        Example(
+            "at::Tensor f(at::Tensor x) { return x.to(at::kHalf); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::to(x, "
+            "torch::headeronly::ScalarType::Half); }",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y, bool c) { return x.view_as(c ? x : y).type_as(c ? x : y); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y, bool c) { return "
+            "torch::stable::to(torch::stable::view(x, (c ? x : y).sizes()), (c ? x : y).scalar_type(), std::nullopt, "
+            "(c ? x : y).device()); }",
+            "what is asked behind a dot keeps its parentheses",
+        ),
+    ),
+)
+def conversions(site: Site, context: Context) -> Outcome | None:
+    """`x.to(dtype)`, `x.to(device)`, `x.to(device, dtype)`, `x.to(other)`, `x.cpu()`, `x.cuda()`."""
+    entry = site.entry
+    assert entry is not None
+    call = tensor_call(site, context)
+    if not isinstance(call, MethodCall):
+        return call
+    inside = _conversion_arguments(site, context, call)
+    if inside is None:
+        return context.diagnose(site, entry.rule, f"cannot tell the arguments of {site.name} apart", entry.note)
+    return _call(context, call, entry, entry.stable, (*call.receiver_parts(), *inside))
+
+
+def _unbraced(argument: Node) -> Node:
+    """`torch::kCPU` of `{torch::kCPU}`."""
+    single = argument.type == "initializer_list" and argument.named_child_count == 1
+    return argument.named_children[0] if single else argument
+
+
+def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tuple[Part, ...] | None:
+    if site.name in ("cpu", "cuda"):
+        device = "kCPU" if site.name == "cpu" else "kCUDA"
+        return (f", torch::stable::Device(torch::headeronly::{device})".encode(),)
+    given = [_unbraced(argument) for argument in call.arguments]
+    spans = [call.fragment.span(argument) for argument in given]
+    kinds = [context.type_of(argument, call.fragment).name for argument in given]
+    if not spans:
+        return None
+    rest: list[Part] = [part for span in spans[1:] for part in (b", ", span)]
+    if site.name == "type_as" or kinds[0] == "Tensor":
+        like = asked(given[0], call.fragment)
+        return (b", ", *like, b".scalar_type(), std::nullopt, ", *like, b".device()", *rest)
+    if kinds[0] == "TensorOptions":
+        from torch_stabilize.rules.options import read_options
+
+        options = read_options(given[0], call.fragment, context)
+        if options is None or options.requires_grad:
+            return None
+        return (b", ", *options.dtype_parts(), b", std::nullopt, ", *options.device_parts(), *rest)
+    if kinds[0] == "ScalarType":
+        if len(spans) == 1:
+            return (b", ", spans[0])
+        return (b", ", spans[0], b", std::nullopt, std::nullopt, std::nullopt", *rest)
+    if kinds[0] in ("Device", "DeviceType"):
+        is_plain = kinds[0] == "Device" or given[0].type == "identifier" or "::" in text_of(given[0])
+        device_span: tuple[Part, ...] = (spans[0],) if is_plain else (b"torch::stable::Device(", spans[0], b")")
+        if len(spans) > 1 and kinds[1] == "ScalarType":
+            more: list[Part] = [part for span in spans[2:] for part in (b", ", span)]
+            pin: tuple[Part, ...] = (b", std::nullopt",) if more else ()
+            return (b", ", spans[1], b", std::nullopt, ", *device_span, *pin, *more)
+        return (b", ", *device_span, *rest)
+    return None

@@ -1,0 +1,95 @@
+"""data_ptr<T>(): const where the pointer is only read, mutable otherwise, decided by what takes the pointer."""
+
+from __future__ import annotations
+
+import re
+
+from torch_stabilize.codes import Example
+from torch_stabilize.model import Confidence, Span
+from torch_stabilize.rules.context import Allowed, Context, Outcome, Site
+from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
+from torch_stabilize.source.uses import Access, Held
+
+
+@rule(
+    "TSA111",
+    "data_ptr<T>() becomes const_data_ptr<T>() or mutable_data_ptr<T>() by what the callee takes.",
+    text="A pointer that goes into a parameter, a variable or a member of type pointer to const is const. Where it cannot\n"
+    "be seen what happens to the pointer it is mutable, as it was. A pointer without a type keeps data_ptr().",
+    since="2.10",
+    examples=(
+        Example(
+            "void k(const float* in, float* out);\nvoid f(at::Tensor& a, at::Tensor& b) { k(a.data_ptr<float>(), b.data_ptr<float>()); }",
+            "void k(const float* in, float* out);\nvoid f(torch::stable::Tensor& a, torch::stable::Tensor& b) "
+            "{ k(a.const_data_ptr<float>(), b.mutable_data_ptr<float>()); }",
+        ),
+        Example(
+            "void k(float* out);\nvoid f(at::Tensor& a) { k(&(a.data_ptr<float>()[2])); }",
+            "void k(float* out);\nvoid f(torch::stable::Tensor& a) { k(&(a.mutable_data_ptr<float>()[2])); }",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor a) { return a.data(); }",
+            "torch::stable::Tensor f(torch::stable::Tensor a) { return a; }",
+            "the tensor without its gradient",
+        ),
+        Example(
+            "#define DATA_PTR data_ptr\nfloat* f(at::Tensor& a) { return a.DATA_PTR<float>(); }",
+            "#define DATA_PTR data_ptr\nfloat* f(torch::stable::Tensor& a) { return a.mutable_data_ptr<float>(); }",
+            "a macro for the method's name",
+        ),
+        Example(
+            "void f(at::Tensor& a) { auto& first = a.data_ptr<float>()[0]; first = 2; }",
+            "void f(torch::stable::Tensor& a) { auto& first = a.mutable_data_ptr<float>()[0]; first = 2; }",
+        ),
+        Example(
+            "float f(at::Tensor& a, int n) { auto p = a.data_ptr<float>(); float s = 0; while (n--) s += *p++; return s; }",
+            "float f(torch::stable::Tensor& a, int n) { auto p = a.const_data_ptr<float>(); float s = 0; "
+            "while (n--) s += *p++; return s; }",
+        ),
+        Example(
+            "struct Buffer { template <class T> T* data_ptr(); };\nfloat* f(Buffer& b) { return b.data_ptr<float>(); }",
+            "struct Buffer { template <class T> T* data_ptr(); };\nfloat* f(Buffer& b) { return b.data_ptr<float>(); }",
+            "a class of the project",
+        ),
+        Example(
+            "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
+            "#include <vector>\nauto f(std::vector<int>& v) { return v.data(); }",
+            "not a tensor",
+        ),
+    ),
+)
+def data_pointer(site: Site, context: Context) -> Outcome | None:
+    """`x.data_ptr<T>()`; `x.data_ptr()` stays."""
+    entry = site.entry
+    assert entry is not None
+    if not is_tensor_method(site, context):
+        return None
+    after = context.document.code[site.span.end : site.span.end + 2].lstrip()
+    if not after.startswith(b"<"):
+        return (
+            Allowed("data_ptr() without a type is the same on both sides")
+            if site.name == "data_ptr"
+            else _detached(site, context)
+        )
+    call = MethodCall(site, context)
+    wanted = call.template_text() if call.is_complete else ""
+    if re.match(r"const\b|.*\bconst$", wanted):
+        bare = re.sub(r"\s*\bconst\b\s*", "", wanted)
+        opening = context.document.code.find(b"<", site.span.end)
+        closing = context.document.code.find(b">", opening)
+        return context.rewrite(
+            Span(site.span.start, closing + 1), (f"const_data_ptr<{bare}>".encode(),), entry.rule, entry=entry
+        )
+    uses, document = context.project.pointer_uses, context.document
+    constant = call.node is not None and uses.of_expression(call.node, call.fragment, document, Held()) is Access.READ
+    name = "const_data_ptr" if constant else "mutable_data_ptr"
+    return context.replace(site, name, entry.rule, entry=entry)
+
+
+def _detached(site: Site, context: Context) -> Outcome | None:
+    """`x.data()`, the tensor without its gradient, which stable code does not track."""
+    call = MethodCall(site, context)
+    if site.name != "data" or not call.is_complete or call.arguments:
+        return None
+    return context.rewrite(call.span, call.receiver_parts(), "TSA111", confidence=Confidence.REVIEW)

@@ -1,0 +1,114 @@
+"""`at::DimVector` and `c10::SmallVector` become std::vector: views that are put into one, and methods it lacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+from torch_stabilize.codes import Example
+from torch_stabilize.rules.array_views import is_view
+from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
+from torch_stabilize.rules.registry import page, rule
+from torch_stabilize.rules.tensor_calls import receiver_type
+from torch_stabilize.source.declarations import text_of
+from torch_stabilize.source.document import Document, Fragment
+from torch_stabilize.source.scopes import TypeFinder
+from torch_stabilize.source.types import CppType, parse_type
+
+COPIED = "view copied into a vector"
+_NAMES = frozenset({"DimVector", "SmallVector", "SmallVectorImpl"})
+_WORDS = frozenset(name.encode() for name in _NAMES)
+_GIVEN = re.compile(rb"(?<![=!<>+\-*/%&|^])=(?!=)|[\w\]]\s*[({]")
+_ALONE = frozenset({"identifier", "call_expression", "field_expression", "qualified_identifier"})
+
+COPY = page(
+    "TSA172",
+    "A view of an array that is put into a DimVector is made a vector first.",
+    "at::DimVector becomes std::vector<int64_t>, which takes no array view.",
+    (
+        Example(
+            "void f(const at::Tensor& x, bool c) { at::DimVector d; d = x.sizes(); d = c ? x.sizes() : x.strides(); }",
+            "void f(const torch::stable::Tensor& x, bool c) { std::vector<int64_t> d; d = x.sizes().vec(); "
+            "d = (c ? x.sizes() : x.strides()).vec(); }",
+        ),
+        Example(
+            "struct Shape { at::DimVector dims; Shape(const at::Tensor& x) : dims(x.sizes()) {} };",
+            "struct Shape { std::vector<int64_t> dims; Shape(const torch::stable::Tensor& x) : dims(x.sizes().vec()) {} };",
+        ),
+        Example(
+            "void f(const at::Tensor& x) { at::DimVector d; at::IntArrayRef r; r = x.sizes(); d = {1, 2}; }",
+            "void f(const torch::stable::Tensor& x) { std::vector<int64_t> d; "
+            "torch::headeronly::IntHeaderOnlyArrayRef r; r = x.sizes(); d = {1, 2}; }",
+            "a view may be assigned to a view",
+        ),
+    ),
+)
+
+
+def copy_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
+    """Views that a DimVector is assigned, or that a member of that type is made from."""
+    if not any(_WORDS & one.words for one in finder.documents):
+        return
+    for match in _GIVEN.finditer(document.code):
+        fragment = document.fragment_at(match.start())
+        at = match.end() - 1 - fragment.base
+        token = fragment.tree.root_node.descendant_for_byte_range(at, at + 1)
+        holder = token.parent if token is not None else None
+        given = _given(holder, fragment, document, finder) if holder is not None else None
+        if given is not None and is_view(finder.type_of(given, fragment, document)):
+            yield Site(fragment.span(given), COPIED, SiteKind.OPERATOR)
+
+
+def _given(holder: Node, fragment: Fragment, document: Document, finder: TypeFinder) -> Node | None:
+    """What a vector is assigned or initialised with by `holder`, the node around the `=` or the bracket."""
+    if holder.type == "assignment_expression":
+        left, right = holder.child_by_field_name("left"), holder.child_by_field_name("right")
+        return right if left is not None and _is_ours(finder.type_of(left, fragment, document)) else None
+    initializer = holder.parent
+    if initializer is None or initializer.type != "field_initializer" or holder.named_child_count != 1:
+        return None
+    member = finder.written.member(finder.class_at(initializer), text_of(initializer.named_children[0]))
+    return holder.named_children[0] if _is_ours(parse_type(member)) else None
+
+
+def _is_ours(kind: CppType) -> bool:
+    return kind.name in _NAMES and not kind.pointers
+
+
+def copied(site: Site, context: Context) -> Outcome | None:
+    """The rewrite of one of `copy_sites`."""
+    node = context.fragment(site).node_at(site.span)
+    if node is None:
+        return None
+    if node.type in _ALONE:
+        return context.rewrite(site.span, (site.span, b".vec()"), COPY)
+    return context.rewrite(site.span, (b"(", site.span, b").vec()"), COPY)
+
+
+@rule(
+    "TSA173",
+    "A method that std::vector does not have is called on a DimVector.",
+    text="DimVector and SmallVector become std::vector. Write append() with insert(), pop_back_val() with back() and\n"
+    "pop_back(), truncate() with resize().",
+    examples=(
+        Example(
+            "int64_t f() { at::DimVector d{1, 2}; d.push_back(3); return d.pop_back_val(); }",
+            "int64_t f() { std::vector<int64_t> d{1, 2}; d.push_back(3); return d.pop_back_val(); }",
+            "reported, and left as it is",
+        ),
+        Example(
+            "#include <string>\nvoid f(std::string& s) { s.append(2, 'x'); }",
+            "#include <string>\nvoid f(std::string& s) { s.append(2, 'x'); }",
+            "of another class",
+        ),
+    ),
+)
+def method_of_vector(site: Site, context: Context) -> Outcome | None:
+    """`d.append(x.begin(), x.end())`, `d.pop_back_val()`."""
+    entry = site.entry
+    kind = receiver_type(site, context)
+    if entry is None or kind is None or not _is_ours(kind):
+        return None
+    return context.diagnose(site, entry.rule, f"std::vector has no {site.name}", entry.note)

@@ -1,0 +1,183 @@
+"""Streams: the current one, those of the pool, what is asked of one, and their guards."""
+
+from __future__ import annotations
+
+import re
+
+from tree_sitter import Node
+
+from torch_stabilize.codes import Example
+from torch_stabilize.model import Confidence, Span
+from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
+from torch_stabilize.rules.device import guard_argument
+from torch_stabilize.rules.effects import is_repeatable
+from torch_stabilize.rules.options import is_unchanged, last_value
+from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.rewrite import Copy, Part
+from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
+from torch_stabilize.source.declarations import text_of
+from torch_stabilize.source.document import Fragment
+from torch_stabilize.source.scopes import arguments_of
+from torch_stabilize.surface.table import Entry
+
+
+@rule(
+    "TSA402",
+    "The current stream comes from the C shim, as a cudaStream_t.",
+    text="A stream helper of the repository is used where there is one; otherwise one is generated. The device that was asked\n"
+    "for is kept; without one it is the current device, as before.",
+    examples=(
+        Example(
+            "void f() { cudaStream_t s = at::cuda::getCurrentCUDAStream(); }",
+            "void f() { cudaStream_t s = get_current_cuda_stream(); }",
+        ),
+        Example(
+            "void f() { auto s = at::cuda::getCurrentCUDAStream().stream(); }",
+            "void f() { auto s = get_current_cuda_stream(); }",
+        ),
+        Example(
+            "void g(cudaStream_t s);\nvoid f() { auto s = at::cuda::getCurrentCUDAStream(); g(s.stream()); s.synchronize(); }",
+            "void g(cudaStream_t s);\nvoid f() { auto s = get_current_cuda_stream(); g(s); "
+            "STD_CUDA_CHECK(cudaStreamSynchronize(s)); }",
+            "also where it is asked later",
+        ),
+        Example(
+            "#define PREFIX\nnamespace n { cudaError_t sum(int* x, cudaStream_t s); }\n"
+            "void f(int* x) { C10_CUDA_CHECK(PREFIX n::sum(x + 1, at::cuda::getCurrentCUDAStream())); }",
+            "#define PREFIX\nnamespace n { cudaError_t sum(int* x, cudaStream_t s); }\n"
+            "void f(int* x) { STD_CUDA_CHECK(PREFIX n::sum(x + 1, get_current_cuda_stream())); }",
+            "also where the code around it cannot be parsed",
+        ),
+        Example(
+            "void f() { auto s = at::cuda::getDefaultCUDAStream(); }",
+            "void f() { auto s = cudaStream_t{}; }",
+            "the null stream, on every device",
+        ),
+        Example(
+            "void f(cudaStream_t s) { at::cuda::setCurrentCUDAStream(at::cuda::getStreamFromExternal(s, 0)); }",
+            "void f(cudaStream_t s) { set_current_cuda_stream(s); }",
+        ),
+    ),
+)
+def stream(site: Site, context: Context) -> Outcome | None:
+    """Streams: current, from the pool, set, their types, and what is asked of them."""
+    entry = site.entry
+    assert entry is not None
+    if site.kind is SiteKind.METHOD:
+        return _method(site, context, entry)
+    last = site.name.rpartition("::")[2]
+    if entry.kind == "type":
+        if last in ("CUDAStream", "HIPStream"):
+            return context.replace(site, "cudaStream_t", entry.rule, entry=entry)
+        if last == "CUDAStreamGuard" and (argument := guard_argument(site, context)) is not None:
+            return _guard(site, argument, context, entry)
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+    node = context.call(site)
+    fragment = context.fragment(site)
+    if node is None:
+        return _unparsed_call(site, context, entry)
+    role = {
+        "get_current_cuda_stream": "get_current_cuda_stream",
+        "torch_get_cuda_stream_from_pool": "get_cuda_stream_from_pool",
+        "set_current_cuda_stream": "set_current_cuda_stream",
+    }.get(entry.stable)
+    if last == "getStreamFromExternal" and (given := arguments_of(node)):
+        return context.rewrite(fragment.span(node), (fragment.span(given[0]),), entry.rule)
+    if last.startswith("getDefault"):
+        return context.rewrite(fragment.span(node), (entry.stable.encode(),), entry.rule, entry=entry)
+    if role is None:
+        return context.diagnose(
+            site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}"
+        )
+    arguments = node.child_by_field_name("arguments")
+    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    inside: list[Part] = []
+    for argument in given:
+        wanted = _stream_index(argument, fragment, context)
+        inside += [b", ", *wanted] if inside else [*wanted]
+    name = context.project.helpers.name(role).encode()
+    return context.rewrite(fragment.span(node), (name + b"(", *inside, b")"), entry.rule, helpers=(role,))
+
+
+_CURRENT = b"torch::stable::accelerator::getCurrentDeviceIndex()"
+_OF_STREAMS = {"getStreamFromPool": 1, "getStreamFromExternal": 1, "getCurrentCUDAStream": 0, "getDefaultCUDAStream": 0}
+_MOVES_DEVICE = re.compile(r"Guard\b|\bset_?[dD]evice\b|\bcudaSetDevice\b")
+
+
+def _guard(site: Site, argument: Node, context: Context, entry: Entry) -> Outcome:
+    """`CUDAStreamGuard guard(stream)`, which also guards the device that the stream is of."""
+    fragment = context.fragment(site)
+    index = _device_of_stream(argument, argument, fragment, context)
+    if index is None:
+        message = "cannot tell the device of the stream that is guarded"
+        return context.diagnose(
+            site, entry.rule, message, "hand CudaStreamGuard the stream and the index of its device"
+        )
+    place = fragment.span(argument)
+    also = context.rewrite(place, (place, b", ", *index), entry.rule, includes=("torch/csrc/stable/accelerator.h",))
+    extra = {"also": (also,), "confidence": Confidence.REVIEW, "helpers": ("cuda_stream_guard",)}
+    return context.replace(site, "CudaStreamGuard", entry.rule, **extra)
+
+
+def _device_of_stream(node: Node, use: Node, fragment: Fragment, context: Context) -> tuple[Part, ...] | None:
+    """The index of the device that a stream was asked for, at `use`; None where it is not known or was another then."""
+    if node.type == "parameter_declaration" and re.fullmatch(r"[A-Za-z_]\w*", text_of(node)):
+        value = context.project.finder.value_of(text_of(node), node, fragment)
+        return _device_of_stream(value, use, fragment, context) if value is not None else None
+    if node.type == "identifier":
+        value = last_value(text_of(node), node, fragment, context)
+        return _device_of_stream(value, use, fragment, context) if value is not None else None
+    callee = node.child_by_field_name("function") if node.type == "call_expression" else None
+    place = _OF_STREAMS.get(text_of(callee).rpartition("::")[2]) if callee is not None else None
+    if place is None:
+        return None
+    given = arguments_of(node)
+    source = fragment.tree.root_node.text or b""
+    between = source[node.end_byte : use.start_byte].decode("utf-8", "replace")
+    if len(given) <= place:
+        is_moved = _MOVES_DEVICE.search(between.rpartition("Guard")[0]) is not None
+        return None if is_moved else (_CURRENT,)
+    if not is_repeatable(given[place], fragment, context) or not is_unchanged(given[place], use, fragment, context):
+        return None
+    copied = context.rewrite(
+        fragment.span(given[place]), _stream_index(given[place], fragment, context), "TSA402"
+    ).parts
+    return tuple(Copy(part) if isinstance(part, Span) else part for part in copied)
+
+
+# What a stream may be written as: its own type, and what it is where the stable helper has been asked for it.
+_STREAMS = frozenset({"CUDAStream", "cudaStream_t"})
+
+
+def _method(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    """`s.stream()` -> `s`; None where `s` is no stream."""
+    kind = receiver_type(site, context)
+    if kind is None or kind.name not in _STREAMS:
+        return None
+    call = MethodCall(site, context)
+    if entry.note or not call.is_complete:  # which says what to do instead
+        return context.diagnose(site, entry.rule, f"{site.name}() of a stream has no stable form", entry.note)
+    itself = call.receiver_parts()
+    if site.name == "stream":
+        return context.rewrite(call.span, itself, entry.rule)
+    checked = (b"STD_CUDA_CHECK(cudaStreamSynchronize(", *itself, b"))")
+    return context.rewrite(call.span, checked, entry.rule, includes=(entry.include, "torch/csrc/stable/macros.h"))
+
+
+def _unparsed_call(site: Site, context: Context, entry: Entry) -> Outcome:
+    """`getCurrentCUDAStream()` where the tree around it could not be read, as behind a macro for a namespace."""
+    code = context.document.code
+    called = re.compile(rb"\s*\(\s*\)(?!\s*(?:\.|->))").match(code, site.span.end)
+    if entry.stable != "get_current_cuda_stream" or called is None:
+        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
+    name = context.project.helpers.name(entry.stable)
+    return context.replace(site, name, entry.rule, helpers=(entry.stable,))
+
+
+def _stream_index(argument: Node, fragment: Fragment, context: Context) -> tuple[Part, ...]:
+    """The device index a stream is asked for; `x.get_device()` is renamed by its own rule."""
+    text = text_of(argument)
+    called = re.fullmatch(r"(.+?)(\.|->)device\(\)\s*\.\s*index\(\)", text, re.DOTALL)
+    if called:
+        return (f"{called.group(1)}{called.group(2)}get_device_index()".encode(),)
+    return (fragment.span(argument),)

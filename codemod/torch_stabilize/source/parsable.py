@@ -1,0 +1,31 @@
+"""Whether a file is code that can be read at all; a grammar that merely stumbles is no reason to refuse."""
+
+from __future__ import annotations
+
+from torch_stabilize.model import Refusal
+from torch_stabilize.source.brackets import stray_brackets
+from torch_stabilize.source.document import Document
+
+_NO_CHARACTER = "\ufffd".encode()
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
+
+
+def refuse_unparsable(document: Document) -> None:
+    """Raise Refusal with the place where `document` is no text, or has a bracket that nothing opens or closes.
+
+    Each branch of an `#if` may open and close brackets of its own; what follows is read as after the first branch.
+    """
+    if document.data.startswith(_WIDE):
+        raise Refusal(f"{document.path} is UTF-16; save it as UTF-8")
+    if (zero := document.data.find(b"\0")) >= 0:
+        raise Refusal(f"{document.path}:{document.line(zero)}: not text: a zero byte")
+    for offset in stray_brackets(document)[:1]:
+        bracket = document.code[offset : offset + 1]
+        fate = "is never closed" if bracket in b"([{" else "closes nothing"
+        raise Refusal(f"{document.path}:{document.line(offset)}: cannot be parsed: this `{bracket.decode()}` {fate}")
+
+
+def refuse_unwritable(document: Document, after: bytes) -> None:
+    """Raise Refusal where new text would have a mark in place of bytes of the code that are not UTF-8."""
+    if _NO_CHARACTER in after and _NO_CHARACTER not in document.data:
+        raise Refusal(f"{document.path}: not UTF-8 outside of comments and literals; save it as UTF-8")

@@ -1,0 +1,144 @@
+"""What the libraries do once they are loaded: the operators they register, and the golden outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+from torch_stabilize.model import Refusal, Severity
+from torch_stabilize.verify import codes
+from torch_stabilize.verify.announced import Announced
+from torch_stabilize.verify.build import LEGACY, REMAINDER, STABLE, BuiltSide, sides_of
+from torch_stabilize.verify.calls import compare_calls
+from torch_stabilize.verify.coverage import covered_step
+from torch_stabilize.verify.golden.cases import CaseFile
+from torch_stabilize.verify.golden.process import LoadError, Worker
+from torch_stabilize.verify.golden.session import (
+    Checked,
+    Progress,
+    Run,
+    absent_devices,
+    check_run,
+    compare_runs,
+    golden_step,
+    run_cases,
+)
+from torch_stabilize.verify.operators import operators_step
+from torch_stabilize.verify.result import Finding, Step, counted, finding
+
+OPERATORS, GOLDENS = "operators", "golden outputs"
+
+
+def loaded_steps(
+    built: Mapping[str, BuiltSide], cases: tuple[CaseFile, ...], group: Announced, progress: Progress | None = None
+) -> Iterator[Step]:
+    """The `operators` and `golden outputs` steps; what remained legacy is loaded beside the stable library.
+
+    `group` is what the group registers: each of its operators needs a case.
+    """
+    loaded = [side for side in built.values() if side.side.is_loaded]
+    before = sides_of(loaded, LEGACY)
+    after = (*sides_of(loaded, REMAINDER), *sides_of(loaded, STABLE))
+    unlinked = [side.side.library for side in (*before, *after) if side.library is None]
+    if unlinked:
+        yield from _impossible(f"{', '.join(dict.fromkeys(unlinked))} could not be built")
+        return
+    if group.unread:
+        yield from _impossible(f"the registrations of the group cannot be read: {group.unread}")
+        return
+    workers = [
+        Worker([side.library for side in sides if side.library is not None], functions=functions)
+        for sides, functions in ((before, group.functions), (after, {}))
+    ]
+    with ThreadPoolExecutor() as pool, ExitStack() as stack, _abandoned(workers):
+        # Each imports torch, which takes seconds.
+        legacy, stable = (pool.submit(stack.enter_context, worker) for worker in workers)
+        wait((legacy, stable))
+        try:
+            legacy.result()
+        except LoadError as error:
+            yield from _unloadable(str(error))
+            return
+        try:
+            stable.result()
+        except LoadError as error:
+            fault = finding(codes.DOES_NOT_LOAD, f"after the migration: {error}")
+            yield Step.judged(OPERATORS, "the libraries do not load", (fault,))
+            yield Step.impossible(GOLDENS, "no library to run")
+            return
+        was, now = legacy.result(), stable.result()
+        calls = compare_calls(cases, was, now, pool)  # first: goldens under a compiler add kernels for fake tensors
+        yield operators_step(was.operators(), now.operators(), calls, group)
+        yield _goldens(cases, was, now, pool, progress, group)
+
+
+@contextmanager
+def _abandoned(workers: Iterable[Worker]) -> Iterator[None]:
+    """Whoever stops the run stops the processes, and waits for none of their answers."""
+    try:
+        yield
+    except BaseException:
+        for worker in workers:
+            worker.abandon()
+        raise
+
+
+def _impossible(reason: str) -> tuple[Step, Step]:
+    return Step.impossible(OPERATORS, reason), Step.impossible(GOLDENS, reason)
+
+
+def _unloadable(error: str) -> tuple[Step, Step]:
+    """A project without a CPU build cannot be loaded here, before or after; that is no fault of the migration."""
+    note = finding(codes.NOT_COMPILED, f"the legacy library does not load here: {error}", severity=Severity.WARNING)
+    reason = "the legacy library does not load on this machine"
+    return Step.impossible(OPERATORS, reason, (note,)), Step.impossible(GOLDENS, reason)
+
+
+def _goldens(
+    files: tuple[CaseFile, ...],
+    legacy: Worker,
+    stable: Worker,
+    pool: ThreadPoolExecutor,
+    progress: Progress | None,
+    group: Announced,
+) -> Step:
+    if not files:
+        return covered_step(Step.skipped(GOLDENS, "the group has no cases.toml"), group, (), (), ())
+    checked: list[Checked] = []
+    notes: list[Finding] = []
+    runs: list[Run] = []
+    for cases in files:
+        waiting = pool.submit(run_cases, cases, legacy)
+        if set(legacy.devices) != {"cpu"}:
+            wait((waiting,))  # two processes do not share a GPU: its memory may be enough for one alone
+        after = run_cases(cases, stable, progress=progress)
+        before = waiting.result()
+        checked += compare_runs(cases, before, after)
+        notes += recorded_findings(cases, before)
+        runs.append(before)
+    step = golden_step(checked, (*notes, *absent_devices(*runs)), GOLDENS)
+    return covered_step(step, group, files, checked, runs)
+
+
+def recorded_findings(cases: CaseFile, before: Run) -> tuple[Finding, ...]:
+    """What the recorded outputs say of the legacy library here: other machines give other last bits."""
+    try:
+        checked = check_run(cases, before)
+    except Refusal as refusal:
+        return (finding(codes.GOLDEN_REFUSED, str(refusal)),)
+    found: list[Finding] = []
+    for device in checked:
+        faults = [item for item in device.diagnostics if item.severity is Severity.ERROR]
+        missing = [item for item in faults if item.code == codes.GOLDEN_MISSING]
+        stale = [item for item in faults if item.code == codes.GOLDEN_STALE]
+        if missing:
+            more = f" (and {counted(len(missing) - 1, 'more case')})" if len(missing) > 1 else ""
+            found.append(replace(missing[0], severity=Severity.NOTE, message=missing[0].message + more))
+        found += stale
+        others = len(faults) - len(missing) - len(stale)
+        if others:
+            text = f"{others} recorded outputs differ from the legacy library here, on {device.device}"
+            found.append(finding(codes.OTHER_MACHINE, text, severity=Severity.WARNING))
+    return tuple(found)
