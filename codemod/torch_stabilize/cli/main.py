@@ -27,8 +27,8 @@ INTERRUPTED = 130
 _NESTING = 10_000  # frames: a chain of a thousand operators nests as deep in the tree
 _OBJECTS_PER_COLLECTION = 1_000_000
 
-# Verb -> its line in the overview: --help must not import the verbs to print them. A verb is the `command` of the module
-# of its name.
+# Verb -> its line in the overview: --help must not import the verbs to print them. A verb is the `command` of the
+# module of its name.
 VERBS = {
     "scan": "Every unstable site of a tree, and the groups to migrate it in.",
     "migrate": "Move a group of kernels to the stable ABI: show the diff, write it or commit it.",
