@@ -45,6 +45,7 @@ from torch_stabilize.repository.codes import EDITS_COLLIDE
 from torch_stabilize.repository.forms import (
     Placement,
     is_in_place,
+    joined,
     place_group,
     registrations_note,
     split_note,
@@ -95,6 +96,8 @@ def plan_migration(
     program = Program(snapshot, config or Config(), layout.include_roots)
     options = replace(options, in_place=is_in_place(program, layout, options.in_place))
     decision = decide(program, layout, group.units)
+    if options.in_place and len(decision.parts) > 1:
+        decision = Decision(joined(program, layout, group, decision.parts))
     if len(decision.parts) < 2:
         own = layout.for_units(group.units or group.migrated)
         along = _along(program, Units(snapshot, own, program.config), group, options)
@@ -171,7 +174,7 @@ def _plan_part(
         group = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
     in_place = bool(options.in_place)
     placement = place_group(program, layout, group, in_place=in_place)
-    layout, group = _placed(snapshot, layout, group, placement, config)
+    layout, group = _placed(program, layout, group, placement)
     files = (*group.files, *group.migrated)
     autograd = convert_autograd(Registry(snapshot, layout), group)
     if autograd.files:  # the rest reads what stands for the autograd functions
@@ -235,19 +238,19 @@ def _plan_part(
     return _Made(program, plan, styled, frozenset(autograd.files), registry)
 
 
-def _placed(
-    snapshot: Snapshot, layout: Layout, group: Group, placement: Placement, config: Config
-) -> tuple[Layout, Group]:
+def _placed(program: Program, layout: Layout, group: Group, placement: Placement) -> tuple[Layout, Group]:
     """The layout and the group of a migration in the form of `placement`."""
+    snapshot, config = program.snapshot, program.config
     along = placement.along if placement.form is Form.WHOLE_IN_PLACE else ()
     if placement.form is Form.SPLIT_IN_PLACE:
         along = _registering_for(snapshot, layout, group)
     units = tuple(sorted({*group.units, *along}))
     if placement.form is Form.WHOLE_IN_PLACE:
-        layout = whole_layout(layout, placement, units)
+        layout = whole_layout(program, layout, placement, units)
     roots = layout.include_roots
-    if placement.form is not Form.MOVED and placement.library is not None:
-        named = (folder for entry in placement.library.entries for folder in entry.include_dirs)
+    if placement.form is not Form.MOVED:
+        entries = (entry for library in placement.libraries for entry in library.entries)
+        named = (folder for entry in entries for folder in entry.include_dirs)
         roots = tuple(dict.fromkeys((*roots, *named)))
     searches_more = roots != layout.include_roots
     layout = replace(layout, form=placement.form, include_roots=roots)

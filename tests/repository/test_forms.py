@@ -184,3 +184,68 @@ def test_a_cmake_target_is_converted_where_it_is(make_repository: MakeRepository
     after = texts(plan)["CMakeLists.txt"]
     assert "target_compile_definitions(_C PRIVATE TORCH_TARGET_VERSION=0x020b000000000000ULL)" in after
     assert after.replace("\n", "").count("_C") == CMAKE.count("_C") + 1
+
+
+ROUNDS = """import os
+from setuptools import setup
+from torch.utils.cpp_extension import BuildExtension, CppExtension, CUDAExtension
+
+
+def extensions():
+    found = []
+    for name in ["twice", "thrice"]:
+        for device in ["cpu", "cuda"]:
+            sources = [f"csrc/{name}.cpp"] + ([f"csrc/{name}_gpu.cu"] if device == "cuda" else [])
+            kind = CppExtension if device == "cpu" else CUDAExtension
+            found.append(kind(f"pkg._{name}_{device}", sources))
+    return found
+
+
+setup(name="pkg", packages=["pkg"], ext_modules=extensions(), cmdclass={"build_ext": BuildExtension})
+"""
+
+
+def _unit(name: str) -> str:
+    return (
+        "#include <torch/library.h>\n#include <torch/all.h>\n\n"
+        f"at::Tensor {name}(const at::Tensor& x) {{ return torch::empty_like(x); }}\n\n"
+        f'TORCH_LIBRARY_FRAGMENT(pkg, m) {{\n  m.def("{name}(Tensor x) -> Tensor", &{name});\n}}\n'
+    )
+
+
+SHARING = {
+    "csrc/twice.cpp": _unit("twice"),
+    "csrc/twice_gpu.cu": "#include <torch/all.h>\n\nat::Tensor twice_gpu(at::Tensor x) { return x; }\n",
+    "csrc/thrice.cpp": _unit("thrice"),
+    "csrc/thrice_gpu.cu": "#include <torch/all.h>\n\nat::Tensor thrice_gpu(at::Tensor x) { return x; }\n",
+    "pkg/__init__.py": "import glob\nimport torch\n\nfor one in glob.glob('*.so'):\n    torch.ops.load_library(one)\n",
+    "setup.py": ROUNDS,
+}
+
+
+def test_libraries_that_share_units_are_converted_together(make_repository: MakeRepository) -> None:
+    plan = planned(make_repository(SHARING), "csrc", in_place=True)
+    after = texts(plan)
+    assert errors(plan) == []
+    assert "TSA720" not in codes(plan)
+    assert after["setup.py"].count("TORCH_TARGET_VERSION") == 1
+    assert "_stable_libtorch" not in "".join(after.values())
+    for name in ("twice", "thrice"):
+        assert f'm.impl("{name}", TORCH_BOX(&{name}));' in after[f"csrc/{name}.cpp"]
+        assert "torch::stable::Tensor" in after[f"csrc/{name}_gpu.cu"]
+    again = planned(make_repository({**SHARING, **after}), "csrc", in_place=True)
+    assert [file.new_path for file in again.files] == []
+
+
+def test_a_call_that_makes_others_too_is_left_to_a_person(make_repository: MakeRepository) -> None:
+    plan = planned(make_repository(SHARING), "csrc/twice.cpp", "csrc/twice_gpu.cu", in_place=True)
+    after = texts(plan)
+    assert "TORCH_TARGET_VERSION" not in after.get("setup.py", "")
+    assert "STABLE_TORCH_LIBRARY" in after["csrc/twice.cpp"]
+    assert any("this call makes _twice_" in message and "other extensions" in message for message in errors(plan))
+
+
+def test_a_unit_of_another_library_that_keeps_torch_makes_it_a_split(make_repository: MakeRepository) -> None:
+    plan = planned(make_repository(SHARING), "csrc/twice.cpp", in_place=True)
+    (found, *_) = [d.message for d in plan.diagnostics if d.code == "TSA720"]
+    assert "csrc/twice_gpu.cu, which is built into it, uses torch and was not asked for" in found

@@ -79,6 +79,9 @@ def test_every_schema_of_the_table_parses() -> None:
         ("where", ["Tensor", "Tensor", "Tensor"], False, "where.self"),
         ("cumsum_out", ["Tensor", "Tensor", "int64_t"], False, "cumsum.out"),
         ("zeros", ["list", "ScalarType"], False, "zeros"),
+        ("rand", ["int64_t", "ScalarType"], False, "rand"),  # sizes made of one number
+        ("randint", ["int64_t", "int64_t"], False, "randint"),
+        ("repeat", ["Tensor", "int64_t"], True, "repeat"),
         ("topk", ["Tensor", ""], True, "topk"),  # an unknown type fits
         ("expand_symint", ["Tensor", "list"], True, "expand"),
         ("repeat_interleave", ["Tensor", "int64_t"], False, "repeat_interleave.self_int"),  # a number, no optional one

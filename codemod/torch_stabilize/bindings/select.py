@@ -92,8 +92,10 @@ def select(registry: Registry, group: Group) -> Selection:
 
 
 def _homes(registry: Registry, files: Iterable[str]) -> frozenset[tuple[str, str]]:
-    """The libraries that `files` are built into: of several, the one that migrates."""
+    """The libraries that `files` are built into: of several, the one that migrates, or all that do together."""
     homes = libraries_of(registry.snapshot, files)
+    if registry.layout.is_whole:
+        return homes
     migrating = registry.layout.legacy_library
     return frozenset(key for key in homes if key[1].rpartition(".")[2] == migrating) or homes
 

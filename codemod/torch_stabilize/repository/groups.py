@@ -180,7 +180,7 @@ class _Resolver:
         group = self.suggested.get(name) if _WORD.fullmatch(name) else None
         found = group or self._from_path(name, [self.units.snapshot.start, ""])
         found = found or self.suggested.get(name) or self._from_path(name, [layout.source_root, layout.project_root])
-        return found or self._from_stable_root(name) or self._unknown(name)
+        return found or self._from_stable_root(name) or self._finished(name) or self._unknown(name)
 
     def _from_path(self, name: str, folders: Iterable[str]) -> tuple[str, ...]:
         """The units at `name` below the first of `folders` where there are any."""
@@ -236,6 +236,13 @@ class _Resolver:
         found = tuple(p for p in stable if group_key(p) == name or any(matches(p, place) for place in places))
         # a group of several subjects was called by the words these begin with, or by their folder
         return found or tuple(p for p in stable if group_key(p).startswith(f"{name}_") or basename(dirname(p)) == name)
+
+    def _finished(self, name: str) -> tuple[str, ...]:
+        """The units in place that a folder or a glob stands for where all of them have migrated."""
+        folders = (self.units.snapshot.start, "", self.units.layout.source_root, self.units.layout.project_root)
+        places = {self._tree_path(name, folder) for folder in folders}
+        below = (path for path in self.units.all if any(matches(path, place or "*") for place in places))
+        return tuple(path for path in below if self.is_migrated(path))
 
     def is_migrated(self, path: str) -> bool:
         """In the folder of stable sources or built for the stable ABI alone, and without an unstable name."""

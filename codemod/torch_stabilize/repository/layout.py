@@ -52,7 +52,8 @@ class Layout:
     op_namespace: str = ""  # configured namespace of the operators that functions of Python modules become
     other_builds: tuple[str, ...] = ()  # bindings of an alternative build (CPU only) that defines the same ops
     form: Form = Form.MOVED  # of the migration at hand
-    entries: tuple[tuple[str, int], ...] = ()  # of a library that is converted in place: files, and where calls begin
+    entries: tuple[tuple[str, int], ...] = ()  # of libraries that are converted in place: files, and where calls begin
+    shared_entries: tuple[tuple[str, int], ...] = ()  # those of them that make other libraries too
 
     @property
     def is_whole(self) -> bool:

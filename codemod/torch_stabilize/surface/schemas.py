@@ -293,8 +293,8 @@ def _cost(arguments: Sequence[Argument], given: Sequence[str]) -> int | None:
         if not kind:
             continue
         takes = _TAKES.get(argument.type, ())
-        if argument.length and kind == "int64_t":
-            takes = (*takes, "int64_t")
+        if argument.type.startswith("int[]") and kind == "int64_t":
+            takes = (*takes, "int64_t")  # an IntArrayRef can be made of one number
         if kind not in takes:
             return None
         cost += takes.index(kind)

@@ -51,10 +51,12 @@ def _calls_of(run: SetupRun, extensions: Sequence[Extension], units: Sequence[st
 def _convert(run: SetupRun, extension: Extension, family: Sequence[Extension], fresh: Sequence[str]) -> None:
     if "TORCH_TARGET_VERSION" in run.model.file.text(extension.call):
         return
-    if extension.round is not None:
+    place = (run.model.file.path, run.model.file.span(extension.call).start)
+    if place in run.layout.shared_entries or (extension.round is not None and place not in run.layout.entries):
+        name = extension.name or run.layout.legacy_library
         run.report(
             NOT_FOUND, Severity.ERROR, extension.call,
-            f"this call makes {extension.name} and other extensions: what {extension.name} alone needs was not added",
+            f"this call makes {name} and other extensions: what {name} alone needs was not added",
             "Give it, and no extension that stays legacy, these macros and py_limited_api=True:\n"
             f'("TORCH_TARGET_VERSION", "{version_macro(run.target)}"), ("USE_CUDA", None)',
         )  # fmt: skip
