@@ -193,6 +193,8 @@ def whole_layout(program: Program, layout: Layout, placement: Placement, units: 
     others = tuple(one for one in layout.libraries if one.name not in names)
     entries = _calls(placement.libraries)
     shared = entries & _calls(library for library in program.libraries if library not in placement.libraries)
+    files = dict.fromkeys(entry.file for library in placement.libraries for entry in library.entries)
+    unlisted = [path for path in files if path not in (*layout.cmake_files, *layout.setup_files)]
     return replace(
         layout,
         form=Form.WHOLE_IN_PLACE,
@@ -202,6 +204,8 @@ def whole_layout(program: Program, layout: Layout, placement: Placement, units: 
         stable_helpers=join(folder, "stable_utils.h"),
         stable_dispatch=join(folder, "stable_dispatch.h"),
         libraries=(*home, *others),
+        cmake_files=(*layout.cmake_files, *(path for path in unlisted if not path.endswith(".py"))),
+        setup_files=(*layout.setup_files, *(path for path in unlisted if path.endswith(".py"))),
         entries=tuple(sorted(entries)),
         shared_entries=tuple(sorted(shared)),
     )

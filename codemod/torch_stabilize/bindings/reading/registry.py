@@ -13,6 +13,7 @@ from torch_stabilize.bindings.reading.namespaces import python_namespace
 from torch_stabilize.bindings.reading.read import has_bindings, read_bindings
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Layout
+from torch_stabilize.repository.program.read import libraries_of
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.unstable import holds_unstable_names
 from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
@@ -53,7 +54,11 @@ class Registry:
         """What each file registers; files without registrations are left out."""
         paths = [path for path in self.sources if has_bindings(self.snapshot.read(path))]
         homes = {path: library.name for library in self.layout.libraries for path in library.bindings}
-        found = {path: self._read(path, homes.get(path, self.layout.legacy_library)) for path in paths}
+        homes = {path: self._built_into(path) or name for path, name in homes.items()}
+        found = {
+            path: self._read(path, homes.get(path) or self._built_into(path) or self.layout.legacy_library)
+            for path in paths
+        }
         owners: dict[str, set[str]] = {}
         for path, library in homes.items():
             for statement in found[path].statements if path in found else ():
@@ -68,6 +73,11 @@ class Registry:
             if candidates and self.layout.legacy_library not in (common := set.intersection(*candidates)) and common:
                 found[path] = self._read(path, min(common))
         return self._with_namespaces({path: bindings for path, bindings in found.items() if bindings.blocks})
+
+    def _built_into(self, path: str) -> str:
+        """The library that a file is built into, "" where there are several or none is known."""
+        owners = {name.rpartition(".")[2] for _, name in libraries_of(self.snapshot, (path,))}
+        return owners.pop() if len(owners) == 1 else ""
 
     def _with_namespaces(self, found: dict[str, Bindings]) -> dict[str, Bindings]:
         """`found`, with the functions of each Python module in the namespace that they get as operators."""
