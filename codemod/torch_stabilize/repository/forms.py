@@ -133,9 +133,7 @@ def _names(placement: Placement) -> str:
     return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
 
 
-def _whole(
-    program: Program, layout: Layout, group: Group, libraries: Sequence[Library]
-) -> tuple[str, tuple[str, ...]]:
+def _whole(program: Program, layout: Layout, group: Group, libraries: Sequence[Library]) -> tuple[str, tuple[str, ...]]:
     """Why `libraries` are not converted as a whole with `group`, "" where they are, and what is converted along."""
     asked, along = set(group.units), list[str]()
     ours = {library.key for library in libraries}
