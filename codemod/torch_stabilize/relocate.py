@@ -16,6 +16,10 @@ from torch_stabilize.repository.unstable import holds_unstable_names
 from torch_stabilize.rules.includes import spell_relative
 
 
+def _joined(folder: str, name: str) -> str:
+    return normpath(f"{folder}/{name}") if folder else normpath(name)
+
+
 @dataclass(frozen=True)
 class Relocation:
     """The tree after a run: `moves` done, `created` there; `replaced` headers have a stable stand-in.
@@ -47,10 +51,12 @@ class Relocation:
         What used to lie beside its includer (`was_beside`) is looked for there alone: that the build searches a folder
         is known only of includes that needed it.
         """
-        places = [dirname(path)] if quoted else []
-        for folder in (*places, *(() if was_beside else self.graph.roots)):
-            candidate = normpath(f"{folder}/{name}") if folder else normpath(name)
-            if candidate != path and self.exists_after(candidate):
+        beside = _joined(dirname(path), name) if quoted else path
+        if beside != path and self.exists_after(beside):
+            return beside
+        for folder in () if was_beside else self.graph.roots:
+            candidate = _joined(folder, name)
+            if candidate != path and self.exists_after(candidate) and folder in self.graph.searched:
                 return candidate
         return None
 

@@ -104,6 +104,19 @@ def test_two_insertions_at_one_place_are_ambiguous() -> None:
         apply(b"ab", [edit(1, 1, b"x"), edit(1, 1, b"y")])
 
 
+@given(st.integers(0, 20), st.integers(1, 10), st.integers(0, 20), st.integers(1, 10))
+def test_what_two_deletions_take_out_goes_once(start: int, length: int, other: int, other_length: int) -> None:
+    data = bytes(range(40))
+    gone = {*range(start, start + length), *range(other, other + other_length)}
+    edits = [edit(start, start + length, b"", "TSA001"), edit(other, other + other_length, b"", "TSA002")]
+    assert apply(data, edits) == bytes(byte for byte in data if byte not in gone)
+
+
+def test_a_deletion_of_what_is_replaced_is_an_error() -> None:
+    with pytest.raises(OverlapError):
+        apply(b"abcdef", [edit(0, 4, b""), edit(3, 5, b"x")])
+
+
 def test_the_same_change_by_two_rules_is_done_once() -> None:
     edits = [edit(0, 1, b"x", "TSA001"), Edit(Span(0, 1), b"x", "TSA002", Confidence.REVIEW)]
     assert apply(b"ab", edits) == b"xb"

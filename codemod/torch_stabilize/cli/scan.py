@@ -36,15 +36,15 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
     from torch_stabilize.explain import all_codes
     from torch_stabilize.report.scan_terminal import print_scan
     from torch_stabilize.report.scan_view import ops_by_function
-    from torch_stabilize.repository.groups import suggest_groups
+    from torch_stabilize.repository.groups import suggest
     from torch_stabilize.scan import scan_tree
 
     with progress("Looking for unstable sites"):
         scan = scan_tree(snapshot, layout, workspace.config)
-        groups = suggest_groups(snapshot, layout, workspace.config)
+        found = suggest(snapshot, layout, workspace.config)
         ops = ops_by_function(Registry(snapshot, layout).operators)
     within = tree_path(snapshot, path)
-    report = build_scan_report(scan, groups, ops, root=str(snapshot.root), within=within)
+    report = build_scan_report(scan, found, ops, root=str(snapshot.root), within=within)
     if as_json:
         click.echo(scan_json(report, all_codes()), nl=False)
     else:

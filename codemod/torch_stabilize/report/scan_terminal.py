@@ -32,6 +32,7 @@ def print_scan(report: ScanReport, codes: Mapping[str, Code], out: Lines, *, eve
     _print_codes(report, codes, out)
     _print_blockers(report.blockers, out)
     _print_groups(report.groups, out)
+    _print_refused(report.refused, out)
 
 
 def _print_tallies(heading: str, tallies: Iterable[Tally], out: Lines) -> None:
@@ -69,6 +70,13 @@ def _print_groups(groups: Iterable[GroupRow], out: Lines) -> None:
     first = min(rows, key=lambda row: (row.sites, row.group.name))
     out.print("\nNext", style="bold")
     out.print(f"  torch-stabilize migrate {first.group.name}")
+
+
+def _print_refused(refused: Sequence[tuple[str, str]], out: Lines) -> None:
+    if refused:
+        out.print("\nGroups that cannot be migrated as they are", style="bold")
+    for name, reason in refused:
+        out.print(f"  {name}: {reason}")
 
 
 def _listed(names: Sequence[str], most: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch_stabilize.bindings.reading.model import Operator
 from torch_stabilize.codes import Code
+from torch_stabilize.repository.groups import Suggestions
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.scan import NO_TARGET, FoundSite, Scan
 
@@ -58,15 +59,18 @@ class ScanReport:
     ops: tuple[Tally, ...]
     blockers: tuple[Blocker, ...]
     groups: tuple[GroupRow, ...]
+    refused: tuple[tuple[str, str], ...] = ()  # groups that cannot be migrated as their files are, with the reason
 
 
 def build_scan_report(
-    scan: Scan, groups: Iterable[Group], functions: Mapping[str, Iterable[str]], *, root: str, within: str = ""
+    scan: Scan, suggested: Suggestions, functions: Mapping[str, Iterable[str]], *, root: str, within: str = ""
 ) -> ScanReport:
     """The report of the sites in and below `within`; `functions` maps a function to the ops it implements."""
     sites = tuple(site for site in scan.sites if _inside(site.path, within))
     by_file = Counter(site.path for site in scan.sites)
-    rows = (GroupRow(group, sum(by_file[p] for p in (*group.files, *group.shared_headers))) for group in groups)
+    rows = (
+        GroupRow(group, sum(by_file[p] for p in (*group.files, *group.shared_headers))) for group in suggested.groups
+    )
     return ScanReport(
         root=root,
         within=within,
@@ -76,6 +80,7 @@ def build_scan_report(
         ops=_tallies((op, site.code) for site in sites for op in functions.get(site.function, (IN_NO_OP,))),
         blockers=_blockers(sites),
         groups=tuple(row for row in rows if any(_inside(unit, within) for unit in row.group.units)),
+        refused=suggested.refused,
     )
 
 
@@ -132,6 +137,7 @@ def scan_json(report: ScanReport, codes: Mapping[str, Code]) -> str:
         "ops": [_tally(tally) for tally in report.ops],
         "blockers": [asdict(blocker) for blocker in report.blockers],
         "groups": [_group(row) for row in report.groups],
+        "refused": [{"name": name, "reason": reason} for name, reason in report.refused],
         "codes": {code: codes[code].title for code, _ in report.codes if code in codes},
     }
     return json.dumps(document, indent=2) + "\n"

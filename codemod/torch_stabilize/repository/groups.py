@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from posixpath import basename, dirname, normpath
+from typing import NamedTuple
 
 from torch_stabilize.config import Config
 from torch_stabilize.model import Refusal
@@ -22,6 +23,7 @@ from torch_stabilize.repository.unstable import unstable_macros
 from torch_stabilize.source.definitions import things_defined
 from torch_stabilize.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 from torch_stabilize.source.heads import defines
+from torch_stabilize.source.parsable import refuse_unparsable
 from torch_stabilize.source.signatures import read_signatures
 
 _WORD = re.compile(r"[\w-]+")
@@ -53,10 +55,41 @@ def suggest_groups(snapshot: Snapshot, layout: Layout, config: Config) -> tuple[
     """Groups to migrate one by one, sorted by name: units of one stem, folder, private header or op.
 
     A configured group takes its units out of the suggestions. Units without unstable names come along only where they
-    belong to a group that has some.
+    belong to a group that has some. A group with a file that cannot be parsed is not suggested.
     """
+    return suggest(snapshot, layout, config).groups
+
+
+class Suggestions(NamedTuple):
+    """The groups to migrate one by one, and those that cannot be as their files are: names, each with the reason."""
+
+    groups: tuple[Group, ...]
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+def suggest(snapshot: Snapshot, layout: Layout, config: Config) -> Suggestions:
+    """What `suggest_groups` gives, and what it leaves out."""
     units = Units(snapshot, layout, config)
-    return tuple(with_headers(units, found.name, found.units) for found in _suggested(units))
+    groups: list[Group] = []
+    refused: list[tuple[str, str]] = []
+    for found in _suggested(units):
+        group = with_headers(units, found.name, found.units)
+        why = _unparsable(snapshot, group)
+        if why:
+            refused.append((group.name, why))
+        else:
+            groups.append(group)
+    return Suggestions(tuple(groups), tuple(refused))
+
+
+def _unparsable(snapshot: Snapshot, group: Group) -> str:
+    """Why `group` cannot be migrated as its files are, "" where it can."""
+    try:
+        for path in (*group.files, *group.shared_headers):
+            refuse_unparsable(snapshot.document(path))
+    except Refusal as refusal:
+        return str(refusal)
+    return ""
 
 
 def suggested_with(units: Units, members: Iterable[str]) -> frozenset[str]:

@@ -1,11 +1,15 @@
-"""Apply byte edits to one file. Their order does not matter; two that overlap are an error unless they are the same."""
+"""Apply byte edits to one file. Their order does not matter.
+
+Two that overlap are an error, unless they are the same or both delete only: what both take out goes once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
-from torch_stabilize.model import Edit
+from torch_stabilize.model import Edit, Span
 
 
 class OverlapError(ValueError):
@@ -21,18 +25,30 @@ class OverlapError(ValueError):
 
 
 def settle(edits: Iterable[Edit]) -> tuple[Edit, ...]:
-    """Edits in file order, each once.
+    """Edits in file order, each once; deletions that overlap are one.
 
     An insertion directly before or behind a replaced span is fine; two insertions at one place are ambiguous.
     Raises OverlapError.
     """
     unique = {(edit.span, edit.replacement): edit for edit in sorted(edits)}
-    ordered = sorted(unique.values(), key=lambda edit: (edit.span.start, edit.span.end))
+    ordered: list[Edit] = []
+    for edit in sorted(unique.values(), key=lambda edit: (edit.span.start, edit.span.end)):
+        last = ordered[-1] if ordered else None
+        if last is not None and _delete_alike(last, edit):
+            ordered[-1] = replace(last, span=Span(last.span.start, max(last.span.end, edit.span.end)))
+        else:
+            ordered.append(edit)
     for first, second in pairwise(ordered):
         same_place = first.span == second.span
         if same_place or second.span.start < first.span.end:
             raise OverlapError(first, second)
     return tuple(ordered)
+
+
+def _delete_alike(first: Edit, second: Edit) -> bool:
+    """Whether both delete, and some of the same bytes: rooms that tidy up around what they take out meet there."""
+    deletes = all(not edit.replacement and len(edit.span) for edit in (first, second))
+    return deletes and second.span.start < first.span.end
 
 
 def apply(data: bytes, edits: Iterable[Edit]) -> bytes:
