@@ -10,7 +10,7 @@ from torch_stabilize.source.signatures import read_signatures
 def carried_headers(place: Relocation, path: str) -> frozenset[str]:
     """The headers of the repository that `path` must include itself, by where they lie after the run.
 
-    `#include "ops.h"` brought along what ops.h includes. The stable header of declarations stands in its place and
+    `#include "ops.h"` brought along what ops.h includes. The stable header of declarations replaces it and
     includes nothing of it: what `path` uses and reaches no other way is named here.
     """
     graph, snapshot = place.graph, place.snapshot

@@ -19,7 +19,7 @@ from torch_stabilize.repository.units import Units
 
 
 class Along(NamedTuple):
-    """A group with the units that come along, and what is said of them.
+    """A group with the units that come along, and the diagnostics about them.
 
     `shared` are units that use no torch and that both sides need: they stay, and the stable library builds them too.
     """

@@ -29,7 +29,7 @@ class Allowed(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The entry as it stands in the configuration."""
+        """The entry as written in the configuration."""
         return f"{self.path}:{self.name}" if self.name else self.path
 
 
@@ -37,7 +37,7 @@ class Allowed(NamedTuple):
 class Config:
     """Settings of one repository. None and empty values mean: detect it.
 
-    Paths are relative to the root of the git work tree, wherever the configuration file stands.
+    Paths are relative to the root of the git work tree, wherever the configuration file is.
     """
 
     source: str = ""  # the file these settings come from, "" where there is none
@@ -71,7 +71,7 @@ def load_config(snapshot: Snapshot) -> Config:
     """The settings of the repository; defaults where it has none.
 
     The nearest configuration file from the folder the run starts in up to the root counts. Raises Refusal (exit 2)
-    for a file that is not TOML, an unknown key or a value of the wrong kind, with the line it stands on.
+    for a file that is not TOML, an unknown key or a value of the wrong kind, with the line it is on.
     """
     for folder in _upwards(snapshot.start):
         prefix = f"{folder}/" if folder else ""

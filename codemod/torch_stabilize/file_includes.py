@@ -113,7 +113,7 @@ class FileIncludes:
         return with_implied(name for document in documents for name in _brought(document))
 
     def _behind_torch(self) -> list[str]:
-        """The headers that the file includes behind one of torch that goes, or one of its own that has such."""
+        """The headers that the file includes after one of torch that is removed, or one of its own that has such."""
         graph, found, is_behind = self.made.graph, list[str](), False
         for include in graph.includes(self.path):
             if include.target is None:

@@ -154,7 +154,7 @@ def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Gro
 
 
 def _along(program: Program, units: Units, group: Group, options: Options) -> Along:
-    """`group` with what has to go where it goes: nothing where its library is converted as a whole."""
+    """`group` with what has to move along with it: nothing where its library is converted as a whole."""
     placement = place_group(program, units.layout, group, in_place=bool(options.in_place))
     if placement.form is Form.WHOLE_IN_PLACE:
         return Along(group, (), ())
@@ -177,7 +177,7 @@ def _plan_part(
     layout, group = _placed(program, layout, group, placement)
     files = (*group.files, *group.migrated)
     autograd = convert_autograd(Registry(snapshot, layout), group)
-    if autograd.files:  # the rest reads what stands for the autograd functions
+    if autograd.files:  # the rest reads what replaces the autograd functions
         snapshot = snapshot.with_overlay(autograd.files)
         program = Program(snapshot, config, layout.include_roots)
     # what declares ops and moves as a whole, or is needed on both sides, is a header like others
@@ -262,7 +262,7 @@ def _placed(program: Program, layout: Layout, group: Group, placement: Placement
 
 
 def _registering_for(snapshot: Snapshot, layout: Layout, group: Group) -> tuple[str, ...]:
-    """The files of registrations that were asked for and of which everything goes with the units of `group`."""
+    """The files of registrations that were asked for and of which everything moves with the units of `group`."""
     if not group.registrations:
         return ()
     registry = Registry(snapshot, layout)
@@ -299,7 +299,7 @@ def _built_by_nothing(program: Program, layout: Layout, bindings: Change) -> tup
 
 
 def _clashes(made: GroupProject, layout: Layout, roles: Set[str]) -> tuple[Diagnostic, ...]:
-    """One diagnostic for each dispatch macro that was written beside one of its name that covers other dtypes."""
+    """One diagnostic for each dispatch macro that was written next to one of its name that covers other dtypes."""
     return tuple(
         Diagnostic(
             OTHER_DTYPES,
@@ -328,7 +328,7 @@ def _crossing(
 
 
 def _is_built(snapshot: Snapshot, layout: Layout) -> bool:
-    """Whether a build file names the stable library: where none does, nobody knows what migrated units belong to."""
+    """Whether a build file names the stable library: where none does, what migrated units belong to is unknown."""
     name = layout.stable_library.rpartition(".")[2].encode()
     return any(name in snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files))
 

@@ -31,8 +31,8 @@ from torch_stabilize.surface.table import load_surface
 class GroupProject:
     """A group made ready for the rules.
 
-    `replaced` are headers of macros whose stable translation stands in for them; `shared` have to compile in both
-    worlds; `check` is the name and header of the check that does.
+    `replaced` are headers of macros that have a stable translation; `shared` have to compile in both
+    builds; `check` is the name and header of the check that does.
     """
 
     project: Project
@@ -55,7 +55,7 @@ class GroupProject:
         return Context(self.project, self.documents[path])
 
     def uses(self, word: str) -> bool:
-        """Whether `word` stands in a file that the group can see; the empty word stands everywhere."""
+        """Whether `word` is in a file that the group can see; the empty word is everywhere."""
         return not word or word.encode() in self._words
 
     @cached_property

@@ -79,7 +79,7 @@ _BARE_CALL = re.compile(r"(?<![\w:.>])([A-Za-z_]\w*)(?=\s*(?:<[^<>()]*>)?\s*\()"
 
 
 def _qualified(text: str, ours: FunctionIndex) -> str:
-    """Calls of `ours` by their full names: where the lambda goes, neither its namespace nor its `using` is."""
+    """Calls of `ours` by their full names: the place it moves to has neither its namespace nor its `using`."""
 
     def full(call: re.Match[str]) -> str:
         scopes = {function.qualified for _, function in ours.named(call[1]) if function.is_definition}

@@ -48,7 +48,7 @@ class Relocation:
     def resolve_after(self, path: str, name: str, quoted: bool, was_beside: bool = False) -> str | None:
         """What `#include "name"` in the file that will be `path` will mean.
 
-        What used to lie beside its includer (`was_beside`) is looked for there alone: that the build searches a folder
+        What used to lie next to its includer (`was_beside`) is looked for there alone: that the build searches a folder
         is known only of includes that needed it.
         """
         beside = _joined(dirname(path), name) if quoted else path

@@ -18,7 +18,7 @@ def template_root() -> Path:
     for folder in (_IN_WHEEL, _IN_CHECKOUT):
         if folder.is_dir():
             return folder
-    raise FileNotFoundError(f"no templates beside {Path(__file__).parent}; reinstall torch-stabilize")
+    raise FileNotFoundError(f"no templates next to {Path(__file__).parent}; reinstall torch-stabilize")
 
 
 def template(name: str) -> str:

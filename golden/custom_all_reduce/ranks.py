@@ -135,7 +135,7 @@ def group(me: Rank, behind: int = 0) -> Iterator[int]:
 
 
 def shared_memory(me: Rank, name: str, size: int) -> list[int]:
-    """Where memory of each rank, all zero at first, stands for this one; made once for all cases of the process."""
+    """Where memory of each rank, all zero at first, represents this one; made once for all cases of the process."""
     key = f"{name}, {size} bytes, {me.device}"
     if key not in me.kept:
         me.kept[key] = _new_memory(me, size)

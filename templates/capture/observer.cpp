@@ -1,4 +1,4 @@
-// Sees every call that goes through the dispatcher, wherever it comes from: Python, TorchScript, C++, another thread.
+// Sees every call that passes through the dispatcher, wherever it comes from: Python, TorchScript, C++, another thread.
 // Built on demand for the torch of the program that is watched; it is part of no extension and is not shipped.
 //
 // NDEBUG has to be defined: without it the header gives RecordFunction other members than the library has.

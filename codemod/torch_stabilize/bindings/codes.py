@@ -8,7 +8,7 @@ from torch_stabilize.model import Confidence
 MOVED = Code(
     "TSA500",
     "A registration moves to the stable library.",
-    "The operator keeps its namespace, its schema and its dispatch keys. `m.def(schema)` goes to "
+    "The operator keeps its namespace, its schema and its dispatch keys. `m.def(schema)` moves to "
     "STABLE_TORCH_LIBRARY_FRAGMENT, every implementation to STABLE_TORCH_LIBRARY_IMPL of its key, boxed by TORCH_BOX.",
 )
 SPLIT_OPERATOR = Code(
@@ -37,7 +37,7 @@ INFERRED_SCHEMA = Code(
 NO_SCHEMA = Code(
     "TSA505",
     "No schema can be inferred.",
-    "The C++ type has a part that no schema type stands for, or the function was not found. Write the schema by hand.",
+    "The C++ type has a part that no schema type represents, or the function was not found. Write the schema by hand.",
     confidence=Confidence.MANUAL,
 )
 BAD_SCHEMA = Code(
@@ -155,7 +155,7 @@ LEFT_BEHIND = Code(
     "TSA523",
     "A unit that moves needs something that stays.",
     "The definition of a function stays in the legacy library, so the stable one cannot be loaded. Migrate its unit in "
-    "the same group; one that uses nothing of torch can be compiled into both libraries. A macro or a type beside the "
+    "the same group; one that uses nothing of torch can be compiled into both libraries. A macro or a type next to the "
     "declarations of ops stays in their legacy header: put it into a header of its own, which both sides include.",
     confidence=Confidence.MANUAL,
 )
@@ -201,7 +201,7 @@ STAYS_BOUND = Code(
     "A unit stays in the legacy module with what it binds.",
     "Classes, and functions over types that no schema has (py::dict, callbacks), can be bound with pybind11 alone, and "
     "pybind11 cannot be compiled for Python's limited API. The unit that binds them stays in the legacy module, which "
-    "is built beside the stable library as before; functions that other units define become operators. Where Python "
+    "is built next to the stable library as before; functions that other units define become operators. Where Python "
     "used the module as a whole, it imports a module that has both.",
     confidence=Confidence.REVIEW,
 )
@@ -210,7 +210,7 @@ AUTOGRAD_CONVERTED = Code(
     "TSA531",
     "An autograd function becomes operators that Python joins.",
     "torch::autograd has no stable form. The body of `forward` is the operator, that of `backward` another one, and "
-    "torch.library.register_autograd joins them in the Python module beside the library: what was saved is saved in "
+    "torch.library.register_autograd joins them in the Python module next to the library: what was saved is saved in "
     "setup_context, results are marked as not differentiable there, and needs_input_grad is handed to the backward. "
     "Arguments without a gradient get None, as before. Where `forward` keeps tensors that it alone has, or the "
     "function that applied the class does more, the operator is one of its own: it gives those tensors back as "

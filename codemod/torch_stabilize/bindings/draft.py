@@ -306,7 +306,7 @@ class Draft:
         pairs = zip(function.parameters, old.parameters, strict=True)
         wide = [f"`{one.type_text} {one.name}`" for one, other in pairs if one.type_text != other.type_text]
         message = f"{function.qualified} takes {listed(wide)} now"
-        advice = "nothing but units of the group calls it, and what it hands on is of the type that it was"
+        advice = "only units of the group call it, and its argument types do not change"
         self._say(codes.WIDENED, moved.statement, message, Severity.NOTE, advice)
 
     def _chosen_keys(self, moved: Moved, operator: Operator | None, result: Boxed) -> Keys:
@@ -354,7 +354,7 @@ class Draft:
         return "write torch.library.register_fake in Python"
 
     def say_of_blocks(self) -> None:
-        """What stands in the blocks of the group's units and can move nowhere, and what pybind leaves behind."""
+        """What is in the blocks of the group's units and can move nowhere, and what pybind leaves behind."""
         units = {*self.group.units, *self.group.moving_headers}
         self._say_of_modules(units)
         self._say_of_python_modules()

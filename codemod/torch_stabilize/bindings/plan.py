@@ -222,14 +222,14 @@ def _chains_cut(registry: Registry, document: Document, moving: Iterable[Stateme
 
 
 def _shares_line(document: Document, statement: Statement, left: bytearray) -> bool:
-    """Whether something of what is `left` stands on a line of `statement`: a neighbour, or the braces of a module."""
+    """Whether something of what is `left` is on a line of `statement`: a neighbour, or the braces of a module."""
     data, block = document.data, statement.block
     lines = Span(line_start(data, statement.span.start), line_end(data, statement.span.end - 1))
     if (
         lines.contains(block.span)
         and block.kind is not BlockKind.PYBIND
         and not left[block.body.start : block.body.end].strip()
-    ):  # the block goes with its last statement
+    ):  # the block is removed with its last statement
         return bool((left[lines.start : block.span.start] + left[block.span.end : lines.end]).strip())
     return bool(left[lines.start : lines.end].strip())
 

@@ -1,4 +1,4 @@
-"""The Python module beside a stable library: the functions that were bound, and what only Python can register.
+"""The Python module next to a stable library: the functions that were bound, and what only Python can register.
 
 Fake kernels make torch.compile see an operator's results; a kernel without a derivative is passed through by autograd,
 as it was when Python called the function.
@@ -89,7 +89,7 @@ class _Side:
 
     @cached_property
     def path(self) -> str:
-        """Where the Python module goes, "" where no folder of the package is found."""
+        """The path of the Python module, "" where no folder of the package is found."""
         registry = self.draft.registry
         folder = package_folder(registry.snapshot, registry.layout, self.package)
         return f"{folder}/{self.module}_ops.py" if folder else ""
@@ -138,7 +138,7 @@ class _Side:
         pairs = zip(located.function.parameters, schema.arguments, strict=False)
         names = {parameter.name: argument.name for parameter, argument in pairs if parameter.name}
         body = self.draft.schema_finder.body(statement, located)
-        for _ in range(3):  # a function that only hands on has the results of the one it calls
+        for _ in range(3):  # a function that only passes its arguments on has the results of the one it calls
             handed = _HANDS_ON.fullmatch(body.strip())
             found = self._defined(handed["name"].decode()) if handed else []
             given = [part.strip().decode("utf-8", "replace") for part in handed["given"].split(b",")] if handed else []

@@ -22,7 +22,7 @@ _NAME = re.compile(rb"\w+")
 
 
 class Located(NamedTuple):
-    """A function and the file it stands in."""
+    """A function and the file it is in."""
 
     path: str
     function: Function
@@ -31,7 +31,7 @@ class Located(NamedTuple):
 class Moved(NamedTuple):
     """A statement that becomes stable. `functions` are the definitions it may mean, in the units of the group.
 
-    `in_place` says that it stands in a unit and moves with it; the others go to the stable bindings file.
+    `in_place` says that it is in a unit and moves with it; the others go to the stable bindings file.
     """
 
     statement: Statement

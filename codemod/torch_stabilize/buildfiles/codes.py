@@ -40,7 +40,7 @@ CODES: tuple[Code, ...] = (
         SOURCE_MOVED,
         "A source moves from the list of a legacy CMake target to that of the stable one.",
         "It keeps its conditions, and what is done to it on the way: architectures, properties, definitions. A "
-        "block that serves nothing else moves whole; a list that stands where the stable one is built joins that "
+        "block that serves nothing else moves whole; a list that is where the stable one is built joins that "
         "instead.",
         examples=(
             Example(
@@ -53,7 +53,7 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         TARGET_CREATED,
-        "A stable CMake target is defined beside the legacy one.",
+        "A stable CMake target is defined next to the legacy one.",
         "It is the legacy call with another name and list, with the calls that name the legacy target, and with "
         "TORCH_TARGET_VERSION, USE_CUDA or USE_ROCM. Configuring fails on a torch older than the target.",
     ),
@@ -74,7 +74,7 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         HEADER_LISTED,
-        "A header stands in a list of sources.",
+        "A header is in a list of sources.",
         "CMake does not need it there, and the entry breaks when the header moves. It does not enter the stable list.",
     ),
     Code(
@@ -129,10 +129,10 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         EXTENSION_CREATED,
-        "A stable extension is built beside the legacy one.",
+        "A stable extension is built next to the legacy one.",
         "It is the legacy call with another name and list, py_limited_api=True, and the macros TORCH_TARGET_VERSION "
         "and, for a CUDAExtension, USE_CUDA; torch's own classes define Py_LIMITED_API. An extension of which every "
-        "source moves becomes the stable one where it stands.",
+        "source moves becomes the stable one where it is.",
     ),
     Code(
         COMPUTED_SOURCES,
@@ -152,7 +152,7 @@ CODES: tuple[Code, ...] = (
     Code(
         CMAKE_EXTENSION,
         "setup.py asks CMake for the stable library too.",
-        "A CMakeExtension of the stable library stands beside that of the legacy one.",
+        "A CMakeExtension of the stable library is added next to that of the legacy one.",
     ),
     Code(
         NOT_EVERYWHERE,
@@ -225,7 +225,7 @@ CODES: tuple[Code, ...] = (
     Code(
         PATTERN_NAMED,
         "A pattern, a regular expression or a comment concerns a moved file.",
-        "The pattern caught the old place and misses the new one, or the path stands where an edit would be a guess.",
+        "The pattern caught the old place and misses the new one, or the path is where an edit would be a guess.",
         confidence=Confidence.MANUAL,
     ),
     Code(
@@ -245,7 +245,7 @@ CODES: tuple[Code, ...] = (
         GENERATOR_LISTED,
         "A script writes code with unstable names.",
         "The text is put together from pieces, has placeholders that hide its structure, or holds names no rule knows; "
-        "or what it writes is built into the legacy library, beside units that have moved.",
+        "or what it writes is built into the legacy library, next to units that have moved.",
         confidence=Confidence.MANUAL,
     ),
 )

@@ -59,7 +59,7 @@ def command(
     hand; the report lists it.
     """
     if allow_dirty and mode != WRITE:
-        raise click.UsageError("--allow-dirty goes with --write.")
+        raise click.UsageError("--allow-dirty needs --write.")
     if report_file is not None:
         check_writable(report_file)
     from torch_stabilize.cli.workspace import open_workspace, progress

@@ -106,7 +106,7 @@ class Report:
         return finding.place if self.stage is Stage.SHOWN else finding.place_after or finding.place
 
     def alike(self, concern: Concern) -> tuple[tuple[Finding, ...], ...]:
-        """The findings of one concern; those that say the same of one file are together, where the first one stands."""
+        """The findings of one concern; those that say the same of one file are together, where the first one is."""
         found: dict[tuple[str, ...], list[Finding]] = {}
         for finding in self.of(concern):
             gone = "gone" if finding.place_after is None else ""

@@ -112,9 +112,9 @@ def _above(folder: str) -> Iterator[str]:
 
 
 def _same_header(units: Units, members: list[str]) -> list[list[str]]:
-    """Units that alone include a header: one with unstable names beside them all, or one that another unit implements.
+    """Units that alone include a header: one with unstable names next to them all, or one that another unit implements.
 
-    attention/attention_kernels.cuh is the first kind; permute/permute_kernel.h beside permute_kernel.cu the second.
+    attention/attention_kernels.cuh is the first kind; permute/permute_kernel.h next to permute_kernel.cu the second.
     """
     known = set(members)
     found = []
@@ -172,7 +172,7 @@ def _calls(units: Units, members: list[str]) -> list[list[str]]:
 def _python_module(units: Units, members: list[str]) -> list[list[str]]:
     """A unit with a Python module and functions of its own, and the units of the others that the module registers.
 
-    The module becomes registrations where it stands, and they need all of their functions.
+    The module becomes registrations where it is, and they need all of their functions.
     """
     found = []
     for path in members:
@@ -224,7 +224,7 @@ def _named(units: Units, sets: list[tuple[str, ...]]) -> list[Cluster]:
 
 def _name(units: Units, paths: tuple[str, ...]) -> str:
     keys = sorted({group_key(path) for path in paths})
-    # cpu/mxfp8_moe.cpp beside moe/mxfp8_moe/*.cu: the folder that is no variant names both.
+    # cpu/mxfp8_moe.cpp next to moe/mxfp8_moe/*.cu: the folder that is no variant names both.
     folders = {dirname(path) for path in paths if basename(dirname(path)) not in _VARIANTS}
     folder = basename(next(iter(folders))) if len(folders) == 1 else ""
     has_folder = bool(folder) and folder != basename(units.layout.source_root)

@@ -21,14 +21,14 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code=BRANCHES_UNUSED,
-        title="A header of both worlds has lost its last legacy user.",
+        title="A shared header has lost its last legacy user.",
         text="No unit of the repository compiles its branches for the unstable API any more, such as the `#else` of "
         "`#ifdef TORCH_TARGET_VERSION`. They are left for you to delete: sources outside of the repository may include "
         "the header.",
     ),
     Code(
         code=SPLIT_IN_PLACE,
-        title="In place, a library of which something stays gets a second one beside it.",
+        title="In place, a library of which something stays gets a second one next to it.",
         text="With `--in-place` a library is converted as a whole, with its name and files, where all of it that uses "
         "torch was asked for and can migrate. Otherwise the units that migrate are built into a stable library of "
         "its own, and the rest stays where it was; the message has the reason.",

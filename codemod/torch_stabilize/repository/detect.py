@@ -114,7 +114,7 @@ def _package_root(extension: Extension, path: str) -> str | None:
 
 
 def _folder_of_loose_modules(extension: Extension) -> Iterator[str]:
-    """A project without packages: its own folder, where modules beside setup.py import the extension."""
+    """A project without packages: its own folder, where modules next to setup.py import the extension."""
     root = extension.project_root
     beside = (path for path in extension.build.files((".py",)) if dirname(path) == root)
     if any(path not in extension.build.setup for path in beside):

@@ -84,7 +84,7 @@ class Extension:
         return tuple(file for file in legacy if not self._is_other_build(file))
 
     def _is_other_build(self, file: Registrations) -> bool:
-        """A library of its own for the CPU that defines ops of another one: never loaded beside it."""
+        """A library of its own for the CPU that defines ops of another one: never loaded next to it."""
         if not (file.exclusive and file.is_cpu_only):
             return False
         return any(file.defined & other.defined for other in self.central if not other.is_cpu_only)
@@ -122,7 +122,7 @@ class Extension:
         return common_folder([folder, *map(dirname, self._sources_of_main()), *self._folders_like(folder)])
 
     def _folders_like(self, folder: str) -> list[str]:
-        """Folders of other modules' sources beside `folder`, one for each: ops/near/src is like ops/far/src."""
+        """Folders of other modules' sources next to `folder`, one for each: ops/near/src is like ops/far/src."""
         parts = folder.split("/")
         named = {dirname(path) for path in self.units if any(module.owns(path) for module in self.build.modules)}
         alike = (other for other in sorted(named) if other.count("/") == folder.count("/"))

@@ -1,7 +1,7 @@
 """Where a group's files are afterwards: moved to the stable folder, or in place, whole or split.
 
 An extension of which everything that uses torch migrates is converted where it is: same files, same module. One of
-which something stays gets a second library beside it, and the files that migrate are left where they are.
+which something stays gets a second library next to it, and the files that migrate are left where they are.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def _common_folder(units: Sequence[str]) -> str:
 
 
 def split_note(placement: Placement, layout: Layout, group: Group) -> Diagnostic:
-    """What a person sees where a library was asked for in place and gets a second one beside it."""
+    """What a person sees where a library was asked for in place and gets a second one next to it."""
     name = _names(placement) if placement.libraries else layout.legacy_library
     is_one = len(placement.libraries) < 2
     return Diagnostic(
@@ -224,7 +224,7 @@ def split_note(placement: Placement, layout: Layout, group: Group) -> Diagnostic
         group.units[0] if group.units else group.migrated[0],
         Span(0, 0),
         f"{name} {'is' if is_one else 'are'} not converted as a whole: {placement.reason}; "
-        f"{layout.stable_library} is built beside {'it' if is_one else 'them'}",
+        f"{layout.stable_library} is built next to {'it' if is_one else 'them'}",
         f"Ask for all of {'its' if is_one else 'their'} units that use torch, and "
         f"{'it is converted where it is' if is_one else 'they are converted where they are'}.",
     )

@@ -14,7 +14,7 @@ from torch_stabilize.model import Refusal
 
 OWN_FOLDER = "torch-stabilize"  # what this tool keeps in git's folder while it writes
 _NOTHING_RUNS = {"core.fsmonitor": "false"}  # a program that the repository names, run by any question about it
-_NO_UPKEEP = {"gc.auto": "0", "maintenance.auto": "false"}  # goes on in the background, and holds the tree
+_NO_UPKEEP = {"gc.auto": "0", "maintenance.auto": "false"}  # runs on in the background, and holds the tree
 _LOCK_TRIES, _LOCK_PAUSE = 20, 0.1  # seconds
 
 
@@ -140,7 +140,7 @@ def commits_between(root: Path, old: str, new: str) -> tuple[tuple[str, str], ..
 def back_to(root: Path, commit_id: str) -> None:
     """Make `commit_id` the last commit again and forget what is staged; the work tree is not touched.
 
-    Waits for a moment where the index is locked; a lock that stays is that of a git that was killed, and goes. Raises
+    Waits for a moment where the index is locked; a lock that stays is of a git that was killed, and is removed. Raises
     Refusal where git cannot.
     """
     lock = root / os.fsdecode(run(root, "rev-parse", "--git-path", "index.lock").output.rstrip(b"\n"))

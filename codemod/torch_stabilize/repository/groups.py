@@ -237,7 +237,7 @@ class _Resolver:
 
     @property
     def _migratable(self) -> Iterator[str]:
-        """What a folder or a glob stands for: legacy units less those that only register."""
+        """What a folder or a glob represents: legacy units less those that only register."""
         return (path for path in self.units.legacy if not self.units.is_only_bindings(path))
 
     def _checked(self, path: str) -> str:

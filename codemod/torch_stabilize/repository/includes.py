@@ -40,7 +40,7 @@ class Include(NamedTuple):
 
 @dataclass(frozen=True)
 class IncludeGraph:
-    """The includes of `files`. A quoted name is looked up beside the including file first, then below `roots`."""
+    """The includes of `files`. A quoted name is looked up next to the including file first, then below `roots`."""
 
     snapshot: Snapshot
     files: tuple[str, ...]
@@ -79,7 +79,7 @@ class IncludeGraph:
 
     @cached_property
     def searched(self) -> tuple[str, ...]:
-        """Those of `roots` that the build must search: some file includes through them what is not beside it."""
+        """Those of `roots` that the build must search: some file includes through them what is not next to it."""
         needed: set[str] = set()
         for include in (include for path in self.files for include in self.includes(path)):
             if include.target is None or (include.quoted and self.is_beside(include.path, include.name)):
@@ -88,7 +88,7 @@ class IncludeGraph:
         return tuple(root for root in self.roots if root in needed)
 
     def root_of(self, include: Include) -> str:
-        """The root below which an include that is not beside its includer finds its target."""
+        """The root below which an include that is not next to its includer finds its target."""
         return next(root for root in self.roots if _joined(root, include.name) == include.target)
 
     def is_beside(self, path: str, name: str) -> bool:

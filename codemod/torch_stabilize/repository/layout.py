@@ -47,7 +47,7 @@ class Layout:
     setup_files: tuple[str, ...]  # setup.py and build helpers that name sources
     python_roots: tuple[str, ...]  # folders of Python packages: "vllm"
     project_root: str = ""  # the folder with setup.py or CMakeLists.txt: "" unless the extension is in a subfolder
-    include_roots: tuple[str, ...] = ()  # where quoted and angle includes are looked up, beside the including file
+    include_roots: tuple[str, ...] = ()  # where quoted and angle includes are looked up, next to the including file
     libraries: tuple[Library, ...] = ()  # every legacy extension module, the main one first
     op_namespace: str = ""  # configured namespace of the operators that functions of Python modules become
     other_builds: tuple[str, ...] = ()  # bindings of an alternative build (CPU only) that defines the same ops
@@ -66,7 +66,7 @@ class Layout:
         return dirname(self.stable_helpers) if self.is_whole else self.stable_root
 
     def landing(self, path: str) -> str:
-        """Where the legacy file `path` goes: "csrc/a/b.cu" becomes "csrc/libtorch_stable/a/b.cu"."""
+        """Where the legacy file `path` is moved to: "csrc/a/b.cu" becomes "csrc/libtorch_stable/a/b.cu"."""
         if path.startswith(self.stable_root + "/"):
             return path
         prefix = f"{self.source_root}/" if self.source_root else ""
@@ -125,7 +125,7 @@ class Group(NamedTuple):
     name: str
     units: tuple[str, ...]  # translation units
     moving_headers: tuple[str, ...] = ()  # headers that only these units include, and that go where they go
-    shared_headers: tuple[str, ...] = ()  # headers other units include too: must compile in both worlds
+    shared_headers: tuple[str, ...] = ()  # headers other units include too: must compile in both builds
     migrated: tuple[str, ...] = ()  # units that were asked for and are stable already: nothing to do for them
     registrations: tuple[str, ...] = ()  # files that were asked for and do nothing but register what others implement
 

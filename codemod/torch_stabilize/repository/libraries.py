@@ -23,7 +23,7 @@ _DIRECTIVE = re.compile(rb"^[ \t]*#[^\n]*", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Libraries:
-    """The legacy libraries of an extension and the stable ones beside them; every question is answered once."""
+    """The legacy libraries of an extension and the stable ones next to them; every question is answered once."""
 
     extension: Extension
 
@@ -123,7 +123,7 @@ class Libraries:
         return library if name == self.legacy_name else self._other_library(library, files)
 
     def _other_library(self, library: Library, files: list[Registrations]) -> Library:
-        """A library beside the main one: its stable bindings and declarations land where its legacy ones come from."""
+        """A library next to the main one: its stable bindings and declarations land where its legacy ones come from."""
         first = self.extension.landing(files[0].path)
         if defines(self._document(files[0].path), files[0].functions):
             # A file with kernels of its own moves to that very place and takes its registrations along.

@@ -49,7 +49,7 @@ class Module(NamedTuple):
         return 0
 
     def _spells(self, path: str) -> bool:
-        """Whether `path` stands in the sources by itself: "moe/ops.cpp" does not spell "ops.cpp"."""
+        """Whether `path` is in the sources by itself: "moe/ops.cpp" does not spell "ops.cpp"."""
         place = self.sources.find(path)
         while place >= 0:
             before, behind = self.sources[max(0, place - 2) : place], self.sources[place + len(path) :][:1]

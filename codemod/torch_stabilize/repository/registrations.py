@@ -41,7 +41,7 @@ GPU_KEYS = frozenset({"CUDA", "HIP", "XPU", "MPS", "PrivateUse1"})
 
 
 class Registrations(NamedTuple):
-    """What one file binds. Names are as written; `TORCH_EXTENSION_NAME` stands for whatever the build calls it."""
+    """What one file binds. Names are as written; `TORCH_EXTENSION_NAME` represents whatever the build calls it."""
 
     path: str
     stable: bool  # written with STABLE_TORCH_LIBRARY*

@@ -29,7 +29,7 @@ class SetupTree:
             node = waiting.popleft()
             for child in ast.iter_child_nodes(node):
                 parents[child] = node
-                if not isinstance(child, (ast.Name, ast.Constant)):  # most nodes, and nothing stands in them
+                if not isinstance(child, (ast.Name, ast.Constant)):  # most nodes, and nothing is in them
                     waiting.append(child)
         return parents
 
@@ -38,14 +38,14 @@ class SetupTree:
         return [node for node in self.parents if isinstance(node, kind)]
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
-        """What stands around `node`, inside out."""
+        """What is around `node`, inside out."""
         above = self.parents.get(node)
         while above is not None:
             yield above
             above = self.parents.get(above)
 
     def statement(self, node: ast.AST) -> ast.AST:
-        """The statement of the top level that `node` stands in, or is."""
+        """The statement of the top level that `node` is in, or is."""
         return [node, *self.around(node)][-2]  # around that is the module
 
 

@@ -10,7 +10,7 @@ from torch_stabilize.repository.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class TargetSource:
-    """A source of a target. `holder` is the list it stands in ("" for the defining call), `line` where, from 1.
+    """A source of a target. `holder` is the list it is in ("" for the defining call), `line` where, from 1.
 
     `conditions` are the conditions of all blocks around it and around the target, outermost first.
     """

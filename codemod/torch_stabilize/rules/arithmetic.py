@@ -1,4 +1,4 @@
-"""Arithmetic and comparison of tensors, and what is written into an element: calls of the op the operator stands for."""
+"""Arithmetic and comparison of tensors, and what is written into an element: calls of the operator's op."""
 
 from __future__ import annotations
 

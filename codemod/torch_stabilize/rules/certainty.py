@@ -18,7 +18,7 @@ from torch_stabilize.source.mask import mask
 BROKEN = page(
     "TSA902",
     "The code around this name cannot be parsed.",
-    "A name is still replaced by another where it stands alone. A call that would have to be taken apart is left as it is:\n"
+    "A name is still replaced by another where it is alone. A call that would have to be taken apart is left as it is:\n"
     "repair the syntax, or rewrite it by hand.",
     (
         Example(
@@ -65,7 +65,7 @@ def _keeps_brackets(rewrites: Sequence[Rewrite], document: Document) -> bool:
 
 
 def _is_broken(node: Node, span: Span, holes: Sequence[Span], fragment: Fragment) -> bool:
-    """Whether an error starts within `span` and what it stands in is not kept whole by a hole."""
+    """Whether an error starts within `span` and what it is in is not kept whole by a hole."""
     if not node.has_error:
         return False
     place = node.start_byte + fragment.base
@@ -82,7 +82,7 @@ def _is_broken(node: Node, span: Span, holes: Sequence[Span], fragment: Fragment
 
 
 def is_cut_off(root: Node, span: Span, fragment: Fragment) -> bool:
-    """Whether what stands right before could not be read, and may belong to it: `decltype(x)(x).exp()`."""
+    """Whether what is right before could not be read, and may belong to it: `decltype(x)(x).exp()`."""
     start = span.start - fragment.base
     node = root.descendant_for_byte_range(start, start + 1) if root.has_error else None
     while node is not None and node.start_byte == start:

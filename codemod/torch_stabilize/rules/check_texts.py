@@ -82,7 +82,7 @@ def is_printed(node: Node, fragment: Fragment, context: Context) -> bool:
 
 
 def _as_literal(span: Span, context: Context) -> bytes | None:
-    """What stands at `span` as the inside of a string literal; parameters of a macro around it stay parameters."""
+    """What is at `span` as the inside of a string literal; parameters of a macro around it stay parameters."""
     text = _BLANK.sub(b" ", context.document.text(span)).strip()
     macro = context.document.macro_at(span.start)
     params = [p.encode() for p in (macro.params or ()) if macro is not None] if macro is not None else []

@@ -53,7 +53,7 @@ Outcome = Rewrite | Diagnostic | Allowed
 
 
 class DispatchMacro(NamedTuple):
-    """A project's dispatch macro and what stands for it in stable code."""
+    """A project's dispatch macro and what replaces it in stable code."""
 
     name: str
     stable: str
@@ -126,7 +126,7 @@ class Context(NamedTuple):
         return self.project.surface
 
     def fragment(self, site: Site) -> Fragment:
-        """The tree the site stands in."""
+        """The tree the site is in."""
         return self.document.fragment_at(site.span.start)
 
     def node(self, site: Site) -> Node | None:

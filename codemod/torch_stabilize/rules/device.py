@@ -151,7 +151,7 @@ def _as_expression(parameters: Node | None, context: Context, site: Site) -> Nod
 
 
 def device_index(node: Node, fragment: Fragment, context: Context) -> tuple[Part, ...] | None:
-    """The index of the device that `node` stands for, whatever legacy form it has."""
+    """The index of the device that `node` represents, whatever legacy form it has."""
     if node.type == "conditional_expression":
         return _index_of_either(node, fragment, context)
     text = _INDEX_CASTS.sub("", text_of(node).strip())

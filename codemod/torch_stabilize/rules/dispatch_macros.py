@@ -1,4 +1,4 @@
-"""A project's dispatch macros: which stable macro stands for which legacy one, and the text of those that are missing.
+"""A project's dispatch macros: which stable macro replaces which legacy one, and the text of those that are missing.
 
 A macro is translated by rewriting its definition. An existing stable macro counts as the translation when its
 definition is the same, or when it has the name the convention gives and covers the same dtypes.
@@ -32,7 +32,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 class Definition(NamedTuple):
-    """One `#define` of a macro, with the conditions it stands under and its text from `#define` on."""
+    """One `#define` of a macro, with the conditions it is under and its text from `#define` on."""
 
     name: str
     path: str
@@ -80,7 +80,7 @@ def _text(document: Document, macro: Macro, edits: Sequence[Edit]) -> str:
 def dtypes_of(
     name: str, definitions: Mapping[str, Sequence[Definition]], surface: Surface, depth: int = 0
 ) -> frozenset[str]:
-    """The dtypes a macro dispatches over, through the macros it uses, each with the conditions it stands under."""
+    """The dtypes a macro dispatches over, through the macros it uses, each with the conditions it is under."""
     found: set[str] = set()
     if depth > 12:
         return frozenset()

@@ -1,4 +1,4 @@
-"""Rewrite one document: every site goes through its rule, and every site is accounted for."""
+"""Rewrite one document: every site passes through its rule, and every site is accounted for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Rewritten(NamedTuple):
     helpers: frozenset[str]
     sites: SiteCount
     include_sites: tuple[Site, ...]
-    switches: bool = False  # whether both worlds stand side by side in it
+    switches: bool = False  # whether it has code for both builds
 
 
 def rewrite_document(
@@ -51,7 +51,7 @@ def rewrite_document(
     """Rewrite a document, or the part of it in `only`. Sites within `skip` belong to somebody else (the bindings).
 
     `judge` may replace an outcome, and `around` add rewrites that hold others, for what was rewritten and for the places
-    of diagnostics: how a header of both worlds switches between them.
+    of diagnostics: how a shared header switches between them.
     """
     document = context.document
     project = context.project
@@ -216,5 +216,5 @@ def _is_taken(site: Site, outcome: Outcome, kept: Nested, moved: Spans) -> bool:
 
 def _collision(site: Site, outcome: Rewrite) -> Diagnostic:
     return Diagnostic(
-        outcome.rule, Severity.ERROR, "", site.span, f"{site.name} stands where two rewrites meet", "rewrite it by hand"
+        outcome.rule, Severity.ERROR, "", site.span, f"{site.name} is where two rewrites meet", "rewrite it by hand"
     )

@@ -125,7 +125,7 @@ def _operands(node: Node) -> tuple[Node | None, list[Node]]:
 
 
 def _evaluated_again(inside: list[Span], fragment: Fragment, context: Context) -> Span | None:
-    """What stands in more than one part and must be evaluated once: the widest such stretch."""
+    """What is in more than one part and must be evaluated once: the widest such stretch."""
     repeated = sorted({a for i, a in enumerate(inside) for b in inside[i + 1 :] if a == b}, key=len, reverse=True)
     for span in repeated:
         node = fragment.node_at(span)
@@ -146,7 +146,7 @@ def _in_function(node: Node) -> bool:
 
 
 def _with_name(rewrite: Rewrite, span: Span, context: Context) -> Rewrite:
-    """The rewrite as the body of a lambda that is called with what stands at `span`."""
+    """The rewrite as the body of a lambda that is called with what is at `span`."""
     text = context.text(rewrite.span)
     name = next(name for name in (b"self", b"operand", b"operand_") if not re.search(rb"\b%s\b" % name, text))
     body = [name if _span_of(part) == span else part for part in rewrite.parts]

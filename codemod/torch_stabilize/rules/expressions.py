@@ -12,7 +12,7 @@ from torch_stabilize.surface.table import Entry
 
 
 def expression_of(context: Context, call: MethodCall, text: str, entry: Entry, *, is_enclosed: bool = False) -> Rewrite:
-    """The call replaced by an expression of the receiver, which `{t}` stands for in `text`."""
+    """The call replaced by an expression of the receiver, which is `{t}` in `text`."""
     assert call.node is not None
     assert call.receiver is not None
     receiver = call.fragment.span(call.receiver)

@@ -73,7 +73,7 @@ def tensor_beside(
 
 
 def _owner(parts: tuple[Part, ...], question: str, context: Context) -> str:
-    """`a`, if the parts are `a.question()` as it stands in the source."""
+    """`a`, if the parts are `a.question()` as it is in the source."""
     text = (
         context.text(parts[0].span).decode("utf-8", "replace") if len(parts) == 1 and isinstance(parts[0], Copy) else ""
     )

@@ -1,4 +1,4 @@
-"""What most sites need: the table says what stands in the same place, or that nothing does."""
+"""What most sites need: the table says what is in the same place, or that nothing does."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def _uses_functions_of_complex(context: Context) -> bool:
 
 
 def _vector(site: Site, context: Context, entry: Entry) -> Outcome:
-    """`c10::SmallVector<int64_t, 4>` -> `std::vector<int64_t>`: the inline size goes."""
+    """`c10::SmallVector<int64_t, 4>` -> `std::vector<int64_t>`: the inline size is dropped."""
     code = context.document.code
     opens = code[site.span.end : site.span.end + 1] == b"<"
     closing = closing_angle(code, site.span.end) if opens else -1

@@ -59,7 +59,7 @@ CAUGHT_NOW = page(
 )
 _CLAUSE = re.compile(rb"\bcatch\s*\(\s*(?:const\s+)?(?P<type>(?:std\s*::\s*)?(?P<name>\w+))\b")
 _EXCEPTION = "exception"
-# What stands in a `try` and throws these: every check and call of torch the first, checks of their own the others.
+# What is in a `try` and throws these: every check and call of torch the first, checks of their own the others.
 _THROWN = {
     "runtime_error": None,
     "logic_error": re.compile(r"\b(?:STD_)?TORCH_CHECK_(?:VALUE|INDEX)\b"),

@@ -26,7 +26,7 @@ _EMPTY_LINE = re.compile(rb"[ \t]*\r?\n")
 
 @dataclass(frozen=True)
 class IncludeLine:
-    """One `#include`: the header's name, where it stands with its quotes or brackets, and the line with its end."""
+    """One `#include`: the header's name, where it is with its quotes or brackets, and the line with its end."""
 
     name: str
     quoted: bool
@@ -64,7 +64,7 @@ class IncludeBlock:
     stays: Sequence[IncludeLine]
 
     def replaced(self, own: Sequence[str], system: Sequence[str]) -> list[Edit]:
-        """`system` where the first include that goes stood, `own` with the file's other headers of the repository."""
+        """`system` where the first removed include was, `own` with the file's other headers of the repository."""
         ending = b"\r\n" if b"\r\n" in self.document.data[:4096] else b"\n"
         own_text = b"".join(b'#include "' + n.encode() + b'"' + ending for n in own)
         text = b"".join(b"#include <" + n.encode() + b">" + ending for n in system)
@@ -93,9 +93,9 @@ class IncludeBlock:
         return edits
 
     def switched(self, own: Sequence[str], system: Sequence[str], dual: Sequence[str]) -> list[Edit]:
-        """For a header of both worlds: the lines that go stay in the `#else` branch of the new ones.
+        """For a shared header: the lines that go stay in the `#else` branch of the new ones.
 
-        `dual` are headers that both worlds include.
+        `dual` are headers that legacy and stable units both include.
         """
         common = b"".join(b'#include "' + n.encode() + b'"\n' for n in dual)
         new = b"".join(b'  #include "' + n.encode() + b'"\n' for n in own)
@@ -121,7 +121,7 @@ class IncludeBlock:
         return edits
 
     def _place_of_own(self, place: Span) -> tuple[int, bool]:
-        """Where a header of the repository is included, and whether apart from what stands there.
+        """Where a header of the repository is included, and whether apart from what is there.
 
         With the file's first own ones, or behind those of the system that follow on `place`.
         """

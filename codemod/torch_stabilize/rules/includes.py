@@ -1,6 +1,6 @@
 """The include lines of a migrated file: scheduled by the rules, written once.
 
-Headers of torch that are closed to stable code go. What the new names need stands where the first of them stood.
+Headers of torch that are closed to stable code are removed. What the new names need is put where the first of them was.
 Quoted includes keep meaning the same file from the new place.
 """
 
@@ -58,8 +58,8 @@ def write_includes(
     """The edits of the include lines of `document`, whose includes of torch are `sites`.
 
     `respell(name, quoted)` gives the new text between the quotes for a header of the repository, None to leave the
-    line, "" to drop it. `uses` says whether a word stands in the code that can see the includes: a header that nobody
-    has a use for goes without a diagnostic. With `legacy_too` the file has to compile in both worlds: its includes of
+    line, "" to drop it. `uses` says whether a word is in the code that can see the includes: a header that nobody
+    has a use for is dropped without a diagnostic. With `legacy_too` the file has to compile in both builds: its includes of
     torch, and of the repository's headers by these names, stay for the legacy build, and the new ones are for the
     stable build alone.
     """
@@ -129,9 +129,9 @@ def _respelled(lines: Iterable[IncludeLine], respell: Respell) -> tuple[set[str]
 
 
 def _is_seen_everywhere(document: Document, line: IncludeLine) -> bool:
-    """Whether an include serves all the code that needs its header, not only what stands under its condition.
+    """Whether an include serves all the code that needs its header, not only what is under its condition.
 
-    Headers of CUDA and of torch that stand under a condition are left to it: an alternative stands in its other arm.
+    Headers of CUDA and of torch that stand under a condition are left to it: an alternative is in its other arm.
     """
     if "." in line.name or not line.conditions:
         return True

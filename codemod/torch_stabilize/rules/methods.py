@@ -55,7 +55,7 @@ page(
     "TSA117",
     "Tensor methods become free functions, the receiver first.",
     text="Chains nest: each call keeps its receiver, rewritten in turn. What the stable header cannot take (another number\n"
-    "of arguments, a header too old) goes through the dispatcher.",
+    "of arguments, a header too old) is called through the dispatcher.",
     examples=(
         Example(
             "torch::Tensor f(torch::Tensor x) { return x.contiguous().view({-1, 8}); }",

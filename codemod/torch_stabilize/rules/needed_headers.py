@@ -44,13 +44,13 @@ def names_from(header: str) -> tuple[str, ...]:
 
 
 def words_of_users(header: str) -> Sequence[str]:
-    """Words of which one stands wherever a header without a stable counterpart is used; "" where nobody knows them."""
+    """Words of which at least one is in a file that uses a header without a stable counterpart; "" where they are unknown."""
     rows = ((len(pattern), words) for pattern, words in _table().closed.items() if fnmatchcase(header, pattern))
     return max(rows, default=(0, ("",)))[1]
 
 
 def not_covered(wanted: Iterable[str], present: Set[str]) -> list[str]:
-    """What of `wanted` has to be written beside `present`, torch's first: not what other headers bring along."""
+    """What of `wanted` has to be written in addition to `present`, torch's first: not what other headers bring along."""
     covered = with_implied(present)
     left = sorted(header for header in wanted if header not in covered)
     kept = [h for h in left if not any(h in with_implied([other]) for other in left if other != h)]

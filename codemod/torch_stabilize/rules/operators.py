@@ -115,7 +115,7 @@ def operator_of(node: Node) -> str:
             "at::Tensor f(at::Tensor x, int n) { return n - x.clone(); }",
             "torch::stable::Tensor f(torch::stable::Tensor x, int n) "
             "{ return stable_aten::add(stable_aten::neg(torch::stable::clone(x)), n); }",
-            "what would stand there twice stands there once",
+            "what would be written twice is written once",
         ),
         Example(
             "at::Tensor f(at::Tensor x, int i) { return x[i]; }",

@@ -1,4 +1,4 @@
-"""Take TensorOptions apart: which dtype and device an options expression stands for, also through variables."""
+"""Take TensorOptions apart: which dtype and device an options expression represents, also through variables."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Options:
 def read_options(node: Node, fragment: Fragment, context: Context) -> Options | None:
     """What the expression `node` sets, or None where it cannot be followed.
 
-    The parts are copies of the source: an options expression often stands somewhere else than its use.
+    The parts are copies of the source: an options expression is often somewhere else than its use.
     """
     return _Reader(fragment, context).read(node)
 
@@ -133,7 +133,7 @@ class _Reader(NamedTuple):
         arguments = arguments_of(node)
         if receiver is None:
             return None
-        if method in ("options", "type") and not arguments:  # type() stands for options() where those are taken
+        if method in ("options", "type") and not arguments:  # type() is accepted where options() are
             arrow = any(child.type == "->" for child in callee.children)
             return Options(like=(b"(*", self._part(receiver), b")") if arrow else (self._part(receiver),))
         named = _template_arguments(callee)

@@ -28,7 +28,7 @@ _TAKES_OPTIONS = frozenset({
 
 @rule(
     "TSA121",
-    "TensorOptions is taken apart where it is used; the variable that held it goes.",
+    "TensorOptions is taken apart where it is used; the variable that held it is removed.",
     examples=(
         Example(
             "at::Tensor f(at::Tensor a) {\n  auto options = torch::TensorOptions().dtype(a.dtype()).device(a.device());\n"
@@ -43,7 +43,7 @@ _TAKES_OPTIONS = frozenset({
             "{ return torch::stable::empty({n}, o.dtype_opt(), o.layout_opt(), o.device_opt(), o.pinned_memory_opt()); }\n"
             "torch::stable::Tensor g(torch::stable::Tensor x) "
             "{ return f(2, options_of(x).dtype(torch::headeronly::ScalarType::Int)); }",
-            "handed to a function: a small class stands in",
+            "handed to a function: a small class replaces it",
         ),
         Example(
             "at::Tensor f(at::Tensor x, at::Tensor y) { auto o = x.options(); x = y; return at::empty({2}, o); }",
@@ -119,7 +119,7 @@ def _stand_in(site: Site, node: Node | None, context: Context) -> Outcome | None
 
 
 def _later_assignments(name: str, statement: Node, context: Context, fragment: Fragment) -> tuple[Rewrite, ...]:
-    """`options = options.device(x);` goes with the variable."""
+    """`options = options.device(x);` is removed with the variable."""
     block = enclosing_block(statement)
     if statement.type != "declaration" or block is None:
         return ()

@@ -51,6 +51,6 @@ def _definitions(document: Document, name: str) -> tuple[int, ...]:
 
 
 def _line_above(document: Document, place: int) -> str:
-    """The line before, which looks like the guard of a header where nothing else stands in it."""
+    """The line before, which looks like the guard of a header where nothing else is in it."""
     above = document.code[:place].rstrip()
     return above[line_start(above, len(above)) :].strip().decode("utf-8", "replace")

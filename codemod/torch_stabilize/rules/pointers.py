@@ -15,7 +15,7 @@ from torch_stabilize.source.uses import Access, Held
 @rule(
     "TSA111",
     "data_ptr<T>() becomes const_data_ptr<T>() or mutable_data_ptr<T>() by what the callee takes.",
-    text="A pointer that goes into a parameter, a variable or a member of type pointer to const is const. Where it cannot\n"
+    text="A pointer that is passed to a parameter, a variable or a member of type pointer to const is const. Where it cannot\n"
     "be seen what happens to the pointer it is mutable, as it was. A pointer without a type keeps data_ptr().",
     since="2.10",
     examples=(

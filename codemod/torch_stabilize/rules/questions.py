@@ -101,7 +101,7 @@ def _asked_of_dtype(site: Site, context: Context) -> Outcome | None:
         parts: tuple[Part, ...] = (b"torch::headeronly::toString(", *call.receiver_parts(), b")")
         return context.rewrite(call.span, parts, "TSA112", includes=(_DTYPES,), confidence=Confidence.REVIEW)
     if re.search(r"(?:\.|->)\s*d?type\(\)$", text_of(call.receiver) if call.receiver is not None else ""):
-        return None  # goes with the dtype() before it
+        return None  # removed with the dtype() before it
     name = context.project.helpers.name("element_size")
     parts = (f"{name}(".encode(), *call.receiver_parts(), b")")
     return context.rewrite(call.span, parts, "TSA112", helpers=("element_size",))

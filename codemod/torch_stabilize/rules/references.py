@@ -1,4 +1,4 @@
-"""Methods that work in place return their tensor: where legacy code goes on with that variable itself, it is named again."""
+"""Methods that work in place return their tensor: where legacy code continues with the result, that variable is named again."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _changed_by(call: Node, context: Context, fragment: Fragment) -> Node | None
 
 
 def _needs_variable(call: Node) -> bool:
-    """Whether what stands around the call binds a reference that may be written through, or assigns."""
+    """Whether what is around the call binds a reference that may be written through, or assigns."""
     node, parent = call, call.parent
     while parent is not None and parent.type == "parenthesized_expression":
         node, parent = parent, parent.parent

@@ -40,7 +40,7 @@ class Rewrite(NamedTuple):
     includes: tuple[str, ...] = ()
     helpers: tuple[str, ...] = ()
     also: tuple[Rewrite, ...] = ()
-    one_world: bool = False  # right in the stable build alone: a header of both worlds has to switch
+    one_world: bool = False  # right in the stable build alone: a shared header has to switch
 
     @property
     def holes(self) -> tuple[Span, ...]:
@@ -52,7 +52,7 @@ class Rewrite(NamedTuple):
         return self.span.contains(span) and not any(hole.contains(span) for hole in self.holes)
 
     def keeps(self, span: Span) -> bool:
-        """Whether what stands at `span` goes on in the new text, where it was or at another place."""
+        """Whether what is at `span` is kept in the new text, where it was or at another place."""
         kept = (part.span if isinstance(part, Copy) else part for part in self.parts if not isinstance(part, bytes))
         return any(part.contains(span) for part in kept)
 
@@ -179,7 +179,7 @@ class _Flattening:
         self._skip(rewrite.span)
 
     def _apply_in_place(self, rewrite: Rewrite) -> None:
-        """New text between the holes; what stands in the holes stays where it is, with rewrites of its own."""
+        """New text between the holes; what is in the holes stays where it is, with rewrites of its own."""
         cursor, pending = rewrite.span.start, b""
         for part in rewrite.parts:
             if isinstance(part, bytes):

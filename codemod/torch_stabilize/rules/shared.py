@@ -1,7 +1,7 @@
-"""Headers that legacy and migrated units both include: they must compile in both worlds.
+"""Headers that legacy and migrated units both include: they must compile in both builds.
 
 Header-only types are the same types in both, so their names may stay. Checks go through a macro that is TORCH_CHECK in
-the legacy build and STD_TORCH_CHECK in the stable one. What exists in one world only is a diagnostic.
+the legacy build and STD_TORCH_CHECK in the stable one. What exists in one build only is a diagnostic.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from torch_stabilize.source.spans import merged, whole_lines
 
 ONE_WORLD = page(
     "TSA005",
-    "A header that legacy units still include switches on TORCH_TARGET_VERSION where only one world has a name.",
+    "A header that legacy units still include switches on TORCH_TARGET_VERSION where only one build has a name.",
     "The statement is written twice, stable and as it was. Migrating the other units that include the header in the same run\n"
     "spares that.",
 )
 DUAL_CHECK = page(
     "TSA006",
-    "Checks in a header of both worlds go through a macro that switches on TORCH_TARGET_VERSION.",
+    "Checks in a shared header go through a macro that switches on TORCH_TARGET_VERSION.",
 )
 LEGACY_ONLY = page(
     "TSA171",
     "A declaration of a shared header that cannot migrate, and that nothing migrated uses, stays legacy-only.",
-    "It stands under `#ifndef TORCH_TARGET_VERSION`: the legacy build has it as before, the stable one does not need it.",
+    "It is under `#ifndef TORCH_TARGET_VERSION`: the legacy build has it as before, the stable one does not need it.",
 )
 _CHECKS = frozenset({"TORCH_CHECK", "TORCH_INTERNAL_ASSERT", "AT_ASSERT", "AT_ERROR"})
 _SWITCHABLE = frozenset({
@@ -42,7 +42,7 @@ DEFAULT_CHECK = "TORCH_UTILS_CHECK"
 
 
 def find_dual_check(documents: Iterable[Document]) -> tuple[str, str] | None:
-    """A macro of the repository that is a check in both worlds: its name and the path of its header."""
+    """A macro of the repository that is a check in both builds: its name and the path of its header."""
     for document in documents:
         if b"TORCH_TARGET_VERSION" not in document.code or not _is_light(document):
             continue
@@ -64,11 +64,11 @@ def _is_light(document: Document) -> bool:
 
 
 def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outcome]:
-    """How outcomes change in a header of both worlds; `check` is the name of the two-sided check macro."""
+    """How outcomes change in a shared header; `check` is the name of the two-sided check macro."""
 
     def judge(site: Site, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Rewrite) or site.kind is SiteKind.CONDITION:
-            return outcome  # STD_TORCH_CHECK is defined in both worlds
+            return outcome  # STD_TORCH_CHECK is defined in both builds
         entry = site.entry
         if site.kind is SiteKind.MACRO and site.name in _CHECKS:
             return _check(site, outcome, check)
@@ -96,9 +96,9 @@ def _check(site: Site, outcome: Rewrite, check: str) -> Outcome:
 def switched(
     document: Document, is_idle: Callable[[Span], bool], rewrites: Sequence[Rewrite], told: Sequence[Span]
 ) -> tuple[Rewrite, ...]:
-    """Rewrites that put both worlds side by side, for the statements that hold a rewrite of one world.
+    """Rewrites with code for both builds, for the statements that hold a rewrite for one of them.
 
-    The stable text stands under `#ifdef TORCH_TARGET_VERSION`, the text as it was in the `#else` branch. What holds one
+    The stable text is under `#ifdef TORCH_TARGET_VERSION`, the text as it was in the `#else` branch. What holds one
     of the places in `told`, which cannot migrate, and is idle, is left to the legacy build.
     """
     idle = merged([region for span in told if is_idle(region := _region(document, span))])

@@ -164,7 +164,7 @@ def _is_same_stored(parent: Node, fragment: Fragment, context: Context) -> bool:
 
 
 def _function_around(node: Node) -> Node | None:
-    """The function or lambda in which `node` stands."""
+    """The function or lambda in which `node` is."""
     walk: Node | None = node
     while walk is not None and walk.type not in ("function_definition", "lambda_expression"):
         walk = walk.parent

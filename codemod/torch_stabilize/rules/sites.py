@@ -42,7 +42,7 @@ _BARE = re.compile(
     rb"(?P<name>device_of|toString|elementSize|isFloatingType|isIntegralType|isComplexType|isReducedFloatingType"
     rb"|DeviceTypeName)\s*(?=\()"
 )
-# Macros of the stable API itself, and names that both worlds share.
+# Macros of the stable API itself, and names that both builds share.
 _NOT_UNSTABLE = frozenset({
     "TORCH_EXTENSION_NAME", "TORCH_TARGET_VERSION", "TORCH_STABLE_ONLY", "TORCH_BOX", "TORCH_ERROR_CODE_CHECK",
     "TORCH_ABI_VERSION", "TORCH_FEATURE_VERSION", "TORCH_VERSION", "TORCH_VERSION_MAJOR", "TORCH_VERSION_MINOR",

@@ -41,7 +41,7 @@ def keep_text(site: Site, outcome: Outcome | None, context: Context) -> Outcome 
         return outcome
     if not uses[1]:
         message = f"{site.name} is shown as text by a macro, and stays"
-        return context.diagnose(site, SHOWN, message, "change it where the text shall follow", Severity.WARNING)
+        return context.diagnose(site, SHOWN, message, "change it where the text should follow", Severity.WARNING)
     return outcome._replace(rule=SHOWN, confidence=Confidence.REVIEW)
 
 

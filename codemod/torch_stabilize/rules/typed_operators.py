@@ -66,7 +66,7 @@ def typed_operator(site: Site, context: Context) -> Outcome | None:
 
 @rule(
     "TSA731",
-    "A record of the use of an API goes.",
+    "A record of the use of an API is removed.",
     text="It counts uses of torch's own API, and does nothing in a build that nobody handed a logger.",
     confidence=Confidence.REVIEW,
     examples=(
@@ -77,7 +77,7 @@ def typed_operator(site: Site, context: Context) -> Outcome | None:
     ),
 )
 def recorded_use(site: Site, context: Context) -> Outcome | None:
-    """`C10_LOG_API_USAGE_ONCE("...")` as a statement, which goes with its line."""
+    """`C10_LOG_API_USAGE_ONCE("...")` as a statement, which is removed with its line."""
     data = context.document.code
     end = closing_bracket(data, site.span.end)
     statement = context.ancestor(site, ("expression_statement",), 5)

@@ -270,7 +270,7 @@ def _holds_tensor(kind: CppType) -> bool:
 
 
 def _is_on_device(node: Node, fragment: Fragment) -> bool:
-    """Whether `node` stands in a function or lambda for the device."""
+    """Whether `node` is in a function or lambda for the device."""
     scope: Node | None = node
     while scope is not None:
         if scope.type in ("function_definition", "lambda_expression"):

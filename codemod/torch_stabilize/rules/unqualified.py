@@ -136,7 +136,7 @@ def _declared_names(document: Document, included: Sequence[Document], project: P
 
 
 def _uses_of(qualified: str, entry: Entry, start: int, document: Document, finder: TypeFinder) -> Iterator[Site]:
-    """Where the last part of `qualified` stands by itself from `start` on, a function's where it is called."""
+    """Where the last part of `qualified` is by itself from `start` on, a function's where it is called."""
     is_call = entry.kind == "function"
     short, behind = qualified.rpartition("::")[2].encode(), rb"(?=\s*\()" if is_call else rb"\b"
     for match in re.compile(word_start(short, rb"\w:.>~#") + behind).finditer(document.code, start):
@@ -224,7 +224,7 @@ def _is_meant(entry: Entry, match: re.Match[bytes], document: Document, finder: 
 
 
 def _in_body(match: re.Match[bytes], document: Document) -> bool:
-    """Whether the word stands in what a macro is defined as, and is no parameter of it."""
+    """Whether the word is in what a macro is defined as, and is no parameter of it."""
     macro = next((m for m in document.macros if m.body.start <= match.start() < m.body.end), None)
     return macro is not None and match.group().decode() not in (macro.params or ())
 

@@ -23,7 +23,7 @@ USING_NAME = re.compile(word_start(b"using") + rb"\s+(?:::\s*)?(?P<name>(?:torch
 
 @dataclass(frozen=True)
 class TypeAlias:
-    """`name` stands for the type written `type_text`, blanks squeezed; `span` is the declaration with its semicolon."""
+    """`name` represents the type written `type_text`, blanks squeezed; `span` is the declaration with its semicolon."""
 
     name: str
     type_text: str

@@ -34,7 +34,7 @@ def argument_spans(document: Document, opening: int) -> tuple[Span, ...]:
 
 
 def _inside_template(code: bytes, start: int, comma: int) -> bool:
-    """Whether the comma stands between the angle brackets of a template argument list: `f<a, b>(c)`."""
+    """Whether the comma is between the angle brackets of a template argument list: `f<a, b>(c)`."""
     before = code[start:comma]
     opened = re.search(rb"[A-Za-z_]\w*\s*<(?![<=])[^<>()]*(?:<[^<>()]*>[^<>()]*)*$", before)
     if not opened:

@@ -33,7 +33,7 @@ def partners(document: Document) -> dict[int, int]:
 def stray_brackets(document: Document) -> tuple[int, ...]:
     """The offsets of the brackets of `plain_code` that nothing opens or closes, braces first.
 
-    A conditional with unequal brackets has its other half elsewhere: what stands in one is not counted.
+    A conditional with unequal brackets has its other half elsewhere: what is in one is not counted.
     """
     code, conditionals = plain_code(document), read_conditionals(document)
     arms = (code[branch.body.start : branch.body.end] for c in conditionals for branch in c.branches)

@@ -116,7 +116,7 @@ def _function_declarator(node: Node) -> Node | None:
 
 
 def _fitting(found: list[Callee], count: int) -> list[Callee]:
-    """Those that take `count` arguments; one that is defined stands for its declarations."""
+    """Those that take `count` arguments; one that is defined represents its declarations."""
     taking = [
         one
         for one in found

@@ -232,7 +232,7 @@ def _takes(function: Function, count: int) -> bool:
 
 
 def _accepts(parameter: object, kind: CppType) -> bool:
-    """Whether a parameter may take an argument: a tensor goes to a tensor, and a number does not."""
+    """Whether a parameter may take an argument: a parameter of a tensor takes a tensor, and no number."""
     wanted = parse_type(getattr(parameter, "type_text", ""))
     if not kind.is_known or not wanted.is_known or wanted.is_tensor == kind.is_tensor:
         return True

@@ -26,7 +26,7 @@ _BASES = frozenset({"type_identifier", "qualified_identifier", "template_type"})
 
 
 class Method(NamedTuple):
-    """A member function: the return type as written, and its definition where that stands in the class."""
+    """A member function: the return type as written, and its definition where that is in the class."""
 
     returns: str
     definition: Node | None
@@ -124,7 +124,7 @@ class Classes:
 
 
 def class_around(node: Node) -> Node | None:
-    """The innermost class in whose body `node` stands."""
+    """The innermost class in whose body `node` is."""
     around: Node | None = node
     while around is not None and around.type not in _CLASS_NODES:
         around = around.parent

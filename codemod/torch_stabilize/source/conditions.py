@@ -1,4 +1,4 @@
-"""The `#if` structure of a file: which conditions a place stands under, and where each branch begins and ends.
+"""The `#if` structure of a file: which conditions a place is under, and where each branch begins and ends.
 
 A condition is kept as the line that would open it: the `#else` of `#ifdef X` is `#ifndef X`. Include guards are not
 conditions.
@@ -77,7 +77,7 @@ def read_conditionals(document: Document) -> tuple[Conditional, ...]:
 
 
 def conditions_at(document: Document, offset: int) -> tuple[str, ...]:
-    """The conditions `offset` stands under, outermost first, each as the line that opens it: `#ifndef USE_ROCM`."""
+    """The conditions `offset` is under, outermost first, each as the line that opens it: `#ifndef USE_ROCM`."""
     return tuple(
         branch.condition
         for conditional in read_conditionals(document)

@@ -46,7 +46,7 @@ def text_of(node: Node) -> str:
 
 
 def around(node: Node, kinds: Collection[str]) -> Node | None:
-    """The innermost node of one of `kinds` that `node` stands in."""
+    """The innermost node of one of `kinds` that `node` is in."""
     walk = node.parent
     while walk is not None and walk.type not in kinds:
         walk = walk.parent
@@ -173,7 +173,7 @@ def declared_in(scope: Node) -> Iterator[Declared]:
 
 
 def _loose_parameters(node: Node) -> Iterator[Declared]:
-    """In a broken tree a function's head may stand beside its body: its parameters are taken as the scope's."""
+    """In a broken tree a function's head may stand next to its body: its parameters are taken as the scope's."""
     if node.type in ("function_declarator", "parameter_list", "declaration", "pointer_declarator"):
         for parameter in _parameters(node):
             yield from declared_by(parameter)

@@ -76,7 +76,7 @@ class Fragment(NamedTuple):
     macro: Macro | None = None
 
     def span(self, node: Node) -> Span:
-        """Where `node` stands in the file."""
+        """Where `node` is in the file."""
         return Span(node.start_byte + self.base, node.end_byte + self.base)
 
     def node_at(self, span: Span) -> Node | None:

@@ -1,8 +1,8 @@
 """Leave out of a text what nobody changed: a formatter that is asked for the changed lines then reads little else.
 
-Most of its time goes into lines it may not touch. Here a stretch of those is one comment line while it runs, and comes
+Most of its time is spent on lines it may not touch. Here a range of those is one comment line while it runs, and comes
 back after it. Only lines by which no other line is laid out are left out: whole declarations with untouched ones before
-and behind them, and what stands in the braces of a namespace, a function, a block or an untouched table.
+and behind them, and what is in the braces of a namespace, a function, a block or an untouched table.
 """
 
 from __future__ import annotations
@@ -116,19 +116,19 @@ class Untouched:
 
 
 def _is_broken(parent: Node) -> bool:
-    """Whether an error stands among the declarations: what is inside and what outside of a function is not known."""
+    """Whether an error is among the declarations: what is inside and what outside of a function is not known."""
     outer = (child for child in parent.named_children if child.has_error)
     return any(child.is_error or (child.type in _LISTS | _LIST_HOLDERS and _is_broken(child)) for child in outer)
 
 
 def _lines(node: Node) -> Lines:
-    """The lines `node` stands on; that of a directive ends where the next line starts."""
+    """The lines `node` is on; that of a directive ends where the next line starts."""
     end_line, end_column = node.end_point
     return node.start_point[0], end_line + (end_column > 0)
 
 
 def _touch(node: Node, following: Node) -> bool:
-    """Whether no empty line parts the two: what stands in a row may be aligned."""
+    """Whether no empty line parts the two: what is in a row may be aligned."""
     return _lines(node)[1] >= following.start_point[0]
 
 
@@ -145,7 +145,7 @@ class Elided(NamedTuple):
     left_out: tuple[bytes, ...]
 
     def line(self, line: int) -> int:
-        """Where `line` of the whole text, counted from 0 and in no gap, stands in `text`."""
+        """Where `line` of the whole text, counted from 0 and in no gap, is in `text`."""
         before = bisect_right(self.gaps, (line, line))
         return line - sum(end - start - 1 for start, end in self.gaps[:before])
 
@@ -175,7 +175,7 @@ def elide(lines: Sequence[bytes], gaps: Sequence[Lines]) -> Elided:
 
 
 def _indent(lines: Sequence[bytes]) -> bytes:
-    """That of the first line of code: clang-format indents what follows as it finds what stands before."""
+    """That of the first line of code: clang-format indents what follows as it finds what is before."""
     continues = False
     for line in lines:
         found = None if continues else _CODE_LINE.match(line)

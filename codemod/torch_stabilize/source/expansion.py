@@ -107,7 +107,7 @@ def _arguments(document: Document, pairs: dict[int, int], place: int, macro: Mac
 
 
 def _filled(document: Document, macro: Macro, arguments: Sequence[str]) -> str:
-    """The body of `macro` with `arguments` for its parameters; what `##` stands between becomes one word."""
+    """The body of `macro` with `arguments` for its parameters; what `##` is between becomes one word."""
     body = _CONTINUATION.sub(" ", document.data[macro.body.start : macro.body.end].decode("utf-8", "replace"))
     values = dict(_values(macro.params or (), arguments))
     parts: list[str] = []

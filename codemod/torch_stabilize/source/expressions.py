@@ -45,7 +45,7 @@ def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:
 
 
 def trimmed(document: Document, span: Span) -> Span:
-    """`span` without the blanks and line ends around what stands in it."""
+    """`span` without the blanks and line ends around what is in it."""
     text = document.code[span.start : span.end].replace(b"\\\n", b"  ").replace(b"\\\r\n", b"   ")
     return Span(span.start + len(text) - len(text.lstrip()), span.start + len(text.rstrip()))
 

@@ -13,7 +13,7 @@ Located = tuple[Document, Function]
 
 @dataclass(frozen=True)
 class FunctionIndex:
-    """Functions by bare name. A document is read once somebody asks for a name that stands in it."""
+    """Functions by bare name. A document is read once somebody asks for a name that is in it."""
 
     documents: Sequence[Document]
     _found: dict[str, tuple[Located, ...]] = field(default_factory=dict, repr=False, compare=False)

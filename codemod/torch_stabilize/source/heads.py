@@ -53,7 +53,7 @@ def _named(document: Document, functions: frozenset[str], tail: re.Pattern[bytes
 
 
 def _is_typed(code: bytes, place: int) -> bool:
-    """Whether what stands before `place` can be a type: `return f(x);` and `else f(x);` declare nothing."""
+    """Whether what is before `place` can be a type: `return f(x);` and `else f(x);` declare nothing."""
     before = code[max(0, place - _LONGEST_GAP) : place].rstrip(b"&*")
     ended = before.rstrip()
     if ended == before or not _TYPE_END.match(ended[-1:]):
@@ -62,7 +62,7 @@ def _is_typed(code: bytes, place: int) -> bool:
 
 
 def may_declare(document: Document, names: Iterable[str]) -> bool:
-    """Whether one of `names` stands behind what may be a type and in front of brackets, with a `;` next."""
+    """Whether one of `names` is behind what may be a type and in front of brackets, with a `;` next."""
     wanted = {name.encode() for name in names} & document.words
     return any(
         name in wanted and _may_end_in_type(before) and _UP_TO_SEMICOLON.match(document.code, bracket)
@@ -71,7 +71,7 @@ def may_declare(document: Document, names: Iterable[str]) -> bool:
 
 
 def may_define(document: Document, names: Iterable[str]) -> bool:
-    """Whether one of `names` stands in front of brackets with a body behind them."""
+    """Whether one of `names` is in front of brackets with a body behind them."""
     wanted = {name.encode() for name in names}
     return any(
         name in wanted and _UP_TO_BODY.match(document.code, bracket)
@@ -93,7 +93,7 @@ def _may_end_in_type(before: bytes) -> bool:
 
 
 def _bracketed(code: bytes, *, specialised: bool = False) -> Iterator[tuple[bytes, bytes, int]]:
-    """What stands in front of each round bracket, from the one before on: text, the name, and the bracket's place.
+    """What is in front of each round bracket, from the one before on: text, the name, and the bracket's place.
 
     Names with template arguments count if asked for.
     """

@@ -124,7 +124,7 @@ class Instances:
     # class templates -------------------------------------------------------------------------------------------------
 
     def class_around(self, owner: str, node: Node, document: Document, depth: int) -> CppType:
-        """The class `owner`, in which `node` stands: a class template with what its parameters stand for."""
+        """The class `owner`, in which `node` is: a class template with what its parameters stand for."""
         for template in self._templates_around(node) if depth <= 12 else ():
             if _class_of(template.named_children[-1]) == owner:
                 given = self._instance(template, document, depth)
@@ -132,7 +132,7 @@ class Instances:
         return CppType(owner)
 
     def _meant(self, written: CppType, node: Node, document: Document, depth: int) -> CppType:
-        """A template argument that stands at `node`, which may be the parameter of a template around."""
+        """A template argument that is at `node`, which may be the parameter of a template around."""
         for template in self._templates_around(node):
             if written.name in template_parameters(template) and depth <= 12:
                 return substituted(written, self._instance(template, document, depth))

@@ -79,13 +79,13 @@ class MacroUses:
 
 
 def is_made_text(node: Node, fragment: Fragment, document: Document) -> bool:
-    """Whether a macro's parameter stands behind `#`, which makes text of it."""
+    """Whether a macro's parameter is behind `#`, which makes text of it."""
     before = document.code[: node.start_byte + fragment.base].rstrip()
     return before.endswith(b"#") and not before.endswith(b"##")
 
 
 def is_all_of_macro(node: Node, fragment: Fragment, document: Document) -> bool:
-    """Whether an expression is all that a macro stands for, so that it goes where the macro is used."""
+    """Whether an expression is the whole body of a macro, so that it is written where the macro is used."""
     if fragment.macro is None:
         return False
     body, span = fragment.macro.body, fragment.span(node)

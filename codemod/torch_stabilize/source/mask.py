@@ -2,7 +2,7 @@
 
 Offsets stay what they were: every blanked byte becomes a space, line ends stay. Include paths are kept.
 
-Every file of a tree goes through here, so the pattern does no more than find where a comment or a literal may begin.
+Every file of a tree passes through here, so the pattern does no more than find where a comment or a literal may begin.
 Each of its alternatives starts with one known byte: only then does a search skip the bytes between without a try.
 """
 

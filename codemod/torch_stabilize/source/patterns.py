@@ -21,7 +21,7 @@ def whole_word(word: bytes) -> bytes:
 
 
 def places(code: bytes, *words: bytes) -> list[int]:
-    """Where one of `words` stands in `code`, also within a longer word, in order.
+    """Where one of `words` is in `code`, also within a longer word, in order.
 
     They are looked for one after the other: a pattern that may begin with one or the other is tried at every place.
     """

@@ -148,7 +148,7 @@ class TypeFinder:
         return declared.value if declared is not None and not declared.element else None
 
     def class_at(self, node: Node) -> str:
-        """The class in whose function `node` stands, wherever that is defined."""
+        """The class in whose function `node` is, wherever that is defined."""
         around = class_around(node)
         name = around.child_by_field_name("name") if around is not None else None
         return text_of(name).partition("<")[0] if name is not None else class_of_function(node)
@@ -244,7 +244,7 @@ class TypeFinder:
         return self.type_of(node, fragment, document, depth) if node is not None else UNKNOWN
 
     def type_of_macro(self, name: str, count: int | None, depth: int) -> CppType:
-        """The type of the expression that the macro `name` stands for, `count` its arguments if it is called."""
+        """The type of the expression that the macro `name` represents, `count` its arguments if it is called."""
         found = set()
         for document in self.documents:
             for macro in document.macros if name.encode() in document.words else ():
@@ -266,7 +266,7 @@ class TypeFinder:
 
 
 def class_of_function(node: Node) -> str:
-    """The class in whose member function `node` stands, "" where that is defined inside of the class, or is none."""
+    """The class in whose member function `node` is, "" where that is defined inside of the class, or is none."""
     scope: Node | None = node
     while scope is not None and scope.type != "function_definition":
         scope = scope.parent

@@ -58,7 +58,7 @@ _TO_DEFAULT = re.compile(r"[(\[{<)\]}>=]")
 
 
 class Parameter(NamedTuple):
-    """One parameter: its type and name as written (the name may be empty), its default, and where it stands."""
+    """One parameter: its type and name as written (the name may be empty), its default, and where it is."""
 
     type_text: str
     name: str
@@ -70,7 +70,7 @@ class Function(NamedTuple):
     """A function at namespace scope, declared or defined.
 
     `span` runs from its first word (`template <...>` included) to its `;` or closing brace; `head` leaves out the body
-    and the `;`. `is_local` says that no other unit can see it. `written_scope` is what stands before the name where it
+    and the `;`. `is_local` says that no other unit can see it. `written_scope` is what is before the name where it
     is defined, mostly a class: "Net" of `void Net::f() {}`.
     """
 
@@ -89,7 +89,7 @@ class Function(NamedTuple):
 
     @property
     def is_definition(self) -> bool:
-        """Whether the body stands here."""
+        """Whether the body is here."""
         return self.body is not None
 
     @property
@@ -120,7 +120,7 @@ class Function(NamedTuple):
 class Item(NamedTuple):
     """A stretch at namespace scope up to a `;`, a body or the end: a declaration, a definition, the use of a macro.
 
-    `end` is where the `;` or the opening brace stands, `close` where the body closes (None for a `;`). `is_c` says that
+    `end` is where the `;` or the opening brace is, `close` where the body closes (None for a `;`). `is_c` says that
     a block of `extern "C"` is around it.
     """
 
@@ -147,7 +147,7 @@ def read_signatures(document: Document) -> tuple[Function, ...]:
 def read_items(
     document: Document, code: bytes, start: int, end: int, namespace: tuple[str, ...], is_c: bool = False
 ) -> Iterator[Item]:
-    """What stands between two places of a namespace of `code`, the document's `plain_code`."""
+    """What is between two places of a namespace of `code`, the document's `plain_code`."""
     pairs = partners(document)
     begin = index = start
     while index < end:
@@ -184,7 +184,7 @@ def _behind_initialiser(code: bytes, pairs: dict[int, int], index: int, end: int
 
 
 def _braced(document: Document, code: bytes, item: Item) -> Iterator[Item]:
-    """The item with this body, or what stands in the namespace or `extern "C"` block."""
+    """The item with this body, or what is in the namespace or `extern "C"` block."""
     assert item.close is not None
     head = code[item.begin : item.end].strip()
     if match := _NAMESPACE.match(head):
@@ -287,7 +287,7 @@ def _name_before(code: bytes, begin: int, end: int) -> tuple[int, bytes]:
 
 
 def skip_blanks(code: bytes, begin: int, end: int) -> int:
-    """Where the first byte of `code[begin:end]` stands that is no blank; `end` where there is none."""
+    """Where the first byte of `code[begin:end]` is that is no blank; `end` where there is none."""
     match = _INK.search(code, begin, end)
     return match.start() if match else max(begin, end)
 

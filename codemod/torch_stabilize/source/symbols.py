@@ -195,7 +195,7 @@ class _Reader:
             self._variable(item, template)
 
     def _behind_uses(self, item: Item) -> int | None:
-        """Behind the macros that are used at the beginning of `item`; None where nothing else stands in it."""
+        """Behind the macros that are used at the beginning of `item`; None where nothing else is in it."""
         pairs = partners(self.document)
         place = skip_blanks(self.code, item.begin, item.end)
         while place < item.end and (match := _USE.match(self.code, place, item.end)):

@@ -114,7 +114,7 @@ class WrittenTypes:
     def _aliases(self) -> Mapping[str, CppType]:
         """What the aliases stand for that lead, at once or by way of another, to a type of interest or to a class.
 
-        A name that stands for several types is none of them.
+        A name that represents several types is none of them.
         """
         aliases = (alias for document in self.documents for alias in read_aliases(document))
         given = [(a.name, _without_parameters(a.type_text)) for a in aliases if not _BEYOND.search(a.type_text)]
@@ -140,7 +140,7 @@ class WrittenTypes:
 
 
 def _differs(name: str, text: str, known: Mapping[str, CppType]) -> bool:
-    """Whether an alias stands for something else than what another one of its name stands for."""
+    """Whether an alias represents something else than what another one of its name represents."""
     return name in known and known[name].name != name and _resolved(parse_type(text), known) != known[name]
 
 

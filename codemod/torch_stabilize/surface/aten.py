@@ -203,7 +203,7 @@ def _body_with_numbers(op: Op) -> list[str]:
     call = f"return {NAMESPACE}::{twin.cpp_name}({separator.join(given)});"
     if op.name in STORED:
         return [call]
-    opening, closing = f"{NAMESPACE}::beside_numbers(self, [&](const torch::stable::Tensor& tensor) {{", "});"
+    opening, closing = f"{NAMESPACE}::with_numbers(self, [&](const torch::stable::Tensor& tensor) {{", "});"
     if op.name.endswith("_"):
         return [opening, f"  {call}", closing, "return self;"]
     return [f"return {opening}", f"  {call}", closing]
@@ -213,9 +213,9 @@ def _beside(argument: Argument, receiver: str) -> str:
     if argument.name == "self":
         return receiver
     if argument.type == "Scalar":
-        return f"{argument.name}.beside({receiver})"
+        return f"{argument.name}.to_tensor({receiver})"
     if argument.type == "Scalar?":
-        return f"{NAMESPACE}::beside({receiver}, {argument.name})"
+        return f"{NAMESPACE}::to_tensor({receiver}, {argument.name})"
     return _safe(argument.name)
 
 

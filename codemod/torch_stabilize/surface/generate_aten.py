@@ -2,7 +2,7 @@
 
     python -m torch_stabilize.surface.generate_aten
 
-The schemas are the dispatcher's own; which of them C++ offers as methods of a tensor or as functions stands in the
+The schemas are the dispatcher's own; which of them C++ offers as methods of a tensor or as functions is in the
 `native_functions.yaml` that torchgen ships. Needs torch and PyYAML, at the time of writing the table only.
 """
 

@@ -71,7 +71,7 @@ def disagreements(include_dir: Path, target: str, headers: str = "") -> tuple[st
 
 
 def _floor_of_runtime(entry: Entry, version: tuple[int, int]) -> bool:
-    """An enumeration is in the headers before the runtime of a target knows what it stands for."""
+    """An enumeration is in the headers before the runtime of a target knows what it represents."""
     return entry.kind in ("constant", "type") and parse_version(entry.headers) <= version
 
 

@@ -180,7 +180,7 @@ def _split(text: str) -> list[str]:
 
 
 def _unquoted(text: str) -> bytes:
-    """`text` with something of the same length for what stands in quotes."""
+    """`text` with something of the same length for what is in quotes."""
     return _QUOTED.sub(lambda match: "_" * len(match[0]), text).encode()
 
 

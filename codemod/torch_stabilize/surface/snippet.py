@@ -1,6 +1,6 @@
 """Small C++ helpers that generated code calls: a stream, device properties, one value of a tensor.
 
-Each helper is a header of `snippets/`, complete in itself; `snippets/index.toml` says what it stands for and what it
+Each helper is a header of `snippets/`, complete in itself; `snippets/index.toml` says what it represents and what it
 needs.
 """
 
@@ -29,7 +29,7 @@ class Snippet(NamedTuple):
     code: str
     target: str  # oldest TORCH_TARGET_VERSION
     needs_cuda: bool  # needs the CUDA headers and USE_CUDA defined
-    legacy: str = ""  # what it stands for, in words
+    legacy: str = ""  # what it represents, in words
     is_outside: bool = False  # adds to a namespace that is there: it cannot stand in one of its own
 
 

@@ -23,11 +23,11 @@ class TableError(ValueError):
 
 
 class Entry(NamedTuple):
-    """One legacy API and what stands for it on the stable surface.
+    """One legacy API and what represents it on the stable surface.
 
     `form` says how the one becomes the other:
 
-    - `rename`: `stable` stands in the same place, with the same arguments;
+    - `rename`: `stable` is in the same place, with the same arguments;
     - `same`: allowed as it is, once `include` is there;
     - `free`: a method becomes the free function `stable`, receiver first;
     - `dispatcher`: only `torch_call_dispatcher` has it; `stable` is the aten op, "expand" or "slice.Tensor";

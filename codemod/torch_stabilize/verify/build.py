@@ -1,7 +1,7 @@
 """Build several sides at once through one ninja file: the legacy library before and after, and the stable one.
 
 Units for the host compiler are linked into the side's library. CUDA units are compiled to objects, and their PTX and
-ptxas' figures are kept; they are linked too where torch has CUDA. Every edge leaves its output in a log beside its
+ptxas' figures are kept; they are linked too where torch has CUDA. Every edge leaves its output in a log next to its
 object, and nothing that is up to date is built again.
 """
 
@@ -28,7 +28,7 @@ _FAILED = re.compile(r"^FAILED: (?:\[code=-?\d+\] )?(\S.*)")
 
 @dataclass(frozen=True)
 class Side:
-    """One library to build: which units of which tree, and with which flags beside those that every side gets."""
+    """One library to build: which units of which tree, and with which flags besides those of every side."""
 
     name: str  # its role, or that and the library's name where several have it: a folder of the build directory
     tree: Path
@@ -229,12 +229,12 @@ def wanted_units(side: Side, toolchain: Toolchain) -> tuple[str, ...]:
 
 
 def object_path(folder: Path, side: Side, unit: str) -> Path:
-    """Where the object of `unit` goes."""
+    """The path of the object of `unit`."""
     return folder / side.name / f"{unit}.o"
 
 
 def library_path(folder: Path, side: Side) -> Path:
-    """Where the library of `side` goes; the suffix says that it imports into any CPython."""
+    """The path of the library of `side`; the suffix says that it imports into any CPython."""
     return folder / side.name / f"{side.library}.abi3.so"
 
 
@@ -244,7 +244,7 @@ def audit_path(folder: Path, side: Side) -> Path:
 
 
 def prefix_path(folder: Path, side: Side) -> Path:
-    """Where the header stands that is compiled once."""
+    """Where the header is that is compiled once."""
     return folder / side.name / "prefix" / "torch_stabilize_prefix.h"
 
 

@@ -186,7 +186,7 @@ CODES: tuple[Code, ...] = (
     ),
     _finding(
         GUARD_DIFFERS,
-        "A device guard is gone, stands behind its launch, or makes another device current.",
+        "A device guard is gone, is behind its launch, or makes another device current.",
         "The result is right on a machine with one GPU; with more, kernels run on the GPU that happens to be current"
         " and read memory of another. Guards are compared by the tensor whose device they take and by the launch that"
         " follows. It is a warning where one of the two texts is part of the other.",

@@ -26,7 +26,7 @@ def operator_of(case: Case) -> str:
 
 
 def uncovered(group: Announced, files: Sequence[CaseFile]) -> tuple[str, ...]:
-    """The operators of the group that no case calls. What several ranks call stands in their script."""
+    """The operators of the group that no case calls. What several ranks call is in their script."""
     called = {operator_of(case) for file in files for case in file.cases}
     places = {file.path.parent / case.script for file in files for case in file.cases if case.script}
     words = {word for place in places for word in re.findall(r"\w+", place.read_text(encoding="utf-8"))}

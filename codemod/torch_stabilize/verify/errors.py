@@ -73,7 +73,7 @@ def error_diagnostics(
     origin: Callable[[str, int], str] | None = None,
     help: str = "",
 ) -> tuple[Finding, ...]:
-    """Diagnostics of one unit's failed compilation. `origin` tells where a line comes from, "" where nobody knows.
+    """Diagnostics of one unit's failed compilation. `origin` tells where a line comes from, "" where that is unknown.
 
     There is always at least one; after MOST_PER_UNIT the rest is counted.
     """

@@ -98,7 +98,7 @@ class ProjectFlags:
 
 
 def is_in_build(conditions: Iterable[str], with_cuda: bool) -> bool:
-    """Whether what stands under `conditions` is in a build for CUDA or for the CPU; what is about neither, is."""
+    """Whether what is under `conditions` is in a build for CUDA or for the CPU; what is about neither, is."""
     for text in conditions:
         other = bool(_OF_OTHER_GPU.search(text))
         if not other and not _OF_CUDA.search(text):

@@ -35,7 +35,7 @@ def with_compiled(
 ) -> Plan:
     """`plan` with a diagnostic for each error of the compiler in its stable units, at the site before the migration.
 
-    Nothing is written but a folder that goes again. Raises Refusal where there is no compiler or no torch.
+    Nothing is written but a folder that is removed again. Raises Refusal where there is no compiler or no torch.
     """
     tools = tools or find_toolchain()
     after = planned_tree(snapshot, plan)

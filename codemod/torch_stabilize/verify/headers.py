@@ -82,7 +82,7 @@ def stable_tree(torch_include: Path, folder: Path) -> Path:
 
 
 def legacy_cuda_headers(torch_include: Path, nvcc: str, folder: Path, extra: Iterable[Path] = ()) -> LegacyHeaders:
-    """What legacy CUDA code needs beside torch's headers.
+    """What legacy CUDA code needs in addition to torch's headers.
 
     Headers of the CUDA libraries are looked for in `extra`, in the toolkit of `nvcc` and in installed wheels. What is
     nowhere gets a stand-in in `folder`, and a note that names the wheel. A CPU build of torch also lacks the header

@@ -29,7 +29,7 @@ _CURRENT = re.compile(r"current\w*stream", re.I)
 _NO_STREAM = re.compile(r"^(?:0|nullptr|NULL|\{\}|cudaStream_t\(0\)|cudaStreamDefault|cudaStreamLegacy)?$")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(?P<name>\w+)\((?P<arguments>[^)]*)\)", re.MULTILINE)
-_IN_DEFINE = re.compile(rb"^[ \t]*#[ \t]*(?:define|undef)[ \t]*$")  # what stands before the name that it defines
+_IN_DEFINE = re.compile(rb"^[ \t]*#[ \t]*(?:define|undef)[ \t]*$")  # what is before the name that it defines
 _DEEPEST = 3
 _CONTINUED = re.compile(rb"\\\r?\n")
 # Spellings that a migration changes and that mean the same: namespaces of torch's types, its methods for pointers, its
@@ -233,7 +233,7 @@ def _stream(document: Document, text: str, place: int) -> str:
 
 
 def _meaning(document: Document, text: str, place: int) -> str:
-    """`text` with a variable replaced by what it is made from, where that stands above in the same file."""
+    """`text` with a variable replaced by what it is made from, where that is above in the same file."""
     if not _IDENTIFIER.fullmatch(text):
         return text
     source = _initialiser(document, text, place)

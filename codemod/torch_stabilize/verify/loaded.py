@@ -34,7 +34,7 @@ OPERATORS, GOLDENS = "operators", "golden outputs"
 def loaded_steps(
     built: Mapping[str, BuiltSide], cases: tuple[CaseFile, ...], group: Announced, progress: Progress | None = None
 ) -> Iterator[Step]:
-    """The `operators` and `golden outputs` steps; what remained legacy is loaded beside the stable library.
+    """The `operators` and `golden outputs` steps; what remained legacy is loaded next to the stable library.
 
     `group` is what the group registers: each of its operators needs a case.
     """

@@ -97,7 +97,7 @@ def plan_again(legacy: Tree, group: Group, target: str, *, in_place: bool) -> Mi
 
 
 def _lines_behind(line: int, now: bytes, before: bytes) -> tuple[tuple[int, ...], bool]:
-    """The lines of `before` that line `line` of `now` stands for, and whether it differs from them."""
+    """The lines of `before` that line `line` of `now` represents, and whether it differs from them."""
     for kind, start, end, old_start, old_end in changed_ranges(now, before):
         if start < line <= end:
             if kind == "equal":

@@ -39,7 +39,7 @@ class OwnBuild:
 def build_by_project(command: str, snapshot: Snapshot, start: str, names: Collection[str], folder: Path) -> OwnBuild:
     """Run the shell command `command` in a copy of the tree, in its folder `start`; `names` are the libraries wanted.
 
-    Everything goes to `folder`: the copy, the calls and a log. Raises Refusal where that cannot be written.
+    Everything is written to `folder`: the copy, the calls and a log. Raises Refusal where that cannot be written.
     """
     tree, calls, log = folder / "tree", folder / "calls", folder / "log"
     try:

@@ -34,7 +34,7 @@ def counting(text: str) -> Iterator[Progress | None]:
 
 @dataclass
 class Reporter:
-    """Tells how a verification goes: `say` takes a whole line, `show` what the present step is at."""
+    """Reports the progress of a verification: `say` takes a whole line, `show` what the present step is at."""
 
     say: Callable[[str], None] = lambda line: None
     show: Callable[[str], None] = lambda text: None

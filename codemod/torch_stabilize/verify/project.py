@@ -108,7 +108,7 @@ def gpu_macros(tree: Tree) -> tuple[str, ...]:
 
 
 def include_folders(tree: Tree) -> tuple[str, ...]:
-    """The folders of `tree` that its build must search: those a file is included from that stands elsewhere.
+    """The folders of `tree` that its build must search: those a file is included from that is elsewhere.
 
     No folder more, or an include that the project's own build does not find would be found here.
     """

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# nvcc marks names that are private to a unit with hashes of its path and content, and their length goes with the name
+# nvcc marks names that are private to a unit with hashes of its path and content, and their length depends on the name
 # of the file: "_ZN49_GLOBAL__N__8c9e87eb_16_scale_kernels_cu_06824e9912scale_kernelE".
 _PRIVATE = re.compile(r"\d*(?P<kind>_INTERNAL|_GLOBAL__N_)_[0-9a-f]{8}_(?P<length>\d+)_")
 _HASH = re.compile(r"_[0-9a-f]{8}")

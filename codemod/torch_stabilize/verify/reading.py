@@ -50,7 +50,7 @@ class Reader:
     defines: tuple[str, ...]
 
     def read(self, unit: str, macros: Iterable[str] = ()) -> Reading | None:
-        """The unit with `macros` defined beside those of the build; None where the preprocessor gives up."""
+        """The unit with `macros` defined in addition to those of the build; None where the preprocessor gives up."""
         for path in self.graph.closure([unit]):
             write_if_changed(self.folder / path, self._marked(path))
         command = [self.compiler, "-E", "-P", "-x", "c++", "-std=c++20", "-nostdinc", "-w"]

@@ -50,7 +50,7 @@ def check_clean(plan: Plan, root: Path) -> None:
 
 
 def check_unchanged(plan: Plan, root: Path) -> None:
-    """Every file still has the bytes that were read, and nothing is where a new file goes."""
+    """Every file still has the bytes that were read, and nothing is where a new file will be written."""
     leaving = {file.old_path for file in plan.files}
     for file in plan.files:
         if file.old_path is not None:
@@ -65,7 +65,7 @@ def check_unchanged(plan: Plan, root: Path) -> None:
 
 
 def check_writable(plan: Plan, root: Path) -> None:
-    """Every file and folder that is written to can be, and no file is where a temporary one goes."""
+    """Every file and folder that is written to can be, and no file is where a temporary one will be written."""
     for path in touched(plan):
         place = root / path
         folder = place.parent

@@ -25,7 +25,7 @@ from torch_stabilize.writer.files import digest, discard, flush_folder
 
 _FORMAT = 1
 _FILE, _BLOBS = "journal.json", "before"
-_PATIENCE = 5.0  # seconds for a run that is just ending, or for git, which goes on when its parent is killed
+_PATIENCE = 5.0  # seconds for a run that is just ending, or for git, which runs on when its parent is killed
 
 
 class Operation(NamedTuple):

@@ -62,7 +62,7 @@ def recover(root: Path) -> str:
 def take_back(root: Path, journal: Journal) -> Undone:
     """Make the tree, the index and the branch what they were, and forget the journal where that worked.
 
-    Goes on after a failure, so that as much as possible is put back; what failed can be tried again by `recover`.
+    Continues after a failure, so that as much as possible is put back; what failed can be tried again by `recover`.
     """
     left, failed = [], []
     if journal.head:

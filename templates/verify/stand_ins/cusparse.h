@@ -1,4 +1,4 @@
-// Stands in for the header of cuSPARSE, which is not installed: torch's CUDA headers need its types alone.
+// Replaces the header of cuSPARSE, which is not installed: torch's CUDA headers need its types alone.
 #pragma once
 
 extern "C" {

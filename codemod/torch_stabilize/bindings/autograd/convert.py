@@ -177,7 +177,7 @@ class _Unit:
         return Backward(f"{namespace}::{forward}", python, f"{namespace}::{backward}", caller, note)
 
     def _spell_out(self, made: AutogradClass, statement: Statement) -> None:
-        """Write the schema of a function that is registered by its name and hands on an argument that is written.
+        """Write the schema of a function that is registered by its name and passes on an argument that is written.
 
         Torch took nothing for granted of a function without a schema; of one with a schema it believes the marks.
         """

@@ -31,7 +31,7 @@ _KNOWN = frozenset({"save_for_backward", "mark_non_differentiable", "mark_dirty"
 
 
 class _Cut(NamedTuple):
-    """A stretch of the body that goes."""
+    """A stretch of the body that is removed."""
 
     start: int
     end: int

@@ -1,4 +1,4 @@
-"""An autograd function of C++ as what stands for it: operators, and what Python registers for them."""
+"""An autograd function of C++, taken apart: operators, and what Python registers for them."""
 
 from __future__ import annotations
 

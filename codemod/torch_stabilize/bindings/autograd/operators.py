@@ -53,7 +53,7 @@ def backward_function(made: AutogradClass, name: str) -> bytes:
 
 
 def apply_function(made: AutogradClass, name: str, operator: str) -> bytes:
-    """What stands for `F::apply`: a call of `namespace::operator` through the dispatcher, autograd in Python."""
+    """What replaces `F::apply`: a call of `namespace::operator` through the dispatcher, autograd in Python."""
     count = made.forward.results + len(made.forward.made)
     given = [_handed(kind, parameter) for kind, parameter in made.parameters]
     given += ["StableIValue{}"] * (count - len(given))

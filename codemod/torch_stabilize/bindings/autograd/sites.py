@@ -84,7 +84,7 @@ class Written(NamedTuple):
 def written_by_caller(document: Document, made: AutogradClass, statement: Statement) -> Written | None:
     """The parameters of the function that `statement` registers which `F::apply` gets and writes to.
 
-    None where the function does not call it itself, or hands on something else.
+    None where the function does not call it itself, or passes on something else.
     """
     call = re.compile(rb"\b" + re.escape(made.name.encode()) + rb"\s*::\s*apply\s*(?=\()")
     for function in read_signatures(document):

@@ -21,7 +21,7 @@ _OPTIONAL = re.compile(
 
 
 class Call(NamedTuple):
-    """`ctx->method(...)` with what stands in its brackets; `start` and `end` are those of its whole statement."""
+    """`ctx->method(...)` with what is in its brackets; `start` and `end` are those of its whole statement."""
 
     method: str
     inside: bytes

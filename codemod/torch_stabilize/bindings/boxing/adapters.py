@@ -293,7 +293,7 @@ def _tuple(parameter: Parameter, written: str, kind: CppType, function: str) -> 
 
 
 def _returned(text: str, aliases: Mapping[str, str]) -> Passed | str:
-    """How the result leaves the adapter: `result` stands for the call."""
+    """How the result leaves the adapter: `result` represents the call."""
     if text == "void":
         return Passed("void", "result")
     written = unaliased(text, aliases)

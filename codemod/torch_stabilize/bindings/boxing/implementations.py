@@ -24,7 +24,7 @@ from torch_stabilize.source.types import split_arguments
 
 
 class Boxed(NamedTuple):
-    """What stands in TORCH_BOX(...), the adapter it may need, and what is to be said."""
+    """What is in TORCH_BOX(...), the adapter it may need, and what is to be said."""
 
     expression: str
     adapter: Adapter | None = None

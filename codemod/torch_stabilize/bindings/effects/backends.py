@@ -199,7 +199,7 @@ def _device(asked: re.Match[bytes]) -> str:
 
 
 def _decides(text: bytes, place: int) -> bool:
-    """Whether what is asked at `place` decides which statements run: it stands in the condition of an `if`."""
+    """Whether what is asked at `place` decides which statements run: it is in the condition of an `if`."""
     start = max(text.rfind(sign, 0, place) for sign in (b";", b"{", b"}"))
     end = min((e for e in (text.find(b"{", place), text.find(b";", place)) if e >= 0), default=len(text))
     return _BRANCH.search(text, start + 1, end) is not None

@@ -180,7 +180,7 @@ class Translator:
         raise Unplain(self.text(node))
 
     def _keywords(self, values: list[Node]) -> list[str]:
-        """`dtype=...` and `device=...` for what stands behind the sizes."""
+        """`dtype=...` and `device=...` for what is behind the sizes."""
         found: dict[str, str] = {}
         for value in values:
             found |= self.options(value)

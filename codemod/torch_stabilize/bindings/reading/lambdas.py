@@ -91,7 +91,7 @@ def lambda_accesses(text: str, program: Program) -> dict[str, Access]:
     return accesses(_document(found), functions[0], program) if found is not None and functions else {}
 
 
-@functools.cache  # what is found out of a tree goes by its nodes, which have to stay
+@functools.cache  # results are keyed by nodes of the tree, which have to stay alive
 def _document(found: Lambda) -> Document:
     return Document("lambda.cpp", f"auto f({found.parameters}) {found.body}".encode())
 

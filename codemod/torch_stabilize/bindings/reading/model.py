@@ -91,10 +91,10 @@ class Block(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One `m.def(...)`, `m.impl(...)` or whatever else stands in a block.
+    """One `m.def(...)`, `m.impl(...)` or whatever else is in a block.
 
     `lines` are the whole lines it takes, the comments that belong to it included: those directly above, and those
-    directly below that nothing follows. `comments` and `trailing` are these two, `heading` is what stands above them up
+    directly below that nothing follows. `comments` and `trailing` are these two, `heading` is what is above them up
     to the statement before: comments that are about more than this statement. `schema` is the text after the name
     ("(Tensor x) -> Tensor") or None where none is written; `first` is the span of the first argument. `conditions` are
     those of the block and of the statement in it.
@@ -122,7 +122,7 @@ class Statement(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The file the statement stands in."""
+        """The file the statement is in."""
         return self.block.path
 
     @property

@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"(?P<value>-?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][-+]
 
 
 class WayOut(NamedTuple):
-    """What a statement makes of a Python module, and what stands for it once there is none."""
+    """What a statement adds to a Python module, and what replaces it once there is none."""
 
     message: str
     advice: str
@@ -54,7 +54,7 @@ def _attribute(match: re.Match[str], namespace: str) -> WayOut:
     name = match["name"]
     return WayOut(
         f"{name} is an attribute of the module {namespace}, and the stable library has no module",
-        f"write it in Python, beside the functions that call operators:\n{name} = {_python(match['value'])}",
+        f"write it in Python, next to the functions that call operators:\n{name} = {_python(match['value'])}",
     )
 
 

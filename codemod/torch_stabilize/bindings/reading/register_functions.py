@@ -22,7 +22,7 @@ _USE = re.compile(rb"\b(?:py|pybind11)\s*::|\bPYBIND11_")
 
 
 def whole_functions(registry: Registry, selection: Selection) -> frozenset[str]:
-    """The registering functions of which every statement moves where it stands: they are no more."""
+    """The registering functions of which every statement moves where it is: they are no more."""
     moved = {(m.statement.path, m.statement.span) for m in selection.moved if m.in_place}
     found: dict[str, bool] = {}
     for statement in registry.statements:

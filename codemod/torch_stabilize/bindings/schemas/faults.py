@@ -51,7 +51,7 @@ def schema_faults(schema: Schema) -> Iterator[str]:
         if argument.default:
             seen_default = argument.name
         elif seen_default and not argument.keyword_only:
-            yield f"`{argument.name}` has no default and stands behind `{seen_default}`, which has one"
+            yield f"`{argument.name}` has no default and is behind `{seen_default}`, which has one"
 
 
 def default_fault(argument: Argument) -> str:

@@ -33,7 +33,7 @@ _WIDER = {
 _LISTS = frozenset({"vector", "ArrayRef", "IntArrayRef", "TensorList", "List", "HeaderOnlyArrayRef"})
 _TYPE = {name: Type("base", base) for name, base in (*_BASE.items(), *_WIDER.items())}
 _NAME = re.compile(r"(?<![\w:])((?:\w+::)*)(\w+)(?!\s*::)")
-_FOREIGN = ("std::", "torch::", "at::", "c10::")  # whose types no alias of the project stands for
+_FOREIGN = ("std::", "torch::", "at::", "c10::")  # whose types no alias of the project represents
 
 
 def type_aliases(documents: Sequence[Document]) -> dict[str, str]:
@@ -51,7 +51,7 @@ def type_aliases(documents: Sequence[Document]) -> dict[str, str]:
 
 
 def unaliased(text: str, aliases: Mapping[str, str]) -> str:
-    """`text` with every alias replaced by what it stands for."""
+    """`text` with every alias replaced by what it represents."""
     for _ in range(4):
         changed = _NAME.sub(lambda name: aliases.get(name[2], name[0]) if name[1] not in _FOREIGN else name[0], text)
         if changed == text:

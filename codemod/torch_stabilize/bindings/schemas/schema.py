@@ -113,7 +113,7 @@ class Schema(NamedTuple):
         returns = [str(value) for value in self.returns] + ["..."] * self.variadic_returns
         if self.variadic_returns and not self.returns:
             return f"({', '.join(parts)}) -> ..."
-        # one value stands alone, unless it would read like several
+        # one value is alone, unless it would read like several
         alone = len(returns) == 1 and not returns[0].startswith("(")
         return f"({', '.join(parts)}) -> {returns[0] if alone else '(' + ', '.join(returns) + ')'}"
 

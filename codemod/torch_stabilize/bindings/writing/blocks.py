@@ -18,7 +18,7 @@ from torch_stabilize.source.spans import line_end, line_start
 
 
 class Insertion(NamedTuple):
-    """Text that goes to a place of a file; texts of one place are joined in their order."""
+    """Text to be added at a place of a file; texts of one place are joined in their order."""
 
     offset: int
     text: str

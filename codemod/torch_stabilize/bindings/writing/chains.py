@@ -17,10 +17,10 @@ _BLANKS = b" \t"
 def chain_removal(
     document: Document, block: Block, statements: Sequence[Statement], gone: Collection[Span], rule: str
 ) -> tuple[list[Span], list[Edit]]:
-    """What goes with the operators at `gone`, of all `statements` of the chain `block`: whole lines, and edits.
+    """What is removed with the operators at `gone`, of all `statements` of the chain `block`: whole lines, and edits.
 
-    The declaration goes where none is left. Else its `;` moves to the operator that is last now, or stays where it is
-    if that one is conditional.
+    The declaration is removed where none is left. Else its `;` moves to the last operator that is left, or stays where
+    it is if that one is conditional.
     """
     staying = [s for s in statements if s.span not in gone]
     if not staying:

@@ -139,7 +139,7 @@ class _InPlace:
         return edits
 
     def _rewrite(self, document: Document, block: Block, members: list[Moved], *, is_home: bool) -> Edit:
-        """The block written anew; `is_home`: what makes the library importable stands behind it."""
+        """The block written anew; `is_home`: what makes the library importable is behind it."""
         items = []
         for moved in members:
             statement = moved.statement

@@ -56,7 +56,7 @@ class Item:
 def definition_item(document: Document, statement: Statement, schema: Schema | None, *, whole: bool = False) -> Item:
     """The `def` of `statement`; `schema` is the one to write where the source has none.
 
-    `whole` says that all of the block goes, and with it the comments between its statements.
+    `whole` says that all of the block is removed, and with it the comments between its statements.
     """
     if schema is not None:
         literal = schema_literal(schema)
@@ -145,7 +145,7 @@ def _call_open(document: Document, statement: Statement) -> int:
 
 
 def heading_of(document: Document, statement: Statement) -> tuple[str, ...]:
-    """The comments above a statement that are about more than it: what goes along where its whole block goes."""
+    """The comments above a statement that are about more than it: they are removed where its whole block is."""
     lines = [line.strip() for line in decode(document.text(statement.heading)).splitlines()]
     return tuple(line for line in lines if line.startswith(("//", "/*", "*")))
 

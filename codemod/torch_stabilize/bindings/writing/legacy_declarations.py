@@ -165,7 +165,7 @@ def _sees(document: Document, headers: frozenset[bytes]) -> bool:
 
 
 def _other_build_unit(registry: Registry, path: str) -> bool:
-    """Whether `path` belongs to an alternative build: it lies beside the bindings of one."""
+    """Whether `path` belongs to an alternative build: it lies next to the bindings of one."""
     if path in registry.layout.other_builds:
         return True
     folders = [bindings.rpartition("/")[0] for bindings in registry.layout.other_builds]

@@ -1,4 +1,4 @@
-"""The header of the stable bindings, which declares what they register: what it has to declare, and where it goes."""
+"""The header of the stable bindings, which declares what they register: its content and its path."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Wanted(NamedTuple):
 def declaring_header(registry: Registry, located: Located, group: Group) -> str:
     """The header with the function that stable code can include after the run, by its new path; "" where there is none.
 
-    One moves with the group, or both worlds include it. A static function comes with its class.
+    One moves with the group, or legacy and stable units both include it. A static function comes with its class.
     """
     name, qualified = located.function.name, located.function.qualified
     landing = registry.layout.landing

@@ -44,5 +44,5 @@ def visible_types(documents: Sequence[Document]) -> Mapping[str, str]:
 
 
 def spelled_out(text: str, types: Mapping[str, str]) -> str:
-    """`text` with the full name of every one of `types` that stands there without its namespace."""
+    """`text` with the full name of every one of `types` that is there without its namespace."""
     return _BARE.sub(lambda word: types.get(word[0], word[0]), text) if types else text

@@ -1,6 +1,6 @@
 """Sources that reach a target's list through a list of their own, and leaving the legacy list.
 
-Such a list usually stands in a block with what is done to its sources: architectures, properties, a message. The block
+Such a list is usually in a block with the settings of its sources: architectures, properties, a message. The block
 moves whole where it serves nobody else; else the stable side gets a block of its own.
 """
 
@@ -58,7 +58,7 @@ def is_whole(run: CMakeRun, flows: Sequence[Flow]) -> bool:
 
 
 def redirect(run: CMakeRun, variable: str, flows: Sequence[Flow]) -> None:
-    """The block already stands where the stable list is built: it only joins the other list."""
+    """The block is already where the stable list is built: it only joins the other list."""
     edits = run.edits[flows[0].steps[0].path]
     _report_comment(run, flows)
     for span, text in _replacements(run, f"list(APPEND {variable}", flows).items():
@@ -99,7 +99,7 @@ def _joined(joins: str, variable: str, quoted: bool) -> str:
 def take_over(
     run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], shared: Sequence[Frame], until: int
 ) -> Carried:
-    """Take a list's sources out of the legacy side; what stands for them on the stable side is returned.
+    """Take a list's sources out of the legacy side; what replaces them on the stable side is returned.
 
     `joins` is the beginning of the call that adds them there, `known` and `shared` the conditions and blocks that hold
     there anyway, `until` the place the text will go to.

@@ -1,4 +1,4 @@
-"""Write a stable target on first use, modelled on the legacy one beside which it stands."""
+"""Write a stable target on first use, modelled on the legacy one, which it is written next to."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def create_target(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow]) ->
         _repeat(run, file, command, rename, legacy.name, wanted.name)
     run.report(
         TARGET_CREATED, Severity.NOTE, file.path, legacy.command.span,
-        f"{wanted.name} is defined beside {legacy.name}, with the same flags and libraries",
+        f"{wanted.name} is defined next to {legacy.name}, with the same flags and libraries",
     )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def _install_targets(command: Command) -> list[str]:
 
 
 def _enclosing_ends(file: CMakeFile, legacy: Definition, own: Sequence[Command]) -> list[Command]:
-    """For each copied call, a call whose end is behind the block it stands in."""
+    """For each copied call, a call whose end is behind the block it is in."""
     depth = len(legacy.command.frames)
     found = []
     for command in own:
@@ -121,7 +121,7 @@ def _enclosing_ends(file: CMakeFile, legacy: Definition, own: Sequence[Command])
 
 
 class _Renamer(NamedTuple):
-    """Puts the new target's name where the old one stands as a word."""
+    """Puts the new target's name where the old one is as a word."""
 
     old: str
     new: str

@@ -1,7 +1,7 @@
 """How sources reach build targets: literals in lists, lists in lists, lists in the calls that define a target.
 
 `set`, `list(APPEND)` and `file(GLOB)` are followed backwards from the call that defines a target, through the
-definitions that reach it: a `set` around or beside the reader hides what stood before it, and an arm of an `if` does
+definitions that reach it: a `set` around or next to the reader hides what stood before it, and an arm of an `if` does
 not reach the other arms.
 """
 
@@ -44,7 +44,7 @@ class Definition(NamedTuple):
 class Flow(NamedTuple):
     """A source on its way into a target.
 
-    `steps` are the commands it goes through: the one that names it first, the definition (or `target_sources`) last;
+    `steps` are the commands it passes through: the one that names it first, the definition (or `target_sources`) last;
     `variables[i]` is the list that carries it from `steps[i]` to `steps[i + 1]`. A `glob` names it by a pattern.
     """
 
@@ -66,7 +66,7 @@ class Flow(NamedTuple):
 
     @property
     def places(self) -> tuple[object, ...]:
-        """What tells it from others: the source, where it is named, and the commands it goes through."""
+        """What tells it from others: the source, where it is named, and the commands it passes through."""
         through = ((command.path, command.span) for command in self.steps[1:])
         return self.path, self.steps[0].path, self.item.span, *through
 
@@ -358,7 +358,7 @@ def written_list(command: Command) -> str | None:
 
 
 def is_around(outer: tuple[Frame, ...], inner: tuple[Frame, ...]) -> bool:
-    """Whether code in `inner` also stands in every block of `outer`."""
+    """Whether code in `inner` is also in every block of `outer`."""
     return inner[: len(outer)] == outer
 
 

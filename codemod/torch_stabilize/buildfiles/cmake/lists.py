@@ -53,7 +53,7 @@ def _removal(file: CMakeFile, command: Command, argument: Argument, kept: Sequen
     closes = _CLOSING.match(file.data, argument.span.end)
     if closes and b"#" not in between:
         return Span(previous, argument.span.end)
-    if alone_before and closes:  # a comment stands before it: the parenthesis keeps its line
+    if alone_before and closes:  # a comment is before it: the parenthesis keeps its line
         return argument.span
     start = argument.span.start
     while file.data[start - 1 : start] in (b" ", b"\t"):
@@ -91,7 +91,7 @@ def add_items(
 
 
 def lines_of(file: CMakeFile, span: Span) -> Span:
-    """`span` grown to whole lines where nothing else stands on them."""
+    """`span` grown to whole lines where nothing else is on them."""
     start = file.line_start(span.start)
     if file.data[start : span.start].strip():
         start = span.start

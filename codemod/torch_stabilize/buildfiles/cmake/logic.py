@@ -162,7 +162,7 @@ def _parse_and(words: list[str]) -> tuple[_Expression, list[str]]:
 def _parse_joined(
     words: list[str], joint: str, parse: Callable[[list[str]], tuple[_Expression, list[str]]]
 ) -> tuple[_Expression, list[str]]:
-    """What `parse` reads, as often as the word `joint` stands between."""
+    """What `parse` reads, as often as the word `joint` is between."""
     first, rest = parse(words)
     parts = [first]
     while rest and rest[0] == joint:

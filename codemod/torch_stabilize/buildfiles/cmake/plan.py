@@ -288,7 +288,7 @@ def _report_headers(run: CMakeRun, owned: Mapping[Definition, list[Flow]]) -> No
 
 
 def _report_generated(run: CMakeRun) -> None:
-    """Patterns beside units that move which find nothing yet: a script writes those sources, for the legacy target."""
+    """Patterns next to units that move which find nothing yet: a script writes those sources, for the legacy target."""
     scripts = {posixpath.dirname(path) for path in run.project.snapshot.files if path.endswith(".py")}
     folders = {posixpath.dirname(unit): posixpath.dirname(run.renames[unit]) for unit in run.units}
     folders = {folder: new for folder, new in folders.items() if folder in scripts}
@@ -310,7 +310,7 @@ def _report_generated(run: CMakeRun) -> None:
                     continue
                 run.report(
                     GENERATOR_LISTED, Severity.ERROR, file.path, item.span,
-                    f"{pattern} is written by a script beside units that move, and stays with the legacy library",
+                    f"{pattern} is written by a script next to units that move, and stays with the legacy library",
                     f"Move the script to {folders[home]} with the headers that its files include, and give "
                     f"{command.arguments[1].text} to {short_name(run.layout.stable_library)}.",
                 )  # fmt: skip

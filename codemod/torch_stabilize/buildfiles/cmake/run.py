@@ -33,7 +33,7 @@ class CMakeRun:
     entered: set[str] = field(default_factory=set)
     filters: set[tuple[str, Span, str]] = field(default_factory=set)  # lines that keep a glob off moved files
     widened: list[str] = field(default_factory=list)  # devices the stable target is now built for in addition
-    at_anchor: list[str] = field(default_factory=list)  # goes before the stable target, behind what is placed there
+    at_anchor: list[str] = field(default_factory=list)  # written before the stable target, behind what is placed there
 
     def new_text(self, flow: Flow) -> str:
         """How the stable side writes the source of `flow`."""

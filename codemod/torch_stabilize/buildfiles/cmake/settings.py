@@ -162,7 +162,7 @@ def _raise_version(run: CMakeRun, site: StableSite, macros: dict[str, Command]) 
 
 
 def _update_comment(run: CMakeRun, file: CMakeFile, command: Command, version: tuple[int, int, int]) -> None:
-    """The version in the comment above goes with it."""
+    """The version in the comment above is edited with it."""
     comment = Span(with_comment(file, command.span).start, file.line_start(command.span.start))
     old = re.compile(rf"(?<![\d.]){version[0]}\.{version[1]}(?![\d]|\.\d)")
     for match in old.finditer(file.text(comment)):

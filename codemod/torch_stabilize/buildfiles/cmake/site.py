@@ -42,7 +42,7 @@ class StableSite:
         return tuple(c for frame in frames if frame.block != self.opened for c in frame.conditions)
 
     def conditions_of(self, command: Command) -> tuple[str, ...]:
-        """What must hold for `command`, which stands near the target. Only `start` leaves an opened block."""
+        """What must hold for `command`, which is near the target. Only `start` leaves an opened block."""
         if command == self.start or self.opened is None:
             frames = [frame for frame in command.frames if frame.block != self.opened]
         else:
@@ -55,7 +55,7 @@ class StableSite:
         return lead_in(self.file, self.definition.command)
 
     def place(self, *, before_helpers: bool) -> int:
-        """Where a new block goes: before the calls that treat the whole list, or `anchor`."""
+        """Where a new block is written: before the calls that treat the whole list, or `anchor`."""
         helper = self.helper
         if not before_helpers or helper is None:
             return self.anchor
@@ -69,7 +69,7 @@ class StableSite:
         return list_helper(self.file, self.variable, self.start, self.definition.command)
 
     def in_zone(self, command: Command) -> bool:
-        """Whether `command` stands between the beginning of the list and the target."""
+        """Whether `command` is between the beginning of the list and the target."""
         return (
             command.path == self.file.path
             and self.start.span.start < command.span.start < self.definition.command.span.start

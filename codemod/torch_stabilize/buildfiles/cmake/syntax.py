@@ -1,4 +1,4 @@
-"""A CMake file as commands: names, arguments with their places, and the blocks each command stands in.
+"""A CMake file as commands: names, arguments with their places, and the blocks each command is in.
 
 Nothing is evaluated here. Offsets count bytes of the file as it was read.
 """
@@ -85,7 +85,7 @@ class Block:
 
 
 class Frame(NamedTuple):
-    """The arm of a block that a command stands in."""
+    """The arm of a block that a command is in."""
 
     block: Block
     arm: int = 0
@@ -247,7 +247,7 @@ def _argument(node: Node) -> Argument:
 
 
 def _items(inner: bytes, whole: Span, quoted: bool) -> Iterator[Item]:
-    """The list elements of an argument that stands at `whole` and is `inner` without its quotes."""
+    """The list elements of an argument that is at `whole` and is `inner` without its quotes."""
     base = whole.start + quoted
     for match in _ITEM.finditer(inner):
         if element := match.group().decode("utf-8", "surrogateescape").strip():

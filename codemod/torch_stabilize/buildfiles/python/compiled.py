@@ -14,7 +14,7 @@ _LITERAL = re.compile(rb"""(?P<quote>["'])(?P<name>[\w./-]+\.\w+)(?P=quote)""")
 
 
 def compiled_sources(path: str, data: bytes, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
-    """What the Python file `path` says of sources beside or below it that have moved: one diagnostic, or none.
+    """What the Python file `path` says of sources next to or below it that have moved: one diagnostic, or none.
 
     A name in quotes is taken for a source's where a source of that name moves, and nothing but the name of a folder,
     known or computed, is missing in front of it. A whole path may be there for other reasons.

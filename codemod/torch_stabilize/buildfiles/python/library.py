@@ -148,7 +148,7 @@ def is_facade(path: str, snapshot: Snapshot, library: Library) -> bool:
 
 
 def _names_it(library: Library) -> Callable[[bytes], bool]:
-    """Whether a Python file imports the library or names its file: what stands around each place of the name tells."""
+    """Whether a Python file imports the library or names its file: what is around each place of the name tells."""
     name = re.escape(library.legacy)
     word = rf"(?<![\w.]){name}(?!\w)"
     modules = "|".join(re.escape(module) for module in sorted(library.modules))

@@ -127,7 +127,7 @@ def _through_module(sites: Sites, module: ModuleName, functions: Mapping[str, st
 
 
 def _means(sites: Sites, module: ModuleName, node: cst.CSTNode) -> bool:
-    """Whether the module's name means the module where `node` stands."""
+    """Whether the module's name means the module where `node` is."""
     if _in_import(sites, node) or (module.scope and all(n is not module.scope for n in sites.file.around(node))):
         return False
     first = module.name.partition(".")[0]
@@ -241,7 +241,7 @@ def _is_public(sites: Sites, name: str) -> bool:
 
 
 def _bind(sites: Sites, name: FunctionName, operator: str) -> None:
-    """`fwd = torch.ops.pkg.fwd`, behind the imports that the statement stands among."""
+    """`fwd = torch.ops.pkg.fwd`, behind the imports that the statement is among."""
     file = sites.file
     statement = file.statement(name.node)
     body = list(getattr(file.parent(statement), "body", ()))

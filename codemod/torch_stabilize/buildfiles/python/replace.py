@@ -34,7 +34,7 @@ def replace_load(sites: Sites, node: cst.CSTNode, functions: Mapping[str, str], 
         sites.edits.replace(sites.file.span(name), sites.library.imported, LIBRARY_LOADED)
     elif isinstance(node, cst.ImportFrom) and sites.is_legacy(sites.absolute(node)):
         if is_first:
-            add_twin(sites, node, sites.file.statement(node))  # its names are operators: the import itself goes
+            add_twin(sites, node, sites.file.statement(node))  # its names are operators: the import itself is removed
     elif isinstance(node, cst.ImportFrom) and isinstance(node.names, Sequence):
         module = sites.absolute(node)
         named = [a for a in node.names if sites.is_legacy(f"{module}.{dotted_name(a.name)}")]

@@ -1,4 +1,4 @@
-"""Python code that loads the legacy library: it loads the stable one beside it.
+"""Python code that loads the legacy library: it loads the stable one next to it.
 
 `import pkg._C`, `from . import _C`, `importlib.import_module("pkg._C")` and `torch.ops.load_library(".../_C.so")` get
 a twin behind them; a `try` or `with` around nothing but the import is repeated whole, so that one missing library does
@@ -265,5 +265,5 @@ def _list_probes(sites: Sites) -> None:
         elif names_library(text, sites.library.legacy):
             sites.report(
                 Severity.WARNING, node, f'"{text}" names the legacy library\'s file alone',
-                f"Name {sites.library.stable}.abi3.so beside it.",
+                f"Name {sites.library.stable}.abi3.so next to it.",
             )  # fmt: skip

@@ -68,7 +68,7 @@ class PythonFile:
         return next((n for n in self.around(node) if isinstance(n, kind)), None)
 
     def statement(self, node: cst.CSTNode) -> cst.CSTNode:
-        """The whole statement that `node` stands in."""
+        """The whole statement that `node` is in."""
         import libcst as cst
 
         for candidate in self.around(node):
@@ -77,7 +77,7 @@ class PythonFile:
         return self.module
 
     def scope(self, node: cst.CSTNode) -> cst.CSTNode:
-        """The function or module that `node` stands in."""
+        """The function or module that `node` is in."""
         import libcst as cst
 
         above = self.parent(node)

@@ -1,4 +1,4 @@
-"""The statement that loads the stable library beside the legacy one."""
+"""The statement that loads the stable library next to the legacy one."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def add_cmake_extensions(
     run: SetupRun, extensions: Sequence[Extension], units: Sequence[str], widened: Sequence[str]
 ) -> None:
-    """Name the stable library beside the legacy one.
+    """Name the stable library next to the legacy one.
 
     `widened` are the values ("HIP") for which CMake now builds a stable target that it did not build before.
     """

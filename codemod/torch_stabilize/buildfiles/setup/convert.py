@@ -1,4 +1,4 @@
-"""An extension of which every source moves becomes the stable one where it stands."""
+"""An extension of which every source moves becomes the stable one where it is."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _globs(run: SetupRun, moving: Sequence[Element]) -> dict[cst.Call, str | Non
 
 
 def add_sources(run: SetupRun, member: Member, family: Sequence[Extension], created: Sequence[str]) -> None:
-    """New sources behind the last one that always moves, in the list it stands in, unless a glob finds them."""
+    """New sources behind the last one that always moves, in the list it is in, unless a glob finds them."""
     import libcst as cst
 
     file, moving = run.model.file, member.moving

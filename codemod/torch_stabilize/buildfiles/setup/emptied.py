@@ -89,7 +89,7 @@ class Emptied:
         return is_own and given is not None and self.is_gone(given, dropped)
 
     def _is_list_use(self, node: cst.CSTNode, statements: Sequence[cst.CSTNode]) -> bool:
-        """Whether a name stands where a list is put together: as a target, an operand, or an argument for sources."""
+        """Whether a name is where a list is put together: as a target, an operand, or an argument for sources."""
         import libcst as cst
 
         file = self.run.model.file
@@ -134,7 +134,7 @@ class Emptied:
         return id(node) in self._globs
 
     def is_whole(self, statement: cst.CSTNode, name: str) -> bool:
-        """Whether a statement that puts something into the list `name` goes as a whole."""
+        """Whether a statement that puts something into the list `name` is removed as a whole."""
         import libcst as cst
 
         if name in self.dropped:
@@ -167,7 +167,7 @@ class Emptied:
     def delete_statements(self) -> None:
         """Delete the statements of dropped lists where a stable extension has their sources already, and operands.
 
-        Nothing goes where a block would be left without a statement.
+        Nothing is removed where a block would be left without a statement.
         """
         file, edits = self.run.model.file, self.run.edits
         names = self.dropped | {into for m in self.members for _, _, into in m.extension.links}

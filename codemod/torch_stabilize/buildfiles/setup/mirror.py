@@ -1,4 +1,4 @@
-"""Write the stable extension beside the legacy one: its lists mirror the legacy lists statement by statement."""
+"""Write the stable extension next to the legacy one: its lists mirror the legacy lists statement by statement."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Part = str | list[str]  # an expression, or literals for one list
 
 
 def create(run: SetupRun, members: Sequence[Member], created: Sequence[str], emptied: Emptied) -> bool:
-    """Write the stable extension beside each call of the legacy one that has moving sources, and the lists it needs.
+    """Write the stable extension next to each call of the legacy one that has moving sources, and the lists it needs.
 
     True where it takes the place of the legacy one.
     """
@@ -51,7 +51,7 @@ def create(run: SetupRun, members: Sequence[Member], created: Sequence[str], emp
     takes_over = len(members) == 1 and can_take_over(run, first) and members[0].is_whole
     took_over = place_calls(run, new, takes_over=takes_over)
     stable = run.stable_name(first)
-    message = f"{stable} is built beside {first.name} with the same arguments"
+    message = f"{stable} is built next to {first.name} with the same arguments"
     if took_over:
         message = f"every source of {first.name} moves: it becomes {stable}"
     run.report(EXTENSION_CREATED, Severity.NOTE, first.call, message)
@@ -70,7 +70,7 @@ def _home(member: Member) -> str:
 
 
 def _call_text(run: SetupRun, member: Member, names: Mapping[str, str], free: Sequence[str]) -> str:
-    """The call of the stable extension beside `member`; `free` are new sources that no list has."""
+    """The call of the stable extension next to `member`; `free` are new sources that no list has."""
     legacy, moving = member.extension, member.moving
     assert legacy.sources is not None
     spread = is_spread(run.model.file, legacy.sources)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Element(NamedTuple):
-    """A source. `list_node` is the list it stands in, or the call `x.append(...)`; `name` that list's name.
+    """A source. `list_node` is the list it is in, or the call `x.append(...)`; `name` that list's name.
 
     One that a glob finds has the call of the glob for both nodes. `base` is the folder that a comprehension puts in
     front of what is written.

@@ -1,4 +1,4 @@
-"""Where the call of a new stable extension goes: beside the legacy one, in its list, its variable or its branch."""
+"""Where the call of a new stable extension is written: next to the legacy one, in its list, variable or branch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Call(NamedTuple):
-    """A new call beside that of `legacy`. `only_if` is the list without which there is nothing to build, "" for always.
+    """A new call next to that of `legacy`. `only_if` is the list without which nothing has to be built, "" for always.
 
     One without `text` is a legacy call of the same name that gets no stable one.
     """
@@ -30,7 +30,7 @@ class Call(NamedTuple):
 
 
 def place_calls(run: SetupRun, calls: Sequence[Call], *, takes_over: bool = False) -> bool:
-    """Put each new call where its legacy one stands: in its list, behind its append, or beside its variable.
+    """Put each new call where its legacy one is: in its list, behind its append, or next to its variable.
 
     True where it `takes_over`, as asked for, the place of the round or call that makes the legacy one.
     """
@@ -66,7 +66,7 @@ def _report(run: SetupRun, lost: Sequence[Call]) -> None:
 
 
 def _place(run: SetupRun, calls: Sequence[tuple[Call, cst.CSTNode]]) -> list[Call]:
-    """Put the calls beside the nodes; those for which there is no place."""
+    """Put the calls next to the nodes; those for which there is no place."""
     import libcst as cst
 
     file = run.model.file
@@ -94,7 +94,7 @@ def _variable(nodes: Sequence[cst.CSTNode | None]) -> str:
 
 
 def _place_beside(run: SetupRun, call: Call, node: cst.CSTNode) -> bool:
-    """Whether a call could be put beside `node`, an element of a list or what is appended to one."""
+    """Whether a call could be put next to `node`, an element of a list or what is appended to one."""
     import libcst as cst
 
     file, edits, text = run.model.file, run.edits, call.text
@@ -123,7 +123,7 @@ def _only_if(call: Call, statement: str) -> str:
 
 
 def _place_chosen(run: SetupRun, calls: Sequence[tuple[Call, cst.CSTNode]], chosen: Sequence[cst.IfExp]) -> list[Call]:
-    """Beside `A(...) if test else B(...)`; the calls for which there is no place."""
+    """Next to `A(...) if test else B(...)`; the calls for which there is no place."""
     import libcst as cst
 
     file = run.model.file

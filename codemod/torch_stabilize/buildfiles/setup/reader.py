@@ -34,7 +34,7 @@ class Reader:
     def read(
         self, node: cst.CSTNode, name: str, conditions: tuple[str, ...], seen: frozenset[str], maps: _Maps = ()
     ) -> None:
-        """Add what `node` holds; `name` is the list it goes to, `seen` the names that are being read."""
+        """Add what `node` holds; `name` is the list it is added to, `seen` the names that are being read."""
         import libcst as cst
 
         if isinstance(node, (cst.List, cst.Tuple, cst.Set)):

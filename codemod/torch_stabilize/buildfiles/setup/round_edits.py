@@ -32,7 +32,7 @@ def round_text(run: SetupRun, legacy: Extension, node: cst.CSTNode) -> str:
 def place_round(run: SetupRun, legacy: Extension, text: str, *, takes_over: bool) -> cst.CSTNode | None:
     """Behind the loop, or in the place of the call of the function where it takes that over; both are done then.
 
-    Otherwise the node beside which the text belongs: the call of the function, or that of the class where nobody can
+    Otherwise the node next to which the text belongs: the call of the function, or that of the class where nobody can
     tell.
     """
     import libcst as cst
@@ -74,7 +74,7 @@ def _is_returned(run: SetupRun, call: cst.CSTNode) -> bool:
 
 
 def _collecting(run: SetupRun, call: cst.CSTNode, text: str) -> str:
-    """The statement that puts `text` where `call` goes by its own: `x.append(...)`, `x += [...]`; "" for another."""
+    """The statement that adds `text` to what `call` is added to: `x.append(...)`, `x += [...]`; "" for another."""
     import libcst as cst
 
     file = run.model.file

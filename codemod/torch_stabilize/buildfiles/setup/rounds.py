@@ -24,7 +24,7 @@ class Round(NamedTuple):
 
 
 def rounds_of(file: PythonFile, bindings: Bindings, call: cst.Call) -> list[Round]:
-    """The rounds that make `call` more than once, with what differs; nothing where it is made once or nobody knows."""
+    """The rounds that make `call` more than once, with what differs; none where it is made once or that is unknown."""
     import libcst as cst
 
     names = {name.value for name in file.find_in(call, cst.Name)}

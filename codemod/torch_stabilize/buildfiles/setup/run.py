@@ -57,7 +57,7 @@ class SetupRun:
     later: Set[str] = frozenset()  # units that other libraries give up later on
     diagnostics: list[Diagnostic] = field(default_factory=list)
     stable: Sequence[Extension] = ()  # the stable extensions that were there
-    has_home: bool = False  # an extension is called after the library that moves: others move beside it
+    has_home: bool = False  # an extension is called after the library that moves: others move next to it
     replaced: set[int] = field(default_factory=set)  # nodes that are gone
     _handled: set[int] = field(default_factory=set)
     _spans: set[Span] = field(default_factory=set)
@@ -72,7 +72,7 @@ class SetupRun:
         return short_name(next(own, f"{name}_stable_libtorch"))
 
     def is_replaced(self, node: cst.CSTNode) -> bool:
-        """Whether `node` stands in what was replaced or taken out as a whole."""
+        """Whether `node` is in what was replaced or taken out as a whole."""
         return any(id(outer) in self.replaced for outer in self.model.file.around(node))
 
     def is_first(self, node: cst.CSTNode) -> bool:
@@ -99,7 +99,7 @@ class SetupRun:
         return True
 
     def in_place(self, element: Element) -> str:
-        """The literal for a source where it stands: what a comprehension puts in front of it stays in front."""
+        """The literal for a source where it is: what a comprehension puts in front of it stays in front."""
         if element.base is None:
             return self.new_literal(element)
         return f'"{posixpath.relpath(self.renames[element.path], element.base)}"'
@@ -288,7 +288,7 @@ def _report_computed(
         advice = f"Make sure that they are no more, and add them to {short_name(run.layout.stable_library)}:\n{lines}"
     else:
         text = extension_text(run, computed[0], literal_list(names, spread=True))
-        advice = f"Make sure that they are no more, and build this extension beside it:\n{text}"
+        advice = f"Remove them from it, and build this extension next to it:\n{text}"
     run.report(
         COMPUTED_SOURCES, Severity.ERROR, computed[0].call,
         f"the sources of {computed[0].name or 'this extension'} are computed: {', '.join(missing)} may be among them",
@@ -343,7 +343,7 @@ def _remove(run: SetupRun, moving: Sequence[Element], gone: Set[int]) -> None:
 def _fill(
     run: SetupRun, existing: Sequence[Extension], members: Sequence[Member], created: Sequence[str]
 ) -> set[cst.CSTNode]:
-    """Add sources to the lists of the stable extensions that are built beside `members`, under their conditions.
+    """Add sources to the lists of the stable extensions that are built next to `members`, under their conditions.
 
     Says which of the legacy lists are gone with their statements.
     """
@@ -426,7 +426,7 @@ def _like(run: SetupRun, stable: Extension, element: Element, shared: _Shared) -
 
 
 def _new_statement(run: SetupRun, stable: Extension, holder: cst.CSTNode, elements: Sequence[Element]) -> bool:
-    """A `+=` beside the legacy list's statement, where the stable list exists by then; a diagnostic elsewhere.
+    """A `+=` next to the legacy list's statement, where the stable list exists by then; a diagnostic elsewhere.
 
     True where it takes the place of that statement, of which nothing stays.
     """

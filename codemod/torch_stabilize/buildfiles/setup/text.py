@@ -1,4 +1,4 @@
-"""Write Python build code: list elements in and out, statements beside others, literal lists."""
+"""Write Python build code: list elements in and out, statements next to others, literal lists."""
 
 from __future__ import annotations
 

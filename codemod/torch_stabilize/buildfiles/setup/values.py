@@ -76,7 +76,7 @@ class Bindings:
         return not any(used.value == name for used in self.file.find_in(statement.value, cst.Name))
 
     def arms(self, node: cst.CSTNode) -> dict[cst.CSTNode, bool]:
-        """Each `if` around a node, and whether the node stands in its body; none in a loop, which may come back."""
+        """Each `if` around a node, and whether the node is in its body; none in a loop, which may come back."""
         import libcst as cst
 
         found: dict[cst.CSTNode, bool] = {}

@@ -97,7 +97,7 @@ def _shown(entry: BuildEntry) -> str:
 
 
 def entry_place(planned: Planned, entry: BuildEntry) -> _Place:
-    """Where the entry stands in the tree as it was: one of its name, else the beginning of its file."""
+    """Where the entry is in the tree as it was: one of its name, else the beginning of its file."""
     named = [old for old in planned.before.entries if old.file == entry.file]
     same = next((old for old in named if (old.module or old.name) == (entry.module or entry.name)), None)
     origin = same or next((old for old in named if _is_origin(planned, old, entry)), None)

@@ -100,7 +100,7 @@ def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Dia
 
 
 def _is_of_unused_macro(planned: Planned, document: Document, site: FoundSite) -> bool:
-    """Whether a site stands in the body of a macro that nothing in the planned tree uses: nobody compiles it."""
+    """Whether a site is in the body of a macro that nothing in the planned tree uses: nobody compiles it."""
     line = line_of(document.data, site.line)
     macro = next((m for m in document.macros if m.body.start < line.end and line.start < m.body.end), None)
     if macro is None:
@@ -170,7 +170,7 @@ def _lost_includes(planned: Planned) -> Iterator[Diagnostic]:
 
 
 def _is_searched(planned: Planned, include: Include) -> bool:
-    """Whether the build looks where `include` is found: beside the file, or in a folder that it searches."""
+    """Whether the build looks where `include` is found: next to the file, or in a folder that it searches."""
     graph = planned.after.graph
     if include.quoted and graph.is_beside(include.path, include.name):
         return True

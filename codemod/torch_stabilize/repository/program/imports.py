@@ -72,7 +72,7 @@ class PythonSource:
         return starts
 
     def span(self, node: ast.expr | ast.stmt) -> Span:
-        """Where `node` stands, in bytes."""
+        """Where `node` is, in bytes."""
         start = self._starts[node.lineno - 1] + node.col_offset
         end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
         return Span(start, max(start, self._starts[end_line - 1] + end_column))
@@ -133,7 +133,7 @@ class PythonSource:
 
     @cached_property
     def imported(self) -> tuple[str, ...]:
-        """The Python files of the tree that this one imports, of its own package and of others beside that."""
+        """The Python files of the tree that this one imports, of its own package and of others next to that."""
         parts = self.package.split(".") if self.package else []
         folder = dirname(self.path)
         top = folder.removesuffix("/".join(parts)).rstrip("/")

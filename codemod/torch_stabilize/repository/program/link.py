@@ -1,6 +1,6 @@
 """What each unit defines for others and what it asks of them: the symbols that a linker would resolve.
 
-Everything is asked by name: a file is read once a name stands in it that somebody asks for.
+Everything is asked by name: a file is read once a name is in it that somebody asks for.
 """
 
 from __future__ import annotations

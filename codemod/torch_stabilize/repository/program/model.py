@@ -70,7 +70,7 @@ class Gap(NamedTuple):
 class Source(NamedTuple):
     """A source of a build entry.
 
-    `written` is where its name or pattern stands in `file`, and `holder` the list that it stands in ("" for the
+    `written` is where its name or pattern is in `file`, and `holder` the list that it is in ("" for the
     defining call). `pattern` is the glob that finds it.
     """
 

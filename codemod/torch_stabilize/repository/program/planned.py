@@ -89,7 +89,7 @@ class Planned:
         patterns = [re.compile(rf"(?<![\w./]){re.escape(word)}(?![\w/]|\.\w)") for word in words]
         return any(all(pattern.search(text) for pattern in patterns) for text in texts)
 
-    # -- which library goes with which ---------------------------------------------------------------------------
+    # -- which library belongs to which --------------------------------------------------------------------------
 
     @cached_property
     def partners(self) -> Mapping[tuple[str, str], frozenset[tuple[str, str]]]:

@@ -41,7 +41,7 @@ class Uses(Walk):
         self._steps, self._followed = 0, set()
         self._results, self._is_partial = ({} if self._is_partial else self._results), False
         found = self._answers(start)
-        # a tensor that is returned is looked into where schemas are; a pointer goes where nobody sees it
+        # a tensor that is returned is looked into where schemas are; a pointer is passed to where it cannot be followed
         kinds = {
             one if isinstance(one, Access) else Access.READ if one.is_tensor or one.is_const else Access.UNKNOWN
             for one in found
@@ -63,14 +63,14 @@ class Uses(Walk):
         found = self._meant(callee, len(given), at)
         return [one.parameters[given.index(at.node)].type_text for one in found]
 
-    # what an argument goes to
+    # what an argument is passed to
 
     def _in_argument_list(self, at: At, arguments: Node, held: Held) -> Found:
         given = [child for child in arguments.named_children if child.type != "comment"]
         place = given.index(at.node) + at.shift
         call = arguments.parent or arguments
         if any(text_of(argument) == "__VA_ARGS__" for argument in given):
-            given = []  # nobody knows how many
+            given = []  # their number is unknown
         if call.type == "field_initializer":
             return self._in_field_initializer(at.up(), call, held)
         callee = call.child_by_field_name("function")

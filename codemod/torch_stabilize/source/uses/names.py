@@ -45,7 +45,7 @@ def identifiers(
 
 
 def in_lambda(node: Node, binding: Node) -> bool:
-    """Whether a use stands in a lambda that a binding is not in, so that it may be run behind that."""
+    """Whether a use is in a lambda that a binding is not in, so that it may be run behind that."""
     found = around(node, ("lambda_expression",))
     return found is not None and not found.start_byte <= binding.start_byte < found.end_byte
 

@@ -34,7 +34,7 @@ Event = Access | Held  # a Held is what a function gives back
 
 
 class At(NamedTuple):
-    """An expression, where it stands, and what it holds.
+    """An expression, where it is, and what it holds.
 
     `shift` is what `__VA_ARGS__` adds to the place of an argument, `frame` where the function starts that is asked for.
     """
@@ -225,7 +225,7 @@ class Walk:
         return got if isinstance(got, Access) else got.within(member)
 
     def _stored(self, left: Node, binding: Node, held: Held, at: At) -> Found:
-        """What is held goes into the variable, element or member that `left` names."""
+        """What is held is assigned to the variable, element or member that `left` names."""
         members: tuple[str, ...] = ()
         through = False
         if held.members and (kind := self._type(left, at)).is_known:
@@ -329,7 +329,7 @@ class Walk:
 
 
 def inside_of(document: Document, macro: Macro, held: Held) -> tuple[At, Span]:
-    """A macro's body as a place, and where the body stands in its fragment."""
+    """A macro's body as a place, and where the body is in its fragment."""
     fragment = document.fragment_at(macro.body.start)
     body = macro.body.shifted(-fragment.base)
     return At(fragment.tree.root_node, fragment, document, held), body

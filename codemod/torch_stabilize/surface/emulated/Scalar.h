@@ -28,8 +28,8 @@ class Scalar {
   }
 
   // A tensor of no dimensions that counts in type promotion as a number does
-  // beside a tensor that has some.
-  torch::stable::Tensor beside(const torch::stable::Tensor& tensor) const {
+  // with a tensor that has some.
+  torch::stable::Tensor to_tensor(const torch::stable::Tensor& tensor) const {
     AtenTensorHandle handle = nullptr;
     if (kind_ == Kind::boolean) {
       STABLE_TORCH_ERROR_CODE_CHECK(
@@ -38,7 +38,7 @@ class Scalar {
       STABLE_TORCH_ERROR_CODE_CHECK(
           aoti_torch_scalar_to_tensor_int64(integral_, &handle));
     } else if (is_integral(tensor.scalar_type())) {
-      // beside integers a number is of the default dtype
+      // with integers a number is of the default dtype
       STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_scalar_to_tensor_float32(
           static_cast<float>(floating_), &handle));
     } else {
@@ -64,18 +64,18 @@ class Scalar {
   int64_t integral_;
 };
 
-inline std::optional<torch::stable::Tensor> beside(
+inline std::optional<torch::stable::Tensor> to_tensor(
     const torch::stable::Tensor& tensor, const std::optional<Scalar>& number) {
   if (!number) {
     return std::nullopt;
   }
-  return number->beside(tensor);
+  return number->to_tensor(tensor);
 }
 
-// Beside a tensor of no dimensions a number must not decide the dtype: lend
-// the tensor a dimension for the while.
+// With a tensor of no dimensions a number must not decide the dtype: give
+// the tensor a dimension for the time of the call.
 template <typename F>
-torch::stable::Tensor beside_numbers(const torch::stable::Tensor& self,
+torch::stable::Tensor with_numbers(const torch::stable::Tensor& self,
                                      const F& call) {
   if (self.dim() > 0) {
     return call(self);

@@ -13,7 +13,7 @@ inline torch::stable::Tensor fill_(const torch::stable::Tensor& self,
                           : dtype == ScalarType::UInt64 ? INT64_MAX
                                                         : 0;
   if ((wide && value.is_wide()) || value.is_negative(largest)) {
-    return stable_aten::fill_(self, value.beside(self));
+    return stable_aten::fill_(self, value.to_tensor(self));
   }
   return torch::stable::fill_(self, value.to_double());
 }

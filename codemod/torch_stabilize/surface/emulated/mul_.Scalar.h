@@ -2,8 +2,8 @@
 // rounded for narrow dtypes.
 inline torch::stable::Tensor mul_(const torch::stable::Tensor& self,
                                   Scalar other) {
-  stable_aten::beside_numbers(self, [&](const torch::stable::Tensor& tensor) {
-    return stable_aten::mul_out(tensor, other.beside(tensor), tensor);
+  stable_aten::with_numbers(self, [&](const torch::stable::Tensor& tensor) {
+    return stable_aten::mul_out(tensor, other.to_tensor(tensor), tensor);
   });
   return self;
 }

@@ -7,7 +7,7 @@
 
 #if defined(__CUDACC__) || defined(__HIPCC__)
 // Replaces what is at `address` by `combine` of it, while other threads may do
-// so too, and returns what was there. Narrow types go by the word around them.
+// so too, and returns what was there. Narrow types use the word around them.
 template <typename T, typename F>
 __device__ T gpu_atomic_update(T* address, F combine) {
   using Word = std::conditional_t<sizeof(T) == 8, unsigned long long, unsigned>;

@@ -22,7 +22,7 @@ DEVICES = ("cpu", "cuda")
 MOST_RANKS = 8
 MODES = ("eager", "compile", "stream", "graph", "device")
 _OF_CUDA = ("stream", "graph", "device")  # modes without a meaning on the CPU
-_NO_DTYPE = "float32"  # what "$dtype" stands for where a case lists none
+_NO_DTYPE = "float32"  # what "$dtype" represents where a case lists none
 
 _NOT_OF_THE_OUTPUT = ("tolerance", "message", "group", "without", "captured")
 _RANKED = ("script", "ranks", "dtype", "names")  # what only cases of several ranks have
@@ -57,7 +57,7 @@ class Case:
 
     A case `without` a device is for machines that lack it: what a build for the CPU says where a GPU is needed.
     A case of several `ranks` runs in as many processes, on a CPU or on a GPU for each, and its device is "cuda x2": the
-    function `op` of the Python file `script`, beside cases.toml, says what they do together, with `dtype` and `names`.
+    function `op` of the Python file `script`, next to cases.toml, says what they do together, with `dtype` and `names`.
     A `captured` case is a call that a program made: its arguments stand in it, and not in `args` and `kwargs`.
     """
 
@@ -123,7 +123,7 @@ class CaseFile:
 
 
 def load_cases(path: Path) -> CaseFile:
-    """The cases of `path`, a cases.toml, and the captured ones beside it; one of the two files may be missing.
+    """The cases of `path`, a cases.toml, and the captured ones next to it; one of the two files may be missing.
 
     Raises Refusal (exit 2) with the place of what is wrong.
     """
@@ -171,7 +171,7 @@ def _load_written(path: Path) -> CaseFile:
         raise Refusal(f"{path}: {error}", exit_code=2) from error
     for script in dict.fromkeys(case.script for case in (*file.cases, *file.timings) if case.script):
         if not (path.parent / script).is_file():
-            raise Refusal(f"{path}: there is no {script} beside it", exit_code=2)
+            raise Refusal(f"{path}: there is no {script} next to it", exit_code=2)
     return file
 
 
@@ -191,7 +191,7 @@ def find_case_files(folder: Path) -> tuple[Path, ...]:
 
 
 def has_cases(path: Path) -> bool:
-    """Whether there is a cases.toml at `path`, or captured calls beside it."""
+    """Whether there is a cases.toml at `path`, or captured calls next to it."""
     return path.is_file() or path.with_name(CAPTURED_FILE).is_file()
 
 

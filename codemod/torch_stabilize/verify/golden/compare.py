@@ -101,7 +101,7 @@ def _values(case: Case, legacy: Outcome, stable: Outcome) -> Iterator[Finding]:
             yield from _value(case, f"argument {name}", was, now)
     if legacy.bumped is not None and stable.bumped is not None:
         for name in sorted({*legacy.bumped} ^ {*stable.bumped}):
-            text = "moves on, and stood still" if name in stable.bumped else "stands still, and moved on"
+            text = "moves on, and stood still" if name in stable.bumped else "is still, and moved on"
             yield finding(codes.VERSION_DIFFERS, f"{case.id}: the version counter of argument {name} {text}")
     for name in stable.undeclared:
         text = f"{case.id}: writes to argument {name}, which its schema does not say"

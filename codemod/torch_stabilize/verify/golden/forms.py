@@ -1,4 +1,4 @@
-"""The ways Python has to call an operator, beside the one of the case: what they do is compared between libraries."""
+"""The ways Python has to call an operator, other than that of the case: what they do is compared between libraries."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _without_defaults(op: Any, args: list[Any], kwargs: dict[str, Any], device: 
 
 
 def _mistyped(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> list[str]:
-    """What is said of a wrong type, argument by argument."""
+    """The message about a wrong type, argument by argument."""
     said = []
     for index in range(len(args)):
         try:

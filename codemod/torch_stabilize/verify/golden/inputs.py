@@ -10,7 +10,7 @@ from torch_stabilize.verify.golden.cases import Case
 from torch_stabilize.verify.golden.generators import generate
 from torch_stabilize.verify.golden.values import GeneratedValue, ListValue, PlainValue, TensorValue, Value
 
-_EMPTY_PATTERN = 0x5A  # stands in outputs that are not read, so that what is not written compares equal
+_EMPTY_PATTERN = 0x5A  # is in outputs that are not read, so that what is not written compares equal
 
 
 def make_arguments(case: Case, torch: Any) -> tuple[list[Any], dict[str, Any]]:

@@ -190,7 +190,7 @@ class Worker:
         return [*self._libraries, *(f"{IMPORT}{name}" for name in self._modules), *functions]
 
     def _package_folder(self) -> str:
-        """A folder that holds this package alone: another interpreter must not see the packages beside it."""
+        """A folder that holds this package alone: another interpreter must not see the packages next to it."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory()
             package = Path(__file__).parents[2]

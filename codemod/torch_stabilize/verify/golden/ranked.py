@@ -1,4 +1,4 @@
-"""One rank of a case that several processes run together: what the function beside cases.toml is called with.
+"""One rank of a case that several processes run together: what the function next to cases.toml is called with.
 
     def all_reduce(me: Rank) -> list[Any]:    # the tensors and texts that this rank gives
 

@@ -39,7 +39,7 @@ class Checked:
     group: str
     device: str
     comparisons: tuple[Comparison, ...]
-    findings: tuple[Finding, ...] = ()  # beside those of the comparisons
+    findings: tuple[Finding, ...] = ()  # in addition to those of the comparisons
 
     @property
     def diagnostics(self) -> tuple[Finding, ...]:
@@ -84,7 +84,7 @@ def run_on(
 
 
 def golden_path(file: CaseFile, device: str) -> Path:
-    """Where the outputs of `device` ("cpu", "cuda-sm90") are recorded: beside cases.toml."""
+    """Where the outputs of `device` ("cpu", "cuda-sm90") are recorded: next to cases.toml."""
     return file.path.parent / f"{device}.safetensors"
 
 

@@ -32,7 +32,7 @@ class Scope:
 class TensorValue:
     """A tensor: random in [low, high] unless `fill` says otherwise. Strides are those of a contiguous tensor if None.
 
-    `fill` is a number; "nan"; "empty" for an output that is not read (a fixed pattern stands in it); or "special" for
+    `fill` is a number; "nan"; "empty" for an output that is not read (a fixed pattern is in it); or "special" for
     NaN, infinities, both zeros and the smallest and largest numbers among random ones.
     """
 
@@ -55,7 +55,7 @@ class GeneratedValue:
 
 @dataclass(frozen=True)
 class PlainValue:
-    """A number, text, list of numbers, None, dtype or device. `kind` is the key it stands under in cases.toml."""
+    """A number, text, list of numbers, None, dtype or device. `kind` is the key it is under in cases.toml."""
 
     kind: str
     value: Any

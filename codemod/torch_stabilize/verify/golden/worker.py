@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         for argument in arguments[1:]:
             if argument.startswith(IMPORT):
                 importlib.import_module(argument.removeprefix(IMPORT))
-        registered = all_names(torch) - present  # now: torch registers more of its own as it goes
+        registered = all_names(torch) - present  # now: torch registers more of its own later
     except Exception as error:  # a library that does not load is an answer
         _send(pipe, ("failed", f"{error}".strip()))
         return 1
@@ -117,7 +117,7 @@ def _devices(torch: Any) -> dict[str, str]:
 
 
 def _made_with(torch: Any) -> dict[str, str]:
-    """What recorded outputs may depend on, beside the library."""
+    """What recorded outputs may depend on, other than the library."""
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     gpus = ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
     found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}

@@ -176,7 +176,7 @@ class _Reader:
         return _COMPARE[operator](first, second)
 
     def _operand(self, token: str) -> str:
-        """What stands beside a comparison: the value of a variable that is named without quotes, or the text."""
+        """What is next to a comparison: the value of a variable that is named without quotes, or the text."""
         text = self._scope.expand(_unquoted(token))
         if token.startswith('"'):
             return text

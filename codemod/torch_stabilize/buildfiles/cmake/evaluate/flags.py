@@ -13,7 +13,7 @@ from torch_stabilize.buildfiles.cmake.evaluate.run import Interpreter, Settings
 from torch_stabilize.repository.snapshot import Snapshot
 
 CXX, CUDA = "CXX", "CUDA"
-# Beside macros, flags without which code does not compile.
+# In addition to macros: flags without which code does not compile.
 _NEEDED = ("-m", "-fopenmp", "-fpermissive", "-fcoroutines", "--extended-lambda", "--expt-", "-static-global-template")
 _SPLIT = ("-D", "-U")  # flags whose value may be the next word
 

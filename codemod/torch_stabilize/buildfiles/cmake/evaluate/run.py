@@ -44,7 +44,7 @@ class Function(NamedTuple):
 class Settings:
     """What a target, a folder or a source is compiled with, as texts that may hold generator expressions.
 
-    Definitions are options: "-DNAME=value". `links` are other targets, which hand on theirs; `folder` are the settings
+    Definitions are options: "-DNAME=value". `links` are other targets, which pass theirs on; `folder` are the settings
     of the folder that a target is defined in, which hold for it wherever in the file they are given.
     """
 
@@ -174,7 +174,7 @@ class Interpreter:
             self.file = before
 
     def _body(self, file: CMakeFile, within: Span, folder: str) -> None:
-        """Run what stands in a stretch of a file, in its order."""
+        """Run what is in a stretch of a file, in its order."""
         for item in _inside(file, within):
             self._steps += 1
             if self._steps > _MOST_STEPS:

@@ -99,7 +99,7 @@ class Functions(Methods):
         return Arguments(by_place, by_name, gap)
 
     def _argument(self, node: ast.Call, argument: ast.expr) -> Value:
-        """An argument: what `x.extend([...])` is given stands in `x`, what `sorted([...])` is given where that does."""
+        """An argument: what `x.extend([...])` is given is in `x`, that of `sorted([...])` is in its result."""
         before = self.state.holder
         if isinstance(node.func, ast.Attribute) and node.func.attr in _FILLS:
             self.state.holder = name_of(node.func.value)

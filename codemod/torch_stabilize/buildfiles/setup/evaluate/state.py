@@ -35,7 +35,7 @@ DEEPEST = 16  # calls within calls
 
 
 class Exit(NamedTuple):
-    """A statement that leaves the block that it stands in, under the conditions `when`."""
+    """A statement that leaves the block that it is in, under the conditions `when`."""
 
     kind: Literal["return", "break", "continue", "raise"]
     when: When = ()
@@ -112,7 +112,7 @@ class State:
         return self.sources[self.frame.path]
 
     def place(self, node: ast.expr | ast.stmt) -> Place:
-        """Where `node` stands."""
+        """Where `node` is."""
         return Place(self.frame.path, self.source.span(node))
 
     def written(self, node: ast.expr | ast.stmt) -> str:
@@ -210,7 +210,7 @@ def shown_value(value: Value) -> str:
 
 
 def marked(value: Value, written: Written) -> Value:
-    """A text that goes into a list, with the place where it is written."""
+    """A text that is put into a list, with the place where it is written."""
     if isinstance(value, Text) and value.written is None:
         return value._replace(written=written)
     return value

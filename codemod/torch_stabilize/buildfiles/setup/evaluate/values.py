@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Where the name of a source is written: the expression for it, and the list that it stands in.
+    """Where the name of a source is written: the expression for it, and the list that it is in.
 
     One that a glob finds has the call of the glob, and its pattern as a path of the repository.
     """
@@ -127,7 +127,7 @@ class Module:
 
 
 class Item(NamedTuple):
-    """What stands in a list, and under which conditions."""
+    """What is in a list, and under which conditions."""
 
     value: Value
     when: When = ()

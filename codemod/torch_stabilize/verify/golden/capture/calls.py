@@ -1,6 +1,6 @@
 """Captured calls as data, and the file that a group's are kept in: storages under their hash, the rest as JSON.
 
-A call names the function it was made to ("ns::op.overload" or "module:function") and what else stands for it after a
+A call names the function it was made to ("ns::op.overload" or "module:function") and what else represents it after a
 migration. A variation is another call with one change; both are golden cases with the id "captured/...".
 """
 

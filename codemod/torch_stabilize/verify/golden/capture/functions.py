@@ -21,7 +21,7 @@ def libraries_loaded(libraries: Iterable[str]) -> None:
 def find_function(targets: Iterable[str], torch: Any) -> Callable[..., Any]:
     """The first of `targets` ("ns::op.overload" or "module:function") that is here. Raises LookupError for none.
 
-    An operator goes before a function of a module: where both are, the operator is what the function became.
+    An operator comes before a function of a module: where both are, the operator is what the function became.
     """
     names = tuple(targets)
     for name in sorted(names, key=lambda one: "::" not in one):

@@ -70,7 +70,7 @@ def _sorted(calls: Sequence[Call], runs: Sequence[Run]) -> Tried:
 
 
 def write_group(home: Path, captured: Captured, run: Run) -> tuple[Path, ...]:
-    """Write the captured calls and what they did beside the written cases of the group, whose records stay."""
+    """Write the captured calls and what they did next to the written cases of the group, whose records stay."""
     path = home / CAPTURED_FILE
     write_captured(path, captured)
     file = load_cases(home / CASES_FILE)

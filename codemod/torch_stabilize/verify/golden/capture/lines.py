@@ -67,7 +67,7 @@ def _places(library: Path) -> list[int]:
 
 
 def _lines(library: Path, places: Sequence[int]) -> list[str]:
-    """The file and line of each address; the call itself stands one byte before."""
+    """The file and line of each address; the call itself is one byte before."""
     given = "\n".join(f"0x{place - 1:x}" for place in places)
     return _run(["addr2line", "-e", str(library)], given).splitlines() if places else []
 

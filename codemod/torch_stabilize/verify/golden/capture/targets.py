@@ -9,7 +9,7 @@ from torch_stabilize.model import Refusal
 
 
 class Target(NamedTuple):
-    """One of them: what the legacy library is called for, and the operator that stands for it in the stable one."""
+    """One of them: what the legacy library is called for, and the operator that represents it in the stable one."""
 
     called: str  # "ns::op.overload" or "module:function", with the last part of the module's name
     stable: str

@@ -27,7 +27,7 @@ _COUNTED_EVERY = 500
 
 
 class Recorder:
-    """The calls of this process. Nothing that goes wrong here may change what the program does."""
+    """The calls of this process. No failure here may change what the program does."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.torch: Any = None
