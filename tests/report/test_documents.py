@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 from torch_stabilize.explain import room
 from torch_stabilize.report.as_json import report_json, schema
-from torch_stabilize.report.documents import diffs_of_files, report_html, report_markdown, summary
+from torch_stabilize.report.diff_view import diff_files, shown_at
+from torch_stabilize.report.documents import report_html, report_markdown, summary
 from torch_stabilize.report.lines import lines
 from torch_stabilize.report.places import Place
 from torch_stabilize.report.sarif import sarif
@@ -72,15 +73,40 @@ def test_a_diff_is_printed_byte_for_byte_where_nobody_looks() -> None:
 
 
 def test_a_diff_is_taken_apart_by_file() -> None:
-    ((path, lines),) = diffs_of_files(DIFF)
-    assert path == "y z.cu"
-    assert [kind for kind, _ in lines] == ["header"] * 6 + ["hunk", "removed", "added"]
+    (file,) = diff_files(DIFF)
+    assert (file.old, file.path) == ("x.cu", "y z.cu")
+    assert [line.kind for line in file.lines] == ["header"] * 6 + ["hunk", "removed", "added"]
+
+
+def test_lines_of_a_diff_have_their_numbers() -> None:
+    """A line that looks like a header is one of the file; "\\ No newline" is no line of any."""
+    diff = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -3,3 +7,3 @@ f\n same\n--- gone\n+++ come\n\\ No newline at end of file\n last\n"
+    (file,) = diff_files(diff)
+    assert [(line.kind, line.before, line.after) for line in file.lines[3:]] == [
+        ("hunk", 0, 0),
+        ("same", 3, 7),
+        ("removed", 4, 0),
+        ("added", 0, 8),
+        ("same", 0, 0),
+        ("same", 5, 9),
+    ]
+
+
+def test_a_finding_is_shown_at_its_line_after_else_before() -> None:
+    files = diff_files(DIFF)
+    places = {
+        1: (("x.cu", 1), ("y z.cu", 1)),
+        2: (("x.cu", 1), None),  # its line is gone
+        3: (("x.cu", 5), ("y z.cu", 5)),  # the diff leaves it out
+        4: (None, ("y z.cu", 1)),
+    }
+    assert shown_at(files, places) == {("y z.cu", 8): (1, 4), ("y z.cu", 7): (2,)}
 
 
 def test_markdown_has_the_evidence_and_escapes_tables() -> None:
     text = report_markdown(made_up_report(Stage.WRITTEN, verified=True))
     assert text.startswith("# Move `norm` to the libtorch stable ABI\n")
-    assert "- `csrc/stable/norm.cu:4:5` **TSA190** no stable form of `mystery` <script>\n" in text
+    assert "- `csrc/stable/norm.cu:4:5` **TSA190** no stable form of `mystery` \\<script\\>\n" in text
     assert "| moved: `csrc/norm.cu` to `csrc/stable/norm.cu` | 3 | +3 -2 |" in text
     assert "| compile | ok | 1 unit \\| stable headers alone |" in text
     assert (
@@ -96,10 +122,15 @@ class Outside(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.loads: list[str] = []
+        self.within: list[str] = []
+        self.ids: list[str] = []
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        links = [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        self.loads += [link for link in links if not link.startswith("#")]
+        self.within += [link[1:] for link in links if link.startswith("#")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
         if tag not in ("meta", "br", "link", "img"):
             self.open.append(tag)
 
@@ -117,6 +148,21 @@ def test_html_loads_nothing_and_escapes() -> None:
     assert "<script" not in page
     assert "@import" not in page
     assert '<span class="added">+  STD_TORCH_CHECK(x.defined());</span>' in page
+
+
+def test_html_shows_findings_in_the_diff_with_links_both_ways() -> None:
+    page = report_html(made_up_report())
+    reader = Outside()
+    reader.feed(page)
+    assert sorted(set(reader.ids)) == sorted(reader.ids)
+    assert set(reader.within) <= set(reader.ids)
+    assert {"finding-1", "line-1", "finding-2", "line-2", "manual", "review", "diff"} <= set(reader.within)
+    assert (
+        '<span class="same">   x.mystery();</span><span class="note" id="line-2"><a href="#finding-2">TSA190</a>'
+        in page
+    )
+    headings = re.findall(r'<h2 id="(\w+)">', page)
+    assert headings == ["manual", "review", "note", "diff"]
 
 
 def test_json_follows_its_schema() -> None:

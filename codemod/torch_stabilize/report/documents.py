@@ -2,62 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from torch_stabilize.diff import render_diff
+from torch_stabilize.report.diff_view import DiffFile, diff_files, shown_at
+from torch_stabilize.report.markup import markdown, markdown_block, markdown_cell, markdown_code, split_help
+from torch_stabilize.report.places import Place
 from torch_stabilize.report.printable import printable
-from torch_stabilize.report.view import Concern, Report
+from torch_stabilize.report.view import Concern, Finding, Report
 from torch_stabilize.templates import render
 
 HEADINGS = {
-    Concern.REVIEW: "To review: done, please look",
-    Concern.MANUAL: "By hand: not done",
+    Concern.REVIEW: "Applied, needs review",
+    Concern.MANUAL: "Not applied, to do by hand",
     Concern.NOTE: "Notes",
 }
+_BY_HAND_FIRST = (Concern.MANUAL, Concern.REVIEW, Concern.NOTE)
 
-_HEADERS = ("diff --git ", "--- ", "+++ ", "rename ", "similarity ", "new file ", "deleted file ", "index ")
-_KINDS = {"@": "hunk", "+": "added", "-": "removed"}
+
+@dataclass(frozen=True)
+class Row:
+    """Findings that say the same of one file: their places as text, the advice, and the first one's code in it.
+
+    `numbers` are those of the findings on the page; `linked` is the first that the diff shows, 0 for none.
+    """
+
+    finding: Finding
+    where: str
+    words: str
+    code: str
+    numbers: tuple[int, ...] = ()
+    linked: int = 0
+
+
+@dataclass(frozen=True)
+class Section:
+    """The findings of one concern."""
+
+    concern: Concern
+    heading: str
+    count: int
+    rows: tuple[Row, ...]
 
 
 def report_markdown(report: Report) -> str:
-    """The text of a pull request."""
-    return printable(render("report/report.md.j2", **_values(report)))
+    """The text of a pull request. What looks like markup in names and messages is escaped."""
+    sections = _sections(report, tuple(Concern), {}, {})
+    forms = {"md": markdown, "cell": markdown_cell, "code": markdown_code, "block": markdown_block}
+    values = {"report": report, "sections": sections, "summary": summary(report), **forms}
+    return printable(render("report/report.md.j2", **values))
 
 
 def report_html(report: Report) -> str:
-    """One page with everything in it, the diff too; it loads nothing."""
-    diffs = diffs_of_files(render_diff(report.plan))
-    return printable(render("report/report.html.j2", diffs=diffs, **_values(report)))
-
-
-def diffs_of_files(diff: str) -> list[tuple[str, list[tuple[str, str]]]]:
-    """A diff of many files taken apart: for each the new path, and its lines with what they are."""
-    files: list[tuple[str, list[tuple[str, str]]]] = []
-    for line in diff_lines(diff):
-        if line.startswith("diff --git "):
-            files.append((line.rpartition(" b/")[2], []))
-        if files:
-            files[-1][1].append((diff_line_kind(line), line))
-    return files
-
-
-def diff_lines(diff: str) -> list[str]:
-    """The lines of `diff` as they are shown, those of files with CRLF too."""
-    return [line.removesuffix("\r") for line in diff.split("\n")[:-1]]
-
-
-def diff_line_kind(line: str) -> str:
-    """What a line of a diff is: header, hunk, added, removed or same."""
-    if line.startswith(_HEADERS):
-        return "header"
-    return _KINDS.get(line[:1], "same")
-
-
-def _values(report: Report) -> dict[str, object]:
-    sections = [
-        {"heading": HEADINGS[concern], "count": len(report.of(concern)), "findings": report.alike(concern)}
-        for concern in Concern
-        if report.of(concern)
-    ]
-    return {"report": report, "sections": sections, "summary": summary(report)}
+    """One page with everything in it, the diff with its findings too; it loads nothing."""
+    files = diff_files(render_diff(report.plan))
+    numbers = {finding: number for number, finding in enumerate(report.findings, 1)}
+    places = {number: (_line(finding.place), _line(finding.place_after)) for finding, number in numbers.items()}
+    shown = shown_at(files, places)
+    spots = {number: spot for spot, found in shown.items() for number in found}
+    return printable(
+        render(
+            "report/report.html.j2",
+            report=report,
+            summary=summary(report),
+            sections=_sections(report, _BY_HAND_FIRST, numbers, spots),
+            files=files,
+            notes={spot: [(number, report.findings[number - 1]) for number in found] for spot, found in shown.items()},
+            marked={path: len(found) for path, found in _by_file(files, shown).items()},
+        )
+    )
 
 
 def summary(report: Report) -> str:
@@ -68,3 +82,45 @@ def summary(report: Report) -> str:
     first, _, rest = parts[0].partition(" ")
     noun = "file" if first == "1" else "files"
     return ", ".join([f"{first} {noun} {rest}", *parts[1:]])
+
+
+def _sections(
+    report: Report,
+    order: tuple[Concern, ...],
+    numbers: Mapping[Finding, int],
+    spots: Mapping[int, tuple[str, int]],
+) -> tuple[Section, ...]:
+    """The findings by concern, in this order, without concerns that have none."""
+    return tuple(
+        Section(
+            concern,
+            HEADINGS[concern],
+            len(report.of(concern)),
+            tuple(_row(report, alike, numbers, spots) for alike in report.alike(concern)),
+        )
+        for concern in order
+        if report.of(concern)
+    )
+
+
+def _row(
+    report: Report, alike: tuple[Finding, ...], numbers: Mapping[Finding, int], spots: Mapping[int, tuple[str, int]]
+) -> Row:
+    mine = tuple(numbers[finding] for finding in alike if finding in numbers)
+    words, code = split_help(alike[0].help)
+    linked = next((number for number in mine if number in spots), 0)
+    return Row(alike[0], report.where(alike), words, code, mine, linked)
+
+
+def _line(place: Place | None) -> tuple[str, int] | None:
+    return (place.path, place.line) if place is not None and place.line else None
+
+
+def _by_file(
+    files: tuple[DiffFile, ...], shown: Mapping[tuple[str, int], tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """The numbers of the findings in each file of the diff."""
+    return {
+        file.path: tuple(number for (path, _), found in shown.items() if path == file.path for number in found)
+        for file in files
+    }

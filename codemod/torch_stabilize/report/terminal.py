@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torch_stabilize.report.documents import HEADINGS, diff_line_kind, diff_lines, summary
+from torch_stabilize.report.diff_view import diff_line_kind, diff_lines
+from torch_stabilize.report.documents import HEADINGS, summary
 from torch_stabilize.report.lines import Lines
 from torch_stabilize.report.view import Concern, FileRow, Report
 
