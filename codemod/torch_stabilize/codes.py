@@ -7,6 +7,9 @@ from typing import NamedTuple
 from torch_stabilize.model import Confidence
 
 
+DOCUMENTATION = "https://torch-stabilize.readthedocs.io/en/latest/"
+
+
 class Example(NamedTuple):
     """Source before and after a rule; `after` equal to `before` shows what the rule leaves alone."""
 
@@ -28,3 +31,8 @@ class Code(NamedTuple):
     confidence: Confidence = Confidence.SAFE
     since: str = ""
     examples: tuple[Example, ...] = ()
+
+
+def page_address(code: str) -> str:
+    """Where the documentation has the page of `code`."""
+    return f"{DOCUMENTATION}codes/{code}/"

@@ -99,6 +99,13 @@ def pages_markdown(codes: Iterable[Code]) -> str:
     return render("report/codes.md.j2", rooms=named, confidence=CONFIDENCE)
 
 
+def page_markdown(code: Code) -> str:
+    """The page of `code` in Markdown, without a heading."""
+    from torch_stabilize.templates import render
+
+    return render("report/code.md.j2", code=code, confidence=CONFIDENCE)
+
+
 def pages_json(codes: Iterable[Code]) -> str:
     """The pages of `codes` as JSON, with a line end."""
     pages = [

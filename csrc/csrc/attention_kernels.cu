@@ -15,7 +15,7 @@ namespace samplex {
 constexpr int kAttentionThreads = 128;
 
 // One block per head, sequence and part of a sequence. With parts.sums null
-// there is one part, and the result is final; otherwise it is written to the parts'
+// there is one part, and the result is final; otherwise it goes to the parts'
 // own rows. First each warp takes keys in turn and leaves their logits in
 // shared memory; then each thread takes elements of the result in turn.
 template <typename scalar_t, typename cache_t, int HEAD_SIZE>

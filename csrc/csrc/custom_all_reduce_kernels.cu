@@ -87,7 +87,7 @@ inline void* allocation_of(const void* pointer) {
 }
 
 // The ranks are processes with a GPU each. What kernels read of the buffers
-// is in rank_data, on the device, where graphs find it when they run again.
+// stands in rank_data, on the device, where graphs find it when they run again.
 class CudaAllReduce final : public AllReduce {
  public:
   CudaAllReduce(const Peers& peers, torch::Tensor& rank_data)
@@ -201,7 +201,7 @@ fptr_t init_custom_ar(const std::vector<fptr_t>& ipc_tensors,
 }
 
 // reg_buffer is a registered buffer of this rank that the input is copied to; 0
-// represents an input that is registered itself.
+// stands for an input that is registered itself.
 void all_reduce(fptr_t fa, torch::Tensor& inp, torch::Tensor& out,
                 fptr_t reg_buffer, int64_t reg_buffer_sz_bytes) {
   auto& all_reduce = samplex::all_reduce_of<samplex::CudaAllReduce>(fa);

@@ -99,7 +99,7 @@ HOST_DEVICE_INLINE const float* v4_cos_sin(const V4Arguments<scalar_t>& a,
   return a.cos_sin_cache + a.position_ids[token] * kV4RopeSize;
 }
 
-// Where a token is in the cache, and its scales.
+// Where a token stands in the cache, and its scales.
 struct V4Slot {
   uint8_t* data;
   uint8_t* scales;

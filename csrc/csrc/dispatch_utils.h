@@ -23,7 +23,7 @@
 #define SAMPLEX_DISPATCH_FP8_CASE(enum_type, ...) \
   AT_PRIVATE_CASE_TYPE_USING_HINT(enum_type, fp8_t, __VA_ARGS__)
 
-// AMD chips have a format without negative zero next to the usual one.
+// AMD chips have a format without negative zero beside the usual one.
 #ifdef USE_ROCM
   #define SAMPLEX_DISPATCH_CASE_FP8_TYPES(...)                            \
     SAMPLEX_DISPATCH_FP8_CASE(at::ScalarType::Float8_e4m3fn, __VA_ARGS__) \

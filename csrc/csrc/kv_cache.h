@@ -10,7 +10,7 @@
 
 namespace samplex {
 
-// "auto" represents the dtype of the keys and values themselves; otherwise they
+// "auto" stands for the dtype of the keys and values themselves; otherwise they
 // are scaled and stored as fp8, in tensors of bytes.
 inline bool is_fp8_cache(const std::string& kv_cache_dtype) {
   if (kv_cache_dtype == "auto") return false;

@@ -21,7 +21,7 @@ struct RmsMemory {
 };
 
 // The ranks of one call; `memory` is where the address of each one's RmsMemory
-// is. A single rank has no need of it.
+// stands. A single rank has no need of it.
 struct RmsGroup {
   RmsMemory* const* memory;
   int rank;

@@ -71,7 +71,7 @@ inline DecodeRows check_top_k_decode(const torch::Tensor& logits,
           seq_lens.data_ptr<int32_t>(), next_n};
 }
 
-// Every row has the length that is in `lengths`.
+// Every row has the length that stands in `lengths`.
 inline DecodeRows check_persistent_topk(const torch::Tensor& logits,
                                         const torch::Tensor& lengths,
                                         const torch::Tensor& output,

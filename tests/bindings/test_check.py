@@ -103,7 +103,7 @@ def test_what_may_be_left_unmarked(schema: str, function: str) -> None:
         ("f(Tensor x, bool up=true) -> ()", "`true` is no default for `bool`; write True"),
         ("f(Tensor x, Tensor? y=nullptr) -> ()", "`nullptr` is no default for `Tensor?`; write None"),
         ("f(Tensor x, int[] n=1) -> ()", "`1` is no default for `int[]`"),
-        ("f(Tensor x, int n=1, int m) -> ()", "`m` has no default and stands behind `n`, which has one"),
+        ("f(Tensor x, int n=1, int m) -> ()", "`m` has no default and is behind `n`, which has one"),
         ("f(Tensor in) -> ()", "an argument cannot be called `in`, which is a keyword"),
     ],
 )

@@ -72,7 +72,7 @@ def test_version(run_cli: Run, tmp_path: Path) -> None:
         (["--frobnicate"], "--frobnicate"),
         (["migrate"], "Missing argument"),
         (["migrate", "x", "--report", "x.docx"], "x.docx must end in .md, .html, .json, .sarif"),
-        (["migrate", "x", "--allow-dirty"], "--allow-dirty goes with --write"),
+        (["migrate", "x", "--allow-dirty"], "--allow-dirty needs --write"),
         (["explain"], "Give one CODE, or --all"),
         (["explain", "TSA000"], "no such code: TSA000"),
         (["explain", "TSA10"], "no such code: TSA10; did you mean TSA"),

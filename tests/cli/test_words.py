@@ -25,7 +25,7 @@ BANNED = {
 }
 PATTERN = re.compile(rf"\b({'|'.join(BANNED)})\b", re.IGNORECASE)
 TEXTS = (".md", ".j2", ".jinja", ".in", ".h", ".cpp", ".cu", ".cuh", ".toml", ".yaml", ".yml", ".sh", "Makefile")
-FOLDERS = ("codemod", "templates", "docs", "golden", "csrc")
+FOLDERS = ("codemod", "templates", "docs", "golden")
 
 
 def prose(path: Path) -> list[tuple[int, str]]:

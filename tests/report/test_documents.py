@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from torch_stabilize.codes import page_address
 from torch_stabilize.explain import room
 from torch_stabilize.report.as_json import report_json, schema
 from torch_stabilize.report.diff_view import diff_files, shown_at
@@ -123,13 +124,15 @@ class Outside(HTMLParser):
         super().__init__()
         self.loads: list[str] = []
         self.within: list[str] = []
+        self.pages: list[str] = []
         self.ids: list[str] = []
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         links = [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
-        self.loads += [link for link in links if not link.startswith("#")]
         self.within += [link[1:] for link in links if link.startswith("#")]
+        self.pages += [link for link in links if tag == "a" and not link.startswith("#")]
+        self.loads += [link for link in links if tag != "a"]
         self.ids += [value or "" for name, value in attrs if name == "id"]
         if tag not in ("meta", "br", "link", "img"):
             self.open.append(tag)
@@ -144,6 +147,7 @@ def test_html_loads_nothing_and_escapes() -> None:
     reader.feed(page)
     assert reader.open == []
     assert reader.loads == []
+    assert set(reader.pages) == {page_address(finding.code) for finding in made_up_report().findings}
     assert "&lt;script&gt;" in page
     assert "<script" not in page
     assert "@import" not in page
@@ -181,6 +185,8 @@ def test_sarif_places_every_finding_and_describes_every_rule() -> None:
     assert log["version"] == "2.1.0"
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert rules == ["TSA190", "TSA201", "TSA601"]
+    pages = [rule["helpUri"] for rule in run["tool"]["driver"]["rules"]]
+    assert pages[0] == "https://torch-stabilize.readthedocs.io/en/latest/codes/TSA190/"
     assert [(r["level"], rules[r["ruleIndex"]]) for r in run["results"]] == [
         ("warning", "TSA201"),
         ("error", "TSA190"),

@@ -110,7 +110,7 @@ def test_what_stays_makes_it_a_split_with_the_reason(make_repository: MakeReposi
     found = [d for d in plan.diagnostics if d.code == "TSA720"]
     assert [d.message for d in found] == [
         "pkg._C is not converted as a whole: csrc/thrice.cpp, which is built into it, uses torch and was not asked for; "
-        "_C_stable_libtorch is built beside it"
+        "_C_stable_libtorch is built next to it"
     ]
     after = texts(plan)
     assert '"pkg._C_stable_libtorch"' in after["setup.py"]

@@ -98,7 +98,7 @@ def test_what_no_case_of_ranks_can_be_is_refused(old: str, new: str, message: st
 def test_a_script_that_is_not_there_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cases.toml"
     path.write_text(CASES)
-    with pytest.raises(Refusal, match=r"there is no ranks\.py beside it"):
+    with pytest.raises(Refusal, match=r"there is no ranks\.py next to it"):
         load_cases(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from torch_stabilize.codes import page_address
 from torch_stabilize.diff import render_diff
 from torch_stabilize.report.diff_view import DiffFile, diff_files, shown_at
 from torch_stabilize.report.markup import markdown, markdown_block, markdown_cell, markdown_code, split_help
@@ -66,6 +67,7 @@ def report_html(report: Report) -> str:
             "report/report.html.j2",
             report=report,
             summary=summary(report),
+            page_address=page_address,
             sections=_sections(report, _BY_HAND_FIRST, numbers, spots),
             files=files,
             notes={spot: [(number, report.findings[number - 1]) for number in found] for spot, found in shown.items()},

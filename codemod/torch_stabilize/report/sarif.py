@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from torch_stabilize import __version__
-from torch_stabilize.codes import Code
+from torch_stabilize.codes import Code, page_address
 from torch_stabilize.explain import room
 from torch_stabilize.report.places import Place
 from torch_stabilize.report.view import Concern, Finding
@@ -47,7 +47,7 @@ def sarif(findings: Iterable[tuple[Finding, Place]], codes: Mapping[str, Code]) 
 
 
 def _rule(name: str, code: Code | None) -> dict[str, Any]:
-    rule: dict[str, Any] = {"id": name, "properties": {"tags": ["libtorch-stable-abi", room(name)]}}
+    rule: dict[str, Any] = {"id": name, "helpUri": page_address(name), "properties": {"tags": ["libtorch-stable-abi", room(name)]}}
     if code is not None:
         rule["shortDescription"] = {"text": code.title}
         if code.text:

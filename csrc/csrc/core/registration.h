@@ -8,7 +8,7 @@
 #define SAMPLEX_QUOTE_TOKEN(A) #A
 #define SAMPLEX_QUOTE(A) SAMPLEX_QUOTE_TOKEN(A)
 
-// TORCH_LIBRARY pastes its first argument as it is. These expand it first,
+// TORCH_LIBRARY pastes its first argument as it stands. These expand it first,
 // so that the namespace can be a macro that the build defines.
 #define TORCH_LIBRARY_EXPAND(NAME, MODULE) TORCH_LIBRARY(NAME, MODULE)
 

@@ -47,7 +47,7 @@ struct StateRows {
 struct StateSlots {
   const int32_t* indices;  // [sequences] or [sequences, blocks]; may be null
   int64_t stride;
-  int64_t none;  // the index that represents no slot
+  int64_t none;  // the index that stands for no slot
   int64_t block_size;
   // With prefix caching, for each sequence: the blocks to write first and last,
   // and the block that holds the state to start from.

@@ -17,7 +17,7 @@ at::Tensor scale_rows_(at::Tensor x, const at::Tensor& weight);
 // The sum of all parts, each times its weight where there are weights.
 at::Tensor weighted_sum(const std::vector<at::Tensor>& parts, const std::optional<at::Tensor>& weights);
 
-// x moved towards 0 by `by`, and 0 where it is nearer than that; its gradient passes where it is not 0.
+// x moved towards 0 by `by`, and 0 where it is nearer than that; its gradient goes through where it is not 0.
 at::Tensor soft_threshold(const at::Tensor& x, double by);
 
 // The largest value of each row and its column, of which the values have a gradient.

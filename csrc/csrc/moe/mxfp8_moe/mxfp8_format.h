@@ -13,7 +13,7 @@ constexpr int kMxScaleRows = 128;  // the scales of an expert fill whole tiles
 constexpr int kMxScaleColumns = 4;
 constexpr int kMxAlignment = kMxBlock * kMxScaleColumns;
 
-// Where the scale of a row and block of an expert is. Tensor cores read
+// Where the scale of a row and block of an expert stands. Tensor cores read
 // tiles of 128 rows by 4 blocks, in which every fourth of the rows is a column.
 HOST_DEVICE_INLINE int64_t mx_scale_offset(int64_t row, int64_t block,
                                            int64_t num_blocks) {

@@ -13,7 +13,7 @@ constexpr int64_t kAllsparkTileK = 16;
 // What a weight without zero points counts from.
 constexpr float kAllsparkMiddle = 128.0f;
 
-// Where weight (k, n) of a matrix with `rows` rows is: tiles of 32 columns
+// Where weight (k, n) of a matrix with `rows` rows stands: tiles of 32 columns
 // and 16 rows, the tiles of a strip of columns one after another, and the rows
 // of a column next to each other.
 HOST_DEVICE_INLINE int64_t allspark_index(int64_t k, int64_t n, int64_t rows) {

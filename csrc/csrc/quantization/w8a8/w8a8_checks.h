@@ -41,7 +41,7 @@ inline void check_int8_quant(const torch::Tensor& out,
 }
 
 // Without group_shape, a two-dimensional scale says it by its own shape. -1 in
-// group_shape represents the whole extent.
+// group_shape stands for the whole extent.
 inline ScaleGroups check_static_fp8_quant(
     const torch::Tensor& out, const torch::Tensor& input,
     const torch::Tensor& scale,
