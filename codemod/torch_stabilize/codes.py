@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from torch_stabilize.model import Confidence
 
-
 DOCUMENTATION = "https://torch-stabilize.readthedocs.io/en/latest/"
 
 

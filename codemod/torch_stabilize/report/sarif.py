@@ -47,7 +47,8 @@ def sarif(findings: Iterable[tuple[Finding, Place]], codes: Mapping[str, Code]) 
 
 
 def _rule(name: str, code: Code | None) -> dict[str, Any]:
-    rule: dict[str, Any] = {"id": name, "helpUri": page_address(name), "properties": {"tags": ["libtorch-stable-abi", room(name)]}}
+    properties = {"tags": ["libtorch-stable-abi", room(name)]}
+    rule: dict[str, Any] = {"id": name, "helpUri": page_address(name), "properties": properties}
     if code is not None:
         rule["shortDescription"] = {"text": code.title}
         if code.text:

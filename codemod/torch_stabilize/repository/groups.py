@@ -271,7 +271,7 @@ class _Resolver:
         return found or tuple(p for p in stable if group_key(p).startswith(f"{name}_") or basename(dirname(p)) == name)
 
     def _finished(self, name: str) -> tuple[str, ...]:
-        """The units in place that a folder or a glob stands for where all of them have migrated."""
+        """The units in place that a folder or a glob represents where all of them have migrated."""
         folders = (self.units.snapshot.start, "", self.units.layout.source_root, self.units.layout.project_root)
         places = {self._tree_path(name, folder) for folder in folders}
         below = (path for path in self.units.all if any(matches(path, place or "*") for place in places))

@@ -1,6 +1,6 @@
 """Apply byte edits to one file. Their order does not matter.
 
-Two that overlap are an error, unless they are the same or both delete only: what both take out goes once.
+Two that overlap are an error, unless they are the same or both delete only: what both take out is taken out once.
 """
 
 from __future__ import annotations
