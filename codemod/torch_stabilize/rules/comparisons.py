@@ -61,6 +61,13 @@ _TORCH = frozenset({"at", "torch", "c10"})
             "#define TORCH_CHECK_EQ(a, b) if ((a) != (b)) throw 1\nvoid f(int n) { TORCH_CHECK_EQ(n, 1); }",
             "a check of the project's own",
         ),
+        Example(
+            "void f(int n) { TORCH_CHECK_EQ(n, 1); }\n#undef TORCH_CHECK_EQ\n#define TORCH_CHECK_EQ(a, b) if ((a) != (b)) throw 1\n"
+            "void g(int n) { TORCH_CHECK_EQ(n, 1); }",
+            "void f(int n) { STD_TORCH_CHECK_EQ(n, 1); }\n#undef TORCH_CHECK_EQ\n#define TORCH_CHECK_EQ(a, b) if ((a) != (b)) throw 1\n"
+            "void g(int n) { TORCH_CHECK_EQ(n, 1); }",
+            "which is the project's own from its definition on",
+        ),
     ),
 )
 def comparison(site: Site, context: Context) -> Outcome | None:

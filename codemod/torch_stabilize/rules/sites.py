@@ -162,7 +162,9 @@ def _span_of(span: Span, text: bytes, prefix: str, name: str) -> Span:
 def _macros(
     document: Document, surface: Surface, project: Container[str], known_macros: Container[str]
 ) -> Iterator[Site]:
-    defined = {macro.name for macro in document.macros}
+    defined: dict[str, int] = {}
+    for macro in document.macros:
+        defined.setdefault(macro.name, macro.span.start)
     for match in _MACRO.finditer(document.code):
         name = match.group().decode()
         if name in _NOT_UNSTABLE or name.startswith(("TORCH_LIBRARY", "PYBIND11_MODULE")):
@@ -176,7 +178,7 @@ def _macros(
             and name not in defined
             and name not in known_macros
         )
-        own = name in defined or name in known_macros
+        own = _is_own(document, name, match.start(), defined) if name in defined else name in known_macros
         if own and entry is not None and (entry.form == "none" or entry.helper or _LOGGING_CHECK.match(name)):
             continue  # the project's, under the same name
         if not (known or name in project or strange or entry is not None):
@@ -186,6 +188,11 @@ def _macros(
                 yield Site(Span(*match.span()), name, SiteKind.CONDITION, entry)
             continue
         yield Site(Span(*match.span()), name, SiteKind.MACRO, entry)
+
+
+def _is_own(document: Document, name: str, place: int, defined: Mapping[str, int]) -> bool:
+    """Whether a macro that the file defines is meant at `place`: a body is expanded where its macro is used."""
+    return defined[name] <= place or any(macro.body.start <= place < macro.body.end for macro in document.macros)
 
 
 _ASKED_FOR = re.compile(rb"(?:#[ \t]*ifn?def|\bdefined[ \t]*\(?)[ \t]*$")
