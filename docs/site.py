@@ -111,7 +111,7 @@ def build(folder: Path) -> int:
     with tempfile.TemporaryDirectory() as work:
         write_pages(Path(work) / "docs")
         shutil.copy(DOCS / "mkdocs.yml", work)
-        arguments = ["build", "--strict", "--quiet", "--config-file", f"{work}/mkdocs.yml", "--site-dir", str(folder)]
+        arguments = ["build", "--strict", "--config-file", f"{work}/mkdocs.yml", "--site-dir", str(folder)]
         return int(cli.main(arguments, standalone_mode=False) or 0)
 
 

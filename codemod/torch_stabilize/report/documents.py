@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch_stabilize.codes import page_address
 from torch_stabilize.diff import render_diff
 from torch_stabilize.report.diff_view import DiffFile, diff_files, shown_at
-from torch_stabilize.report.markup import markdown, markdown_block, markdown_cell, markdown_code, split_help
+from torch_stabilize.report.markup import markdown, markdown_block, markdown_cell, markdown_code, spans, split_help
 from torch_stabilize.report.places import Place
 from torch_stabilize.report.printable import printable
 from torch_stabilize.report.view import Concern, Finding, Report
@@ -68,6 +68,7 @@ def report_html(report: Report) -> str:
             report=report,
             summary=summary(report),
             page_address=page_address,
+            spans=spans,
             sections=_sections(report, _BY_HAND_FIRST, numbers, spots),
             files=files,
             notes={spot: [(number, report.findings[number - 1]) for number in found] for spot, found in shown.items()},

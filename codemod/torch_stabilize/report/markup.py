@@ -1,4 +1,4 @@
-"""Text of findings inside of Markdown: what looks like markup in it is shown as it is written."""
+"""Text of findings inside of Markdown and HTML: code in it is code, what looks like markup is shown as it is."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def markdown(text: str) -> str:
     """`text` as Markdown that shows it as it is; code spans (`x`) stay code spans."""
     parts = _CODE_SPAN.split(text)
     return "".join(part if index % 2 else _MARKUP.sub(r"\\\g<0>", part) for index, part in enumerate(parts))
+
+
+def spans(text: str) -> tuple[tuple[bool, str], ...]:
+    """`text` in pieces, each with whether it is code; their backticks are left out."""
+    parts = _CODE_SPAN.split(text)
+    return tuple((index % 2 == 1, part[1:-1] if index % 2 else part) for index, part in enumerate(parts) if part)
 
 
 def markdown_cell(text: str) -> str:
