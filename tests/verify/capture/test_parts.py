@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -22,6 +25,7 @@ from torch_stabilize.verify.golden.capture.calls import (
 )
 from torch_stabilize.verify.golden.capture.choose import choose, vary
 from torch_stabilize.verify.golden.capture.compare import captured_errors, captured_values
+from torch_stabilize.verify.golden.capture.functions import find_function
 from torch_stabilize.verify.golden.capture.keep import _sorted
 from torch_stabilize.verify.golden.capture.lines import _own, _ranges
 from torch_stabilize.verify.golden.capture.runtime.signature import features
@@ -310,3 +314,16 @@ def test_lines_of_others_are_not_the_project_s(tmp_path: Path) -> None:
     assert _own("/usr/include/c++/12/vector:3", tmp_path) is None
     assert _own("??:0", tmp_path) is None
     assert _own("gone.cpp:3", tmp_path) is None
+
+
+def test_a_project_s_module_is_not_the_one_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`_C` is the usual name of a module, and torch has one too."""
+    for name in ("torch._quux", "pkg._quux", "other._quux"):
+        module = ModuleType(name)
+        module.__spec__ = ModuleSpec(name, ExtensionFileLoader(name, f"{name}.so"))
+        monkeypatch.setitem(sys.modules, name, module)
+        if name != "other._quux":
+            module.forward = lambda origin=name: origin  # type: ignore[attr-defined]
+    assert find_function(["_quux:forward"], None)() == "pkg._quux"
+    with pytest.raises(LookupError, match="_quux:backward is in no library here"):
+        find_function(["_quux:backward"], None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +43,36 @@ def _operator(name: str, torch: Any) -> Callable[..., Any] | None:
 
 def _function(name: str) -> Callable[..., Any] | None:
     module_name, _, function = name.partition(":")
-    found: Callable[..., Any] | None = getattr(_module(module_name), function, None)
-    return found
+    modules = _modules(module_name.rpartition(".")[2])
+    found: Iterator[Callable[..., Any]] = (getattr(module, function) for module in modules if hasattr(module, function))
+    return next(found, None)
 
 
-def _module(name: str) -> Any:
-    """The module of that name: one that is imported, else the library whose file is named so."""
-    last = name.rpartition(".")[2]
+def _modules(last: str) -> Iterator[Any]:
+    """The modules of that last name: those that are imported, then the libraries whose files are named so.
+
+    torch has modules of its own with common names: torch._C is not the project's _C.
+    """
     if last in _MODULES:
-        return _MODULES[last]
+        yield _MODULES[last]
+        return
     for known, module in list(sys.modules.items()):
         spec = getattr(module, "__spec__", None)
         is_extension = isinstance(getattr(spec, "loader", None), importlib.machinery.ExtensionFileLoader)
-        if known.rpartition(".")[2] == last and is_extension:
-            return module
+        if known.rpartition(".")[2] == last and is_extension and not known.startswith("torch."):
+            yield module
     for library in _LIBRARIES:
         if library.name.partition(".")[0] == last:
-            loader = importlib.machinery.ExtensionFileLoader(last, str(library))
-            spec = importlib.util.spec_from_file_location(last, library, loader=loader)
-            assert spec is not None
-            module = importlib.util.module_from_spec(spec)
-            loader.exec_module(module)
-            _MODULES[last] = module
-            return module
-    return None
+            _MODULES[last] = _load(last, library)
+            yield _MODULES[last]
+            return
+
+
+def _load(name: str, library: Path) -> Any:
+    """The module in the file `library`, under this name."""
+    loader = importlib.machinery.ExtensionFileLoader(name, str(library))
+    spec = importlib.util.spec_from_file_location(name, library, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module

@@ -110,7 +110,9 @@ def _merged(folder: Path, targets: Sequence[Target], code: int) -> Seen:
 
 
 def _files(report: Mapping[str, Any]) -> Iterable[str]:
-    return (*report["libraries"], *(path for _, path in report["modules"]))
+    """The libraries that were loaded; those of torch have names that projects use too: torch._C."""
+    modules = (path for name, path in report["modules"] if not name.startswith("torch."))
+    return (*report["libraries"], *modules)
 
 
 def _lines(path: Path) -> Iterable[dict[str, Any]]:
