@@ -54,6 +54,7 @@ class Config:
     in_place: bool | None = None  # files stay where they are; None: by what is there
     op_namespace: str | None = None  # of the operators that functions of Python modules become
     target: str | None = None
+    headers: str | None = None  # the torch whose headers build it
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> files or globs
     allow: tuple[Allowed, ...] = ()
     exclude: tuple[str, ...] = ()  # globs of files that are never looked at
@@ -62,7 +63,7 @@ class Config:
 _PATHS = ("source_root", "stable_root", "stable_bindings", "stable_declarations", "stable_helpers", "stable_dispatch")
 _NAMES = ("legacy_library", "stable_library", "op_namespace")
 _PATH_LISTS = ("legacy_bindings", "python_roots", "exclude")
-KEYS = (*_PATHS, *_NAMES, *_PATH_LISTS, "in_place", "target", "groups", "allow")
+KEYS = (*_PATHS, *_NAMES, *_PATH_LISTS, "in_place", "target", "headers", "groups", "allow")
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _MODULE = re.compile(r"[A-Za-z_]\w*")
 
@@ -128,10 +129,10 @@ class _Reader:
             if not isinstance(value, bool):
                 raise self._refuse(key, f"`in_place` must be true or false, not {_kind(value)}")
             return value
-        if key == "target":
+        if key in ("target", "headers"):
             version = self._text(key, value)
             if not _VERSION.fullmatch(version):
-                raise self._refuse(key, f'`target` must be a torch version such as "2.11", not {version!r}')
+                raise self._refuse(key, f'`{key}` must be a torch version such as "2.11", not {version!r}')
             return version
         if key == "groups":
             return self._groups(value)

@@ -15,7 +15,8 @@ from torch_stabilize.rules.includes import HELPERS, spell_relative
 from torch_stabilize.rules.needed_headers import with_implied
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.signatures import read_signatures
-from torch_stabilize.surface.snippet import Snippet, all_snippets
+from torch_stabilize.surface.snippet import ERROR_CODES, Snippet, all_snippets
+from torch_stabilize.surface.versions import headers_have
 from torch_stabilize.templates import filled, render
 
 RULE = HELPERS
@@ -59,10 +60,11 @@ def plan_helpers(snapshot: Snapshot, layout: Layout, made: GroupProject, roles: 
     wanted = sorted(role for role in roles if ":" not in role and role != "dual_check")
     missing = [role for role in wanted if role in all_snippets() and role not in made.project.helpers.names]
     missing = _without_written(snapshot, layout.stable_helpers, missing)
-    _add(_helpers(snapshot, layout, missing), edits, created)
+    _add(_helpers(snapshot, layout, missing, made.project.headers), edits, created)
     macros = made.translation.needed(sorted(r.partition(":")[2] for r in roles if r.startswith("dispatch:")))
     _add(_dispatch(snapshot, layout, made, macros), edits, created)
-    _add(_aten(snapshot, layout, [r.partition(":")[2] for r in roles if r.startswith("aten:")]), edits, created)
+    ops = [r.partition(":")[2] for r in roles if r.startswith("aten:")]
+    _add(_aten(snapshot, layout, ops, made.project.headers), edits, created)
     if "dual_check" in roles and not snapshot.exists(made.check[1]):
         text = filled("torch_utils.h.in", check=made.check[0])
         created.append(NewFile(made.check[1], text.encode(), "torch_utils.h.in"))
@@ -94,7 +96,9 @@ def _add(written: tuple[FileEdit, ...] | NewFile | None, edits: list[FileEdit], 
         edits += written
 
 
-def _helpers(snapshot: Snapshot, layout: Layout, missing: Sequence[str]) -> tuple[FileEdit, ...] | NewFile | None:
+def _helpers(
+    snapshot: Snapshot, layout: Layout, missing: Sequence[str], headers: str
+) -> tuple[FileEdit, ...] | NewFile | None:
     if not missing:
         return None
     path = layout.stable_helpers
@@ -106,7 +110,7 @@ def _helpers(snapshot: Snapshot, layout: Layout, missing: Sequence[str]) -> tupl
     checked = any("STABLE_TORCH_ERROR_CODE_CHECK" in snippet.code for snippet in snippets)
     shared = {_HIDING, *(_CHECKS if checked else ())}
     includes = sorted({name for snippet in host for name in snippet.includes} | shared)
-    head = [_ERROR_CODES] if checked else []
+    head = [ERROR_CODES] if checked and not headers_have("error_code_check", headers) else []
     cuda = [snippet for snippet in snippets if snippet.needs_cuda]
     if not snapshot.exists(path):
         blocks = [*head, *_hidden(host), *_guarded(cuda, set(includes))]
@@ -121,9 +125,6 @@ def _helpers(snapshot: Snapshot, layout: Layout, missing: Sequence[str]) -> tupl
 
 _HIDING = "torch/headeronly/macros/Macros.h"
 _CHECKS = ("torch/csrc/stable/macros.h", "torch/headeronly/util/shim_utils.h")
-_ERROR_CODES = """#ifndef STABLE_TORCH_ERROR_CODE_CHECK  // headers before torch 2.13
-#define STABLE_TORCH_ERROR_CODE_CHECK(call) TORCH_ERROR_CODE_CHECK(call)
-#endif"""
 
 
 def _hidden(snippets: Sequence[Snippet]) -> list[str]:
@@ -172,7 +173,9 @@ def _dispatch(
     )
 
 
-def _aten(snapshot: Snapshot, layout: Layout, ops: Sequence[str]) -> tuple[FileEdit, ...] | NewFile | None:
+def _aten(
+    snapshot: Snapshot, layout: Layout, ops: Sequence[str], headers: str
+) -> tuple[FileEdit, ...] | NewFile | None:
     if not ops:
         return None
     from torch_stabilize.surface.aten import render_header
@@ -180,7 +183,7 @@ def _aten(snapshot: Snapshot, layout: Layout, ops: Sequence[str]) -> tuple[FileE
     path = aten_header(layout)
     before = snapshot.read(path) if snapshot.exists(path) else None
     known = [op.decode() for op in _OPS.findall(before)] if before is not None else []
-    text = render_header({*known, *ops})
+    text = render_header({*known, *ops}, headers)
     if before is None:
         return NewFile(path, text, "stable_aten.h.j2")
     return (FileEdit(path, Edit(Span(0, len(before)), text, RULE)),) if text != before else None

@@ -87,7 +87,7 @@ def make_project(
     closure = graph.closure((*group.units, *group.moving_headers))
     documents = {path: snapshot.document(path) for path in {*closure, *group.files, *group.shared_headers}}
     stable = [snapshot.document(path) for path in _stable_headers(snapshot, layout)]
-    surface = load_surface()
+    surface = load_surface().at(target, headers)
     finder = TypeFinder(tuple(documents[path] for path in sorted(documents)), known_returns())
     project = Project(
         surface,

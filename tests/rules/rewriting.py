@@ -15,14 +15,19 @@ from torch_stabilize.surface.table import load_surface
 
 
 def rewrite(
-    text: str, path: str = "kernel.cu", target: str = "2.11", others: Sequence[str] = ()
+    text: str, path: str = "kernel.cu", target: str = "2.11", others: Sequence[str] = (), headers: str = ""
 ) -> tuple[str, Rewritten]:
-    """The rewritten text, and what the rules said; `others` are headers that the text can see."""
+    """The rewritten text, and what the rules said; `others` are headers that the text can see.
+
+    It is built with headers of torch `headers`, the target's where it is empty.
+    """
+    built = headers or target
     document = Document(path, text.encode())
     documents = (document, *(Document(f"other{i}.h", other.encode()) for i, other in enumerate(others)))
     functions = FunctionIndex(documents)
     finder = TypeFinder(documents, known_returns())
-    project = Project(load_surface(), target, documents, finder, functions, moving=frozenset((path,)), headers=target)
+    surface = load_surface().at(target, built)
+    project = Project(surface, target, documents, finder, functions, moving=frozenset((path,)), headers=built)
     found = rewrite_document(Context(project, document))
     return apply(document.data, found.edits).decode(), found
 

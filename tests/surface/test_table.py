@@ -115,6 +115,32 @@ def test_versions_are_numbers(surface: Surface) -> None:
     assert not surface.available(permute, "2.10", headers="2.11.0")
 
 
+def test_a_row_has_another_in_its_place_where_the_headers_are_newer() -> None:
+    surface = load_surface()
+    plain, native = surface.name("c10::irange"), surface.at("2.10", "2.15").name("c10::irange")
+    assert plain is not None and native is not None
+    assert (plain.stable, plain.helper) == ("irange", "irange")
+    assert (native.stable, native.helper) == ("torch::headeronly::irange", "")
+    assert surface.at("2.10", "2.14").name("c10::irange") == plain
+    assert surface.at("2.10") is surface.at("2.10", "2.10")
+    assert surface.at("2.10", "2.97").name("at::irange") is not None
+
+
+@pytest.mark.parametrize(
+    ("native", "message"),
+    [
+        ('{ headers = "2.9", form = "rename", stable = "X" }', "needs newer headers"),
+        ('{ headers = "2.14", form = "rename", stable = "X", helper = "irange" }', "neither a helper"),
+        ('{ headers = "2.14", form = "rename" }', "without a stable form"),
+    ],
+)
+def test_rows_for_newer_headers_that_are_not_sound(native: str, message: str) -> None:
+    row = f'{{ names = ["f"], spaces = ["c10"], stable = "f", helper = "irange", native = {native} }}'
+    text = f'[[family]]\nkind = "function"\nform = "rename"\nrule = "TSA104"\nrows = [{row}]'
+    with pytest.raises(TableError, match=message):
+        check(parse_table(text))
+
+
 def test_older_headers_fall_back_to_the_dispatcher(surface: Surface) -> None:
     permute = surface.method("permute")
     assert permute is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,11 @@ DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.vi
     metavar="VERSION",
     help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
 )
+@click.option(
+    "--headers",
+    metavar="VERSION",
+    help="Torch whose headers build it.  [default: as configured, else as the build pins it, else what is installed]",
+)
 @click.option("--compile", "compiled", is_flag=True, help="Let the compiler's front end read the stable units first.")
 @click.option(
     "--in-place/--move",
@@ -47,6 +53,7 @@ def command(
     names: tuple[str, ...],
     mode: str,
     target: str | None,
+    headers: str | None,
     compiled: bool,
     in_place: bool | None,
     report_file: Path | None,
@@ -62,6 +69,7 @@ def command(
         raise click.UsageError("--allow-dirty needs --write.")
     if report_file is not None:
         check_writable(report_file)
+    from torch_stabilize.building_torch import version_notes
     from torch_stabilize.cli.workspace import open_workspace, progress
     from torch_stabilize.explain import all_codes
     from torch_stabilize.in_place import with_way_in_place
@@ -78,9 +86,11 @@ def command(
             _check_name(path)
             refuse_unparsable(workspace.snapshot.document(path))
     with progress(f"Migrating {group.name}"):
-        options = Options(target=target or workspace.config.target or Options.target, in_place=in_place)
-        _check_target(options.target)
+        chosen = target or workspace.config.target or DEFAULT_TARGET
+        built = workspace.headers(chosen, headers)
+        options = Options(target=chosen, in_place=in_place, headers=built.version)
         plan = plan_migration(workspace.snapshot, workspace.layout, group, options, workspace.config)
+        plan = replace(plan, diagnostics=(*plan.diagnostics, *version_notes(chosen, built)))
         plan = with_way_in_place(plan, workspace.snapshot, workspace.layout, group, options, workspace.config)
     if compiled:
         from torch_stabilize.verify.front_end import with_compiled
@@ -120,16 +130,6 @@ def _check_name(path: str) -> None:
         path.encode()
     except UnicodeEncodeError:
         raise Refusal(f"{path}: the name is not UTF-8, so no build file can name it: rename it first") from None
-
-
-def _check_target(target: str) -> None:
-    """Refuse an unknown target, and one newer than the headers of the torch that is installed, where there is one."""
-    from torch_stabilize.surface.headers import check_target, checked_target, find_torch_include, installed_version
-
-    checked_target(target)
-    include = find_torch_include()
-    if include is not None:
-        check_target(target, installed_version(include))
 
 
 def _carry_out(plan: Plan, snapshot: Snapshot, stage: Stage, *, allow_dirty: bool) -> None:

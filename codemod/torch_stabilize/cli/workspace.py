@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import click
 
+from torch_stabilize.building_torch import BuildingTorch, building_torch
 from torch_stabilize.config import Config, load_config
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository import git
@@ -24,6 +25,10 @@ class Workspace(NamedTuple):
     snapshot: Snapshot
     config: Config
     layout: Layout
+
+    def headers(self, target: str, given: str | None = None) -> BuildingTorch:
+        """The torch whose headers build for `target`. Raises Refusal (exit 2) where they cannot."""
+        return building_torch(self.snapshot, self.config, self.layout.project_root, target, given or "")
 
 
 def open_workspace(start: Path = Path(), names: tuple[str, ...] = (), *, reads_only: bool = False) -> Workspace:

@@ -12,6 +12,7 @@ WHOLE_IN_PLACE = "TSA721"
 CONVERTED_IN_PLACE = "TSA722"
 REGISTERS_ONLY = "TSA723"
 EDITS_COLLIDE = "TSA790"
+NEWER_THAN_TABLES = "TSA930"
 
 CODES: tuple[Code, ...] = (
     Code(
@@ -58,5 +59,11 @@ CODES: tuple[Code, ...] = (
         text="None of the file's edits is made: it stays as it was. Edit the place by hand and run again; please "
         "report it too, with the lines around the place.",
         confidence=Confidence.MANUAL,
+    ),
+    Code(
+        code=NEWER_THAN_TABLES,
+        title="A torch that is newer than the tables.",
+        text="Everything that the tables have is there in it too; what it brought itself is not used yet. "
+        "`python -m torch_stabilize.surface.probe INCLUDE_DIR` lists what its headers have and no table does.",
     ),
 )

@@ -19,10 +19,9 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.types import CppType
-from torch_stabilize.surface.versions import parse_version
+from torch_stabilize.surface.versions import headers_have
 
 COMPARED, PRINTED, PRINTED_TENSOR = "compared view", "printed value", "printed tensor"
-_COMPARABLE_SINCE = "2.13"  # headers in which HeaderOnlyArrayRef has operator==
 
 # What a file says that has views of arrays, or values that were printed: it is not parsed for the others.
 _VIEWS = (b"sizes", b"strides", b"ArrayRef")
@@ -179,9 +178,7 @@ def array_views(site: Site, context: Context) -> Outcome | None:
             return None
         parts: tuple[Part, ...] = (printer.function.encode() + b"(", site.span, b")")
         return context.rewrite(site.span, parts, TEXT, helpers=(printer.helper,))
-    if node is None or parse_version(context.project.headers or context.project.target) >= parse_version(
-        _COMPARABLE_SINCE
-    ):
+    if node is None or headers_have("array_view_equality", context.project.headers or context.project.target):
         return None
     sides = _sides(node)
     if len(sides) != 2:

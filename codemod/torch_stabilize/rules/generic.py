@@ -104,7 +104,7 @@ page(
         ),
     ),
 )
-page("TSA407", "Device code that leans on ATen's headers.", confidence=Confidence.MANUAL)
+_DEVICE_CODE = page("TSA407", "Device code that leans on ATen's headers.", confidence=Confidence.MANUAL)
 page("TSA490", "CUDA helpers of libtorch without a stable form.", confidence=Confidence.MANUAL)
 page("TSA501", "Registrations are moved by the bindings, not rewritten in place.")
 page("TSA002", "Header-only macros keep their name; only their include changes.")
@@ -203,7 +203,7 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
         return _with_result(site, context, entry)
     if entry.form == "rename":
         return context.replace(site, entry.stable, entry.rule, entry=entry)
-    if entry.form == "same" and entry.helper:
+    if entry.form == "same" and (entry.helper or entry.rule == _DEVICE_CODE):
         return context.replace(site, site.name, entry.rule, entry=entry)
     if entry.form == "same":
         return Allowed("the same on both sides")

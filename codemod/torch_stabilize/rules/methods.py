@@ -16,6 +16,7 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.surface.schemas import undecided
 from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.versions import parse_version
 
 page(
     "TSA130",
@@ -202,7 +203,7 @@ def _fits(context: Context, call: MethodCall, entry: Entry) -> bool:
     if entry.stable.endswith("::view") and call.arguments:
         kind = context.type_of(call.arguments[0], call.fragment)
         if kind.name == "ScalarType":
-            return False
+            return _has_newer(context, entry, "view.dtype")
     kinds = ["Tensor", *(_kind(argument, call.fragment, context) for argument in call.arguments)]
     if not _is_overload(entry, kinds, method=True):
         return False
@@ -210,6 +211,13 @@ def _fits(context: Context, call: MethodCall, entry: Entry) -> bool:
         return False
     assert call.receiver is not None
     return not entry.mutates or _is_variable(call.receiver, call.fragment, context)
+
+
+def _has_newer(context: Context, entry: Entry, overload: str) -> bool:
+    """Whether the headers in use have an overload that the stable function got later."""
+    newer = dict(entry.newer)
+    headers = context.project.headers or context.project.target
+    return overload in newer and parse_version(headers) >= parse_version(newer[overload])
 
 
 def _kind(node: Node, fragment: Fragment, context: Context) -> str:

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 from torch_stabilize.surface.numbers import STORED, TWINS, emulated, emulation, is_supported
 from torch_stabilize.surface.schemas import Argument, Op, cpp_arguments, find_op, op_names, overloads
+from torch_stabilize.surface.snippet import ERROR_CODES
 from torch_stabilize.surface.table import Entry, TableError
+from torch_stabilize.surface.versions import headers_have, known_versions
 
 NAMESPACE = "stable_aten"
 _RULE, _RULE_BLOCKED = "TSA130", "TSA131"
@@ -84,12 +86,16 @@ def wrapper(op: str, overload: str = "") -> str:
     return f"// aten::{found.qualified}\n{signature}\n    {indented}) {{\n{body}\n}}\n"
 
 
-def render_header(ops: Iterable[str]) -> bytes:
-    """The whole of `stable_aten.h` for these ops ("cumsum", "slice.Tensor"), sorted, each once. Raises TableError."""
+def render_header(ops: Iterable[str], headers: str = "") -> bytes:
+    """The whole of `stable_aten.h` for these ops ("cumsum", "slice.Tensor"), sorted, each once. Raises TableError.
+
+    Headers of torch `headers` build it; any will do where it is empty.
+    """
     from torch_stabilize.templates import render
 
     wrappers = [_text(name) for name in _with_needs(sorted({*ops}))]
-    return render("stable_aten.h.j2", namespace=NAMESPACE, wrappers=wrappers).encode()
+    checks = "" if headers and headers_have("error_code_check", headers) else ERROR_CODES
+    return render("stable_aten.h.j2", namespace=NAMESPACE, wrappers=wrappers, checks=checks).encode()
 
 
 def needs(qualified: str) -> tuple[str, ...]:
@@ -285,8 +291,8 @@ def _entry(kind: str, name: str, legacy: tuple[str, ...], op: Op, is_callable: b
         legacy,
         "dispatcher",
         op.qualified,
-        target="2.10",
-        headers="2.10",
+        target=known_versions().oldest_target,
+        headers=known_versions().oldest_target,
         rule=_RULE,
         note=f"Called through the dispatcher by {NAMESPACE}::{name}.",
         returns=returns,

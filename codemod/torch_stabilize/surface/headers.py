@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from torch_stabilize.model import Refusal
-from torch_stabilize.surface.versions import parse_version
+from torch_stabilize.surface.versions import known_versions, parse_version
 
-OLDEST_TARGET = "2.10"  # the headers of 2.9 lack most of what a migration writes
-NEWEST_KNOWN = "2.15"  # what the tables were checked against
+OLDEST_TARGET = known_versions().oldest_target
+NEWEST_KNOWN = known_versions().newest_known
 
 _DEFINED = re.compile(r"^#define\s+TORCH_VERSION_(MAJOR|MINOR|PATCH)\s+(\d+)", re.MULTILINE)
 _VERSION_HEADERS = ("torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h")
@@ -57,15 +57,16 @@ def target_macro(target: str) -> str:
 
 
 def checked_target(target: str) -> tuple[int, int]:
-    """Major and minor of a target. Raises Refusal (exit 2) for what is not a version, or too old."""
+    """Major and minor of a target. Raises Refusal (exit 2) for what is not a version, or too old.
+
+    One newer than the tables is taken as it is: what they have is there in it too.
+    """
     try:
         version = parse_version(target)
     except ValueError as error:
         raise Refusal(f"{error}; a target looks like 2.11", exit_code=2) from error
     if version < parse_version(OLDEST_TARGET):
         raise Refusal(f"target {target} is too old: the stable ABI needs {OLDEST_TARGET}", exit_code=2)
-    if version > parse_version(NEWEST_KNOWN):
-        raise Refusal(f"unknown torch version {target}: {OLDEST_TARGET} to {NEWEST_KNOWN} are known", exit_code=2)
     return version
 
 

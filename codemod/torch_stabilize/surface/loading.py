@@ -2,7 +2,8 @@
 
 A file is a list of `[[family]]`: keys every row of the family shares, and `rows`. A row is an inline table. Two keys
 exist in the file only: `spaces` and `names` spell `legacy` (every name in every namespace), because `at` sees all of
-`c10`, and `torch` all of `at`.
+`c10`, and `torch` all of `at`. `native` of a row is an inline table: what the row is where target and headers are those
+that it names, with a form of its own, and without the helper and the note of the row.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ CONFIDENCES = ("safe", "review", "manual")
 
 _ENTRY_KEYS = frozenset(Entry._fields)
 _ROW_KEYS = _ENTRY_KEYS | {"names", "spaces"}
+_OF_STAND_IN = ("helper", "note", "confidence", "include", "stable", "form", "legacy")  # keys that `native` sets anew
 _CODE = re.compile(r"TSA\d{3}")
 _LISTS = ("legacy", "names", "spaces")
 
@@ -70,8 +72,14 @@ def _entry(row: dict[str, Any], source: str) -> Entry:
     row.setdefault("id", f"{row.get('kind')}.{legacy[0].rpartition('::')[2]}")
     if row.get("form") == "same":
         row.setdefault("stable", legacy[0])
+    native = row.pop("native", None)
+    if native is not None:
+        plain = {key: value for key, value in row.items() if key not in _OF_STAND_IN}
+        row["native"] = _entry({**plain, "legacy": list(legacy), **native, "id": f"{row['id']}.native"}, source)
     if "arity" in row:
         row["arity"] = _arity(str(row["arity"]), f"{source}: {row['id']}")
+    if "newer" in row:
+        row["newer"] = tuple(sorted(row["newer"].items()))
     try:
         return Entry(**row)
     except TypeError as error:
@@ -91,6 +99,8 @@ def check(entries: Iterable[Entry]) -> None:
     owners: dict[tuple[str, str], Entry] = {}
     for entry in entries:
         _check_values(entry)
+        if entry.native is not None:
+            _check_native(entry, entry.native)
         if entry.id in ids:
             raise TableError(f"two rows have the id {entry.id!r}")
         ids.add(entry.id)
@@ -116,7 +126,7 @@ def _check_values(entry: Entry) -> None:
         refuse(f"not a rule code: {entry.rule!r}")
     if len(set(entry.legacy)) < len(entry.legacy):
         refuse("names one spelling twice")
-    for version in (entry.target, entry.headers):
+    for version in (entry.target, entry.headers, *(since for _, since in entry.newer)):
         try:
             parse_version(version)
         except ValueError as error:
@@ -127,6 +137,14 @@ def _check_values(entry: Entry) -> None:
         refuse(f"{entry.form} without a stable form")
     if entry.form == "none" and not entry.note:
         refuse("no stable form, and no note that says what to do")
+
+
+def _check_native(entry: Entry, native: Entry) -> None:
+    _check_values(native)
+    if native.native is not None or native.helper:
+        raise TableError(f"{entry.id}: what is native has neither a helper nor another row")
+    if parse_version(native.headers) <= parse_version(entry.headers) and native.target == entry.target:
+        raise TableError(f"{entry.id}: what is native needs newer headers or a newer target than the row")
 
 
 def _check_chain(entry: Entry, owners: Mapping[tuple[str, str], Entry]) -> None:

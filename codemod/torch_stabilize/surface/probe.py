@@ -54,10 +54,16 @@ def probed(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     return tuple(entry for entry in entries if any(_lines(entry)))
 
 
+def all_rows() -> tuple[Entry, ...]:
+    """Every row of the tables, and behind each the one that stands in its place where the headers are newer."""
+    rows = ((entry, entry.native) for entry in load_surface().table)
+    return tuple(one for pair in rows for one in pair if one is not None)
+
+
 def disagreements(include_dir: Path, target: str, headers: str = "") -> tuple[str, ...]:
     """One line for every row that the headers do not bear out: promised and missing, or there before its time."""
     version = parse_version(headers or installed_version(include_dir))
-    entries = probed(load_surface().table)
+    entries = probed(all_rows())
     absent = missing(include_dir, target, entries)
     lines = []
     for entry in entries:
@@ -153,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     target = options.target or ".".join(headers.split(".")[:2])
     lines = disagreements(options.include_dir, target, headers)
     print("".join(f"{line}\n" for line in lines), end="")
-    print(f"headers {headers}, target {target}: {len(probed(load_surface().table))} rows, {len(lines)} disagreements")
+    print(f"headers {headers}, target {target}: {len(probed(all_rows()))} rows, {len(lines)} disagreements")
     return 1 if lines else 0
 
 

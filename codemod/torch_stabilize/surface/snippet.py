@@ -13,8 +13,12 @@ from typing import NamedTuple
 
 from torch_stabilize import toml
 from torch_stabilize.surface.table import TableError
-from torch_stabilize.surface.versions import parse_version
+from torch_stabilize.surface.versions import known_versions, parse_version
 
+_CHECKED_SINCE = known_versions().headers["error_code_check"]
+ERROR_CODES = f"""#ifndef STABLE_TORCH_ERROR_CODE_CHECK  // headers before torch {_CHECKED_SINCE}
+#define STABLE_TORCH_ERROR_CODE_CHECK(call) TORCH_ERROR_CODE_CHECK(call)
+#endif"""
 SNIPPETS = Path(__file__).with_name("snippets")
 
 _INCLUDE = re.compile(r'^#include [<"](.+)[>"]\n', re.MULTILINE)

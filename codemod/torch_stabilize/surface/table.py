@@ -53,9 +53,11 @@ class Entry(NamedTuple):
     helper: str = ""  # the snippet that defines `stable`
     overload: str = ""  # the one overload of the aten op that `stable` is, "fill_.Scalar"; empty for all of them
     device_only: bool = False  # exists under nvcc and hipcc alone
+    newer: tuple[tuple[str, str], ...] = ()  # overloads that `stable` has too, and the oldest headers that have them
+    native: Entry | None = None  # the row in its place where target and headers have what this one does without
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Surface:
     """The loaded tables. Look-ups return None for a name that no table knows."""
 
@@ -85,6 +87,13 @@ class Surface:
     def include(self, path: str) -> Entry | None:
         """An include by its path as written between the brackets; the longest matching pattern where none is exact."""
         return self._by_kind["include"].get(path) or self._matching(path, ("include",))
+
+    def at(self, target: str, headers: str = "") -> Surface:
+        """The same tables as a binary for `target` sees them that headers of torch `headers` (the target's) build.
+
+        Rows whose `native` row these have are replaced by it.
+        """
+        return _surface_at(self, target, headers or target)
 
     def _matching(self, spelling: str, kinds: tuple[str, ...]) -> Entry | None:
         rows = ((pattern, entry) for pattern, entry in self._patterns if entry.kind in kinds)
@@ -116,6 +125,16 @@ class Surface:
             return None
         found = (_aten_entry(entry.kind, spelling) for spelling in entry.legacy)
         return next((other for other in found if other is not None and other.form == "dispatcher"), None)
+
+
+@functools.lru_cache(maxsize=16)
+def _surface_at(surface: Surface, target: str, headers: str) -> Surface:
+    def resolved(entry: Entry) -> Entry:
+        native = entry.native
+        return native if native is not None and surface.available(native, target, headers) else entry
+
+    table = tuple(map(resolved, surface.table))
+    return surface if table == surface.table else build_surface(table)
 
 
 def _aten_entry(kind: str, spelling: str) -> Entry | None:

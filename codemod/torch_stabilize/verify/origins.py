@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from torch_stabilize.building_torch import building_torch
 from torch_stabilize.diff import changed_ranges
 from torch_stabilize.migrate import Options, plan_migration
 from torch_stabilize.model import Diagnostic, Edit, FileChange, Plan, Refusal, Severity, Span
@@ -89,7 +90,8 @@ class Migration:
 def plan_again(legacy: Tree, group: Group, target: str, *, in_place: bool) -> Migration | None:
     """The migration of `group` in the tree before it; None where the group cannot be migrated by the tool."""
     try:
-        options = Options(target=target, in_place=in_place)
+        built = building_torch(legacy.snapshot, legacy.config, legacy.layout.project_root, target)
+        options = Options(target=target, in_place=in_place, headers=built.version)
         plan = plan_migration(legacy.snapshot, legacy.layout, group, options, legacy.config)
     except Refusal:
         return None

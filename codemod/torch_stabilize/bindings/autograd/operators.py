@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor
 from torch_stabilize.bindings.schemas.infer import read_type
 from torch_stabilize.bindings.schemas.schema import Type
+from torch_stabilize.surface.snippet import ERROR_CODES
 
 SHARING = """\
 // Where the memory of a tensor begins.
@@ -26,11 +27,7 @@ static at::Tensor {unshared}(const at::Tensor& kept, const std::vector<at::Tenso
   return kept;
 }}
 """
-CHECKED = b"""\
-#ifndef STABLE_TORCH_ERROR_CODE_CHECK  // headers before torch 2.13
-#define STABLE_TORCH_ERROR_CODE_CHECK(call) TORCH_ERROR_CODE_CHECK(call)
-#endif
-"""
+CHECKED = f"{ERROR_CODES}\n".encode()
 _BOXED = {"int": "int64_t", "float": "double"}  # what the stack holds, by schema type
 
 

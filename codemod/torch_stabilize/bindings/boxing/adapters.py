@@ -15,7 +15,7 @@ from torch_stabilize.bindings.schemas.infer import read_type, unaliased
 from torch_stabilize.bindings.writing.translate import stable_declaration
 from torch_stabilize.source.signatures import Function, Parameter
 from torch_stabilize.source.types import CppType, parse_type, split_arguments
-from torch_stabilize.surface.versions import parse_version
+from torch_stabilize.surface.versions import known_versions, parse_version
 
 _NARROW_INT_LIST = (
     "int long short unsigned size_t ssize_t int32_t uint32_t uint64_t int16_t uint16_t int8_t uint8_t ptrdiff_t "
@@ -28,12 +28,6 @@ _NARROW_INT = frozenset(_NARROW_INT_LIST.split()) | {
     "unsigned long long",
     "long int",
     "unsigned short",
-}
-# Parameter types that the boxing learnt later than 2.9, by the torch that did, newest first.
-_FLOORS = {
-    "2.13": frozenset({"Generator"}),
-    "2.10": frozenset({"string", "string_view", "vector", "Device", "Layout", "MemoryFormat", "IntArrayRef"})
-    | {"ArrayRef", "HeaderOnlyArrayRef", "IntHeaderOnlyArrayRef", "TensorList"},
 }
 # The bits of a std::vector<bool> have no addresses; the boxing copies the array before the thread comes back here.
 _BOOLS = "torch::headeronly::HeaderOnlyArrayRef<bool>"
@@ -198,7 +192,7 @@ def _parameter(parameter: Parameter, aliases: Mapping[str, str], function: str) 
 def _floor(text: str, aliases: Mapping[str, str], target: str) -> str:
     """The oldest torch whose boxing takes a parameter type, "" where the target has it."""
     words = set(re.findall(r"\w+", unaliased(text, aliases)))
-    floor = next((floor for floor, names in _FLOORS.items() if words & names), "")
+    floor = next((floor for floor, names in known_versions().boxed.items() if words & names), "")
     return floor if floor and parse_version(target) < parse_version(floor) else ""
 
 
