@@ -118,7 +118,8 @@ def test_versions_are_numbers(surface: Surface) -> None:
 def test_a_row_has_another_in_its_place_where_the_headers_are_newer() -> None:
     surface = load_surface()
     plain, native = surface.name("c10::irange"), surface.at("2.10", "2.15").name("c10::irange")
-    assert plain is not None and native is not None
+    assert plain is not None
+    assert native is not None
     assert (plain.stable, plain.helper) == ("irange", "irange")
     assert (native.stable, native.helper) == ("torch::headeronly::irange", "")
     assert surface.at("2.10", "2.14").name("c10::irange") == plain
