@@ -16,6 +16,7 @@ CODE_MODULES = (
     "torch_stabilize.buildfiles.codes",
     "torch_stabilize.repository.codes",
     "torch_stabilize.repository.program.codes",
+    "torch_stabilize.retire.codes",
     "torch_stabilize.verify.codes",
     "torch_stabilize.check",
 )

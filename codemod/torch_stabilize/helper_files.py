@@ -106,21 +106,33 @@ def _helpers(
     snippets = [one for role in missing if "".join((one := all_snippets()[role]).code.split()) not in held]
     if not snippets:
         return None
+    defines_check = not headers_have("error_code_check", headers)
+    if not snapshot.exists(path):
+        text = helper_header([snippet.name for snippet in snippets], defines_check=defines_check)
+        return NewFile(path, text, "stable_helpers.h.j2")
+    before = snapshot.read(path)
+    present = {name.decode() for name in _INCLUDED.findall(before)}
+    defines_check &= b"define STABLE_TORCH_ERROR_CODE_CHECK(" not in before
+    includes, blocks = _blocks(snippets, present, defines_check=defines_check)
+    return extended(snapshot, path, includes, "\n".join(f"{block}\n" for block in blocks))
+
+
+def helper_header(names: Iterable[str], *, defines_check: bool) -> bytes:
+    """A header of the helpers `names` and nothing else, which defines the check of status codes if it has to."""
+    snippets = [all_snippets()[name] for name in names]
+    includes, blocks = _blocks(snippets, set(), defines_check=defines_check)
+    return render("stable_helpers.h.j2", includes=_include_lines(includes), blocks=blocks).encode()
+
+
+def _blocks(snippets: Sequence[Snippet], present: set[str], *, defines_check: bool) -> tuple[list[str], list[str]]:
+    """The headers that helpers include in every build, and their code, those for CUDA with headers of their own."""
     host = [snippet for snippet in snippets if not snippet.needs_cuda]
+    cuda = [snippet for snippet in snippets if snippet.needs_cuda]
     checked = any("STABLE_TORCH_ERROR_CODE_CHECK" in snippet.code for snippet in snippets)
     shared = {_HIDING, *(_CHECKS if checked else ())}
     includes = sorted({name for snippet in host for name in snippet.includes} | shared)
-    head = [ERROR_CODES] if checked and not headers_have("error_code_check", headers) else []
-    cuda = [snippet for snippet in snippets if snippet.needs_cuda]
-    if not snapshot.exists(path):
-        blocks = [*head, *_hidden(host), *_guarded(cuda, set(includes))]
-        text = render("stable_helpers.h.j2", includes=_include_lines(includes), blocks=blocks)
-        return NewFile(path, text.encode(), "stable_helpers.h.j2")
-    before = snapshot.read(path)
-    present = {name.decode() for name in _INCLUDED.findall(before)}
-    head = [] if b"define STABLE_TORCH_ERROR_CODE_CHECK(" in before else head
-    blocks = [*head, *_hidden(host), *_guarded(cuda, present | set(includes))]
-    return extended(snapshot, path, includes, "\n".join(f"{block}\n" for block in blocks))
+    head = [ERROR_CODES] if checked and defines_check else []
+    return includes, [*head, *_hidden(host), *_guarded(cuda, present | set(includes))]
 
 
 _HIDING = "torch/headeronly/macros/Macros.h"

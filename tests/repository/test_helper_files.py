@@ -16,7 +16,7 @@ LAYOUT = cast(Any, SimpleNamespace(stable_root="csrc/stable", stable_helpers=HEA
 MADE = cast(
     Any,
     SimpleNamespace(
-        project=SimpleNamespace(helpers=SimpleNamespace(names={}, headers={}), dispatch={}),
+        project=SimpleNamespace(helpers=SimpleNamespace(names={}, headers={}), dispatch={}, headers="2.11"),
         translation=SimpleNamespace(needed=lambda names: []),
     ),
 )

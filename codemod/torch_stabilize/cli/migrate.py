@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from torch_stabilize.cli.carry_out import carry_out, print_outcome
 from torch_stabilize.cli.report_files import check_writable, rendered, report_option, write_text
 from torch_stabilize.model import DEFAULT_TARGET, Refusal
 
 if TYPE_CHECKING:
-    from torch_stabilize.model import Plan
-    from torch_stabilize.report.view import Report, Stage
     from torch_stabilize.repository.snapshot import Snapshot
 
 BUILD_SUFFIXES = (".py", ".toml", ".cmake", "CMakeLists.txt")
@@ -101,8 +99,8 @@ def command(
     stage = Stage(mode)
     report = build_report(plan, workspace.snapshot.read, codes, stage=stage, request=shlex.join(names))
     text = rendered(report, report_file, codes) if report_file is not None else ""  # before anything is written
-    _carry_out(plan, workspace.snapshot, stage, allow_dirty=allow_dirty)
-    _print(report, as_json=as_json)
+    carry_out(plan, workspace.snapshot, stage, allow_dirty=allow_dirty)
+    print_outcome(report, as_json=as_json)
     if report_file is not None:
         write_text(report_file, text)
     return 1 if report.of(Concern.MANUAL) else 0
@@ -130,36 +128,3 @@ def _check_name(path: str) -> None:
         path.encode()
     except UnicodeEncodeError:
         raise Refusal(f"{path}: the name is not UTF-8, so no build file can name it: rename it first") from None
-
-
-def _carry_out(plan: Plan, snapshot: Snapshot, stage: Stage, *, allow_dirty: bool) -> None:
-    from torch_stabilize.report.view import Stage
-    from torch_stabilize.writer import commit, write
-
-    if stage is Stage.WRITTEN:
-        write(plan, snapshot, allow_dirty=allow_dirty)
-    elif stage is Stage.COMMITTED:
-        commit(plan, snapshot)
-
-
-def _print(report: Report, *, as_json: bool) -> None:
-    """The report on stdout; a diff takes stdout for itself, so that it can be piped, and sends the report to stderr."""
-    from torch_stabilize.report.as_json import report_json
-    from torch_stabilize.report.lines import lines
-    from torch_stabilize.report.terminal import print_diff, print_report
-    from torch_stabilize.report.view import Stage
-
-    if as_json:
-        click.echo(report_json(report), nl=False)
-        return
-    if report.stage is not Stage.SHOWN:
-        print_report(report, lines())
-        return
-    from torch_stabilize.diff import render_diff
-
-    diff = render_diff(report.plan)
-    if sys.stdout.isatty():
-        print_diff(diff, lines())
-    else:
-        sys.stdout.buffer.write(diff.encode("utf-8", "surrogateescape"))
-    print_report(report, lines(stderr=True))

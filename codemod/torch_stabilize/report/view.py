@@ -139,9 +139,10 @@ def build_report(
     *,
     stage: Stage = Stage.SHOWN,
     request: str = "",
+    verb: str = "migrate",
     verification: Verification | None = None,
 ) -> Report:
-    """The report of `plan`. `read` gives the bytes of a file as it was read, `request` is what the user asked for."""
+    """The report of `plan`. `read` gives the bytes of a file as it was read, `request` is what `verb` was asked for."""
     places = Places(plan, read)
     findings = [_finding(diagnostic, places, codes) for diagnostic in plan.diagnostics]
     findings += _silent_reviews(plan, places, codes)
@@ -156,7 +157,7 @@ def build_report(
         rules=_rule_rows(plan, codes),
         sites=total(plan.sites.values()),
         findings=unique,
-        next_steps=_next_steps(plan, unique, stage, request or plan.group, verified=verification is not None),
+        next_steps=_next_steps(plan, unique, stage, request, verb, verified=verification is not None),
         verification=verification,
         plan=plan,
     )
@@ -234,12 +235,14 @@ def _rule_rows(plan: Plan, codes: Mapping[str, Code]) -> tuple[RuleRow, ...]:
 
 
 def _next_steps(
-    plan: Plan, findings: tuple[Finding, ...], stage: Stage, request: str, *, verified: bool
+    plan: Plan, findings: tuple[Finding, ...], stage: Stage, request: str, verb: str, *, verified: bool
 ) -> tuple[str, ...]:
     if not plan.files:
         return ()
+    if verb == "migrate":
+        request = request or plan.group
     if stage is Stage.SHOWN:
-        return (f"torch-stabilize migrate {request} --write",)
+        return (" ".join(filter(None, ("torch-stabilize", verb, request, "--write"))),)
     manual = sum(finding.concern is Concern.MANUAL for finding in findings)
     by_hand = (f"do what is listed by hand ({manual})",) if manual else ()
-    return by_hand if verified else (*by_hand, f"torch-stabilize verify {request}")
+    return by_hand if verified or verb != "migrate" else (*by_hand, f"torch-stabilize verify {request}")

@@ -93,7 +93,7 @@ def render_header(ops: Iterable[str], headers: str = "") -> bytes:
     """
     from torch_stabilize.templates import render
 
-    wrappers = [_text(name) for name in _with_needs(sorted({*ops}))]
+    wrappers = [wrapper_text(name) for name in _with_needs(sorted({*ops}))]
     checks = "" if headers and headers_have("error_code_check", headers) else ERROR_CODES
     return render("stable_aten.h.j2", namespace=NAMESPACE, wrappers=wrappers, checks=checks).encode()
 
@@ -122,7 +122,8 @@ def _with_needs(wanted: Iterable[str]) -> list[str]:
     return list(ordered)
 
 
-def _text(name: str) -> str:
+def wrapper_text(name: str) -> str:
+    """The code for "view.dtype" in the header of wrappers, or for a class there, "Scalar"."""
     return emulation(name) if name in emulated() else wrapper(*_parts(name))
 
 

@@ -1,0 +1,74 @@
+"""`torch-stabilize retire`: take out generated code that the headers of torch have by now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from torch_stabilize.cli.carry_out import carry_out, print_outcome
+from torch_stabilize.cli.report_files import check_writable, rendered, report_option, write_text
+from torch_stabilize.model import DEFAULT_TARGET
+
+DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.view.Stage
+
+
+@click.command()
+@click.option("--diff", "mode", flag_value=DIFF, default=True, help="Print the diff and write nothing (default).")
+@click.option("--write", "mode", flag_value=WRITE, help="Write the tree.")
+@click.option("--commit", "mode", flag_value=COMMIT, help="Write it and commit it.")
+@click.option(
+    "--target",
+    metavar="VERSION",
+    help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
+)
+@click.option(
+    "--headers",
+    metavar="VERSION",
+    help="Torch whose headers build it.  [default: as configured, else as the build pins it, else what is installed]",
+)
+@report_option("Write a report too")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and no diff.")
+@click.option("--allow-dirty", is_flag=True, help="With --write: accept uncommitted changes in the tree.")
+def command(
+    mode: str, target: str | None, headers: str | None, report_file: Path | None, as_json: bool, allow_dirty: bool
+) -> int:
+    """Use what newer headers or a newer target have instead of what earlier runs generated.
+
+    Calls of generated wrappers and helpers become calls of torch's own, and what nothing uses any more goes. Exit code
+    1 says that something is left to do by hand; the report lists it.
+    """
+    if allow_dirty and mode != WRITE:
+        raise click.UsageError("--allow-dirty goes with --write.")
+    if report_file is not None:
+        check_writable(report_file)
+    from torch_stabilize.building_torch import version_notes
+    from torch_stabilize.cli.workspace import open_workspace, progress
+    from torch_stabilize.explain import all_codes
+    from torch_stabilize.report.view import Concern, Stage, build_report
+    from torch_stabilize.retire.plan import plan_retirement
+
+    with progress("Reading the repository"):
+        workspace = open_workspace(reads_only=mode == DIFF)
+    chosen = target or workspace.config.target or DEFAULT_TARGET
+    built = workspace.headers(chosen, headers)
+    with progress("Looking for what torch has by now"):
+        plan = plan_retirement(workspace.snapshot, workspace.layout, chosen, built.version, workspace.config)
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *version_notes(chosen, built)))
+    codes, stage = all_codes(), Stage(mode)
+    report = build_report(
+        plan, workspace.snapshot.read, codes, stage=stage, request=_request(target, headers), verb="retire"
+    )
+    text = rendered(report, report_file, codes) if report_file is not None else ""  # before anything is written
+    message = f"Use what the headers of torch {built.version} have"
+    carry_out(plan, workspace.snapshot, stage, allow_dirty=allow_dirty, message=message)
+    print_outcome(report, as_json=as_json)
+    if report_file is not None:
+        write_text(report_file, text)
+    return 1 if report.of(Concern.MANUAL) else 0
+
+
+def _request(target: str | None, headers: str | None) -> str:
+    given = (("--target", target), ("--headers", headers))
+    return " ".join(f"{option} {value}" for option, value in given if value)

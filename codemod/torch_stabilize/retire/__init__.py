@@ -1,0 +1,1 @@
+"""What earlier runs generated and newer headers of torch have: used from there, and taken out."""
