@@ -90,7 +90,7 @@ def _texts_of_wrappers(ops: Collection[str]) -> tuple[bytes, ...]:
 
 
 def _bare(data: bytes) -> tuple[bytes, tuple[int, ...]]:
-    """`data` without blanks, as clang-format may have set them, and where each byte of it stands."""
+    """`data` without blanks, as clang-format may have set them, and where each byte of it is."""
     blanks = [match.span() for match in _BLANK.finditer(data)]
     places: list[int] = []
     done = 0

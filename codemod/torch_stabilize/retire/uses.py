@@ -1,4 +1,4 @@
-"""Uses of generated wrappers and helpers, and what stands for them in newer headers."""
+"""Uses of generated wrappers and helpers, and what replaces them in newer headers."""
 
 from __future__ import annotations
 
