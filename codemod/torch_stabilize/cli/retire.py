@@ -36,8 +36,8 @@ def command(
 ) -> int:
     """Use what newer headers or a newer target have instead of what earlier runs generated.
 
-    Calls of generated wrappers and helpers become calls of torch's own, and what nothing uses any more is removed. Exit code
-    1 says that something is left to do by hand; the report lists it.
+    Calls of generated wrappers and helpers become calls of torch's own, and what nothing uses any more is removed.
+    Exit code 1 says that something is left to do by hand; the report lists it.
     """
     if allow_dirty and mode != WRITE:
         raise click.UsageError("--allow-dirty needs --write.")

@@ -37,7 +37,7 @@ _ATOMIC_ADD = b"atomicAdd"  # CUDA's own name, which a helper and a header of to
 def plan_retirement(
     snapshot: Snapshot, layout: Layout, target: str, headers: str, config: Config | None = None, *, format: bool = True
 ) -> Plan:
-    """What of the generated code in the tree is removed, as a binary for `target` sees it that headers of `headers` build."""
+    """What of the generated code in the tree is removed for a binary for `target` that headers of `headers` build."""
     graph = include_graph(snapshot, layout, config or Config())
     generated = generated_headers(snapshot, graph.files)
     if not generated:

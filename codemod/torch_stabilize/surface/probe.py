@@ -55,7 +55,7 @@ def probed(entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 
 def all_rows() -> tuple[Entry, ...]:
-    """Every row of the tables, and behind each the one that stands in its place where the headers are newer."""
+    """Every row of the tables, each followed by the one that replaces it where the headers are newer."""
     rows = ((entry, entry.native) for entry in load_surface().table)
     return tuple(one for pair in rows for one in pair if one is not None)
 
