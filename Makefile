@@ -24,7 +24,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: environment demo test lint format gpu bench bench-growth series twins fuzz docs replay faults clean
+.PHONY: environment demo test lint format gpu bench bench-growth series twins fuzz docs site replay faults clean
 
 environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -84,6 +84,10 @@ bench-growth: environment
 
 docs: environment
 	$(BIN)/torch-stabilize explain --all --format md > docs/codes.md
+
+# The documentation as a site, with a page for every code and the tables of torch's API, in build/site.
+site: environment
+	$(BIN)/python docs/site.py build/site
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ from torch_stabilize.surface.table import Entry, load_surface
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 OF_THE_REPOSITORY = re.compile(r"\[([^\]]+)\]\((?!https?://|#|docs/)[^)]*\)")  # links of README.md to code and licence
+MOVED = {"codes.md": "codes/index.md", "../golden/README.md": "golden-cases.md", "../docs/gpu.md": "gpu.md"}
 KINDS = {
     "type": "Types",
     "constant": "Constants",
@@ -43,8 +44,12 @@ def write_pages(folder: Path) -> None:
             shutil.copy(page, folder / page.name)
     (folder / "index.md").write_text(front_page((ROOT / "README.md").read_text(encoding="utf-8")), encoding="utf-8")
     shutil.copy(ROOT / "CHANGELOG.md", folder / "changelog.md")
+    shutil.copy(ROOT / "golden/README.md", folder / "golden-cases.md")
     for page in folder.glob("*.md"):
-        page.write_text(page.read_text(encoding="utf-8").replace("(codes.md)", "(codes/index.md)"), encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
+        for link, place in MOVED.items():
+            text = text.replace(f"]({link})", f"]({place})")
+        page.write_text(text, encoding="utf-8")
     codes = explain.all_codes()
     (folder / "codes").mkdir()
     (folder / "codes/index.md").write_text(code_index(codes), encoding="utf-8")

@@ -10,6 +10,7 @@ import pytest
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.snapshot import open_snapshot
 from torch_stabilize.verify.build import LEGACY, REMAINDER, STABLE
+from torch_stabilize.verify.golden.capture.calls import CAPTURED_FILE, Captured, write_captured
 from torch_stabilize.verify.golden.cases import CASES_FILE
 from torch_stabilize.verify.group import Request, find_cases, verify_group
 from torch_stabilize.verify.project import gpu_macros, include_folders, read_libraries
@@ -217,6 +218,11 @@ def test_cases_are_found_in_the_project_or_where_asked(repository: Repository, t
     tree = repository.tree()
     assert find_cases(tree, NAMES, None) == ()
     repository.write(f"golden/scale/{CASES_FILE}", (PAIR / "golden/scale" / CASES_FILE).read_text())
+    (found,) = find_cases(tree, NAMES, None)
+    assert found.group == "scale"
+    captured = Captured("scale", ())
+    (repository.root / "golden/scale" / CASES_FILE).unlink()
+    write_captured(repository.root / "golden/scale" / CAPTURED_FILE, captured)  # without a case written by hand
     (found,) = find_cases(tree, NAMES, None)
     assert found.group == "scale"
     with pytest.raises(Refusal, match="no golden cases for scale"):

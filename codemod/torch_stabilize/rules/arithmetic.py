@@ -108,9 +108,8 @@ def _number_first(
     if mirrored is not None:
         return _call(site, node, _OPS[mirrored], ["Tensor", kinds[0]], (tensor, number), fragment, context)
     if sides[1].type not in ("identifier", "field_expression"):
-        if site.name == "-" and kinds[0] == "int64_t":  # an integer leaves the dtype alone: `n - f(x)` is `-f(x) + n`
-            negated = (b"stable_aten::neg(", tensor, b")")
-            return _call(site, node, "add", ["Tensor", kinds[0]], (negated, number), fragment, context, ("aten:neg",))
+        if site.name == "-" and kinds[0] == "int64_t":  # an integer leaves the dtype alone
+            return _call(site, node, "rsub", ["Tensor", kinds[0]], (tensor, number), fragment, context)
         return context.diagnose(
             site, RULE, f"the right side of `{site.name}` would be evaluated twice", "give it a variable"
         )

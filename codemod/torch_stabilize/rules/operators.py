@@ -114,7 +114,7 @@ def operator_of(node: Node) -> str:
         Example(
             "at::Tensor f(at::Tensor x, int n) { return n - x.clone(); }",
             "torch::stable::Tensor f(torch::stable::Tensor x, int n) "
-            "{ return stable_aten::add(stable_aten::neg(torch::stable::clone(x)), n); }",
+            "{ return stable_aten::rsub(torch::stable::clone(x), n); }",
             "what would be written twice is written once",
         ),
         Example(

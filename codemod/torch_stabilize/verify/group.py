@@ -28,7 +28,7 @@ from torch_stabilize.verify.coverage import listed
 from torch_stabilize.verify.device_code import UnitPair, device_code_step
 from torch_stabilize.verify.errors import parse_errors
 from torch_stabilize.verify.finished import OwnLibraries, finished_sides, with_libraries
-from torch_stabilize.verify.golden.cases import CASES_FILE, CaseFile, load_cases, load_group
+from torch_stabilize.verify.golden.cases import CASES_FILE, CaseFile, has_cases, load_cases, load_group
 from torch_stabilize.verify.headers import write_if_changed
 from torch_stabilize.verify.host_code import launches_step
 from torch_stabilize.verify.loaded import loaded_steps
@@ -193,7 +193,7 @@ def find_cases(work: Tree, groups: Iterable[str], folder: Path | None) -> tuple[
     root = work.snapshot.root
     for place in [folder] if folder is not None else dict.fromkeys((root / work.layout.project_root, root)):
         home = place if folder is not None else place / "golden"
-        found = tuple(load_cases(home / name / CASES_FILE) for name in names if (home / name / CASES_FILE).is_file())
+        found = tuple(load_cases(home / name / CASES_FILE) for name in names if has_cases(home / name / CASES_FILE))
         if found:
             return found
     return (load_group(folder, names[0]),) if folder is not None else ()

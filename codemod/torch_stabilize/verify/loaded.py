@@ -105,7 +105,7 @@ def _goldens(
     group: Announced,
 ) -> Step:
     if not files:
-        return covered_step(Step.skipped(GOLDENS, "the group has no cases.toml"), group, (), (), ())
+        return covered_step(Step.skipped(GOLDENS, "the group has no golden cases"), group, (), (), ())
     checked: list[Checked] = []
     notes: list[Finding] = []
     runs: list[Run] = []
