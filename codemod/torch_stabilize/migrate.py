@@ -209,7 +209,7 @@ def _plan_part(
         build = plan_build(
             snapshot, layout, group, moves,
             target=options.target, created=units, pybind=bindings.python_functions,
-            python_module=bindings.python_module, later=later,
+            bound_by=bindings.bound_by, python_module=bindings.python_module, later=later,
         )  # fmt: skip
     changes = (kernels, bindings, helpers, build)
     headers = (*(one.path for one in helpers.edits), *(one.path for one in helpers.created))

@@ -249,3 +249,26 @@ def test_a_unit_of_another_library_that_keeps_torch_makes_it_a_split(make_reposi
     plan = planned(make_repository(SHARING), "csrc/twice.cpp", in_place=True)
     (found, *_) = [d.message for d in plan.diagnostics if d.code == "TSA720"]
     assert "csrc/twice_gpu.cu, which is built into it, uses torch and was not asked for" in found
+
+
+TWO_MODULES = {
+    "src/libpkg/twice.cpp": _unit("twice"),
+    "src/libpkg/info.cpp": '#include "info.h"\n\nbool has_device(const at::Tensor& x) { return x.is_cuda(); }\n',
+    "src/libpkg/info.h": "#pragma once\n#include <torch/types.h>\n\nbool has_device(const at::Tensor& x);\n",
+    "src/libpkg/python/bind.cpp": '#include <torch/extension.h>\n#include "../info.h"\n\n'
+    'PYBIND11_MODULE(_pkg, m) {\n  m.def("has_device", &has_device);\n}\n',
+    "src/pkg/__init__.py": "import torch\n",
+    "src/pkg/extension.py": "import torch\nimport pkg.lib._pkg\n\n\ndef on_device(x):\n"
+    "    return pkg.lib._pkg.has_device(x)\n",
+    "tools/convert.py": "import pkg\n",
+    "CMakeLists.txt": "cmake_minimum_required(VERSION 3.26)\nproject(pkg)\nadd_subdirectory(src/libpkg)\n",
+    "src/libpkg/CMakeLists.txt": "made_elsewhere(libpkg twice.cpp info.cpp)\nmade_elsewhere(_pkg python/bind.cpp)\n",
+}
+
+
+def test_functions_of_another_module_than_the_library_are_called_as_operators(make_repository: MakeRepository) -> None:
+    plan = planned(make_repository(TWO_MODULES), "src/libpkg/twice.cpp", "src/libpkg/info.cpp")
+    after = texts(plan)
+    assert "m.def(" not in after["src/libpkg/python/bind.cpp"]
+    assert "return torch.ops.pkg_lib.has_device(x)" in after["src/pkg/extension.py"]
+    assert "tools/convert.py" not in after  # the package itself is no extension module

@@ -14,6 +14,7 @@ from torch_stabilize.bindings.draft import make_draft
 from torch_stabilize.bindings.python_side import opaque_callers, python_side
 from torch_stabilize.bindings.reading.lambdas import StableLambda
 from torch_stabilize.bindings.reading.model import BlockKind, Statement
+from torch_stabilize.bindings.reading.namespaces import package_of_module
 from torch_stabilize.bindings.reading.register_functions import calls_one_of, declarations_of, whole_functions
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.select import Located, Selection, defined_functions, select
@@ -48,13 +49,14 @@ _INITS = (b"PyInit_", b"PYBIND11_MODULE", b"REGISTER_EXTENSION")
 class BindingsChange(Change):
     """The change, and the operators that functions of a Python module became: {"fwd": "namespace::fwd"}.
 
-    `callables` names everything that moves, before and after. `python_module` is what Python imports in place of the
-    library, "" for the library itself.
+    `bound_by` has the full name of the module that each of them was in. `callables` names everything that moves, before
+    and after. `python_module` is what Python imports in place of the library, "" for the library itself.
     """
 
     python_functions: Mapping[str, str] = field(default_factory=dict)
     python_module: str = ""
     callables: tuple[NamedCallable, ...] = ()
+    bound_by: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_bindings(
@@ -128,8 +130,8 @@ def plan_bindings(
     created += python.created
     said = (*selection.diagnostics, *draft.diagnostics, *notes, *python.diagnostics)
     callables = callables_of(registry, selection.moved, draft.schemas)
-    functions = _python_functions(selection)
-    return BindingsChange(title, tuple(edits), (), tuple(created), said, functions, python.name, callables)
+    functions, modules = _python_functions(selection), _bound_by(registry, selection)
+    return BindingsChange(title, tuple(edits), (), tuple(created), said, functions, python.name, callables, modules)
 
 
 def _is_module(registry: Registry, group: Group, edits: Iterable[FileEdit], created: Iterable[NewFile]) -> bool:
@@ -170,6 +172,15 @@ def _refuse_several_modules(group: Group, selection: Selection) -> None:
 def _python_functions(selection: Selection) -> dict[str, str]:
     statements = [moved.statement for moved in selection.moved if moved.statement.block.kind is BlockKind.PYBIND]
     return {statement.name: f"{statement.namespace}::{statement.name}" for statement in statements}
+
+
+def _bound_by(registry: Registry, selection: Selection) -> dict[str, str]:
+    blocks = [(moved.statement.name, moved.statement.block) for moved in selection.moved]
+    modules = {name: block.namespace for name, block in blocks if block.kind is BlockKind.PYBIND}
+    packages = {
+        module: package_of_module(registry.snapshot, registry.layout, module) for module in set(modules.values())
+    }
+    return {name: f"{packages[module]}.{module}".lstrip(".") for name, module in modules.items()}
 
 
 def _legacy_removals(registry: Registry, group: Group, selection: Selection) -> list[FileEdit]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 
 from torch_stabilize.buildfiles.cmake.plan import plan_cmake
 from torch_stabilize.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
@@ -10,7 +11,7 @@ from torch_stabilize.buildfiles.generators import plan_generators
 from torch_stabilize.buildfiles.mentions import plan_mentions
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.setup.plan import plan_setup
-from torch_stabilize.buildfiles.stable_target import version_macro
+from torch_stabilize.buildfiles.stable_target import short_name, version_macro
 from torch_stabilize.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
@@ -25,17 +26,18 @@ def plan_build(
     target: str,
     created: Sequence[str] = (),
     pybind: Mapping[str, str] | None = None,
+    bound_by: Mapping[str, str] | None = None,
     python_module: str = "",
     later: Set[str] = frozenset(),
 ) -> Change:
     """Everything outside of the C++ sources that a group's migration changes.
 
     `moves` maps legacy paths to new ones for units and headers; it is empty for a migration in place. `created` are
-    new units of the stable target, such as its bindings; `pybind` maps functions that Python called through the legacy
-    module to their operators ("fwd": "namespace::fwd"), `python_module` is what Python imports in place of the stable
-    library, "" for the library itself. What else builds the units in `later` gives them up later on. Offsets are those
-    of the files as read. Raises Refusal for a
-    build file that cannot be parsed.
+    new units of the stable target, such as its bindings; `pybind` maps functions that Python called through a legacy
+    module to their operators ("fwd": "namespace::fwd"), `bound_by` names the module of each, `python_module` is what
+    Python imports in place of the stable library, "" for the library itself. What else builds the units in `later`
+    gives them up later on. Offsets are those of the files as read. Raises Refusal for a build file that cannot be
+    parsed.
     """
     renames = {move.old: move.new for move in moves}
     renames.update({unit: unit for unit in group.units if unit not in renames})
@@ -59,17 +61,33 @@ def plan_build(
     if not exists or cmake.widened or pybind or python_module:
         from torch_stabilize.buildfiles.python.sites import plan_imports
 
-        imports, listed = plan_imports(
-            snapshot, layout, [name for setup in setups for name in setup.names],
-            is_new=not exists, is_gone=is_replaced, widened=cmake.widened,
-            units=group.units, functions=pybind or {}, python_module=python_module,
-        )  # fmt: skip
-        diagnostics.extend(listed)
-    named, stale = plan_mentions(snapshot, layout, renames)
+        named = [*(name for setup in setups for name in setup.names), *sorted(set((bound_by or {}).values()))]
+        for part, functions in _by_module(layout, pybind or {}, bound_by or {}):
+            edited, listed = plan_imports(
+                snapshot, part, named,
+                is_new=not exists, is_gone=is_replaced, widened=cmake.widened,
+                units=group.units, functions=functions, python_module=python_module,
+            )  # fmt: skip
+            imports += tuple(edit for edit in edited if edit not in imports)
+            diagnostics.extend(one for one in listed if one not in diagnostics)
+    mentioned, stale = plan_mentions(snapshot, layout, renames)
     generated, unread = plan_generators(snapshot, layout, group.units, target)
-    edits.extend((*imports, *_apart(named, imports, edits), *_apart(generated, named, edits)))
+    edits.extend((*imports, *_apart(mentioned, imports, edits), *_apart(generated, mentioned, edits)))
     diagnostics.extend((*stale, *unread))
     return Change(f"build files for {group.name}", tuple(edits), diagnostics=tuple(diagnostics))
+
+
+def _by_module(
+    layout: Layout, functions: Mapping[str, str], bound_by: Mapping[str, str]
+) -> Iterator[tuple[Layout, Mapping[str, str]]]:
+    """The functions of the library's own module, and those of other modules that move with it, each with its layout."""
+    known = {library.name for library in layout.libraries}
+    modules = {name: short_name(module) for name, module in bound_by.items()}
+    elsewhere = {name: module for name, module in modules.items() if module in known - {layout.legacy_library}}
+    yield layout, {name: operator for name, operator in functions.items() if name not in elsewhere}
+    for module in sorted(set(elsewhere.values())):
+        theirs = {name: operator for name, operator in functions.items() if elsewhere.get(name) == module}
+        yield replace(layout, legacy_library=module), theirs
 
 
 def _apart(found: Sequence[FileEdit], *others: Sequence[FileEdit]) -> list[FileEdit]:

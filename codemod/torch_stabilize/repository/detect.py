@@ -106,8 +106,11 @@ def _package_root(extension: Extension, path: str) -> str | None:
     """The highest package above `path`: `src/` and its like are no packages."""
     folders = [folder for folder in reversed(above(path)) if folder.startswith(extension.project_root)]
     below = [folder for folder in folders if folder != extension.project_root]
-    if not below or below[0] == extension.source_root or basename(below[0]) in TOOL_FOLDERS:
+    if not below or basename(below[0]) in TOOL_FOLDERS:
         return None
+    if below[0] == extension.source_root:  # a package may lie beside the C++ sources
+        inside = below[1] if len(below) > 1 else ""
+        return inside if inside and extension.snapshot.exists(join(inside, "__init__.py")) else None
     if basename(below[0]) in ("src", "python") and len(below) > 1:
         return below[1]
     return below[0]
