@@ -17,6 +17,11 @@ class Example(NamedTuple):
     note: str = ""
 
 
+def untouched(text: str, note: str = "") -> Example:
+    """Source that looks like what a rule rewrites, and is left alone."""
+    return Example(text, text, note)
+
+
 class Code(NamedTuple):
     """What `torch-stabilize explain CODE` prints.
 

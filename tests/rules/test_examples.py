@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from torch_stabilize.codes import Example
 from torch_stabilize.rules import RULES
 from torch_stabilize.surface.aten import render_header
 from torch_stabilize.surface.headers import target_macro
@@ -37,6 +38,17 @@ def test_a_second_run_changes_nothing(code: str, number: int, example: object) -
 def test_every_rule_with_a_handler_shows_an_example() -> None:
     without = {code for code, rule in RULES.items() if not rule.examples and code in _needs_example()}
     assert not without
+
+
+def test_every_rule_leaves_look_alikes_alone() -> None:
+    shown = {code for code, rule in RULES.items() if rule.examples} | _needs_example()
+    without = {code for code in shown if not any(map(_is_left_alone, RULES[code].examples))}
+    assert not without
+
+
+def _is_left_alone(example: Example) -> bool:
+    """Whether an example is not rewritten, and nothing is reported of it."""
+    return example.before == example.after and not rewrite(example.before)[1].diagnostics
 
 
 def _needs_example() -> set[str]:

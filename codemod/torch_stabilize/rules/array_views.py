@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.printing import printer_of
@@ -91,6 +91,12 @@ TEXT = page(
             'void f(const at::Tensor& x) { TORCH_CHECK(x.dim() == 2, "values ", x); }',
             'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "values ", x); }',
             "the values of a tensor: reported, and left as they are",
+        ),
+        untouched(
+            "#include <ostream>\n"
+            "#include <vector>\n"
+            "void f(std::ostream& out, const std::vector<int>& v) { out << v.size() << v[0]; }",
+            "numbers",
         ),
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.registry import page
@@ -26,6 +26,10 @@ BROKEN = page(
             "torch::stable::Tensor f(torch::stable::Tensor x) { return decltype(x)(x).exp(); }",
             "reported, and left as it is",
         ),
+        untouched(
+            "int f(int x) { return decltype(x)(x) + 1; }",
+            "what can be parsed",
+        ),
     ),
     confidence=Confidence.MANUAL,
 )
@@ -40,7 +44,11 @@ def if_certain(site: Site, outcome: Outcome | None, context: Context) -> Outcome
         return outcome  # a name for another name
     fragment = context.fragment(site)
     root = fragment.tree.root_node
-    is_broken = _is_broken(root, outcome.span, outcome.holes, fragment) or is_cut_off(root, outcome.span, fragment)
+    # A dispatch macro is read by its brackets: cases in a row, with nothing between them, are no expression to the grammar.
+    by_brackets = site.entry is not None and site.entry.kind == "dispatch"
+    is_broken = not by_brackets and (
+        _is_broken(root, outcome.span, outcome.holes, fragment) or is_cut_off(root, outcome.span, fragment)
+    )
     if _keeps_brackets((outcome, *outcome.also), context.document) and not is_broken:
         return outcome
     return context.diagnose(site, BROKEN, f"the code around {site.name} cannot be parsed", "rewrite it by hand")

@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Severity, Span
 from torch_stabilize.rules.check_texts import condition_text, printable
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site
@@ -45,6 +45,12 @@ from torch_stabilize.rules.rewrite import Rewrite
             "#define TORCH_CHECK(c, ...) do { if (!(c)) throw 1; } while (0)\n"
             "int g(int n) { TORCH_CHECK(n); return n; }",
             "a macro that the project defines anew is its own",
+        ),
+        untouched(
+            "void own_check(bool);\n"
+            "#define TORCH_CHECK(condition, ...) own_check(condition)\n"
+            'void f(int n) { TORCH_CHECK(n > 0, "n"); }',
+            "a macro of the project",
         ),
     ),
 )
@@ -263,6 +269,10 @@ def project_cuda_check(site: Site, context: Context) -> Outcome | None:
         Example(
             'void f(int n) { TORCH_WARN("slow path for ", n); }',
             'void f(int n) { STD_TORCH_WARN("slow path for ", n); }',
+        ),
+        untouched(
+            'void note(const char*);\n#define OWN_WARN(text) note(text)\nvoid f() { OWN_WARN("TORCH_WARN"); }',
+            "a macro of the project",
         ),
     ),
 )

@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.registry import rule
@@ -57,6 +57,11 @@ _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::Device
             "{ return torch::stable::accelerator::DeviceGuard(x.get_device_index()); }\n"
             "struct Run { explicit Run(const torch::stable::Tensor& x) : guard(x.device()) {} OptionalDeviceGuard guard; };",
             "returned, and held by a class",
+        ),
+        untouched(
+            "namespace own { struct CUDAGuard { explicit CUDAGuard(int); void set_index(int); }; }\n"
+            "void f(int i) { own::CUDAGuard guard(i); guard.set_index(0); }",
+            "of another namespace",
         ),
     ),
 )
@@ -248,6 +253,11 @@ def _receiver_of(node: Node) -> Node | None:
             "bool f(int i) { return torch::cuda::is_available() && i < c10::cuda::device_count(); }",
             "bool f(int i) { return (cuda_device_count() > 0) && i < cuda_device_count(); }",
         ),
+        untouched(
+            "namespace own { int device_count(); bool is_available(); }\n"
+            "int f() { return own::is_available() ? own::device_count() : 0; }",
+            "of another namespace",
+        ),
     ),
 )
 def properties(site: Site, context: Context) -> Outcome | None:
@@ -297,6 +307,11 @@ def _checked(site: Site, context: Context, node: Node | None, name: bytes) -> Ou
             "auto f() { return at::cuda::getCurrentCUDABlasHandle(); }",
             "auto f() { return get_current_cuda_blas_handle(); }",
         ),
+        untouched(
+            "namespace own { void* getCurrentCUDABlasHandle(); }\n"
+            "void* f() { return own::getCurrentCUDABlasHandle(); }",
+            "of another namespace",
+        ),
     ),
 )
 def handles(site: Site, context: Context) -> Outcome | None:
@@ -308,7 +323,21 @@ def handles(site: Site, context: Context) -> Outcome | None:
 
 
 @rule(
-    "TSA405", "Raw memory of the caching allocator comes from the C shim.", since="2.10", confidence=Confidence.REVIEW
+    "TSA405",
+    "Raw memory of the caching allocator comes from the C shim.",
+    since="2.10",
+    confidence=Confidence.REVIEW,
+    examples=(
+        Example(
+            "void* f(size_t n) { return c10::cuda::CUDACachingAllocator::raw_alloc(n); }",
+            "void* f(size_t n) { return cuda_raw_alloc(n); }",
+        ),
+        untouched(
+            "struct Memory { void* raw_alloc(int); void raw_delete(void*); };\n"
+            "void f(Memory& m) { m.raw_delete(m.raw_alloc(3)); }",
+            "of another class",
+        ),
+    ),
 )
 def allocator(site: Site, context: Context) -> Outcome | None:
     """raw_alloc and raw_delete."""

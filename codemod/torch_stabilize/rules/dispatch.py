@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.macro_calls import call_arguments, whole_call
@@ -42,6 +42,37 @@ def type_lists(dtypes: str) -> tuple[str, ...]:
             'void f(const at::Tensor& x) { AT_DISPATCH_FLOATING_TYPES_AND_HALF(x.scalar_type(), "f", [&] { g<scalar_t>(); }); }',
             'void f(const torch::stable::Tensor& x) { THO_DISPATCH_V2(x.scalar_type(), "f", AT_WRAP(([&] { g<scalar_t>(); })), '
             "AT_EXPAND(AT_FLOATING_TYPES), torch::headeronly::ScalarType::Half); }",
+        ),
+        untouched(
+            "#define OWN_DISPATCH_FLOATING_TYPES(TYPE, ...) ((TYPE) ? __VA_ARGS__() : 0)\n"
+            "int f(int t) { return OWN_DISPATCH_FLOATING_TYPES(t, [] { return 2; }); }",
+            "a macro of the project",
+        ),
+        Example(
+            "void f(const at::Tensor& x) { AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, "
+            'x.scalar_type(), "f", [&] { g<scalar_t>(); }); }',
+            'void f(const torch::stable::Tensor& x) { THO_DISPATCH_V2(x.scalar_type(), "f", AT_WRAP(([&] { '
+            "g<scalar_t>(); })), AT_EXPAND(AT_FLOATING_TYPES), torch::headeronly::ScalarType::Half, "
+            "torch::headeronly::ScalarType::BFloat16); }",
+        ),
+        Example(
+            'void f(const at::Tensor& x) { AT_DISPATCH_INDEX_TYPES(x.scalar_type(), "f", [&] { g<index_t>(); }); }',
+            'void f(const torch::stable::Tensor& x) { THO_DISPATCH_SWITCH(x.scalar_type(), "f", '
+            "THO_PRIVATE_CASE_TYPE_USING_HINT(torch::headeronly::ScalarType::Int, index_t, [&] { g<index_t>(); "
+            "}) THO_PRIVATE_CASE_TYPE_USING_HINT(torch::headeronly::ScalarType::Long, index_t, [&] { "
+            "g<index_t>(); })); }",
+            "the type is index_t in its body",
+        ),
+        Example(
+            'void f(const at::Tensor& x) { AT_DISPATCH_SWITCH(x.scalar_type(), "f", '
+            "AT_DISPATCH_CASE_FLOATING_TYPES_AND(at::kHalf, [&] { g<scalar_t>(); }) AT_DISPATCH_CASE(at::kInt, "
+            "[&] { g<int>(); })); }",
+            'void f(const torch::stable::Tensor& x) { THO_DISPATCH_SWITCH(x.scalar_type(), "f", '
+            "THO_DISPATCH_CASE(torch::headeronly::ScalarType::Double, [&] { g<scalar_t>(); }) "
+            "THO_DISPATCH_CASE(torch::headeronly::ScalarType::Float, [&] { g<scalar_t>(); }) "
+            "THO_DISPATCH_CASE(torch::headeronly::ScalarType::Half, [&] { g<scalar_t>(); }) "
+            "THO_DISPATCH_CASE(torch::headeronly::ScalarType::Int, [&] { g<int>(); })); }",
+            "cases in a row",
         ),
     ),
 )
@@ -122,6 +153,18 @@ def project_macro(site: Site, context: Context) -> Outcome | None:
         Example(
             "#define CASES(...) AT_DISPATCH_CASE(at::ScalarType::Half, __VA_ARGS__)",
             "#define CASES(...) THO_DISPATCH_CASE(torch::headeronly::ScalarType::Half, __VA_ARGS__)",
+        ),
+        untouched(
+            "#define OWN_CASE(TYPE, ...) case TYPE: return __VA_ARGS__();\n"
+            "int f(int t) { switch (t) { OWN_CASE(1, [] { return 2; }) } return 0; }",
+            "a macro of the project",
+        ),
+        Example(
+            'void f(const at::Tensor& x) { AT_DISPATCH_V2(x.scalar_type(), "f", AT_WRAP([&] { g<scalar_t>(); '
+            "}), AT_EXPAND(AT_FLOATING_TYPES), at::kHalf); }",
+            'void f(const torch::stable::Tensor& x) { THO_DISPATCH_V2(x.scalar_type(), "f", AT_WRAP(([&] { '
+            "g<scalar_t>(); })), AT_EXPAND(AT_FLOATING_TYPES), torch::headeronly::ScalarType::Half); }",
+            "a body with commas needs a second pair of parentheses",
         ),
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.kinds import kind_in_schemas
@@ -31,6 +31,10 @@ LEAKS = page(
         Example(
             'at::Tensor f(const at::Tensor& x) { return at::gelu(x, "tanh"); }',
             'torch::stable::Tensor f(const torch::stable::Tensor& x) { return stable_aten::gelu(x, "tanh"); }',
+        ),
+        untouched(
+            'int gelu(int x, const char* how);\nint f(int x) { return gelu(x, "tanh"); }',
+            "an op of the project",
         ),
     ),
     Confidence.REVIEW,

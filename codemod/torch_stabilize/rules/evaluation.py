@@ -11,7 +11,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.effects import NONE, Effects, effectful_calls, effects_of, is_repeatable
@@ -41,6 +41,16 @@ NAMED = page(
             "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::matmul(stable_aten::relu_(x), x); }",
             "in either order",
         ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { return x.exp().matmul(y.exp()); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) { return "
+            "torch::stable::matmul(stable_aten::exp(x), stable_aten::exp(y)); }",
+            "which of two tensors comes first makes no difference",
+        ),
+        untouched(
+            "struct Row { Row& step(); Row& add(const Row&); };\nvoid f(Row& r) { r.step().add(r.step()); }",
+            "calls of another class keep their order",
+        ),
     ),
 )
 LOST = page(
@@ -55,6 +65,8 @@ def keep_evaluation(site: Site, outcome: Outcome | None, context: Context) -> Ou
     """The outcome, made to evaluate the same expressions as often and in the same order, or a diagnostic."""
     if not isinstance(outcome, Rewrite) or len(outcome.span) <= len(site.span):
         return outcome
+    if site.entry is not None and site.entry.kind == "dispatch":
+        return outcome  # of the cases that a body is written into, one is evaluated
     fragment = context.fragment(site)
     node = fragment.node_at(outcome.span)
     if node is None or fragment.span(node) != outcome.span or not node.type.endswith("expression"):

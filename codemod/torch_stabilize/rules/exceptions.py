@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.macro_calls import whole_call
@@ -45,6 +45,10 @@ CAUGHT = page(
             "catch (const std::exception& e) { return 2; } return 0; }",
             "g() may throw a std::runtime_error, which the second clause caught: a diagnostic",
         ),
+        untouched(
+            "#include <stdexcept>\nvoid g();\nvoid f() { try { g(); } catch (const std::logic_error&) { } }",
+            "no error of torch",
+        ),
     ),
     Confidence.REVIEW,
 )
@@ -62,6 +66,12 @@ RUNTIME_ERROR_NOW = page(
         Example(
             'void f(int n) { if (n) C10_THROW_ERROR(TypeError, "no"); }',
             'void f(int n) { if (n) throw std::runtime_error("no"); }',
+        ),
+        untouched(
+            "#include <stdexcept>\n"
+            "struct TypeError : std::runtime_error { using std::runtime_error::runtime_error; };\n"
+            'void f(int n) { if (n < 0) throw TypeError("n"); }',
+            "an error of the project",
         ),
     ),
     Confidence.REVIEW,
@@ -158,6 +168,11 @@ def _calls_torch(body: str) -> bool:
             'struct Mail { const char* msg() { return ""; } };\nconst char* f(Mail m) { return m.msg(); }',
             'struct Mail { const char* msg() { return ""; } };\nconst char* f(Mail m) { return m.msg(); }',
             "of another class",
+        ),
+        untouched(
+            "namespace own { struct Error { const char* msg() const; }; }\n"
+            "const char* f(const own::Error& e) { return e.msg(); }",
+            "of a class with the name of torch's",
         ),
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.factory_arguments import Made, is_of, options_at, tail_of, tensor_beside, without_format
@@ -91,6 +91,11 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "at::Tensor f(at::Tensor x) { return torch::empty({4}, x.options().requires_grad(true)); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) "
             "{ return torch::stable::new_empty(x, {4}).set_requires_grad(true); }",
+        ),
+        untouched(
+            "struct Pool { int* empty(int) const; int* zeros(int) const; };\n"
+            "int* f(const Pool& p) { return p.zeros(2) ? p.empty(3) : nullptr; }",
+            "of another class",
         ),
     ),
 )
@@ -334,6 +339,10 @@ def _new(site: Site, context: Context) -> Outcome | None:
         Example(
             "at::Tensor f(at::Tensor x) { return torch::nn::functional::pad(x, torch::nn::functional::PadFuncOptions({0, 1})); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::pad(x, {0, 1}); }",
+        ),
+        untouched(
+            "namespace own { int pad(int, int); }\nint f(int n) { return own::pad(n, 2); }",
+            "of another namespace",
         ),
     ),
 )

@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Diagnostic, Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.registry import HANDLERS, page
@@ -68,9 +68,22 @@ page(
             "#undef IS\n#define IS(n) (n == 1)\nbool g() { return IS(2); }",
             "and whose name is used again",
         ),
+        untouched(
+            "enum Paper { kHalf, kFloat };\nint f(Paper p) { return p == kHalf ? 1 : kFloat; }",
+            "enumerators of the project",
+        ),
     ),
 )
-page("TSA103", "Devices, layouts and memory formats get their stable name.")
+page(
+    "TSA103",
+    "Devices, layouts and memory formats get their stable name.",
+    examples=(
+        untouched(
+            "enum class Place { kCPU, kCUDA };\nbool f(Place p) { return p == Place::kCUDA; }",
+            "enumerators of the project",
+        ),
+    ),
+)
 page(
     "TSA104",
     "Free helpers of at:: and c10:: get their stable name.",
@@ -88,6 +101,11 @@ page(
             "torch::stable::Tensor& x) { return torch::stable::new_empty(x, x.sizes()); }",
             "sizes are numbers",
         ),
+        untouched(
+            "namespace own { inline int ceil_div(int a, int b) { return (a + b - 1) / b; } }\n"
+            "int f(int n) { return own::ceil_div(n, 32); }",
+            "of another namespace",
+        ),
     ),
 )
 page("TSA190", "What only libtorch itself can do has no stable form.", confidence=Confidence.MANUAL)
@@ -101,6 +119,10 @@ page(
             "void f(void* p) { C10_CUDA_CHECK_WARN(cudaFree(p)); }",
             "void f(void* p) { STD_CUDA_CHECK_WARN(cudaFree(p)); }",
             "a helper warns",
+        ),
+        untouched(
+            "int g();\n#define GPU_CHECK(call) (call)\nint f() { return GPU_CHECK(g()); }",
+            "a macro of the project",
         ),
     ),
 )

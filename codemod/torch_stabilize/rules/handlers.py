@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Diagnostic, Severity, Span
 from torch_stabilize.rules.context import Context, Site, SiteKind
 from torch_stabilize.rules.registry import page
@@ -53,6 +53,10 @@ CAUGHT_NOW = page(
             "int f(const at::Tensor& x) { try { return x.dim(); } catch (const std::bad_alloc&) { return 1; } }",
             "int f(const torch::stable::Tensor& x) { try { return x.dim(); } catch (const std::bad_alloc&) { return 1; } }",
             "which the stable API does not throw",
+        ),
+        untouched(
+            "#include <stdexcept>\nvoid g();\nvoid f() { try { g(); } catch (const std::bad_alloc&) { } }",
+            "no error of torch is one",
         ),
     ),
     Confidence.MANUAL,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.kinds import kind_in_schemas
@@ -44,6 +44,11 @@ class _View:
     text="An integer is select, a Slice is slice, None is unsqueeze; `...` counts the dimensions behind it from the back.",
     confidence=Confidence.REVIEW,
     examples=(
+        untouched(
+            "struct Book { int index(int) const; Book& index_put_(int, int); };\n"
+            "int f(Book& b) { return b.index_put_(1, 2).index(1); }",
+            "of another class",
+        ),
         Example(
             "at::Tensor f(at::Tensor x, int64_t i) { using namespace torch::indexing;\n"
             "  return x.index({i, Slice(1, None), None}); }",

@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.kinds import kind_in_schemas
 from torch_stabilize.rules.registry import page, rule
@@ -47,6 +47,12 @@ page(
         Example(
             "at::Tensor f(const at::Tensor& x, const int64_t* n) { return at::cumsum(x, n[0]); }",
             "torch::stable::Tensor f(const torch::stable::Tensor& x, const int64_t* n) { return stable_aten::cumsum(x, n[0]); }",
+        ),
+        untouched(
+            "#include <cmath>\n"
+            "struct Row { double cumsum(int) const; };\n"
+            "double f(const Row& r, double x) { return std::exp(x) + r.cumsum(0); }",
+            "of another class, and of the standard library",
         ),
     ),
 )
@@ -92,6 +98,11 @@ page(
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "not a tensor",
+        ),
+        untouched(
+            "namespace own { struct Tensor { Tensor contiguous() const; Tensor zero_(); }; }\n"
+            "own::Tensor f(own::Tensor x) { auto y = x.zero_(); return y.contiguous(); }",
+            "a class of that name in another namespace",
         ),
     ),
 )
@@ -281,6 +292,11 @@ def _is_variable(node: Node, fragment: Fragment, context: Context) -> bool:
             "torch::stable::to(torch::stable::view(x, (c ? x : y).sizes()), (c ? x : y).scalar_type(), std::nullopt, "
             "(c ? x : y).device()); }",
             "what is asked behind a dot keeps its parentheses",
+        ),
+        untouched(
+            "struct Letter { Letter to(int) const; Letter cpu() const; };\n"
+            "Letter f(const Letter& l) { return l.to(3).cpu(); }",
+            "of another class",
         ),
     ),
 )

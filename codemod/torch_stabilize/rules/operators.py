@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.arithmetic import binary, element_owner, inside_parentheses, unary
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
@@ -158,6 +158,11 @@ def operator_of(node: Node) -> str:
             "numbers of a view; stride(1) would throw where there is no such dimension",
         ),
         Example("float f(float* x, int i) { return x[i]; }", "float f(float* x, int i) { return x[i]; }", "a pointer"),
+        untouched(
+            "namespace own { struct Tensor { Tensor operator+(int) const; Tensor operator[](int) const; }; }\n"
+            "own::Tensor f(own::Tensor x) { auto y = x + 1; return y[0]; }",
+            "a class of that name in another namespace",
+        ),
     ),
 )
 def operators(site: Site, context: Context) -> Outcome | None:

@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.options import assignments, enclosing_block, read_options, uses_of
@@ -56,6 +56,10 @@ _TAKES_OPTIONS = frozenset({
             "return at::empty({2}, at::TensorOptions().dtype<float>().device(d)); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) { auto d = x.device(); auto t = x.scalar_type(); "
             "return torch::stable::empty({2}, torch::headeronly::CppTypeToScalarType<float>::value, std::nullopt, d); }",
+        ),
+        untouched(
+            "struct Menu { int options() const; };\nint f(const Menu& m) { auto o = m.options(); return o + 1; }",
+            "of another class",
         ),
     ),
 )

@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.expressions import expression_of
@@ -49,6 +49,10 @@ _DTYPES = "torch/headeronly/core/ScalarType.h"
         Example(
             "#define SWITCH(TYPE, ...) \\\n  switch (at::ScalarType _st = ::detail::scalar_type(TYPE); _st) { __VA_ARGS__ }",
             "#define SWITCH(TYPE, ...) \\\n  switch (torch::headeronly::ScalarType _st = TYPE; _st) { __VA_ARGS__ }",
+        ),
+        untouched(
+            "struct Column { int dtype() const; };\nbool f(const Column& c) { return c.dtype() == 2; }",
+            "of another class",
         ),
     ),
 )
@@ -116,6 +120,11 @@ def _asked_of_dtype(site: Site, context: Context) -> Outcome | None:
             "bool f(const torch::stable::Tensor& x) { return x.device().type() == "
             "torch::headeronly::DeviceType::Meta; }",
         ),
+        untouched(
+            "struct Window { bool is_cuda() const; bool is_cpu() const; };\n"
+            "bool f(const Window& w) { return w.is_cuda() || w.is_cpu(); }",
+            "of another class",
+        ),
     ),
 )
 def predicates(site: Site, context: Context) -> Outcome | None:
@@ -158,6 +167,11 @@ def _contiguity(site: Site, context: Context, call: MethodCall) -> Outcome:
             "int f(const torch::stable::Tensor& x) { return x.get_device_index(); }",
             "the stable get_device() is one byte wide",
         ),
+        untouched(
+            "struct Grid { int ndimension() const; bool is_same(const Grid&) const; };\n"
+            "int f(const Grid& g) { return g.is_same(g) ? g.ndimension() : 0; }",
+            "of another class",
+        ),
     ),
 )
 def renamed_methods(site: Site, context: Context) -> Outcome | None:
@@ -184,6 +198,10 @@ def renamed_methods(site: Site, context: Context) -> Outcome | None:
         Example(
             "float f(at::Tensor x) { return x.item<float>() + x.item().to<int>() + x.item().toDouble(); }",
             "float f(torch::stable::Tensor x) { return item<float>(x) + item<int>(x) + item<double>(x); }",
+        ),
+        untouched(
+            "struct Cart { template <typename T> T item() const; };\nint f(const Cart& c) { return c.item<int>(); }",
+            "of another class",
         ),
     ),
 )
@@ -231,6 +249,11 @@ def _read_as(call: MethodCall) -> tuple[str, Node] | None:
         Example(
             "int f(const at::Tensor& x) { return at::elementSize(x.scalar_type()); }",
             "int f(const torch::stable::Tensor& x) { return x.element_size(); }",
+        ),
+        untouched(
+            "struct Disk { long nbytes() const; Disk storage() const; };\n"
+            "long f(const Disk& d) { return d.storage().nbytes(); }",
+            "of another class",
         ),
     ),
 )

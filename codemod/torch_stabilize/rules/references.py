@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.effects import is_repeatable
@@ -30,6 +30,10 @@ ITSELF = page(
             "void f(torch::stable::Tensor& x) { const auto& y = stable_aten::relu_(x); auto z = stable_aten::exp_(x); "
             "stable_aten::relu_(x); }",
             "another handle does as well",
+        ),
+        untouched(
+            "#define SHOW(x) #x\nconst char* f(int size) { return SHOW(size + 1); }",
+            "text of another macro",
         ),
     ),
 )

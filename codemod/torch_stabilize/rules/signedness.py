@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site
 from torch_stabilize.rules.expressions import expression_of
@@ -60,6 +60,11 @@ _DEEP = 3
             "{ int n = 16 / x.element_size(); if (x.element_size() == 2) n = 1;\n"
             "  std::memcpy(p, p, x.numel() * x.element_size()); return n * x.element_size(); }",
             "where it makes none",
+        ),
+        untouched(
+            "struct Array { unsigned long element_size() const; };\n"
+            "auto f(const Array& a) { return a.element_size() / 2; }",
+            "of another class",
         ),
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.rules.array_views import is_view
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.registry import page, rule
@@ -42,6 +42,11 @@ COPY = page(
             "void f(const torch::stable::Tensor& x) { std::vector<int64_t> d; "
             "torch::headeronly::IntHeaderOnlyArrayRef r; r = x.sizes(); d = {1, 2}; }",
             "a view may be assigned to a view",
+        ),
+        untouched(
+            "#include <vector>\n"
+            "std::vector<int64_t> f(const std::vector<int64_t>& v) { std::vector<int64_t> w; w = v; return w; }",
+            "a vector already",
         ),
     ),
 )

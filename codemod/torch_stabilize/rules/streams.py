@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.device import guard_argument
@@ -56,6 +56,12 @@ from torch_stabilize.surface.table import Entry
         Example(
             "void f(cudaStream_t s) { at::cuda::setCurrentCUDAStream(at::cuda::getStreamFromExternal(s, 0)); }",
             "void f(cudaStream_t s) { set_current_cuda_stream(s); }",
+        ),
+        untouched(
+            "namespace own { struct CUDAStream { void synchronize() const; int stream() const; }; CUDAStream "
+            "getCurrentCUDAStream(); }\n"
+            "int f() { own::CUDAStream s = own::getCurrentCUDAStream(); s.synchronize(); return s.stream(); }",
+            "of another namespace",
         ),
     ),
 )

@@ -6,7 +6,7 @@ import re
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Severity
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.registry import page
@@ -26,6 +26,10 @@ SHOWN = page(
             "#define NAME_OF(T) #T\nconst char* f() { return NAME_OF(at::Half); }",
             "#define NAME_OF(T) #T\nconst char* f() { return NAME_OF(at::Half); }",
             "text alone",
+        ),
+        untouched(
+            "#define LABEL(n) #n\nconst char* f() { return LABEL(at most one); }",
+            "what the rules do not touch",
         ),
     ),
     Confidence.REVIEW,

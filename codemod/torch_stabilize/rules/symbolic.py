@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Part
@@ -28,6 +28,11 @@ _NUMBERS = frozenset({"int64_t", "double", "bool", "SymFloat", "SymBool"})
             "struct Size { int guard_int() const; };\nint f(Size n) { return n.guard_int(); }",
             "struct Size { int guard_int() const; };\nint f(Size n) { return n.guard_int(); }",
             "a class of the project",
+        ),
+        untouched(
+            "namespace own { struct SymInt { int expect_int() const; }; }\n"
+            "int f(own::SymInt s) { return s.expect_int(); }",
+            "a class of that name in another namespace",
         ),
     ),
 )

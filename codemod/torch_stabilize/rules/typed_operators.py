@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.registry import rule
@@ -36,6 +36,12 @@ _ROLE = "dispatched_operator"
             '"own::f", "out").typed<at::Tensor(const at::Tensor&)>().call(x);\n}',
             "torch::stable::Tensor f(const torch::stable::Tensor& x) {\n  return dispatched_operator<"
             'torch::stable::Tensor(const torch::stable::Tensor&)>("own::f", "out").call(x);\n}',
+        ),
+        untouched(
+            "struct Dispatcher { static Dispatcher& singleton(); int findSchemaOrThrow(const char*, const "
+            "char*); };\n"
+            'int f() { return Dispatcher::singleton().findSchemaOrThrow("a", "b"); }',
+            "of another class",
         ),
     ),
 )
@@ -73,6 +79,10 @@ def typed_operator(site: Site, context: Context) -> Outcome | None:
         Example(
             'int f() {\n  C10_LOG_API_USAGE_ONCE("own.f");\n  return 1;\n}',
             "int f() {\n  return 1;\n}",
+        ),
+        untouched(
+            '#define OWN_LOG_API_USAGE_ONCE(name) (void)name\nvoid f() { OWN_LOG_API_USAGE_ONCE("f"); }',
+            "a macro of the project",
         ),
     ),
 )

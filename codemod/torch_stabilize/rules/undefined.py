@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Diagnostic, Span
 from torch_stabilize.rules.context import Context, Site, SiteKind
 from torch_stabilize.rules.registry import page
@@ -40,6 +40,11 @@ ASKED = page(
             "bool f(const std::optional<torch::stable::Tensor>& b) "
             "{ torch::stable::Tensor t; if (b) t = *b; return t.defined() && t.is_cuda(); }",
             "defined() is asked first",
+        ),
+        untouched(
+            "struct Lamp { bool defined() const; int scalar_type() const; };\n"
+            "int f() { Lamp l; return l.defined() ? 0 : l.scalar_type(); }",
+            "of another class",
         ),
     ),
     Confidence.MANUAL,

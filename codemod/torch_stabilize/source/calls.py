@@ -247,6 +247,8 @@ def _result(
     kinds: tuple[CppType, ...],
     depth: int,
 ) -> CppType:
+    if (own := finder.written.own_class(function.return_type)) is not None:
+        return own
     written = parse_type(function.return_type)
     if written.name == "auto" or not written.is_known:
         definition = finder.instances.definition(document, function)

@@ -83,7 +83,8 @@ class Classes:
     _found: dict[str, tuple[ClassBody, ...]] = field(default_factory=dict)
 
     def named(self, name: str) -> tuple[ClassBody, ...]:
-        """The classes called `name`."""
+        """The classes called `name`, whatever namespace it is written with."""
+        name = name.rpartition("::")[2]
         if name not in self._found:
             self._found[name] = tuple(self._bodies(name))
         return self._found[name]

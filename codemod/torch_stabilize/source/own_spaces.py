@@ -30,7 +30,7 @@ class OwnSpaces:
         for document in self._documents:
             for match in _NAMED.finditer(document.code):
                 node = document.whole.node_at(Span(*match.span("name")))
-                path = _around(node)
+                path = path_of(node)
                 if len(path) > 1:
                     found.add((path[:-1], path[-1]))
         return frozenset(found)
@@ -40,11 +40,11 @@ class OwnSpaces:
         first, _, rest = name.partition("::")
         if not rest or not self._own:
             return False
-        around = _around(node)
+        around = path_of(node)
         return any((around[:length], first) in self._own for length in range(1, len(around) + 1))
 
 
-def _around(node: Node | None) -> Path:
+def path_of(node: Node | None) -> Path:
     """The namespaces and classes around a node, the outermost first; also those a function is defined outside of."""
     found: list[str] = []
     while node is not None:

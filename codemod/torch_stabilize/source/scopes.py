@@ -189,7 +189,8 @@ class TypeFinder:
         written = parse_type(declared.type_text)
         if written.name != "auto" and declared.index is None:
             given = self.instances.template_arguments(declared, written, node, fragment, document, depth)
-            return self._resolved(substituted(written, given), declared.type_text, document)
+            own = self.written.own_class(declared.type_text, node)
+            return own or self._resolved(substituted(written, given), declared.type_text, document)
         value = self._initial(declared, fragment, document, depth)
         if declared.element:
             value = library.element(value)

@@ -21,6 +21,12 @@ _KNOWN = {
 }  # fmt: skip
 
 
+# Names of torch's classes that a class of another namespace may have too.
+SHARED_NAMES = frozenset(_KNOWN) - {"vector", "array", "tuple", "pair", "string", "string_view"} | {
+    "Error", "ValueError", "IndexError", "TypeError", "DimVector", "SmallVector", "Generator", "Storage",
+}  # fmt: skip
+
+
 class CppType(NamedTuple):
     """A type by its last name (`Tensor`, `optional`, `int64_t`), its template arguments and its pointer depth.
 

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tree_sitter import Node
+
 from torch_stabilize.source.aliases import made_short, read_aliases
 from torch_stabilize.source.classes import ClassBody, Classes, Method
 from torch_stabilize.source.document import HEADER_SUFFIXES, Document
-from torch_stabilize.source.types import UNKNOWN, CppType, parse_type
+from torch_stabilize.source.own_spaces import path_of
+from torch_stabilize.source.types import SHARED_NAMES, UNKNOWN, CppType, parse_type
 
 _MAKES_TENSOR_VISIBLE = re.compile(
     rb"\busing\s+(?:namespace\s+(?:torch|at|c10)\b|(?:torch|at|c10)::Tensor\b|Tensor\s*=)"
@@ -26,6 +29,7 @@ _OF_INTEREST = frozenset(
 )
 _BEYOND = re.compile(r"[{}=]|\bdecltype\b")  # values, and types of expressions
 _WORD = re.compile(r"\w+")
+_NAME = re.compile(r"(?:\b[A-Za-z_]\w*\s*::\s*)*\b(?P<name>[A-Za-z_]\w*)\b(?=(?:\s*\bconst\b|[\s&*])*$)")
 _TYPE = re.compile(r"(?:const\s+)?[A-Za-z_][\w:]*(?:\s*<[\w:<>,\s*&]*>)?[\s*&]*")
 _POINTER = rb"(?P<type>[A-Za-z_][\w:]*(?:<[^;{}()]*>)?[\s&*]*)\(\s*\*\s*%b\s*\)\s*\("
 _OF_FUNCTION = re.compile(r"(?P<type>[^()]+)\(\s*\*?\s*\)\s*\(.*\)|(?P<bare>(?!.*<)[^()]+)\([^()]*\)")
@@ -42,6 +46,23 @@ class WrittenTypes:
     def resolved(self, written: CppType) -> CppType:
         """A type behind the name that a `using T = at::Tensor;` gave it."""
         return _resolved(written, self._aliases)
+
+    def parsed(self, text: str) -> CppType:
+        """The type that `text` writes down: torch's, or a class of the project that has a name of torch's."""
+        return self.own_class(text) or self.resolved(parse_type(text))
+
+    def own_class(self, text: str, node: Node | None = None) -> CppType | None:
+        """The class of the project that `text` names: `const own::Tensor&`, or as it is seen from `node`, `Tensor`."""
+        named = _NAME.search(text.partition("<")[0])
+        if named is None or named["name"] not in SHARED_NAMES:
+            return None
+        *spaces, name = (part.strip() for part in named.group().split("::"))
+        for one in self.classes.named(name):
+            around = path_of(one.body)[:-1]
+            seen = around[len(around) - len(spaces) :] if spaces else path_of(node)[: len(around)]
+            if seen == (tuple(spaces) if spaces else around) and (spaces or node is not None):
+                return parse_type(text)._replace(name="::".join((*(around or ("",)), name)))
+        return None
 
     def sees_tensor(self, document: Document) -> bool:
         """Whether `Tensor` without a namespace may be torch's: the file or a header says so."""
@@ -82,15 +103,22 @@ class WrittenTypes:
         """The type of a member of an object, its class's template arguments put in and its bases looked through."""
         for one, given in self._with_bases(owner):
             if found := one.members.get(member):
-                return substituted(self.resolved(parse_type(found.type_text)), given)
+                return self._within(owner, found.type_text, given)
         return UNKNOWN
 
     def methods_of(self, owner: CppType, name: str) -> list[tuple[Method, CppType]]:
         """The functions called `name` of an object's class or the bases of it, and what each gives back as written."""
         for one, given in self._with_bases(owner):
             if found := one.methods.get(name):
-                return [(method, substituted(self.resolved(parse_type(method.returns)), given)) for method in found]
+                return [(method, self._within(owner, method.returns, given)) for method in found]
         return []
+
+    def _within(self, owner: CppType, text: str, given: Mapping[str, CppType]) -> CppType:
+        """The type that `text` writes down in the class `owner`, where the class's own name means that class."""
+        written = parse_type(text)
+        if "::" in owner.name and written.name == owner.name.rpartition("::")[2]:
+            return written._replace(name=owner.name)
+        return substituted(self.parsed(text), given)
 
     def _with_bases(self, owner: CppType, depth: int = 0) -> Iterator[tuple[ClassBody, Mapping[str, CppType]]]:
         """The definitions of a class and, behind them, those of its bases, with their template arguments."""
