@@ -17,6 +17,7 @@ from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.types import CppType
 
 _GUARD = "torch::stable::accelerator::DeviceGuard"
+_GUARDS = re.compile(r"\b(?:Optional)?(?:CUDA|HIP|Device)Guard$")
 _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::DeviceIndex|unsigned char)\s*\)\s*")
 
 
@@ -63,6 +64,38 @@ _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::Device
             "void f(int i) { own::CUDAGuard guard(i); guard.set_index(0); }",
             "of another namespace",
         ),
+        Example(
+            "#include <optional>\n"
+            "void f(const at::Tensor& x, const std::optional<at::Tensor>& y) { at::cuda::CUDAGuard g = "
+            "at::cuda::CUDAGuard(x.device()); auto h = at::cuda::OptionalCUDAGuard(at::device_of(y)); }",
+            "#include <optional>\n"
+            "void f(const torch::stable::Tensor& x, const std::optional<torch::stable::Tensor>& y) { "
+            "torch::stable::accelerator::DeviceGuard g = "
+            "torch::stable::accelerator::DeviceGuard(x.get_device_index()); auto h = "
+            "OptionalDeviceGuard(device_if_any(y)); }",
+            "as a value, and copied from one",
+        ),
+        Example(
+            "void f(const at::Tensor* x, at::Device d) { c10::cuda::CUDAGuard a(x->device()); "
+            "c10::cuda::CUDAGuard b(d); c10::cuda::CUDAGuard c(at::Device(at::kCUDA, 1)); "
+            "at::cuda::OptionalCUDAGuard e(device_of(*x)); }",
+            "void f(const torch::stable::Tensor* x, torch::stable::Device d) { "
+            "torch::stable::accelerator::DeviceGuard a(x->get_device_index()); "
+            "torch::stable::accelerator::DeviceGuard b(d.index()); torch::stable::accelerator::DeviceGuard "
+            "c(1); torch::stable::accelerator::DeviceGuard e(x->get_device_index()); }",
+            "whatever the device is written as",
+        ),
+        Example(
+            "#include <optional>\n"
+            "std::optional<at::Device> f(const at::Tensor& x) { return at::device_of(x); }\n"
+            "bool g(const at::Tensor& x, const at::Tensor& y) { return device_of(x) == device_of(y); }",
+            "#include <optional>\n"
+            "std::optional<torch::stable::Device> f(const torch::stable::Tensor& x) { return "
+            "std::make_optional(x.device()); }\n"
+            "bool g(const torch::stable::Tensor& x, const torch::stable::Tensor& y) { return x.device() == "
+            "y.device(); }",
+            "outside of a guard",
+        ),
     ),
 )
 def guard(site: Site, context: Context) -> Outcome | None:
@@ -94,7 +127,11 @@ def _device_of(site: Site, context: Context) -> Outcome:
     while walk is not None and walk.type not in ("declaration", "compound_statement"):
         walk = walk.parent
     if walk is not None and walk.type == "declaration" and "Guard" in text_of(walk.child_by_field_name("type") or walk):
-        return _device_of_guard(site, walk, context)
+        return _device_of_guard(site, walk.child_by_field_name("type"), context)
+    given_to = node.parent.parent if node is not None and node.parent is not None else None
+    made = given_to.child_by_field_name("function") if given_to is not None else None
+    if made is not None and _GUARDS.search(text_of(made)):
+        return _device_of_guard(site, made, context)
     fragment = context.fragment(site)
     parent = node.parent if node is not None else None
     if node is not None and parent is not None and parent.type in ("init_declarator", "return_statement"):
@@ -112,11 +149,10 @@ def _device_of(site: Site, context: Context) -> Outcome:
     )
 
 
-def _device_of_guard(site: Site, declaration: Node, context: Context) -> Outcome:
+def _device_of_guard(site: Site, kind: Node | None, context: Context) -> Outcome:
     """`device_of(x)` that a guard is made from: the guard's own rewrite has it, or a helper asks the optional."""
     from torch_stabilize.rules.guards import needs_helper
 
-    kind = declaration.child_by_field_name("type")
     span = context.fragment(site).span(kind) if kind is not None else site.span
     guarded = Site(span, text_of(kind) if kind is not None else "", SiteKind.NAME)
     if needs_helper(guarded, context):
@@ -257,6 +293,10 @@ def _receiver_of(node: Node) -> Node | None:
             "namespace own { int device_count(); bool is_available(); }\n"
             "int f() { return own::is_available() ? own::device_count() : 0; }",
             "of another namespace",
+        ),
+        Example(
+            "int f() { c10::cuda::set_device(1); return at::cuda::warp_size(); }",
+            "int f() { STD_CUDA_CHECK(cudaSetDevice(1)); return get_device_prop()->warpSize; }",
         ),
     ),
 )

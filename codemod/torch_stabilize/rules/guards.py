@@ -31,9 +31,13 @@ def needs_helper(site: Site, context: Context) -> bool:
     holder = _holder(node)
     if holder is not None and holder.type == "field_declaration":
         return True
-    if last in _OF_CUDA or holder is None or holder.type != "declaration":
+    if last in _OF_CUDA:
         return False
     fragment = context.fragment(site)
+    if holder is None or holder.type != "declaration":
+        call = context.ancestor(site, ("call_expression", "compound_literal_expression"), 3)
+        made = call.child_by_field_name("arguments") or call.child_by_field_name("value") if call is not None else None
+        return _may_be_none(made, fragment, context)
     declarator = next(iter(holder.children_by_field_name("declarator")), None)
     if declarator is None or declarator.type == "identifier":
         return True
@@ -60,7 +64,7 @@ def names_type_only(site: Site, context: Context) -> bool:
         return False
     if node.type == "declaration":
         declarators = node.children_by_field_name("declarator")
-        return bool(declarators) and all(_is_function(one) for one in declarators)
+        return bool(declarators) and all(_is_function(one) or _is_copied(one) for one in declarators)
     if node.type == "type_descriptor" and _makes_one(node):
         return False
     return node.type in _TYPES_ONLY
@@ -74,6 +78,12 @@ def _makes_one(node: Node) -> bool:
     while walk is not None and walk.type == "qualified_identifier":
         walk = walk.parent
     return walk is not None and walk.type == "call_expression"
+
+
+def _is_copied(declarator: Node) -> bool:
+    """`CUDAGuard guard = CUDAGuard(x.device())`: what stands behind the sign says which device."""
+    value = declarator.child_by_field_name("value") if declarator.type == "init_declarator" else None
+    return value is not None and value.type == "call_expression"
 
 
 def _is_function(declarator: Node) -> bool:
