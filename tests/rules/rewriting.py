@@ -21,6 +21,15 @@ def rewrite(
 
     It is built with headers of torch `headers`, the target's where it is empty.
     """
+    context = context_of(text, path, target, others, headers)
+    found = rewrite_document(context)
+    return apply(context.document.data, found.edits).decode(), found
+
+
+def context_of(
+    text: str, path: str = "kernel.cu", target: str = "2.11", others: Sequence[str] = (), headers: str = ""
+) -> Context:
+    """What the rules know of the text."""
     built = headers or target
     document = Document(path, text.encode())
     documents = (document, *(Document(f"other{i}.h", other.encode()) for i, other in enumerate(others)))
@@ -28,8 +37,7 @@ def rewrite(
     finder = TypeFinder(documents, known_returns())
     surface = load_surface().at(target, built)
     project = Project(surface, target, documents, finder, functions, moving=frozenset((path,)), headers=built)
-    found = rewrite_document(Context(project, document))
-    return apply(document.data, found.edits).decode(), found
+    return Context(project, document)
 
 
 def rewritten(text: str, **options: object) -> str:

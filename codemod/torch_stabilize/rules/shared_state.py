@@ -14,6 +14,7 @@ from torch_stabilize.source.declarations import Declared, declared_by, text_of
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.signatures import read_signatures
 from torch_stabilize.source.types import CppType, parse_type
+from torch_stabilize.source.uses import Access, Held
 
 SHARED_STATE = page(
     "TSA905",
@@ -25,7 +26,6 @@ SHARED_STATE = page(
 )
 _CONSTANT = re.compile(r"\b(?:const|constexpr|consteval|constinit const)\b")
 _SCALAR = re.compile(r"^(?:(?:un)?signed|u?int(?:8|16|32|64)?(?:_t)?|long|short|char|size_t|float|double|bool|int)\b")
-_WRITES = frozenset({"assignment_expression", "update_expression"})
 
 
 def shared_state(context: Context) -> Iterator[Diagnostic]:
@@ -35,7 +35,7 @@ def shared_state(context: Context) -> Iterator[Diagnostic]:
     while waiting:
         node = waiting.pop()
         if node.type in ("declaration", "field_declaration"):
-            for declared in _state(node):
+            for declared in _state(node, context):
                 yield _told(document, declared)
         waiting += reversed(node.named_children)
 
@@ -52,24 +52,40 @@ def _told(document: Document, declared: Declared) -> Diagnostic:
     )
 
 
-def _state(node: Node) -> Iterator[Declared]:
-    """The variables of the declaration `node` that are one object for all units of a library."""
+def _state(node: Node, context: Context) -> Iterator[Declared]:
+    """The variables of the declaration `node` that are one object for all units of a library, or one for each thread."""
     words = {text_of(child) for child in node.children if child.type in ("storage_class_specifier", "type_qualifier")}
     if "constexpr" in words or "extern" in words:
         return
     function = _function_around(node)
     if function is None:
-        if "inline" not in words or "thread_local" in words:
-            return
-    elif "static" not in words or not _is_one_function(function):
+        is_shared = "inline" in words or (_is_template(node) and "static" not in words)
+    else:
+        is_shared = not words.isdisjoint(("static", "thread_local")) and _is_one_function(function)
+    if not is_shared:
         return
     for declared in declared_by(node):
         kind = parse_type(declared.type_text)
         is_function = any(c.type == "function_declarator" for c in node.children_by_field_name("declarator"))
-        if (kind.const and not kind.pointers) or is_function:
+        if is_function or _is_constant(declared, kind, node):
             continue
-        if function is None or not _only_read(declared, kind, function):
+        if function is None or not _only_read(declared, kind, function, context):
             yield declared
+
+
+def _is_template(node: Node) -> bool:
+    """A template of variables, or the definition of a static member of a class template."""
+    return node.type == "declaration" and node.parent is not None and node.parent.type == "template_declaration"
+
+
+def _is_constant(declared: Declared, kind: CppType, node: Node) -> bool:
+    """Whether nothing can be assigned to the variable: it is const itself, or a function object that keeps nothing."""
+    if declared.value is not None and declared.value.type == "lambda_expression":
+        captures = declared.value.child_by_field_name("captures")
+        return captures is not None and not captures.named_children
+    if not kind.pointers:
+        return kind.const
+    return any(re.search(r"\*\s*const\s+" + re.escape(declared.name) + r"\b", text_of(c)) for c in node.children)
 
 
 def _function_around(node: Node) -> Node | None:
@@ -104,23 +120,24 @@ def _in_class(function: Node) -> bool:
     return function.parent is not None and function.parent.type == "field_declaration_list"
 
 
-def _only_read(declared: Declared, kind: CppType, function: Node) -> bool:
-    """Whether a static number gets its value once: it is not assigned, given away by reference or by address."""
-    if not _SCALAR.match(kind.name) or declared.type_text.rstrip().endswith(("*", "]")):
+def _only_read(declared: Declared, kind: CppType, function: Node, context: Context) -> bool:
+    """Whether a static number gets its value once: nothing writes it, and nobody outside gets it to write."""
+    is_text = kind.const and kind.pointers == 1  # or other memory that cannot be written by way of it
+    if not _SCALAR.match(kind.name) or (kind.pointers and not is_text) or declared.type_text.rstrip().endswith("]"):
         return False
-    head = text_of(function).partition("{")[0]
-    if "&" in head.partition("(")[0] or "*" in head.partition("(")[0]:
+    returned = text_of(function).partition("{")[0].partition("(")[0]
+    if "&" in returned or ("*" in returned and not is_text):
         return False
+    uses, document = context.project.pointer_uses, context.document
     waiting = [function]
     while waiting:
         node = waiting.pop()
         waiting += node.named_children
-        if node.type in _WRITES:
-            target = node.child_by_field_name("left") or node.child_by_field_name("argument")
-            if target is not None and text_of(target) == declared.name:
+        if node.type == "identifier" and text_of(node) == declared.name and node.start_byte != declared.start:
+            value = Held(depth=0)
+            is_returned = node.parent is not None and node.parent.type == "return_statement"
+            if not is_returned and uses.of_expression(node, document.whole, document, value) is not Access.READ:
                 return False
-        elif node.type == "pointer_expression" and text_of(node) == f"&{declared.name}":
-            return False
     return True
 
 
