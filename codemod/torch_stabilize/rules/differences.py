@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch_stabilize.codes import Example
+from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Diagnostic, Plan, Severity
 from torch_stabilize.rules.registry import page
 
@@ -17,6 +17,10 @@ ERRORS_DIFFER = page(
         Example(
             'void f(const at::Tensor& x) { TORCH_CHECK(x.dim() == 2, "got ", x.dtype()); }',
             'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "got ", x.scalar_type()); }',
+        ),
+        untouched(
+            '#include <stdexcept>\nvoid f(int n) { if (n < 0) throw std::runtime_error("negative"); }',
+            "an error that is no check of torch's",
         ),
     ),
 )
