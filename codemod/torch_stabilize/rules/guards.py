@@ -81,7 +81,7 @@ def _makes_one(node: Node) -> bool:
 
 
 def _is_copied(declarator: Node) -> bool:
-    """`CUDAGuard guard = CUDAGuard(x.device())`: what stands behind the sign says which device."""
+    """`CUDAGuard guard = CUDAGuard(x.device())`: the value says which device."""
     value = declarator.child_by_field_name("value") if declarator.type == "init_declarator" else None
     return value is not None and value.type == "call_expression"
 
