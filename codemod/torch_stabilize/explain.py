@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 
@@ -57,11 +56,8 @@ def all_codes() -> Mapping[str, Code]:
 
 
 def _every_code() -> Iterator[Code]:
-    import torch_stabilize.rules
-    from torch_stabilize.rules.registry import RULES
+    from torch_stabilize.rules import RULES
 
-    for module in pkgutil.iter_modules(torch_stabilize.rules.__path__, "torch_stabilize.rules."):
-        import_module(module.name)  # declares its rules
     yield from RULES.values()
     for name in CODE_MODULES:
         codes: tuple[Code, ...] = import_module(name).CODES

@@ -143,3 +143,23 @@ def test_json_and_sarif(run_cli: Run, tmp_path: Path) -> None:
     assert document["passed"] is False
     (result,) = json.loads(run_cli("check", "--sarif", cwd=folder).out)["runs"][0]["results"]
     assert result["ruleId"] == "TSA101"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("void f(at::Tensor& x) {}  // torch-stabilize: allow at::Tensor: used by a tool", 0, ""),
+        ("// torch-stabilize: allow at::Tensor: used by a tool\nvoid f(at::Tensor& x) {}", 0, ""),
+        ("void f(at::Tensor& x) {}  /* torch-stabilize: allow: all of this line */", 0, ""),
+        ("void f(at::Tensor& x) {}  // torch-stabilize: allow at::Tensor", 1, "gives no reason"),
+        ("void f(at::Tensor& x) {}  // torch-stabilize: allow at::Half: not this one", 1, "allows nothing"),
+        ("// torch-stabilize: allow at::Tensor: not the next line\n\nvoid f(at::Tensor& x) {}", 1, "allows nothing"),
+        ("void f();  // torch-stabilize: allow at::Tensor: it was here once", 1, "allows nothing"),
+        ("void f();  // how to use torch-stabilize: allow what is needed", 0, ""),
+    ],
+)
+def test_a_comment_with_a_reason_allows_a_line(run_cli: Run, tmp_path: Path, line: str, code: int, said: str) -> None:
+    ran = run_cli("check", cwd=repository(tmp_path, f"#include <torch/csrc/stable/tensor.h>\n{line}\n"))
+    assert ran.code == code, ran.out
+    assert said in ran.out
+    assert ("TSA793" in ran.out) == bool(said)

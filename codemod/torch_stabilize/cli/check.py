@@ -31,7 +31,8 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
 
     The stable side is the folder of migrated files, and what the build files compile for the stable ABI elsewhere.
 
-    Sites on the allow-list pass; the allow-list itself may only shrink, and an entry that allows nothing fails.
+    Sites on the allow-list pass; the allow-list itself may only shrink, and an entry that allows nothing fails. So does
+    a site whose line has a comment `// torch-stabilize: allow NAME: REASON`.
     """
     if as_json + as_sarif + as_github > 1:
         raise click.UsageError("Give one of --json, --sarif and --github.")
@@ -49,7 +50,7 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
         scan = scan_tree(workspace.snapshot, workspace.layout, workspace.config)
     codes = all_codes()
     before = _config_at(workspace.snapshot, workspace.config, base)
-    result = check(scan, workspace.config, files, codes, base=before)
+    result = check(scan, workspace.config, files, codes, base=before, read=workspace.snapshot.read)
     if as_json:
         click.echo(check_json(result), nl=False)
     elif as_sarif:

@@ -12,9 +12,15 @@ from torch_stabilize.model import Refusal
 @click.argument("code", required=False)
 @click.option("--all", "everything", is_flag=True, help="Print every page.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "md", "json"]), default="text", show_default=True, help="How."
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "json"]),
+    default="text",
+    show_default=True,
+    help="Output format.",
 )
-def command(code: str | None, everything: bool, form: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(code: str | None, everything: bool, form: str, as_json: bool) -> None:
     """Print what CODE (like TSA201) means, what the tool does about it, and what is left to do by hand."""
     if everything == (code is not None):
         raise click.UsageError("Give one CODE, or --all.")
@@ -28,9 +34,9 @@ def command(code: str | None, everything: bool, form: str) -> None:
             likely = closest(code.upper(), codes)
             raise Refusal(f"no such code: {code}{likely} (`torch-stabilize explain --all` lists them)", exit_code=2)
         wanted = (page,)
-    if form == "md":
+    if form == "md" and not as_json:
         click.echo(explain.pages_markdown(wanted), nl=False)
-    elif form == "json":
+    elif as_json or form == "json":
         click.echo(explain.pages_json(wanted), nl=False)
     else:
         click.echo("\n".join(explain.page_text(page) for page in wanted), nl=False)

@@ -83,9 +83,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--json",
     "json_file",
-    metavar="FILE",
+    metavar="[=FILE]",
+    is_flag=False,
+    flag_value="-",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the result as JSON; - prints it.",
+    help="Print JSON; with a FILE, write it there and print the table.",
 )
 @report_option("Write the migration's report, with the result as its evidence")
 def command(

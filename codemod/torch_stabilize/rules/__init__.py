@@ -1,59 +1,15 @@
 """The rules: what becomes of each unstable name, one module per family.
 
-Importing this package loads every rule, so that `RULES` is complete.
+Importing this package imports all of its modules, each of which declares its rules: `RULES` is complete then.
 """
 
-from torch_stabilize.rules import (
-    accessors,
-    checks,
-    comparisons,
-    device,
-    dispatch,
-    exceptions,
-    factories,
-    generic,
-    guards,
-    handlers,
-    indexing,
-    methods,
-    operators,
-    options_uses,
-    pointers,
-    questions,
-    signedness,
-    small_vectors,
-    streams,
-    symbolic,
-    typed_operators,
-    undefined,
-)
-from torch_stabilize.rules.registry import RULES
-from torch_stabilize.rules.snippets import rewrite_declaration, rewrite_text
+import pkgutil
+from importlib import import_module
 
-__all__ = [
-    "RULES",
-    "accessors",
-    "checks",
-    "comparisons",
-    "device",
-    "dispatch",
-    "exceptions",
-    "factories",
-    "generic",
-    "guards",
-    "handlers",
-    "indexing",
-    "methods",
-    "operators",
-    "options_uses",
-    "pointers",
-    "questions",
-    "rewrite_declaration",
-    "rewrite_text",
-    "signedness",
-    "small_vectors",
-    "streams",
-    "symbolic",
-    "typed_operators",
-    "undefined",
-]
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    import_module(_module.name)
+
+from torch_stabilize.rules.registry import RULES  # noqa: E402  # complete by now
+from torch_stabilize.rules.snippets import rewrite_declaration, rewrite_text  # noqa: E402
+
+__all__ = ["RULES", "rewrite_declaration", "rewrite_text"]
