@@ -41,7 +41,7 @@ def test_scan_of_the_sample_names_files_ops_codes_and_groups(run_cli: Run, sampl
     lines = ran.out.splitlines()
     assert any("csrc/activation_kernels.cu  TSA101 " in line for line in lines)
     assert any("  silu_and_mul_with_clamp  TSA" in line for line in lines)
-    groups = lines[lines.index("Groups") :]
+    groups = lines[next(i for i, line in enumerate(lines) if line.startswith("Groups (")) :]
     assert any("  activation  " in line and "csrc/activation_kernels.cu" in line for line in groups)
     assert any("  layernorm  " in line for line in groups)
     assert tree_state(sample) == before
@@ -56,6 +56,15 @@ def test_scan_json_follows_its_schema_and_its_figures_add_up(run_cli: Run, sampl
     blocked = [site["target"] for site in document["sites"] if site["target"]]
     assert {row["target"]: row["sites"] for row in document["blockers"]} == Counter(blocked)
     assert {site["code"] for site in document["sites"]} == set(document["codes"])
+
+
+def test_a_group_says_how_many_of_its_sites_no_torch_has_a_form_of(run_cli: Run, tmp_path: Path) -> None:
+    kernel = KERNEL + "\nvoid seed() { at::globalContext().alertNotDeterministic(__func__); }\n"
+    files = {"csrc/scale.cu": kernel, "csrc/bindings.cpp": BINDINGS, "setup.py": "# none\n"}
+    folder = make_repository(tmp_path, files)
+    (group,) = json.loads(run_cli("scan", "--json", cwd=folder).out)["groups"]
+    assert (group["by_hand"], group["sites"] > 1) == (1, True)
+    assert "  scale  (1 by hand)  csrc/scale.cu" in run_cli("scan", cwd=folder).out
 
 
 def test_a_target_is_named_where_not_every_torch_has_the_stable_form(run_cli: Run, tmp_path: Path) -> None:

@@ -63,10 +63,12 @@ def _print_groups(groups: Iterable[GroupRow], out: Lines) -> None:
     rows = list(groups)
     if not rows:
         return
-    out.print("\nGroups", style="bold")
+    out.print("\nGroups (unstable sites; by hand: those without a stable form)", style="bold")
     for row in rows:
         group = row.group
-        out.print(f"{row.sites:6}  {group.name}  {_listed((*group.units, *group.moving_headers), MOST_FILES)}")
+        by_hand = f"  ({row.by_hand} by hand)" if row.by_hand else ""
+        files = _listed((*group.units, *group.moving_headers), MOST_FILES)
+        out.print(f"{row.sites:6}  {group.name}{by_hand}  {files}")
     first = min(rows, key=lambda row: (row.sites, row.group.name))
     out.print("\nNext", style="bold")
     out.print(f"  torch-stabilize migrate {first.group.name}")

@@ -41,10 +41,11 @@ class Blocker:
 
 @dataclass(frozen=True)
 class GroupRow:
-    """A suggested group and how many sites its files have."""
+    """A suggested group, how many sites its files have, and how many of them have no stable form in any torch."""
 
     group: Group
     sites: int
+    by_hand: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def build_scan_report(
     """The report of the sites in and below `within`; `functions` maps a function to the ops it implements."""
     sites = tuple(site for site in scan.sites if _inside(site.path, within))
     by_file = Counter(site.path for site in scan.sites)
-    rows = (
-        GroupRow(group, sum(by_file[p] for p in (*group.files, *group.shared_headers))) for group in suggested.groups
-    )
+    by_hand = Counter(site.path for site in scan.sites if site.target == NO_TARGET)
+    files = {group: (*group.files, *group.shared_headers) for group in suggested.groups}
+    rows = (GroupRow(g, sum(by_file[p] for p in own), sum(by_hand[p] for p in own)) for g, own in files.items())
     return ScanReport(
         root=root,
         within=within,
@@ -155,4 +156,5 @@ def _group(row: GroupRow) -> dict[str, Any]:
         "moving_headers": list(group.moving_headers),
         "shared_headers": list(group.shared_headers),
         "sites": row.sites,
+        "by_hand": row.by_hand,
     }
