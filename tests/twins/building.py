@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from tests.twins.program import Function
 
 UNIT = "csrc/tw.cpp"
 TARGET = "-DTORCH_TARGET_VERSION=0x020b000000000000ULL"
+_REGISTERED = re.compile(r'\s*m\.(?:def|impl)\("(\w+)[("]')
 _MARK = re.compile(r"// >>> (\w+)$")
 _SCHEMAS = {
     "at::Tensor": "Tensor", "int64_t": "int", "double": "float", "bool": "bool", "std::string": "str",
@@ -212,17 +213,31 @@ def build_pair(functions: Sequence[Function], folder: Path, compiler: Compiler) 
             break
         invalid |= bad
         left = [f for f in left if f.name not in bad]
-    valid, account, is_built = left, Account(), False
-    while left and not is_built:
-        tree_of(left, old)
-        account |= migrated(old, new)
-        if any(f.name in account.manual for f in left):
-            left = [f for f in left if f.name not in account.manual]
-            continue
-        bad = compiler.build(new, _stable_sources(new), compiler.stable, stable)
-        is_built, broken = not bad, broken | bad
-        left = [f for f in left if f.name not in bad]
-    return Pair(valid, legacy, stable if left else None, invalid, broken, account)
+    if not left:
+        return Pair(left, legacy, None, invalid, broken, Account())
+    tree_of(left, old)
+    account = migrated(old, new)
+    built = [f for f in left if f.name not in account.manual]
+    _leave_out(new, account.manual)
+    while built and (bad := compiler.build(new, _stable_sources(new), compiler.stable, stable)):
+        _leave_out(new, bad)
+        broken |= bad
+        built = [f for f in built if f.name not in bad]
+    return Pair(left, legacy, stable if built else None, invalid, broken, account)
+
+
+def _leave_out(tree: Path, names: Collection[str]) -> None:
+    """Take the functions `names` and their registrations out of a migrated tree. Its includes and helpers stay."""
+    for source in _stable_sources(tree):
+        lines = source.read_text().split("\n")
+        owners = _owners(source.read_text())
+        kept = [
+            line
+            for number, line in enumerate(lines, 1)
+            if owners.get(number) not in names
+            and not ((place := _REGISTERED.match(line)) and place[1] in names)
+        ]  # fmt: skip
+        source.write_text("\n".join(kept))
 
 
 def _stable_sources(tree: Path) -> list[Path]:
@@ -232,21 +247,18 @@ def _stable_sources(tree: Path) -> list[Path]:
     return sorted(sources, key=lambda path: path.name != Path(UNIT).name)
 
 
-def outcomes(library: Path, names: Sequence[str]) -> dict[tuple[str, int], str]:
-    """What each call gave: by function and number of the input, as text; "crash" where the process ended."""
-    found: dict[tuple[str, int], str] = {}
-    done = 0
-    while True:
-        script = Path(__file__).with_name("calls.py")
-        ran = subprocess.run(
-            [sys.executable, str(script), str(library), json.dumps(list(names)), str(done)],
-            capture_output=True, text=True, check=False, timeout=600,
-        )  # fmt: skip
-        rows = [line.split(" ", 4) for line in ran.stdout.splitlines() if line.startswith("@ ")]
-        for row in rows:
-            found[row[2], int(row[3])] = row[4] if len(row) > 4 and row[4] else "crash"
-        if ran.returncode == 0:
-            return found
-        if not rows:
-            raise RuntimeError(ran.stderr[-1500:])
-        done = int(rows[-1][1])
+def outcomes(libraries: Sequence[Path], names: Sequence[str]) -> list[dict[tuple[str, int], str]]:
+    """What each call gave in each library: by function and number of the input, as text; "crash" where the process ended."""
+    found: list[dict[tuple[str, int], str]] = [{} for _ in libraries]
+    script = Path(__file__).with_name("calls.py")
+    ran = subprocess.run(
+        [sys.executable, str(script), json.dumps(list(names)), *map(str, libraries)],
+        capture_output=True, text=True, check=False, timeout=1800,
+    )  # fmt: skip
+    for line in ran.stdout.splitlines():
+        if line.startswith("@ "):
+            _, side, name, given, *outcome = line.split(" ", 4)
+            found[int(side)][name, int(given)] = outcome[0] if outcome and outcome[0] else "crash"
+    if ran.returncode != 0:
+        raise RuntimeError(ran.stderr[-1500:])
+    return found

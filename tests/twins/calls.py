@@ -1,9 +1,17 @@
-"""Call the functions of a library and print what came of it. Run as a script: calls.py LIBRARY NAMES FIRST."""
+"""Call the functions of libraries and print what came of it. Run as a script: calls.py NAMES LIBRARY...
+
+Torch is imported once; each library is called in a process of its own, and in a further one after a call that crashed.
+"""
 
 from __future__ import annotations
 
 import json
+import mmap
+import os
+import signal
+import struct
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -32,28 +40,46 @@ def _shown(torch: Any, value: Any, storages: list[tuple[str, int]]) -> object:
     return [_shown(torch, part, storages) for part in value] if isinstance(value, list | tuple) else repr(value)
 
 
+_PATIENCE = 30  # seconds that a call may take
+
+
+def _call_all(torch: Any, library: str, names: Sequence[str], side: int, done: mmap.mmap) -> None:
+    """Call everything that was not begun before; `done` has the number of the calls that were."""
+    (first,) = struct.unpack_from("q", done)
+    torch.set_num_threads(1)
+    torch.ops.load_library(library)
+    calls = [(name, given) for name in names for given in range(len(_inputs(torch)))]
+    for number, (name, given) in enumerate(calls[first:], first + 1):
+        struct.pack_into("q", done, 0, number)
+        signal.alarm(_PATIENCE)
+        print("@", side, name, given, end=" ", flush=True)
+        x, y, n, a = _inputs(torch)[given]
+        storages = [("x", x.untyped_storage().data_ptr()), ("y", y.untyped_storage().data_ptr())]
+        torch.manual_seed(0)
+        try:
+            result = _shown(torch, getattr(torch.ops.twins, name)(x, y, n, a), storages)
+        except Exception as error:
+            own = str(error).partition("tw: ")[2].partition("\n")[0]
+            result = f"raises {type(error).__name__}: {own}"
+        print(json.dumps([result, _shown(torch, x, []), _shown(torch, y, [])]), flush=True)
+
+
 def main() -> None:
     import torch
 
-    torch.set_num_threads(1)
-    library, names, first = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
-    torch.ops.load_library(library)
-    number = 0
-    for name in names:
-        for given in range(len(_inputs(torch))):
-            number += 1
-            if number <= first:
-                continue
-            print("@", number, name, given, end=" ", flush=True)
-            x, y, n, a = _inputs(torch)[given]
-            storages = [("x", x.untyped_storage().data_ptr()), ("y", y.untyped_storage().data_ptr())]
-            torch.manual_seed(0)
-            try:
-                result = _shown(torch, getattr(torch.ops.twins, name)(x, y, n, a), storages)
-            except Exception as error:
-                own = str(error).partition("tw: ")[2].partition("\n")[0]
-                result = f"raises {type(error).__name__}: {own}"
-            print(json.dumps([result, _shown(torch, x, []), _shown(torch, y, [])]), flush=True)
+    names, libraries = json.loads(sys.argv[1]), sys.argv[2:]
+    for side, library in enumerate(libraries):
+        done, status = mmap.mmap(-1, 8), 1
+        while status != 0:
+            (before,) = struct.unpack_from("q", done)
+            if (child := os.fork()) == 0:
+                _call_all(torch, library, names, side, done)
+                sys.stdout.flush()
+                os._exit(0)
+            status = os.waitpid(child, 0)[1]
+            if status != 0 and struct.unpack_from("q", done) == (before,):
+                raise SystemExit(f"{library} cannot be loaded")
+            print(flush=True)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def _differences(pair: Pair) -> Iterator[Difference]:
     if pair.stable is None:
         return
     names = [name for name in by_name if name not in pair.broken and name not in pair.account.manual]
-    old, new = outcomes(pair.legacy, names), outcomes(pair.stable, names)
+    old, new = outcomes((pair.legacy, pair.stable), names)
     seen: set[tuple[str, str]] = set()
     for (name, given), before in old.items():
         after = new.get((name, given), "missing")
