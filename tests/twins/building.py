@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch_stabilize.cli.workspace import open_workspace
@@ -34,18 +34,14 @@ _SCHEMAS = {
 }  # fmt: skip
 _INCLUDES = (
     "ATen/ATen.h", "ATen/Dispatch.h", "ATen/Parallel.h", "c10/core/DeviceGuard.h", "c10/util/irange.h", "torch/library.h",
-    "torch/types.h", "torch/csrc/autograd/variable.h", "algorithm", "array", "cstring", "functional", "map", "memory", "optional",
-    "sstream", "stdexcept", "string", "tuple", "unordered_map", "utility", "vector",
+    "torch/types.h", "torch/csrc/autograd/variable.h", "algorithm", "array", "cstring", "functional", "map", "memory", "numeric",
+    "optional", "sstream", "stdexcept", "string", "tuple", "unordered_map", "utility", "variant", "vector",
 )  # fmt: skip
 HEAD = "".join(f"#include <{name}>\n" for name in _INCLUDES) + '#include "ops.h"\n'
-
-
-@dataclass
-class Side:
-    """One built library: the functions in it, and why the others are not."""
-
-    library: Path
-    lost: dict[str, str] = field(default_factory=dict)
+_QUIET = """\
+#include <c10/util/Logging.h>
+static const bool kDone = (c10::SetStackTraceFetcher([]() -> std::string { return ""; }), true);
+"""
 
 
 @dataclass
@@ -126,9 +122,12 @@ def _owners(text: str) -> dict[int, str]:
 
 
 class Compiler:
-    """g++ for both sides. The legacy headers are compiled once if `precompiled` is a folder."""
+    """g++ for both sides. The legacy headers are compiled once, into the folder `precompiled`.
 
-    def __init__(self, precompiled: Path | None) -> None:
+    `quiet` is a library that is loaded before the others: it leaves stack traces out of errors, which take milliseconds.
+    """
+
+    def __init__(self, precompiled: Path) -> None:
         import torch
 
         root = Path(torch.__file__).parent
@@ -144,13 +143,15 @@ class Compiler:
             f"-I{sysconfig.get_paths()['include']}",
         ]
         self.legacy = [f"-I{self.include}", f"-I{self.include}/torch/csrc/api/include"]
-        if precompiled is not None:
-            header = precompiled / "legacy.h"
-            if not header.with_suffix(".h.gch").exists():
-                precompiled.mkdir(parents=True, exist_ok=True)
-                header.write_text("".join(line + "\n" for line in HEAD.splitlines() if "<" in line))
-                subprocess.run([*self.base, *self.legacy, "-x", "c++-header", str(header)], check=True)
-            self.legacy += ["-include", str(header)]
+        header, self.quiet = precompiled / "legacy.h", precompiled / "quiet.so"
+        if not self.quiet.exists():
+            precompiled.mkdir(parents=True, exist_ok=True)
+            header.write_text("".join(line + "\n" for line in HEAD.splitlines() if "<" in line))
+            subprocess.run([*self.base, *self.legacy, "-x", "c++-header", str(header)], check=True)
+            source = self.quiet.with_suffix(".cpp")
+            source.write_text(_QUIET)
+            subprocess.run([*self.base, *self.legacy, "-shared", str(source), "-o", str(self.quiet)], check=True)
+        self.legacy += ["-include", str(header)]
         self.stable = [TARGET, f"-I{self.include}"]
 
     def build(self, folder: Path, sources: Sequence[Path], flags: Sequence[str], out: Path) -> dict[str, str]:
@@ -247,12 +248,12 @@ def _stable_sources(tree: Path) -> list[Path]:
     return sorted(sources, key=lambda path: path.name != Path(UNIT).name)
 
 
-def outcomes(libraries: Sequence[Path], names: Sequence[str]) -> list[dict[tuple[str, int], str]]:
+def outcomes(libraries: Sequence[Path], names: Sequence[str], quiet: Path) -> list[dict[tuple[str, int], str]]:
     """What each call gave in each library: by function and number of the input, as text; "crash" where the process ended."""
     found: list[dict[tuple[str, int], str]] = [{} for _ in libraries]
     script = Path(__file__).with_name("calls.py")
     ran = subprocess.run(
-        [sys.executable, str(script), json.dumps(list(names)), *map(str, libraries)],
+        [sys.executable, str(script), json.dumps(list(names)), str(quiet), *map(str, libraries)],
         capture_output=True, text=True, check=False, timeout=1800,
     )  # fmt: skip
     for line in ran.stdout.splitlines():

@@ -1,4 +1,4 @@
-"""Call the functions of libraries and print what came of it. Run as a script: calls.py NAMES LIBRARY...
+"""Call the functions of libraries and print what came of it. Run as a script: calls.py NAMES QUIET LIBRARY...
 
 Torch is imported once; each library is called in a process of its own, and in a further one after a call that crashed.
 """
@@ -67,7 +67,8 @@ def _call_all(torch: Any, library: str, names: Sequence[str], side: int, done: m
 def main() -> None:
     import torch
 
-    names, libraries = json.loads(sys.argv[1]), sys.argv[2:]
+    names, quiet, libraries = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    torch.ops.load_library(quiet)
     for side, library in enumerate(libraries):
         done, status = mmap.mmap(-1, 8), 1
         while status != 0:

@@ -59,7 +59,7 @@ def compared(functions: Sequence[Function], folder: Path, compiler: Compiler) ->
             return Tally(1, differences=(Difference(functions[0], error.what, "", str(error)),))
         half = len(functions) // 2
         return compared(functions[:half], folder, compiler) + compared(functions[half:], folder, compiler)
-    found = list(_differences(pair))
+    found = list(_differences(pair, compiler.quiet))
     silent = [d for d in found if not pair.account.announces(d.function.name, d.what)]
     calls = 6 * sum(f.name not in pair.broken and f.name not in pair.account.manual for f in pair.functions)
     announced = len(pair.account.manual) + len(found) - len(silent)
@@ -67,14 +67,14 @@ def compared(functions: Sequence[Function], folder: Path, compiler: Compiler) ->
     return Tally(len(functions), len(pair.invalid), announced, calls, tuple(silent), codes)
 
 
-def _differences(pair: Pair) -> Iterator[Difference]:
+def _differences(pair: Pair, quiet: Path) -> Iterator[Difference]:
     by_name = {function.name: function for function in pair.functions}
     for name, error in pair.broken.items():
         yield Difference(by_name[name], "does not compile", "", error)
     if pair.stable is None:
         return
     names = [name for name in by_name if name not in pair.broken and name not in pair.account.manual]
-    old, new = outcomes((pair.legacy, pair.stable), names)
+    old, new = outcomes((pair.legacy, pair.stable), names, quiet)
     seen: set[tuple[str, str]] = set()
     for (name, given), before in old.items():
         after = new.get((name, given), "missing")

@@ -41,6 +41,33 @@ TENSOR = (
     "first_NAME({VAR, VAR})", "maybe_NAME(VAR)", "maybe_NAME(std::nullopt)", "table_NAME()[$b ? 0 : 1].to(at::kFloat)",
     "std::get<1>(both_NAME($t))", "(*ref_NAME(VAR))", "apply_NAME([](const at::Tensor& t) { return t.neg(); }, $t)",
     "std::function<at::Tensor(at::Tensor)>([&](at::Tensor t) { return t + $i; })($t)",
+    # where a tensor comes from
+    "(-Base_NAME{$t}.w)", "(2 * Base_NAME{$t}.w)", "Child_NAME($t).scaled($i)", "(Child_NAME($t).w * 2)", "Child_NAME($t).whole()[0]",
+    "(*Child_NAME($t))", "Child_NAME($t)->neg()", "Child_NAME($t)($i)", "(-Child_NAME($t))", "Child_NAME($t)[0]",
+    "at::Tensor(Child_NAME($t))", "(2 - Child_NAME::one($t))", "std::exchange(VAR, $t)", "(*std::make_unique<at::Tensor>($t))",
+    "ALIAS_NAME(VAR).exp()", "auto_NAME($t)[0]", "(-auto_NAME($t))", "(2 - auto_NAME($t))", "std::as_const(VAR).neg()",
+    "std::forward<at::Tensor>($t)", "(*std::max_element(&x, &x + 1, [](const at::Tensor& s, const at::Tensor& t) { return s.numel() < t.numel(); }))",
+    "(-std::get<at::Tensor>(std::make_tuple($t, 1)))", "std::invoke([](at::Tensor t) { return t.abs(); }, $t)", "(-VAR)", "(2 / VAR)",
+    "[&]() -> decltype(auto) { return ($t); }()", "[t = $t]() mutable { t.add_(1); return t; }()", "std::vector<at::Tensor>(2, $t).back()",
+    "(-*l0.rbegin())", "at::Tensor(l0.at(0)).exp()", "(l0.front() - l0.back())", "std::optional<at::Tensor>($t)->neg()",
+    "std::optional<at::Tensor>().value_or($t)", "(*std::optional<at::Tensor>($t))", "std::map<int, at::Tensor>{{1, $t}}.begin()->second",
+    "std::accumulate(l0.begin(), l0.end(), $t)", "(($b) ? -VAR : 2 * VAR)", "(sizeof(VAR) > 1 ? $t : VAR)",
+    # class templates
+    "Pair_NAME<at::Tensor, int>{$t, 2}.both()", "Pair_NAME<at::Tensor, double>($t, $d).scaled()", "(-Pair_NAME<at::Tensor, int>{$t, 2}.first)",
+    "Of_NAME<3>::made($t)", "Of_NAME<3>().run($t)", "Crtp_NAME($t).twice()", "Kept_NAME<at::Tensor>($t).each([](auto& t) { return t.exp(); })",
+    "Spec_NAME<at::Tensor>::of($t)", "Spec_NAME<int>::of($t)", "all_NAME($t, $t, 1)", "made_NAME<at::Tensor>($t)", "Variadic_NAME<at::Tensor, at::Tensor>::sum($t, $t)",
+    # values of assignments
+    "(VAR = $t)", "(-(VAR = $t))", "(VAR = VAR + 1).exp()", "at::exp(VAR = $t)", "(VAR += $i).sum()", "(2 * (VAR *= 2))", "(VAR -= 1)[0]",
+    # numbers that a double does not hold
+    "at::full({2}, $i + kWide_NAME)", "at::full_like($t, kWide_NAME)", "$t.new_full({2}, kWide_NAME)", "$t.clone().fill_(kWide_NAME)",
+    "at::full({2}, kWide_NAME, $t.options())", "torch::tensor(kWide_NAME)", "at::scalar_tensor(kWide_NAME, at::kLong)", "(kWide_NAME - VAR)",
+    "at::where($t > 0, $t, kWide_NAME)", "$t.masked_fill($t > 0, kWide_NAME)", "$t.clamp_max(kWide_NAME)", "(VAR + kWide_NAME)", "(VAR == kWide_NAME)",
+    # options
+    "at::zeros({2}, at::TensorOptions().dtype<double>())", "at::empty({2}, at::TensorOptions().dtype<float>().device(at::kCPU)).zero_()",
+    "at::ones({2}, at::TensorOptions().dtype(VAR.dtype()))", "at::full({}, 1, bump_NAME($t).options())", "at::t($t)", "$t.to($t, true, true)",
+    "$t.to(VAR.device(), at::kDouble, false, true)", "at::zeros_like($t, $t.options().dtype<int64_t>())", "torch::arange($i & 7).to($t.options())",
+    "at::empty_strided({2, 2}, {1, 2}, $t.options()).fill_($i)", "torch::from_blob(kFloats_NAME, {2}, at::kFloat).clone()",
+    "at::tensor({1, 2, 3})", "at::tensor(std::vector<double>{$d, $d})", "torch::tensor({$d, $d}, $t.options())", "at::Tensor($t).set_requires_grad(false)",
 )  # fmt: skip
 
 INT = (
@@ -54,6 +81,8 @@ INT = (
     "static_cast<int64_t>($t.dtype().itemsize())", "static_cast<int64_t>($t.device().index())", "$t.get_device()",
     "static_cast<int64_t>($t.unbind(0).size())", "*std::max_element(x.sizes().begin(), x.sizes().end())",
     "at::sum($t).item<int>()", "static_cast<int64_t>(std::string(c10::toString($t.scalar_type())).size())",
+    "static_cast<int64_t>(VAR.device().str().size())", "text_NAME(VAR.scalar_type())", "text_NAME(VAR.device())", "text_NAME(VAR.sizes())", "text_NAME(VAR.layout())",
+    "(VAR = $t).dim()", "kWide_NAME", "at::Tensor().defined() ? 1 : 0", "caught_NAME([&] { return $t.sum(0); })", "caught_NAME([&] { return VAR[7]; })",
     "static_cast<int64_t>(VAR.layout() == at::kStrided)", "VAR.sizes().equals({2, 3}) ? 1 : 0", "static_cast<int64_t>(VAR.device().type())",
 )  # fmt: skip
 
@@ -120,6 +149,45 @@ OWN = {
     "CHECK_NAME": '#define CHECK_NAME(t) TORCH_CHECK((t).is_contiguous(), "tw: " #t " must be contiguous")',
     "CHECK2_NAME": '#define CHECK2_NAME(c, ...) do { if (!(c)) { AT_ERROR("tw: " #c " ", __VA_ARGS__); } } while (0)',
     "SHAPE_NAME": '#define SHAPE_NAME(t, d) TORCH_CHECK(t.dim() == d, "tw: " #t " has ", t.dim(), " dimensions, not " #d)',
+    "kWide_NAME": "static constexpr int64_t kWide_NAME = (int64_t{1} << 53) + 1;",
+    "kFloats_NAME": "static float kFloats_NAME[] = {1.5f, 2.5f};",
+    "Base_NAME": "struct Base_NAME { at::Tensor w; std::vector<at::Tensor> all{w}; at::Tensor scaled(int64_t k) const { return w * k; } };",
+    "Child_NAME": (
+        "struct Child_NAME : Base_NAME {\n  Child_NAME(at::Tensor t) : Base_NAME{t} {}\n  std::vector<at::Tensor> whole() const { return {w, -w}; }\n"
+        "  const at::Tensor& operator*() const { return w; }\n  const at::Tensor* operator->() const { return &w; }\n"
+        "  at::Tensor operator()(int64_t k) const { return w + k; }\n  at::Tensor operator-() const { return -w; }\n"
+        "  at::Tensor operator[](int k) const { return w[k]; }\n  operator at::Tensor() const { return w; }\n"
+        "  static auto one(const at::Tensor& t) { return t.mul(3); }\n};"
+    ),
+    "ALIAS_NAME": "#define ALIAS_NAME at::Tensor",
+    "auto_NAME": "static auto auto_NAME(const at::Tensor& t) { return t.add(1); }",
+    "Pair_NAME": (
+        "template <typename A, typename B> struct Pair_NAME {\n  A first; B second;\n  Pair_NAME(A a, B b) : first(std::move(a)), second(b) {}\n"
+        "  A both() const { return first * second; }\n  auto scaled() const { return first.mul(second); }\n};"
+    ),
+    "Of_NAME": (
+        "template <int N> class Of_NAME {\n public:\n  static at::Tensor made(const at::Tensor& t) { return t + N; }\n"
+        "  template <typename T> T run(T t) { return kept_.add(t, N); }\n private:\n  at::Tensor kept_ = at::ones({1});\n};"
+    ),
+    "Crtp_NAME": (
+        "template <class D> struct CrtpBase_NAME { at::Tensor twice() { return static_cast<D*>(this)->get() * 2; } };\n"
+        "struct Crtp_NAME : CrtpBase_NAME<Crtp_NAME> { at::Tensor w; explicit Crtp_NAME(at::Tensor t) : w(t) {} at::Tensor get() { return w.neg(); } };"
+    ),
+    "Kept_NAME": (
+        "template <class T> struct Kept_NAME {\n  std::vector<T> all;\n  explicit Kept_NAME(T t) { all.push_back(t); all.push_back(t + 1); }\n"
+        "  template <class F> T each(F f) { T sum = f(all[0]); for (size_t k = 1; k < all.size(); ++k) sum = sum + f(all[k]); return sum; }\n};"
+    ),
+    "Spec_NAME": (
+        "template <class T> struct Spec_NAME { static at::Tensor of(at::Tensor t) { return t.neg(); } };\n"
+        "template <> struct Spec_NAME<int> { static at::Tensor of(at::Tensor t) { return t.to(at::kInt); } };"
+    ),
+    "all_NAME": "template <typename T, typename... Ts> static at::Tensor all_NAME(T t, Ts... ts) { if constexpr (sizeof...(ts) == 0) return at::scalar_tensor(t); else return t + all_NAME(ts...); }",
+    "made_NAME": "template <typename T> static T made_NAME(at::Tensor t) { T other(t.clone()); other.mul_(2); return other; }",
+    "Variadic_NAME": "template <class... Ts> struct Variadic_NAME { static at::Tensor sum(Ts... ts) { at::Tensor s = at::zeros({1}); ((s = s + ts), ...); return s; } };",
+    "text_NAME": "template <typename T> static int64_t text_NAME(const T& t) { std::ostringstream out; out << t; return out.str().size(); }",
+    "caught_NAME": "template <typename F> static int64_t caught_NAME(F f) { try { return f().dim(); } catch (const c10::IndexError&) { return -2; } catch (const std::exception&) { return -1; } }",
+    "Bad_NAME": "struct Bad_NAME : std::runtime_error { using std::runtime_error::runtime_error; int code = 7; };",
+    "must_NAME": "static at::Tensor must_NAME(const at::Tensor& t) { TORCH_CHECK(t.dim() == 2, \"tw: must have 2, not \", t.dim()); return t.t(); }",
     "kSizes_NAME": "static constexpr int64_t kSizes_NAME[] = {2, 3};",
     "kTypes_NAME": "static const std::array<at::ScalarType, 2> kTypes_NAME = {at::kDouble, at::kInt};",
 }  # fmt: skip

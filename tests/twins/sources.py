@@ -80,7 +80,7 @@ _CALL = """\
 def _function(name: str, source: Source, use: Use) -> Function:
     statement = use.statement
     if statement.startswith("auto r_ = "):
-        statement += " seen(r_);"
+        statement += " r_.fill_(1); seen(r_);" if "at::empty(" in statement else " seen(r_);"
     text = program(source._replace(after=""), use._replace(statement=statement))
     for declared, defined in _DEFINED.items():
         text = text.replace(declared, defined.replace("ONES", _ONES))

@@ -25,7 +25,12 @@ WRITES = (
     "auto NEW = VAR.add_(1).mul(VAR.sum());", "auto& NEW = VAR.add_($d);", "auto NEW = (VAR += 1) * 2;", "at::Tensor NEW; auto NEW = -(NEW1 = $t);",
     "std::vector<at::Tensor> LOC{VAR.add_(1), VAR.mul(2)}; auto NEW = LOC[1];", "at::add_out(VAR, $t, $t);", "VAR.masked_fill_($t > 0, $d);",
     "VAR.index_put_({torch::indexing::Slice(0, 1)}, $t);", "VAR.data().fill_($d);", "VAR.slice(0, 0, 1).fill_($i);", "VAR.t_();",
-    "VAR[0][0] = $i;", "VAR[0].zero_();", "auto NEW = VAR[0]; NEW += $d;", "auto NEW = VAR.view({-1}); NEW.mul_($d);",
+    "VAR = VAR = $t;", "at::Tensor NEW, NEW; NEW1 = NEW2 = $t;", "if ((VAR = $t).dim() > 1) x = x + 1;", "auto NEW = (VAR = $t);", "const auto& NEW = (VAR += $i);",
+    "VAR += VAR.slice(0, 0, 1);", "VAR -= VAR[0];", "VAR *= VAR.t();", "VAR[0] = VAR[-1];", "VAR.index_put_({torch::indexing::Slice(0, 1)}, VAR.slice(0, 1, 2));",
+    "VAR.index_put_({0}, $t.unsqueeze(0).slice(-1, 0, 1));", "VAR.index_put_({VAR > 0}, $i);", "VAR.index_put_({torch::indexing::Slice(), 0}, $t.sum());",
+    "VAR[0] = kWide_NAME;", "VAR.fill_(kWide_NAME);", "VAR.index_put_({0}, kWide_NAME);", "VAR += kWide_NAME;",
+    "auto NEW = std::move(VAR); VAR = NEW1 + 1;", "at::Tensor NEW = $t; VAR = std::move(NEW1); NEW1 = VAR;", "at::Tensor NEW = std::exchange(VAR, $t);", "std::swap(l0[0], l0[1]); VAR = l0[0];",
+    "VAR[0][0] = $i;", "VAR[0].zero_();", "auto NEW = VAR[0]; NEW1 += $d;", "auto NEW = VAR.view({-1}); NEW1.mul_($d);",
 )  # fmt: skip
 
 CHECKS = (
@@ -50,6 +55,18 @@ FLOW = (
     'try {\n$block\n  } catch (const c10::Error& e) { if (e.msg().find("tw: ") != std::string::npos) x = x + 8; }',
     'try {\n$block\n  } catch (const std::exception& e) { if (std::string(e.what()).find("tw: ") == 0) x = x + 9; }',
     'try {\n$block\n  } catch (const std::exception& e) { TORCH_CHECK(false, "tw: again ", n); }',
+    'try {\n$block\n  } catch (const std::exception& e) { x = x + 1; try { throw; } catch (const c10::Error&) { x = x + 2; } catch (...) { x = x + 3; } }',
+    'try {\n$block\n  } catch (const std::runtime_error& e) { x = x + 10; } catch (const std::exception& e) { x = x + 11; }',
+    'try {\n$block\n    throw Bad_NAME("tw: bad"); } catch (const Bad_NAME& e) { x = x + e.code; } catch (const c10::Error&) { x = x + 12; }',
+    'try {\n$block\n  } catch (c10::Error& e) { e.add_context("tw: context"); x = x + 13; }',
+    'std::exception_ptr LOC; try {\n$block\n  } catch (...) { LOC = std::current_exception(); } if (LOC) x = x + 14;',
+    'auto LOC = [&]() { $block\n if ($b) throw std::out_of_range("tw: range"); return 1; }; try { x = x + LOC(); } catch (const std::out_of_range&) { x = x + 15; } catch (const std::logic_error&) { x = x + 16; }',
+    'try {\n$block\n    VAR = must_NAME($t); } catch (const c10::Error& e) { x = x + 17; }',
+    'try {\n$block\n  } catch (const c10::TypeError&) { x = x + 18; } catch (const c10::NotImplementedError&) { x = x + 19; } catch (const c10::Error&) { throw; }',
+    'try {\n$block\n  } catch (const std::exception& e) { throw std::runtime_error(std::string("tw: over ") + std::to_string(x.dim())); }',
+    "do {\n$block\n  } while (false);", "for (int64_t i = x.dim(); i-- > 0;) {\n$block\n    if ($b) break; }", "while (x.dim() > 3) { x = x[0]; }",
+    "for (auto it = l0.begin(); it != l0.end(); ++it) { auto& EACH = *it;\n$block\n  }", "for (size_t k = 0; k < l0.size(); ++k) { const auto& EACH = l0[k];\n$block\n  }",
+    "if (const auto EACH = $t; !EACH.defined()) { x = x + 1; } else {\n$block\n  }", "std::for_each(l0.begin(), l0.end(), [&](at::Tensor& EACH) {\n$block\n  });",
     "c10::List<at::Tensor> LOC; LOC.push_back($t); for (const at::Tensor& EACH : LOC) {\n$block\n  }",
     "for (const auto LOC : c10::irange(2)) { x = x + static_cast<int64_t>(LOC);\n$block\n  }",
     "at::parallel_for(0, 1, 1, [&](int64_t b, int64_t e) {\n$block\n  });", "switch ($i) { case 1: {\n$block\n  } break; default: x = x.neg(); }",
@@ -74,6 +91,10 @@ OPTIONS = (
     "auto LOC = VAR.options().requires_grad(false); if ($b) LOC = LOC.dtype(at::kLong); auto NEW = at::empty({2}, LOC).fill_(1);",
     "auto LOC = VAR.options(); auto NEW = [&] { return at::ones({2}, LOC); }();", "at::ScalarType LOC = $b ? at::kFloat : at::kDouble; auto NEW = at::zeros({2}, LOC);",
     "auto NEW = VAR.to(kTypes_NAME[0]);", "auto LOC = VAR.options(); TORCH_CHECK(LOC.dtype() == at::kFloat, \"tw: \", LOC.dtype());",
+    "auto LOC = VAR.options(); auto LOC2 = LOC.dtype(); auto NEW = at::zeros({2}, LOC2);", "auto LOC = VAR.options().device(); auto NEW = at::ones({2}, at::TensorOptions(LOC));",
+    "auto LOC = c10::optTypeMetaToScalarType(VAR.options().dtype_opt()); auto NEW = at::zeros({2}, LOC.value_or(at::kInt));",
+    "at::TensorOptions LOC = at::kDouble; auto NEW = at::ones({2}, LOC);", "auto LOC = [](at::TensorOptions o) { return at::ones({2}, o); }; auto NEW = LOC(VAR.options());",
+    "std::optional<at::ScalarType> LOC; if ($b) LOC = at::kDouble; auto NEW = VAR.to(LOC.value_or(VAR.scalar_type()));", "c10::optional<at::Device> LOC = VAR.device(); auto NEW = at::zeros({2}, at::TensorOptions().device(LOC));",
     "auto LOC = c10::typeMetaToScalarType(VAR.dtype()); auto NEW = VAR.to(LOC);", "c10::Device LOC(at::kCPU); auto NEW = at::zeros({2}, LOC);",
 )  # fmt: skip
 
@@ -124,7 +145,7 @@ GUARDS = (
 
 NAMES = (
     "at::Tensor NEW; { using namespace at; Tensor s = add(VAR, $t); NEW1 = s.to(kDouble); }", "using at::Tensor; Tensor NEW = $t;",
-    "namespace LOC = at; LOC::Tensor NEW = LOC::exp($t);", "at::Tensor NEW; { using namespace torch; NEW1 = zeros({2, 1}) + ones({2}, kInt32); }",
+    "namespace LOC = at; LOC::Tensor NEW = LOC::exp($t);", "at::Tensor NEW; { using namespace torch; NEW1 = zeros({2, 1}, kDouble) + ones({2}, kInt32); }",
     "auto NEW = zeros_like(VAR) + ones_like(VAR);", "::at::Tensor NEW = ::at::abs($t);", "int kFloat = 3; auto NEW = VAR + kFloat;",
     "auto contiguous = [](int64_t k) { return k + 1; }; auto NEW = VAR + contiguous(1);", "typedef at::Tensor LOC; LOC NEW = $t; NEW1 = NEW1.exp();",
     "using LOC = std::vector<at::Tensor>; LOC LOC2 = {$t}; auto NEW = LOC2[0] * 2;", "at::Tensor NEW = at::empty({0}); for (auto sum : {1, 2}) NEW1 = at::ones({sum});",
@@ -135,5 +156,11 @@ NAMES = (
     "std::tuple<at::Tensor, double> LOC{$t, $d}; auto& [NEW, LOC2] = LOC; NEW1 = NEW1 * LOC2;", "std::stringstream LOC; LOC << VAR.sizes() << VAR.scalar_type(); auto NEW = VAR + static_cast<int64_t>(LOC.str().size());",
     "static const at::Tensor LOC = at::ones({1}); auto NEW = VAR + LOC;", "static std::map<at::ScalarType, int64_t> LOC = {{at::kFloat, 1}, {at::kLong, 2}}; auto NEW = VAR + LOC[VAR.scalar_type()];",
     "l0.push_back($t); auto NEW = at::cat(l0);", "auto LOC = std::move(l0); l0 = {x, y}; auto NEW = LOC.back();", "std::array<at::Tensor, 2> LOC = {VAR, $t}; auto NEW = LOC[1] - LOC[0];",
+    "auto LOC = std::make_unique<at::Tensor>($t); auto NEW = LOC->exp() + *LOC;", "const auto* LOC = &VAR; auto NEW = (*LOC)[0] + LOC->sum();", "auto& LOC = l0.front(); LOC = $t; auto NEW = l0[0];",
+    "Base_NAME LOC{$t}; auto NEW = -LOC.w; auto NEW = 2 * LOC.w; auto NEW = LOC.all[0] + LOC.scaled(2);", "Child_NAME LOC($t); at::Tensor NEW = LOC; auto NEW = *LOC + LOC->size(0); auto NEW = LOC(2)[0];",
+    "Pair_NAME<at::Tensor, int> LOC($t, 3); auto& [NEW, LOC2] = LOC; NEW1 = NEW1 * LOC2;", "auto LOC = std::tie(x, y); auto NEW = std::get<0>(LOC) + 1;", "auto LOC = std::ref(VAR); auto NEW = LOC.get().exp(); LOC.get() = NEW1;",
+    "std::variant<int, at::Tensor> LOC = $t; auto NEW = std::get<at::Tensor>(LOC) + 1;", "std::vector<std::vector<at::Tensor>> LOC{{x, $t}, {y}}; auto NEW = LOC[0][1] * 2;", "at::Tensor LOC[2] = {$t, VAR}; auto NEW = LOC[0] - LOC[1];",
+    "auto LOC = [&]() -> std::pair<at::Tensor, at::Tensor> { return {$t, VAR}; }; auto [NEW, NEW] = LOC();", "std::vector<at::Tensor> LOC; std::transform(l0.begin(), l0.end(), std::back_inserter(LOC), [](const at::Tensor& t) { return t * 2; }); auto NEW = LOC[0];",
+    "auto LOC = [v = std::vector<at::Tensor>{$t}](size_t k) { return v[k].neg(); }; auto NEW = LOC(0);", "std::function<at::Tensor(const at::Tensor&)> LOC = [](const at::Tensor& t) { return t + 1; }; auto NEW = LOC($t) * 2;",
     "auto LOC = at::Scalar($d); auto NEW = VAR.mul(LOC);", "at::Scalar LOC = 2; auto NEW = at::add(VAR, VAR, LOC);",
 )  # fmt: skip

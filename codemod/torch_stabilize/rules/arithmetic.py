@@ -11,6 +11,7 @@ from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.kinds import kind_in_schemas
 from torch_stabilize.rules.options import last_value
 from torch_stabilize.rules.rewrite import Copy, Part
+from torch_stabilize.rules.wide_numbers import filled
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import receiver_type_parts
@@ -113,9 +114,9 @@ def _number_first(
         return context.diagnose(
             site, RULE, f"the right side of `{site.name}` would be evaluated twice", "give it a variable"
         )
-    filled = (b"torch::stable::fill_(torch::stable::empty_like(", tensor, b"), ", number, b")")
+    made, helpers = filled((b"torch::stable::empty_like(", tensor, b")"), sides[0], fragment, context)
     name = f"{_OPS[site.name]}_"
-    return _call(site, node, name, ["Tensor", "Tensor"], (filled, (Copy(tensor),)), fragment, context)
+    return _call(site, node, name, ["Tensor", "Tensor"], (made, (Copy(tensor),)), fragment, context, helpers)
 
 
 def _call(
@@ -200,8 +201,10 @@ def _store(site: Site, node: Node, left: Node, right: Node, fragment: Fragment, 
     if kind == "Tensor":
         return _call(site, node, "copy_", ["Tensor", "Tensor"], spans, fragment, context)
     if kind in _NUMBERS:
-        parts: tuple[Part, ...] = (b"torch::stable::fill_(", spans[0], b", ", spans[1], b")")
-        return context.rewrite(fragment.span(node), parts, RULE, includes=("torch/csrc/stable/ops.h",))
+        parts, helpers = filled(spans[:1], right, fragment, context)
+        return context.rewrite(
+            fragment.span(node), parts, RULE, includes=("torch/csrc/stable/ops.h",), helpers=helpers
+        )  # fmt: skip
     return _untold(site, context)
 
 

@@ -16,6 +16,7 @@ from torch_stabilize.rules.options import Options, read_options
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
+from torch_stabilize.rules.wide_numbers import filled, full
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 
@@ -64,14 +65,26 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "at::full({2}, 1.5f); at::scalar_tensor(3); torch::tensor(3); torch::tensor(n > 1); torch::tensor(2.5); }",
             "void f(bool b, int64_t n) { torch::stable::full({2}, b, torch::headeronly::ScalarType::Bool); "
             "torch::stable::full({2}, n > 0, torch::headeronly::ScalarType::Bool); "
-            "torch::stable::full({2}, n, torch::headeronly::ScalarType::Long); "
+            "stable_aten::fill_(torch::stable::empty({2}, torch::headeronly::ScalarType::Long), n); "
             "torch::stable::full({2}, 2LL, torch::headeronly::ScalarType::Long); "
             "torch::stable::full({2}, 1.5f, torch::headeronly::ScalarType::Float); "
             "torch::stable::full({}, 3, torch::headeronly::ScalarType::Float); "
             "torch::stable::full({}, 3, torch::headeronly::ScalarType::Long); "
             "torch::stable::full({}, n > 1, torch::headeronly::ScalarType::Bool); "
             "torch::stable::full({}, 2.5, torch::headeronly::ScalarType::Float); }",
-            "the dtype that each number has in torch",
+            "the dtype that each number has in torch; integers of 64 bits, which a double does not hold, are stored as they are",
+        ),
+        Example(
+            "void f(at::Tensor x, int64_t n) { at::full({2}, n, at::kInt); at::full_like(x, n); x.new_full({2}, n); x[0] = n; "
+            "x.index_put_({0}, n); n - x; x[0] = -INFINITY; at::full({2}, std::numeric_limits<float>::max()); }",
+            "void f(torch::stable::Tensor x, int64_t n) { torch::stable::full({2}, n, torch::headeronly::ScalarType::Int); "
+            "stable_aten::fill_(torch::stable::empty_like(x), n); "
+            "stable_aten::fill_(torch::stable::empty({2}, x.scalar_type(), std::nullopt, x.device()), n); "
+            "stable_aten::fill_(torch::stable::select(x, 0, 0), n); stable_aten::fill_(torch::stable::select(x, 0, 0), n); "
+            "stable_aten::sub_(stable_aten::fill_(torch::stable::empty_like(x), n), x); "
+            "torch::stable::fill_(torch::stable::select(x, 0, 0), -INFINITY); "
+            "torch::stable::full({2}, std::numeric_limits<float>::max(), torch::headeronly::ScalarType::Float); }",
+            "where the dtype holds no wide integer, or the number is none, the double will do",
         ),
         Example(
             "at::Tensor f(at::Tensor x, at::Tensor y) { return at::zeros_like(y, x.options(), at::MemoryFormat::Contiguous); }",
@@ -140,8 +153,9 @@ def _dense_like(name: str, node: Node, given: list[Node], fragment: Fragment, co
     made: tuple[Part, ...] = (b"torch::stable::new_empty(", tensor, b", ", Copy(tensor), b".sizes()", *tail, b")")
     if name == "empty_like":
         return (made, ())
-    value: Part = fragment.span(given[1]) if name == "full_like" else _FILLED[name.removesuffix("_like")]
-    return ((b"torch::stable::fill_(", *made, b", ", value, b")"), ())
+    if name == "full_like":
+        return filled(made, given[1], fragment, context, options.dtype)
+    return ((b"torch::stable::fill_(", *made, b", ", _FILLED[name.removesuffix("_like")], b")"), ())
 
 
 def _empty(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
@@ -174,8 +188,7 @@ def _full(name: str, node: Node, given: list[Node], fragment: Fragment, context:
     default = _DTYPE_OF_FULL.get(kind_in_schemas(given[1], context.type_of(given[1], fragment)), b"")
     if not default and not (options.dtype or options.like):
         return None
-    sizes, filled = fragment.span(given[0]), fragment.span(given[1])
-    return ((b"torch::stable::full(", sizes, b", ", filled, *tail_of(options, always_dtype=default), b")"), ())
+    return full(fragment.span(given[0]), given[1], tail_of(options, always_dtype=default), fragment, context)
 
 
 # The dtype that full() gives a number, which the stable form takes as a double.
@@ -204,8 +217,10 @@ def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context:
     blank: tuple[Part, ...] = (maker, tensor, *tail, b")")
     if name == "empty_like":
         return (blank, helpers)
-    value: Part = fragment.span(given[1]) if name == "full_like" else _FILLED[name.removesuffix("_like")]
-    return ((b"torch::stable::fill_(", *blank, b", ", value, b")"), helpers)
+    if name != "full_like":
+        return ((b"torch::stable::fill_(", *blank, b", ", _FILLED[name.removesuffix("_like")], b")"), helpers)
+    parts, more = filled(blank, given[1], fragment, context, options.dtype)
+    return (parts, (*helpers, *more))
 
 
 def _from_blob(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
@@ -273,7 +288,7 @@ def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, contex
         default = _DTYPE_OF_FULL.get(in_schemas, b"") if in_schemas != "int64_t" or kind.name in _LONGS else b""
     if kind.is_tensor or (not default and not (options.dtype or options.like)):
         return None
-    return ((b"torch::stable::full({}, ", fragment.span(given[0]), *tail_of(options, always_dtype=default), b")"), ())
+    return full(b"{}", given[0], tail_of(options, always_dtype=default), fragment, context)
 
 
 # What torch::tensor makes of numbers: the integers of C++ are Long, and those of other types keep theirs.
@@ -325,10 +340,13 @@ def _new(site: Site, context: Context) -> Outcome | None:
     if site.name in ("new_empty", "new_zeros"):
         parts: tuple[Part, ...] = (entry.stable.encode() + b"(", *receiver, b", ", spans[0], *tail_of(options), b")")
         return context.rewrite(call.span, parts, entry.rule, entry=entry)
-    value: Part = spans[1] if site.name == "new_full" else b"1"
     dtype = options.dtype or (*call.asked_parts(), b".scalar_type()")
     device = options.device or (*call.asked_parts(), b".device()")
-    parts = (b"torch::stable::full(", spans[0], b", ", value, b", ", *dtype, b", std::nullopt, ", *device, b")")
+    tail: tuple[Part, ...] = (b", ", *dtype, b", std::nullopt, ", *device)
+    if site.name == "new_full":
+        parts, helpers = full(spans[0], call.arguments[1], tail, call.fragment, context)
+        return context.rewrite(call.span, parts, entry.rule, entry=entry, helpers=helpers)
+    parts = (b"torch::stable::full(", spans[0], b", 1", *tail, b")")
     return context.rewrite(call.span, parts, entry.rule, entry=entry)
 
 

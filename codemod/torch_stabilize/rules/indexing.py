@@ -13,6 +13,7 @@ from torch_stabilize.rules.kinds import kind_in_schemas
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
+from torch_stabilize.rules.wide_numbers import filled, full
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of
@@ -183,17 +184,16 @@ def _written(view: _View, call: MethodCall, context: Context) -> _View | None:
     if kind not in _NUMBERS or more:
         return None
     if not view.tensors:
-        return view.call("torch::stable::fill_", span)
+        parts, helpers = filled(view.parts, value, fragment, context)
+        return replace(view, parts=parts, helpers=view.helpers | set(helpers))
     assert call.receiver is not None
     if call.receiver.type != "identifier" or call.through_pointer:
         return None
     name = text_of(call.receiver).encode()
-    filled = (
-        b"torch::stable::full({}, ",
-        span,
-        b", " + name + b".scalar_type(), std::nullopt, " + name + b".device())",
-    )
-    return view.call("stable_aten::index_put_", _list_of(view.tensors), filled, helper="aten:index_put_")
+    tail = (b", ", name + b".scalar_type()", b", std::nullopt, " + name + b".device()")
+    number, helpers = full(b"{}", value, tail, fragment, context)
+    put = view.call("stable_aten::index_put_", _list_of(view.tensors), number, helper="aten:index_put_")
+    return replace(put, helpers=put.helpers | set(helpers))
 
 
 def _name(site: Site, context: Context) -> Outcome:

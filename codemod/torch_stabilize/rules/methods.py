@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
 from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
+from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.kinds import kind_in_schemas
 from torch_stabilize.rules.registry import page, rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import MethodCall, asked, is_tensor_method, tensor_call
+from torch_stabilize.rules.wide_numbers import FILL, may_be_wide
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.surface.schemas import undecided
@@ -148,7 +150,7 @@ def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | Non
         _arity_fits(entry, len(given))
         and context.surface.available(entry, context.project.target, context.project.headers)
         and _is_overload(entry, [_kind(argument, fragment, context) for argument in given])
-        and not (entry.stable == _FILL and len(given) == 2 and may_be_wide(given[1], fragment, context))
+        and not (entry.stable == FILL and len(given) == 2 and may_be_wide(given[1], fragment, context))
         and not (entry.mutates and given and not _is_variable(given[0], fragment, context))
     )
     usable = entry if fits or entry.form == "dispatcher" else context.surface.fallback(entry)
@@ -218,7 +220,7 @@ def _fits(context: Context, call: MethodCall, entry: Entry) -> bool:
     kinds = ["Tensor", *(_kind(argument, call.fragment, context) for argument in call.arguments)]
     if not _is_overload(entry, kinds, method=True):
         return False
-    if entry.stable == _FILL and call.arguments and may_be_wide(call.arguments[0], call.fragment, context):
+    if entry.stable == FILL and call.arguments and may_be_wide(call.arguments[0], call.fragment, context):
         return False
     assert call.receiver is not None
     return not entry.mutates or _is_variable(call.receiver, call.fragment, context)
@@ -233,31 +235,6 @@ def _has_newer(context: Context, entry: Entry, overload: str) -> bool:
 
 def _kind(node: Node, fragment: Fragment, context: Context) -> str:
     return kind_in_schemas(node, context.type_of(node, fragment))
-
-
-_FILL = "torch::stable::fill_"  # takes a double
-_NARROW_LIST = (
-    "bool float double Half BFloat16 int short char int8_t int16_t int32_t uint8_t uint16_t uint32_t unsigned"
-)
-_NARROW = frozenset(_NARROW_LIST.split())
-
-
-def may_be_wide(node: Node, fragment: Fragment, context: Context) -> bool:
-    """Whether a number may be an integer that a double does not hold: of 64 bits, or of a type that is not known."""
-    text = (node.text or b"").strip(b"-+ ()")
-    if node.type in ("true", "false"):
-        return False
-    if node.type == "conditional_expression":
-        return any(may_be_wide(branch, fragment, context) for branch in node.named_children[1:])
-    if (literal := re.fullmatch(rb"(?:0[xX][0-9a-fA-F']+|[0-9']+)(?P<suffix>[uUlL]*)", text)) is not None:
-        return abs(int(text[: literal.start("suffix")].replace(b"'", b""), 0 if b"x" in text.lower() else 10)) > 2**53
-    if re.fullmatch(rb"[0-9.]+(?:[eE][-+]?[0-9]+)?[fFlL]?", text):
-        return False
-    cast = re.fullmatch(rb"(?:static_cast<\w+>|\w+)\((?P<inside>-?[0-9.]+f?)\)", (node.text or b"").replace(b" ", b""))
-    if cast is not None:
-        return False
-    found = context.type_of(node, fragment)
-    return not found.is_tensor and found.name not in _NARROW
 
 
 def _is_overload(entry: Entry, kinds: list[str], *, method: bool = False) -> bool:
@@ -298,6 +275,15 @@ def _is_variable(node: Node, fragment: Fragment, context: Context) -> bool:
             "Letter f(const Letter& l) { return l.to(3).cpu(); }",
             "of another class",
         ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor y) { x.to(y, true, true); x.to(at::device(at::kCPU), false, true); "
+            "return x.to(y.device(), true, true); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor y) { "
+            "torch::stable::to(x, y.scalar_type(), std::nullopt, y.device(), std::nullopt, true, true); "
+            "torch::stable::to(x, std::nullopt, std::nullopt, torch::stable::Device(torch::headeronly::kCPU), std::nullopt, false, true); "
+            "return torch::stable::to(x, y.device(), true, true); }",
+            "whether to block and to copy comes behind pinned memory",
+        ),
     ),
 )
 def conversions(site: Site, context: Context) -> Outcome | None:
@@ -328,27 +314,41 @@ def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tup
     kinds = [context.type_of(argument, call.fragment).name for argument in given]
     if not spans:
         return None
-    rest: list[Part] = [part for span in spans[1:] for part in (b", ", span)]
+    if len(spans) == 7:  # dtype, layout, device, pinned, non_blocking, copy, format
+        device = _device(given[2], kinds[2], spans[2])
+        return (b", ", spans[0], b", ", spans[1], b", ", *device, *_listed(spans[3:]))
     if site.name == "type_as" or kinds[0] == "Tensor":
         like = asked(given[0], call.fragment)
-        return (b", ", *like, b".scalar_type(), std::nullopt, ", *like, b".device()", *rest)
+        return _in_order((*like, b".scalar_type()"), (*like, b".device()"), spans[1:])
     if kinds[0] == "TensorOptions":
         from torch_stabilize.rules.options import read_options
 
         options = read_options(given[0], call.fragment, context)
         if options is None or options.requires_grad:
             return None
-        return (b", ", *options.dtype_parts(), b", std::nullopt, ", *options.device_parts(), *rest)
+        return _in_order(options.dtype_parts(), options.device_parts(), spans[1:])
     if kinds[0] == "ScalarType":
-        if len(spans) == 1:
-            return (b", ", spans[0])
-        return (b", ", spans[0], b", std::nullopt, std::nullopt, std::nullopt", *rest)
+        return _in_order((spans[0],), (b"std::nullopt",), spans[1:]) if spans[1:] else (b", ", spans[0])
     if kinds[0] in ("Device", "DeviceType"):
-        is_plain = kinds[0] == "Device" or given[0].type == "identifier" or "::" in text_of(given[0])
-        device_span: tuple[Part, ...] = (spans[0],) if is_plain else (b"torch::stable::Device(", spans[0], b")")
+        device = _device(given[0], kinds[0], spans[0])
         if len(spans) > 1 and kinds[1] == "ScalarType":
-            more: list[Part] = [part for span in spans[2:] for part in (b", ", span)]
-            pin: tuple[Part, ...] = (b", std::nullopt",) if more else ()
-            return (b", ", spans[1], b", std::nullopt, ", *device_span, *pin, *more)
-        return (b", ", *device_span, *rest)
+            return _in_order((spans[1],), device, spans[2:])
+        if len(spans) > 3:
+            return _in_order((b"std::nullopt",), device, spans[1:])
+        return (b", ", *device, *_listed(spans[1:]))
     return None
+
+
+def _device(node: Node, kind: str, span: Span) -> tuple[Part, ...]:
+    is_plain = kind == "Device" or node.type == "identifier" or "::" in text_of(node)
+    return (span,) if is_plain else (b"torch::stable::Device(", span, b")")
+
+
+def _listed(spans: Sequence[Span]) -> tuple[Part, ...]:
+    return tuple(part for span in spans for part in (b", ", span))
+
+
+def _in_order(dtype: tuple[Part, ...], device: tuple[Part, ...], rest: Sequence[Span]) -> tuple[Part, ...]:
+    """dtype, layout, device, pinned, and what follows: non_blocking, copy, format."""
+    pinned: tuple[Part, ...] = (b", std::nullopt",) if rest else ()
+    return (b", ", *dtype, b", std::nullopt, ", *device, *pinned, *_listed(rest))

@@ -24,7 +24,7 @@ _NUMBERS = frozenset({"float", "double", "int", "int64_t", "int32_t", "size_t", 
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _CONSTRUCTED = frozenset({
     "Tensor", "TensorOptions", "Device", "IntArrayRef", "ScalarType", "optional", "vector", "string", "Scalar",
-    "TensorList",
+    "TensorList", "OptionalIntArrayRef",
 })  # fmt: skip
 _BODIES = frozenset({"lambda_expression", "function_definition"})
 
@@ -45,6 +45,8 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
     template = tuple(map(parse_type, split_arguments(rest.rpartition(">")[0]))) if bracket else ()
     if bare in _CASTS and template:
         return finder.written.resolved(template[0])
+    if bare in ("std::numeric_limits", "numeric_limits") and template:
+        return finder.written.resolved(template[0])  # max(), infinity() and their kin
     if bare.startswith("std::") and bare.count("::") == 1:
         found = _of_library(finder, node, bare.removeprefix("std::"), rest, fragment, document, depth)
         if found.is_known:

@@ -93,6 +93,8 @@ def _left(finder: TypeFinder, node: Node, fragment: Fragment, document: Document
 def _identifier(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
     name = text_of(node)
     found = finder.type_of_name(name, node, fragment, document, depth)
+    if not found.is_known and name in library.MACROS and finder.declaration_of(name, node) is None:
+        return library.MACROS[name]
     if found.is_known or not _CONSTANT.fullmatch(name) or finder.declaration_of(name, node) is not None:
         return found
     return CppType(finder.returns.constant(f"torch::{name}"))  # which a using-directive made visible

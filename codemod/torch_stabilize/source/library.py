@@ -31,6 +31,14 @@ _SEARCHES = frozenset({
     "max_element", "min_element", "find", "find_if", "find_if_not", "lower_bound", "upper_bound", "remove",
     "remove_if", "unique", "adjacent_find", "partition", "rotate",
 })  # fmt: skip
+# Macros of <cmath>, <cfloat> and <cstdint> that are numbers.
+MACROS = {
+    **dict.fromkeys(("INFINITY", "NAN", "HUGE_VALF", "FLT_MAX", "FLT_MIN", "FLT_EPSILON"), CppType("float")),
+    **dict.fromkeys(("HUGE_VAL", "DBL_MAX", "DBL_MIN", "DBL_EPSILON"), CppType("double")),
+    **dict.fromkeys(("M_PI", "M_E", "M_SQRT2", "M_SQRT1_2", "M_LN2", "M_LOG2E"), CppType("double")),
+    **dict.fromkeys(("INT_MAX", "INT_MIN", "INT32_MAX", "INT32_MIN"), CppType("int")),
+    **dict.fromkeys(("INT64_MAX", "INT64_MIN", "LONG_MAX", "LLONG_MAX"), CppType("int64_t")),
+}  # fmt: skip
 
 
 def element(owner: CppType) -> CppType:

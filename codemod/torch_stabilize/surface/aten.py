@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-from torch_stabilize.surface.numbers import STORED, TWINS, emulated, emulation, is_supported
-from torch_stabilize.surface.schemas import Argument, Op, cpp_arguments, find_op, op_names, overloads
+from torch_stabilize.surface.numbers import NOT_OF_BOOL, STORED, TWINS, emulated, emulation, is_supported
+from torch_stabilize.surface.schemas import DIMENSION_FIRST, Argument, Op, cpp_arguments, find_op, op_names, overloads
 from torch_stabilize.surface.snippet import ERROR_CODES
 from torch_stabilize.surface.table import Entry, TableError
 from torch_stabilize.surface.versions import headers_have, known_versions
@@ -83,7 +83,16 @@ def wrapper(op: str, overload: str = "") -> str:
     indented = ",\n    ".join(parameters)
     lines = _body_with_numbers(found) if found.qualified in TWINS else _body(found)
     body = "\n".join(f"  {line}" for line in lines)
-    return f"// aten::{found.qualified}\n{signature}\n    {indented}) {{\n{body}\n}}\n"
+    text = f"// aten::{found.qualified}\n{signature}\n    {indented}) {{\n{body}\n}}\n"
+    return text + _of_dimension(found) if found.name in DIMENSION_FIRST and found.overload == "dim" else text
+
+
+def _of_dimension(op: Op) -> str:
+    """The overload that ATen has besides those of the schemas: a lone integer is a dimension."""
+    return (
+        f"inline {_result_type(op)} {op.cpp_name}(const torch::stable::Tensor& self, int dim) {{\n"
+        f"  return {NAMESPACE}::{op.cpp_name}(self, OptionalInts(dim));\n}}\n"
+    )
 
 
 def render_header(ops: Iterable[str], headers: str = "") -> bytes:
@@ -210,10 +219,21 @@ def _body_with_numbers(op: Op) -> list[str]:
     call = f"return {NAMESPACE}::{twin.cpp_name}({separator.join(given)});"
     if op.name in STORED:
         return [call]
-    opening, closing = f"{NAMESPACE}::with_numbers(self, [&](const torch::stable::Tensor& tensor) {{", "});"
+    opening, closing = f"{NAMESPACE}::beside_numbers(self, [&](const torch::stable::Tensor& tensor) {{", "});"
+    checks = _refusal_of_bool(op) if op.name in NOT_OF_BOOL else []
+from torch_stabilize.surface.snippet import ERROR_CODES
     if op.name.endswith("_"):
-        return [opening, f"  {call}", closing, "return self;"]
-    return [f"return {opening}", f"  {call}", closing]
+        return [*checks, opening, f"  {call}", closing, "return self;"]
+    return [*checks, f"return {opening}", f"  {call}", closing]
+
+
+def _refusal_of_bool(op: Op) -> list[str]:
+    number = next(argument.name for argument in op.arguments if argument.type == "Scalar")
+    return [
+        f"STD_TORCH_CHECK(!({number}.is_boolean() &&",
+        "                  self.scalar_type() == torch::headeronly::ScalarType::Bool),",
+        f"                \"{op.name} is not implemented for 'Bool'\");",
+    ]
 
 
 def _beside(argument: Argument, receiver: str) -> str:

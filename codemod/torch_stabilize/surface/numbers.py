@@ -35,6 +35,9 @@ TWINS: dict[str, str] = {
 # Here the number is stored, not computed with: it has no say in the dtype.
 STORED = frozenset({"masked_fill", "masked_fill_", "index_fill", "index_fill_"})
 
+# With a number they are not implemented for Bool, with a tensor they are.
+NOT_OF_BOOL = frozenset({"clamp_min", "clamp_min_", "clamp_max", "clamp_max_"})
+
 # Written out for integers alone: floating bounds would be rounded in another way.
 INTEGERS_ONLY = frozenset({"arange"})
 

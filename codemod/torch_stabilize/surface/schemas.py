@@ -222,6 +222,8 @@ def schema_kind(kind: CppType) -> str:
         return "number"  # what dispatch macros and templates commonly call one, whole or not
     if kind.name == "tuple":
         return "tuple"
+    if kind.name == "OptionalIntArrayRef":
+        return "optional<IntArrayRef>"
     if kind.name in ("vector", "optional") and kind.inner is not None:
         return f"{kind.name}<{kind.inner.name}>"
     return kind.name if kind.name != "auto" else ""
@@ -241,6 +243,8 @@ def fitting(cpp_name: str, given: Sequence[str], *, method: bool = False) -> tup
     """Every overload that these argument types fit, the one C++ would take first."""
     found: list[tuple[tuple[int, int, int, int], int, Op]] = []
     for number, op in enumerate(overloads(cpp_name)):
+        if len(given) == 2 and given[1] == "int64_t" and op.name in DIMENSION_FIRST and not op.overload:
+            continue
         cost = _cost(call_arguments(op, method=method), given) if op.is_method or not method else None
         if cost is not None:
             found.append(((cost, len(op.obstacles), len(op.arguments), len(op.overload)), number, op))
@@ -267,6 +271,10 @@ _NO_DEFAULTS = {
     **dict.fromkeys(("linalg_matrix_rank.atol_rtol_float", "linalg_matrix_rank.atol_rtol_float_out"), ("atol", "rtol")),
     "arange.start_step": ("step",),
 }
+
+
+# ATen writes out `var(x, int dim)` and its kin: a lone integer is a dimension, and no bool.
+DIMENSION_FIRST = frozenset({"var", "std", "var_mean", "std_mean"})
 
 
 def cpp_arguments(op: Op) -> tuple[Argument, ...]:

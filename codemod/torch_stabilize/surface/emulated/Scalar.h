@@ -13,6 +13,7 @@ class Scalar {
 
   double to_double() const { return floating_; }
   bool is_floating() const { return kind_ == Kind::floating; }
+  bool is_boolean() const { return kind_ == Kind::boolean; }
   bool is_one() const { return floating_ == 1.0; }
   // an integer that a double may not hold
   bool is_wide() const {

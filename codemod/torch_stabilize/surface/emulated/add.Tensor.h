@@ -6,6 +6,8 @@ inline torch::stable::Tensor add(const torch::stable::Tensor& self,
                                  Scalar alpha = 1) {
   using torch::headeronly::ScalarType;
   ScalarType dtype = stable_aten::result_type(self, other);
+  STD_TORCH_CHECK(!alpha.is_boolean() || dtype == ScalarType::Bool,
+                  "Boolean alpha only supported for Boolean results.");
   auto number = [dtype](const torch::stable::Tensor& term) {
     bool is_bool = term.scalar_type() == ScalarType::Bool;
     return is_bool ? torch::stable::to(term, dtype) : term;
