@@ -315,8 +315,8 @@ def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tup
     if not spans:
         return None
     if len(spans) == 7:  # dtype, layout, device, pinned, non_blocking, copy, format
-        device = _device(given[2], kinds[2], spans[2])
-        return (b", ", spans[0], b", ", spans[1], b", ", *device, *_listed(spans[3:]))
+        put = _device(given[2], kinds[2], spans[2])
+        return (b", ", spans[0], b", ", spans[1], b", ", *put, *_listed(spans[3:]))
     if site.name == "type_as" or kinds[0] == "Tensor":
         like = asked(given[0], call.fragment)
         return _in_order((*like, b".scalar_type()"), (*like, b".device()"), spans[1:])
@@ -330,12 +330,12 @@ def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tup
     if kinds[0] == "ScalarType":
         return _in_order((spans[0],), (b"std::nullopt",), spans[1:]) if spans[1:] else (b", ", spans[0])
     if kinds[0] in ("Device", "DeviceType"):
-        device = _device(given[0], kinds[0], spans[0])
+        put = _device(given[0], kinds[0], spans[0])
         if len(spans) > 1 and kinds[1] == "ScalarType":
-            return _in_order((spans[1],), device, spans[2:])
+            return _in_order((spans[1],), put, spans[2:])
         if len(spans) > 3:
-            return _in_order((b"std::nullopt",), device, spans[1:])
-        return (b", ", *device, *_listed(spans[1:]))
+            return _in_order((b"std::nullopt",), put, spans[1:])
+        return (b", ", *put, *_listed(spans[1:]))
     return None
 
 
