@@ -318,3 +318,16 @@ def compare(torch: Any, ours: Any, theirs: Any, x: Any, other: Any) -> None:
     about = (x.dtype, tuple(x.shape), other)
     assert same(torch, result, expected), (about, result, expected)
     assert same(torch, mine, yours), about
+
+
+def test_a_lone_integer_is_a_dimension_for_what_aten_says_so() -> None:
+    for name in ("var", "std", "var_mean", "std_mean"):
+        assert f"{name}(const torch::stable::Tensor& self, int dim)" in wrapper(name, "dim")
+    assert "int dim)" not in wrapper("var")
+
+
+@pytest.mark.parametrize("name", ["clamp_min", "clamp_min_", "clamp_max", "clamp_max_"])
+def test_a_number_does_not_clamp_bool(name: str) -> None:
+    number = name.rstrip("_").removeprefix("clamp_")
+    assert f"STD_TORCH_CHECK(!({number}.is_boolean() &&" in wrapper(name)
+    assert "is_boolean" not in wrapper("clamp")

@@ -219,9 +219,8 @@ def _body_with_numbers(op: Op) -> list[str]:
     call = f"return {NAMESPACE}::{twin.cpp_name}({separator.join(given)});"
     if op.name in STORED:
         return [call]
-    opening, closing = f"{NAMESPACE}::beside_numbers(self, [&](const torch::stable::Tensor& tensor) {{", "});"
+    opening, closing = f"{NAMESPACE}::with_numbers(self, [&](const torch::stable::Tensor& tensor) {{", "});"
     checks = _refusal_of_bool(op) if op.name in NOT_OF_BOOL else []
-from torch_stabilize.surface.snippet import ERROR_CODES
     if op.name.endswith("_"):
         return [*checks, opening, f"  {call}", closing, "return self;"]
     return [*checks, f"return {opening}", f"  {call}", closing]
