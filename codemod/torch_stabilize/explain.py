@@ -14,10 +14,10 @@ CODE_MODULES = (
     "torch_stabilize.bindings.codes",
     "torch_stabilize.buildfiles.codes",
     "torch_stabilize.repository.codes",
-    "torch_stabilize.repository.program.codes",
+    "torch_stabilize.program.codes",
     "torch_stabilize.retire.codes",
     "torch_stabilize.verify.codes",
-    "torch_stabilize.check",
+    "torch_stabilize.checking.check",
 )
 
 # docs/architecture.md gives each room its hundred.

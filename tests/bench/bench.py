@@ -36,10 +36,10 @@ COMMAND = [sys.executable, "-c", "from torch_stabilize.cli.main import main; mai
 IMPORTS = "import tree_sitter, tree_sitter_cpp, tree_sitter_cuda"
 # Imports of everything a verb needs; what is left of its time is work.
 VERB_IMPORTS = {
-    "scan": "import torch_stabilize.cli.workspace, torch_stabilize.scan, torch_stabilize.explain, torch_stabilize.report.scan_terminal, "
-    "torch_stabilize.repository.groups; torch_stabilize.explain.all_codes()",
-    "migrate": "import torch_stabilize.cli.workspace, torch_stabilize.migrate, torch_stabilize.explain, torch_stabilize.report.terminal, "
-    "torch_stabilize.repository.groups; torch_stabilize.explain.all_codes()",
+    "scan": "import torch_stabilize.cli.workspace, torch_stabilize.program.scan, torch_stabilize.explain, torch_stabilize.report.scan_terminal, "
+    "torch_stabilize.program.groups; torch_stabilize.explain.all_codes()",
+    "migrate": "import torch_stabilize.cli.workspace, torch_stabilize.migration.plan, torch_stabilize.explain, torch_stabilize.report.terminal, "
+    "torch_stabilize.program.groups; torch_stabilize.explain.all_codes()",
 }
 PARSE = f"""
 {IMPORTS}, sys, time

@@ -35,13 +35,13 @@ STAGES = {
         "torch_stabilize.repository.includes:IncludeGraph.closure",
         "torch_stabilize.repository.includes:IncludeGraph.reached_from",
     ),
-    "groups": ("torch_stabilize.repository.groups:resolve_group", "torch_stabilize.repository.groups:suggest_groups"),
+    "groups": ("torch_stabilize.program.groups:resolve_group", "torch_stabilize.program.groups:suggest_groups"),
     "signatures": ("torch_stabilize.source.signatures:read_signatures",),
-    "sites": ("torch_stabilize.rules.sites:find_sites", "torch_stabilize.scan:scan_tree"),
+    "sites": ("torch_stabilize.rules.sites:find_sites", "torch_stabilize.program.scan:scan_tree"),
     "rules": (
-        "torch_stabilize.project:make_project",
-        "torch_stabilize.kernels:rewrite_files",
-        "torch_stabilize.kernels:kernel_change",
+        "torch_stabilize.migration.project:make_project",
+        "torch_stabilize.migration.kernels:rewrite_files",
+        "torch_stabilize.migration.kernels:kernel_change",
     ),
     "bindings": (
         "torch_stabilize.bindings.plan:plan_bindings",
@@ -50,7 +50,7 @@ STAGES = {
         "torch_stabilize.report.scan_view:ops_by_function",
     ),
     "build files": ("torch_stabilize.buildfiles.plan:plan_build",),
-    "formatting": ("torch_stabilize.source.formatting:format_changed",),
+    "formatting": ("torch_stabilize.formatting.clang_format:format_changed",),
     "report": (
         "torch_stabilize.report.view:build_report",
         "torch_stabilize.report.scan_view:build_scan_report",

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch_stabilize.buildfiles.cmake.logic import equal, implies, residual
 from torch_stabilize.model import Refusal
-from torch_stabilize.repository.targets import read_targets
+from torch_stabilize.verify.targets import read_targets
 
 from tests.buildfiles.trees import layout_of, plan, snapshot_of
 

@@ -8,8 +8,8 @@ import pytest
 from torch_stabilize.buildfiles.python.syntax import read_python
 from torch_stabilize.buildfiles.setup.model import SetupModel
 from torch_stabilize.buildfiles.setup.names import sourceless_extensions, telling_statements
+from torch_stabilize.buildfiles.setup.tree import parse_setup
 from torch_stabilize.repository.modules import setup_modules
-from torch_stabilize.repository.setup_tree import parse_setup
 from torch_stabilize.repository.snapshot import Snapshot
 
 THROUGH_CMAKE = """\

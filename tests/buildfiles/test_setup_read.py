@@ -6,8 +6,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from torch_stabilize.buildfiles.model import Abi, GapKind, Origin
 from torch_stabilize.buildfiles.setup.evaluate.read import SetupFile, read_setup_file
-from torch_stabilize.repository.program.model import Abi, GapKind, Origin
 from torch_stabilize.repository.snapshot import Snapshot
 
 FILES = (

@@ -242,7 +242,9 @@ def test_a_target_newer_than_the_headers_is_refused(
     version.parent.mkdir(parents=True)
     numbers = (("MAJOR", 2), ("MINOR", 10), ("PATCH", 0))
     version.write_text("".join(f"#define TORCH_VERSION_{part} {number}\n" for part, number in numbers))
-    monkeypatch.setattr("torch_stabilize.building_torch.find_torch_include", lambda: tmp_path / "torch/include")
+    monkeypatch.setattr(
+        "torch_stabilize.repository.building_torch.find_torch_include", lambda: tmp_path / "torch/include"
+    )
     line = refused(run_cli, sample, "migrate", "activation", "--target", "2.11", "--write", code=2)
     assert "newer than the headers of torch 2.10.0" in line
 

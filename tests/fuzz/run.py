@@ -17,15 +17,15 @@ from torch_stabilize.cli.report_files import rendered
 from torch_stabilize.config import load_config
 from torch_stabilize.diff import render_diff
 from torch_stabilize.explain import all_codes
-from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import FileChange, Plan, Refusal
+from torch_stabilize.program.groups import resolve_group, suggest_groups
+from torch_stabilize.program.planned import planned_tree
+from torch_stabilize.program.scan import scan_tree
 from torch_stabilize.report.view import Stage, build_report
 from torch_stabilize.repository.detect import detect_layout
-from torch_stabilize.repository.groups import resolve_group, suggest_groups
 from torch_stabilize.repository.layout import Group
-from torch_stabilize.repository.program.planned import planned_tree
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.scan import scan_tree
 from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
 from torch_stabilize.source.parsable import refuse_unparsable
 

@@ -24,8 +24,8 @@ from torch_stabilize.model import Move
 from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
-from torch_stabilize.repository.targets import Target, TargetSource, read_targets
 from torch_stabilize.source.edits import apply
+from torch_stabilize.verify.targets import Target, TargetSource, read_targets
 
 Owned = list[tuple[Target, TargetSource]]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from torch_stabilize.building_torch import BuildingTorch, building_torch, version_notes
 from torch_stabilize.config import load_config
 from torch_stabilize.model import Refusal
+from torch_stabilize.repository.building_torch import BuildingTorch, building_torch, version_notes
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 
 
@@ -18,7 +18,9 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     version.parent.mkdir(parents=True)
     numbers = ("MAJOR 2", "MINOR 12", "PATCH 0")
     version.write_text("".join(f"#define TORCH_VERSION_{number}\n" for number in numbers))
-    monkeypatch.setattr("torch_stabilize.building_torch.find_torch_include", lambda: tmp_path / "torch/include")
+    monkeypatch.setattr(
+        "torch_stabilize.repository.building_torch.find_torch_include", lambda: tmp_path / "torch/include"
+    )
 
 
 def tree(tmp_path: Path, **files: str) -> Snapshot:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from torch_stabilize.helper_files import plan_helpers
+from torch_stabilize.migration.helper_files import plan_helpers
 from torch_stabilize.model import Change
 from torch_stabilize.source.edits import apply
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from torch_stabilize.repository.hollow import is_hollow
+from torch_stabilize.program.hollow import is_hollow
 from torch_stabilize.source.document import Document
 
 MODULE = 'static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_K", nullptr, 0, %s};\n'

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.cli.workspace import open_workspace
-from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Plan
-from torch_stabilize.repository.groups import resolve_group
+from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.retire.plan import plan_retirement
 from torch_stabilize.surface.headers import installed_version, target_macro
 from torch_stabilize.surface.versions import parse_version

@@ -10,9 +10,9 @@ from clang_format import get_executable  # type: ignore[import-untyped, unused-i
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_stabilize.diff import changed_ranges, split_lines
+from torch_stabilize.formatting.clang_format import format_changed
+from torch_stabilize.formatting.elision import Elided, Untouched, elide
 from torch_stabilize.source.document import Document
-from torch_stabilize.source.elision import Elided, Untouched, elide
-from torch_stabilize.source.formatting import format_changed
 
 STYLE = b"{BasedOnStyle: Google, ColumnLimit: 60, DerivePointerAlignment: false, SortIncludes: false}\n"
 

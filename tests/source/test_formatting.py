@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_stabilize.formatting.clang_format import format_changed, style_for
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import Document
-from torch_stabilize.source.formatting import format_changed, style_for
 
 MakeRepository = Callable[..., Snapshot]
 

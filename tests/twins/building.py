@@ -16,10 +16,10 @@ from pathlib import Path
 
 from torch_stabilize.cli.workspace import open_workspace
 from torch_stabilize.explain import all_codes
-from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Refusal
+from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.report.view import Stage, build_report
-from torch_stabilize.repository.groups import resolve_group
 
 from tests.twins.account import Account, account_of
 from tests.twins.program import Function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch_stabilize.repository.groups import resolve_group
+from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.verify.announced import Announced, announced
 from torch_stabilize.verify.trees import folder_tree
 

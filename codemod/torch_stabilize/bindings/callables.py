@@ -9,7 +9,7 @@ from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.schemas.schema import Schema, normalised
 from torch_stabilize.bindings.select import Moved
 from torch_stabilize.model import NamedCallable, Span
-from torch_stabilize.repository.program.read import libraries_of
+from torch_stabilize.program.read import libraries_of
 
 
 def callables_of(

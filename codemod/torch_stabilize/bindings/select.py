@@ -11,8 +11,8 @@ from torch_stabilize.bindings.reading.model import Operator, Side, Statement, St
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.codes import Code
 from torch_stabilize.model import Diagnostic, Severity, Span
+from torch_stabilize.program.read import libraries_of
 from torch_stabilize.repository.layout import Group
-from torch_stabilize.repository.program.read import libraries_of
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.signatures import Function, read_signatures

@@ -11,10 +11,10 @@ from torch_stabilize.buildfiles.generators import plan_generators
 from torch_stabilize.buildfiles.mentions import plan_mentions
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.setup.plan import plan_setup
-from torch_stabilize.buildfiles.stable_target import short_name, version_macro
 from torch_stabilize.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.stable_target import short_name, version_macro
 
 
 def plan_build(

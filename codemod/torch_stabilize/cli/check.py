@@ -36,13 +36,13 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
     """
     if as_json + as_sarif + as_github > 1:
         raise click.UsageError("Give one of --json, --sarif and --github.")
-    from torch_stabilize.check import check
+    from torch_stabilize.checking.check import check
+    from torch_stabilize.checking.view import check_json, print_annotations, print_check
     from torch_stabilize.cli.workspace import open_workspace, progress
     from torch_stabilize.explain import all_codes
-    from torch_stabilize.report.check_view import check_json, print_annotations, print_check
+    from torch_stabilize.program.scan import scan_tree
     from torch_stabilize.report.lines import lines
     from torch_stabilize.report.sarif import sarif
-    from torch_stabilize.scan import scan_tree
 
     with progress("Looking for unstable sites"):
         workspace = open_workspace(reads_only=True)
@@ -65,8 +65,8 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
 def _files(snapshot: Snapshot, layout: Layout, config: Config, paths: Sequence[Path]) -> tuple[str, ...]:
     """The sources below the stable root, those of stable libraries wherever they are, and those below `paths`."""
     from torch_stabilize.cli.workspace import tree_path
-    from torch_stabilize.repository.program.abi import files_of_stable_libraries
-    from torch_stabilize.repository.program.read import Program
+    from torch_stabilize.program.abi import files_of_stable_libraries
+    from torch_stabilize.program.read import Program
     from torch_stabilize.source.document import SOURCE_SUFFIXES
 
     found = set(snapshot.below(layout.stable_root, SOURCE_SUFFIXES))

@@ -67,13 +67,13 @@ def command(
         raise click.UsageError("--allow-dirty needs --write.")
     if report_file is not None:
         check_writable(report_file)
-    from torch_stabilize.building_torch import version_notes
     from torch_stabilize.cli.workspace import open_workspace, progress
     from torch_stabilize.explain import all_codes
-    from torch_stabilize.in_place import with_way_in_place
-    from torch_stabilize.migrate import Options, plan_migration
+    from torch_stabilize.migration.in_place import with_way_in_place
+    from torch_stabilize.migration.plan import Options, plan_migration
+    from torch_stabilize.program.groups import resolve_group
     from torch_stabilize.report.view import Concern, Stage, build_report
-    from torch_stabilize.repository.groups import resolve_group
+    from torch_stabilize.repository.building_torch import version_notes
     from torch_stabilize.source.parsable import refuse_unparsable
 
     with progress("Reading the repository"):

@@ -43,10 +43,10 @@ def command(
         raise click.UsageError("--allow-dirty needs --write.")
     if report_file is not None:
         check_writable(report_file)
-    from torch_stabilize.building_torch import version_notes
     from torch_stabilize.cli.workspace import open_workspace, progress
     from torch_stabilize.explain import all_codes
     from torch_stabilize.report.view import Concern, Stage, build_report
+    from torch_stabilize.repository.building_torch import version_notes
     from torch_stabilize.retire.plan import plan_retirement
 
     with progress("Reading the repository"):

@@ -34,10 +34,10 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
 
     from torch_stabilize.bindings.reading.registry import Registry
     from torch_stabilize.explain import all_codes
+    from torch_stabilize.program.groups import suggest
+    from torch_stabilize.program.scan import scan_tree
     from torch_stabilize.report.scan_terminal import print_scan
     from torch_stabilize.report.scan_view import ops_by_function
-    from torch_stabilize.repository.groups import suggest
-    from torch_stabilize.scan import scan_tree
 
     with progress("Looking for unstable sites"):
         scan = scan_tree(snapshot, layout, workspace.config)

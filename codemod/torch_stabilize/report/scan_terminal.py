@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from torch_stabilize.codes import Code
+from torch_stabilize.program.scan import NO_TARGET
 from torch_stabilize.report.lines import Lines
 from torch_stabilize.report.scan_view import Blocker, GroupRow, ScanReport, Tally
-from torch_stabilize.scan import NO_TARGET
 
 MOST_NAMES = 6
 MOST_FILES = 3

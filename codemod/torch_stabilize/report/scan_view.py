@@ -10,9 +10,9 @@ from typing import Any
 
 from torch_stabilize.bindings.reading.model import Operator
 from torch_stabilize.codes import Code
-from torch_stabilize.repository.groups import Suggestions
+from torch_stabilize.program.groups import Suggestions
+from torch_stabilize.program.scan import NO_TARGET, FoundSite, Scan
 from torch_stabilize.repository.layout import Group
-from torch_stabilize.scan import NO_TARGET, FoundSite, Scan
 
 FORMAT = "torch-stabilize-scan/1"
 IN_NO_OP = ""  # macros, helpers and includes, which many ops may use

@@ -10,10 +10,10 @@ from posixpath import dirname, normpath
 from typing import NamedTuple
 
 from torch_stabilize.model import Span
-from torch_stabilize.reach import Reaching
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import HEADER_SUFFIXES
 from torch_stabilize.source.mask import mask
+from torch_stabilize.source.reach import Reaching
 from torch_stabilize.source.spans import line_end, line_start
 
 _INCLUDE = re.compile(

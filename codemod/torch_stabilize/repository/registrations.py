@@ -7,9 +7,10 @@ registrations, with schemas and conditions, is `bindings/`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.patterns import places, word_start
@@ -130,3 +131,20 @@ def _function(match: re.Match[bytes]) -> str:
 def _op(match: re.Match[bytes]) -> str:
     """The op's name without its namespace."""
     return match.group("op").decode().rpartition("::")[2]
+
+
+def may_be_counterpart(snapshot: Snapshot, layout: Layout, sources: Iterable[str]) -> bool:
+    """Whether a stable library of `sources`, whose name does not tell whose it is, may be that of `layout`.
+
+    It is another one's where it registers operators, and none in a namespace of the library that migrates.
+    """
+    theirs = _namespaces(snapshot, sources)
+    library = next((one for one in layout.libraries if one.name == layout.legacy_library), None)
+    ours = _namespaces(snapshot, library.bindings if library is not None else layout.legacy_bindings)
+    is_computed = bool({"TORCH_EXTENSION_NAME", "NAME"} & (theirs | ours))
+    return not theirs or not ours or is_computed or bool(theirs & ours)
+
+
+def _namespaces(snapshot: Snapshot, paths: Iterable[str]) -> set[str]:
+    read = (registrations_of(snapshot, path) for path in paths if snapshot.exists(path))
+    return {name for found in read if found is not None for name in found.libraries}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from torch_stabilize.helper_files import helper_header
+from torch_stabilize.migration.helper_files import helper_header
 from torch_stabilize.model import Span
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import HEADER_SUFFIXES

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from torch_stabilize.config import Config
+from torch_stabilize.formatting.clang_format import format_changed, style_for
 from torch_stabilize.model import Diagnostic, Edit, FileChange, Plan, Severity, Span
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Layout
@@ -21,7 +22,6 @@ from torch_stabilize.rules.needed_headers import needed_by_names
 from torch_stabilize.rules.snippets import known_returns
 from torch_stabilize.source.document import CUDA_SUFFIXES, Document
 from torch_stabilize.source.edits import apply, settle
-from torch_stabilize.source.formatting import format_changed, style_for
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.mask import mask
 from torch_stabilize.source.scopes import TypeFinder

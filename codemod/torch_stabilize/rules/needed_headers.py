@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torch_stabilize import toml
-from torch_stabilize.reach import reach
+from torch_stabilize.source.reach import reach
 
 _WORD_OR_INCLUDE = re.compile(rb"#[ \t]*include[ \t]*[<\"][^\n]*|std::\w+|[A-Za-z_]\w*")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from torch_stabilize.config import Config
 from torch_stabilize.model import Diagnostic, Plan, Refusal, Severity, Span
+from torch_stabilize.program.planned import planned_tree
 from torch_stabilize.repository.layout import Group, Layout
-from torch_stabilize.repository.program.planned import planned_tree
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import include_graph
 from torch_stabilize.verify import codes

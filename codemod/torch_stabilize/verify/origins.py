@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from torch_stabilize.building_torch import building_torch
 from torch_stabilize.diff import changed_ranges
-from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Diagnostic, Edit, FileChange, Plan, Refusal, Severity, Span
+from torch_stabilize.repository.building_torch import building_torch
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.edits import apply
 from torch_stabilize.verify.codes import CHANGED_SINCE

@@ -12,8 +12,8 @@ from posixpath import normpath
 
 from torch_stabilize.config import Config, load_config
 from torch_stabilize.model import Refusal
+from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.repository import git
-from torch_stabilize.repository.groups import resolve_group
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.nearest import layout_for
 from torch_stabilize.repository.snapshot import Snapshot

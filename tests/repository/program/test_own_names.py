@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from torch_stabilize.repository.program.own_names import OwnNames
-from torch_stabilize.scan import scan_document
+from torch_stabilize.program.own_names import OwnNames
+from torch_stabilize.program.scan import scan_document
 from torch_stabilize.source.document import Document
 
 CODE = """\

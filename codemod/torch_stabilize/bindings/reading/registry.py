@@ -11,9 +11,9 @@ from torch_stabilize.bindings.reading.model import Bindings, BlockKind, Operator
 from torch_stabilize.bindings.reading.names import EXTENSION_NAME
 from torch_stabilize.bindings.reading.namespaces import python_namespace
 from torch_stabilize.bindings.reading.read import has_bindings, read_bindings
+from torch_stabilize.program.read import libraries_of
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Layout
-from torch_stabilize.repository.program.read import libraries_of
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.unstable import holds_unstable_names
 from torch_stabilize.source.document import SOURCE_SUFFIXES, Document

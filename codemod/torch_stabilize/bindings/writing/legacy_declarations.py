@@ -12,8 +12,8 @@ from torch_stabilize.bindings.reading.text import comments_above, decode
 from torch_stabilize.bindings.select import Located, Selection, diagnostic
 from torch_stabilize.bindings.writing.removal import removal_edits
 from torch_stabilize.model import Diagnostic, FileEdit, Span
+from torch_stabilize.program.decide import is_elsewhere
 from torch_stabilize.repository.layout import Group
-from torch_stabilize.repository.program.decide import is_elsewhere
 from torch_stabilize.source.document import HEADER_SUFFIXES, Document
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.signatures import Function, read_signatures

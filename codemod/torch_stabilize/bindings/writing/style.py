@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from torch_stabilize.formatting import clang_format as formatting
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.source import formatting
 from torch_stabilize.source.document import Document
 
 _PLAIN = b"{BasedOnStyle: Google, ColumnLimit: 80, DerivePointerAlignment: false, PointerAlignment: Left}\n"

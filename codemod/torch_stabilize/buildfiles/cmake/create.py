@@ -17,8 +17,8 @@ from torch_stabilize.buildfiles.cmake.site import is_before_helper, list_helper,
 from torch_stabilize.buildfiles.cmake.syntax import CMakeFile, Command
 from torch_stabilize.buildfiles.cmake.text import call, rendered, wrap
 from torch_stabilize.buildfiles.codes import TARGET_CREATED
-from torch_stabilize.buildfiles.stable_target import stable_list_name, version_macro
 from torch_stabilize.model import Severity, Span
+from torch_stabilize.repository.stable_target import stable_list_name, version_macro
 
 
 class StableTarget(NamedTuple):

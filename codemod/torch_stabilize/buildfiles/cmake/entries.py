@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow
 from torch_stabilize.buildfiles.cmake.settings import flags_of, macros_of
 from torch_stabilize.buildfiles.cmake.syntax import VARIABLE, CMakeFile, Command, read_cmake
+from torch_stabilize.buildfiles.model import Abi, BuildEntry, EntryKind, Gap, GapKind, Origin, Source
 from torch_stabilize.model import Refusal, Span
-from torch_stabilize.repository.program.model import Abi, BuildEntry, EntryKind, Gap, GapKind, Origin, Source
 from torch_stabilize.repository.snapshot import Snapshot
 
 _KINDS = {

@@ -27,12 +27,12 @@ from torch_stabilize.buildfiles.codes import (
     TWO_TARGETS,
 )
 from torch_stabilize.buildfiles.moving import Moving
-from torch_stabilize.buildfiles.stable_target import STABLE_SUFFIX, short_name
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, FileEdit, Severity, Span
 from torch_stabilize.repository.layout import Layout
-from torch_stabilize.repository.program.decide import may_be_counterpart
+from torch_stabilize.repository.registrations import may_be_counterpart
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.stable_target import STABLE_SUFFIX, short_name
 
 
 class CMakeResult(NamedTuple):

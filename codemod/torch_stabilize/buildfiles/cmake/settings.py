@@ -13,8 +13,8 @@ from torch_stabilize.buildfiles.cmake.site import StableSite
 from torch_stabilize.buildfiles.cmake.syntax import VARIABLE, CMakeFile, Command
 from torch_stabilize.buildfiles.cmake.text import wrap
 from torch_stabilize.buildfiles.codes import DEFINITION, VERSION_RAISED
-from torch_stabilize.buildfiles.stable_target import version_macro, version_of_macro, version_tuple
 from torch_stabilize.model import Severity, Span
+from torch_stabilize.repository.stable_target import version_macro, version_of_macro, version_tuple
 from torch_stabilize.source.patterns import whole_word
 
 _HEX = re.compile(r"0[xX][0-9a-fA-F]+(?:[uUlL]*)")

@@ -11,9 +11,9 @@ from torch_stabilize.buildfiles.cmake.run import CMakeRun
 from torch_stabilize.buildfiles.cmake.settings import device_settings, macros_of
 from torch_stabilize.buildfiles.cmake.text import call, wrap
 from torch_stabilize.buildfiles.codes import DEFINITION
-from torch_stabilize.buildfiles.stable_target import short_name, version_macro
 from torch_stabilize.model import Severity
 from torch_stabilize.repository.codes import CONVERTED_IN_PLACE
+from torch_stabilize.repository.stable_target import short_name, version_macro
 
 _SETTERS = ("target_compile_definitions", "target_link_libraries", "target_include_directories")
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch_stabilize.buildfiles.codes import LIBRARY_PROBED
 from torch_stabilize.buildfiles.python.syntax import PythonFile, dotted_name
-from torch_stabilize.buildfiles.stable_target import short_name
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, Severity
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.stable_target import short_name
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.spans import line_start
 

@@ -32,11 +32,11 @@ from torch_stabilize.buildfiles.python.library import (
 from torch_stabilize.buildfiles.python.syntax import dotted_name, read_python, statements_about
 from torch_stabilize.buildfiles.python.twins import add_twin, has_twin
 from torch_stabilize.buildfiles.setup.text import add_statement
-from torch_stabilize.buildfiles.stable_target import short_name
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, FileEdit, Refusal, Severity, Span
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.stable_target import short_name
 
 if TYPE_CHECKING:
     import libcst as cst

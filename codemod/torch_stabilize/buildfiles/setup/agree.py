@@ -9,10 +9,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 from torch_stabilize.buildfiles.codes import BUILD_CHANGED
+from torch_stabilize.buildfiles.model import GapKind, When
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.setup.evaluate.read import SetupEntry, SetupFile, read_setup_file
 from torch_stabilize.model import Diagnostic, FileEdit, Severity
-from torch_stabilize.repository.program.model import GapKind, When
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.edits import apply
 

@@ -11,8 +11,8 @@ from torch_stabilize.buildfiles.python.syntax import dotted_name
 from torch_stabilize.buildfiles.setup.model import Extension
 from torch_stabilize.buildfiles.setup.names import device_words
 from torch_stabilize.buildfiles.setup.text import add_after, add_statement
-from torch_stabilize.buildfiles.stable_target import short_name
 from torch_stabilize.model import Confidence, Severity, Span
+from torch_stabilize.repository.stable_target import short_name
 
 if TYPE_CHECKING:
     from torch_stabilize.buildfiles.setup.run import SetupRun

@@ -13,8 +13,8 @@ from torch_stabilize.buildfiles.setup.mirror import finds, glob_text
 from torch_stabilize.buildfiles.setup.model import Element, Extension
 from torch_stabilize.buildfiles.setup.placement import add_to_call
 from torch_stabilize.buildfiles.setup.text import add_after, add_statement
-from torch_stabilize.buildfiles.stable_target import short_name
 from torch_stabilize.model import Severity
+from torch_stabilize.repository.stable_target import short_name
 
 if TYPE_CHECKING:
     import libcst as cst

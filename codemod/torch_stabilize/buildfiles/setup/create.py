@@ -12,8 +12,8 @@ from torch_stabilize.buildfiles.setup.families import all_of
 from torch_stabilize.buildfiles.setup.model import Extension, SetupModel
 from torch_stabilize.buildfiles.setup.round_edits import round_text
 from torch_stabilize.buildfiles.setup.values import value_given
-from torch_stabilize.buildfiles.stable_target import version_macro
 from torch_stabilize.model import Severity
+from torch_stabilize.repository.stable_target import version_macro
 
 if TYPE_CHECKING:
     import libcst as cst

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from posixpath import basename
 
+from torch_stabilize.buildfiles.model import BuildEntry, Gap
 from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
-from torch_stabilize.repository.program.model import BuildEntry, Gap
 from torch_stabilize.repository.snapshot import Snapshot
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch_stabilize.buildfiles.setup.model import Element, Extension
-from torch_stabilize.buildfiles.stable_target import STABLE_SUFFIX, short_name
 from torch_stabilize.repository.layout import Layout
-from torch_stabilize.repository.program.decide import may_be_counterpart
+from torch_stabilize.repository.registrations import may_be_counterpart
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.stable_target import STABLE_SUFFIX, short_name
 
 
 class Member(NamedTuple):

@@ -17,8 +17,8 @@ from torch_stabilize.buildfiles.setup.reader import lists_in, same_list
 from torch_stabilize.buildfiles.setup.round_edits import can_take_over
 from torch_stabilize.buildfiles.setup.text import add_statement, dedented, is_spread, literal_list
 from torch_stabilize.buildfiles.setup.values import value_given
-from torch_stabilize.buildfiles.stable_target import stable_list_name
 from torch_stabilize.model import Confidence, Severity
+from torch_stabilize.repository.stable_target import stable_list_name
 
 if TYPE_CHECKING:
     import libcst as cst

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch_stabilize.buildfiles.setup.evaluate.functions import COMMANDS
 from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
-from torch_stabilize.repository.setup_tree import SetupTree, last_name
+from torch_stabilize.buildfiles.setup.tree import SetupTree, last_name
 from torch_stabilize.repository.snapshot import Snapshot
 
 _DEVICES = {"CUDA": ("cuda",), "HIP": ("hip", "rocm"), "ROCM": ("rocm", "hip")}

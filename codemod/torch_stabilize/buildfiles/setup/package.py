@@ -12,8 +12,8 @@ from torch_stabilize.buildfiles.setup.create import lowest_python
 from torch_stabilize.buildfiles.setup.model import Extension
 from torch_stabilize.buildfiles.setup.text import add_after
 from torch_stabilize.buildfiles.setup.values import value_given
-from torch_stabilize.buildfiles.stable_target import version_tuple
 from torch_stabilize.model import Confidence, Severity
+from torch_stabilize.repository.stable_target import version_tuple
 
 if TYPE_CHECKING:
     import libcst as cst

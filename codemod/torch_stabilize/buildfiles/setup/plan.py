@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.setup.names import device_words, sourceless_extensions, telling_statements
-from torch_stabilize.buildfiles.stable_target import short_name
+from torch_stabilize.buildfiles.setup.tree import read_setup_tree
 from torch_stabilize.model import Diagnostic, FileEdit, Severity
-from torch_stabilize.repository.setup_tree import read_setup_tree
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.stable_target import short_name
 
 
 class SetupResult(NamedTuple):

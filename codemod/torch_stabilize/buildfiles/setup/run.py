@@ -34,10 +34,10 @@ from torch_stabilize.buildfiles.setup.plan import SetupResult
 from torch_stabilize.buildfiles.setup.reader import lists_in
 from torch_stabilize.buildfiles.setup.text import add_after, add_statement, literal_list, remove_elements
 from torch_stabilize.buildfiles.setup.whole import convert_in_place
-from torch_stabilize.buildfiles.stable_target import short_name
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.repository.layout import Layout
+from torch_stabilize.repository.stable_target import short_name
 
 if TYPE_CHECKING:
     import libcst as cst

@@ -12,9 +12,9 @@ from torch_stabilize.buildfiles.setup.families import Member
 from torch_stabilize.buildfiles.setup.model import Extension
 from torch_stabilize.buildfiles.setup.package import update_package
 from torch_stabilize.buildfiles.setup.plan import SetupResult
-from torch_stabilize.buildfiles.stable_target import short_name, version_macro
 from torch_stabilize.model import Severity, Span
 from torch_stabilize.repository.codes import CONVERTED_IN_PLACE
+from torch_stabilize.repository.stable_target import short_name, version_macro
 
 if TYPE_CHECKING:
     from torch_stabilize.buildfiles.setup.run import SetupRun

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.select import select
-from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.function_index import FunctionIndex

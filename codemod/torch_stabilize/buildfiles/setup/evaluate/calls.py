@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from torch_stabilize.buildfiles.model import Origin, When
 from torch_stabilize.buildfiles.setup.evaluate import conditions
 from torch_stabilize.buildfiles.setup.evaluate.conditions import Test
 from torch_stabilize.buildfiles.setup.evaluate.expressions import Expressions
@@ -29,7 +30,6 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     choice,
     combinations,
 )  # fmt: skip
-from torch_stabilize.repository.program.model import Origin, When
 
 KEEP_ITEMS = frozenset({"list", "sorted", "tuple", "set", "frozenset", "reversed", "iter", "copy.copy"})
 _SAME_PATH = frozenset({"str", "os.fspath", "Path", "PurePath", "PosixPath"})

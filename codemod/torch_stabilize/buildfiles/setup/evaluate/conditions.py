@@ -7,6 +7,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from torch_stabilize.buildfiles.model import When
 from torch_stabilize.buildfiles.setup.evaluate.state import State, shown_value
 from torch_stabilize.buildfiles.setup.evaluate.values import (
     Const,
@@ -24,7 +25,6 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     truth,
     without,
 )  # fmt: skip
-from torch_stabilize.repository.program.model import When
 
 Evaluate = Callable[[ast.expr], Value]
 

@@ -6,6 +6,7 @@ import ast
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 
+from torch_stabilize.buildfiles.model import Gap, When
 from torch_stabilize.buildfiles.setup.evaluate import conditions
 from torch_stabilize.buildfiles.setup.evaluate.conditions import Test
 from torch_stabilize.buildfiles.setup.evaluate.making import Making, plain_key
@@ -27,7 +28,6 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     choice,
     combinations,
 )  # fmt: skip
-from torch_stabilize.repository.program.model import Gap, When
 
 _CONSTANTS = {"os.sep": "/", "os.path.sep": "/", "os.curdir": ".", "os.path.curdir": ".", "os.pardir": ".."}
 

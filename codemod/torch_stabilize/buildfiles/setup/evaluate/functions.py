@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from torch_stabilize.buildfiles.model import Gap, When
 from torch_stabilize.buildfiles.setup.evaluate import conditions
 from torch_stabilize.buildfiles.setup.evaluate.calls import KEEP_ITEMS
 from torch_stabilize.buildfiles.setup.evaluate.made import made_by
@@ -32,7 +33,6 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     is_possible,
     without,
 )  # fmt: skip
-from torch_stabilize.repository.program.model import Gap, When
 
 COMMANDS = frozenset({"BuildExtension", "build_ext"})  # what setuptools runs, no modules
 _SETUPS = frozenset({"setup", "setuptools.setup", "distutils.core.setup", "skbuild.setup"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
+from torch_stabilize.buildfiles.model import Gap, GapKind, When
 from torch_stabilize.buildfiles.setup.evaluate.expressions import Expressions
 from torch_stabilize.buildfiles.setup.evaluate.values import (
     NONE,
@@ -21,7 +22,6 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     both,
     expanded,
 )  # fmt: skip
-from torch_stabilize.repository.program.model import Gap, GapKind, When
 
 
 def made_by(evaluator: Expressions, node: ast.Call, kinds: Sequence[tuple[When, Kind]], given: Arguments) -> Made:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from torch_stabilize.buildfiles.model import Gap, Origin, When
 from torch_stabilize.buildfiles.setup.evaluate import conditions
 from torch_stabilize.buildfiles.setup.evaluate.conditions import Test
 from torch_stabilize.buildfiles.setup.evaluate.state import State, marked
@@ -27,7 +28,6 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     joined,
     without,
 )  # fmt: skip
-from torch_stabilize.repository.program.model import Gap, Origin, When
 
 
 class Making:

@@ -6,6 +6,7 @@ import ast
 import posixpath
 from collections.abc import Callable, Sequence
 
+from torch_stabilize.buildfiles.model import When
 from torch_stabilize.buildfiles.setup.evaluate.calls import PATH_TESTS, Calls
 from torch_stabilize.buildfiles.setup.evaluate.conditions import Test
 from torch_stabilize.buildfiles.setup.evaluate.values import (
@@ -25,7 +26,6 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     expanded,
     without,
 )  # fmt: skip
-from torch_stabilize.repository.program.model import When
 
 _TEXT_METHODS = frozenset(
     {"lower", "upper", "strip", "lstrip", "rstrip", "replace", "removeprefix", "removesuffix", "title", "capitalize"}

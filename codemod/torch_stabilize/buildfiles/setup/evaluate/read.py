@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from torch_stabilize.buildfiles.model import Abi, BuildEntry, Gap, GapKind, Source, When
 from torch_stabilize.buildfiles.setup.evaluate.functions import COMMANDS
 from torch_stabilize.buildfiles.setup.evaluate.paths import place
 from torch_stabilize.buildfiles.setup.evaluate.state import SetupCall, State, source_of
@@ -29,7 +30,6 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     joined,
 )  # fmt: skip
 from torch_stabilize.model import Span
-from torch_stabilize.repository.program.model import Abi, BuildEntry, Gap, GapKind, Source, When
 from torch_stabilize.repository.snapshot import Snapshot
 
 SYSTEM = "setuptools"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
+from torch_stabilize.buildfiles.model import Gap, GapKind, When
 from torch_stabilize.buildfiles.setup.evaluate.values import (
     ROOT,
     Const,
@@ -24,9 +25,8 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     is_possible,
     without,
 )  # fmt: skip
+from torch_stabilize.buildfiles.setup.tree import read_setup_tree
 from torch_stabilize.model import Span
-from torch_stabilize.repository.program.model import Gap, GapKind, When
-from torch_stabilize.repository.setup_tree import read_setup_tree
 from torch_stabilize.repository.snapshot import Snapshot
 
 MOST_STEPS = 100_000  # statements and expressions of one evaluation: loops over long lists multiply

@@ -6,6 +6,7 @@ import ast
 import posixpath
 from collections.abc import Sequence
 
+from torch_stabilize.buildfiles.model import Gap, GapKind, When
 from torch_stabilize.buildfiles.setup.evaluate import conditions
 from torch_stabilize.buildfiles.setup.evaluate.functions import Functions, name_of
 from torch_stabilize.buildfiles.setup.evaluate.state import MOST_ROUNDS, Exit, source_of
@@ -28,7 +29,6 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     without,
 )  # fmt: skip
 from torch_stabilize.model import Span
-from torch_stabilize.repository.program.model import Gap, GapKind, When
 
 _STOPS = frozenset({"sys.exit", "exit", "quit", "os._exit"})
 _FALLS_THROUGH: list[Exit] = []

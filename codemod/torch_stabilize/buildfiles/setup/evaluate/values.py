@@ -9,8 +9,8 @@ from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
+from torch_stabilize.buildfiles.model import Gap, Origin, When
 from torch_stabilize.model import Span
-from torch_stabilize.repository.program.model import Gap, Origin, When
 
 ROOT = "/the folder of setup.py"  # what absolute paths start with
 _MOST_ALTERNATIVES = 16

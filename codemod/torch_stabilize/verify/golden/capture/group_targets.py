@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from torch_stabilize.model import Refusal
-from torch_stabilize.repository.groups import resolve_group
+from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.verify.announced import Announced, announced

@@ -1,0 +1,123 @@
+"""Units that were not asked for and go with those that were, as one side would miss the other when it is linked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from torch_stabilize.buildfiles.model import Abi
+from torch_stabilize.migration.left_behind import still_called
+from torch_stabilize.model import Diagnostic, Severity, Span
+from torch_stabilize.program import codes
+from torch_stabilize.program.abi import abi_of
+from torch_stabilize.program.groups import suggested_with, with_headers
+from torch_stabilize.program.hollow import has_init
+from torch_stabilize.program.link import linker_of
+from torch_stabilize.program.read import Program
+from torch_stabilize.program.units import Units
+from torch_stabilize.repository.layout import Group
+
+
+class Along(NamedTuple):
+    """A group with the units that come along, and the diagnostics about them.
+
+    `shared` are units that use no torch and that both sides need: they stay, and the stable library builds them too.
+    """
+
+    group: Group
+    shared: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def come_along(program: Program, units: Units, group: Group) -> Along:
+    """`group` with what it needs of its library, and with what needs it there.
+
+    What defines something for it comes along unless a unit that stays needs that too, and uses torch: then it stays,
+    which is said by those who check the links. What calls it comes along where `scan` suggests both in one group.
+    """
+    shared: dict[str, str] = {}
+    told: list[Diagnostic] = []
+    while group.units:
+        needs = _Needs(program, units, group)
+        defining = {path: why for path, why in needs.defining().items() if path not in shared}
+        kept = needs.kept_by_others(defining)
+        shared |= {path: why for path, why in defining.items() if path in kept and needs.is_neutral(path)}
+        joining = {path: why for path, why in defining.items() if path not in kept}
+        callers = needs.callers()
+        together = suggested_with(units, group.units) if callers else frozenset()
+        joining |= {path: why for path, why in callers.items() if path in together}
+        joining = joining or needs.rest()
+        if not joining:
+            break
+        told += [_told(path, f"comes along: {why}") for path, why in sorted(joining.items())]
+        group = with_headers(units, group.name, tuple(sorted({*group.units, *joining})), group.migrated)
+    told += [_told(path, f"is built into both libraries: {why}") for path, why in sorted(shared.items())]
+    return Along(group, tuple(shared), tuple(told))
+
+
+def _told(path: str, what: str) -> Diagnostic:
+    return Diagnostic(codes.COMES_ALONG.code, Severity.WARNING, path, Span(0, 0), f"{path} {what}")
+
+
+class _Needs(NamedTuple):
+    """What a group needs of its library and the library of it."""
+
+    program: Program
+    units: Units
+    group: Group
+
+    @property
+    def staying(self) -> frozenset[str]:
+        """The units of the library that are none of the group's."""
+        name = self.units.layout.legacy_library
+        built = {unit for one in self.program.libraries if one.name == name for unit in one.units}
+        return frozenset(built - {*self.group.units, *self.group.migrated})
+
+    def is_neutral(self, path: str) -> bool:
+        """Whether a unit is the same code for both libraries."""
+        return abi_of(self.program, path) is Abi.NEUTRAL
+
+    def defining(self) -> dict[str, str]:
+        """Units that stay and define what those of the group ask for, with a reason."""
+        linker, found = linker_of(self.program), dict[str, str]()
+        staying, moving = self.staying, {*self.group.units, *self.group.migrated}
+        for unit in self.group.units if staying else ():
+            for reference in linker.references(unit, abi=Abi.LEGACY):
+                if linker.is_defined_in(reference.symbol, moving):
+                    continue
+                for path in sorted({one.path for one in linker.defining(reference.symbol)} & staying):
+                    if self._may_move(path):
+                        found.setdefault(path, f"{unit} uses {reference.symbol}, which it defines")
+        return found
+
+    def kept_by_others(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those of `paths` that define something for a unit that stays and is none of them."""
+        linker, asked = linker_of(self.program), set(paths)
+        names = frozenset(d.symbol.bare for path in asked for d in linker.definitions(path))
+        kept: set[str] = set()
+        for unit in sorted(self.staying - asked) if asked else ():
+            if self.program.snapshot.exists(unit) and not self.units.is_only_bindings(unit):
+                for reference in linker.references(unit, names, Abi.LEGACY):
+                    kept |= {one.path for one in linker.defining(reference.symbol)} & asked
+        return frozenset(kept)
+
+    def callers(self) -> dict[str, str]:
+        """Units that stay and call functions of the group, with a reason."""
+        units = self.units
+        found = still_called(units.snapshot, units.layout, units.graph, self.group)
+        return {one.path: f"it calls {one.message.partition(':')[0]}" for one in found if self._may_move(one.path)}
+
+    def rest(self) -> dict[str, str]:
+        """All that stays, where it uses no torch and nothing that the library was built for is left."""
+        if not any(self.program.snapshot.exists(unit) and self._has_entry(unit) for unit in self.group.units):
+            return {}
+        staying = [unit for unit in sorted(self.staying) if self.program.snapshot.exists(unit)]
+        if not all(self.is_neutral(unit) and not self._has_entry(unit) for unit in staying):
+            return {}
+        return {unit: "nothing of torch is left in its library" for unit in staying if self._may_move(unit)}
+
+    def _has_entry(self, unit: str) -> bool:
+        return has_init(self.program.snapshot.document(unit))
+
+    def _may_move(self, path: str) -> bool:
+        return path in self.units.legacy and not self.units.is_only_bindings(path)

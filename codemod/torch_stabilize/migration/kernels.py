@@ -1,0 +1,61 @@
+"""The files of a group, rewritten by the rules, with their include lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from torch_stabilize.bindings.reading.read import binding_spans, registration_spans
+from torch_stabilize.includes.relocate import Relocation
+from torch_stabilize.migration.file_includes import FileIncludes
+from torch_stabilize.migration.project import GroupProject
+from torch_stabilize.model import Change, Diagnostic, FileEdit
+from torch_stabilize.rules.engine import Rewritten, rewrite_document
+from torch_stabilize.rules.raised import dtypes_shown, raised
+from torch_stabilize.rules.shared import dual_judge, switched
+from torch_stabilize.rules.shared_state import is_idle, shared_state
+
+
+def rewrite_files(made: GroupProject, files: Iterable[str]) -> dict[str, Rewritten]:
+    """What the rules make of the group's files and of the headers it shares, by path."""
+    rewritten = {path: _rewrite(made, path) for path in files}
+    return rewritten | {path: _rewrite_shared(made, path) for path in made.shared}
+
+
+def _rewrite(made: GroupProject, path: str) -> Rewritten:
+    context = made.context(path)
+    return _placed(rewrite_document(context, registration_spans(context.document)), path)
+
+
+def _rewrite_shared(made: GroupProject, path: str) -> Rewritten:
+    context = made.context(path)
+    document = context.document
+    judge = dual_judge(document, made.check[0])
+    both = partial(switched, document, partial(is_idle, context))
+    done = rewrite_document(context, binding_spans(document), judge=judge, around=both)
+    return _placed(done._replace(diagnostics=(*done.diagnostics, *shared_state(context))), path)
+
+
+def _placed(one: Rewritten, path: str) -> Rewritten:
+    return one._replace(diagnostics=tuple(replace(d, path=path) for d in one.diagnostics))
+
+
+def kernel_change(
+    made: GroupProject, rewritten: Mapping[str, Rewritten], place: Relocation, bindings: Change
+) -> Change:
+    """The edits of the group's files: what the rules made of them, and their include lines.
+
+    `bindings` is looked at for registrations that were edited in place: what they need is included too.
+    """
+    edits: list[FileEdit] = []
+    diagnostics: list[Diagnostic] = []
+    for path, one in rewritten.items():
+        registered = tuple(f.edit for f in bindings.edits if f.path == path)
+        blocks = binding_spans(made.documents[path])
+        outside = tuple(edit for edit in one.edits if not any(block.contains(edit.span) for block in blocks))
+        include_edits, found = FileIncludes(made, rewritten, place, path, outside, registered).written()
+        edits += [FileEdit(path, edit) for edit in (*outside, *include_edits)]
+        diagnostics += (*one.diagnostics, *found)
+    diagnostics += (*raised(edits), *dtypes_shown(made.documents[path] for path in sorted(rewritten)))
+    return Change("Rewrite the kernels", tuple(edits), (), (), tuple(diagnostics))

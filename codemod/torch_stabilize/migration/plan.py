@@ -1,0 +1,430 @@
+"""One migration as a plan: every room is asked for its change, and the changes are joined into files.
+
+Nothing here writes. The plan is a function of the bytes that were read and of the options.
+"""
+
+from __future__ import annotations
+
+import re
+from codecs import BOM_UTF8
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from torch_stabilize.bindings.autograd.convert import convert_autograd
+from torch_stabilize.bindings.codes import BAD_SCHEMA, NO_SCHEMA, STILL_CALLED, UNBOXABLE
+from torch_stabilize.bindings.inventory import compare_inventories, inventory, registry_inventory
+from torch_stabilize.bindings.notes import notes_on
+from torch_stabilize.bindings.plan import plan_bindings
+from torch_stabilize.bindings.reading.model import BlockKind
+from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.select import select
+from torch_stabilize.bindings.staying import staying_units
+from torch_stabilize.buildfiles.plan import plan_build
+from torch_stabilize.config import Config
+from torch_stabilize.formatting.clang_format import format_changed, style_for
+from torch_stabilize.includes.relocate import Relocation
+from torch_stabilize.migration.coming_along import Along, come_along
+from torch_stabilize.migration.composed import compose
+from torch_stabilize.migration.helper_files import plan_helpers
+from torch_stabilize.migration.kernels import kernel_change, rewrite_files
+from torch_stabilize.migration.left_behind import left_behind, lost_definitions, still_called
+from torch_stabilize.migration.project import GroupProject, make_project
+from torch_stabilize.migration.registered_lambdas import registered_lambdas
+from torch_stabilize.model import (
+    DEFAULT_TARGET,
+    Change,
+    Diagnostic,
+    Edit,
+    FileChange,
+    Move,
+    NewFile,
+    Plan,
+    Severity,
+    Span,
+)
+from torch_stabilize.program.check import check_plan
+from torch_stabilize.program.decide import decide
+from torch_stabilize.program.decision import Decision
+from torch_stabilize.program.forms import (
+    Placement,
+    is_in_place,
+    joined,
+    place_group,
+    registrations_note,
+    split_note,
+    whole_layout,
+)
+from torch_stabilize.program.groups import with_headers
+from torch_stabilize.program.planned import Planned, planned_tree
+from torch_stabilize.program.read import Program
+from torch_stabilize.program.units import Units
+from torch_stabilize.repository.codes import EDITS_COLLIDE
+from torch_stabilize.repository.includes import IncludeGraph
+from torch_stabilize.repository.layout import Form, Group, Layout
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.rules.differences import differences
+from torch_stabilize.rules.dispatch_macros import OTHER_DTYPES
+from torch_stabilize.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES, Document
+from torch_stabilize.source.edits import OverlapError, apply, settle
+from torch_stabilize.source.parsable import refuse_unparsable, refuse_unwritable
+
+_LOSING = frozenset({NO_SCHEMA.code, BAD_SCHEMA.code, UNBOXABLE.code})  # why an operator may not be written
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a group is migrated: `target` is the oldest torch that must run the result, `headers` the one that builds it.
+
+    Without `headers` nothing is used that the headers of the target lack. `in_place` leaves files where they are; None
+    is what is configured, else what the repository did so far.
+    """
+
+    target: str = DEFAULT_TARGET
+    in_place: bool | None = None
+    headers: str = ""
+    format: bool = True
+
+
+def plan_migration(
+    snapshot: Snapshot, layout: Layout, group: Group, options: Options, config: Config | None = None
+) -> Plan:
+    """What migrating `group` would do. Raises Refusal where a file cannot be read or edited."""
+    if not (*group.files, *group.migrated):
+        return Plan(group.name, options.target)
+    options = replace(options, target=options.target or DEFAULT_TARGET)
+    program = Program(snapshot, config or Config(), layout.include_roots)
+    options = replace(options, in_place=is_in_place(program, layout, options.in_place))
+    decision = decide(program, layout, group.units)
+    if options.in_place and len(decision.parts) > 1:
+        decision = Decision(joined(program, layout, group, decision.parts))
+    if len(decision.parts) < 2:
+        own = layout.for_units(group.units or group.migrated)
+        along = _along(program, Units(snapshot, own, program.config), group, options)
+        made = _plan_part(program, own, along, options)
+    else:
+        made = _plan_parts(program, layout, decision, group, options)
+    plan = _formatted(made) if options.format else made.plan
+    if made.registry is not None:
+        plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(made.registry, plan)))
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *check_plan(Planned(made.program, plan)), *differences(plan)))
+    return _of_tree(plan, snapshot, made.converted)
+
+
+class _Made(NamedTuple):
+    """What one part, or all of them, came to, not formatted yet.
+
+    `program` is the tree that `plan` starts from, `styled` are files to be formatted by their paths in it, `converted`
+    those that were not as `program` has them, `registry` is what the operators are compared with, where they were not.
+    """
+
+    program: Program
+    plan: Plan
+    styled: frozenset[str] = frozenset()
+    converted: frozenset[str] = frozenset()
+    registry: Registry | None = None
+
+
+def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Group, options: Options) -> _Made:
+    """The parts of a request one after another, each in the tree that those before it leave."""
+    snapshot, config = program.snapshot, program.config
+    plan = Plan(group.name, options.target)
+    styled: set[str] = set()
+    layouts = [part.layout(layout) for part in decision.parts]
+    wholes = [Units(snapshot, own, config) for own in layouts]
+    parts = [
+        _along(program, whole, with_headers(whole, group.name, part.units, group.migrated), options)
+        for whole, part in zip(wholes, decision.parts, strict=True)
+    ]
+    for place, (own, along) in enumerate(zip(layouts, parts, strict=True)):
+        tree = planned_tree(snapshot, plan)
+        now = {one.old_path: one.new_path for one in plan.files if one.old_path and one.new_path}
+        units = tuple(now.get(unit, unit) for unit in along.group.units)
+        later = frozenset(now.get(unit, unit) for other in parts[place + 1 :] for unit in other.group.units)
+        members = with_headers(Units(tree, own, config), group.name, units, group.migrated)
+        along = along._replace(group=members)
+        made = _plan_part(Program(tree, config, own.include_roots), own, along, options, later)
+        after = _of_tree(made.plan, tree, made.converted)
+        if made.registry is not None:
+            after = replace(after, diagnostics=(*after.diagnostics, *_lost_operators(made.registry, made.plan)))
+        then = {new: old for old, new in now.items()}
+        styled |= {then.get(path, path) for path in made.styled}
+        plan = compose(plan, after)
+    return _Made(program, plan, frozenset(styled))
+
+
+def _along(program: Program, units: Units, group: Group, options: Options) -> Along:
+    """`group` with what has to move along with it: nothing where its library is converted as a whole."""
+    placement = place_group(program, units.layout, group, in_place=bool(options.in_place))
+    if placement.form is Form.WHOLE_IN_PLACE:
+        return Along(group, (), ())
+    along = come_along(program, units, group)
+    return along._replace(group=along.group._replace(registrations=group.registrations))
+
+
+def _plan_part(
+    program: Program, layout: Layout, along: Along, options: Options, later: Set[str] = frozenset()
+) -> _Made:
+    """What the units of one library take; `later` are units that other parts of the request take out of theirs."""
+    snapshot, config, target, group = program.snapshot, program.config, options.target, along.group
+    files = (*group.files, *group.migrated)
+    staying = staying_units(Registry(snapshot, layout), group, target)
+    if staying:
+        units = tuple(unit for unit in group.units if unit not in staying)
+        group = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
+    in_place = bool(options.in_place)
+    placement = place_group(program, layout, group, in_place=in_place)
+    layout, group = _placed(program, layout, group, placement)
+    files = (*group.files, *group.migrated)
+    autograd = convert_autograd(Registry(snapshot, layout), group)
+    if autograd.files:  # the rest reads what replaces the autograd functions
+        snapshot = snapshot.with_overlay(autograd.files)
+        program = Program(snapshot, config, layout.include_roots)
+    # what declares ops and moves as a whole, or is needed on both sides, is a header like others
+    others = (*group.moving_headers, *group.shared_headers)
+    declarations = tuple(path for path in layout.legacy_declarations if path not in others)
+    layout = replace(layout, legacy_declarations=declarations)
+    made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
+    moves = (
+        ()
+        if in_place
+        else tuple(Move(path, layout.landing(path)) for path in group.files if layout.landing(path) != path)
+    )
+    rewritten = rewrite_files(made, files)
+    registry = Registry(snapshot, layout)
+    lambdas = registered_lambdas(registry, group, made, rewritten)
+    bindings = plan_bindings(
+        registry, group, target=options.target, lambdas=lambdas.stable, backwards=autograd.backwards
+    )
+    roles = frozenset(role for one in rewritten.values() for role in one.helpers) | lambdas.roles
+    helpers = plan_helpers(snapshot, layout, made, roles)
+    created = tuple(new for change in (bindings, helpers) for new in change.created)
+    new_paths = tuple(new.path for new in created)
+    place = Relocation(snapshot, layout, made.graph, moves, new_paths, made.replaced, frozenset(group.files))
+    kernels = kernel_change(made, rewritten, place, bindings)
+    units = tuple(new.path for new in bindings.created if new.path.endswith(UNIT_SUFFIXES))
+    units += (*_built_by_nothing(program, layout, bindings), *along.shared)
+    build = Change("Build files and Python")
+    if group.units or _is_built(snapshot, layout):
+        build = plan_build(
+            snapshot, layout, group, moves,
+            target=options.target, created=units, pybind=bindings.python_functions,
+            bound_by=bindings.bound_by, python_module=bindings.python_module, later=later,
+        )  # fmt: skip
+    changes = (kernels, bindings, helpers, build)
+    headers = (*(one.path for one in helpers.edits), *(one.path for one in helpers.created))
+    styled = frozenset((*files, *made.shared, *headers))
+    plan = join(snapshot, group.name, options.target, changes, moves)
+    for file in plan.files:
+        if file.old_path is not None and file.old_path.endswith(SOURCE_SUFFIXES) and file.edits:
+            refuse_unparsable(snapshot.document(file.old_path))
+            refuse_unwritable(snapshot.document(file.old_path), file.after or b"")
+    linked = group._replace(migrated=(*group.migrated, *along.shared))
+    # what is converted as a whole stays in one library
+    crossing = () if layout.is_whole else _crossing(snapshot, layout, made.graph, linked, bindings)
+    is_split = placement.form is Form.SPLIT_IN_PLACE and bool(group.units)
+    notes = (
+        *((split_note(placement, layout, group),) if is_split else ()),
+        *map(registrations_note, group.registrations),
+        *along.diagnostics,
+        *staying.values(),
+        *autograd.diagnostics,
+        *_clashes(made, layout, roles),
+        *notes_on(snapshot, layout, made.graph, group),
+        *crossing,
+    )
+    counts = {path: one.sites for path, one in rewritten.items()}
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts, callables=bindings.callables)
+    return _Made(program, plan, styled, frozenset(autograd.files), registry)
+
+
+def _placed(program: Program, layout: Layout, group: Group, placement: Placement) -> tuple[Layout, Group]:
+    """The layout and the group of a migration in the form of `placement`."""
+    snapshot, config = program.snapshot, program.config
+    along = placement.along if placement.form is Form.WHOLE_IN_PLACE else ()
+    if placement.form is Form.SPLIT_IN_PLACE:
+        along = _registering_for(snapshot, layout, group)
+    units = tuple(sorted({*group.units, *along}))
+    if placement.form is Form.WHOLE_IN_PLACE:
+        layout = whole_layout(program, layout, placement, units)
+    roots = layout.include_roots
+    if placement.form is not Form.MOVED:
+        entries = (entry for library in placement.libraries for entry in library.entries)
+        named = (folder for entry in entries for folder in entry.include_dirs)
+        roots = tuple(dict.fromkeys((*roots, *named)))
+    searches_more = roots != layout.include_roots
+    layout = replace(layout, form=placement.form, include_roots=roots)
+    if units == group.units and not searches_more:
+        return layout, group
+    left = tuple(path for path in group.registrations if path not in units)
+    found = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
+    return layout, found._replace(registrations=left)
+
+
+def _registering_for(snapshot: Snapshot, layout: Layout, group: Group) -> tuple[str, ...]:
+    """The files of registrations that were asked for and of which everything moves with the units of `group`."""
+    if not group.registrations:
+        return ()
+    registry = Registry(snapshot, layout)
+    moved = {(one.statement.path, one.statement.span) for one in select(registry, group).moved}
+    found = []
+    for path in group.registrations:
+        bindings = registry.bindings.get(path)
+        if bindings is None or any(block.kind is BlockKind.PYBIND for block in bindings.blocks):
+            continue
+        if all((statement.path, statement.span) in moved for statement in bindings.statements):
+            found.append(path)
+    return tuple(found)
+
+
+def _of_tree(plan: Plan, original: Snapshot, converted: Set[str]) -> Plan:
+    """`plan` as changes of the tree, where some files were converted before they were read."""
+    if not converted:
+        return plan
+    files = tuple(
+        replace(one, before=original.read(one.old_path), edited=one.before)
+        if one.old_path is not None and one.old_path in converted
+        else one
+        for one in plan.files
+    )
+    return replace(plan, files=files)
+
+
+def _built_by_nothing(program: Program, layout: Layout, bindings: Change) -> tuple[str, ...]:
+    """The stable bindings file, where it is there already, gets registrations, and no library has it so far."""
+    path = layout.stable_bindings
+    is_edited = any(edit.path == path for edit in bindings.edits)
+    is_known = path in program.by_unit or any(program.has_gap(library) for library in program.libraries)
+    return (path,) if is_edited and not is_known else ()
+
+
+def _clashes(made: GroupProject, layout: Layout, roles: Set[str]) -> tuple[Diagnostic, ...]:
+    """One diagnostic for each dispatch macro that was written next to one of its name that covers other dtypes."""
+    return tuple(
+        Diagnostic(
+            OTHER_DTYPES,
+            Severity.WARNING,
+            layout.stable_dispatch,
+            Span(0, 0),
+            f"{made.project.dispatch[name].stable} was written: its namesake covers other dtypes",
+        )
+        for name in made.translation.clashes
+        if f"dispatch:{name}" in roles
+    )
+
+
+def _crossing(
+    snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: Group, bindings: Change
+) -> tuple[Diagnostic, ...]:
+    """What would be missed by the compiler or the linker, on either side, and that `bindings` did not report."""
+    said = {
+        d.message.partition(" ")[0].rpartition("::")[2] for d in bindings.diagnostics if d.code == STILL_CALLED.code
+    }
+    return (
+        *left_behind(snapshot, layout, graph, group),
+        *lost_definitions(snapshot, layout, graph, group),
+        *still_called(snapshot, layout, graph, group, said),
+    )
+
+
+def _is_built(snapshot: Snapshot, layout: Layout) -> bool:
+    """Whether a build file names the stable library: where none does, what migrated units belong to is unknown."""
+    name = layout.stable_library.rpartition(".")[2].encode()
+    return any(name in snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files))
+
+
+def _lost_operators(registry: Registry, plan: Plan) -> tuple[Diagnostic, ...]:
+    """Operators that the plan would lose or rename, or give another schema or key."""
+    if any(diagnostic.code == EDITS_COLLIDE for diagnostic in plan.diagnostics):
+        return ()  # said first: registrations in that file stay as they are
+    lost = compare_inventories(
+        registry_inventory(registry), inventory(planned_tree(registry.snapshot, plan), registry.layout)
+    )
+    return tuple(_with_reason(one, plan) for one in lost)
+
+
+def _with_reason(lost: Diagnostic, plan: Plan) -> Diagnostic:
+    """`lost` with why the operator was not written, where the bindings say so."""
+    why = next((d for d in plan.diagnostics if d.code in _LOSING and _names(d.message, lost.message)), None)
+    return replace(lost, help=f"{why.message}: {why.help}") if why is not None else lost
+
+
+def _names(message: str, other: str) -> bool:
+    """Whether `message`, which begins with an operator's name, is about the operator that `other` names."""
+    name = re.match(r"[\w.]+", message)
+    return name is not None and re.search(rf"::{re.escape(name[0])}(?![\w.])", other) is not None
+
+
+def _with_migrated(group: Group) -> Group:
+    return group._replace(units=(*group.units, *group.migrated))
+
+
+def join(snapshot: Snapshot, name: str, target: str, changes: Sequence[Change], moves: Sequence[Move]) -> Plan:
+    """The plan of several changes: edits applied, files moved.
+
+    Edits of different rooms that meet in one file and cannot both be done are reported, and the file is left alone.
+    """
+    edits: dict[str, list[Edit]] = {}
+    for change in changes:
+        for one in change.edits:
+            edits.setdefault(one.path, []).append(one.edit)
+    landing = {move.old: move.new for move in moves}
+    diagnostics = [d for change in changes for d in change.diagnostics]
+    files: list[FileChange] = []
+    for path in sorted({*edits, *landing}):
+        before = snapshot.read(path)
+        try:
+            done = settle(_behind_mark(before, edits.get(path, ())))
+        except OverlapError as error:
+            span = error.second.span
+            diagnostics.append(
+                Diagnostic(EDITS_COLLIDE, Severity.ERROR, path, span, str(error), "edit this place by hand")
+            )
+            done = ()
+        after = apply(before, done)
+        new_path = landing.get(path, path)
+        if after != before or new_path != path:
+            files.append(FileChange(path, new_path, before, after, done))
+    for new in _merged(changes):
+        before_new = snapshot.read(new.path) if snapshot.exists(new.path) else None
+        if before_new != new.content:
+            files.append(FileChange(new.path if before_new is not None else None, new.path, before_new, new.content))
+    return Plan(name, target, tuple(files), tuple(diagnostics))
+
+
+def _formatted(made: _Made) -> Plan:
+    """The plan with the changed lines of its `styled` files formatted as the repository formats them."""
+    files = [_in_style(made.program.snapshot, one, made.styled) for one in made.plan.files]
+    kept = (one for one in files if one.after != one.before or one.new_path != one.old_path)
+    return replace(made.plan, files=tuple(kept))
+
+
+def _in_style(snapshot: Snapshot, one: FileChange, styled: Set[str]) -> FileChange:
+    path = one.old_path or one.new_path or ""
+    if path not in styled or one.after is None or one.new_path is None or not path.endswith(SOURCE_SUFFIXES):
+        return one
+    document = snapshot.document(path) if one.old_path is not None else Document(path, b"")
+    return replace(one, after=format_changed(document, one.after, style_for(snapshot, one.new_path)))
+
+
+def _behind_mark(before: bytes, edits: Sequence[Edit]) -> Sequence[Edit]:
+    """`edits` of a file that may start with a byte order mark: it stays, and stays first."""
+    if not before.startswith(BOM_UTF8):
+        return edits
+    size = len(BOM_UTF8)
+    return [
+        replace(
+            edit,
+            span=Span(max(edit.span.start, size), max(edit.span.end, size)),
+            replacement=edit.replacement.replace(BOM_UTF8, b""),
+        )
+        for edit in edits
+    ]
+
+
+def _merged(changes: Sequence[Change]) -> tuple[NewFile, ...]:
+    found: dict[str, NewFile] = {}
+    for change in changes:
+        for new in change.created:
+            found[new.path] = new
+    return tuple(found[path] for path in sorted(found))

@@ -1,0 +1,135 @@
+"""Whether every library would have what its units ask for, as it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch_stabilize.buildfiles.model import Library, Reference
+from torch_stabilize.model import Diagnostic, Span
+from torch_stabilize.program import codes
+from torch_stabilize.program.codes import finding
+from torch_stabilize.program.link import Linker, linker_of
+from torch_stabilize.program.planned import Planned
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class LinkCheck:
+    """The links of a plan: of libraries with a unit that changes, and of names that may be concerned."""
+
+    planned: Planned
+
+    @cached_property
+    def before(self) -> Linker:
+        """The symbols of the tree as it was."""
+        return linker_of(self.planned.before)
+
+    @cached_property
+    def after(self) -> Linker:
+        """The symbols of the tree as it would be."""
+        return Linker(self.planned.after)
+
+    @cached_property
+    def touched(self) -> frozenset[str]:
+        """The units, by their new paths, that change or whose libraries do."""
+        planned = self.planned
+        homes = {path: {library.key for library, _ in owners} for path, owners in planned.before.by_unit.items()}
+        return frozenset(
+            path
+            for path, owners in planned.after.by_unit.items()
+            if planned.after.snapshot.exists(path)
+            and (path in planned.origin or {library.key for library, _ in owners} != homes.get(path))
+        )
+
+    @cached_property
+    def leaving(self) -> frozenset[str]:
+        """The bare names that units defined which change or move."""
+        planned = self.planned
+        then = {planned.then(path) for path in self.touched} | set(planned.moved)
+        units = [path for path in then if path in planned.before.by_unit and planned.snapshot.exists(path or "")]
+        return frozenset(d.symbol.bare for path in units if path for d in self.before.definitions(path))
+
+    def findings(self) -> Iterator[Diagnostic]:
+        """One finding for each library and file whose definitions it would lack."""
+        lost: dict[tuple[str, str], list[tuple[str, Reference]]] = {}
+        for library in self.planned.after.libraries:
+            for unit in sorted(library.units):
+                if not self.planned.after.snapshot.exists(unit):
+                    continue
+                for reference in self._asked(library, unit):
+                    definer = self._missing(library, unit, reference)
+                    if definer is not None:
+                        lost.setdefault((library.module or library.name, definer), []).append((unit, reference))
+        for (name, definer), found in lost.items():
+            yield from self._shown(name, definer, found)
+
+    def _asked(self, library: Library, unit: str) -> Sequence[Reference]:
+        """What is to be checked of a unit: everything where it changes, what others took away where it does not."""
+        if unit in self.touched:
+            return self.after.references(unit, abi=library.abi)
+        if not self.leaving or not self._concerns(library):
+            return ()
+        names = frozenset(name for name in self.leaving if self._mentions(unit, name.removeprefix("~").encode()))
+        return self.after.references(unit, names, library.abi) if names else ()
+
+    def _mentions(self, unit: str, word: bytes) -> bool:
+        return any(word in self.planned.after.snapshot.read(path) for path in self.planned.after.closure(unit))
+
+    def _concerns(self, library: Library) -> bool:
+        """Whether a unit that changes was in this library."""
+        old = next((one for one in self.planned.before.libraries if one.key == library.key), None)
+        return old is not None and not old.units.isdisjoint(self.planned.moved)
+
+    def _missing(self, library: Library, unit: str, reference: Reference) -> str | None:
+        """The file that defines what `unit` refers to and that is not in its library; None where nothing is missing."""
+        symbol = reference.symbol
+        units = library.units
+        if self.after.is_defined_in(symbol, sorted(units, key=lambda path: (path not in self.touched, path))):
+            return None
+        definitions = list(self.after.defining(symbol))
+        if any(symbol.bare in self.after.made(path).hidden for path in units if path in self.after._made):
+            return None  # a macro that cannot be read may define it
+        then = self.planned.then(unit)
+        if then is None:
+            elsewhere = [d.path for d in definitions] or [d.path for d in self.before.defining(symbol)]
+            return elsewhere[0] if elsewhere else None
+        if not self.planned.snapshot.exists(then):
+            return None
+        homes = [owner for owner, _ in self.planned.before.by_unit.get(then, ())]
+        had = [d.path for d in self.before.defining(symbol) if any(d.path in home.units for home in homes)]
+        if had:
+            return self.planned.now(had[0]) or had[0]
+        is_new = not any(r.symbol.name == symbol.name for r in self.before.references(then, frozenset({symbol.bare})))
+        return definitions[0].path if definitions and is_new and homes else None
+
+    def _shown(self, name: str, definer: str, found: list[tuple[str, Reference]]) -> Iterator[Diagnostic]:
+        symbols = list(dict.fromkeys(str(reference.symbol) for _, reference in found))
+        unit = found[0][0]
+        old = self.planned.then(definer) or definer
+        if any(self.planned.said(reference.symbol.bare) for _, reference in found):
+            return
+        if any(self.planned.said(path) for path in (definer, old)):
+            return  # a source that is built elsewhere or nowhere: what it defines is missing for that reason
+        more = f" and {len(symbols) - _SHOWN} more" if len(symbols) > _SHOWN else ""
+        is_one = len(symbols) == 1
+        message = (
+            f"{', '.join(symbols[:_SHOWN])}{more}, which {unit} uses, {'is' if is_one else 'are'} defined in "
+            f"{definer}, which is not built into {name}"
+        )
+        if not self.planned.after.snapshot.exists(definer) or self._is_gone(definer, found):
+            message = f"{', '.join(symbols[:_SHOWN])}{more}, which {unit} uses in {name}, would no longer be defined"
+        place = (old, Span(0, 0)) if self.planned.snapshot.exists(old) else self.planned.place(unit)
+        yield finding(
+            codes.NOT_LINKED, place, message, f"Build what defines it into {name}, or leave both where they are."
+        )
+
+    def _is_gone(self, definer: str, found: list[tuple[str, Reference]]) -> bool:
+        return not any(d.path == definer for _, reference in found for d in self.after.defining(reference.symbol))
+
+
+def check_links(planned: Planned) -> Iterator[Diagnostic]:
+    """What units would ask for that their libraries would lack."""
+    yield from LinkCheck(planned).findings()

@@ -1,0 +1,50 @@
+"""Names that look like torch's and are the project's own: a namespace called `at`, a class with a tensor's methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch_stabilize.model import Span
+from torch_stabilize.program.scan import FoundSite
+from torch_stabilize.rules.snippets import known_returns
+from torch_stabilize.source.declarations import around
+from torch_stabilize.source.document import Document
+from torch_stabilize.source.scopes import TypeFinder, receiver_type_parts
+from torch_stabilize.source.spans import line_end
+
+
+class OwnNames:
+    """What sites mean in documents that are compiled together."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._finder = TypeFinder(documents, known_returns())
+
+    def have(self, site: FoundSite, document: Document) -> bool:
+        """Whether a site of `document` is a name of the project's own."""
+        start = line_start_of(document.data, site.line) + site.column - 1
+        fragment = document.fragment_at(start)
+        if site.kind == "method":
+            node = fragment.node_at(Span(start, start + len(site.name.encode())))
+            field = around(node, ("field_expression",)) if node is not None else None
+            receiver = receiver_type_parts(field)[0] if field is not None else None
+            if receiver is None:
+                return False
+            kind = self._finder.type_of(receiver, fragment, document)
+            return kind.is_known and not (kind.is_tensor or any(inner.is_tensor for inner in kind.arguments))
+        node = fragment.node_at(Span(start, start + 1))
+        is_global = document.data[start : start + 2] == b"::"
+        return node is not None and not is_global and self._finder.own_spaces.has(site.name, node)
+
+
+def line_start_of(data: bytes, line: int) -> int:
+    """Where a line starts, counted from 1."""
+    start = 0
+    for _ in range(line - 1):
+        start = data.find(b"\n", start) + 1
+    return start
+
+
+def line_of(data: bytes, line: int) -> Span:
+    """The span of a line, counted from 1."""
+    start = line_start_of(data, line)
+    return Span(start, line_end(data, start))
