@@ -19,7 +19,8 @@ from torch_stabilize import explain
 from torch_stabilize.codes import Code
 from torch_stabilize.model import Confidence
 from torch_stabilize.report.markup import markdown_cell, markdown_code
-from torch_stabilize.surface.table import Entry, load_surface
+from torch_stabilize.surface.entry import Entry
+from torch_stabilize.surface.table import load_surface
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent

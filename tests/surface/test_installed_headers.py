@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.model import Refusal
+from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.headers import installed_version
 from torch_stabilize.surface.probe import disagreements, missing, probed
-from torch_stabilize.surface.table import Entry, load_surface
+from torch_stabilize.surface.table import load_surface
 
 pytestmark = pytest.mark.compile
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.headers import installed_version
 from torch_stabilize.surface.schemas import TABLE, Argument, choose, find_op, op_names, overloads, parse_signature
-from torch_stabilize.surface.table import TableError
 
 
 def test_arguments_keep_name_type_default_and_place() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.headers import target_macro
 from torch_stabilize.surface.snippet import SNIPPETS, Snippet, all_snippets, snippet
-from torch_stabilize.surface.table import TableError
 
 from .library import NAMESPACE, Function, build
 

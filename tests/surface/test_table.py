@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from torch_stabilize.surface.entry import Entry, TableError
 from torch_stabilize.surface.loading import check, parse_table
-from torch_stabilize.surface.table import Entry, Surface, TableError, build_surface, load_surface
+from torch_stabilize.surface.table import Surface, build_surface, load_surface
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from torch_stabilize.surface.aten import derived_entries, render_header, wrapper
+from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.headers import target_macro
 from torch_stabilize.surface.numbers import TWINS
-from torch_stabilize.surface.table import TableError
 
 from .library import NAMESPACE, Function, build
 

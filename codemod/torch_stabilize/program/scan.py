@@ -21,8 +21,9 @@ from torch_stabilize.rules.tensor_calls import UNMISTAKABLE
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.signatures import read_signatures
 from torch_stabilize.source.spans import line_start
+from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.headers import OLDEST_TARGET
-from torch_stabilize.surface.table import Entry, load_surface
+from torch_stabilize.surface.table import load_surface
 from torch_stabilize.surface.versions import parse_version
 
 NO_TARGET = "none"

@@ -26,9 +26,10 @@ from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.mask import mask
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.signatures import read_signatures
+from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.schemas import find_op
 from torch_stabilize.surface.snippet import all_snippets
-from torch_stabilize.surface.table import Entry, Surface, load_surface
+from torch_stabilize.surface.table import Surface, load_surface
 
 NAME = "retire"
 _ATOMIC_ADD = b"atomicAdd"  # CUDA's own name, which a helper and a header of torch overload

@@ -13,9 +13,10 @@ from torch_stabilize.rules.kinds import kind_in_schemas
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.surface.aten import NAMESPACE
+from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.headers import OLDEST_TARGET
 from torch_stabilize.surface.schemas import find_op, undecided
-from torch_stabilize.surface.table import Entry, Surface
+from torch_stabilize.surface.table import Surface
 from torch_stabilize.surface.versions import parse_version
 
 _WRAPPED = re.compile(rb"\b" + NAMESPACE.encode() + rb"\s*::\s*(?P<op>\w+)(?=\s*\()")

@@ -9,7 +9,7 @@ from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
 from torch_stabilize.source.brackets import closing_angle
 from torch_stabilize.source.types import split_arguments
-from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.entry import Entry
 
 
 @rule(

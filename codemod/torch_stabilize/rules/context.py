@@ -18,7 +18,8 @@ from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.types import UNKNOWN, CppType
 from torch_stabilize.source.uses import Uses
 from torch_stabilize.surface.effects import known_effects
-from torch_stabilize.surface.table import Entry, Surface
+from torch_stabilize.surface.entry import Entry
+from torch_stabilize.surface.table import Surface
 
 
 class SiteKind(str, Enum):
@@ -72,10 +73,8 @@ class StableHelpers:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, role: str) -> str:
-        """The C++ name of the helper for `role`."""
-        from torch_stabilize.rules.helpers import DEFAULT_NAMES
-
-        return self.names.get(role) or DEFAULT_NAMES[role]
+        """The C++ name of the helper for `role`: by default the role's own."""
+        return self.names.get(role) or role
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.macro_calls import call_arguments, whole_call
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Copy, Part
-from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.entry import Entry
 
 _SCALAR = "torch::headeronly::ScalarType::"
 # The type lists of Dispatch_v2.h, by the dtypes they stand for.

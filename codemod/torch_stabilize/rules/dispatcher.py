@@ -18,9 +18,9 @@ from torch_stabilize.rules.tensor_calls import MethodCall
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.surface.aten import NAMESPACE, aten_name, wrapper
+from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.numbers import INTEGERS_ONLY
 from torch_stabilize.surface.schemas import Argument, Op, choose, cpp_arguments, find_op, undecided
-from torch_stabilize.surface.table import TableError
 
 LEAKS = page(
     "TSA138",

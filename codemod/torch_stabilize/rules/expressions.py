@@ -8,7 +8,7 @@ from torch_stabilize.rules.context import Context
 from torch_stabilize.rules.rewrite import Copy, Part, Rewrite
 from torch_stabilize.rules.tensor_calls import MethodCall
 from torch_stabilize.source.declarations import text_of
-from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.entry import Entry
 
 
 def expression_of(context: Context, call: MethodCall, text: str, entry: Entry, *, is_enclosed: bool = False) -> Rewrite:

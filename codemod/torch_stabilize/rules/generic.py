@@ -18,7 +18,7 @@ from torch_stabilize.source.macro_uses import Use
 from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.source.types import split_arguments
 from torch_stabilize.surface.aten import derived_entry
-from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.entry import Entry
 
 page(
     "TSA101",

@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from torch_stabilize.codes import Example
 from torch_stabilize.rules.context import Context, Outcome, Site
-from torch_stabilize.rules.device import device_index, guard_argument
+from torch_stabilize.rules.device_arguments import device_index, guard_argument
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
 from torch_stabilize.source.declarations import innermost_name, text_of

@@ -7,7 +7,7 @@ which header has it and writes the missing ones once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from torch_stabilize.rules.context import StableHelpers
 from torch_stabilize.source.document import Document
@@ -29,16 +29,6 @@ _RESULTS = {
 # A header without any of these words has no helper: its functions are not read.
 _TELLING = frozenset({*_MARKS.values(), *(role.encode() for role in _MARKS)})
 _STD_MACRO = re.compile(r"^STD_(?:TORCH|CUDA)_\w+$")
-
-
-class _Names(dict[str, str]):
-    """A role's own name is its default."""
-
-    def __missing__(self, role: str) -> str:
-        return role
-
-
-DEFAULT_NAMES: Mapping[str, str] = _Names()
 
 
 def find_helpers(documents: Iterable[Document]) -> StableHelpers:

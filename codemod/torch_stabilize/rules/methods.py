@@ -16,8 +16,8 @@ from torch_stabilize.rules.tensor_calls import MethodCall, asked, is_tensor_meth
 from torch_stabilize.rules.wide_numbers import FILL, may_be_wide
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
+from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.schemas import undecided
-from torch_stabilize.surface.table import Entry
 from torch_stabilize.surface.versions import parse_version
 
 page(

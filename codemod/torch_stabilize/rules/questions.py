@@ -17,7 +17,7 @@ from torch_stabilize.rules.tensor_calls import MethodCall, called_on, is_tensor_
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
-from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.entry import Entry
 
 _OF_DTYPES = frozenset({"name", "toString", "itemsize"})
 _DTYPES = "torch/headeronly/core/ScalarType.h"

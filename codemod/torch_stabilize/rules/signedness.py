@@ -17,7 +17,7 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.source.types import parse_type
-from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.entry import Entry
 
 # Two's complement has these the same, signed or not; so have comparisons for equality.
 _MODULAR = frozenset({"+", "-", "*", "&", "|", "^"})

@@ -16,8 +16,9 @@ from torch_stabilize.source.conditions import conditions_at
 from torch_stabilize.source.document import Document, lines_matching
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.spans import line_start
+from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.headers import OLDEST_TARGET
-from torch_stabilize.surface.table import Entry, Surface
+from torch_stabilize.surface.table import Surface
 from torch_stabilize.surface.versions import parse_version
 
 # These patterns run over every byte of a tree. A search is fast where the first thing it asks for is a letter, so what

@@ -14,8 +14,9 @@ from torch_stabilize.source.results import KnownReturns
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.types import CppType
 from torch_stabilize.surface.aten import result_type
+from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.schemas import Op, choose, schema_kind
-from torch_stabilize.surface.table import Entry, load_surface
+from torch_stabilize.surface.table import load_surface
 
 
 def known_returns() -> KnownReturns:

@@ -9,7 +9,7 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
-from torch_stabilize.rules.device import guard_argument
+from torch_stabilize.rules.device_arguments import guard_argument
 from torch_stabilize.rules.effects import is_repeatable
 from torch_stabilize.rules.options import is_unchanged, last_value
 from torch_stabilize.rules.registry import rule
@@ -18,7 +18,7 @@ from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of
-from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.entry import Entry
 
 
 @rule(

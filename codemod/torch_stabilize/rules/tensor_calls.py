@@ -10,9 +10,9 @@ from tree_sitter import Node
 from torch_stabilize.model import Diagnostic, Span
 from torch_stabilize.rules.context import Context, Site
 from torch_stabilize.rules.rewrite import Part
+from torch_stabilize.source.calls import reached
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
-from torch_stabilize.source.expressions import reached
 from torch_stabilize.source.scopes import receiver_type_parts
 from torch_stabilize.source.types import CppType
 

@@ -15,7 +15,7 @@ from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.signatures import read_signatures
 from torch_stabilize.source.spans import line_start, with_line
-from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.entry import Entry
 
 _INSIDE = re.compile(word_start(b"namespace") + rb"\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
 _WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?P<rest>(?:\s*::\s*[A-Za-z_]\w*)*)")

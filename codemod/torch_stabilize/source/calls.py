@@ -292,8 +292,6 @@ def result_of_method(finder: TypeFinder, owner: CppType, name: str, count: int, 
 def _method(
     finder: TypeFinder, node: Node, callee: Node, fragment: Fragment, document: Document, depth: int
 ) -> CppType:
-    from torch_stabilize.source.expressions import reached, receiver_type_parts
-
     receiver, method = receiver_type_parts(callee)
     if receiver is None:
         return UNKNOWN
@@ -314,3 +312,21 @@ def _method(
     if called.is_known:  # a member that is called
         return _called(finder, called, len(_arguments(node)), depth)
     return method_result(owner, method, kinds, finder.returns)
+
+
+def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:
+    """The receiver and the bare member name of `receiver.member` or `receiver->member<T>`."""
+    member = callee.child_by_field_name("field")
+    name = text_of(member).partition("<")[0].strip() if member is not None else ""
+    return callee.child_by_field_name("argument"), name.removeprefix("template ").strip()
+
+
+def reached(finder: TypeFinder, owner: CppType, node: Node, depth: int) -> CppType:
+    """What a member of `owner` is asked of, in `owner.m` or `owner->m`."""
+    if not any(child.type == "->" for child in node.children):
+        return owner
+    pointed = library.pointed(owner)
+    if pointed.is_known or owner.name in library.BOXES:
+        return pointed
+    own = result_of_method(finder, owner._replace(pointers=0), "operator->", 0, depth)
+    return own.pointee if own.is_known else owner

@@ -37,13 +37,6 @@ def arguments_of(node: Node) -> list[Node]:
     return [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
 
 
-def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:
-    """The receiver and the bare member name of `receiver.member` or `receiver->member<T>`."""
-    member = callee.child_by_field_name("field")
-    name = text_of(member).partition("<")[0].strip() if member is not None else ""
-    return callee.child_by_field_name("argument"), name.removeprefix("template ").strip()
-
-
 def trimmed(document: Document, span: Span) -> Span:
     """`span` without the blanks and line ends around what is in it."""
     text = document.code[span.start : span.end].replace(b"\\\n", b"  ").replace(b"\\\r\n", b"   ")
@@ -121,7 +114,7 @@ def _this(finder: TypeFinder, node: Node, fragment: Fragment, document: Document
 
 
 def _field(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
-    receiver, name = receiver_type_parts(node)
+    receiver, name = calls.receiver_type_parts(node)
     if receiver is None:
         return UNKNOWN
     operator = node.child_by_field_name("operator")
@@ -130,22 +123,11 @@ def _field(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
         if member is None:
             return UNKNOWN
         return finder.type_of_name(text_of(member), member, fragment, document, depth).pointee
-    owner = reached(finder, finder.type_of(receiver, fragment, document, depth), node, depth)
+    owner = calls.reached(finder, finder.type_of(receiver, fragment, document, depth), node, depth)
     if not owner.is_known:
         return UNKNOWN
     pair = library.member(owner, name)
     return pair if pair.is_known else finder.written.member_of(owner, name)
-
-
-def reached(finder: TypeFinder, owner: CppType, node: Node, depth: int) -> CppType:
-    """What a member of `owner` is asked of, in `owner.m` or `owner->m`."""
-    if not any(child.type == "->" for child in node.children):
-        return owner
-    pointed = library.pointed(owner)
-    if pointed.is_known or owner.name in library.BOXES:
-        return pointed
-    own = calls.result_of_method(finder, owner._replace(pointers=0), "operator->", 0, depth)
-    return own.pointee if own.is_known else owner
 
 
 def _subscript(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:

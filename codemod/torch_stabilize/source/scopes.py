@@ -15,7 +15,7 @@ from functools import cached_property
 from tree_sitter import Node
 
 from torch_stabilize.model import Span
-from torch_stabilize.source import expressions, library
+from torch_stabilize.source import calls, expressions, library
 from torch_stabilize.source.classes import class_around
 from torch_stabilize.source.declarations import Declared, declared_in, may_declare, text_of
 from torch_stabilize.source.document import Document, Fragment
@@ -288,4 +288,4 @@ def arguments_of(node: Node) -> list[Node]:
 
 def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:
     """The receiver and the bare member name of `receiver.member` or `receiver->member<T>`."""
-    return expressions.receiver_type_parts(callee)
+    return calls.receiver_type_parts(callee)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
+from torch_stabilize.surface.entry import Entry, TableError
 from torch_stabilize.surface.numbers import NOT_OF_BOOL, STORED, TWINS, emulated, emulation, is_supported
 from torch_stabilize.surface.schemas import DIMENSION_FIRST, Argument, Op, cpp_arguments, find_op, op_names, overloads
 from torch_stabilize.surface.snippet import ERROR_CODES
-from torch_stabilize.surface.table import Entry, TableError
 from torch_stabilize.surface.versions import headers_have, known_versions
 
 NAMESPACE = "stable_aten"

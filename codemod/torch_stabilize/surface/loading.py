@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from torch_stabilize import toml
+from torch_stabilize.surface.entry import KINDS, Entry, TableError
 from torch_stabilize.surface.snippet import all_snippets
-from torch_stabilize.surface.table import KINDS, Entry, TableError
 from torch_stabilize.surface.versions import parse_version
 
 TABLES = Path(__file__).with_name("tables")

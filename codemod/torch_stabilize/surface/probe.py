@@ -16,9 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from torch_stabilize.model import Refusal
+from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.headers import installed_version, target_macro
 from torch_stabilize.surface.snippet import all_snippets
-from torch_stabilize.surface.table import Entry, load_surface
+from torch_stabilize.surface.table import load_surface
 from torch_stabilize.surface.versions import parse_version
 
 _NAME = re.compile(r"(?:[A-Za-z_]\w*::)*[A-Za-z_]\w*")

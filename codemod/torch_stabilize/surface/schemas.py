@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from torch_stabilize.source.brackets import closing_bracket, split_spans
 from torch_stabilize.source.types import CppType
+from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.numbers import is_supported
-from torch_stabilize.surface.table import TableError
 
 TABLE = Path(__file__).with_name("tables") / "aten.json"
 

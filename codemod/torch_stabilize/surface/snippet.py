@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torch_stabilize import toml
-from torch_stabilize.surface.table import TableError
+from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.versions import known_versions, parse_version
 
 _CHECKED_SINCE = known_versions().headers["error_code_check"]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import EXTENSION_CREATED, SETUP_SOURCE_MOVED
 from torch_stabilize.buildfiles.setup.create import argument_names, macros_text, new_name, report_missing
+from torch_stabilize.buildfiles.setup.element import Element
 from torch_stabilize.buildfiles.setup.families import Member, nodes_of, shared_first, unique
 from torch_stabilize.buildfiles.setup.mirror import finds, glob_text
-from torch_stabilize.buildfiles.setup.model import Element, Extension
+from torch_stabilize.buildfiles.setup.model import Extension
 from torch_stabilize.buildfiles.setup.placement import add_to_call
 from torch_stabilize.buildfiles.setup.text import add_after, add_statement
 from torch_stabilize.model import Severity

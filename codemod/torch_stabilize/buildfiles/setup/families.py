@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch_stabilize.buildfiles.setup.model import Element, Extension
+from torch_stabilize.buildfiles.setup.element import Element
+from torch_stabilize.buildfiles.setup.model import Extension
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.registrations import may_be_counterpart
 from torch_stabilize.repository.snapshot import Snapshot

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import COMPUTED_SOURCES, EXTENSION_CREATED, SETUP_SOURCE_MOVED
 from torch_stabilize.buildfiles.setup.create import extension_text, report_missing
+from torch_stabilize.buildfiles.setup.element import Element
 from torch_stabilize.buildfiles.setup.emptied import Emptied
 from torch_stabilize.buildfiles.setup.families import Member, unique
 from torch_stabilize.buildfiles.setup.globs import Glob, left_out, stable_call
-from torch_stabilize.buildfiles.setup.model import Element, Extension, SetupModel
+from torch_stabilize.buildfiles.setup.model import Extension, SetupModel
 from torch_stabilize.buildfiles.setup.placement import Call, place_calls
 from torch_stabilize.buildfiles.setup.reader import lists_in, same_list
 from torch_stabilize.buildfiles.setup.round_edits import can_take_over

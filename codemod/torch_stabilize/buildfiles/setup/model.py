@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch_stabilize.buildfiles.python.syntax import PythonFile, dotted_name, read_python
+from torch_stabilize.buildfiles.setup.element import Element
 from torch_stabilize.buildfiles.setup.evaluate.functions import COMMANDS
 from torch_stabilize.buildfiles.setup.evaluate.values import is_possible
 from torch_stabilize.buildfiles.setup.globs import Glob
@@ -28,22 +29,6 @@ from torch_stabilize.source.document import SOURCE_SUFFIXES
 
 if TYPE_CHECKING:
     import libcst as cst
-
-
-class Element(NamedTuple):
-    """A source. `list_node` is the list it is in, or the call `x.append(...)`; `name` that list's name.
-
-    One that a glob finds has the call of the glob for both nodes. `base` is the folder that a comprehension puts in
-    front of what is written.
-    """
-
-    path: str
-    node: cst.CSTNode
-    list_node: cst.CSTNode
-    name: str
-    conditions: tuple[str, ...]
-    glob: Glob | None = None
-    base: str | None = None
 
 
 class Extension(NamedTuple):

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.setup.names import device_words, sourceless_extensions, telling_statements
+from torch_stabilize.buildfiles.setup.result import SetupResult
 from torch_stabilize.buildfiles.setup.tree import read_setup_tree
-from torch_stabilize.model import Diagnostic, FileEdit, Severity
+from torch_stabilize.model import Severity
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.stable_target import short_name
-
-
-class SetupResult(NamedTuple):
-    """`owned` are the units that an extension lists literally."""
-
-    edits: tuple[FileEdit, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
-    owned: frozenset[str] = frozenset()
-    created: frozenset[str] = frozenset()
-    names: frozenset[str] = frozenset()  # of all extension modules
-    has_stable: bool = False  # a stable extension was there before
-    replaced: bool = False  # the legacy extension became the stable one
 
 
 def plan_setup(

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.python.syntax import dotted_name
+from torch_stabilize.buildfiles.setup.element import Element
 from torch_stabilize.buildfiles.setup.globs import excluded_folder, read_glob
-from torch_stabilize.buildfiles.setup.model import Element, SetupModel
 from torch_stabilize.buildfiles.setup.values import Values, place, value_given
 
 if TYPE_CHECKING:
     import libcst as cst
 
     from torch_stabilize.buildfiles.setup.globs import Glob
+    from torch_stabilize.buildfiles.setup.model import SetupModel
 
 SAME_LIST = ("list", "sorted", "tuple", "set")  # calls that keep what is in a list
 _Maps = tuple[tuple["cst.CSTNode", str], ...]  # for each comprehension around: what it makes of which variable

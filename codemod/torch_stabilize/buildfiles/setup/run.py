@@ -16,6 +16,7 @@ from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.setup.cmake_extensions import add_cmake_extensions
 from torch_stabilize.buildfiles.setup.convert import can_convert, convert
 from torch_stabilize.buildfiles.setup.create import extension_text
+from torch_stabilize.buildfiles.setup.element import Element
 from torch_stabilize.buildfiles.setup.emptied import Emptied
 from torch_stabilize.buildfiles.setup.families import (
     Member,
@@ -27,11 +28,11 @@ from torch_stabilize.buildfiles.setup.families import (
     unique,
 )
 from torch_stabilize.buildfiles.setup.mirror import create, is_whole_statement, leave_out, mirror_name
-from torch_stabilize.buildfiles.setup.model import Element, Extension, SetupModel, is_stable_extension
+from torch_stabilize.buildfiles.setup.model import Extension, SetupModel, is_stable_extension
 from torch_stabilize.buildfiles.setup.package import update_package
 from torch_stabilize.buildfiles.setup.placement import add_to_call
-from torch_stabilize.buildfiles.setup.plan import SetupResult
 from torch_stabilize.buildfiles.setup.reader import lists_in
+from torch_stabilize.buildfiles.setup.result import SetupResult
 from torch_stabilize.buildfiles.setup.text import add_after, add_statement, literal_list, remove_elements
 from torch_stabilize.buildfiles.setup.whole import convert_in_place
 from torch_stabilize.buildfiles.text_edits import TextEdits

@@ -11,7 +11,7 @@ from torch_stabilize.buildfiles.setup.create import OLD_STANDARD
 from torch_stabilize.buildfiles.setup.families import Member
 from torch_stabilize.buildfiles.setup.model import Extension
 from torch_stabilize.buildfiles.setup.package import update_package
-from torch_stabilize.buildfiles.setup.plan import SetupResult
+from torch_stabilize.buildfiles.setup.result import SetupResult
 from torch_stabilize.model import Severity, Span
 from torch_stabilize.repository.codes import CONVERTED_IN_PLACE
 from torch_stabilize.repository.stable_target import short_name, version_macro

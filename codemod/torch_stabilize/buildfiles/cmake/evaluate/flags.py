@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from torch_stabilize.buildfiles.cmake.evaluate.commands import COMMANDS
 from torch_stabilize.buildfiles.cmake.evaluate.generator import evaluated
 from torch_stabilize.buildfiles.cmake.evaluate.run import Interpreter, Settings
 from torch_stabilize.repository.snapshot import Snapshot
@@ -41,7 +42,7 @@ class TargetFlags(NamedTuple):
 
 def target_flags(snapshot: Snapshot, path: str, machine: Machine) -> dict[str, TargetFlags]:
     """The flags of every target that the project of the CMakeLists.txt at `path` defines, by the target's name."""
-    interpreter = Interpreter(snapshot, presets(machine), bool(machine.cuda))
+    interpreter = Interpreter(snapshot, presets(machine), bool(machine.cuda), COMMANDS)
     interpreter.run(path)
     by_source = {name: _by_language(settings, interpreter, ()) for name, settings in interpreter.sources.items()}
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -82,11 +82,15 @@ class Frame:
 
 @dataclass
 class Interpreter:
-    """One run over the CMake files of a project. `with_cuda` says whether it is a build for CUDA."""
+    """One run over the CMake files of a project. `with_cuda` says whether it is a build for CUDA.
+
+    `commands` are the commands of CMake that it knows, each with what it does to the run.
+    """
 
     snapshot: Snapshot
     presets: Mapping[str, str]
     with_cuda: bool
+    commands: Mapping[str, Callable[[Interpreter, list[str]], None]]
     targets: dict[str, Settings] = field(default_factory=dict)
     sources: dict[str, Settings] = field(default_factory=dict)  # of single files, by their paths
     cache: dict[str, str] = field(default_factory=dict)
@@ -239,9 +243,7 @@ class Interpreter:
         if function is not None:
             self._call(function, words)
             return
-        from torch_stabilize.buildfiles.cmake.evaluate.commands import COMMANDS
-
-        run = COMMANDS.get(command.name)
+        run = self.commands.get(command.name)
         if run is not None:
             run(self, words)
         if command.name in DEFINERS and words:
