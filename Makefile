@@ -84,6 +84,7 @@ bench-growth: environment
 
 docs: environment
 	$(BIN)/torch-stabilize explain --all --format md > docs/codes.md
+	$(BIN)/python -m tests.architecture
 
 # The documentation as a site, with a page for every code and the tables of torch's API, in build/site.
 site: environment
