@@ -66,6 +66,58 @@ _DEEP = 3
             "auto f(const Array& a) { return a.element_size() / 2; }",
             "of another class",
         ),
+        Example(
+            "int f(const at::Tensor& x, int n) { return (n < 0 ? n : x.element_size()) / 2; }\n"
+            "int g(const at::Tensor& x, int n) { return (n < 0 ? 1 : x.element_size()) / 2; }",
+            "int f(const torch::stable::Tensor& x, int n) { return (n < 0 ? n : "
+            "static_cast<int64_t>(x.element_size())) / 2; }\n"
+            "int g(const torch::stable::Tensor& x, int n) { return (n < 0 ? 1 : x.element_size()) / 2; }",
+            "the other value may be negative",
+        ),
+        Example(
+            "void g(int64_t n);\n"
+            "void h(double d);\n"
+            "void k(const at::Tensor& x, double& d, int64_t& n) { g(x.element_size()); h(x.element_size()); n "
+            "+= x.element_size(); n /= x.element_size(); d = x.element_size(); }",
+            "void g(int64_t n);\n"
+            "void h(double d);\n"
+            "void k(const torch::stable::Tensor& x, double& d, int64_t& n) { g(x.element_size()); "
+            "h(static_cast<int64_t>(x.element_size())); n += x.element_size(); n /= "
+            "static_cast<int64_t>(x.element_size()); d = static_cast<int64_t>(x.element_size()); }",
+            "what takes the number decides",
+        ),
+        Example(
+            "#include <cstring>\n"
+            "#define COPY(p, n) std::memcpy(p, p, n)\n"
+            "#define FEW(n) ((n) - 8 < 0)\n"
+            "#define BYTES(t) t.element_size()\n"
+            "bool f(const at::Tensor& x, void* p) { COPY(p, x.element_size()); return FEW(x.element_size()) || "
+            "BYTES(x) - 8 < 0; }",
+            "#include <cstring>\n"
+            "#define COPY(p, n) std::memcpy(p, p, n)\n"
+            "#define FEW(n) ((n) - 8 < 0)\n"
+            "#define BYTES(t) static_cast<int64_t>(t.element_size())\n"
+            "bool f(const torch::stable::Tensor& x, void* p) { COPY(p, x.element_size()); return "
+            "FEW(static_cast<int64_t>(x.element_size())) || BYTES(x) - 8 < 0; }",
+            "in macros, by what they do with it",
+        ),
+        Example(
+            "double f(const at::Tensor& x) { int64_t n = [&] { return x.element_size(); }(); auto m = [&] { "
+            "return x.element_size(); }(); return n + m - 8; }",
+            "double f(const torch::stable::Tensor& x) { int64_t n = [&] { return x.element_size(); }(); auto m "
+            "= [&] { return static_cast<int64_t>(x.element_size()); }(); return n + m - 8; }",
+            "in a lambda that is called, by what becomes of its value",
+        ),
+        Example(
+            "void f(const at::Tensor& x) { TORCH_CHECK(x.element_size() == 2, x.element_size(), "
+            "-x.element_size()); for (int i = 0; i < x.element_size(); ++i) {} while (!x.element_size()) {} "
+            "switch (x.element_size()) {} }",
+            "void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.element_size() == 2, x.element_size(), "
+            "-static_cast<int64_t>(x.element_size())); for (int i = 0; i < "
+            "static_cast<int64_t>(x.element_size()); ++i) {} while (!x.element_size()) {} switch "
+            "(x.element_size()) {} }",
+            "in checks, loops and switches",
+        ),
     ),
 )
 def signed_size(site: Site, context: Context) -> Outcome | None:
@@ -107,7 +159,9 @@ def _is_same(node: Node, fragment: Fragment, context: Context, depth: int, *, ba
     if parent.type == "conditional_expression":
         if parent.child_by_field_name("condition") == node:
             return True
-        return _is_same(parent, fragment, context, depth, bare=bare)
+        arms = [parent.child_by_field_name(name) for name in ("consequence", "alternative")]
+        others = all(arm is None or arm == node or _is_natural(arm) for arm in arms)
+        return _is_same(parent, fragment, context, depth, bare=bare and others)
     if parent.type == "init_declarator":
         kind = parent.parent.child_by_field_name("type") if parent.parent is not None else None
         return kind is not None and _is_integer(text_of(kind))
