@@ -221,7 +221,8 @@ def _call_may_be(node: Node, fragment: Fragment, document: Document, context: Co
         return may_be_tensor(receiver, fragment, document, context, depth + 1)
     if callee.type == "lambda_expression":
         return _body_may_be(callee, fragment, document, context, depth)
-    name = text_of(callee).partition("<")[0].strip()
+    name, _, template = text_of(callee).partition("<")
+    name = name.strip()
     value = finder.value_of(name, callee, fragment) if callee.type == "identifier" else None
     if value is not None and value.type == "lambda_expression":
         return _body_may_be(value, fragment, document, context, depth)
@@ -242,7 +243,8 @@ def _call_may_be(node: Node, fragment: Fragment, document: Document, context: Co
         return False
     if name in _OF_DEVICES:
         return False
-    return any(_holds_tensor(finder.type_of(one, fragment, document)) for one in arguments_of(node))
+    is_asked_for = any(map(_holds_tensor, parse_type(f"{name}<{template}").arguments)) if template else False
+    return is_asked_for or any(_holds_tensor(finder.type_of(one, fragment, document)) for one in arguments_of(node))
 
 
 def _body_may_be(body_of: Node, fragment: Fragment, document: Document, context: Context, depth: int) -> bool:
@@ -291,7 +293,9 @@ def _is_number_elsewhere(declared: Declared, node: Node, fragment: Fragment, con
     while waiting:
         one = waiting.pop()
         waiting += one.named_children
-        if one.type == "identifier" and text_of(one) == declared.name and _wants_a_number(one, fragment, context):
+        if one.type not in ("identifier", "type_identifier") or text_of(one) != declared.name:
+            continue
+        if one.type == "type_identifier" or _wants_a_number(one, fragment, context):  # `f<i>()` is read as of a type
             return True
     return False
 

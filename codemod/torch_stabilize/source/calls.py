@@ -285,6 +285,7 @@ def result_of_method(finder: TypeFinder, owner: CppType, name: str, count: int, 
         kind = written
         if (kind.name == "auto" or not kind.is_known) and method.definition is not None:
             kind = returned(finder, method.definition, method.document.whole, method.document, depth + 1)
+            kind = substituted(kind, finder.written.given_to(owner))
         found.add(CppType(kind.name, kind.arguments, kind.pointers, kind.const and kind.pointers > 0))
     return found.pop() if len(found) == 1 else UNKNOWN
 

@@ -120,6 +120,10 @@ class WrittenTypes:
             return written._replace(name=owner.name)
         return substituted(self.parsed(text), given)
 
+    def given_to(self, owner: CppType) -> Mapping[str, CppType]:
+        """The template arguments of an object's class and of its bases, by the names of the parameters."""
+        return {name: kind for _, given in self._with_bases(owner) for name, kind in given.items()}
+
     def _with_bases(self, owner: CppType, depth: int = 0) -> Iterator[tuple[ClassBody, Mapping[str, CppType]]]:
         """The definitions of a class and, behind them, those of its bases, with their template arguments."""
         for one in self.classes.named(owner.name):

@@ -1,0 +1,92 @@
+"""Receivers and operands of unknown type: what may be a tensor is reported, what cannot be one is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules.rewriting import rewrite
+
+# A class without a name: the type of its member cannot be told.
+STATE = "struct { at::Tensor kept; } state;\n"
+
+
+def told(text: str) -> list[str]:
+    """The codes that are reported."""
+    return [found.code for found in rewrite(STATE + text)[1].diagnostics]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("auto f() { return state.kept.exp(); }", "TSA903"),
+        ("auto f() { return (state.kept).exp(); }", "TSA903"),
+        ("auto f() { auto* p = &state.kept; return -*p; }", "TSA904"),
+        ("auto f() { return (0, state.kept)[0]; }", "TSA904"),
+        ("void f() { state.kept += 1; }", "TSA904"),
+        ("auto get(int) { return state.kept; }\nauto f() { return get(1).exp(); }", "TSA903"),
+        ("auto fetch = [](int) { return state.kept; };\nauto f() { return fetch(1) * 2; }", "TSA904"),
+        ("auto f() { return [&] { return state.kept; }().exp(); }", "TSA903"),
+        ("auto later();\nauto f() { return later() + 1; }", "TSA904"),
+        ("auto f(at::Tensor x) { return lib::view(x)[0]; }", "TSA904"),
+        ("auto f() { return lib::get<at::Tensor>(3) * 2; }", "TSA904"),
+        ("template <class T> T twice(T);\nauto f() { return twice(state.kept).exp(); }", "TSA903"),
+        ("#define TWICE(t) t * 2\nat::Tensor f() { return TWICE(state.kept); }", "TSA904"),
+        ("template <class F> void each(F f);\nvoid f() { each([](auto t) { t.exp(); }); }", "TSA903"),
+        ("#include <iostream>\nvoid f() { std::cout << state.kept; }", "TSA904"),
+        ("void any(at::Tensor);\nvoid f() { any(state.kept * 2); }", "TSA904"),
+        ("void f() { unknown(state.kept * 2); }", "TSA904"),
+        ("at::Tensor f(bool b, at::Tensor x) { at::Tensor y; y = state.kept * 2; return y; }", "TSA904"),
+    ],
+)
+def test_what_may_be_a_tensor_is_reported(text: str, code: str) -> None:
+    assert told(text) == [code]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # a value that is put where no tensor can go
+        "void f() { int n = state.kept * 2; }",
+        "int f() { return state.kept * 2; }",
+        "void f() { double d; d = state.kept * 2; }",
+        "void f() { int a[state.kept * 2]; }",
+        "int f(int n) { int a[9]; return a[state.kept * 2]; }",
+        "void f() { if (state.kept < 2) {} }",
+        "void f() { while (state.kept < 2) {} }",
+        "void f() { for (; state.kept < 2;) {} }",
+        "void f() { do {} while (state.kept < 2); }",
+        "void f() { switch (state.kept * 2) {} }",
+        "bool f(bool b) { return state.kept * 2 && b; }",
+        "bool f() { return !(state.kept * 2); }",
+        "int f() { return state.kept < 2 ? 1 : 0; }",
+        "int f() { return (int)(state.kept * 2); }",
+        "auto f() { return static_cast<int>(state.kept * 2); }",
+        "auto f() { return sizeof(state.kept * 2); }",
+        "void f() { k<<<state.kept * 2, 1>>>(); }",
+        "int wants(int);\nint f() { return wants(state.kept * 2); }",
+        "#include <vector>\nvoid f() { std::vector<int> v{1}; int n(state.kept * 2); }",
+        "auto f(const char* text) { return text + (state.kept * 2); }",
+        # what is no tensor
+        "int number(int);\nauto f() { return number(1) * 2; }",
+        "auto f() { return at::get_num_threads() * 2; }",
+        "auto f() { return lib::get<int>(3) * 2; }",
+        "struct Grid { Grid exp() const; Grid operator*(int) const; };\nauto f(Grid g) { return g.exp() * 2; }",
+        "#define TWICE(t) t * 2\nint f(int n) { return TWICE(n); }",
+        "__device__ auto f(const float* x) { auto g = [=](auto i) { return i * 2; }; return x[g(1)]; }",
+        "template <class F> void each(F f);\nvoid f() { each([](auto i) { int a[9]; a[i] = i + 1; }); }",
+        "template <class F> void each(F f);\nvoid f() { each([](auto i) { return table<i>() + i * 2; }); }",
+    ],
+)
+def test_what_cannot_be_one_is_not(text: str) -> None:
+    assert told(text) == []
+
+
+def test_a_member_of_what_a_class_template_gives_back_is_typed() -> None:
+    text = (
+        "struct Pair { at::Tensor w; int n; };\n"
+        "template <class T> struct Keep { T one; auto& get() { return one; } };\n"
+        "auto f(Keep<Pair> k) { return k.get().w.exp() * k.get().n; }"
+    )
+    after, found = rewrite(text)
+    assert not found.diagnostics
+    assert "stable_aten::mul(stable_aten::exp(k.get().w), k.get().n)" in after
