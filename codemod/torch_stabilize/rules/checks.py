@@ -14,6 +14,7 @@ from torch_stabilize.rules.exceptions import caught, code_of_check, thrown
 from torch_stabilize.rules.macro_calls import braces, call_arguments, is_streamed, semicolon, whole_call
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Rewrite
+from torch_stabilize.surface.table import Entry
 
 
 @rule(
@@ -150,6 +151,18 @@ def condition(site: Site, context: Context) -> Outcome:
             'void f(at::Tensor x) { at::TensorArg a{x, "x", 1}; at::checkAllSameGPU("f", {a}); }',
             'void f(torch::stable::Tensor x) { TensorArg a{x, "x", 1}; check_all_same_gpu("f", {a}); }',
         ),
+        Example(
+            'void f(int n) { TORCH_CHECK_WITH(ValueError, n > 0, "got ", n); TORCH_CHECK_WITH(IndexError, n > '
+            '1); if (n) TORCH_CHECK_WITH(Error, n > 2, "x"); else n = 1; }',
+            'void f(int n) { STD_TORCH_CHECK_VALUE(n > 0, "got ", n); STD_TORCH_CHECK_INDEX(n > 1, "Expected n '
+            '> 1 to be true, but got false."); if (n) { STD_TORCH_CHECK(n > 2, "x"); } else n = 1; }',
+            "by the class that is named",
+        ),
+        Example(
+            'void f(int n) { TORCH_CHECK_WITH(Own, n > 0, "got ", n); }',
+            'void f(int n) { TORCH_CHECK_WITH(Own, n > 0, "got ", n); }',
+            "a class of the project is reported, and left as it is",
+        ),
     ),
 )
 def other_check(site: Site, context: Context) -> Outcome | None:
@@ -184,6 +197,8 @@ def other_check(site: Site, context: Context) -> Outcome | None:
         printers = printable(site, context, 2)
         extra["helpers"] = tuple(helper for rewrite in printers for helper in rewrite.helpers)
         return context.replace(site, entry.stable, entry.rule, also=(number, *printers), **extra)
+    if site.name == "TORCH_CHECK_WITH" and len(arguments) > 1 and (found := _of_class(arguments, context)) is not None:
+        return _check_of_class(site, context, arguments, *found)
     if site.name in ("TORCH_CHECK_ARG", "TORCH_CHECK_WITH"):
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     own = context.project.helpers.names.get(f"STD_{site.name}")
@@ -200,6 +215,40 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     head = (opening + entry.stable.encode(),)
     code = code_of_check(site.name, entry.rule)
     return context.rewrite(site.span, head, code, also=(*printers, *closing), helpers=helpers, **extra)
+
+
+_CHECKS_BY_CLASS = {
+    "ValueError": "TORCH_CHECK_VALUE", "IndexError": "TORCH_CHECK_INDEX", "TypeError": "TORCH_CHECK_TYPE",
+    "NotImplementedError": "TORCH_CHECK_NOT_IMPLEMENTED", "LinAlgError": "TORCH_CHECK_LINALG", "Error": "TORCH_CHECK",
+}  # fmt: skip
+
+
+def _of_class(arguments: tuple[Span, ...], context: Context) -> tuple[str, Entry] | None:
+    """The check that throws what `TORCH_CHECK_WITH(ValueError, ...)` names."""
+    name = _CHECKS_BY_CLASS.get(context.text(arguments[0]).decode("utf-8", "replace").strip(), "")
+    entry = context.surface.macro(name)
+    return (name, entry) if entry is not None else None
+
+
+def _check_of_class(site: Site, context: Context, arguments: tuple[Span, ...], name: str, entry: Entry) -> Outcome:
+    printers = list(printable(site, context, 2))
+    helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
+    if len(arguments) == 2 and (text := condition_text(arguments[1], context)) is not None:
+        end = Span(arguments[1].end, arguments[1].end)
+        printers.append(Rewrite(end, (b", " + text,), "TSA201"))
+    head = Span(site.span.start, arguments[1].start)
+    opening, closing = (b"", ()) if entry.helper else braces(site, context)
+    stable = context.project.helpers.names.get(f"STD_{name}", entry.stable)
+    wanted = (f"STD_{name}" if stable != entry.stable else entry.helper,) if entry.helper else ()
+    return context.rewrite(
+        head,
+        (opening + stable.encode() + b"(",),
+        code_of_check(name, "TSA203"),
+        also=(*printers, *closing),
+        helpers=(*wanted, *helpers),
+        includes=(entry.include,),
+        confidence=Confidence(entry.confidence),
+    )
 
 
 def _is_caught(site: Site, clause: Node, context: Context) -> bool:

@@ -68,6 +68,11 @@ _TORCH = frozenset({"at", "torch", "c10"})
             "void g(int n) { TORCH_CHECK_EQ(n, 1); }",
             "which is the project's own from its definition on",
         ),
+        Example(
+            "void f(int n) { DCHECK_EQ(n, 2); }",
+            'void f(int n) { STD_TORCH_DCHECK(n == 2, "Check failed: n == 2 (", n, " vs. 2)"); }',
+            "checked in debug builds alone",
+        ),
     ),
 )
 def comparison(site: Site, context: Context) -> Outcome | None:
