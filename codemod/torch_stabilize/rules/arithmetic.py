@@ -9,7 +9,7 @@ from tree_sitter import Node
 from torch_stabilize.model import Confidence
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.kinds import kind_in_schemas
-from torch_stabilize.rules.options import last_value
+from torch_stabilize.rules.last_values import last_value
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.rules.wide_numbers import filled
 from torch_stabilize.source.declarations import text_of

@@ -63,7 +63,7 @@ _STD_WITH_EFFECTS = frozenset({
     "std::fill_n", "std::copy_n", "std::transform", "std::iota", "std::sort", "std::invoke", "std::apply",
 })  # fmt: skip
 # Methods of containers that change nothing.
-_ASKING = frozenset({
+ASKING = frozenset({
     "size", "empty", "begin", "end", "cbegin", "cend", "front", "back", "at", "data", "value", "has_value", "value_or",
     "get", "index", "type", "find", "count", "length", "c_str", "substr", "first", "second", "slice", "vec",
 })  # fmt: skip
@@ -100,7 +100,7 @@ def is_repeatable(node: Node, fragment: Fragment, context: Context) -> bool:
         if kind.is_tensor or not kind.is_known:
             entry = context.surface.method(method)
             return entry is not None and entry.returns not in ("", "void", "Tensor") and not method.endswith("_")
-        return method in _ASKING or kind.name in ("Device", "TensorOptions", "optional")
+        return method in ASKING or kind.name in ("Device", "TensorOptions", "optional")
     if node.type == "subscript_expression":
         base = node.child_by_field_name("argument")
         if base is not None and context.type_of(base, fragment).is_tensor:
@@ -233,7 +233,7 @@ class _Reader(NamedTuple):
                 return found
             entry = self.project.surface.method(method)
             return _ASKS if entry is not None else _UNKNOWN
-        if kind.is_known and (method in _ASKING or kind.name in ("Device", "TensorOptions", "Scalar", "CUDAStream")):
+        if kind.is_known and (method in ASKING or kind.name in ("Device", "TensorOptions", "Scalar", "CUDAStream")):
             return _ASKS
         if kind.is_known and receiver is not None and text_of(receiver) in self.local:
             return NONE  # such as push_back on a vector of the function's own

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import re
-from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tree_sitter import Node, Tree
+from tree_sitter import Node
 
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Context
 from torch_stabilize.rules.effects import effectful_calls
+from torch_stabilize.rules.last_values import is_unchanged, last_value
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.source.declarations import text_of
-from torch_stabilize.source.document import Document, Fragment
+from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
-from torch_stabilize.source.signatures import Function
 
-_WORD = re.compile(rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*")
 _STARTS = ("TensorOptions", "dtype", "device", "layout", "requires_grad", "memory_format", "pinned_memory")
 _BROUGHT_ALONG = frozenset({"dtype", "device", "layout"})  # found without a namespace, by the type of the argument
 _OF_BACKENDS = {f"{space}{name}": f"k{name}".encode() for space in ("at::", "torch::") for name in ("CPU", "CUDA")}
@@ -217,205 +212,3 @@ def _template_arguments(callee: Node) -> Node | None:
         if inner is not None and inner.type in ("template_method", "template_function", "qualified_identifier"):
             return inner.child_by_field_name("arguments") or _template_arguments(inner)
     return callee.child_by_field_name("arguments") if callee.type.startswith("template") else None
-
-
-def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> Node | None:
-    """What `name` holds at `node`: its initialiser, or the last assignment before, if that one is sure to have run."""
-    declared = context.project.finder.declaration_of(name, node)
-    if declared is None or declared.element or _captures_by_name(node, declared.start):
-        return None
-    value = declared.value
-    if value is not None and value.start_byte <= node.start_byte < value.end_byte:
-        return None  # `auto x = x.y()`: another x
-    for assignment in assignments(name, declared.start, _end_of_loops(node, declared.start), fragment):
-        if assignment.start_byte <= node.start_byte < assignment.end_byte:
-            continue  # `options = options.dtype(x)`: the right side still has the old value
-        right = assignment.child_by_field_name("right")
-        if right is None or not _has_run_before(assignment, node):
-            return None
-        value = right
-    if value is not None and value.type == "argument_list":  # TensorOptions o(dtype)
-        inner = [c for c in value.named_children if c.type != "comment"]
-        return inner[0] if len(inner) == 1 else None
-    return value
-
-
-def is_unchanged(value: Node, use: Node, fragment: Fragment, context: Context) -> bool:
-    """Whether every variable in the expression `value` means the same at `use`, and was not given another value."""
-    finder = context.project.finder
-    end = _end_of_loops(use, value.start_byte)
-    for name, node in _variables_in(value):
-        declared, meant = finder.declaration_of(name, node), finder.declaration_of(name, use)
-        if (declared.start if declared is not None else -1) != (meant.start if meant is not None else -1):
-            return False
-        changes = uses_of(name, value.end_byte, end, fragment)
-        if any(
-            _changes(one, fragment, context) for one in changes if not use.start_byte <= one.start_byte < use.end_byte
-        ):
-            return False
-    return True
-
-
-def _variables_in(value: Node) -> Iterator[tuple[str, Node]]:
-    """The names that an expression takes values from."""
-    waiting = [value]
-    while waiting:
-        node = waiting.pop()
-        if node.type == "identifier" and (node.parent is None or node.parent.type != "qualified_identifier"):
-            yield text_of(node), node
-        waiting += node.named_children
-
-
-def _changes(node: Node, fragment: Fragment, context: Context) -> bool:
-    """Whether a use of a variable may give it another value, or another tensor: what is written into one does not."""
-    while node.parent is not None and node.parent.type in ("parenthesized_expression", "field_expression"):
-        if node.parent.type == "field_expression" and node.parent.parent is not None:
-            around = node.parent.parent
-            if around.type == "call_expression" and around.child_by_field_name("function") == node.parent:
-                return text_of(node.parent).endswith((".reset", ".swap"))
-        node = node.parent
-    parent = node.parent
-    if parent is None:
-        return False
-    if parent.type == "assignment_expression":
-        sign = text_of(parent.child_by_field_name("operator") or parent)
-        is_left = parent.child_by_field_name("left") == node
-        return is_left and (sign == "=" or not context.type_of(node, fragment).is_tensor)
-    if parent.type == "update_expression":
-        return True
-    if parent.type == "pointer_expression":
-        return text_of(parent).startswith("&")
-    call = parent.parent if parent.type == "argument_list" else None
-    callee = call.child_by_field_name("function") if call is not None and call.type == "call_expression" else None
-    if call is None or callee is None:
-        return False
-    name = text_of(callee).partition("<")[0]
-    if name in ("std::move", "std::swap", "std::exchange", "std::tie"):
-        return True
-    place = arguments_of(call).index(node) if node in arguments_of(call) else -1
-    return any(_assigns(document, function, place) for document, function in context.project.functions.named(name))
-
-
-def _assigns(document: Document, function: Function, place: int) -> bool:
-    """Whether a function of the project gives the variable it is handed as its argument `place` another value."""
-    if function.body is None or not 0 <= place < len(function.parameters):
-        return False
-    parameter = function.parameters[place]
-    if "&" not in parameter.type_text or "const" in parameter.type_text or not parameter.name:
-        return False
-    body = document.code[function.body.start : function.body.end]
-    name = re.escape(parameter.name.encode())
-    return re.search(rb"(?<![\w.>])" + name + rb"\s*=(?!=)|\b(?:move|swap)\s*\(\s*" + name + rb"\b", body) is not None
-
-
-_CAPTURES_ALL = re.compile(r"\[\s*(?:=|&\s*[,\]])")
-# What code may be left out within, or run more than once.
-_LOOPS = frozenset({"for_statement", "for_range_loop", "while_statement", "do_statement"})
-_STEPS = 32
-_REPEATED = _LOOPS | {"lambda_expression"}
-_CHOICES = _LOOPS | {
-    "if_statement", "else_clause", "switch_statement", "case_statement", "conditional_expression", "binary_expression",
-    "lambda_expression", "try_statement", "catch_clause", "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif",
-    "preproc_elifdef",
-}  # fmt: skip
-
-
-def _around(node: Node, declared: int) -> Iterator[Node]:
-    """The loops and lambdas around `node` and behind the declaration of a variable, the innermost first."""
-    walk = _loop_or_lambda(node)
-    while walk is not None and walk.start_byte > declared:
-        yield walk
-        walk = _loop_or_lambda(walk)
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _loop_or_lambda(node: Node) -> Node | None:
-    """The nearest loop or lambda around `node`; in deep code the answer of what is further out is kept."""
-    walk, steps = node.parent, 0
-    while walk is not None and walk.type not in _REPEATED:
-        steps += walk.type == "compound_statement"
-        if steps == _STEPS:
-            return _loop_or_lambda(walk)
-        walk = walk.parent
-    return walk
-
-
-def _captures_by_name(node: Node, declared: int) -> bool:
-    """Whether `node` sees the variable through a lambda that captures no others: `[&options](int n) { ... }`."""
-    lambdas = (around for around in _around(node, declared) if around.type == "lambda_expression")
-    captures = (around.child_by_field_name("captures") for around in lambdas)
-    return any(one is None or not _CAPTURES_ALL.match(text_of(one)) for one in captures)
-
-
-def _end_of_loops(node: Node, declared: int) -> int:
-    """Up to where an assignment may be what `node` sees: in a loop that the variable outlives also one behind it."""
-    loops = (around.end_byte for around in _around(node, declared) if around.type in _LOOPS)
-    return max(loops, default=node.start_byte)
-
-
-def _has_run_before(assignment: Node, node: Node) -> bool:
-    """Whether every way to `node` leads over `assignment`: nothing between it and what holds both is a choice."""
-    if assignment.start_byte > node.start_byte:
-        return False
-    walk = assignment.parent
-    while walk is not None and not walk.start_byte <= node.start_byte < walk.end_byte:
-        if walk.type in _CHOICES:
-            return False
-        walk = walk.parent
-    return walk is not None and (walk.type not in _CHOICES or walk.type == "case_statement")
-
-
-def enclosing_block(node: Node) -> Node | None:
-    """The statement block around `node`."""
-    walk: Node | None = node.parent
-    while walk is not None and walk.type not in ("compound_statement", "translation_unit"):
-        walk = walk.parent
-    return walk
-
-
-def assignments(name: str, start: int, end: int, fragment: Fragment) -> Iterator[Node]:
-    """The assignments to `name` between two offsets of the fragment, in order."""
-    found = _assigned(fragment.tree, name)
-    first = bisect_left(found, start, key=_start)
-    return iter(found[first : bisect_left(found, end, first, key=_start)])
-
-
-def uses_of(name: str, start: int, end: int, fragment: Fragment) -> Iterator[Node]:
-    """The identifiers `name` between two offsets of the fragment, in order."""
-    found = _used(fragment.tree, name)
-    first = bisect_left(found, start, key=_start)
-    return iter(found[first : bisect_left(found, end, first, key=_start)])
-
-
-def _start(node: Node) -> int:
-    return node.start_byte
-
-
-# Every variable of a function is asked for again at every use of it: what a tree says of a name is found once.
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _assigned(tree: Tree, name: str) -> tuple[Node, ...]:
-    parents = ((node, node.parent) for node in _used(tree, name))
-    return tuple(
-        parent
-        for node, parent in parents
-        if parent is not None and parent.type == "assignment_expression" and parent.child_by_field_name("left") == node
-    )
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _used(tree: Tree, name: str) -> tuple[Node, ...]:
-    wanted = name.encode()
-    places = _words(tree).get(wanted, ())
-    nodes = (tree.root_node.descendant_for_byte_range(place, place + len(wanted)) for place in places)
-    return tuple(node for node in nodes if node is not None and node.type == "identifier" and text_of(node) == name)
-
-
-@functools.lru_cache(maxsize=256)
-def _words(tree: Tree) -> dict[bytes, list[int]]:
-    """Where each word of the source begins."""
-    found: dict[bytes, list[int]] = {}
-    for match in _WORD.finditer(tree.root_node.text or b""):
-        found.setdefault(match.group(), []).append(match.start())
-    return found

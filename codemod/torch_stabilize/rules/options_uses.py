@@ -9,7 +9,8 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
-from torch_stabilize.rules.options import assignments, enclosing_block, read_options, uses_of
+from torch_stabilize.rules.last_values import assignments, enclosing_block, uses_of
+from torch_stabilize.rules.options import read_options
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Rewrite
 from torch_stabilize.rules.tensor_calls import MethodCall, called_on, is_tensor_method

@@ -11,7 +11,7 @@ from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.device_arguments import guard_argument
 from torch_stabilize.rules.effects import is_repeatable
-from torch_stabilize.rules.options import is_unchanged, last_value
+from torch_stabilize.rules.last_values import is_unchanged, last_value
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
