@@ -269,7 +269,7 @@ REPORTED = {
     "checks of other kinds": (
         'void f(at::Tensor x, int n) { TORCH_CHECK_ARG(n, 1, "a"); TORCH_CHECK_TYPE(n, "t"); TORCH_CHECK_NOT_'
         'IMPLEMENTED(n); AT_ASSERTM(n, "m"); TORCH_WARN_ONCE("w"); TORCH_WARN_DEPRECATION("d"); TORCH_CHECK_W'
-        'ITH(ValueError, n, "w"); CHECK(n) << "streamed"; TORCH_CHECK_EQ(n, 1) << "more"; throw c10::ValueErr'
+        'ITH(OwnError, n, "w"); CHECK(n) << "streamed"; TORCH_CHECK_EQ(n, 1) << "more"; throw c10::ValueErr'
         'or(c10::SourceLocation{}, "m"); }\n',
         ["TSA204", "TSA203", "TSA203", "TSA202"],
     ),
