@@ -14,7 +14,7 @@ from torch_stabilize.rules.exceptions import caught, code_of_check, thrown
 from torch_stabilize.rules.macro_calls import braces, call_arguments, is_streamed, semicolon, whole_call
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Rewrite
-from torch_stabilize.surface.table import Entry
+from torch_stabilize.surface.entry import Entry
 
 
 @rule(
