@@ -328,3 +328,19 @@ def test_a_lambda_may_call_what_applies_it() -> None:
     (backward,) = converted(source).backwards
     assert backward.operator == "shop::ramp_forward"
     assert backward.caller == "shop::ramp"
+
+
+def test_the_function_keeps_the_types_that_others_declare() -> None:
+    """A header declares the registered function: its symbol stays what it was, and forward gets what it took."""
+    source = SOURCE.replace(
+        "const at::Tensor& x, const at::Tensor& w, double top)", "at::Tensor x, at::Tensor w, float top)"
+    )
+    source = source.replace(
+        "return ramp_kernel(x * w, top);", "w = w.contiguous();\n        return ramp_kernel(x * w, top);"
+    )
+    text = converted(source.replace("save_for_backward({x, w});", "save_for_backward({x});").replace(
+        "auto w = saved[1];", "auto w = saved[0];")).files[UNIT].decode()  # fmt: skip
+    assert (
+        "at::Tensor ramp(const at::Tensor& x, const at::Tensor& b, double c) {\n"
+        "  at::Tensor w = b;\n  float top = c;\n  w = w.contiguous();\n  return ramp_kernel(x * w, top);\n}\n"
+    ) in text

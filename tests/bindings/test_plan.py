@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from torch_stabilize.model import Severity
 from torch_stabilize.repository.layout import Library
 
@@ -866,3 +867,62 @@ def test_what_had_no_key_gets_one_by_its_body() -> None:
         in text
     )
     assert migrate(KEYLESS, ["csrc/gate.cpp"]).lost == ()
+
+
+def test_literal_attributes_of_a_module_go_to_its_python_side() -> None:
+    """Nothing is left of the legacy module, so the block and what brought pybind11 in go with it."""
+    files = {
+        "csrc/ext.cpp": """
+            #include <torch/extension.h>
+            namespace py = pybind11;
+            at::Tensor twice(const at::Tensor& x) { return x; }
+
+            PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+              m.def("twice", &twice);
+              m.attr("WARP") = py::int_(32);
+              m.attr("NAME") = "twin";
+            }
+        """,
+        "setup.py": 'setup(ext_modules=[CppExtension("pkg._C", ["csrc/ext.cpp"])])\n',
+        "pkg/__init__.py": "from pkg._C import WARP, twice\n",
+    }
+    layout = replace(
+        LAYOUT, legacy_bindings=("csrc/ext.cpp",), libraries=(Library("_C", ("csrc/ext.cpp",)),),
+        setup_files=("setup.py",), python_roots=("pkg",),
+    )  # fmt: skip
+    made = migrate(files, ["csrc/ext.cpp"], layout)
+    assert "TSA515" not in made.codes
+    assert "PYBIND11" not in made.text("csrc/ext.cpp")
+    assert "pybind11" not in made.text("csrc/ext.cpp")
+    side = made.text("pkg/_C_ops.py")
+    assert 'twice = torch.ops.pkg.twice\nWARP = 32\nNAME = "twin"\n' in side
+    assert "_legacy" not in side
+
+
+@pytest.mark.parametrize(
+    "python",
+    [
+        '@torch.library.custom_op("pkg::twice", mutates_args=())\ndef twice(x: Tensor) -> Tensor:\n    return _C.twice(x)\n',
+        'SPACE = "pkg"\nlib = torch.library.Library(SPACE, "FRAGMENT")\nlib.define("twice(Tensor x) -> Tensor")\n',
+        'torch.library.define(f"{SPACE}::twice", "(Tensor x) -> Tensor")\nSPACE = "pkg"\n',
+    ],
+)
+def test_an_operator_that_python_defines_keeps_its_name(python: str) -> None:
+    """Both would be registered under one name, and the package could not be imported any more."""
+    files = {
+        "csrc/ext.cpp": """
+            at::Tensor twice(const at::Tensor& x) { return x * 2; }
+            PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+              m.def("twice", &twice);
+            }
+        """,
+        "setup.py": 'setup(ext_modules=[CppExtension("pkg._C", ["csrc/ext.cpp"])])\n',
+        "pkg/__init__.py": f"import torch\nfrom pkg import _C\n\n{python}",
+    }
+    layout = replace(
+        LAYOUT, legacy_bindings=("csrc/ext.cpp",), libraries=(Library("_C", ("csrc/ext.cpp",)),),
+        setup_files=("setup.py",), python_roots=("pkg",),
+    )  # fmt: skip
+    assert migrate(files, ["csrc/ext.cpp"], layout).change.python_functions == {"twice": "pkg_C::twice"}
+    files["pkg/__init__.py"] = python.replace("twice", "thrice")
+    assert migrate(files, ["csrc/ext.cpp"], layout).change.python_functions == {"twice": "pkg::twice"}

@@ -173,3 +173,61 @@ def test_what_calls_an_operator_without_a_fake_kernel_breaks_the_graph(tmp_path:
     passed = module[: module.index("fallthrough_kernel")]
     assert '"pick",' in passed
     assert '"picked_forward",' not in passed
+
+
+WRITES = """\
+#include <torch/extension.h>
+
+using namespace torch::autograd;
+
+struct Grow : public Function<Grow> {
+  static at::Tensor forward(AutogradContext* ctx, at::Tensor x, double by) {
+    ctx->saved_data["by"] = by;
+    x.mul_(by);
+    ctx->mark_dirty({x});
+    return x;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    return {grads[0] * ctx->saved_data["by"].toDouble(), at::Tensor()};
+  }
+};
+
+at::Tensor grow(at::Tensor x, double by) { return Grow::apply(x, by); }
+
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.attr("LEVELS") = 3;
+  m.def("grow", &grow);
+}
+"""
+
+
+def test_what_calls_an_operator_that_gives_back_its_argument_breaks_the_graph(tmp_path: Path, run_cli: Run) -> None:
+    """torch.compile refuses such a kernel, where it broke its graph at the function."""
+    tree = package(tmp_path, {"csrc/grow.cpp": WRITES}, "from tide._C import LEVELS, grow\n")
+    ran = run_cli("migrate", "csrc/grow.cpp", "--write", cwd=tree)
+    assert ran.code == 0, ran.out
+    module = (tree / "tide/_C_ops.py").read_text()
+    assert 'raise NotImplementedError("tide::grow has no fake kernel")' in module
+    assert "LEVELS = 3\n" in module
+    assert (tree / "tide/__init__.py").read_text() == "from tide._C_ops import LEVELS, grow\n"
+
+
+def test_an_imported_module_that_is_passed_on_is_the_python_side(tmp_path: Path, run_cli: Run) -> None:
+    """Whoever gets it asks for functions, which the legacy module does not have any more."""
+    sources = {"csrc/bind.cpp": BOUND}
+    sources |= {f"csrc/{name}.cpp": KERNEL.replace("NAME", name).replace("BY", "2") for name in ("ebb", "flow")}
+    tree = package(tmp_path, sources, "")
+    (tree / "tide/lazy.py").write_text(
+        'import importlib\n\n\ndef backend():\n    return importlib.import_module("tide._C")\n\n\n'
+        'def ebb(x):\n    return importlib.import_module("tide._C").ebb(x)\n\n\n'
+        'def loaded():\n    importlib.import_module("tide._C")\n'
+    )
+    (tree / "tide/names.py").write_text(
+        "import torch\nfrom tide._C import LEVELS, ebb\n\n\ndef f(x):\n    return ebb(x)\n"
+    )
+    commit_all(tree, "lazy imports")
+    ran = run_cli("migrate", "csrc/ebb.cpp", "csrc/flow.cpp", "--write", cwd=tree)
+    assert ran.code == 0, ran.out
+    text = (tree / "tide/lazy.py").read_text()
+    assert 'def backend():\n    return importlib.import_module("tide._C_ops")\n' in text
+    assert 'return importlib.import_module("tide._C_ops").ebb(x)\n' in text

@@ -10,6 +10,7 @@ from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.boxing.adapters import Adapter, listed
 from torch_stabilize.bindings.boxing.implementations import Boxed, Boxer
 from torch_stabilize.bindings.boxing.widening import Widening
+from torch_stabilize.bindings.constants import constants_of
 from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.bindings.effects.writes import accesses, returned_parameters
 from torch_stabilize.bindings.fakes.meta import is_symbolic_meta, symbolic_fake
@@ -356,6 +357,7 @@ class Draft:
     def say_of_blocks(self) -> None:
         """What is in the blocks of the group's units and can move nowhere, and what pybind leaves behind."""
         units = {*self.group.units, *self.group.moving_headers}
+        self._said |= set(constants_of(self.registry, self.selection))
         self._say_of_modules(units)
         self._say_of_python_modules()
         for statement in self.registry.statements:
@@ -403,7 +405,8 @@ class Draft:
         """What the group's Python modules have besides functions."""
         blocks: dict[tuple[str, Span], list[Statement]] = {}
         for statement in self.registry.statements:
-            if statement.path in units and statement.kind is StatementKind.OTHER:
+            is_other = statement.kind is StatementKind.OTHER and statement not in self._said
+            if statement.path in units and is_other:
                 blocks.setdefault((statement.path, statement.block.span), []).append(statement)
         for (path, _), statements in blocks.items():
             found, covered = ways_out(self.registry.document(path), statements, statements[0].block.namespace)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.autograd.convert import Backward
+from torch_stabilize.bindings.constants import constants_of
 from torch_stabilize.bindings.draft import Draft
 from torch_stabilize.bindings.fakes.derive import Helper, derived
 from torch_stabilize.bindings.keys import IMPLICIT, NO_KEY
@@ -188,7 +189,13 @@ class _Side:
         """The functions that call an operator which tracing cannot run."""
         stubs = {f"{k.statement.namespace}::{k.statement.full_name}" for k in self.kernels if not k.is_derived}
         stubs |= {one.operator for one in self._without_gradient}
+        stubs |= {one.operator for one in self.backwards if one.is_aliased}
         return frozenset(one.caller for one in self.backwards if one.caller and one.operator in stubs)
+
+    @cached_property
+    def constants(self) -> Mapping[Statement, tuple[str, str]]:
+        """The attributes of the module that its Python side has from now on."""
+        return constants_of(self.draft.registry, self.draft.selection)
 
     @property
     def stays(self) -> bool:
@@ -200,6 +207,7 @@ class _Side:
             statement.block.kind is BlockKind.PYBIND
             and statement.block.namespace == self.module
             and (statement.path, statement.span) not in moved
+            and statement not in self.constants
             and not is_idle(registry.document(statement.path), statement, functions)
             for statement in registry.statements
         )
@@ -222,7 +230,8 @@ class _Side:
             _TEMPLATE,
             package=self.package, module=self.module, library=registry.layout.stable_library, stays=self.stays,
             is_module=self.is_module,
-            functions=sorted(functions.items()), docs=self._docs(), constants=(),
+            functions=sorted(functions.items()), docs=self._docs(),
+            constants=list(self.constants.values()),
             undifferentiable=sorted(names.items()),
             fakes=[*(kernel.fake for kernel in self.kernels), *self.draft.fakes],
             backwards=[backward.text for backward in self.backwards],

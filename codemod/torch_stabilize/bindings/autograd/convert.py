@@ -26,6 +26,7 @@ from torch_stabilize.bindings.autograd.operators import (
     dedented,
     forward_function,
     forward_schema,
+    of_wrapper,
 )
 from torch_stabilize.bindings.autograd.python import registered_backward
 from torch_stabilize.bindings.autograd.sites import list_converters, registering, snake, wrapper_of, written_by_caller
@@ -63,6 +64,7 @@ class Backward(NamedTuple):
     gradient: str = ""
     caller: str = ""
     note: str = ""
+    is_aliased: bool = False  # it gives back an argument that it writes to: torch.compile takes no such kernel
 
 
 class Converted(NamedTuple):
@@ -146,8 +148,8 @@ class _Unit:
         backward = self._free(f"{statement.name}_backward", f"{statement.name}_autograd_backward")
         schema = backward_schema(made, backward)
         head = self.document.data[wrapper.head.start : wrapper.head.end].decode("utf-8", "replace")
-        taken = ", ".join(f"{kind} {name}" for kind, name in made.parameters)
-        text = f"{head[: head.index('(')]}({taken}) ".encode() + dedented(made.forward.body)
+        taken, body = of_wrapper(made, wrapper)
+        text = f"{head[: head.index('(')]}({taken}) ".encode() + dedented(body)
         self._edit(Edit(made.span, b"", _CODE))
         self._edit(Edit(wrapper.span, text + b"\n\n" + backward_function(made, backward), _CODE))
         self._define(statement, {backward: schema})
@@ -174,7 +176,8 @@ class _Unit:
         note = "it is called through the dispatcher, which loses the text of errors in it for targets before torch 2.13"
         python = registered_backward(made, namespace, forward, backward)
         caller = f"{namespace}::{statement.full_name}"
-        return Backward(f"{namespace}::{forward}", python, f"{namespace}::{backward}", caller, note)
+        is_aliased = bool(set(made.forward.returned) & set(made.forward.dirty))
+        return Backward(f"{namespace}::{forward}", python, f"{namespace}::{backward}", caller, note, is_aliased)
 
     def _spell_out(self, made: AutogradClass, statement: Statement) -> None:
         """Write the schema of a function that is registered by its name and passes on an argument that is written.

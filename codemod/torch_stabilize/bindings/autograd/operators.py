@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor
+from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor, plain_type
+from torch_stabilize.bindings.autograd.text import assignments
 from torch_stabilize.bindings.schemas.infer import read_type
 from torch_stabilize.bindings.schemas.schema import Type
+from torch_stabilize.source.signatures import Function
 from torch_stabilize.surface.snippet import ERROR_CODES
 
 SHARING = """\
@@ -41,6 +43,41 @@ def forward_function(made: AutogradClass, name: str, unshared: str = "") -> byte
         body = _with_unshared(made, body, unshared)
     returned = _returned(made.forward.results + len(made.forward.made))
     return f"{returned} {name}({_parameters(made)}) ".encode() + dedented(body)
+
+
+def of_wrapper(made: AutogradClass, wrapper: Function) -> tuple[str, bytes]:
+    """The parameters of forward with the types that the function around `apply` declares, and the body for them.
+
+    Others call that function by its declaration. What forward takes as another type, and may change, is made of it.
+    """
+    taken, lines, body = [], [], made.forward.body
+    for (kind, name), parameter in zip(made.parameters, wrapper.parameters, strict=True):
+        declared = plain_type(parameter.type_text)
+        if _same_type(kind, declared) or (_bare_type(kind) == _bare_type(declared) and _is_only_asked(body, name)):
+            taken.append(f"{declared} {name}")
+            continue
+        given = parameter.name if parameter.name != name else f"given_{name}"
+        taken.append(f"{declared} {given}")
+        lines.append(f"{kind.removeprefix('const ').rstrip('& ')} {name} = {given};")
+    opening = body.index(b"{") + 1
+    indent = re.compile(rb"\s*?\n(?P<indent>[ \t]*)").match(body, opening)
+    before = "".join(f"\n{(indent['indent'] if indent else b'  ').decode()}{line}" for line in lines)
+    return ", ".join(taken), body[:opening] + before.encode() + body[opening:]
+
+
+def _same_type(one: str, other: str) -> bool:
+    return "".join(one.split()) == "".join(other.split())
+
+
+def _bare_type(kind: str) -> str:
+    """A type without what says how it is passed; at::, torch:: and c10:: spell the same types."""
+    return re.sub(r"\bconst\b|&|\s|\b(?:at|torch|c10|std)::", "", kind)
+
+
+def _is_only_asked(body: bytes, name: str) -> bool:
+    """Whether a value is the same however it is passed: it gets no other, and no function that may give it one."""
+    changes = rb"(?<![\w.>])(?:\w*(?:_out|_)\s*\(|std::(?:move|swap)\s*\()[^;]*\b" + name.encode() + rb"\b"
+    return not assignments(body, name) and not re.search(changes, body)
 
 
 def backward_function(made: AutogradClass, name: str) -> bytes:

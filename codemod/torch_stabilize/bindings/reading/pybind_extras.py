@@ -50,6 +50,18 @@ def ways_out(
     return found, covered
 
 
+def literal_attribute(document: Document, statement: Statement) -> tuple[str, str] | None:
+    """Name and Python value of `m.attr("LIMIT") = 16;`, None for others and values that are no literals."""
+    text = decode(document.uncommented[statement.span.start : statement.span.end]).strip()
+    match = (
+        _ATTRIBUTE.fullmatch(text) if statement.block.kind is BlockKind.PYBIND and not statement.conditions else None
+    )
+    if match is None or match["owner"] != statement.block.variable:
+        return None
+    value = _python(match["value"])
+    return None if value.startswith("...") else (match["name"], value)
+
+
 def _attribute(match: re.Match[str], namespace: str) -> WayOut:
     name = match["name"]
     return WayOut(

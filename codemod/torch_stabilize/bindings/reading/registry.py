@@ -10,6 +10,7 @@ from functools import cached_property
 from torch_stabilize.bindings.reading.model import Bindings, BlockKind, Operator, Side, Statement, StatementKind
 from torch_stabilize.bindings.reading.names import EXTENSION_NAME
 from torch_stabilize.bindings.reading.namespaces import python_namespace
+from torch_stabilize.bindings.reading.python_operators import python_operators
 from torch_stabilize.bindings.reading.read import has_bindings, read_bindings
 from torch_stabilize.program.read import libraries_of
 from torch_stabilize.repository.includes import IncludeGraph
@@ -88,6 +89,8 @@ class Registry:
                 functions.setdefault(statement.namespace, set()).add(statement.name)
             elif statement.kind is StatementKind.DEF:
                 taken.add((statement.namespace, statement.name))
+        if functions:
+            taken |= python_operators(self.snapshot, self.layout)
         chosen = {
             module: python_namespace(self.snapshot, self.layout, module, names, taken)
             for module, names in functions.items()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.boxing.adapters import adapters_text
 from torch_stabilize.bindings.boxing.implementations import Boxed
+from torch_stabilize.bindings.constants import constants_of
 from torch_stabilize.bindings.keys import EXPLICIT, NO_KEY
 from torch_stabilize.bindings.reading.model import Block, BlockKind, Statement, StatementKind
 from torch_stabilize.bindings.reading.register_functions import (
@@ -47,7 +48,8 @@ def in_place_edits(
     bindings file too, which makes the library importable then; `units` are those of the group.
     """
     gone = whole_functions(registry, selection)
-    return _InPlace(registry, selection, boxed, schemas, keys, gone, units).edits(has_items)
+    constants = frozenset(constants_of(registry, selection))
+    return _InPlace(registry, selection, boxed, schemas, keys, gone, units, constants).edits(has_items)
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class _InPlace:
     keys: Mapping[tuple[str, Span], Sequence[str]]
     functions: frozenset[str]  # registering ones of which nothing stays
     paths: Sequence[str] = ()  # the units of the group
+    constants: frozenset[Statement] = frozenset()  # what the Python side has
 
     def edits(self, has_items: bool) -> list[FileEdit]:
         """What `in_place_edits` says."""
@@ -119,7 +122,7 @@ class _InPlace:
         document = self.registry.document(path)
         moved = {(m.statement.path, m.statement.span) for m in self.selection.moved}
         return all(
-            (s.path, s.span) in moved or is_idle(document, s, self.functions)
+            (s.path, s.span) in moved or s in self.constants or is_idle(document, s, self.functions)
             for s in self.registry.bindings[path].statements
             if s.block.span == place
         )
@@ -167,6 +170,7 @@ class _InPlace:
             s for s in self.registry.bindings[block.path].statements
             if s.block == block and s.span not in moved and not is_idle(document, s, self.functions)
             and not python_module(document, s)  # said by the draft
+            and s not in self.constants
         ]  # fmt: skip
         if not statements:
             return ""

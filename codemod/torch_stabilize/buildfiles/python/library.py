@@ -79,6 +79,7 @@ class Sites:
     edits: TextEdits
     replaces: bool = False  # nothing is left of the legacy library: the stable one is loaded in its place
     handed_on: frozenset[str] = frozenset()  # other full names of the module: "pkg.backend.ext"
+    functions: frozenset[str] = frozenset()  # of the module, operators now
     wanted: frozenset[str] = frozenset()  # top-level names that other files import from this one
     diagnostics: list[Diagnostic] = field(default_factory=list)
     bound_at: set[int] = field(default_factory=set)  # where names of operators are bound

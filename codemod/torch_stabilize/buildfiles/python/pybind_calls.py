@@ -75,6 +75,8 @@ def through_facade(sites: Sites, node: cst.ImportFrom) -> bool:
     scope = sites.file.scope(node)
     home = None if isinstance(scope, cst.Module) else scope
     names = [alias_of(alias) or dotted_name(alias.name) for alias in node.names]
+    if sites.replaces and any(dotted_name(alias.name) not in sites.functions for alias in node.names):
+        return True  # an attribute, which only that side has from now on
     return any(name in sites.wanted or _is_public(sites, name) or bound_otherwise(sites, name, home) for name in names)
 
 

@@ -81,6 +81,7 @@ def plan_imports(
     names = imported_names(snapshot, layout) if functions else {}
     for one in (*sites, *more):
         one.replaces, one.handed_on, one.wanted = is_gone, handed_on, names.get(one.dotted, frozenset())
+        one.functions = frozenset(functions)
         _plan_file(one, is_new or bool(python_module), widened, units, functions)
         if functions:
             from torch_stabilize.buildfiles.python.pybind_calls import rewrite_calls
@@ -211,12 +212,23 @@ def _wants_facade(sites: Sites, node: cst.CSTNode) -> bool:
     from torch_stabilize.buildfiles.python.names import module_names
     from torch_stabilize.buildfiles.python.pybind_calls import is_shared, other_uses, through_facade
 
-    if not sites.library.facade or not isinstance(node, (cst.Import, cst.ImportFrom)):
+    if not sites.library.facade or (isinstance(node, cst.Call) and not _is_imported_value(sites, node)):
         return False
     if isinstance(node, cst.ImportFrom) and through_facade(sites, node):
         return True
-    names = [name for name in module_names(sites) if name.node is node]
+    holder = sites.file.parent(node) if isinstance(node, cst.Call) else node
+    names = [name for name in module_names(sites) if name.node is holder]
+    if isinstance(node, cst.Call) and not names:
+        return True  # returned, passed on, or asked for an attribute
     return any(is_shared(sites, name) or other_uses(sites, name) for name in names)
+
+
+def _is_imported_value(sites: Sites, call: cst.Call) -> bool:
+    """Whether a call imports the module and something is done with what it gives."""
+    import libcst as cst
+
+    is_import = dotted_name(call.func).rpartition(".")[2] in IMPORTERS
+    return is_import and not isinstance(sites.file.parent(call), cst.Expr)
 
 
 def _wanted(sites: Sites, node: cst.CSTNode, is_new: bool, widened: Sequence[str], units: Sequence[str]) -> bool:
