@@ -870,7 +870,7 @@ def test_what_had_no_key_gets_one_by_its_body() -> None:
 
 
 def test_literal_attributes_of_a_module_go_to_its_python_side() -> None:
-    """Nothing is left of the legacy module, so the block and what brought pybind11 in go with it."""
+    """Nothing is left of the legacy module, so its block is removed, and the alias of pybind11 too."""
     files = {
         "csrc/ext.cpp": """
             #include <torch/extension.h>
