@@ -2,10 +2,10 @@
 
     python tests/sample/series.py FOLDER [GROUP...] [--shuffle SEED]
 
-Without groups it takes all, by name; --shuffle takes them in the order that SEED gives. FOLDER is made anew: a copy of
-the sample as a repository of its own. Each group is migrated and committed; then CMake and ninja build both libraries
-for the CPU, torch-abi-audit looks at their symbols, and the golden cases of the group, whose outputs the legacy library
-gave before the first step, run on them. After the last step those of all groups do.
+Without groups `torch-stabilize series --commit` takes all, in its own order; --shuffle takes them in the order that SEED
+gives, one `migrate --commit` each. FOLDER is made anew: a copy of the sample as a repository of its own. At each commit
+CMake and ninja build both libraries for the CPU, torch-abi-audit looks at their symbols, and the golden cases of the
+group, whose outputs the legacy library gave before the first step, run on them. After the last step those of all do.
 
 Headers of torch that all legacy units include are compiled once. Where ccache is installed, stable units that another
 order compiled already are not compiled again.
@@ -68,6 +68,19 @@ class Series:
         self._build()
         self.check(group)
 
+    def commits(self) -> list[tuple[str, str]]:
+        """Let the command commit every step: each commit with its group."""
+        start = self._run("git", "rev-parse", "HEAD").strip()
+        self._tool("series", "--commit", allowed=(0, 1))  # the all-reduce for AMD GPUs stays
+        lines = self._run("git", "log", "--reverse", "--format=%H %s", f"{start}..HEAD").splitlines()
+        return [(line.split()[0], line.split()[2]) for line in lines]
+
+    def check_out(self, commit: str, group: str) -> None:
+        """Build both libraries at a commit and run the group's cases on them."""
+        self._run("git", "checkout", "--quiet", commit)
+        self._build()
+        self.check(group)
+
     def check(self, group: str) -> None:
         """The golden cases of `group`, bit for bit. Raises CalledProcessError where they differ."""
         self._tool("golden", "check", group, *self._loaded())
@@ -100,15 +113,16 @@ class Series:
         self._run("git", "add", "--all")
         self._run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
-    def _tool(self, *words: str) -> None:
-        self._run(sys.executable, "-c", "from torch_stabilize.cli.main import main; main()", *words)
+    def _tool(self, *words: str, allowed: Sequence[int] = (0,)) -> None:
+        self._run(sys.executable, "-c", "from torch_stabilize.cli.main import main; main()", *words, allowed=allowed)
 
-    def _run(self, *command: str) -> None:
+    def _run(self, *command: str, allowed: Sequence[int] = (0,)) -> str:
         environment = {**os.environ, **AUTHOR, "PYTHONPATH": str(REPOSITORY / "codemod")}
         done = subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
+        if done.returncode not in allowed:
             print(done.stdout[-8000:], done.stderr[-8000:], sep="\n", file=sys.stderr)
             done.check_returncode()
+        return done.stdout
 
 
 def _unstable(library: Path) -> int:
@@ -127,7 +141,9 @@ def main() -> None:
     """Run the series and print its table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=Path, help="made anew")
-    parser.add_argument("groups", nargs="*", help="groups in the order of their migration; all by default")
+    parser.add_argument(
+        "groups", nargs="*", help="groups in the order of their migration; all by default, as `series` orders them"
+    )
     parser.add_argument("--shuffle", type=int, metavar="SEED", help="the groups in a random order, always the same one")
     chosen = parser.parse_args()
     groups = chosen.groups or sorted(path.parent.name for path in (REPOSITORY / "golden").glob("*/cases.toml"))
@@ -139,9 +155,14 @@ def main() -> None:
     print(f"| migrated | unstable symbols of {LEGACY} | of {STABLE} | units of {LEGACY} | of {STABLE} |")
     print("|---|---|---|---|---|")
     print_row(series.row("nothing"))
-    for group in groups:
-        series.migrate(group)
-        print_row(series.row(group))
+    if chosen.groups or chosen.shuffle is not None:
+        for group in groups:
+            series.migrate(group)
+            print_row(series.row(group))
+    else:
+        for commit, group in series.commits():
+            series.check_out(commit, group)
+            print_row(series.row(group))
     for group in groups:
         series.check(group)
     print(f"\nThe golden cases of all {len(groups)} groups pass.")

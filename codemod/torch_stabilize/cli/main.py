@@ -32,6 +32,7 @@ _OBJECTS_PER_COLLECTION = 1_000_000
 VERBS = {
     "scan": "Every unstable site of a tree, and the groups to migrate it in.",
     "migrate": "Move a group of kernels to the stable ABI: show the diff, write it or commit it.",
+    "series": "Every group, one after another: the steps and what is left, one commit or branch a group.",
     "retire": "Take out generated code that newer headers of torch make needless.",
     "verify": "Prove a migrated group: compile, symbols, device code, golden outputs.",
     "golden": "Record outputs of the legacy build, check the stable build against them.",

@@ -13,6 +13,7 @@ CONVERTED_IN_PLACE = "TSA722"
 REGISTERS_ONLY = "TSA723"
 EDITS_COLLIDE = "TSA790"
 NEWER_THAN_TABLES = "TSA930"
+CANNOT_BE_PLANNED = "TSA940"
 
 CODES: tuple[Code, ...] = (
     Code(
@@ -65,5 +66,12 @@ CODES: tuple[Code, ...] = (
         title="A torch that is newer than the tables.",
         text="Everything that the tables have is there in it too; what it brought itself is not used yet. "
         "`python -m torch_stabilize.surface.probe INCLUDE_DIR` lists what its headers have and no table does.",
+    ),
+    Code(
+        code=CANNOT_BE_PLANNED,
+        title="A group of a series cannot be migrated as its files are.",
+        text="The message has the reason, as `torch-stabilize migrate` of the group would give it. The other groups of "
+        "the series are not concerned.",
+        confidence=Confidence.MANUAL,
     ),
 )

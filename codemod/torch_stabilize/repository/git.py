@@ -128,6 +128,13 @@ def commit(root: Path, paths: Iterable[str], message: str, *, keep_open: Sequenc
         raise Refusal(f"git did not commit the migration: {words}")
 
 
+def start_branch(root: Path, name: str) -> None:
+    """Start the branch `name` at the last commit and switch to it. Raises Refusal where git refuses the name."""
+    done = run(root, "switch", "--quiet", "--create", name)
+    if not done.ok:
+        raise Refusal(f"git cannot start the branch {name}: {done.error}")
+
+
 def commits_between(root: Path, old: str, new: str) -> tuple[tuple[str, str], ...] | None:
     """Id and subject of the commits after `old` up to `new`, oldest first; None where `new` does not follow `old`."""
     if not run(root, "merge-base", "--is-ancestor", old, new).ok:

@@ -1,0 +1,1 @@
+"""Every group of a repository, one step after another."""

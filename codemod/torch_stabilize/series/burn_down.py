@@ -1,0 +1,70 @@
+"""How much of a tree is still on the unstable API: what a series shows after each of its steps."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from torch_stabilize.bindings.inventory import inventory
+from torch_stabilize.bindings.reading.model import Side
+from torch_stabilize.config import Config
+from torch_stabilize.model import Refusal
+from torch_stabilize.repository.layout import Layout
+from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.sources import include_graph
+from torch_stabilize.repository.units import Units
+from torch_stabilize.scan import FoundSite, scan_document
+
+_DEFINED = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:TORCH|AT|C10|CAFFE2)_\w+)", re.MULTILINE)
+
+
+class Left(NamedTuple):
+    """What a tree has left: distinct unstable names and their sites, and units and operators of either side."""
+
+    symbols: int
+    sites: int
+    units: int
+    stable_units: int
+    operators: int
+    stable_operators: int
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Counts trees that differ in few files: what was found in a file is kept for as long as its bytes are the same."""
+
+    config: Config
+    _sites: dict[str, tuple[bytes, frozenset[str], tuple[FoundSite, ...]]] = field(default_factory=dict)
+
+    def sites(self, snapshot: Snapshot, layout: Layout) -> tuple[FoundSite, ...]:
+        """The unstable sites of a tree, by path and place."""
+        files = include_graph(snapshot, layout, self.config).files
+        known = frozenset(name.decode() for path in files for name in _DEFINED.findall(snapshot.read(path)))
+        return tuple(site for path in files for site in self._of_file(snapshot, path, known))
+
+    def left(self, snapshot: Snapshot, layout: Layout) -> Left:
+        """The figures of a tree."""
+        sites = self.sites(snapshot, layout)
+        units = Units(snapshot, layout, self.config)
+        unstable = [path for path in units.all if units.is_unstable(path)]
+        stable = [path for path in units.all if units.is_finished(path)]
+        sides = _sides(snapshot, layout)
+        legacy = sum(side is Side.LEGACY for side in sides)
+        return Left(
+            len({site.name for site in sites}), len(sites), len(unstable), len(stable), legacy, len(sides) - legacy
+        )
+
+    def _of_file(self, snapshot: Snapshot, path: str, known: frozenset[str]) -> tuple[FoundSite, ...]:
+        data = snapshot.read(path)
+        kept = self._sites.get(path)
+        if kept is None or kept[0] != data or kept[1] != known:
+            kept = self._sites[path] = (data, known, scan_document(snapshot.document(path), known))
+        return kept[2]
+
+
+def _sides(snapshot: Snapshot, layout: Layout) -> list[Side]:
+    try:
+        return [entry.side for entry in inventory(snapshot, layout)]
+    except Refusal:
+        return []
