@@ -28,7 +28,7 @@ LAYERS = (
     ("bindings",),
     ("program",),
     ("migration",),
-    ("retire", "report"),
+    ("retire", "series", "report"),
     ("checking", "verify"),
     ("cli",),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.cli.workspace import open_workspace
-from torch_stabilize.migrate import Options
+from torch_stabilize.migration.plan import Options
 from torch_stabilize.series.plan import BINDINGS, EMPTIED, NOT_TRIED, Series
 
 from tests.conftest import Run, commit_all, git, make_repository, tree

@@ -57,7 +57,7 @@ def command(
     if prefix is not None and mode != COMMIT:
         raise click.UsageError("--branches needs --commit.")
     from torch_stabilize.cli.workspace import open_workspace, progress
-    from torch_stabilize.migrate import Options
+    from torch_stabilize.migration.plan import Options
     from torch_stabilize.report.lines import lines
     from torch_stabilize.report.series_view import Row, print_end, print_heading, print_row, series_json
     from torch_stabilize.series.plan import EMPTIED, Series

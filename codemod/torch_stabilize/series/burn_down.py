@@ -10,11 +10,11 @@ from torch_stabilize.bindings.inventory import inventory
 from torch_stabilize.bindings.reading.model import Side
 from torch_stabilize.config import Config
 from torch_stabilize.model import Refusal
+from torch_stabilize.program.scan import FoundSite, scan_document
+from torch_stabilize.program.units import Units
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import include_graph
-from torch_stabilize.repository.units import Units
-from torch_stabilize.scan import FoundSite, scan_document
 
 _DEFINED = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:TORCH|AT|C10|CAFFE2)_\w+)", re.MULTILINE)
 

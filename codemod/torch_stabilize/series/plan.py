@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch_stabilize.config import Config
-from torch_stabilize.migrate import Options, plan_migration
+from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Diagnostic, Plan, Refusal, Severity, Span
+from torch_stabilize.program.groups import suggest, with_headers
+from torch_stabilize.program.planned import planned_tree
+from torch_stabilize.program.units import Units
 from torch_stabilize.repository.codes import CANNOT_BE_PLANNED
 from torch_stabilize.repository.detect import detect_layout
-from torch_stabilize.repository.groups import suggest, with_headers
 from torch_stabilize.repository.layout import Group, Layout
-from torch_stabilize.repository.program.planned import planned_tree
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.repository.units import Units
 from torch_stabilize.series.burn_down import Counter, Left
 
 
@@ -83,7 +83,7 @@ class Series:
         return (*found, *_elsewhere(Units(self.tree, layout, self.config), by_file, named))
 
     def _next(self, tried: set[frozenset[str]]) -> Step | None:
-        """The first group by name that was not `tried` in this round and goes without anything left by hand."""
+        """The first group by name that was not `tried` in this round and can migrate without anything left by hand."""
         layout = self._layout()
         for group in suggest(self.tree, layout, self.config).groups:
             key = frozenset(group.units)
