@@ -40,7 +40,7 @@ class Refusal(Exception):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True, order=True, init=False)
+@dataclass(frozen=True, order=True, init=False, slots=True)
 class Span:
     """Bytes `start` up to, not including, `end`. Empty spans are places to insert at."""
 

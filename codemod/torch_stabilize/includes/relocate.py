@@ -37,13 +37,20 @@ class Relocation:
 
     def new_path(self, path: str) -> str:
         """Where the file `path` lies after the run."""
-        return next((move.new for move in self.moves if move.old == path), path)
+        return self._landing.get(path, path)
+
+    @cached_property
+    def _landing(self) -> dict[str, str]:
+        return {move.old: move.new for move in self.moves}
+
+    @cached_property
+    def _new(self) -> frozenset[str]:
+        """The files that are only there after the run."""
+        return frozenset((*self.created, *(move.new for move in self.moves)))
 
     def exists_after(self, path: str) -> bool:
         """Whether there is a file `path` after the run."""
-        if path in self.created or any(move.new == path for move in self.moves):
-            return True
-        return self.snapshot.exists(path) and all(move.old != path for move in self.moves)
+        return path in self._new or (self.snapshot.exists(path) and path not in self._landing)
 
     def resolve_after(self, path: str, name: str, quoted: bool, was_beside: bool = False) -> str | None:
         """What `#include "name"` in the file that will be `path` will mean.

@@ -121,9 +121,13 @@ class FileIncludes:
                 continue
             if is_behind:
                 found.append(include.target)
-            own = graph.closure((include.target,))
-            is_behind |= any(path in self.rewritten and self.rewritten[path].include_sites for path in own)
+            own = graph.reached(include.target)
+            is_behind = is_behind or bool(self.made.once("torch", own, partial(self._with_torch, own)))
         return found
+
+    def _with_torch(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those of `paths` that include headers of torch."""
+        return frozenset(path for path in paths if path in self.rewritten and self.rewritten[path].include_sites)
 
     def _loses_torch(self) -> bool:
         """Whether the file, or a header that it includes, does without headers of torch that it had."""

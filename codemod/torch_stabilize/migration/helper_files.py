@@ -20,7 +20,7 @@ from torch_stabilize.surface.versions import headers_have
 from torch_stabilize.templates import filled, render
 
 RULE = HELPERS
-_OPS = re.compile(rb"^// aten::([\w.]+)", re.MULTILINE)
+_OPS = re.compile(rb"^// aten::(\w+(?:\.\w+)?)", re.MULTILINE)
 _NAMED = re.compile(
     rb"^[ \t]*(?:template[ \t]*<[^\n]*>[ \t]*)?(?:class|struct|using)[ \t]+(\w+)\b(?=[^;\n]*[{=])"
     rb"|\bconstexpr\b[^;({]*?\b(\w+)\s*[={]",

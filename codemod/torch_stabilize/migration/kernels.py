@@ -10,7 +10,7 @@ from torch_stabilize.bindings.reading.read import binding_spans, registration_sp
 from torch_stabilize.includes.relocate import Relocation
 from torch_stabilize.migration.file_includes import FileIncludes
 from torch_stabilize.migration.project import GroupProject
-from torch_stabilize.model import Change, Diagnostic, FileEdit
+from torch_stabilize.model import Change, Diagnostic, Edit, FileEdit, Span
 from torch_stabilize.rules.engine import Rewritten, rewrite_document
 from torch_stabilize.rules.raised import dtypes_shown, raised
 from torch_stabilize.rules.shared import dual_judge, switched
@@ -55,7 +55,16 @@ def kernel_change(
         blocks = binding_spans(made.documents[path])
         outside = tuple(edit for edit in one.edits if not any(block.contains(edit.span) for block in blocks))
         include_edits, found = FileIncludes(made, rewritten, place, path, outside, registered).written()
-        edits += [FileEdit(path, edit) for edit in (*outside, *include_edits)]
+        included = (_before_blocks(edit, registered) for edit in include_edits)
+        edits += [FileEdit(path, edit) for edit in (*outside, *included) if edit is not None]
         diagnostics += (*one.diagnostics, *found)
     diagnostics += (*raised(edits), *dtypes_shown(made.documents[path] for path in sorted(rewritten)))
     return Change("Rewrite the kernels", tuple(edits), (), (), tuple(diagnostics))
+
+
+def _before_blocks(edit: Edit, registered: Iterable[Edit]) -> Edit | None:
+    """An edit of include lines, in front of a block that is written anew where a line stands in it."""
+    around = next((block.span for block in registered if len(block.span) and block.span.contains(edit.span)), None)
+    if around is None or (not len(edit.span) and edit.span.start in (around.start, around.end)):
+        return edit
+    return replace(edit, span=Span(around.start, around.start)) if edit.replacement.strip() else None

@@ -31,6 +31,7 @@ from torch_stabilize.migration.kernels import kernel_change, rewrite_files
 from torch_stabilize.migration.left_behind import left_behind, lost_definitions, still_called
 from torch_stabilize.migration.project import GroupProject, make_project
 from torch_stabilize.migration.registered_lambdas import registered_lambdas
+from torch_stabilize.migration.second_look import both, is_worth_a_look, landed, not_parsed, origins
 from torch_stabilize.model import (
     DEFAULT_TARGET,
     Change,
@@ -40,6 +41,7 @@ from torch_stabilize.model import (
     Move,
     NewFile,
     Plan,
+    Refusal,
     Severity,
     Span,
 )
@@ -55,20 +57,22 @@ from torch_stabilize.program.forms import (
     split_note,
     whole_layout,
 )
-from torch_stabilize.program.groups import with_headers
+from torch_stabilize.program.groups import resolve_group, with_headers
 from torch_stabilize.program.planned import Planned, planned_tree
 from torch_stabilize.program.read import Program
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.codes import EDITS_COLLIDE
+from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Form, Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.rules.differences import differences
 from torch_stabilize.rules.dispatch_macros import OTHER_DTYPES
 from torch_stabilize.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES, Document
-from torch_stabilize.source.edits import OverlapError, apply, settle
+from torch_stabilize.source.edits import OverlapError, apply, includes_first, settle
 from torch_stabilize.source.parsable import refuse_unparsable, refuse_unwritable
 
+_MOST_LOOKS = 4
 _LOSING = frozenset({NO_SCHEMA.code, BAD_SCHEMA.code, UNBOXABLE.code})  # why an operator may not be written
 
 
@@ -92,22 +96,12 @@ def plan_migration(
     """What migrating `group` would do. Raises Refusal where a file cannot be read or edited."""
     if not (*group.files, *group.migrated):
         return Plan(group.name, options.target)
-    options = replace(options, target=options.target or DEFAULT_TARGET)
-    program = Program(snapshot, config or Config(), layout.include_roots)
-    options = replace(options, in_place=is_in_place(program, layout, options.in_place))
-    decision = decide(program, layout, group.units)
-    if options.in_place and len(decision.parts) > 1:
-        decision = Decision(joined(program, layout, group, decision.parts))
-    if len(decision.parts) < 2:
-        own = layout.for_units(group.units or group.migrated)
-        along = _along(program, Units(snapshot, own, program.config), group, options)
-        made = _plan_part(program, own, along, options)
-    else:
-        made = _plan_parts(program, layout, decision, group, options)
+    made = _settled(_parts_together(snapshot, layout, group, options, config or Config()), group, options)
     plan = _formatted(made) if options.format else made.plan
     if made.registry is not None:
         plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(made.registry, plan)))
-    plan = replace(plan, diagnostics=(*plan.diagnostics, *check_plan(Planned(made.program, plan)), *differences(plan)))
+    checked = (*check_plan(Planned(made.program, plan)), *not_parsed(plan, made.program.snapshot), *differences(plan))
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *checked))
     return _of_tree(plan, snapshot, made.converted)
 
 
@@ -123,6 +117,44 @@ class _Made(NamedTuple):
     styled: frozenset[str] = frozenset()
     converted: frozenset[str] = frozenset()
     registry: Registry | None = None
+
+
+def _parts_together(snapshot: Snapshot, layout: Layout, group: Group, options: Options, config: Config) -> _Made:
+    """The plan of `group`, part by part where it has several."""
+    options = replace(options, target=options.target or DEFAULT_TARGET)
+    program = Program(snapshot, config, layout.include_roots)
+    options = replace(options, in_place=is_in_place(program, layout, options.in_place, group.units))
+    decision = decide(program, layout, group.units)
+    if options.in_place and len(decision.parts) > 1:
+        decision = Decision(joined(program, layout, group, decision.parts))
+    if len(decision.parts) >= 2:
+        return _plan_parts(program, layout, decision, group, options)
+    own = layout.for_units(group.units or group.migrated)
+    along = _along(program, Units(snapshot, own, program.config), group, options)
+    return _plan_part(program, own, along, options)
+
+
+def _settled(made: _Made, group: Group, options: Options) -> _Made:
+    """`made`, with what a second migration would do where it may see more than the first: in code that is broken.
+
+    Raises Refusal where that comes to no end.
+    """
+    config = made.program.config
+    for _ in range(_MOST_LOOKS):
+        if not is_worth_a_look(made.plan, made.program.snapshot):
+            return made
+        tree = planned_tree(made.program.snapshot, made.plan)
+        names = landed(made.plan, group, tree)
+        if not names:
+            return made
+        found = resolve_group(tree, detect_layout(tree, config), config, names)
+        again = _parts_together(tree, detect_layout(tree, config), found, options, config)
+        if again.plan.is_empty:
+            return made
+        then = origins(made.plan)
+        styled = {then.get(path, path) for path in again.styled}
+        made = made._replace(plan=both(made.plan, again.plan), styled=made.styled | styled)
+    raise Refusal(f"{group.files[0]}: cannot be read: a migration of what comes out would change it again and again")
 
 
 def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Group, options: Options) -> _Made:
@@ -374,7 +406,7 @@ def join(snapshot: Snapshot, name: str, target: str, changes: Sequence[Change], 
     for path in sorted({*edits, *landing}):
         before = snapshot.read(path)
         try:
-            done = settle(_behind_mark(before, edits.get(path, ())))
+            done = settle(includes_first(_behind_mark(before, edits.get(path, ()))))
         except OverlapError as error:
             span = error.second.span
             diagnostics.append(

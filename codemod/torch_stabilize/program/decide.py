@@ -19,13 +19,16 @@ _MODULES = (EntryKind.MODULE, EntryKind.SHARED)
 def decide(program: Program, layout: Layout, units: Iterable[str]) -> Decision:
     """The parts of a request for `units`: one for each library that builds some of them.
 
-    What no build file names belongs to the library whose bindings are nearest. Where all belong to one library there
-    is one part, and none where that is not known.
+    What no build file names belongs to the library whose bindings are nearest, else to the first part. Where all belong
+    to one library there is one part, and none where that is not known.
     """
     asked = tuple(units)
     takers: dict[str, list[str]] = {}
+    nobodys: list[str] = []
     for unit in asked:
-        for name in _owners(program, layout, unit):
+        names = _owners(program, layout, unit)
+        nobodys += [] if names else [unit]
+        for name in names:
             takers.setdefault(name, []).append(unit)
     known = {library.name: library for library in layout.libraries}
     order = {name: place for place, name in enumerate(known)}
@@ -36,6 +39,8 @@ def decide(program: Program, layout: Layout, units: Iterable[str]) -> Decision:
         )
         for name, found in sorted(takers.items(), key=lambda item: order.get(item[0], len(order)))
     ]
+    if parts and nobodys:
+        parts[0] = parts[0]._replace(units=(*parts[0].units, *nobodys))
     return Decision(tuple(parts))
 
 

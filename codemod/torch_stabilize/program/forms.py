@@ -15,7 +15,7 @@ from torch_stabilize.buildfiles.model import Abi, EntryKind, Library
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.program.abi import abi_of
 from torch_stabilize.program.decision import Part
-from torch_stabilize.program.read import Program
+from torch_stabilize.program.read import Program, is_built_stable
 from torch_stabilize.repository.codes import REGISTERS_ONLY, SPLIT_IN_PLACE, WHOLE_IN_PLACE
 from torch_stabilize.repository.layout import Form, Group, Layout
 from torch_stabilize.repository.registrations import registrations_of
@@ -45,10 +45,15 @@ class Placement(NamedTuple):
         return bool(self.libraries) and not self.reason
 
 
-def is_in_place(program: Program, layout: Layout, asked: bool | None) -> bool:
-    """Whether files stay where they are: as `asked`, else as configured, else as stable units are there already."""
+def is_in_place(program: Program, layout: Layout, asked: bool | None, units: Iterable[str] = ()) -> bool:
+    """Whether files stay where they are: as `asked`, else as configured, else as stable units are there already.
+
+    Of `units`, what is built for the stable ABI alone has its place, whatever else is in the stable folder.
+    """
     if asked is not None:
         return asked
+    if any(not layout.is_stable(unit) and is_built_stable(program.snapshot, unit) for unit in units):
+        return True
     if program.config.in_place is not None:
         return program.config.in_place
     if program.config.stable_root is not None or program.snapshot.below(layout.stable_root):
@@ -211,7 +216,7 @@ def whole_layout(program: Program, layout: Layout, placement: Placement, units: 
 
 def _common_folder(units: Sequence[str]) -> str:
     folders = {dirname(unit) for unit in units}
-    return folders.pop() if len(folders) == 1 else "" if "" in folders else commonpath(sorted(folders))
+    return folders.pop() if len(folders) == 1 else "" if "" in folders or not folders else commonpath(sorted(folders))
 
 
 def split_note(placement: Placement, layout: Layout, group: Group) -> Diagnostic:

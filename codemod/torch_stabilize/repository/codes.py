@@ -14,6 +14,7 @@ REGISTERS_ONLY = "TSA723"
 EDITS_COLLIDE = "TSA790"
 NEWER_THAN_TABLES = "TSA930"
 CANNOT_BE_PLANNED = "TSA940"
+NOT_PARSED = "TSA040"
 
 CODES: tuple[Code, ...] = (
     Code(
@@ -72,6 +73,13 @@ CODES: tuple[Code, ...] = (
         title="A group of a series cannot be migrated as its files are.",
         text="The message has the reason, as `torch-stabilize migrate` of the group would give it. The other groups of "
         "the series are not concerned.",
+        confidence=Confidence.MANUAL,
+    ),
+    Code(
+        code=NOT_PARSED,
+        title="A file that could be parsed cannot be parsed any more.",
+        text="The edits were made where the code means something else than it seems to, most often in code that does "
+        "not compile. The message has the line; mend it before the migration, or in what came out.",
         confidence=Confidence.MANUAL,
     ),
 )

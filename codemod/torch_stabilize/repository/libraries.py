@@ -81,7 +81,7 @@ class Libraries:
             return configured
         legacy = next((file for file in self.extension.legacy if file.defines), None)
         if legacy is not None and (named := self._module_name(legacy)) is not None:
-            return named
+            return named.removesuffix(STABLE_SUFFIX)  # something legacy was left in a stable library
         names = [module.name for module in self._modules] + [self._module_name(f) or "" for f in self.extension.central]
         known = (name.removesuffix(STABLE_SUFFIX) for name in names if name)
         return next((name for name in known if "stable" not in name), "_C")
@@ -120,6 +120,8 @@ class Libraries:
             self.stable_bindings,
             self.stable_declarations,
         )
+        if name == self.stable_name or name.endswith(STABLE_SUFFIX):  # something legacy was left in it
+            return replace(library, stable_name=name)
         return library if name == self.legacy_name else self._other_library(library, files)
 
     def _other_library(self, library: Library, files: list[Registrations]) -> Library:

@@ -13,11 +13,30 @@ from torch_stabilize.repository import git
 from torch_stabilize.source.document import Document
 
 Derived = TypeVar("Derived")
+_KEPT = 64_000_000  # bytes of files that are kept: more than most trees have; what goes is read again when asked for
+
+
+class _Kept(dict[str, bytes]):
+    """The files that were read last, as many as fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.documents: dict[str, Document] = {}  # of these very bytes, or of an overlay's
+        self._size = 0
+
+    def keep(self, path: str, data: bytes) -> None:
+        """Keep `data`, and forget what was read first where that is too much."""
+        self[path] = data
+        self._size += len(data)
+        while self._size > _KEPT and len(self) > 1:
+            oldest = next(iter(self))
+            self._size -= len(self.pop(oldest))
+            self.documents.pop(oldest, None)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Files of a git work tree (tracked, and untracked ones git does not ignore), read on first use and kept.
+    """Files of a git work tree (tracked, and untracked ones git does not ignore), read on first use; the last are kept.
 
     `overlay` holds bytes that stand in for the file's own: how a plan is looked at before it is written. `start` is the
     folder the run was started in, "" for the root: what a user's relative path is relative to, and what tells one
@@ -27,8 +46,7 @@ class Snapshot:
     root: Path
     files: tuple[str, ...]
     overlay: Mapping[str, bytes] = field(default_factory=dict)
-    _read: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-    _documents: dict[str, Document] = field(default_factory=dict, compare=False, repr=False)
+    _read: _Kept = field(default_factory=_Kept, compare=False, repr=False)
     start: str = ""
     absent: tuple[str, ...] = ()  # tracked, but not in the work tree: left out by a sparse checkout, or deleted
     submodules: tuple[str, ...] = ()  # folders that are repositories of their own and are not read
@@ -47,20 +65,22 @@ class Snapshot:
         """The bytes of `path`. Raises Refusal where it cannot be read."""
         if path in self.overlay:
             return self.overlay[path]
-        if path not in self._read:
+        known = self._read.get(path)
+        if known is None:
             try:
                 with open(os.path.join(self.root, path), "rb") as file:
-                    self._read[path] = file.read()
+                    known = file.read()
             except OSError as error:
                 raise Refusal(f"cannot read {path}: {error.strerror}") from error
-        return self._read[path]
+            self._read.keep(path, known)
+        return known
 
     def document(self, path: str) -> Document:
         """The source file `path`, masked and parsed once for everybody who asks. Raises Refusal as `read` does."""
         data = self.read(path)
-        known = self._documents.get(path)
+        known = self._read.documents.get(path)
         if known is None or known.data is not data:
-            known = self._documents[path] = Document(path, data)
+            known = self._read.documents[path] = Document(path, data)
         return known
 
     def once(self, key: Hashable, make: Callable[[], Derived]) -> Derived:

@@ -201,10 +201,10 @@ _DTYPE_OF_FULL = {
 
 def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
     """`empty_like(x)` and its kin keep the strides of `x`, also where its dtype changes."""
-    if not given:
+    place = 2 if name == "full_like" else 1
+    if len(given) < place:
         return None
     tensor = fragment.span(given[0])
-    place = 2 if name == "full_like" else 1
     options = options_at(given, place, fragment, context, node)
     if options is None:
         return None

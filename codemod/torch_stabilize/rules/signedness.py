@@ -14,7 +14,7 @@ from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import MethodCall, tensor_call
 from torch_stabilize.source.declarations import text_of
-from torch_stabilize.source.document import Fragment
+from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.source.types import parse_type
 from torch_stabilize.surface.entry import Entry
@@ -29,6 +29,7 @@ _UNSIGNED = re.compile(r"size_t|unsigned.*|uint64_t")
 _OF_MEMORY = frozenset({"std::memcpy", "std::memmove", "std::memset", "std::to_string"})
 _CASTS = re.compile(r"static_cast\s*<(?P<type>[^<>]*)>$")
 _DEEP = 3
+_LEGACY = re.compile(rb"(?<![\w:])(?:(?:at|c10)\s*::|torch\s*::\s*(?!stable\b|headeronly\b))")
 
 
 @rule(
@@ -125,7 +126,16 @@ def signed_size(site: Site, context: Context) -> Outcome | None:
     entry = site.entry
     assert entry is not None
     call = tensor_call(site, context)
-    return size_in_bytes(site, context, call, entry) if isinstance(call, MethodCall) else call
+    if not isinstance(call, MethodCall):
+        return call
+    if site.name == "element_size" and _is_written_stable(context.document):
+        return Allowed("of a stable tensor, whose size was never signed")
+    return size_in_bytes(site, context, call, entry)
+
+
+def _is_written_stable(document: Document) -> bool:
+    """Whether a file is written for the stable ABI, and nothing in it for another: its tensors are stable ones."""
+    return b"torch::stable::" in document.code and _LEGACY.search(document.code) is None
 
 
 def size_in_bytes(site: Site, context: Context, call: MethodCall, entry: Entry) -> Outcome:

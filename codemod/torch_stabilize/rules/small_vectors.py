@@ -54,7 +54,7 @@ COPY = page(
 
 def copy_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
     """Views that a DimVector is assigned, or that a member of that type is made from."""
-    if not any(_WORDS & one.words for one in finder.documents):
+    if _WORDS.isdisjoint(finder.words):
         return
     for match in _GIVEN.finditer(document.code):
         fragment = document.fragment_at(match.start())

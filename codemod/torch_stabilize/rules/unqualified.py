@@ -37,7 +37,7 @@ def unqualified_sites(document: Document, project: Project) -> Iterator[Site]:
     tensor, or makes one, and no function of the project has its name.
     """
     code, surface, finder = document.code, project.surface, project.finder
-    included = _included(document, finder.documents)
+    included = _included(document, finder)
     regions = [*_regions(code), *((0, len(code), space) for other in included for space in _spaces(other))]
     for match in USING_NAMESPACE.finditer(code):
         yield Site(Span(*match.span()), match.group().decode(), SiteKind.USING)
@@ -144,12 +144,11 @@ def _uses_of(qualified: str, entry: Entry, start: int, document: Document, finde
             yield Site(Span(*match.span()), qualified, SiteKind.NAME, entry)
 
 
-def _included(document: Document, documents: Sequence[Document]) -> list[Document]:
+def _included(document: Document, finder: TypeFinder) -> list[Document]:
     """The headers that `document` reaches, where one of them makes names of torch visible; else none."""
-    headers = [other for other in documents if other.path.endswith(_HEADERS)]
-    if not any(_spaces(header) or _declares(header) for header in headers):
+    if b"using" not in finder.words or not any(_spaces(header) or _declares(header) for header in finder.headers):
         return []
-    return reached_headers(document, headers)
+    return reached_headers(document, finder.headers)
 
 
 def reached_headers(document: Document, headers: Sequence[Document]) -> list[Document]:

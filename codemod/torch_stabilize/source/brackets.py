@@ -117,6 +117,11 @@ def _match_stretch(code: bytes, start: int, end: int, stack: _Open, matching: _M
         if opened is None:
             stack.append((code[offset], (offset,)))
             continue
+        if stack and stack[-1][0] == opened:
+            closers.add(offset)
+            for opening in stack.pop()[1]:
+                closing.setdefault(opening, offset)
+            continue
         depth = len(stack) - 1
         while depth >= 0 and stack[depth][0] != opened:
             depth -= 1

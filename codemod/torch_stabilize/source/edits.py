@@ -11,6 +11,8 @@ from itertools import pairwise
 
 from torch_stabilize.model import Edit, Span
 
+_INCLUDES = "TSA00"  # the rules that write include lines
+
 
 class OverlapError(ValueError):
     """Two different edits want the same bytes, or two different insertions the same place."""
@@ -49,6 +51,23 @@ def _delete_alike(first: Edit, second: Edit) -> bool:
     """Whether both delete, and some of the same bytes: rooms that tidy up around what they take out meet there."""
     deletes = all(not edit.replacement and len(edit.span) for edit in (first, second))
     return deletes and second.span.start < first.span.end
+
+
+def includes_first(edits: Iterable[Edit]) -> list[Edit]:
+    """`edits`, of which those that insert include lines where something else is inserted too are one with that."""
+    found: dict[Span, list[Edit]] = {}
+    for edit in dict.fromkeys(edits):
+        found.setdefault(edit.span, []).append(edit)
+    return [one for span, several in found.items() for one in (_joined(span, several) if not len(span) else several)]
+
+
+def _joined(span: Span, several: list[Edit]) -> list[Edit]:
+    lines = [edit for edit in several if edit.rule.startswith(_INCLUDES)]
+    others = [edit for edit in several if not edit.rule.startswith(_INCLUDES)]
+    if not lines or len(several) == 1 or len(others) > 1:
+        return several
+    text = b"".join(edit.replacement for edit in sorted(lines) + others)
+    return [replace((*others, *lines)[0], replacement=text)]
 
 
 def apply(data: bytes, edits: Iterable[Edit]) -> bytes:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import re
 import string
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch_stabilize.model import Span
@@ -142,6 +143,25 @@ def read_signatures(document: Document) -> tuple[Function, ...]:
     )
     found = (function_of(document, code, item.begin, item.end, item.close, item.namespace) for item in items)
     return tuple(function for function in found if function is not None)
+
+
+def function_names(document: Document, places: Sequence[int]) -> tuple[str, ...]:
+    """The function around each of `places`, which are in order; "" at namespace scope. Other functions are not read."""
+    names = [""] * len(places)
+    if not places:
+        return ()
+    code = plain_code(document)
+    for item in read_items(document, code, 0, len(code), ()):
+        first = bisect_left(places, item.begin)
+        if first == len(places):
+            break
+        if item.close is None or places[first] > item.close:
+            continue
+        function = function_of(document, code, item.begin, item.end, item.close, item.namespace)
+        if function is not None:
+            last = bisect_right(places, item.close)
+            names[first:last] = [function.name if place >= function.span.start else "" for place in places[first:last]]
+    return tuple(names)
 
 
 def read_items(

@@ -69,8 +69,10 @@ def commit(plan: Plan, snapshot: Snapshot, *, two_commits: bool = True, message:
         _check(plan, root, allow_dirty=False)
         todo = [operations(step.plan) for step in steps]
         messages = [step.message for step in steps]
-        journal = _begin(root, plan.group, todo, git.head(root), messages)
+        last, journal = git.head(root), None
         try:
+            with signals_held():  # one that comes while the journal is written finds it, and takes it away again
+                journal = _begin(root, plan.group, todo, last, messages)
             for step, doing in zip(steps, todo, strict=True):
                 with signals_held():
                     apply(root, doing)
@@ -82,6 +84,8 @@ def commit(plan: Plan, snapshot: Snapshot, *, two_commits: bool = True, message:
             with signals_held():
                 journal = journal.finished()
         except BaseException as error:
+            if journal is None:
+                raise
             with signals_held():
                 _give_up(root, journal, error)
         _end(root, journal, ())

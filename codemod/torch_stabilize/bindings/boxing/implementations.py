@@ -12,6 +12,7 @@ from torch_stabilize.bindings.boxing.adapters import Adapter, Boxing, boxing_for
 from torch_stabilize.bindings.reading.instances import instantiated
 from torch_stabilize.bindings.reading.lambdas import lambda_signature, read_lambda
 from torch_stabilize.bindings.reading.model import FunctionRef, Statement
+from torch_stabilize.bindings.reading.text import decode
 from torch_stabilize.bindings.schemas.schema import SchemaError, parse_schema
 from torch_stabilize.bindings.select import Located, Moved, diagnostic
 from torch_stabilize.bindings.writing.items import boxed_expression
@@ -57,7 +58,10 @@ class Boxer:
         if reference.is_lambda:
             return self._lambda(statement, reference, schema, stable)
         located = pick_overload(reference, moved.functions, statement, schema)
-        if not reference.name or (reference.wrapper and located is None):
+        if not reference.name:
+            written = decode(self.document(statement.path).text(reference.span))
+            return Boxed(written, None, (_not_a_function(statement, reference),))
+        if reference.wrapper and located is None:
             return Boxed(boxed_expression(reference), None, (_not_a_function(statement, reference),))
         if located is None:
             return Boxed(boxed_expression(reference))

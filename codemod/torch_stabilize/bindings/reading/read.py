@@ -41,7 +41,6 @@ _REGISTERING = re.compile(
 )
 
 
-@functools.lru_cache(maxsize=4096)
 def has_bindings(data: bytes) -> bool:
     """A quick look: whether a file may register something."""
     return any(hint in data for hint in _HINTS)

@@ -165,5 +165,6 @@ class Registry:
             definitions = tuple(s for s in statements if s.kind is StatementKind.DEF)
             first = statements[0]
             functions = tuple(s for s in statements if s.registers_function)
-            found.append(Operator(side, namespace, first.name, first.overload, definitions, functions))
+            if definitions or functions:
+                found.append(Operator(side, namespace, first.name, first.overload, definitions, functions))
         return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch_stabilize.bindings import codes
@@ -174,12 +174,19 @@ class _InPlace:
         ]  # fmt: skip
         if not statements:
             return ""
-        places = [
-            Span(s.lines.start, min(s.lines.end, block.body.end)) for s in statements
-        ]  # the brace may share a line
+        others = [s.span for s in self.registry.bindings[block.path].statements if s.block == block]
+        places = [_own_lines(statement, block, others) for statement in statements]
         lines = "".join(decode(document.text(place)) for place in places).rstrip()
         head = decode(document.data[block.span.start : block.body.start])
         return f"{head}\n{lines}\n}}"
+
+
+def _own_lines(statement: Statement, block: Block, others: Iterable[Span]) -> Span:
+    """The lines of `statement`, less the braces of its block and other statements that share them."""
+    own = statement.span
+    start = max((block.body.start, statement.lines.start, *(one.end for one in others if one.end <= own.start)))
+    end = min((block.body.end, statement.lines.end, *(one.start for one in others if one.start >= own.end)))
+    return Span(start, max(start, end))
 
 
 def _module_home(registry: Registry, blocks: list[tuple[str, Span]]) -> tuple[str, Span] | None:
