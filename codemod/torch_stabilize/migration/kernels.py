@@ -63,7 +63,7 @@ def kernel_change(
 
 
 def _before_blocks(edit: Edit, registered: Iterable[Edit]) -> Edit | None:
-    """An edit of include lines, in front of a block that is written anew where a line stands in it."""
+    """An edit of include lines, in front of a block that is written anew where a line is in it."""
     around = next((block.span for block in registered if len(block.span) and block.span.contains(edit.span)), None)
     if around is None or (not len(edit.span) and edit.span.start in (around.start, around.end)):
         return edit
