@@ -13,7 +13,7 @@ from torch_stabilize.repository import git
 from torch_stabilize.source.document import Document
 
 Derived = TypeVar("Derived")
-_KEPT = 64_000_000  # bytes of files that are kept: more than most trees have; what is forgotten is read again when asked for
+_KEPT = 64_000_000  # bytes of files that are kept, more than most trees have; others are read again
 
 
 class _Kept(dict[str, bytes]):
