@@ -109,6 +109,26 @@ def test_a_second_run_adds_to_the_module_and_leaves_its_imports(tmp_path: Path, 
     assert "flow = torch.ops.tide.flow\n" in second
 
 
+def test_what_a_module_has_once_it_has_once_after_any_number_of_runs(tmp_path: Path, run_cli: Run) -> None:
+    """A library of torch.library takes its registrations back once nothing refers to it: it is made once."""
+    names = ("ebb", "flow", "slack", "surge")
+    bound = "".join(f'  m.def("{name}", &{name});\n' for name in names)
+    declared = "".join(f"torch::Tensor {name}(torch::Tensor x);\n" for name in names)
+    sources = {"csrc/bind.cpp": f"#include <torch/extension.h>\n{declared}PYBIND11_MODULE(_C, m) {{\n{bound}}}\n"}
+    sources |= {f"csrc/{name}.cpp": KERNEL.replace("NAME", name).replace("BY", "2") for name in names}
+    tree = package(tmp_path, sources, "from . import _C\n\ndef both(x):\n    return _C.flow(_C.surge(x))\n")
+    for name in names:
+        assert run_cli("migrate", f"csrc/{name}.cpp", "--write", cwd=tree).code == 0
+        commit_all(tree, name)
+        module = (tree / "tide/_C_ops.py").read_text()
+        compile(module, "_C_ops.py", "exec")
+        stays = name != names[-1]
+        assert module.count("as _legacy\n") == module.count("def __getattr__") == stays
+        assert module.count("torch.library.Library(") == 1
+        assert module.index("torch.library.Library(") < module.index(".impl(")
+    assert module.count("_tide.impl(") == len(names)
+
+
 def test_a_library_that_is_loaded_by_its_file_brings_its_module_along(tmp_path: Path, run_cli: Run) -> None:
     """It has no init function: the module loads the file too, and is imported behind the place that did."""
     init = (

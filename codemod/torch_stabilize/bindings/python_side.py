@@ -43,6 +43,7 @@ _OF_LEGACY = (
         re.MULTILINE,
     ),
 )
+_LIBRARY = re.compile(r"^_\w+ = torch\.library\.Library\(.*\)\n", re.MULTILINE)
 
 
 class PythonModule(NamedTuple):
@@ -257,10 +258,13 @@ class _Side:
         loaded = re.search(
             r"^(?:from \S+ import \S+  # noqa: F401|    torch\.ops\.load_library\(.*\))\n", text, re.MULTILINE
         )
-        body = text[loaded.end() if loaded else 0 :].strip("\n")
+        body = text[loaded.end() if loaded else 0 :].strip("\n") + "\n"
         for pattern in _OF_LEGACY:
             if pattern.search(data):
                 body = pattern.sub(b"", body.encode()).decode()
+        for made in _LIBRARY.findall(body):  # bound once: a library takes its registrations back when it is collected
+            if made.encode() in data:
+                body = body.replace(made, "", 1)
         body = body.strip("\n")
         place = Span(len(data), len(data))
         return [
