@@ -216,3 +216,16 @@ def test_marks_agree_with_the_custom_op_around_the_call() -> None:
     assert "fill(Tensor a, Tensor b) -> ()" in unmarked.text(PATH)
     marked = migrate({PATH: text, "python/ops.py": PYTHON_SIDE}, [PATH], layout)
     assert "fill(Tensor! a, Tensor b) -> ()" in marked.text(PATH)
+
+
+def test_a_parameter_that_takes_over_its_argument_is_moved_into() -> None:
+    made = module("void f(std::optional<at::Tensor>&& bias, std::vector<at::Tensor>&& rest) {}", 'm.def("f", &f);')
+    text = made.text(PATH)
+    assert "f(std::move(bias), std::move(rest));" in text
+    assert "f_boxed(std::optional<torch::stable::Tensor> bias" in text
+
+
+@pytest.mark.parametrize("kind", ["at::OptionalIntArrayRef", "c10::OptionalArrayRef<int64_t>"])
+def test_an_optional_list_of_numbers(kind: str) -> None:
+    text = module(f"at::Tensor f(const at::Tensor& x, {kind} dims) {{ return x; }}", 'm.def("f", &f);').text(PATH)
+    assert 'm.def("f(Tensor x, int[]? dims) -> Tensor");' in text

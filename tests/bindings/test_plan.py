@@ -533,8 +533,15 @@ def test_every_library_has_its_namespace() -> None:
 def test_a_function_that_legacy_code_still_calls_is_reported() -> None:
     files = {**TREE, "csrc/rest.cu": '#include "ops.h"\nvoid rest(torch::Tensor& out) { norm(out, out, 1); }\n'}
     made = migrate(files, [UNIT])
-    assert made.messages("TSA518") == ["norm is used here, and its definition moves to the stable library"]
+    said = "norm moves and is called here: the legacy library calls the operator _C::norm"
+    assert made.messages("TSA732") == [said]
     assert "void norm(torch::Tensor& out" in made.text(OPS)
+    assert 'findSchemaOrThrow("_C::norm", "")' in made.text("csrc/rest.cu")
+    header = (
+        "#pragma once\nvoid norm(torch::Tensor& out, int64_t n);\ninline void rest(torch::Tensor& x) { norm(x, 1); }\n"
+    )
+    made = migrate({**files, "csrc/rest.cu": '#include "rest.h"\n', "csrc/rest.h": header}, [UNIT])
+    assert "TSA732" not in {one.code for one in made.change.diagnostics}
 
 
 def test_type_aliases_come_along() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Run, make_repository
 
 FILES = {
@@ -73,7 +75,7 @@ def test_the_class_stays_and_the_function_moves(tmp_path: Path, run_cli: Run) ->
 
     ran = run_cli("migrate", "csrc", "--write", cwd=tree)
 
-    assert ran.code == 0
+    assert ran.code == 1
     assert "TSA530 csrc/module.cpp stays in the legacy module _C: it binds a class" in ran.out
     module = (tree / "csrc/module.cpp").read_text()
     assert "py::class_<Drawer>" in module
@@ -105,3 +107,79 @@ def test_a_unit_alone_is_told_to_be_split(tmp_path: Path, run_cli: Run) -> None:
     ran = run_cli("migrate", "csrc/module.cpp", cwd=tree)
     assert ran.code == 1
     assert "TSA515 a class has no stable form" in ran.out + ran.err
+
+
+MIXED = {
+    **FILES,
+    "setup.py": FILES["setup.py"].replace('"csrc/sums.cpp"', '"csrc/sums.cpp", "csrc/table.cpp"'),
+    "csrc/sums.h": FILES["csrc/sums.h"]
+    + "at::Tensor pick(const at::Tensor& x, std::optional<at::Generator> source);\n"
+    + "int64_t price(const std::map<std::string, int64_t>& list, const at::Tensor& x);\n",
+    "csrc/table.cpp": """\
+#include "sums.h"
+
+at::Tensor pick(const at::Tensor& x, std::optional<at::Generator> source) {
+  return x.index_select(0, at::randperm(x.size(0), source, at::kLong));
+}
+
+int64_t price(const std::map<std::string, int64_t>& list, const at::Tensor& x) {
+  return list.at("coin") * sums(x, 1).size(0);
+}
+""",
+    "csrc/module.cpp": """\
+#include "sums.h"
+
+static at::Tensor pairs(const at::Tensor& x) { return sums(x, 2); }
+
+TORCH_LIBRARY(till, m) {
+  m.def("sums(Tensor x, int step) -> Tensor");
+  m.def("pick(Tensor x, Generator? source) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(till, CPU, m) {
+  m.impl("sums", &sums);
+  m.impl("pick", &pick);
+}
+
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.def("pairs", &pairs);
+  m.def("price", &price);
+  m.def("count", [](py::dict found) { return found.size(); });
+}
+""",
+    "till/__init__.py": "from till import _C\n\n\ndef pairs(x):\n    return _C.pairs(x), _C.price({'coin': 1}, x)\n",
+}
+
+
+@pytest.mark.parametrize("form", [(), ("--in-place",)])
+def test_what_cannot_cross_stays_and_the_rest_moves(tmp_path: Path, run_cli: Run, form: tuple[str, ...]) -> None:
+    tree = make_repository(tmp_path / "till", MIXED)
+
+    ran = run_cli("migrate", "csrc", "csrc/module.cpp", *form, "--write", cwd=tree)
+
+    assert ran.code == 1
+    assert "csrc/table.cpp stays in the legacy library _C: pick: parameter `source`" in ran.out
+    assert "csrc/module.cpp stays in the legacy" in ran.out
+    assert (tree / "csrc/table.cpp").read_text() == MIXED["csrc/table.cpp"]
+    module = (tree / "csrc/module.cpp").read_text()
+    assert 'm.impl("pick", &pick);' in module
+    assert '"sums' not in module.partition("TORCH_LIBRARY_IMPL")[2].partition("findSchemaOrThrow")[0]
+    for kept in ("pairs", "price", "count"):
+        assert f'm.def("{kept}"' in module
+    stable = (tree / "csrc/libtorch_stable/torch_bindings.cpp").read_text()
+    assert 'm.impl("sums", TORCH_BOX(&sums));' in stable
+    assert "pick" not in stable
+    assert "csrc/table.cpp" in (tree / "setup.py").read_text()
+
+
+def test_what_stays_calls_the_operator_of_a_function_that_moves(tmp_path: Path, run_cli: Run) -> None:
+    tree = make_repository(tmp_path / "till", MIXED)
+
+    ran = run_cli("migrate", "csrc", "csrc/module.cpp", "--write", cwd=tree)
+
+    assert "sums moves and is called here: the legacy library calls the operator till::sums" in ran.out
+    files = [(tree / f"csrc/{name}").read_text() for name in ("module.cpp", "table.cpp")]
+    assert sum("at::Tensor sums(const at::Tensor& x, int64_t step) {" in text for text in files) == 1
+    assert '.findSchemaOrThrow("till::sums", "")' in "".join(files)
+    assert ".typed<at::Tensor(const at::Tensor&, int64_t)>();" in "".join(files)
+    assert "at::Tensor sums(" in (tree / "csrc/sums.h").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from torch_stabilize.bindings.codes import STAYS_BOUND
 from torch_stabilize.config import Config
 from torch_stabilize.diff import render_diff
 from torch_stabilize.migration.plan import Options, plan_migration
@@ -23,7 +24,7 @@ def with_way_in_place(
     if not group.units or is_in_place(program, layout, options.in_place):
         return plan
     placement = place_group(program, layout, group, in_place=False)
-    if not placement.is_whole:
+    if not placement.is_whole or any(one.code == STAYS_BOUND.code for one in plan.diagnostics):
         return plan
     try:
         other = plan_migration(snapshot, layout, group, replace(options, in_place=True), config)

@@ -61,7 +61,7 @@ from torch_stabilize.program.groups import resolve_group, with_headers
 from torch_stabilize.program.planned import Planned, planned_tree
 from torch_stabilize.program.read import Program
 from torch_stabilize.program.units import Units
-from torch_stabilize.repository.codes import EDITS_COLLIDE
+from torch_stabilize.repository.codes import CALLED_THROUGH_OPERATOR, EDITS_COLLIDE
 from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Form, Group, Layout
@@ -350,7 +350,9 @@ def _crossing(
 ) -> tuple[Diagnostic, ...]:
     """What would be missed by the compiler or the linker, on either side, and that `bindings` did not report."""
     said = {
-        d.message.partition(" ")[0].rpartition("::")[2] for d in bindings.diagnostics if d.code == STILL_CALLED.code
+        d.message.partition(" ")[0].rpartition("::")[2]
+        for d in bindings.diagnostics
+        if d.code in (STILL_CALLED.code, CALLED_THROUGH_OPERATOR)
     }
     return (
         *left_behind(snapshot, layout, graph, group),

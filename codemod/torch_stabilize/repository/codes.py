@@ -11,12 +11,21 @@ SPLIT_IN_PLACE = "TSA720"
 WHOLE_IN_PLACE = "TSA721"
 CONVERTED_IN_PLACE = "TSA722"
 REGISTERS_ONLY = "TSA723"
+CALLED_THROUGH_OPERATOR = "TSA732"
 EDITS_COLLIDE = "TSA790"
 NEWER_THAN_TABLES = "TSA930"
 CANNOT_BE_PLANNED = "TSA940"
 NOT_PARSED = "TSA040"
 
 CODES: tuple[Code, ...] = (
+    Code(
+        code=CALLED_THROUGH_OPERATOR,
+        title="Legacy code that calls a function which moves calls its operator.",
+        text="The function's definition leaves the legacy library. Where C++ can call the operator with the same "
+        "types, the unit that calls it gets a definition that does. The call is one of the dispatcher then: the stable "
+        "library has to be loaded, and autograd sees one operator where it saw what the function called.",
+        confidence=Confidence.REVIEW,
+    ),
     Code(
         code=MIGRATED_ALREADY,
         title="A unit of the group has migrated already.",

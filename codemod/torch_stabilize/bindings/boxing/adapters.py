@@ -169,6 +169,11 @@ def _parameter(parameter: Parameter, aliases: Mapping[str, str], function: str) 
     written = unaliased(parameter.type_text, aliases)
     kind = parse_type(written)
     name = parameter.name
+    if written.rstrip().endswith("&&"):  # the boxing has names, and a name does not bind to it
+        taken = parameter.type_text.rstrip().removesuffix("&&")
+        how = _parameter(parameter._replace(type_text=taken), aliases, function)
+        is_named = isinstance(how, Passed) and how.argument.isidentifier()
+        return how._replace(argument=f"std::move({how.argument})") if isinstance(how, Passed) and is_named else how
     if kind.name == "char" and kind.pointers == 1:
         return Passed("const std::string&", f"{name}.c_str()")
     if kind.pointers:

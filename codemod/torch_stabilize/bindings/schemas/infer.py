@@ -69,6 +69,11 @@ def schema_type(kind: CppType) -> Type | None:
     if kind.name == "optional" and kind.arguments:
         inner = schema_type(kind.arguments[0])
         return Type("optional", inner=(inner,)) if inner else None
+    if kind.name == "OptionalIntArrayRef":
+        return Type("optional", inner=(Type("list", inner=(_TYPE["int64_t"],)),))
+    if kind.name == "OptionalArrayRef" and kind.arguments:
+        inner = schema_type(kind.arguments[0])
+        return Type("optional", inner=(Type("list", inner=(inner,)),)) if inner else None
     if kind.name in _LISTS and kind.inner is not None:
         inner = schema_type(kind.inner)
         return Type("list", inner=(inner,)) if inner else None

@@ -10,6 +10,7 @@ from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.reading.text import comments_above, decode
 from torch_stabilize.bindings.select import Located, Selection, diagnostic
+from torch_stabilize.bindings.writing.legacy_calls import Bridge, bridge, bridge_edits
 from torch_stabilize.bindings.writing.removal import removal_edits
 from torch_stabilize.model import Diagnostic, FileEdit, Span
 from torch_stabilize.program.decide import is_elsewhere
@@ -70,16 +71,20 @@ def _is_file_header(document: Document, comments: Span) -> bool:
 def legacy_edits(
     registry: Registry, group: Group, selection: Selection, declarations: dict[str, list[Declaration]]
 ) -> tuple[list[FileEdit], list[Diagnostic]]:
-    """Take out the declarations that nothing legacy uses any more; say which calls will not link."""
+    """Take out the declarations that nothing legacy uses any more; what still calls a function calls its operator."""
     edits: list[FileEdit] = []
     diagnostics: list[Diagnostic] = []
     going: dict[str, list[Span]] = {}
     moved = {(moved.statement.path, moved.statement.span) for moved in selection.moved}
     places = _legacy_places(registry, group, {one.path for found in declarations.values() for one in found})
+    bridges: list[Bridge] = []
     for name, found in declarations.items():
         users = legacy_users(registry, places, found[0].function, moved)
-        for path, offset, links in users:
-            if links:
+        linking = [(path, offset) for path, offset, links in users if links]
+        made = bridge(registry, selection, [one.function for one in found], linking) if linking else None
+        bridges += [made] if made is not None else []
+        for path, offset in linking:
+            if made is None:
                 diagnostics.append(
                     diagnostic(
                         codes.STILL_CALLED, path, Span(offset, offset + len(found[0].function.name)),
@@ -94,7 +99,8 @@ def legacy_edits(
                 going.setdefault(declaration.path, []).append(declaration.lines)
     for path, spans in going.items():
         edits += [FileEdit(path, edit) for edit in removal_edits(registry.document(path), spans, codes.DECLARED.code)]
-    return edits, diagnostics
+    edits += bridge_edits(registry, bridges)
+    return edits, [*diagnostics, *(one.diagnostic for one in bridges)]
 
 
 class _LegacyPlaces(NamedTuple):
