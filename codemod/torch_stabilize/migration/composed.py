@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
-from torch_stabilize.model import Diagnostic, Edit, FileChange, Plan, SiteCount, Span
+from torch_stabilize.bindings.codes import AUTOGRAD_CONVERTED
+from torch_stabilize.diff import changed_ranges, split_lines
+from torch_stabilize.model import Confidence, Diagnostic, Edit, FileChange, Plan, SiteCount, Span
 from torch_stabilize.source.edits import settle
 
 
 def compose(first: Plan, second: Plan) -> Plan:
     """What `first` and then `second` do. Neither has formatted its files: each file is what its edits make of it."""
+    first, second = of_what_was_read(first), of_what_was_read(second)
     made = {change.new_path: change for change in first.files if change.new_path is not None}
     files = [change for change in first.files if change.new_path is None]
     done: set[str] = set()
@@ -34,6 +38,39 @@ def compose(first: Plan, second: Plan) -> Plan:
     )
 
 
+def of_what_was_read(plan: Plan) -> Plan:
+    """`plan` with edits and diagnostics at places of the files as read, also where one was converted before."""
+    converted = {one.old_path: _conversion(one.before, one.edited) for one in plan.files if one.edited and one.before}
+    if not converted:
+        return plan
+    files = (
+        replace(one, edited=None, edits=compose_edits(one.before, converted[one.old_path], one.edits))
+        if one.old_path in converted and one.before is not None
+        else one
+        for one in plan.files
+    )
+    return replace(plan, files=tuple(files), diagnostics=tuple(_back_by(converted, one) for one in plan.diagnostics))
+
+
+def _conversion(before: bytes, after: bytes) -> tuple[Edit, ...]:
+    """The edits that turn the lines of `before` into those of `after`."""
+    old, new = [0, *accumulate(map(len, split_lines(before)))], [0, *accumulate(map(len, split_lines(after)))]
+    return tuple(
+        Edit(Span(old[i1], old[i2]), after[new[j1] : new[j2]], AUTOGRAD_CONVERTED.code, Confidence.REVIEW)
+        for tag, i1, i2, j1, j2 in changed_ranges(before, after)
+        if tag != "equal"
+    )
+
+
+def _back_by(converted: Mapping[str | None, Sequence[Edit]], one: Diagnostic) -> Diagnostic:
+    """`one`, at the place that it had before the edits of its file."""
+    if one.path not in converted:
+        return one
+    back = _Back(converted[one.path])
+    start = back.offset(one.span.start)
+    return replace(one, span=Span(start, max(start, back.offset(one.span.end))))
+
+
 def _joined(first: FileChange, second: FileChange) -> FileChange:
     edits = compose_edits(first.before, first.edits, second.edits) if first.before is not None else ()
     return FileChange(first.old_path, second.new_path, first.before, second.after, edits)
@@ -44,9 +81,7 @@ def _before(made: dict[str, FileChange], one: Diagnostic) -> Diagnostic:
     change = made.get(one.path)
     if change is None or change.old_path is None or change.before is None:
         return one
-    back = _Back(change.edits)
-    span = Span(back.offset(one.span.start), max(back.offset(one.span.start), back.offset(one.span.end)))
-    return replace(one, path=change.old_path, span=span)
+    return replace(_back_by({one.path: change.edits}, one), path=change.old_path)
 
 
 def _added(one: SiteCount, other: SiteCount) -> SiteCount:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tree_sitter import Node
 
-from torch_stabilize.migration.composed import compose
+from torch_stabilize.migration.composed import compose, of_what_was_read
 from torch_stabilize.model import Diagnostic, FileChange, Plan, Severity, Span
 from torch_stabilize.repository.codes import NOT_PARSED
 from torch_stabilize.repository.layout import Group
@@ -85,6 +85,7 @@ def origins(plan: Plan) -> Mapping[str, str]:
 
 def both(first: Plan, second: Plan) -> Plan:
     """`first` and then `second` as one plan: sites are told as `first` does, and what `second` alone has found."""
+    first = of_what_was_read(first)
     joined = compose(first, second)
     told = {(one.code, one.path) for one in first.diagnostics}
     more = tuple(one for one in joined.diagnostics[len(first.diagnostics) :] if (one.code, one.path) not in told)

@@ -171,9 +171,12 @@ def _with_unshared(made: AutogradClass, body: bytes, unshared: str) -> bytes:
     given = ", ".join([*tensors, *(f"{name}.value_or(at::Tensor())" for name in optional)])
     returned = list(re.finditer(rb"(?<!\w)return\b", body))[-1]
     head, tail = body[: returned.start()], body[returned.start() :]
-    for one in made.forward.made:
-        last = tail.rindex(one.text.encode())
-        tail = tail[:last] + f"{unshared}({one.text}, given)".encode() + tail[last + len(one.text) :]
+    end = len(tail)
+    for one in reversed(made.forward.made):  # they are the last results, in this order
+        text = one.text.encode()
+        whole = re.compile(rb"(?<![\w.])" + re.escape(text) + rb"(?!\w)")
+        last = [match.start() for match in whole.finditer(tail, 0, end)][-1]
+        tail, end = tail[:last] + unshared.encode() + b"(" + text + b", given)" + tail[last + len(text) :], last
     match = re.compile(rb"\{[ \t]*\n?(?P<indent>[ \t]*)").match(head)
     indent = match["indent"] if match else b"  "
     opening = head.index(b"{") + 1
