@@ -251,3 +251,26 @@ def test_an_imported_module_that_is_passed_on_is_the_python_side(tmp_path: Path,
     text = (tree / "tide/lazy.py").read_text()
     assert 'def backend():\n    return importlib.import_module("tide._C_ops")\n' in text
     assert 'return importlib.import_module("tide._C_ops").ebb(x)\n' in text
+
+
+def test_a_module_reached_through_its_package_is_found(tmp_path: Path, run_cli: Run) -> None:
+    """A test imports the package and asks its module; nothing in the file imports the module itself."""
+    sources = {"csrc/bind.cpp": BOUND.replace('m.def("flow"', 'm.attr("LEVEL") = 2;\n  m.def("flow"')}
+    sources = {"csrc/bind.cpp": sources["csrc/bind.cpp"] + KERNEL.replace("NAME", "ebb").replace("BY", "2")}
+    sources["csrc/bind.cpp"] += KERNEL.replace("NAME", "flow").replace("BY", "2").partition("\n")[2]
+    tree = package(tmp_path, sources, "from tide import _C\n")
+    before = (
+        "import tide\nimport tide as t\n\n\ndef test_ebb(x, other):\n    assert tide._C.ebb(x) is not None\n"
+        '    assert hasattr(tide._C, "flow")\n    assert t._C.LEVEL == 2\n    assert t._C.flow(x) is not None\n'
+        "    assert other._C.flow(x) is None\n"
+    )
+    (tree / "test_tide.py").write_text(before)
+    commit_all(tree, "a test")
+    ran = run_cli("migrate", "csrc/bind.cpp", "--write", cwd=tree)
+    assert ran.code == 0, ran.out
+    assert (tree / "test_tide.py").read_text() == (
+        "import torch\nimport tide\nimport tide as t\n\n\ndef test_ebb(x, other):\n"
+        "    assert torch.ops.tide.ebb(x) is not None\n"
+        '    assert hasattr(tide._C_ops, "flow")\n    assert t._C_ops.LEVEL == 2\n'
+        "    assert torch.ops.tide.flow(x) is not None\n    assert other._C.flow(x) is None\n"
+    )

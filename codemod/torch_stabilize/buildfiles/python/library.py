@@ -132,12 +132,13 @@ def legacy_modules(layout: Layout, named: Iterable[str]) -> frozenset[str]:
     return frozenset(found or {short})
 
 
-def python_files(snapshot: Snapshot, layout: Layout, library: Library) -> list[str]:
+def python_files(snapshot: Snapshot, layout: Layout, library: Library, *, by_attribute: bool = False) -> list[str]:
     """The project's Python files that import the library or name its file, build scripts left out.
 
     Parsing is slow, and most files that mention the name mean the operators: `torch.ops._C` is no reason.
+    `by_attribute` counts files that reach the module through its package, `pkg._C.fwd`.
     """
-    names_it = _names_it(library)
+    names_it = _names_it(library, by_attribute=by_attribute)
     paths = [path for path in snapshot.below(layout.project_root, (".py",)) if path not in layout.setup_files]
     return [path for path in paths if names_it(snapshot.read(path)) and not is_facade(path, snapshot, library)]
 
@@ -148,16 +149,17 @@ def is_facade(path: str, snapshot: Snapshot, library: Library) -> bool:
     return named and snapshot.read(path).startswith(b'"""The operators of ')
 
 
-def _names_it(library: Library) -> Callable[[bytes], bool]:
+def _names_it(library: Library, *, by_attribute: bool) -> Callable[[bytes], bool]:
     """Whether a Python file imports the library or names its file: what is around each place of the name tells."""
     name = re.escape(library.legacy)
     word = rf"(?<![\w.]){name}(?!\w)"
     modules = "|".join(re.escape(module) for module in sorted(library.modules))
+    attribute = rf"|(?<!ops)\.{name}(?![\w*])" if by_attribute else ""
     places = re.compile(word_start(library.legacy.encode()))
     on_a_line = re.compile(
         rf"^[ \t]*(?:from|import)\b.*(?:{word}|(?<!torch)\.{name}(?!\w))"
         rf"|[\"'](?:{modules}|\.{name})[\"']"
-        rf"|[\"'/]{name}(?:(?:\.abi3)?\.(?:so|pyd|dylib)|[^\"']*\*)".encode()
+        rf"|[\"'/]{name}(?:(?:\.abi3)?\.(?:so|pyd|dylib)|[^\"']*\*){attribute}".encode()
     )
     in_parentheses = re.compile(rf"[ \t]*from\s[^\n]*\bimport\s*\([^)]*{word}".encode())
 

@@ -40,7 +40,7 @@ def alias_of(alias: cst.ImportAlias) -> str:
 
 def module_names(sites: Sites) -> list[ModuleName]:
     """Every name of one file that means the legacy module, each once per scope."""
-    found = {(name.name, name.scope): name for name in (*_imported(sites), *_assigned(sites))}
+    found = {(name.name, name.scope): name for name in (*_reached(sites), *_imported(sites), *_assigned(sites))}
     return list(found.values())
 
 
@@ -112,6 +112,20 @@ def handed_on(sites: Sites) -> frozenset[str]:
     """The full names under which other files can import the module from this one: "pkg.backend.ext"."""
     names = [name.name for name in module_names(sites) if name.scope is None and "." not in name.name]
     return frozenset(f"{sites.dotted}.{name}" for name in names) - sites.library.modules
+
+
+def _reached(sites: Sites) -> Iterator[ModuleName]:
+    """`pkg._C` after `import pkg`, `p._C` after `import pkg as p`: the package has loaded the module."""
+    import libcst as cst
+
+    for imported in sites.file.find(cst.Import):
+        scope = _scope(sites, imported)
+        for alias in imported.names:
+            package, bound = dotted_name(alias.name), alias_of(alias)
+            around = package if bound else package.partition(".")[0]
+            for name in sorted(sites.library.modules):
+                if name.startswith(f"{around}."):
+                    yield ModuleName(f"{bound or around}{name[len(around) :]}", imported, scope)
 
 
 def _imported(sites: Sites) -> Iterator[ModuleName]:

@@ -122,10 +122,26 @@ def _through_module(sites: Sites, module: ModuleName, functions: Mapping[str, st
             continue
         sites.edits.replace(sites.file.span(attribute), _operator(functions[function]), FUNCTION_CALLED)
         changed = True
+    _through_python_side(sites, module, functions)
     for use in other_uses(sites, module) if not sites.library.facade else ():
         if not _is_test(sites, use):
             _undecided(sites, use, f"the module {module.name} is passed on")
     return changed
+
+
+def _through_python_side(sites: Sites, module: ModuleName, functions: Mapping[str, str]) -> None:
+    """`pkg._C` as a value, and what only the Python side has of it: `hasattr(pkg._C, "fwd")`, `pkg._C.LIMIT`."""
+    import libcst as cst
+
+    if not sites.library.facade or "." not in module.name or module.name.startswith("self."):
+        return
+    for use in sites.file.find(cst.Attribute):
+        if dotted_name(use) != module.name or not _means(sites, module, use) or _is_store(sites, use):
+            continue
+        above = sites.file.parent(use)
+        asked = above.attr.value if isinstance(above, cst.Attribute) else ""
+        if not asked or (sites.replaces and asked not in functions):
+            sites.edits.replace(sites.file.span(use.attr), sites.library.facade, FUNCTION_CALLED)
 
 
 def _means(sites: Sites, module: ModuleName, node: cst.CSTNode) -> bool:

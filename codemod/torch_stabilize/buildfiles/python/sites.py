@@ -66,7 +66,7 @@ def plan_imports(
     modules = legacy_modules(layout, named)
     legacy, stable = short_name(layout.legacy_library), short_name(layout.stable_library)
     library = Library(legacy, stable, modules, python_module)
-    paths = python_files(snapshot, layout, library)
+    paths = python_files(snapshot, layout, library, by_attribute=bool(functions))
     about = None
     if not (is_new or is_gone or functions or python_module):
         words = map(re.escape, (library.legacy, library.stable, *LOADERS, *IMPORTERS))
