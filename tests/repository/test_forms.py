@@ -272,3 +272,22 @@ def test_functions_of_another_module_than_the_library_are_called_as_operators(ma
     assert "m.def(" not in after["src/libpkg/python/bind.cpp"]
     assert "return torch.ops.pkg_lib.has_device(x)" in after["src/pkg/extension.py"]
     assert "tools/convert.py" not in after  # the package itself is no extension module
+
+
+LOADED = {
+    "csrc/twice.cpp": "#include <torch/extension.h>\n\nat::Tensor twice(const at::Tensor& x) { return at::empty_like(x); }\n"
+    '\nPYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("twice", &twice); }\n',
+    "fast/__init__.py": "import os\nfrom torch.utils.cpp_extension import load\n\nhere = os.path.dirname(__file__)\n"
+    '_C = load(name="fast_C", sources=[os.path.join(here, "..", "csrc", "twice.cpp")])\n',
+    "fast/words.py": 'NAMES = ["twice.cpp"]\n',
+}
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_is_compiled_when_it_is_imported(make_repository: MakeRepository, in_place: bool) -> None:
+    """The call gets a line with the flags that it needs, wherever its file is; another list of names is none."""
+    plan = planned(make_repository(LOADED), "csrc/twice.cpp", in_place=in_place)
+    (found,) = [one for one in plan.diagnostics if one.code == "TSA652"]
+    assert found.path == "fast/__init__.py"
+    assert found.message.startswith("this compiles twice.cpp")
+    assert 'extra_cflags=["-DTORCH_TARGET_VERSION=0x020b000000000000ULL"], is_python_module=False' in found.help

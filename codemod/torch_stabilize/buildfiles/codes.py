@@ -230,9 +230,11 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         COMPILED_AT_IMPORT,
-        "A Python file compiles sources that have moved when it is imported.",
+        "A Python file compiles sources that have migrated when it is imported.",
         "`torch.utils.cpp_extension.load` and its kin are told of sources by name. They build the legacy extension: "
-        "what has moved has to leave it, and becomes a library of its own.",
+        "what has moved has to leave it, and becomes a library of its own; what migrated in place needs the flags of "
+        "the stable ABI. Neither is a Python module any more: `is_python_module=False` loads it, and its operators "
+        "are called through torch.ops.",
         confidence=Confidence.MANUAL,
     ),
     Code(

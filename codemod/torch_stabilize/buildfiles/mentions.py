@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from torch_stabilize.buildfiles.codes import PATH_NAMED, PATTERN_NAMED
-from torch_stabilize.buildfiles.python.compiled import compiled_sources
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, FileEdit, Severity, Span
 from torch_stabilize.repository.layout import Layout
@@ -54,8 +53,6 @@ def plan_mentions(
         if names_one(data):
             found = TextEdits(path, data)
             diagnostics.extend(_plain(found, layout, moved))
-            if path.endswith(".py"):
-                diagnostics.extend(compiled_sources(path, data, moved))
             edits.extend(found.edits())
         if _has_patterns(path) and any(folder.split(b"/")[0] in data for folder in folders):
             diagnostics.extend(_patterns(path, data, moved))

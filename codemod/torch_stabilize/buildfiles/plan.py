@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from torch_stabilize.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from torch_stabilize.buildfiles.generators import plan_generators
 from torch_stabilize.buildfiles.mentions import plan_mentions
 from torch_stabilize.buildfiles.moving import Moving
+from torch_stabilize.buildfiles.python.compiled import compiled_sources
 from torch_stabilize.buildfiles.setup.plan import plan_setup
 from torch_stabilize.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from torch_stabilize.repository.layout import Group, Layout
@@ -71,6 +73,7 @@ def plan_build(
             imports += tuple(edit for edit in edited if edit not in imports)
             diagnostics.extend(one for one in listed if one not in diagnostics)
     mentioned, stale = plan_mentions(snapshot, layout, renames)
+    diagnostics.extend(_compiled_at_import(snapshot, layout, renames, target))
     generated, unread = plan_generators(snapshot, layout, group.units, target)
     edits.extend((*imports, *_apart(mentioned, imports, edits), *_apart(generated, mentioned, edits)))
     diagnostics.extend((*stale, *unread))
@@ -88,6 +91,16 @@ def _by_module(
     for module in sorted(set(elsewhere.values())):
         theirs = {name: operator for name, operator in functions.items() if elsewhere.get(name) == module}
         yield replace(layout, legacy_library=module), theirs
+
+
+def _compiled_at_import(
+    snapshot: Snapshot, layout: Layout, renames: Mapping[str, str], target: str
+) -> Iterator[Diagnostic]:
+    """The Python files that compile a unit when they are imported."""
+    words = {posixpath.basename(old).encode() for old in renames}
+    for path in snapshot.below("", (".py",)):
+        if path not in layout.setup_files and any(word in (data := snapshot.read(path)) for word in words):
+            yield from compiled_sources(path, data, renames, version_macro(target))
 
 
 def _apart(found: Sequence[FileEdit], *others: Sequence[FileEdit]) -> list[FileEdit]:

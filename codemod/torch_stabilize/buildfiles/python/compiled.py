@@ -11,27 +11,39 @@ from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.source.document import UNIT_SUFFIXES
 
 _LITERAL = re.compile(rb"""(?P<quote>["'])(?P<name>[\w./-]+\.\w+)(?P=quote)""")
+_LOADS = re.compile(rb"\bcpp_extension\b(?s:.*?)(?<![\w.])(?:(?:torch\.utils\.)?cpp_extension\.)?load\s*\(")
 
 
-def compiled_sources(path: str, data: bytes, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
-    """What the Python file `path` says of sources next to or below it that have moved: one diagnostic, or none.
+def compiled_sources(path: str, data: bytes, renames: Mapping[str, str], macro: str) -> Iterator[Diagnostic]:
+    """What the Python file `path` says of sources that have become stable code: one diagnostic, or none.
 
-    A name in quotes is taken for a source's where a source of that name moves, and nothing but the name of a folder,
+    `renames` has where each source is now, which may be where it was; `macro` is the value of TORCH_TARGET_VERSION. A
+    name in quotes is taken for a source's where a source of that name migrates, and nothing but the name of a folder,
     known or computed, is missing in front of it. A whole path may be there for other reasons.
     """
     folder = posixpath.dirname(path)
-    below = {old for old in moved if old.endswith(UNIT_SUFFIXES) and (not folder or old.startswith(f"{folder}/"))}
+    is_below = not _LOADS.search(data)
+    units = {old for old in renames if old.endswith(UNIT_SUFFIXES)}
+    known = {old for old in units if not is_below or not folder or old.startswith(f"{folder}/")}
+    known = {old for old in known if not is_below or renames[old] != old}
     found: dict[str, Span] = {}
-    for literal in _LITERAL.finditer(data) if below else ():
+    for literal in _LITERAL.finditer(data) if known else ():
         name = posixpath.normpath(literal["name"].decode())
-        for old in sorted(below):
+        for old in sorted(known):
             if old.endswith(f"/{name}") or (old == name and b"cpp_extension" in data):
                 found.setdefault(old, Span(*literal.span("name")))
     if found and b"ext_modules" not in data:
-        places = ", ".join(moved[old] for old in found)
+        names = ", ".join(map(posixpath.basename, found))
+        moved = [renames[old] for old in found if renames[old] != old]
+        flags = [f"-DTORCH_TARGET_VERSION={macro}"]
+        flags += ["-DUSE_CUDA"] if any(old.endswith(".cu") for old in found) else []
+        listed = ", ".join(f'"{flag}"' for flag in flags)
+        cuda = f"extra_cuda_cflags=[{listed}], " if len(flags) > 1 else ""
         yield Diagnostic(
             COMPILED_AT_IMPORT, Severity.ERROR, path, min(found.values()),
-            f"this compiles {', '.join(map(posixpath.basename, found))}: moved to {places}",
-            "Leave out here what has moved, and compile it as a library of its own: load(..., is_python_module=False) "
-            "with -DTORCH_TARGET_VERSION among its flags, and with the stable bindings.",
+            f"this compiles {names}: moved to {', '.join(moved)}" if moved
+            else f"this compiles {names}, which is stable code from here on",
+            f"{'Leave out here what has moved, and compile' if moved else 'Compile'} it as a library of its own, with "
+            f"the stable bindings: load(..., extra_cflags=[{listed}], {cuda}is_python_module=False). That registers "
+            "the operators: call torch.ops where Python called what load() returned.",
         )  # fmt: skip
