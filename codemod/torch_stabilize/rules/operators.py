@@ -163,6 +163,11 @@ def operator_of(node: Node) -> str:
             "own::Tensor f(own::Tensor x) { auto y = x + 1; return y[0]; }",
             "a class of that name in another namespace",
         ),
+        Example(
+            "at::Tensor f(at::Tensor x, at::Tensor i) { return x[i]; }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, torch::stable::Tensor i) { return x[i]; }",
+            "a tensor as an index is reported, and left as it is",
+        ),
     ),
 )
 def operators(site: Site, context: Context) -> Outcome | None:
@@ -183,16 +188,19 @@ def operators(site: Site, context: Context) -> Outcome | None:
     if node is None:
         return None
     if node.type == "subscript_expression":
-        return _subscript(node, fragment, context)
+        return _subscript(site, node, fragment, context)
     if node.type == "unary_expression":
         return unary(site, node, fragment, context)
     return binary(site, node, fragment, context)
 
 
-def _subscript(node: Node, fragment: Fragment, context: Context) -> Outcome | None:
+def _subscript(site: Site, node: Node, fragment: Fragment, context: Context) -> Outcome | None:
     base = node.child_by_field_name("argument")
     index = _index_of(node)
     if base is None or index is None:
         return None
+    if context.type_of(index, fragment).is_tensor:
+        message = "the index is a tensor, which has to be one whole number"
+        return context.diagnose(site, "TSA140", message, "read the number with item<int64_t>() first")
     parts: tuple[Part, ...] = (b"torch::stable::select(", fragment.span(base), b", 0, ", fragment.span(index), b")")
     return context.rewrite(fragment.span(node), parts, "TSA140", includes=("torch/csrc/stable/ops.h",))
