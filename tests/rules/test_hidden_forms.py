@@ -266,6 +266,19 @@ REPORTED = {
         "int h(at::Tensor x) { try { x.view({1}); } catch (std::exception&) { return 2; } catch (std::runtime_error& e) { return 1; } }\n",
         ["TSA175", "TSA175"],
     ),
+    "what has no stable form, behind a using-directive": (
+        "using namespace at;\nvoid f() { Scalar s = 1; Storage t; manual_seed(1); IValue v; native::resize_output(0, {1}); }\n",
+        ["TSA101", "TSA101", "TSA104", "TSA501", "TSA190"],
+    ),
+    "modules behind a using-directive": (
+        "using namespace torch;\nstruct Net : nn::Module {};\nvoid f(jit::Module& m);\n",
+        ["TSA190", "TSA190"],
+    ),
+    "own names behind a using-directive": (
+        "using namespace at;\ntemplate <typename Scalar> Scalar f(Scalar s, int Stream) { return s + Stream; }\n"
+        "struct Storage { int n; };\nint g(Storage s) { return s.n; }\nint rand(int n);\nint h() { return rand(3); }\n",
+        [],
+    ),
     "checks of other kinds": (
         'void f(at::Tensor x, int n) { TORCH_CHECK_ARG(n, 1, "a"); TORCH_CHECK_TYPE(n, "t"); TORCH_CHECK_NOT_'
         'IMPLEMENTED(n); AT_ASSERTM(n, "m"); TORCH_WARN_ONCE("w"); TORCH_WARN_DEPRECATION("d"); TORCH_CHECK_W'

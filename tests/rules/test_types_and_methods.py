@@ -46,6 +46,24 @@ CASES = {
         "using torch::Tensor;\nvoid f(Tensor x) { auto y = x.contiguous(); }",
         "using torch::stable::Tensor;\nvoid f(Tensor x) { auto y = torch::stable::contiguous(x); }",
     ),
+    "what makes a tensor of none, behind a using-directive": (
+        "using namespace torch;\nvoid f() { auto x = rand({2}); auto y = eye(3, kInt); }",
+        "void f() { auto x = stable_aten::rand({2}); auto y = stable_aten::eye(3, torch::headeronly::ScalarType::Int); }",
+    ),
+    "a class of the project, and torch's of that name": (
+        "namespace own { struct Tensor { void zero_(); };\nnamespace deep { void f(Tensor x, at::Tensor y) { x.zero_(); y.zero_(); } } }\n"
+        "void g(own::Tensor x, at::Tensor y) { x.zero_(); y.zero_(); }",
+        "namespace own { struct Tensor { void zero_(); };\nnamespace deep { void f(Tensor x, torch::stable::Tensor y) "
+        "{ x.zero_(); torch::stable::zero_(y); } } }\n"
+        "void g(own::Tensor x, torch::stable::Tensor y) { x.zero_(); torch::stable::zero_(y); }",
+    ),
+    "a namespace of the project with the name of torch's": (
+        "namespace own { namespace at { struct Tensor { void zero_(); }; }\nvoid f(at::Tensor x) { x.zero_(); }\n"
+        "void g(::at::Tensor x) { x.zero_(); } }\nvoid h(at::Tensor x) { x.zero_(); }",
+        "namespace own { namespace at { struct Tensor { void zero_(); }; }\nvoid f(at::Tensor x) { x.zero_(); }\n"
+        "void g(torch::stable::Tensor x) { torch::stable::zero_(x); } }\n"
+        "void h(torch::stable::Tensor x) { torch::stable::zero_(x); }",
+    ),
     "a string": ("int f(std::string s) { return s.size(); }",) * 2,
     "a vector": ("void f(std::vector<int> v) { v.resize(3); int n = v.data()[0]; }",) * 2,
     "a class of the project": ("struct V { int view(int); };\nint f(V v) { return v.view(3); }",) * 2,

@@ -16,6 +16,7 @@ from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.signatures import read_signatures
 from torch_stabilize.source.spans import line_start, with_line
 from torch_stabilize.surface.entry import Entry
+from torch_stabilize.surface.schemas import overloads
 
 _INSIDE = re.compile(word_start(b"namespace") + rb"\s+(?P<space>torch|at|c10)\b[\w:\s]*(?=\{)")
 _WORD = re.compile(rb"(?<![\w:.>~#])[A-Za-z_]\w*\b(?P<rest>(?:\s*::\s*[A-Za-z_]\w*)*)")
@@ -209,17 +210,29 @@ def _is_meant(entry: Entry, match: re.Match[bytes], document: Document, finder: 
     line = code[line_start(code, match.start()) : match.start()].lstrip()
     if line.startswith(b"using ") or (line.startswith(b"#") and not _in_body(match, document)):
         return False
-    if entry.form in ("none", "same") or any("*" in spelling for spelling in entry.legacy):
+    is_any = any("*" in spelling for spelling in entry.legacy)  # whatever its namespace has
+    if entry.form == "same" or (is_any and b"::" not in match.group()):
         return False
-    if entry.kind == "constant" and _is_declared(match, document, finder):
+    if (entry.form == "none" or entry.kind in ("type", "constant")) and _is_declared(match, document, finder):
         return False
+    if is_any:
+        return True
     if entry.kind in ("type", "constant"):
         return True
     if not re.match(rb"\s*\(", code[match.end() : match.end() + 8]):
         return False
     if b"::" in match.group():  # nothing else is called so
         return True
-    return entry.rule in ("TSA120", "TSA121", "TSA104") or _takes_a_tensor(match, document, finder)
+    if entry.rule in ("TSA120", "TSA121", "TSA104") or entry.form == "none":
+        return True
+    return _makes_a_tensor(match.group().decode()) or _takes_a_tensor(match, document, finder)
+
+
+@functools.lru_cache(maxsize=512)
+def _makes_a_tensor(name: str) -> bool:
+    """Whether an op makes a tensor of none, whatever its overload: `arange`, `rand`."""
+    ops = overloads(name)
+    return bool(ops) and not any("Tensor" in argument.type for op in ops for argument in op.arguments)
 
 
 def _in_body(match: re.Match[bytes], document: Document) -> bool:

@@ -57,10 +57,11 @@ class WrittenTypes:
         if named is None or named["name"] not in SHARED_NAMES:
             return None
         *spaces, name = (part.strip() for part in named.group().split("::"))
+        if text[: named.start()].rstrip().endswith("::"):
+            return None  # `::at::Tensor`
         for one in self.classes.named(name):
             around = path_of(one.body)[:-1]
-            seen = around[len(around) - len(spaces) :] if spaces else path_of(node)[: len(around)]
-            if seen == (tuple(spaces) if spaces else around) and (spaces or node is not None):
+            if _is_seen(around, tuple(spaces), node):
                 return parse_type(text)._replace(name="::".join((*(around or ("",)), name)))
         return None
 
@@ -169,6 +170,17 @@ class WrittenTypes:
     @cached_property
     def _tensor_is_visible(self) -> frozenset[str]:
         return frozenset(d.path for d in self.documents if _MAKES_TENSOR_VISIBLE.search(d.code))
+
+
+_OF_TORCH = frozenset({"torch", "at", "c10", "caffe2"})
+
+
+def _is_seen(around: tuple[str, ...], spaces: tuple[str, ...], node: Node | None) -> bool:
+    """Whether a name behind `spaces` at `node` means one within the namespaces and classes `around`."""
+    if spaces and spaces[0] not in _OF_TORCH:
+        return around[len(around) - len(spaces) :] == spaces  # wherever a using-directive makes it visible
+    depth = len(around) - len(spaces)
+    return node is not None and depth >= 0 and around == (*path_of(node)[:depth], *spaces) and (depth > 0 or not spaces)
 
 
 def _differs(name: str, text: str, known: Mapping[str, CppType]) -> bool:
