@@ -183,3 +183,28 @@ def test_what_stays_calls_the_operator_of_a_function_that_moves(tmp_path: Path, 
     assert '.findSchemaOrThrow("till::sums", "")' in "".join(files)
     assert ".typed<at::Tensor(const at::Tensor&, int64_t)>();" in "".join(files)
     assert "at::Tensor sums(" in (tree / "csrc/sums.h").read_text()
+
+
+def test_what_stays_is_not_taken_for_what_is_left_to_do(tmp_path: Path, run_cli: Run) -> None:
+    """The unit binds a function of its own that stays: the tree without the others is no request for it."""
+    module = FILES["csrc/module.cpp"].replace(
+        "PYBIND11_MODULE",
+        'static std::map<std::string, at::Tensor> named(const at::Tensor& x) { return {{"x", x + x}}; }\n\nPYBIND11_MODULE',
+    )
+    module = module.replace("  py::class_", '  m.def("named", &named);\n  m.def("halves", &halves);\n  py::class_')
+    halves = "std::array<at::Tensor, 2> halves(const at::Tensor& x)"
+    files = {
+        **FILES,
+        "csrc/module.cpp": module,
+        "csrc/sums.h": FILES["csrc/sums.h"] + f"{halves};\n",
+        "csrc/sums.cpp": FILES["csrc/sums.cpp"] + f"\n{halves} {{ return {{x + x, x}}; }}\n",
+    }
+    tree = make_repository(tmp_path / "till", files)
+    ran = run_cli("migrate", "csrc", "--write", cwd=tree)
+    assert ran.code == 1
+    assert "TSA530 csrc/module.cpp stays in the legacy module _C" in ran.out
+    assert "TSA710" not in ran.out
+    assert 'm.def("named", &named);' in (tree / "csrc/module.cpp").read_text()
+    assert not (tree / "csrc/libtorch_stable/module.cpp").exists()
+    bindings = (tree / "csrc/libtorch_stable/torch_bindings.cpp").read_text()
+    assert "return std::vector(result.begin(), result.end());" in bindings

@@ -144,7 +144,9 @@ def _settled(made: _Made, group: Group, options: Options) -> _Made:
         if not is_worth_a_look(made.plan, made.program.snapshot):
             return made
         tree = planned_tree(made.program.snapshot, made.plan)
-        names = landed(made.plan, group, tree)
+        stays = _staying(snapshot := made.program.snapshot, detect_layout(snapshot, config), group, options)
+        moving = group._replace(units=tuple(unit for unit in group.units if unit not in stays))
+        names = landed(made.plan, moving, tree)
         if not names:
             return made
         found = resolve_group(tree, detect_layout(tree, config), config, names)
@@ -155,6 +157,12 @@ def _settled(made: _Made, group: Group, options: Options) -> _Made:
         styled = {then.get(path, path) for path in again.styled}
         made = made._replace(plan=both(made.plan, again.plan), styled=made.styled | styled)
     raise Refusal(f"{group.files[0]}: cannot be read: a migration of what comes out would change it again and again")
+
+
+def _staying(snapshot: Snapshot, layout: Layout, group: Group, options: Options) -> Set[str]:
+    """The units that a plan of `group` left where they are: one that looks again must not take them for the rest."""
+    target = options.target or DEFAULT_TARGET
+    return staying_units(Registry(snapshot, layout.for_units(group.units)), group, target).keys()
 
 
 def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Group, options: Options) -> _Made:

@@ -311,7 +311,8 @@ def _returned(text: str, aliases: Mapping[str, str]) -> Passed | str:
         return Passed("std::string", "std::string(result)")
     if kind.name == "array" and kind.arguments:
         element = re.sub(r".*array\s*<\s*(.+?)\s*,.*", r"\1", written)
-        return Passed(f"std::vector<{element}>", f"std::vector<{element}>(result.begin(), result.end())", _KEPT)
+        made = "std::vector" if kind.arguments[0].is_tensor else f"std::vector<{element}>"  # of the stable type
+        return Passed(f"std::vector<{element}>", f"{made}(result.begin(), result.end())", _KEPT)
     if kind.name == "tuple" and (returned := _returned_tuple(written, kind)) is not None:
         return returned
     if kind.name == "vector" and kind.arguments and _is_narrow(kind.arguments[0]):
