@@ -26,6 +26,7 @@ from torch_stabilize.formatting.clang_format import format_changed, style_for
 from torch_stabilize.includes.relocate import Relocation
 from torch_stabilize.migration.coming_along import Along, come_along
 from torch_stabilize.migration.composed import compose
+from torch_stabilize.migration.emptied import without_emptied
 from torch_stabilize.migration.helper_files import plan_helpers
 from torch_stabilize.migration.kernels import kernel_change, rewrite_files
 from torch_stabilize.migration.left_behind import left_behind, lost_definitions, still_called
@@ -97,6 +98,8 @@ def plan_migration(
     if not (*group.files, *group.migrated):
         return Plan(group.name, options.target)
     made = _settled(_parts_together(snapshot, layout, group, options, config or Config()), group, options)
+    if made.plan.files and not is_in_place(made.program, layout, options.in_place, group.units):
+        made = made._replace(plan=without_emptied(made.program, layout, made.plan))
     plan = _formatted(made) if options.format else made.plan
     if made.registry is not None:
         plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(made.registry, plan)))

@@ -1,4 +1,4 @@
-"""The codes of the decision and of the plan's own check: what `torch-stabilize explain TSA703` to `TSA713` print."""
+"""The codes of the decision and of the plan's own check: what `torch-stabilize explain TSA703` to `TSA715` print."""
 
 from __future__ import annotations
 
@@ -89,9 +89,25 @@ COMES_ALONG = Code(
     confidence=Confidence.REVIEW,
 )
 
+EMPTIED = Code(
+    code="TSA714",
+    title="A library that nothing is left of goes.",
+    text="Its last registrations and sources moved to its counterpart. It is taken out of the build files, what loads "
+    "it loads the counterpart, and files that hold nothing any more are removed. Programs outside of this repository "
+    "that load it by its name have to load the counterpart too.",
+    confidence=Confidence.REVIEW,
+)
+EMPTIED_STAYS = Code(
+    code="TSA715",
+    title="A library that nothing is left of stays.",
+    text="Its last registrations and sources moved to its counterpart. Something that could not be edited still speaks "
+    "of it, so that it is built as before, from files that hold nothing.",
+    confidence=Confidence.REVIEW,
+)
+
 CODES = (
     MEMBERSHIP, ENTRIES, WRONG_ABI, INCLUDE_LOST, NOT_LINKED, REGISTRATION, PYTHON, NAME_LEFT, UNREADABLE, NO_ENTRY,
-    COMES_ALONG,
+    COMES_ALONG, EMPTIED, EMPTIED_STAYS,
 )  # fmt: skip
 
 

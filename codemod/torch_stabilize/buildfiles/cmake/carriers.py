@@ -157,7 +157,7 @@ def _split(run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], u
     conditions = residual(flows[0].conditions, known, run.project.domains)
     if whole:
         gone = (*treated, *(flow.steps[0] for flow in flows), flows[0].steps[1])
-        for span in merged(_emptied(file, command, gone) for command in gone):
+        for span in merged(emptied_span(file, command, gone) for command in gone):
             run.edits[file.path].delete(without_gap(file, span), SOURCE_MOVED)
         run.handled.update((file.path, flow.item.span) for flow in flows)
     else:
@@ -199,7 +199,7 @@ def leave(run: CMakeRun, flows: Sequence[Flow]) -> None:
         spans = [flow.item.span for flow in leaving]
         run.handled.update((file.path, span) for span in spans)
         if command in gone:
-            span = without_gap(file, _emptied(file, command, gone))
+            span = without_gap(file, emptied_span(file, command, gone))
             if (file.path, span) not in deleted:
                 deleted.add((file.path, span))
                 run.edits[file.path].delete(span, SOURCE_MOVED)
@@ -237,7 +237,7 @@ def _leaves_nothing(command: Command, leaving: Sequence[Flow]) -> bool:
     return command.name in ("list", "target_sources") and all(item.span in spans for item in items)
 
 
-def _emptied(file: CMakeFile, command: Command, gone: Sequence[Command]) -> Span:
+def emptied_span(file: CMakeFile, command: Command, gone: Sequence[Command]) -> Span:
     """The command's lines, or those of the block or last arm around it where all commands are `gone`."""
     span = command.span
     for frame in reversed(command.frames):
