@@ -18,6 +18,7 @@ from torch_stabilize.repository.stable_target import short_name
 
 _SETTINGS = re.compile(r"target_\w+|set_target_properties|install")
 _BEFORE_TARGETS = {"install": 1}  # install(TARGETS ...)
+_CHANGES = ("FILTER", "REMOVE_ITEM", "REMOVE_DUPLICATES", "SORT", "REVERSE")
 _KEYWORD = re.compile(r"[A-Z][A-Z_]+")
 
 
@@ -81,11 +82,18 @@ def _lists_of(project: CMakeProject, gone: Sequence[Command]) -> list[Command]:
             for name in sorted(names)
             if not _is_read(project, name, leaving)
             for command in _commands(project)
-            if command not in leaving and written_list(command) == name
+            if command not in leaving and _changes(command) == name
         ]
         if not more:
             return found
         found += more
+
+
+def _changes(command: Command) -> str | None:
+    """The list that a command fills or changes, and does nothing else."""
+    if command.name == "list" and command.first in _CHANGES and len(command.arguments) > 1:
+        return command.arguments[1].text
+    return written_list(command)
 
 
 def _is_read(project: CMakeProject, name: str, leaving: Sequence[Command]) -> bool:
@@ -93,7 +101,7 @@ def _is_read(project: CMakeProject, name: str, leaving: Sequence[Command]) -> bo
     word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
     for file in project.files.values():
         text = file.data.decode("utf-8", "surrogateescape")
-        inside = [command.span for command in file.commands if command in leaving or written_list(command) == name]
+        inside = [command.span for command in file.commands if command in leaving or _changes(command) == name]
         for match in word.finditer(text):
             at = len(text[: match.start()].encode("utf-8", "surrogateescape"))
             in_comment = any(span.start <= at < span.end for span in file.comments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import SETUP_SOURCE_MOVED
@@ -39,7 +39,7 @@ def take_out_of_setup(snapshot: Snapshot, layout: Layout, path: str, target: str
     why = TakenOut(kept=f"{path} makes {names[0]} in a way that it cannot be taken out of")
     if any(id(one.call) in calls for one in extensions if one not in leaving):
         return why, names
-    taking = _Taking(model, TextEdits(path, model.file.data))
+    taking = _Taking(model, TextEdits(path, model.file.data), calls.keys())
     if not all(taking.take_call(call) for call in calls.values()):
         return why, names
     taking.take_lists(list(calls.values()))
@@ -54,8 +54,9 @@ def take_out_of_setup(snapshot: Snapshot, layout: Layout, path: str, target: str
 class _Taking:
     """What is to go: elements of lists, and statements."""
 
-    def __init__(self, model: SetupModel, edits: TextEdits) -> None:
-        self.model, self.edits = model, edits
+    def __init__(self, model: SetupModel, edits: TextEdits, calls: Collection[int]) -> None:
+        self.model, self.edits, self.calls = model, edits, calls
+        self.known: set[int] = set()
         self.elements: dict[cst.List | cst.Tuple, list[cst.CSTNode]] = {}
         self.statements: dict[int, cst.CSTNode] = {}
 
@@ -74,8 +75,20 @@ class _Taking:
         target = above.targets[0].target
         if not isinstance(target, cst.Name):
             return False
-        uses = [one for one in file.find(cst.Name) if one.value == target.value and one is not target]
-        return self._take_statement(above) and all(self.take_call(use) for use in uses)
+        making = [one for one in file.find(cst.Assign) if len(one.targets) == 1 and id(one.value) in self.calls]
+        given = [one.targets[0].target for one in making]
+        uses = [one for one in file.find(cst.Name) if one.value == target.value and one not in given]
+        return self._take_statement(above) and all(map(self._take_use, uses))
+
+    def _take_use(self, name: cst.CSTNode) -> bool:
+        """Take out a name of what goes; one that several branches bind is met several times."""
+        import libcst as cst
+
+        above = self.model.file.parent(name)
+        if id(name) in self.known:
+            return True
+        self.known.add(id(name))
+        return not isinstance(above, cst.Assign) and self.take_call(name)
 
     def _take_added(self, call: cst.CSTNode, argument: cst.Arg) -> bool:
         """`extensions.append(call)` goes as a whole."""
@@ -166,12 +179,15 @@ class _Taking:
         if isinstance(bound, cst.Call):
             is_adder = isinstance(bound.func, cst.Attribute) and bound.func.attr.value in _ADDERS
             return line if is_adder else None
-        if not isinstance(bound, (cst.Assign, cst.AugAssign)):
+        if isinstance(bound, cst.Assign) and len(bound.targets) == 1:
+            target: cst.CSTNode = bound.targets[0].target
+        elif isinstance(bound, cst.AugAssign):
+            target = bound.target
+        else:
             return None
         value = value_given(bound, name)
-        is_plain = isinstance(value, (cst.List, cst.Tuple, cst.BinaryOperation, cst.ListComp, cst.Call))
-        one = isinstance(bound, cst.AugAssign) or len(bound.targets) == 1
-        return line if is_plain and one else None
+        is_plain = isinstance(value, (cst.List, cst.Tuple, cst.BinaryOperation, cst.ListComp, cst.Call, cst.Name))
+        return line if is_plain and isinstance(target, cst.Name) else None
 
     def _is_used(self, name: str, going: Sequence[cst.CSTNode]) -> bool:
         import libcst as cst

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"cp3(\d+)")
 OLD_STANDARD = re.compile(r"(?<=-std=)(c|gnu)\+\+(?:0x|11|1y|14)(?!\w)")
 _SET_BY_TORCH = frozenset({"CppExtension", "CUDAExtension", "SyclExtension"})  # BuildExtension defines Py_LIMITED_API
+_LIMITED_FLAG = re.compile(r"""(["'])-DPy_LIMITED_API(?:=[^"']*)?\1\s*(?:,\s*|(?=\]))""")
+_ENTRY = re.compile(r"""[(\[]\s*["'](\w+)["']\s*,""")  # of define_macros
 _REQUIRES = re.compile(r"""(?:requires[-_]python|python_requires)["']?\s*[=:]\s*["'][^"']*>=\s*3\.(\d+)""")
 
 
@@ -59,6 +61,8 @@ def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
             value = macros_text(run, legacy, argument.value, indent)
         elif key == "py_limited_api":
             value = "True"
+        elif _defines_limited_api(run, legacy):
+            value = _LIMITED_FLAG.sub("", value)
         texts.append(head + value)
     if "py_limited_api" not in arguments:
         texts.append("py_limited_api=True")
@@ -103,12 +107,21 @@ def macros_text(run: SetupRun, legacy: Extension, value: cst.BaseExpression | No
         before = [round_text(run, legacy, element.value) for element in value.elements]
     elif value is not None:
         before = [f"*{round_text(run, legacy, value)}"]
-    kinds = [name.rpartition(".")[2] for name in classes_of(run, legacy)]
-    entries = [*before, f'("TORCH_TARGET_VERSION", "{version_macro(run.target)}")']
-    if not set(kinds) <= _SET_BY_TORCH:
+    known = {match[1]: entry for entry in before if (match := _ENTRY.match(entry))}
+    by_torch = _defines_limited_api(run, legacy)
+    set_anew = {"TORCH_TARGET_VERSION", *(["Py_LIMITED_API"] if by_torch else [])}
+    entries = [entry for entry in before if not any(known.get(name) == entry for name in set_anew)]
+    entries.append(f'("TORCH_TARGET_VERSION", "{version_macro(run.target)}")')
+    if not by_torch and "Py_LIMITED_API" not in known:
         entries.append(f'("Py_LIMITED_API", "{_limited_api(run.model)}")')
-    entries += _device_entries(run, legacy)
+    if "USE_CUDA" not in known:
+        entries += _device_entries(run, legacy)
     return "[" + "".join(f"\n{indent}    {entry}," for entry in entries) + f"\n{indent}]"
+
+
+def _defines_limited_api(run: SetupRun, legacy: Extension) -> bool:
+    """Whether Py_LIMITED_API is defined for an extension that has `py_limited_api`, whatever class it is of."""
+    return {name.rpartition(".")[2] for name in classes_of(run, legacy)} <= _SET_BY_TORCH
 
 
 def classes_of(run: SetupRun, legacy: Extension) -> list[str]:
