@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from torch_stabilize.buildfiles.codes import EXTENSION_CREATED, NO_SOURCE_LEFT, TARGET_CREATED, WHEEL_TAG
-from torch_stabilize.buildfiles.gone import TakenOut, take_out
+from torch_stabilize.buildfiles.gone.taken_out import TakenOut
 from torch_stabilize.buildfiles.model import Abi, EntryKind, Library
 from torch_stabilize.migration.composed import compose
 from torch_stabilize.model import Diagnostic, Edit, FileChange, Plan, Severity, Span
@@ -107,6 +107,8 @@ def _holds_nothing(snapshot: Snapshot, path: str) -> bool:
 def _taken_out(planned: Planned, layout: Layout, library: Library, partner: Library, going: list[str]) -> Plan:
     tree, plan = planned.after.snapshot, planned.plan
     name = library.module or library.name
+    from torch_stabilize.buildfiles.gone.take_out import take_out
+
     own = replace(layout, legacy_library=library.name, stable_library=partner.name)
     taken = take_out(tree, own, plan.target)
     if taken.kept:

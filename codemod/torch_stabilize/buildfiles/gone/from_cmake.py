@@ -10,7 +10,7 @@ from torch_stabilize.buildfiles.cmake.flow import CMakeProject, read_project, wr
 from torch_stabilize.buildfiles.cmake.lists import without_gap
 from torch_stabilize.buildfiles.cmake.syntax import VARIABLE, Command
 from torch_stabilize.buildfiles.codes import SOURCE_MOVED
-from torch_stabilize.buildfiles.gone import TakenOut
+from torch_stabilize.buildfiles.gone.taken_out import TakenOut
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import LIBRARY_LOADED
-from torch_stabilize.buildfiles.gone import TakenOut
+from torch_stabilize.buildfiles.gone.taken_out import TakenOut
 from torch_stabilize.buildfiles.python.library import (
     Library,
     Sites,

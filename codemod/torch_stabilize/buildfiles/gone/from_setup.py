@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import SETUP_SOURCE_MOVED
-from torch_stabilize.buildfiles.gone import TakenOut
+from torch_stabilize.buildfiles.gone.taken_out import TakenOut
 from torch_stabilize.buildfiles.setup.model import SetupModel, is_stable_extension, read_setup
 from torch_stabilize.buildfiles.setup.package import update_package
 from torch_stabilize.buildfiles.setup.run import SetupRun
