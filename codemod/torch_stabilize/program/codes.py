@@ -91,7 +91,7 @@ COMES_ALONG = Code(
 
 EMPTIED = Code(
     code="TSA714",
-    title="A library that nothing is left of goes.",
+    title="A library that nothing is left of is removed.",
     text="Its last registrations and sources moved to its counterpart. It is taken out of the build files, what loads "
     "it loads the counterpart, and files that hold nothing any more are removed. Programs outside of this repository "
     "that load it by its name have to load the counterpart too.",

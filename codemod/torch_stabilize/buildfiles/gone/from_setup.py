@@ -81,7 +81,7 @@ class _Taking:
         return self._take_statement(above) and all(map(self._take_use, uses))
 
     def _take_use(self, name: cst.CSTNode) -> bool:
-        """Take out a name of what goes; one that several branches bind is met several times."""
+        """Take out a name of what is removed; one that several branches bind is met several times."""
         import libcst as cst
 
         above = self.model.file.parent(name)
@@ -91,7 +91,7 @@ class _Taking:
         return not isinstance(above, cst.Assign) and self.take_call(name)
 
     def _take_added(self, call: cst.CSTNode, argument: cst.Arg) -> bool:
-        """`extensions.append(call)` goes as a whole."""
+        """`extensions.append(call)` is removed as a whole."""
         import libcst as cst
 
         outer = self.model.file.parent(argument)
@@ -115,7 +115,7 @@ class _Taking:
         return True
 
     def _take_list(self, holder: cst.List | cst.Tuple) -> bool:
-        """A list of which nothing stays goes with what adds it to another; the first value of a name stays, empty."""
+        """A list of which nothing stays is removed with what adds it to another; the first value of a name stays, empty."""
         import libcst as cst
 
         file = self.model.file
@@ -147,7 +147,7 @@ class _Taking:
         return True
 
     def take_lists(self, calls: Sequence[cst.CSTNode]) -> None:
-        """Take out the lists that only what goes speaks of."""
+        """Take out the lists that only what is removed speaks of."""
         waiting = self._names_in(calls)
         while waiting:
             name = waiting.pop()
