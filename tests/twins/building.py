@@ -150,7 +150,8 @@ class Compiler:
             subprocess.run([*self.base, *self.legacy, "-x", "c++-header", str(header)], check=True)
             source = self.quiet.with_suffix(".cpp")
             source.write_text(_QUIET)
-            subprocess.run([*self.base, *self.legacy, "-shared", str(source), "-o", str(self.quiet)], check=True)
+            link = [f"-L{self.library}", "-lc10", f"-Wl,-rpath,{self.library}"]
+            subprocess.run([*self.base, *self.legacy, "-shared", str(source), "-o", str(self.quiet), *link], check=True)
         self.legacy += ["-include", str(header)]
         self.stable = [TARGET, f"-I{self.include}"]
 

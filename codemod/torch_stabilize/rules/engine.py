@@ -14,6 +14,7 @@ from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteK
 from torch_stabilize.rules.evaluation import keep_evaluation
 from torch_stabilize.rules.generic import by_table
 from torch_stabilize.rules.handlers import clause_findings
+from torch_stabilize.rules.moved import moved_findings
 from torch_stabilize.rules.operators import operator_sites, operators
 from torch_stabilize.rules.own_macros import is_redefined
 from torch_stabilize.rules.references import keep_reference
@@ -65,7 +66,12 @@ def rewrite_document(
     skipped = Spans(skip)
     wanted = [site for site in sites if _wanted(site, skipped, only)]
     outcomes: list[tuple[Site, Outcome | None]] = [(site, _sure(site, context)) for site in wanted]
-    others = (unknown_operators(context), clause_findings(context), undefined_findings(context))
+    others = (
+        unknown_operators(context),
+        clause_findings(context),
+        undefined_findings(context),
+        moved_findings(context),
+    )
     outcomes += [one for found_there in others for one in found_there if _wanted(one[0], skipped, only)]
     if judge is not None:
         outcomes = [(site, judge(site, outcome) if outcome is not None else None) for site, outcome in outcomes]

@@ -177,10 +177,13 @@ def _written(view: _View, call: MethodCall, context: Context) -> _View | None:
     kind = kind_in_schemas(value, context.type_of(value, fragment))
     span: Part = fragment.span(value)
     more = [fragment.span(argument) for argument in call.arguments[2:]]
-    if kind == "Tensor" and view.tensors:
-        return view.call("stable_aten::index_put_", _list_of(view.tensors), span, *more, helper="aten:index_put_")
-    if kind == "Tensor" and not more:
-        return view.call("stable_aten::copy_", span, helper="aten:copy_")
+    if kind == "Tensor" and (view.tensors or not more):
+        name = context.project.helpers.name("without_leading_ones").encode()
+        stored: tuple[Part, ...] = (name + b"(", span, b")")
+        view = replace(view, helpers=view.helpers | {"without_leading_ones"})
+        if view.tensors:
+            return view.call("stable_aten::index_put_", _list_of(view.tensors), stored, *more, helper="aten:index_put_")
+        return view.call("stable_aten::copy_", stored, helper="aten:copy_")
     if kind not in _NUMBERS or more:
         return None
     if not view.tensors:

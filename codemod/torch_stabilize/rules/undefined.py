@@ -145,17 +145,18 @@ def _gives(name: str, statement: Node) -> bool:
         if re.search(
             rf"!\s*{re.escape(name)}\s*\.\s*defined\b", text_of(statement.child_by_field_name("condition") or statement)
         ):
-            return consequence is not None and (_gives(name, consequence) or _leaves(consequence))
+            return consequence is not None and (_gives(name, consequence) or leaves(consequence))
         ways = [consequence, other]
-        return all(way is not None and (_gives(name, way) or _leaves(way)) for way in ways)
+        return all(way is not None and (_gives(name, way) or leaves(way)) for way in ways)
     if statement.type in ("else_clause", *_BLOCKS):
         return any(_gives(name, child) for child in statement.named_children)
     if statement.type in _LOOPS:
         return False
-    return any(_is_given(one) for one in _uses(name, statement))
+    return any(_is_given(one) for one in names_in(name, statement))
 
 
-def _leaves(statement: Node) -> bool:
+def leaves(statement: Node) -> bool:
+    """Whether nothing behind a statement runs: it returns, throws or ends the program."""
     last = statement
     while last.type in ("compound_statement", "else_clause") and last.named_children:
         last = last.named_children[-1]
@@ -165,7 +166,8 @@ def _leaves(statement: Node) -> bool:
 _NEVER = re.compile(r"\s*(?:AT_ERROR\b|\w*CHECK\s*\(\s*false\b|(?:std::)?(?:abort|exit|terminate)\s*\()")
 
 
-def _uses(name: str, statement: Node) -> Iterator[Node]:
+def names_in(name: str, statement: Node) -> Iterator[Node]:
+    """The identifiers `name` in a statement."""
     waiting = [statement]
     while waiting:
         node = waiting.pop()
