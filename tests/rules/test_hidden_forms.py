@@ -150,7 +150,7 @@ CASES = {
         "void f(torch::stable::Tensor x, torch::stable::Tensor m, int i) {  torch::stable::select(x, 0, 0); t"
         "orch::stable::select(x, 1, 1); torch::stable::select(x, -1, 0); stable_aten::slice(x, 0, 1, 3); stab"
         "le_aten::index(x, {m}); torch::stable::select(torch::stable::unsqueeze(x, 0), 1, i); stable_aten::co"
-        "py_(torch::stable::select(x, 0, 0), m); stable_aten::index_put_(x, {m}, torch::stable::full({}, 1, x"
+        "py_(torch::stable::select(x, 0, 0), without_leading_ones(m)); stable_aten::index_put_(x, {m}, torch::stable::full({}, 1, x"
         ".scalar_type(), std::nullopt, x.device())); stable_aten::slice(x, -1, std::nullopt, 2); stable_aten:"
         ":index(stable_aten::slice(x, 0, 0, std::nullopt, 2), {std::nullopt, m}); }\n",
     ),

@@ -10,6 +10,7 @@ from torch_stabilize.model import Confidence
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.kinds import kind_in_schemas
 from torch_stabilize.rules.last_values import last_value
+from torch_stabilize.rules.overlapping import HELP, MESSAGE, WRITTEN_OUT, reads_part_of
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.rules.wide_numbers import filled
 from torch_stabilize.source.declarations import text_of
@@ -49,6 +50,9 @@ def binary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outc
     sign = site.name[:-1] if node.type == "assignment_expression" else site.name
     kinds = [_operand_kind(side, fragment, context) for side in (left, right)]
     op = _OPS.get(sign)
+    is_assigned = node.type == "assignment_expression"
+    if is_assigned and kinds[0] == "Tensor" and f"{op}_" in WRITTEN_OUT and reads_part_of(left, right):
+        return context.diagnose(site, RULE, MESSAGE, HELP)
     if op is not None and kinds == ["Tensor", ""]:
         name = f"{op}_" if node.type == "assignment_expression" else op
         return _either(site, node, name, (fragment.span(left), fragment.span(right)), fragment, context)

@@ -12,6 +12,7 @@ from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.kinds import kind_in_schemas
 from torch_stabilize.rules.options import NOTHING, read_options
+from torch_stabilize.rules.overlapping import HELP, MESSAGE, WRITTEN_OUT, reads_part_of
 from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import MethodCall
@@ -101,6 +102,9 @@ def wrapper_call(site: Site, context: Context, call: MethodCall) -> Outcome:
     """`x.cumsum(0)` -> `stable_aten::cumsum(x, 0)`."""
     if (square := _square(site, call.arguments)) is not None:
         return _wrapped(context, call.span, site, (square,), call.receiver_parts())
+    is_written_out = site.name in WRITTEN_OUT and call.receiver is not None and bool(call.arguments)
+    if is_written_out and reads_part_of(call.receiver, call.arguments[0]):
+        return context.diagnose(site, "TSA131", MESSAGE, HELP)
     ops = choose_overloads(call.arguments, True, context, site)
     if not ops:
         return context.diagnose(

@@ -51,7 +51,13 @@ _MOVE = re.compile(rb"\bstd\s*::\s*move\s*\(\s*(?P<name>\w+)\s*\)")
 _STATEMENTS = ("compound_statement", "case_statement", "field_initializer_list", "function_definition", "if_statement",
                "else_clause", "for_statement", "for_range_loop", "while_statement", "do_statement", "try_statement",
                "switch_statement", "catch_clause")  # fmt: skip
-_ONLY_LOOK = ("field_expression", "expression_statement", "binary_expression", "unary_expression", "subscript_expression")
+_ONLY_LOOK = (
+    "field_expression",
+    "expression_statement",
+    "binary_expression",
+    "unary_expression",
+    "subscript_expression",
+)
 _LOOPS = ("for_statement", "for_range_loop", "while_statement", "do_statement")
 _ENDS = ("function_definition", "lambda_expression")
 

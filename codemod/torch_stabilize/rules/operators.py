@@ -132,6 +132,13 @@ def operator_of(node: Node) -> str:
             "torch::stable::fill_(torch::stable::select(x, 0, 0), 1); }",
         ),
         Example(
+            "void f(at::Tensor x) { x += x[0]; x[0] += x[1]; x -= x.exp(); }",
+            "void f(torch::stable::Tensor x) { x += torch::stable::select(x, 0, 0); "
+            "stable_aten::add_(torch::stable::select(x, 0, 0), torch::stable::select(x, 0, 1)); "
+            "stable_aten::sub_(x, stable_aten::exp(x)); }",
+            "a part of what is written is an operand: reported",
+        ),
+        Example(
             "at::Tensor row(const at::Tensor& x);\nvoid f(at::Tensor x, const at::Tensor& y) { row(x) = y; std::move(x) = y; (x[0]) = y; }",
             "torch::stable::Tensor row(const torch::stable::Tensor& x);\n"
             "void f(torch::stable::Tensor x, const torch::stable::Tensor& y) { stable_aten::copy_(row(x), y); "

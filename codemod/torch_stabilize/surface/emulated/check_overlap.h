@@ -3,21 +3,15 @@
 inline void check_overlap(const torch::stable::Tensor& written,
                           const torch::stable::Tensor& read) {
   auto is_dense = [](const torch::stable::Tensor& tensor) {
-    std::vector<std::pair<int64_t, int64_t>> dims;
-    for (int64_t d = 0; d < tensor.dim(); ++d) {
-      if (tensor.size(d) != 1) {
-        dims.emplace_back(tensor.stride(d), tensor.size(d));
+    int64_t extent = 1;
+    for (int64_t i = 0; i < tensor.dim(); ++i) {
+      for (int64_t d = 0; d < tensor.dim(); ++d) {
+        if (tensor.size(d) > 1 && tensor.stride(d) == extent) {
+          extent *= tensor.size(d);
+        }
       }
     }
-    std::sort(dims.begin(), dims.end());
-    int64_t expected = 1;
-    for (const auto& [stride, size] : dims) {
-      if (stride != expected) {
-        return false;
-      }
-      expected *= size;
-    }
-    return true;
+    return extent == tensor.numel();
   };
   auto begin = [](const torch::stable::Tensor& tensor) {
     return static_cast<const char*>(tensor.const_data_ptr());
