@@ -20,6 +20,7 @@ struct Grid {
   at::Tensor& operator*(); at::Tensor* operator->();
 };
 template <class T> struct Box { T held; T get() const; std::vector<T> all; };
+template <int N> struct Slots { static at::Tensor made(at::Tensor x); template <typename U> U run(U u) { return u; } };
 using Boxes = std::vector<Box<at::Tensor>>;
 at::Tensor load(int n); float load(at::Tensor x);
 auto doubled(at::Tensor x) { return x + x; }
@@ -73,6 +74,10 @@ TYPES = {
     "(-grid).cells": "Tensor", "*grid": "Tensor", "grid->dim()": "int64_t", "Grid().cells": "Tensor", "Grid{}.rows": "int",
     "grid.nothing": "", "box.held": "Tensor", "box.get()": "Tensor",
     "box.all[0]": "Tensor", "boxes[0].held": "Tensor", "boxes.front().get()": "Tensor",
+    "Slots<3>::made(x)": "Tensor", "Box<at::Tensor>::none()": "", "Slots<3>().run(x)": "",
+    # numbers that have names
+    "std::numeric_limits<float>::max()": "float", "-std::numeric_limits<int64_t>::min()": "int64_t", "-INFINITY": "float",
+    "INT_MAX": "int", "at::OptionalIntArrayRef()": "OptionalIntArrayRef",
     # names
     "kept": "Tensor", 'named["a"]': "Tensor", "like": "Tensor", "e": "int64_t", "FIRST(v)": "Tensor", "COUNT": "int64_t",
     "MADE": "Tensor", "at::kFloat": "ScalarType", "at::kCUDA": "DeviceType", "nowhere": "",

@@ -165,6 +165,11 @@ def _calls_torch(body: str) -> bool:
             "msg() was a std::string",
         ),
         Example(
+            'void f() { try { TORCH_CHECK(false, "x"); } catch (c10::Error& e) { e.add_context("y"); throw; } }',
+            'void f() { try { STD_TORCH_CHECK(false, "x"); } catch (std::runtime_error& e) { e.add_context("y"); throw; } }',
+            "reported: a text cannot be added to",
+        ),
+        Example(
             'struct Mail { const char* msg() { return ""; } };\nconst char* f(Mail m) { return m.msg(); }',
             'struct Mail { const char* msg() { return ""; } };\nconst char* f(Mail m) { return m.msg(); }',
             "of another class",

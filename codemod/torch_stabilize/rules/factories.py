@@ -61,6 +61,12 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "the strides stay those of `x`",
         ),
         Example(
+            "at::Tensor f(std::optional<at::Device> d) { return at::empty({2}, at::TensorOptions().device(d)); }",
+            "torch::stable::Tensor f(std::optional<torch::stable::Device> d) "
+            "{ return torch::stable::empty({2}, std::nullopt, std::nullopt, d); }",
+            "a device that may be none",
+        ),
+        Example(
             "void f(bool b, int64_t n) { at::full({2}, b); at::full({2}, n > 0); at::full({2}, n); at::full({2}, 2LL); "
             "at::full({2}, 1.5f); at::scalar_tensor(3); torch::tensor(3); torch::tensor(n > 1); torch::tensor(2.5); }",
             "void f(bool b, int64_t n) { torch::stable::full({2}, b, torch::headeronly::ScalarType::Bool); "

@@ -166,8 +166,10 @@ class _Reader(NamedTuple):
         return None
 
     def _device(self, arguments: list[Node]) -> tuple[Part, ...]:
-        """A device from the arguments of `.device(...)`: a Device stays, a type or a string is made one."""
+        """A device from the arguments of `.device(...)`: a Device, or an optional one, stays; a type or a string is made one."""
         kind = self.context.type_of(arguments[0], self.fragment)
+        if kind.name == "optional" and kind.inner is not None and kind.inner.name == "Device":
+            return (self._part(arguments[0]),)
         if len(arguments) == 1 and kind.name == "Device" and "::k" not in text_of(arguments[0]):
             return (self._part(arguments[0]),)
         more = [piece for argument in arguments[1:] for piece in (b", ", self._part(argument))]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tree_sitter import Node
 
 from torch_stabilize.source import library
+from torch_stabilize.source.classes import template_parameters
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.results import method_result
@@ -55,6 +56,8 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
         known = finder.returns.function(bare, given(finder, node, fragment, document, depth))
         if known:
             return parse_type(known)
+    if bracket and rest.rpartition(">")[2].startswith("::"):
+        return _of_class_template(finder, node, text_of(callee), fragment, document, depth)
     as_type = finder.written.resolved(parse_type(text_of(callee)))
     if as_type.name in _CONSTRUCTED or (as_type.arguments and as_type.name in library.CONTAINERS):
         return as_type
@@ -188,6 +191,16 @@ def returns_of(body_of: Node) -> Iterator[Node]:
 # functions and methods ----------------------------------------------------------------------------------------------
 
 
+def _of_class_template(
+    finder: TypeFinder, node: Node, text: str, fragment: Fragment, document: Document, depth: int
+) -> CppType:
+    """The result of `Class<T>::member(...)`."""
+    scope, _, name = text.rpartition("::")
+    owner = finder.written.resolved(parse_type(scope.removeprefix("::")))
+    count = len(given(finder, node, fragment, document, depth))
+    return result_of_method(finder, owner, name, count, depth) if owner.is_known else UNKNOWN
+
+
 def _own(
     finder: TypeFinder,
     node: Node,
@@ -286,6 +299,9 @@ def result_of_method(finder: TypeFinder, owner: CppType, name: str, count: int, 
         if (kind.name == "auto" or not kind.is_known) and method.definition is not None:
             kind = returned(finder, method.definition, method.document.whole, method.document, depth + 1)
             kind = substituted(kind, finder.written.given_to(owner))
+        around = method.definition.parent if method.definition is not None else None
+        if around is not None and kind.name in template_parameters(around):
+            return UNKNOWN  # a parameter of the member template itself, which the arguments would say
         found.add(CppType(kind.name, kind.arguments, kind.pointers, kind.const and kind.pointers > 0))
     return found.pop() if len(found) == 1 else UNKNOWN
 
