@@ -119,3 +119,17 @@ def test_scan_does_not_import_torch(sample: Path) -> None:
     assert "tree_sitter" in loaded
     assert loaded.isdisjoint({"torch", "libcst", "jinja2", "numpy"})
     assert {"torch", "libcst", "jinja2", "numpy"} <= set(HEAVY)
+
+
+def test_the_headers_that_close_a_site_are_named(tmp_path: Path, run_cli: Run) -> None:
+    unit = (
+        "#include <torch/all.h>\n#include <c10/util/irange.h>\n\nat::Tensor turn(const at::Tensor& x) {\n"
+        "  for (const auto i : c10::irange(3)) {\n    (void)i;\n  }\n  return x.permute({1, 0}).cumsum(0);\n}\n"
+    )
+    root = make_repository(tmp_path / "turning", {"csrc/turn.cpp": unit})
+    document = json.loads(run_cli("scan", "--json", cwd=root).out)
+    by_name = {site["name"]: site["headers"] for site in document["sites"]}
+    assert (by_name["c10::irange"], by_name["permute"], by_name["cumsum"]) == ("2.15", "2.14", "")
+    assert [(row["headers"], row["sites"]) for row in document["headers"]] == [("2.14", 1), ("2.15", 1)]
+    text = run_cli("scan", cwd=root).out
+    assert "Oldest headers with a form of their own\n     1  2.14  permute\n     1  2.15  c10::irange\n" in text

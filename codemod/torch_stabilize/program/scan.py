@@ -44,7 +44,8 @@ class FoundSite:
     """One unstable site. `line` and `column` count from 1; `function` is the one around it, empty at namespace scope.
 
     `target` is the oldest torch whose binaries may use the stable form: "" where every supported one does, "none" where
-    there is no stable form.
+    there is no stable form. `headers` is the oldest torch whose headers have a form of their own for it, "" where those
+    of every supported one have, or none has.
     """
 
     path: str
@@ -55,6 +56,7 @@ class FoundSite:
     function: str
     kind: str
     target: str
+    headers: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,14 @@ def _target(entry: Entry | None) -> str:
     return entry.target if parse_version(entry.target) >= parse_version(OLDEST_TARGET) else ""
 
 
+def _headers(entry: Entry | None) -> str:
+    """The oldest headers with a form of their own for what `entry` is about, where the oldest supported have none."""
+    if entry is None or (entry.form == "none" and entry.native is None):
+        return ""
+    since = (entry.native or entry).headers
+    return since if parse_version(since) > parse_version(OLDEST_TARGET) else ""
+
+
 @dataclass(frozen=True)
 class _Scanner:
     document: Document
@@ -111,8 +121,8 @@ class _Scanner:
             start = site.span.start
             column = start - line_start(data, start) + 1
             code = site.entry.rule if site.entry is not None else "TSA900"
-            name, target = sys.intern(site.name), _target(site.entry)
-            yield FoundSite(self.document.path, line, column, name, code, function, site.kind.value, target)
+            name, target, headers = sys.intern(site.name), _target(site.entry), _headers(site.entry)
+            yield FoundSite(self.document.path, line, column, name, code, function, site.kind.value, target, headers)
 
     def _counts(self, site: Site) -> bool:
         if site.entry is not None and site.entry.form == "same":

@@ -30,7 +30,8 @@ def print_scan(report: ScanReport, codes: Mapping[str, Code], out: Lines, *, eve
     _print_tallies("Files", report.files, out)
     _print_tallies("Ops", report.ops, out)
     _print_codes(report, codes, out)
-    _print_blockers(report.blockers, out)
+    _print_blockers("Oldest torch that runs the stable form", report.blockers, out)
+    _print_blockers("Oldest headers with a form of their own", report.headers, out)
     _print_groups(report.groups, out)
     _print_refused(report.refused, out)
 
@@ -49,11 +50,11 @@ def _print_codes(report: ScanReport, codes: Mapping[str, Code], out: Lines) -> N
         out.print(f"{count:6}  {code}  {title}")
 
 
-def _print_blockers(blockers: Iterable[Blocker], out: Lines) -> None:
+def _print_blockers(heading: str, blockers: Iterable[Blocker], out: Lines) -> None:
     rows = list(blockers)
     if not rows:
         return
-    out.print("\nOldest torch that runs the stable form", style="bold")
+    out.print(f"\n{heading}", style="bold")
     for blocker in rows:
         names = _listed(blocker.names, MOST_NAMES)
         out.print(f"{blocker.sites:6}  {NO_STABLE_FORM if blocker.target == NO_TARGET else blocker.target}  {names}")

@@ -31,7 +31,7 @@ class Tally:
 class Blocker:
     """Names that not every supported torch has a stable form of.
 
-    `target` is the oldest that has it, "none" where none has.
+    `target` is the oldest that has it, as a runtime or with its headers, "none" where none has.
     """
 
     target: str
@@ -59,6 +59,7 @@ class ScanReport:
     files: tuple[Tally, ...]
     ops: tuple[Tally, ...]
     blockers: tuple[Blocker, ...]
+    headers: tuple[Blocker, ...]  # by the headers that have what older ones leave to generated code or to the user
     groups: tuple[GroupRow, ...]
     refused: tuple[tuple[str, str], ...] = ()  # groups that cannot be migrated as their files are, with the reason
 
@@ -79,7 +80,8 @@ def build_scan_report(
         codes=_by_frequency(Counter(site.code for site in sites)),
         files=_tallies((site.path, site.code) for site in sites),
         ops=_tallies((op, site.code) for site in sites for op in functions.get(site.function, (IN_NO_OP,))),
-        blockers=_blockers(sites),
+        blockers=_blockers((site.target, site.name) for site in sites),
+        headers=_blockers((site.headers, site.name) for site in sites),
         groups=tuple(row for row in rows if any(_inside(unit, within) for unit in row.group.units)),
         refused=suggested.refused,
     )
@@ -113,10 +115,12 @@ def _tallies(named: Iterable[tuple[str, str]]) -> tuple[Tally, ...]:
     return tuple(Tally(name, codes.total(), _by_frequency(codes)) for name, codes in sorted(by_name.items()))
 
 
-def _blockers(sites: Iterable[FoundSite]) -> tuple[Blocker, ...]:
+def _blockers(named: Iterable[tuple[str, str]]) -> tuple[Blocker, ...]:
+    """The names by the version that they wait for, those that wait for none left out."""
     by_target: dict[str, Counter[str]] = {}
-    for site in (site for site in sites if site.target):
-        by_target.setdefault(site.target, Counter())[site.name] += 1
+    for version, name in named:
+        if version:
+            by_target.setdefault(version, Counter())[name] += 1
 
     def order(target: str) -> tuple[bool, tuple[int, ...]]:
         return (target == NO_TARGET, () if target == NO_TARGET else tuple(map(int, target.split("."))))
@@ -137,6 +141,7 @@ def scan_json(report: ScanReport, codes: Mapping[str, Code]) -> str:
         "files": [_tally(tally) for tally in report.files],
         "ops": [_tally(tally) for tally in report.ops],
         "blockers": [asdict(blocker) for blocker in report.blockers],
+        "headers": [{"headers": one.target, "sites": one.sites, "names": list(one.names)} for one in report.headers],
         "groups": [_group(row) for row in report.groups],
         "refused": [{"name": name, "reason": reason} for name, reason in report.refused],
         "codes": {code: codes[code].title for code, _ in report.codes if code in codes},
