@@ -19,12 +19,13 @@ SERIES_ARGS ?=
 TWINS_ARGS ?=
 FUZZ_ARGS ?=
 GROWTH_ARGS ?=
+HEADERS ?=
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: environment demo test lint format gpu bench bench-growth series twins fuzz docs site replay faults clean
+.PHONY: environment demo test lint format gpu bench bench-growth series surface twins fuzz docs site replay faults clean
 
 environment:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -81,6 +82,12 @@ fuzz: environment
 # Kinds of code in doubling sizes: how the cost of scan and migrate grows with each, as a power of the size.
 bench-growth: environment
 	$(BIN)/python -m tests.bench.growth $(GROWTH_ARGS)
+
+# The tables and torch: the schemas of its ops are written anew from the torch that is installed, and the rows compared
+# with its headers, both ways. HEADERS="A B" are include folders of other releases.
+surface: environment
+	$(BIN)/python -m torch_stabilize.surface.generate_aten
+	$(BIN)/python -m torch_stabilize.surface.probe $(HEADERS)
 
 docs: environment
 	$(BIN)/torch-stabilize explain --all --format md > docs/codes.md

@@ -11,7 +11,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from torch_stabilize.surface.headers import find_torch_include, installed_version
+from torch_stabilize.surface.headers import NEWEST_KNOWN, OLDEST_TARGET, find_torch_include, installed_version
+from torch_stabilize.surface.versions import parse_version
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,20 @@ def stable_tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     if request.param == INSTALLED:
         return Path(request.getfixturevalue("installed_tree"))
     return _stable_only(TREES / request.param / "torch/include", tmp_path_factory.mktemp("stable"))
+
+
+KNOWN = range(parse_version(OLDEST_TARGET)[1], parse_version(NEWEST_KNOWN)[1] + 1)
+
+
+@pytest.fixture(scope="session", params=[INSTALLED, *(f"2.{minor}" for minor in KNOWN)])
+def release_tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stable headers of the installed torch, and of every release that the tables were checked against."""
+    if request.param == INSTALLED:
+        return Path(request.getfixturevalue("installed_tree"))
+    found = [name for name in RELEASES if f"{name}.".startswith(f"{request.param}.")]
+    if not found or not os.environ.get("TORCH_HEADER_TREES"):
+        pytest.skip(f"no headers of {request.param} in TORCH_HEADER_TREES")
+    return _stable_only(TREES / found[-1] / "torch/include", tmp_path_factory.mktemp("stable"))
 
 
 @pytest.fixture(scope="session")

@@ -11,17 +11,45 @@ from torch_stabilize.model import Refusal
 from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.headers import installed_version
 from torch_stabilize.surface.probe import disagreements, missing, probed
+from torch_stabilize.surface.published import published, unlisted
 from torch_stabilize.surface.table import load_surface
 
 pytestmark = pytest.mark.compile
 
 
 @pytest.mark.parametrize("target", ["2.10", "2.11", ""])
-def test_every_stable_name_is_there_from_its_floor_on(stable_tree: Path, compiler: str, target: str) -> None:
-    own = ".".join(installed_version(stable_tree).split(".")[:2])
+def test_every_stable_name_is_there_from_its_floor_on(release_tree: Path, compiler: str, target: str) -> None:
+    own = ".".join(installed_version(release_tree).split(".")[:2])
     if target > own:
         pytest.skip(f"headers of {own}")
-    assert disagreements(stable_tree, target or own) == ()
+    assert disagreements(release_tree, target or own) == ()
+
+
+def test_every_name_that_the_headers_publish_has_a_row(release_tree: Path) -> None:
+    found = published(release_tree)
+    assert len(found) > 30
+    assert "torch::stable::empty_like" in {one.stable for one in found}
+    assert unlisted(release_tree) == ()
+
+
+def test_a_published_name_without_a_row_is_listed(tmp_path: Path) -> None:
+    texts = {
+        "headeronly/version.h": "".join(
+            f"#define TORCH_VERSION_{part}\n" for part in ("MAJOR 2", "MINOR 98", "PATCH 0")
+        ),
+        "headeronly/util/wave.h": "namespace c10 { // using torch::headeronly::gone;\nnamespace detail {\n"
+        "using torch::headeronly::detail::crest;\n}\nusing torch::headeronly::wave;\nusing torch::headeronly::Half;\n}\n",
+        "csrc/stable/ops.h": "inline torch::stable::Tensor ripple(\n    const torch::stable::Tensor& self) {\n}\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / "torch" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "torch" / name).write_text(text)
+    found = [(one.legacy, one.stable, one.header) for one in unlisted(tmp_path)]
+    assert found == [
+        ("c10::detail::crest", "torch::headeronly::detail::crest", "torch/headeronly/util/wave.h"),
+        ("c10::wave", "torch::headeronly::wave", "torch/headeronly/util/wave.h"),
+        ("ripple", "torch::stable::ripple", "torch/csrc/stable/ops.h"),
+    ]
 
 
 def test_most_rows_can_be_probed() -> None:

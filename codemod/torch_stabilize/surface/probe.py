@@ -1,8 +1,9 @@
-"""Compare the tables with real torch headers: is every stable name there from the version on that the table says?
+"""Compare the tables with real torch headers, both ways.
 
-    python -m torch_stabilize.surface.probe INCLUDE_DIR [--target 2.11]
+    python -m torch_stabilize.surface.probe [INCLUDE_DIR...] [--target 2.11]
 
-One translation unit asks for every name; the compiler's errors say which are missing.
+Is every stable name there from the version on that the table says? One translation unit asks for every name; the
+compiler's errors say which are missing. And has every name that the headers publish a row (`published.py`)?
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 
 from torch_stabilize.model import Refusal
 from torch_stabilize.surface.entry import Entry
-from torch_stabilize.surface.headers import installed_version, target_macro
+from torch_stabilize.surface.headers import find_torch_include, installed_version, target_macro
+from torch_stabilize.surface.published import unlisted
 from torch_stabilize.surface.snippet import all_snippets
 from torch_stabilize.surface.table import load_surface
-from torch_stabilize.surface.versions import parse_version
+from torch_stabilize.surface.versions import parse_version, short_version
 
 _NAME = re.compile(r"(?:[A-Za-z_]\w*::)*[A-Za-z_]\w*")
 _ERROR = re.compile(r"^([^\s:]+):\d+(?::\d+)?: (?:fatal )?error:", re.MULTILINE)
@@ -153,12 +155,20 @@ def _declared(entry: Entry, number: int) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what the headers and the tables disagree on; 1 if anything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("include_dir", type=Path)
+    parser.add_argument("include_dirs", type=Path, nargs="*", help="the installed torch's where none is given")
     parser.add_argument("--target", help="TORCH_TARGET_VERSION; the headers' own version where it is left out")
     options = parser.parse_args(arguments)
-    headers = installed_version(options.include_dir)
-    target = options.target or ".".join(headers.split(".")[:2])
-    lines = disagreements(options.include_dir, target, headers)
+    folders = options.include_dirs or [folder for folder in [find_torch_include()] if folder is not None]
+    if not folders:
+        parser.error("no torch is installed: name include folders")
+    return max(_probe(folder, options.target) for folder in folders)
+
+
+def _probe(include_dir: Path, target: str | None) -> int:
+    headers = installed_version(include_dir)
+    target = target or short_version(headers)
+    lines = list(disagreements(include_dir, target, headers))
+    lines += [f"{one.legacy}: {one.stable} of {one.header} has no row" for one in unlisted(include_dir)]
     print("".join(f"{line}\n" for line in lines), end="")
     print(f"headers {headers}, target {target}: {len(probed(all_rows()))} rows, {len(lines)} disagreements")
     return 1 if lines else 0
