@@ -10,7 +10,7 @@ from torch_stabilize.bindings.inventory import inventory
 from torch_stabilize.bindings.reading.model import Side
 from torch_stabilize.config import Config
 from torch_stabilize.model import Refusal
-from torch_stabilize.program.scan import FoundSite, scan_document
+from torch_stabilize.program.scan import FoundSite, is_worth_a_look, scan_document
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
@@ -40,8 +40,9 @@ class Counter:
     def sites(self, snapshot: Snapshot, layout: Layout) -> tuple[FoundSite, ...]:
         """The unstable sites of a tree, by path and place."""
         files = include_graph(snapshot, layout, self.config).files
-        known = frozenset(name.decode() for path in files for name in _DEFINED.findall(snapshot.read(path)))
-        return tuple(site for path in files for site in self._of_file(snapshot, path, known))
+        worth = [path for path in files if is_worth_a_look(snapshot.read(path))]
+        known = frozenset(name.decode() for path in worth for name in _DEFINED.findall(snapshot.read(path)))
+        return tuple(site for path in worth for site in self._of_file(snapshot, path, known))
 
     def left(self, snapshot: Snapshot, layout: Layout) -> Left:
         """The figures of a tree."""
