@@ -42,3 +42,29 @@ def test_the_extension_of_the_named_files_migrates(tmp_path: Path, run_cli: Run)
     assert "PyInit__right_stable_libtorch" in unit
     commit_all(tree, "Migrate")
     assert run_cli("migrate", "right/src/ops.cpp", cwd=tree).out == ""
+
+
+def test_what_is_left_by_hand_in_one_project_is_looked_at_again_there(tmp_path: Path, run_cli: Run) -> None:
+    """A site that stays makes the run look at its own result once more: in the extension that the unit belongs to."""
+    setup = (
+        "from setuptools import setup\nfrom torch.utils.cpp_extension import CppExtension\n"
+        'setup(name="NAME", packages=["NAME"], ext_modules=[CppExtension("NAME._C", ["csrc/NAME.cpp"])])\n'
+    )
+    unit = (
+        "#include <torch/extension.h>\nat::Tensor NAME(const at::Tensor& x) {\n"
+        "  at::globalContext().alertNotDeterministic(__func__);\n  return x.clone();\n}\n"
+        'TORCH_LIBRARY(NAME, m) { m.def("NAME(Tensor x) -> Tensor", &NAME); }\n'
+    )
+    files = {}
+    for folder, name in (("", "oak"), ("projects/elm/", "elm")):
+        files |= {
+            f"{folder}setup.py": setup.replace("NAME", name),
+            f"{folder}csrc/{name}.cpp": unit.replace("NAME", name),
+            f"{folder}{name}/__init__.py": "from . import _C\n",
+        }
+    tree = make_repository(tmp_path, files)
+    for path in ("csrc/oak.cpp", "projects/elm/csrc/elm.cpp"):
+        ran = run_cli("migrate", path, "--write", cwd=tree)
+        assert ran.code == 1, ran.err
+        assert "at::globalContext" in ran.out
+        commit_all(tree, path)

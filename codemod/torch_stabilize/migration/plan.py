@@ -63,9 +63,9 @@ from torch_stabilize.program.planned import Planned, planned_tree
 from torch_stabilize.program.read import Program
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.codes import CALLED_THROUGH_OPERATOR, EDITS_COLLIDE
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Form, Group, Layout
+from torch_stabilize.repository.nearest import layout_for
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.rules.differences import differences
 from torch_stabilize.rules.dispatch_macros import OTHER_DTYPES
@@ -147,14 +147,11 @@ def _settled(made: _Made, group: Group, options: Options) -> _Made:
         if not is_worth_a_look(made.plan, made.program.snapshot):
             return made
         tree = planned_tree(made.program.snapshot, made.plan)
-        stays = _staying(snapshot := made.program.snapshot, detect_layout(snapshot, config), group, options)
-        moving = group._replace(units=tuple(unit for unit in group.units if unit not in stays))
-        names = landed(made.plan, moving, tree)
+        names = landed(made.plan, group, tree)
         if not names:
             return made
-        found = resolve_group(tree, detect_layout(tree, config), config, names)
-        again = _parts_together(tree, detect_layout(tree, config), found, options, config)
-        if again.plan.is_empty:
+        again = _second_run(tree, config, names, options)
+        if again is None or again.plan.is_empty:
             return made
         then = origins(made.plan)
         styled = {then.get(path, path) for path in again.styled}
@@ -162,10 +159,13 @@ def _settled(made: _Made, group: Group, options: Options) -> _Made:
     raise Refusal(f"{group.files[0]}: cannot be read: a migration of what comes out would change it again and again")
 
 
-def _staying(snapshot: Snapshot, layout: Layout, group: Group, options: Options) -> Set[str]:
-    """The units that a plan of `group` left where they are: one that looks again must not take them for the rest."""
-    target = options.target or DEFAULT_TARGET
-    return staying_units(Registry(snapshot, layout.for_units(group.units)), group, target).keys()
+def _second_run(tree: Snapshot, config: Config, names: tuple[str, ...], options: Options) -> _Made | None:
+    """What migrating `names` in `tree` would do, None where it would be refused."""
+    try:
+        layout = layout_for(tree, config, names)
+        return _parts_together(tree, layout, resolve_group(tree, layout, config, names), options, config)
+    except Refusal:
+        return None
 
 
 def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Group, options: Options) -> _Made:
