@@ -55,7 +55,7 @@ def test_what_is_left_by_hand_in_one_project_is_looked_at_again_there(tmp_path: 
         "  at::globalContext().alertNotDeterministic(__func__);\n  return x.clone();\n}\n"
         'TORCH_LIBRARY(NAME, m) { m.def("NAME(Tensor x) -> Tensor", &NAME); }\n'
     )
-    files = {}
+    files: dict[str, str] = {}
     for folder, name in (("", "oak"), ("projects/elm/", "elm")):
         files |= {
             f"{folder}setup.py": setup.replace("NAME", name),
