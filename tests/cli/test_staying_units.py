@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run, make_repository
+from tests.conftest import Run, commit_all, make_repository
 
 FILES = {
     "setup.py": """\
@@ -93,6 +93,9 @@ def test_the_class_stays_and_the_function_moves(tmp_path: Path, run_cli: Run) ->
     setup = (tree / "setup.py").read_text()
     assert '"csrc/module.cpp"' in setup
     assert "till._C_stable_libtorch" in setup
+    commit_all(tree, "migrated")
+    again = run_cli("migrate", "csrc", cwd=tree)
+    assert again.out == ""  # no diff: it stays
 
 
 def test_a_unit_alone_is_told_to_be_split(tmp_path: Path, run_cli: Run) -> None:

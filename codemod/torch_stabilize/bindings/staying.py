@@ -21,9 +21,10 @@ from torch_stabilize.repository.layout import Group
 def staying_units(registry: Registry, group: Group, target: str) -> dict[str, Diagnostic]:
     """The units of `group` that have to stay, each with what is to be said of it.
 
-    None where nothing else would move.
+    None where nothing else would move, nor has before.
     """
-    if len(group.units) < 2:
+    has_moved = bool(group.migrated) or registry.snapshot.exists(registry.layout.stable_bindings)
+    if len(group.units) < 2 and not has_moved:
         return {}
     selection = select(registry, group)
     draft = Draft(registry, group, selection, target, {})
@@ -47,7 +48,7 @@ def staying_units(registry: Registry, group: Group, target: str) -> dict[str, Di
             found.setdefault(path, _said(registry, path, holder, theirs[path]))
     _with_registrations(registry, group, selection, found)
     moving = set(group.units) - found.keys()
-    if any(located.path in moving for one in selection.moved for located in one.functions):
+    if has_moved or any(located.path in moving for one in selection.moved for located in one.functions):
         return found
     return {}
 

@@ -14,6 +14,7 @@ from torch_stabilize.bindings.writing.legacy_calls import Bridge, bridge, bridge
 from torch_stabilize.bindings.writing.removal import removal_edits
 from torch_stabilize.model import Diagnostic, FileEdit, Span
 from torch_stabilize.program.decide import is_elsewhere
+from torch_stabilize.program.read import libraries_of
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.document import HEADER_SUFFIXES, Document
 from torch_stabilize.source.patterns import word_start
@@ -80,7 +81,12 @@ def legacy_edits(
     bridges: list[Bridge] = []
     for name, found in declarations.items():
         users = legacy_users(registry, places, found[0].function, moved)
-        linking = [(path, offset) for path, offset, links in users if links]
+        home = _libraries_of_definitions(registry, selection, name)
+        linking = [
+            (path, offset)
+            for path, offset, links in users
+            if links and not _is_of_another(registry, path, home)  # which has one of its own
+        ]
         made = bridge(registry, selection, [one.function for one in found], linking) if linking else None
         bridges += [made] if made is not None else []
         for path, offset in linking:
@@ -101,6 +107,18 @@ def legacy_edits(
         edits += [FileEdit(path, edit) for edit in removal_edits(registry.document(path), spans, codes.DECLARED.code)]
     edits += bridge_edits(registry, bridges)
     return edits, [*diagnostics, *(one.diagnostic for one in bridges)]
+
+
+def _libraries_of_definitions(registry: Registry, selection: Selection, name: str) -> frozenset[tuple[str, str]]:
+    """The libraries that the definitions of a function which move are built into."""
+    paths = {one.path for moved in selection.moved for one in moved.functions if one.function.qualified == name}
+    return libraries_of(registry.snapshot, sorted(paths))
+
+
+def _is_of_another(registry: Registry, path: str, home: frozenset[tuple[str, str]]) -> bool:
+    """Whether a unit is known to be built into other libraries than `home` alone."""
+    theirs = libraries_of(registry.snapshot, (path,))
+    return bool(home and theirs) and home.isdisjoint(theirs)
 
 
 class _LegacyPlaces(NamedTuple):
