@@ -115,7 +115,7 @@ class _Taking:
         return True
 
     def _take_list(self, holder: cst.List | cst.Tuple) -> bool:
-        """A list of which nothing stays is removed with what adds it to another; the first value of a name stays, empty."""
+        """Remove a list of which nothing stays with what adds it to another; the first value of a name stays, empty."""
         import libcst as cst
 
         file = self.model.file
