@@ -158,3 +158,14 @@ def test_macros_know_their_parameters() -> None:
     document = Document("a.h", b"#define A 1\n#define B(x, ...) \\\n  f(x)\n#define EMPTY\n# define C() g()\n")
     assert [(m.name, m.params) for m in document.macros] == [("A", None), ("B", ("x", "...")), ("C", ())]
     assert document.text(document.macros[1].body) == b" \\\n  f(x)"
+
+
+def test_blanks_behind_a_backslash_do_not_end_a_macro() -> None:
+    """As compilers read it, with a warning; the bytes of the file stay what they are."""
+    data = b"#define CHECK(x) {  \\  \n  TORCH_CHECK(x.is_cuda());\t\\\t\n}\nint f() { return 0; }\n"
+    document = Document("a.cu", data)
+    (macro,) = document.macros
+    assert document.data[macro.body.start : macro.body.end].endswith(b"\n}")
+    assert not document.whole.tree.root_node.has_error
+    assert not document.fragment_at(data.index(b"TORCH_CHECK")).tree.root_node.has_error
+    assert document.data == data

@@ -31,6 +31,7 @@ UNIT_SUFFIXES = (*CPP_SUFFIXES, ".cu")
 
 _WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" ") for byte in range(128)) + b" " * 128
 _CONTINUATION = re.compile(rb"\\(\r?)\n")
+_BLANKS_BEHIND = re.compile(rb"\\([ \t]+)(?=\r?\n)")
 _DEFINE = re.compile(
     rb"#[ \t]*define[ \t]+(?P<name>[A-Za-z_]\w*)(?P<params>\([^)]*\))?(?P<body>[^\n\r\\]*(?:\\(?:\r?\n)?[^\n\r\\]*)*)"
 )
@@ -113,12 +114,12 @@ class Document:
     @cached_property
     def code(self) -> bytes:
         """The bytes with comments and literals blanked; offsets are the file's."""
-        return mask(self.data)
+        return mask(self._joined)
 
     @cached_property
     def uncommented(self) -> bytes:
         """The bytes with comments blanked."""
-        return mask_comments(self.data)
+        return mask_comments(self._joined)
 
     @cached_property
     def words(self) -> frozenset[bytes]:
@@ -128,7 +129,14 @@ class Document:
     @cached_property
     def whole(self) -> Fragment:
         """The file as one fragment; its macro bodies are opaque in it."""
-        return Fragment(parse_code(self.data, cuda=self.is_cuda), 0, len(self.data))
+        return Fragment(parse_code(self._joined, cuda=self.is_cuda), 0, len(self.data))
+
+    @cached_property
+    def _joined(self) -> bytes:
+        """The bytes with blanks between a backslash and the end of its line put in front: compilers overlook them."""
+        if b"\\ " not in self.data and b"\\\t" not in self.data:
+            return self.data
+        return _BLANKS_BEHIND.sub(rb"\1\\", self.data)
 
     @cached_property
     def macros(self) -> tuple[Macro, ...]:
@@ -151,7 +159,7 @@ class Document:
             yield Macro(match.group("name").decode(), params, Span(start, match.end()), body)
 
     def _parse_body(self, macro: Macro) -> Fragment:
-        text = self.data[macro.body.start : macro.body.end]
+        text = self._joined[macro.body.start : macro.body.end]
         text = _CONTINUATION.sub(lambda m: b" " + m.group(1) + b"\n", text).replace(b"##", b"__")
         text = re.sub(rb"#(?=[ \t]*[A-Za-z_])", b" ", text)
         best: Tree | None = None
