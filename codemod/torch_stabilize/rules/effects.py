@@ -163,6 +163,9 @@ class _Reader(NamedTuple):
             return self._assigned(left) if left is not None else _UNKNOWN
         if node.type in ("new_expression", "delete_expression", "throw_statement", "co_await_expression"):
             return Effects(State.OUTSIDE, State.NOTHING)
+        base = node.child_by_field_name("argument") if node.type == "subscript_expression" else None
+        if base is not None and self._type(base).is_tensor:
+            return _ASKS  # a view
         if node.type == "subscript_expression" or (node.type == "pointer_expression" and text_of(node).startswith("*")):
             return Effects(State.NOTHING, State.DATA)
         if node.type == "binary_expression" and self._type(node).is_tensor:

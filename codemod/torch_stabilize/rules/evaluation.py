@@ -13,7 +13,7 @@ from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
-from torch_stabilize.rules.context import Context, Outcome, Site
+from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.effects import NONE, Effects, effectful_calls, effects_of, is_repeatable
 from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.rewrite import Copy, Part, Rewrite
@@ -51,6 +51,14 @@ NAMED = page(
             "struct Row { Row& step(); Row& add(const Row&); };\nvoid f(Row& r) { r.step().add(r.step()); }",
             "calls of another class keep their order",
         ),
+        Example(
+            "at::Tensor g(int n);\nvoid f(at::Tensor x, int n) { x[n++] = g(n); x[n] = g(n); }",
+            "torch::stable::Tensor g(int n);\n"
+            "void f(torch::stable::Tensor x, int n) { [&](auto&& self) { return "
+            "stable_aten::copy_(torch::stable::select(x, 0, n++), self); }(g(n)); "
+            "stable_aten::copy_(torch::stable::select(x, 0, n), g(n)); }",
+            "an assignment evaluates its right side first",
+        ),
     ),
 )
 LOST = page(
@@ -63,7 +71,7 @@ LOST = page(
 
 def keep_evaluation(site: Site, outcome: Outcome | None, context: Context) -> Outcome | None:
     """The outcome, made to evaluate the same expressions as often and in the same order, or a diagnostic."""
-    if not isinstance(outcome, Rewrite) or len(outcome.span) <= len(site.span):
+    if not isinstance(outcome, Rewrite) or (len(outcome.span) <= len(site.span) and site.kind is not SiteKind.OPERATOR):
         return outcome
     if site.entry is not None and site.entry.kind == "dispatch":
         return outcome  # of the cases that a body is written into, one is evaluated
