@@ -84,3 +84,19 @@ def test_members_in_functions_that_stand_outside_of_the_class() -> None:
         "stable_aten::sub(torch::stable::narrow(rows_, 0, 1, n), step_)); }"
     )
     assert rewritten(before, others=[header]) == after
+
+
+def test_a_class_template_called_tensor_is_none_of_torch() -> None:
+    """CuTe has one: what is asked of it is left alone, and nothing is said of it."""
+    before = (
+        "template <class E, class L, class F>\n"
+        "void fill(cute::Tensor<E, L> const& source, cute::Tensor<F, L>& target, at::Tensor x) {\n"
+        "  static_assert(cute::size<0>(source) == cute::size<0>(target) * 2);\n"
+        "  auto view = cute::recast<int>(target);\n"
+        "  view[0] = source(0) + 1;\n  x[0] = 1;\n}\n"
+    )
+    assert [d.message for d in rewrite(before)[1].diagnostics] == []
+    text = rewritten(before)
+    assert "static_assert(cute::size<0>(source) == cute::size<0>(target) * 2);" in text
+    assert "view[0] = source(0) + 1;" in text
+    assert "torch::stable::fill_(torch::stable::select(x, 0, 0), 1);" in text

@@ -67,6 +67,7 @@ class CppType(NamedTuple):
 
 
 TENSOR = CppType("Tensor")
+_OTHER_TENSOR = "Tensor<>"  # the name of a class template
 _OF_AUTOGRAD = {"Variable": TENSOR, "variable_list": CppType("vector", (TENSOR,))}
 MAPS = frozenset({"map", "unordered_map"})
 LIST = CppType("list")  # a braced list
@@ -113,6 +114,8 @@ def parse_type(text: str) -> CppType:
     if last in _OF_AUTOGRAD and re.search(r"\bautograd\s*::\s*\w+$", name):
         meant = _OF_AUTOGRAD[last]
         return meant._replace(pointers=suffix.count("*"), const=constant, reference="&" in suffix)
+    if bracket and last == TENSOR.name:  # cute::Tensor<Engine, Layout>: torch's is no template
+        last = _OTHER_TENSOR
     return CppType(_KNOWN.get(last, last), arguments, suffix.count("*"), constant, "&" in suffix)
 
 
