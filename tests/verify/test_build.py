@@ -24,7 +24,7 @@ def text_of(side: Side, tools: Toolchain = TOOLS) -> str:
 def test_host_units_are_linked_and_cuda_units_are_for_the_audit() -> None:
     text = text_of(SIDE)
     assert "build /build$ dir/legacy/csrc/a.cpp.o: host /tree/csrc/a.cpp\n  flags = '-DX=1 2'\n" in text
-    assert "build /build$ dir/legacy/csrc/b.cu.o: cuda /tree/csrc/b.cu\n  flags = -DUSE_CUDA\n" in text
+    assert "build /build$ dir/legacy/csrc/b.cu.o: cuda_ptx /tree/csrc/b.cu\n  flags = -DUSE_CUDA\n" in text
     assert "build /build$ dir/legacy/_C.abi3.so: link /build$ dir/legacy/csrc/a.cpp.o\n" in text
     both = "/build$ dir/legacy/csrc/a.cpp.o /build$ dir/legacy/csrc/b.cu.o"
     assert f"build /build$ dir/legacy/audit/_C.abi3.so: link {both}\n" in text
@@ -60,9 +60,28 @@ def test_an_object_of_another_side_is_linked_and_not_built() -> None:
     assert "host /tree/csrc/a.cpp" not in text
 
 
-def test_units_nobody_compares_get_host_code_alone() -> None:
+def test_units_nobody_compares_go_through_the_front_ends_alone() -> None:
     text = text_of(replace(SIDE, host_only=frozenset({"csrc/b.cu"})))
-    assert "legacy/csrc/b.cu.o: cuda_host " in text
+    assert "legacy/csrc/b.cu.o: cuda_front " in text
+    assert "audit" not in text, "there is no object to look at symbols in"
+    host = replace(SIDE, host_only=frozenset({"csrc/a.cpp"}))
+    assert "legacy/csrc/a.cpp.o: host " in text_of(host), "it is linked"
+    assert "legacy/csrc/a.cpp.o: host_front " in text_of(replace(host, is_loaded=False))
+
+
+def test_host_code_that_nothing_links_is_left_out_where_device_code_is_compared() -> None:
+    side = replace(SIDE, device_only=frozenset({"csrc/b.cu"}))
+    assert "legacy/csrc/b.cu.o: cuda_device " in text_of(side)
+    assert "audit" not in text_of(side)
+    torch = Mock(spec=TorchInstall, has_cuda=True, version="2.11")
+    assert "legacy/csrc/b.cu.o: cuda " in text_of(side, replace(TOOLS, torch=torch)), "it is linked"
+
+
+def test_ptxas_is_not_run_for_what_nothing_loads() -> None:
+    text = text_of(SIDE)
+    assert "legacy/csrc/b.cu.o: cuda_ptx " in text
+    rule = text[text.index("rule cuda_ptx\n") :].partition("\nrule ")[0]
+    assert "code=compute_$arch" in rule and "ptxas" not in rule
 
 
 def test_a_shared_header_is_compiled_first_and_once() -> None:

@@ -40,7 +40,8 @@ class Side:
     gpu: frozenset[str] = frozenset()  # host units of GPU builds: compiled, not linked
     gpu_flags: tuple[str, ...] = ()  # those for them
     reused: dict[str, Path] = field(default_factory=dict)  # units whose object another side has already
-    host_only: frozenset[str] = frozenset()  # CUDA units of which nobody wants the device code
+    host_only: frozenset[str] = frozenset()  # units that are compiled for their errors alone, where nothing links them
+    device_only: frozenset[str] = frozenset()  # CUDA units for their device code alone, where nothing links them
     prefix: str = ""  # a header that the host units in `prefixed` include, compiled once for all of them
     prefixed: frozenset[str] = frozenset()
     archs: dict[str, str] = field(default_factory=dict)  # the chips of CUDA units that are not for the usual one
@@ -105,6 +106,7 @@ class BuildOptions:
     optimise: str = "-O2"
 
 
+_WITHOUT_OBJECT = frozenset(("host_front", "cuda_front", "cuda_device"))
 # CPU units are compiled without the macros of a GPU build, and may define what GPU units define then.
 _AUDIT_FLAGS = ("-Wl,--allow-multiple-definition",)
 
@@ -174,7 +176,8 @@ def ninja_file(sides: Iterable[Side], toolchain: Toolchain, folder: Path, option
                 )
         if side.prefix:
             cuda.extend(_prefix_edge(side, folder))
-        for library, parts, flags in _libraries(folder, side, linked, objects) if side.is_loaded else ():
+        whole = objects if all(_has_object(u, side, toolchain) for u in wanted_units(side, toolchain)) else []
+        for library, parts, flags in _libraries(folder, side, linked, whole) if side.is_loaded else ():
             host.append(f"build {_escape(library)}: link {' '.join(map(_escape, parts))}")
             host.append(f"  flags = {_shell(flags)}")
     return "\n".join([*_rules(toolchain, options), "", *cuda, *host, ""])
@@ -255,7 +258,7 @@ def _precompiled(folder: Path, side: Side) -> Path:
 def _libraries(
     folder: Path, side: Side, linked: list[str], objects: list[str]
 ) -> Iterator[tuple[Path, list[str], tuple[str, ...]]]:
-    """What is linked, from which objects and with which flags."""
+    """What is linked, from which objects and with which flags; `objects` is empty where a unit has none."""
     if linked:
         yield library_path(folder, side), linked, side.link_flags
     if objects and objects != linked:
@@ -263,9 +266,24 @@ def _libraries(
 
 
 def _rule(unit: str, side: Side, toolchain: Toolchain) -> str:
+    """What is done with a unit. What nothing links needs no object, and no code for the chip where PTX is compared."""
+    is_linked = side.is_loaded and _is_linked(unit, side, toolchain)
     if not unit.endswith(CUDA_SUFFIX):
-        return "host"
-    return "cuda_host" if unit in side.host_only and not _is_linked(unit, side, toolchain) else "cuda"
+        return "host_front" if unit in side.host_only and not is_linked else "host"
+    if is_linked:
+        return "cuda"
+    if unit in side.device_only:
+        return "cuda_device"
+    return "cuda_front" if unit in side.host_only else "cuda_ptx"
+
+
+def device_code_alone(unit: str, side: Side, toolchain: Toolchain) -> bool:
+    """Whether the host code of `unit` is not compiled on `side`."""
+    return _rule(unit, side, toolchain) == "cuda_device"
+
+
+def _has_object(unit: str, side: Side, toolchain: Toolchain) -> bool:
+    return _rule(unit, side, toolchain) not in _WITHOUT_OBJECT
 
 
 def _arch(unit: str, side: Side, options: BuildOptions) -> str:
@@ -278,7 +296,7 @@ def _flags(unit: str, side: Side, toolchain: Toolchain) -> tuple[str, ...]:
     own = side.own_flags.get(unit, ())
     if unit in side.gpu:
         return (*side.gpu_flags, *own)
-    return (*(side.flags if _rule(unit, side, toolchain) == "host" else side.cuda_flags), *own)
+    return (*(side.cuda_flags if unit.endswith(CUDA_SUFFIX) else side.flags), *own)
 
 
 def _is_linked(unit: str, side: Side, toolchain: Toolchain) -> bool:
@@ -289,7 +307,8 @@ def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
     launcher = f"{shlex.quote(toolchain.launcher)} " if toolchain.launcher else ""
     common = f"-std={options.standard} {options.optimise} -DNDEBUG"
     # A failed compilation leaves no object, so that an old one is never taken for its result.
-    guard = "> $out.log 2>&1 || { rm -f $out; exit 1; }"
+    gone = "rm -f $out; exit 1;"
+    guard = f"> $out.log 2>&1 || {{ {gone} }}"
     host = f"{launcher}{shlex.quote(toolchain.cxx)} {common} -fPIC -w $prefix $flags"
     unit = "-MMD -MF $out.d -c $in -o $out"
     rules = [
@@ -303,25 +322,38 @@ def _rules(toolchain: Toolchain, options: BuildOptions) -> list[str]:
         "  depfile = $out.d",
         "rule precompiled",
         f"  command = {host} -x c++-header $in -o $out > $out.log 2>&1 || : > $out",
+        "rule host_front",
+        f"  command = {host} -MMD -MF $out.d -MT $out -fsyntax-only $in > $out.log 2>&1 && : > $out || {{ {gone} }}",
+        "  depfile = $out.d",
         "rule link",
         f"  command = {_linker(toolchain)} -shared $in -o $out $flags {guard}",
     ]
     if toolchain.nvcc is not None:
         nvcc = (
             f"{shlex.quote(toolchain.nvcc)} {common} -w -ccbin {shlex.quote(toolchain.cxx)}"
-            f" --expt-relaxed-constexpr --expt-extended-lambda -gencode arch=compute_$arch,code=sm_$arch"
-            " -Xcompiler -fPIC,-w,$prefix $flags -MMD -MF $out.d -c $in -o $out"
+            " --expt-relaxed-constexpr --expt-extended-lambda -Xcompiler -fPIC,-w,$prefix $flags -MMD -MF $out.d"
         )
-        rules += [
-            # --keep leaves the PTX that went into the object; the other intermediates are large and go.
-            "rule cuda",
+        chip, virtual = ("-gencode arch=compute_$arch,code=" + code for code in ("sm_$arch", "compute_$arch"))
+        # --keep leaves the PTX that went into the object; the other intermediates are large and go.
+        kept = (
             "  command = rm -rf $out.keep && mkdir -p $out.keep &&"
-            f" {{ {nvcc} -Xptxas -v --keep --keep-dir $out.keep && mv $out.keep/*.ptx $out.ptx; }}"
-            " > $out.log 2>&1; status=$$?; rm -rf $out.keep; [ $$status = 0 ] || { rm -f $out; exit 1; }",
+            " {{ {call} -c $in -o $out --keep --keep-dir $out.keep && mv $out.keep/*.ptx $out.ptx; }}"
+            " > $out.log 2>&1; status=$$?; rm -rf $out.keep; [ $$status = 0 ] || {{ rm -f $out; exit 1; }}"
+        )
+        # Host code through the host compiler's front end, device code through nvcc's: the same errors, sooner.
+        front = f"{virtual} --fdevice-syntax-only -Xcompiler -fsyntax-only -c $in -o $out"
+        rules += [
+            "rule cuda",
+            kept.format(call=f"{nvcc} {chip} -Xptxas -v"),
             "  depfile = $out.d",
-            # Host code in full, device code through the front end alone: the same errors in half the time.
-            "rule cuda_host",
-            f"  command = {nvcc} --fdevice-syntax-only {guard}",
+            "rule cuda_ptx",
+            kept.format(call=f"{nvcc} {virtual}"),
+            "  depfile = $out.d",
+            "rule cuda_device",
+            f"  command = {nvcc} {virtual} -MT $out -ptx $in -o $out.ptx > $out.log 2>&1 && : > $out || {{ {gone} }}",
+            "  depfile = $out.d",
+            "rule cuda_front",
+            f"  command = {nvcc} {front} > $out.log 2>&1 && : > $out || {{ {gone} }}",
             "  depfile = $out.d",
         ]
     return rules
@@ -382,6 +414,7 @@ def _collect(side: Side, toolchain: Toolchain, folder: Path, options: BuildOptio
     whole = all(unit.compiled for unit in units)
     if len(linkable) == len(units):
         audit = library
+    whole = whole and all(_has_object(unit.path, side, toolchain) for unit in units)
     return BuiltSide(
         side,
         tuple(units),

@@ -7,7 +7,16 @@ from dataclasses import replace
 
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
-from torch_stabilize.verify.build import CUDA_SUFFIX, LEGACY, REMAINDER, STABLE, BuiltSide, sides_of, unit_of
+from torch_stabilize.verify.build import (
+    CUDA_SUFFIX,
+    LEGACY,
+    REMAINDER,
+    STABLE,
+    BuiltSide,
+    device_code_alone,
+    sides_of,
+    unit_of,
+)
 from torch_stabilize.verify.errors import error_diagnostics, missing_headers
 from torch_stabilize.verify.headers import comes_with_cuda
 from torch_stabilize.verify.result import Finding, Step, counted, finding
@@ -60,7 +69,9 @@ def compile_step(
     left_out = tuple(_left_out(built, tools, units))
     found += left_out
     compiled = {name: sum(unit.compiled for unit in side.units) for name, side in built.items()}
-    counts = ", ".join(f"{compiled[name]} of {len(side.units)} {name}" for name, side in built.items())
+    counts = ", ".join(
+        f"{compiled[name]} of {len(side.units)} {name}{_for_device_code(side, tools)}" for name, side in built.items()
+    )
     figures = {
         name: {"units": len(side.units), "compiled": compiled[name], "linked": side.library is not None}
         for name, side in built.items()
@@ -71,6 +82,14 @@ def compile_step(
         "compile", f"units compiled: {counts}{launcher}{read}", tuple(dict.fromkeys((*found, *notes))), figures
     )
     return replace(step, undone=_undone(left_out), not_run=_without_nvcc(built, units, tools))
+
+
+def _for_device_code(built: BuiltSide, tools: Toolchain) -> str:
+    """A remark on the units whose host code was not compiled."""
+    count = sum(device_code_alone(unit.path, built.side, tools) for unit in built.units)
+    if not count:
+        return ""
+    return f" ({'' if count == len(built.units) else f'{count} of them '}for device code alone)"
 
 
 def _takes_toolkit(built: Mapping[str, BuiltSide], tools: Toolchain) -> dict[str, str]:

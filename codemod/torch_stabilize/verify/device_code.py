@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
@@ -38,12 +40,13 @@ class UnitComparison:
     arch: str = ""
 
 
-def device_code_step(pairs: Iterable[UnitPair], uncompiled: Iterable[str] = ()) -> Step:
+def device_code_step(pairs: Iterable[UnitPair], uncompiled: Iterable[str] = (), nvcc: str | None = None) -> Step:
     """The `device code` step: fails where a kernel differs or is on one side only.
 
-    Units in `uncompiled` have no PTX on one side and are named; where no unit has any, the step is skipped.
+    Units in `uncompiled` have no PTX on one side and are named; where no unit has any, the step is skipped. The ptxas
+    of `nvcc` tells the resources of kernels that differ, where the build did not.
     """
-    compared = [compare_unit(pair) for pair in pairs]
+    compared = [compare_unit(pair, nvcc) for pair in pairs]
     missing = sorted(set(uncompiled))
     notes = tuple(
         finding(
@@ -75,10 +78,11 @@ def device_code_step(pairs: Iterable[UnitPair], uncompiled: Iterable[str] = ()) 
     return Step.judged("device code", summary, diagnostics, figures)
 
 
-def compare_unit(pair: UnitPair) -> UnitComparison:
+def compare_unit(pair: UnitPair, nvcc: str | None = None) -> UnitComparison:
     """Compare the PTX of one unit, and ptxas' figures where the PTX differs."""
     legacy, stable = _kernels(pair.legacy), _kernels(pair.stable)
-    before, after = read_resources(pair.legacy.log), read_resources(pair.stable.log)
+    differs = any(name in stable and stable[name].text != kernel.text for name, kernel in legacy.items())
+    before, after = (_assembled(unit, nvcc) if differs else {} for unit in (pair.legacy, pair.stable))
     plain = demangle([*legacy, *stable])
     path = pair.stable.path
     diagnostics: list[Finding] = []
@@ -112,6 +116,17 @@ def demangle(names: Iterable[str]) -> dict[str, str]:
 
 def _kernels(unit: BuiltUnit) -> dict[str, Kernel]:
     return read_kernels(unit.ptx.read_text(encoding="utf-8", errors="replace")) if unit.ptx is not None else {}
+
+
+def _assembled(unit: BuiltUnit, nvcc: str | None) -> dict[str, Resources]:
+    """What ptxas says of the kernels of `unit`: in the build, else now. Nothing where it cannot be asked."""
+    found = read_resources(unit.log)
+    ptxas = nvcc and shutil.which("ptxas", path=os.pathsep.join((str(Path(nvcc).resolve().parent), os.environ["PATH"])))
+    if found or not ptxas or unit.ptx is None:
+        return found
+    command = [ptxas, f"-arch=sm_{unit.arch}", "-v", str(unit.ptx), "-o", os.devnull]
+    ran = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    return read_resources(ran.stdout + ran.stderr)
 
 
 def _diff(legacy: Kernel, stable: Kernel) -> str:

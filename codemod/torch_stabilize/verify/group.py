@@ -21,6 +21,7 @@ from torch_stabilize.verify.build import (
     BuiltSide,
     Side,
     build,
+    sides_of,
     unit_of,
 )
 from torch_stabilize.verify.compilation import compile_step
@@ -98,10 +99,9 @@ def verify_group(
     forget_trees(folder, (legacy.label,))
     store = ObjectStore(folder / "objects", setup.graphs, tools, request.options)
 
-    def compiled() -> Step:
-        reporter.doing = "compile"
+    def make(wanted: Iterable[Side]) -> None:
         made = build(
-            [setup.with_prefix(side) for side in store.reuse(sides, folder)],
+            [setup.with_prefix(side) for side in store.reuse(wanted, folder)],
             tools,
             folder,
             request.options,
@@ -110,6 +110,13 @@ def verify_group(
         )
         store.keep(made)
         built.update({side.side.name: side for side in made})
+
+    def compiled() -> Step:
+        reporter.doing = "compile"
+        make(sides)
+        lost = {unit.path for side in sides_of(built.values(), REMAINDER) for unit in side.failed}
+        if earlier := setup.before(path for path in lost if unit_of(built.values(), LEGACY, path) is None):
+            make(earlier)
         told = (*notes, *undefined_findings(lacking))
         step = compile_step(built, told, tools, setup.units, setup.origin, setup.same_text)
         if finished is not None:
@@ -222,7 +229,7 @@ def _device_code(setup: Setup, built: Mapping[str, BuiltSide]) -> Step:
             missing.append(new)
         else:
             pairs.append(UnitPair(legacy, stable))
-    step = device_code_step(pairs, missing)
+    step = device_code_step(pairs, missing, setup.tools.nvcc)
     if not missing or setup.tools.nvcc is None:  # without nvcc, the `compile` step says what was not compiled
         return step
     return replace(step, undone=(f"no device code of {', '.join(missing)} to compare",))

@@ -66,8 +66,9 @@ class Setup:
     def sides(self) -> tuple[tuple[Side, ...], tuple[Finding, ...]]:
         """The sides to build, and notes on what is missing here.
 
-        Host units are all built, for they make the library; CUDA units that are not linked are built where they are of
-        the group or see a file that changed. Raises Refusal for a tree that builds no such library.
+        Host units are all built, for they make the library. CUDA units that are not linked are built where they are of
+        the group, the legacy ones for their device code alone, and where they see a file that changed. Raises Refusal
+        for a tree that builds no such library.
         """
         before, after = self.libraries
         if not before.legacy:
@@ -79,10 +80,10 @@ class Setup:
         found: list[Side] = []
         notes: tuple[Finding, ...] = ()
         for number, (library, is_whole) in enumerate(self._to_build(before)):
-            library = self._flagged(library, self.legacy, is_whole)
-            side, more = self._legacy(_named(LEGACY, number, library), self.legacy, library, old | self.affected)
-            archs = {old: arch for old, _, arch in self._archs}
-            found.append(replace(side, host_only=self.affected - old, archs=archs, is_loaded=is_whole))
+            if not is_whole and not old.intersection(library.units):
+                continue
+            side, more = self._before(_named(LEGACY, number, library), library, is_whole, old)
+            found.append(replace(side, device_only=frozenset(old)))
             notes += tuple(note for note in more if note not in notes)
         legacy = {side.library: side for side in found}
         for number, (library, is_whole) in enumerate(() if self.is_finished else self._to_build(after)):
@@ -103,6 +104,24 @@ class Setup:
         archs = {new: arch for _, new, arch in self._archs}
         found.append(replace(stable, archs=archs, is_loaded=not self.is_finished))
         return tuple(found), notes
+
+    def before(self, units: Iterable[str]) -> tuple[Side, ...]:
+        """Sides of legacy units that stayed and do not compile: whether they did before the migration."""
+        wanted, found = set(units), []
+        for library in (*self.libraries[0].legacy, *self.libraries[0].others):
+            here = tuple(unit for unit in library.units if unit in wanted)
+            wanted -= set(here)
+            if here:
+                library = replace(library, units=here, gpu=library.gpu & set(here))
+                side, _ = self._before(f"{LEGACY}-before-{library.name}", library, False, set(here))
+                found.append(replace(side, host_only=frozenset(here)))
+        return tuple(found)
+
+    def _before(self, name: str, library: Library, is_whole: bool, cuda: set[str]) -> tuple[Side, tuple[Finding, ...]]:
+        """A side of the tree before the migration, with those CUDA units of `library` that are in `cuda`."""
+        side, notes = self._legacy(name, self.legacy, self._flagged(library, self.legacy, is_whole), cuda)
+        archs = {old: arch for old, _, arch in self._archs}
+        return replace(side, archs=archs, is_loaded=is_whole), notes
 
     def undefined(self, sides: Iterable[Side]) -> tuple[Undefined, ...]:
         """The macros that the group's files ask for and that stayed undefined on the legacy side."""
