@@ -13,7 +13,7 @@
 #include <dlfcn.h>
 
 #include <atomic>
-#include <sstream>
+#include <cstdio>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -75,12 +75,12 @@ std::vector<std::string> blocks_of(bool all) {
     const uintptr_t address = block.address.load(std::memory_order_relaxed);
     Dl_info info;
     if (address == 0 || (!all && block.call.load(std::memory_order_relaxed) != last) ||
-        dladdr(reinterpret_cast<void*>(address), &info) == 0) {
+        dladdr(reinterpret_cast<void*>(address), &info) == 0 || info.dli_fname == nullptr) {
       continue;
     }
-    std::ostringstream text;
-    text << info.dli_fname << "+0x" << std::hex << address - reinterpret_cast<uintptr_t>(info.dli_fbase);
-    found.push_back(text.str());
+    char offset[32]; // no stream: one of another libstdc++ than the compiler's may be loaded
+    std::snprintf(offset, sizeof(offset), "+0x%zx", static_cast<size_t>(address - reinterpret_cast<uintptr_t>(info.dli_fbase)));
+    found.push_back(info.dli_fname + std::string(offset));
   }
   return found;
 }
