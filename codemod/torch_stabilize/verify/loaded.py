@@ -41,9 +41,9 @@ def loaded_steps(
     loaded = [side for side in built.values() if side.side.is_loaded]
     before = sides_of(loaded, LEGACY)
     after = (*sides_of(loaded, REMAINDER), *sides_of(loaded, STABLE))
-    unlinked = [side.side.library for side in (*before, *after) if side.library is None]
+    unlinked = [side for side in (*before, *after) if side.library is None]
     if unlinked:
-        yield from _impossible(f"{', '.join(dict.fromkeys(unlinked))} could not be built")
+        yield from _impossible(_why_unlinked(unlinked))
         return
     if group.unread:
         yield from _impossible(f"the registrations of the group cannot be read: {group.unread}")
@@ -83,6 +83,17 @@ def _abandoned(workers: Iterable[Worker]) -> Iterator[None]:
         for worker in workers:
             worker.abandon()
         raise
+
+
+def _why_unlinked(sides: Iterable[BuiltSide]) -> str:
+    """Why there are no libraries: they do not build, or all that they have is for a GPU and this torch links none."""
+    sides = tuple(sides)
+    faulty = dict.fromkeys(side.side.library for side in sides if side.failed or side.link_log)
+    if faulty:
+        return f"{', '.join(faulty)} could not be built"
+    names = tuple(dict.fromkeys(side.side.library for side in sides))
+    are = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+    return f"operators and golden outputs, for {are} built for CUDA alone and this torch for the CPU"
 
 
 def _impossible(reason: str) -> tuple[Step, Step]:

@@ -44,8 +44,9 @@ def audit(library: Path, name: str = "") -> Audit:
     try:
         from torch_abi_audit import inspect_extension
     except ImportError as error:
+        lacks = "" if error.name in ("torch_abi_audit", None) else f", for it lacks {error.name}"
         raise AuditMissing(
-            "torch-abi-audit is not installed (it needs Python 3.11): pip install torch-abi-audit"
+            f"torch-abi-audit is not installed{lacks} (it needs Python 3.11): pip install torch-abi-audit"
         ) from error
     report = inspect_extension(library)
     if report.error:

@@ -49,12 +49,18 @@ def judge_steps(steps: Sequence[Step]) -> Verdict:
     if errors - _IMPOSSIBLE:
         return Verdict(Outcome.DIFFERS, _joined("something differs", proven, rest))
     if undone:
-        return Verdict(Outcome.NOT_PROVEN, _joined(proven, rest))
+        return Verdict(Outcome.NOT_PROVEN, _joined(proven, _nevertheless(steps), rest))
     devices = _each(device for step in steps for device in step.devices)
     if not_run:
         where = f" on {' and '.join(devices)}" if devices else ""
         return Verdict(Outcome.PROVEN, _joined(f"proven{where}", rest))
     return Verdict(Outcome.WHOLE, "nothing but the ABI changed")
+
+
+def _nevertheless(steps: Sequence[Step]) -> str:
+    """The steps that were done whole, where others were not."""
+    whole = [step.name for step in steps if step.status.value == "ok" and not step.undone and not step.not_run]
+    return f"proven: {', '.join(whole)}" if whole else ""
 
 
 def _each(reasons: Iterable[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def keep_storage(touched: Touched, folder: Path, torch: Any) -> dict[str, Any]:
     key = hashlib.sha256(data).hexdigest()[:32]
     place = folder / key
     if not place.exists():
-        part = folder / f"{key}.{id(data)}"
+        part = folder / f"{key}.{os.getpid()}.{id(data)}"
         part.write_bytes(zlib.compress(data, 6))
         part.replace(place)
     return {**kept, "content": key}
