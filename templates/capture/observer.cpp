@@ -12,45 +12,15 @@
 
 #include <dlfcn.h>
 
-#include <atomic>
 #include <cstdio>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
-// Blocks of code that were reached, where the extension was built with -fsanitize-coverage=trace-pc: every block then
-// calls the function below. A table of addresses, each with the number of the call that reached it last.
-namespace coverage {
+// The table of coverage.cpp, which is loaded before this: nothing of torch may be in the global scope beside it.
+#include "coverage.h"
 
-struct Block {
-  std::atomic<uintptr_t> address{0};
-  std::atomic<uint32_t> call{0};
-};
-constexpr size_t kBlocks = size_t{1} << 17;
-Block blocks[kBlocks];
-std::atomic<uint32_t> call{0}; // the number of the call that is being made; 0 outside of calls
-std::atomic<uint32_t> calls{0};
-
-} // namespace coverage
-
-extern "C" __attribute__((visibility("default"))) void __sanitizer_cov_trace_pc() {
-  const auto address = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
-  const uint32_t now = coverage::call.load(std::memory_order_relaxed);
-  size_t place = (address >> 1 ^ address >> 17) % coverage::kBlocks;
-  for (size_t tried = 0; tried < 64; ++tried, place = (place + 1) % coverage::kBlocks) {
-    auto& block = coverage::blocks[place];
-    uintptr_t known = block.address.load(std::memory_order_relaxed);
-    if (known == 0 && block.address.compare_exchange_strong(known, address)) {
-      known = address;
-    }
-    if (known == address) {
-      if (now != 0) {
-        block.call.store(now, std::memory_order_relaxed);
-      }
-      return;
-    }
-  }
-}
+namespace coverage = torch_stabilize::coverage;
 
 namespace {
 

@@ -106,3 +106,19 @@ def test_a_legacy_library_that_does_not_link_is_told_apart(tmp_path: Path) -> No
     sides = {name: replace(side, link_log="ld: cannot find -lvendor") for name, side in sides.items()}
     step = compile_step(sides, (), TOOLS, ())
     assert [found.code for found in step.diagnostics] == [codes.LEGACY_DOES_NOT_LINK, codes.DOES_NOT_LINK]
+
+
+def test_a_unit_that_stayed_and_compiles_on_neither_side_is_named_and_no_fault(tmp_path: Path) -> None:
+    log = MISSING.format(unit=tmp_path / "left.cpp", header="made_by_the_build.h")
+    after = built("remainder", tmp_path, {"left.cpp": log})
+    earlier = built("legacy-before-_C", tmp_path, {"left.cpp": log})
+    earlier = replace(earlier, side=replace(earlier.side, is_look_back=True))
+    whole = pairs(tmp_path, ("a.cpp",), ("stable/a.cpp",))
+    step = compile_step(
+        {**whole, "remainder": after, "legacy-before-_C": earlier}, (), TOOLS, [("a.cpp", "stable/a.cpp")]
+    )
+    assert step.status is Status.OK
+    assert step.not_run == ("left.cpp (legacy, compiled on neither side here)",)
+    assert ["made_by_the_build.h" in found.message for found in step.diagnostics] == [True]
+    step = compile_step({**whole, "remainder": after}, (), TOOLS, [("a.cpp", "stable/a.cpp")])
+    assert step.status is Status.FAILED, "it compiled before"

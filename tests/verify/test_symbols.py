@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.result import Status
-from torch_stabilize.verify.symbols import NAMED_AT_MOST, Audit, symbols_step
+from torch_stabilize.verify.symbols import NAMED_AT_MOST, Audit, symbols_step, without_own
 
 STABLE = Audit("_C_stable", (), 39, "2.10.0", ("torch_new_shim",))
 LEGACY = Audit("_C", tuple(f"at::f{number}" for number in range(99)), 0, None)
@@ -47,3 +47,15 @@ def test_a_need_for_more_than_the_target_fails() -> None:
 def test_a_symbol_the_audit_does_not_know_is_a_warning() -> None:
     step = symbols_step("2.11", replace(STABLE, unknown=("torch_future",)))
     assert (step.status, step.diagnostics[0].code) == (Status.OK, codes.UNKNOWN_SYMBOL)
+
+
+def test_functions_of_units_that_were_not_compiled_are_no_symbols_of_torch() -> None:
+    own = ("unpack(torch::stable::Tensor, std::optional<c10::ScalarType> const&)", "void ns::pack<int>(c10::Half*)")
+    theirs = ("at::unpack(at::Tensor const&)", "THPVariable_Wrap(at::TensorBase)", "c10::pack()")
+    found = Audit("_C_stable", (*own, *theirs), 3, "2.11")
+    units = (
+        b"torch::stable::Tensor unpack(torch::stable::Tensor x);",
+        b"namespace ns { template <class T> void pack(T*); }",
+    )
+    assert without_own(found, units).unstable == theirs
+    assert without_own(found, ()).unstable == (*own, *theirs)

@@ -36,7 +36,7 @@ def test_what_no_step_compared_on_a_device_claims_none() -> None:
 def test_a_step_that_could_not_be_done_leaves_the_group_unproven() -> None:
     reason = "_C could not be built"
     verdict = judge_steps([COMPILED, Step.impossible("operators", reason), Step.impossible("golden outputs", reason)])
-    assert verdict == (Outcome.NOT_PROVEN, "not proven: _C could not be built")
+    assert verdict == (Outcome.NOT_PROVEN, "not proven: _C could not be built; proven: compile")
     assert not verdict.passed
 
 

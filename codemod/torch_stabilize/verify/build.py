@@ -47,6 +47,7 @@ class Side:
     archs: dict[str, str] = field(default_factory=dict)  # the chips of CUDA units that are not for the usual one
     own_flags: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of single units, beyond the others
     is_loaded: bool = True  # False: only some units of a library, for their errors and their device code
+    is_look_back: bool = False  # only to know whether units that stayed legacy compiled before the migration
 
     @property
     def role(self) -> str:

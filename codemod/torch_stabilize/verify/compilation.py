@@ -17,7 +17,7 @@ from torch_stabilize.verify.build import (
     sides_of,
     unit_of,
 )
-from torch_stabilize.verify.errors import error_diagnostics, missing_headers
+from torch_stabilize.verify.errors import error_diagnostics, missing_headers, parse_errors
 from torch_stabilize.verify.headers import comes_with_cuda
 from torch_stabilize.verify.result import Finding, Step, counted, finding
 from torch_stabilize.verify.toolchain import Toolchain
@@ -50,6 +50,10 @@ def compile_step(
     takes_toolkit = _takes_toolkit(built, tools)
     found: list[Finding] = [_no_toolkit(takes_toolkit)] if takes_toolkit else []
     never_compiled = {unit.path for side in sides_of(built.values(), LEGACY) for unit in side.failed}
+    looked_back = [side for side in built.values() if side.side.is_look_back]
+    neither = {unit.path: side for side in looked_back for unit in side.failed if unit.path not in takes_toolkit}
+    found += (_on_neither_side(path, side) for path, side in neither.items())
+    built = {name: side for name, side in built.items() if not side.side.is_look_back}
     for name, side in built.items():
         role = side.side.role
         for unit in side.failed:
@@ -81,7 +85,23 @@ def compile_step(
     step = Step.judged(
         "compile", f"units compiled: {counts}{launcher}{read}", tuple(dict.fromkeys((*found, *notes))), figures
     )
-    return replace(step, undone=_undone(left_out), not_run=_without_nvcc(built, units, tools))
+    not_run = (*_without_nvcc(built, units, tools), *_unseen(neither))
+    return replace(step, undone=_undone(left_out), not_run=not_run)
+
+
+def _on_neither_side(path: str, side: BuiltSide) -> Finding:
+    """A unit that stayed legacy and compiles neither before nor after: what it lacks, once."""
+    unit = side.unit(path)
+    first = next(iter(parse_errors(unit.log, side.side.tree)), None) if unit is not None else None
+    why = f": {first.message}" if first is not None else ""
+    text = f"stayed legacy, sees a changed header and compiles here neither before nor after the migration{why}"
+    help = "what the project's own build makes is there with --build"
+    return finding(codes.LEGACY_DOES_NOT_COMPILE, text, severity=Severity.WARNING, path=path, help=help)
+
+
+def _unseen(neither: Iterable[str]) -> tuple[str, ...]:
+    paths = ", ".join(neither)
+    return (f"{paths} (legacy, compiled on neither side here)",) if paths else ()
 
 
 def _for_device_code(built: BuiltSide, tools: Toolchain) -> str:

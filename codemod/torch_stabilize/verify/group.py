@@ -38,7 +38,7 @@ from torch_stabilize.verify.progress import Reporter
 from torch_stabilize.verify.result import Step, Verification
 from torch_stabilize.verify.setup import Setup
 from torch_stabilize.verify.sides import HeaderOptions, check_stable_target
-from torch_stabilize.verify.symbols import Audit, AuditMissing, audit, symbols_step
+from torch_stabilize.verify.symbols import Audit, AuditMissing, audit, symbols_step, without_own
 from torch_stabilize.verify.toolchain import Toolchain, find_toolchain
 from torch_stabilize.verify.torches import OtherTorch, torch_steps
 from torch_stabilize.verify.trees import Tree, forget_trees, laid_out, legacy_tree, read_tree
@@ -129,7 +129,7 @@ def verify_group(
     built: dict[str, BuiltSide] = {}
     steps = [
         clock.timed(compiled),
-        clock.timed(lambda: _symbols(built, target)),
+        clock.timed(lambda: _symbols(setup, built)),
         clock.timed(lambda: _device_code(setup, built)),
         launches,
     ]
@@ -206,17 +206,20 @@ def find_cases(work: Tree, groups: Iterable[str], folder: Path | None) -> tuple[
     return (load_group(folder, names[0]),) if folder is not None else ()
 
 
-def _symbols(built: Mapping[str, BuiltSide], target: str) -> Step:
+def _symbols(setup: Setup, built: Mapping[str, BuiltSide]) -> Step:
     try:
         audits: dict[str, Audit] = {}
         for side in built.values():
             if side.audited:
                 audits.setdefault(side.side.role, audit(side.audited, side.side.library))
+        if STABLE in audits:
+            there = (unit.path for side in sides_of(built.values(), STABLE) for unit in side.units)
+            audits[STABLE] = without_own(audits[STABLE], setup.left_out(there))
     except AuditMissing as error:
         return replace(Step.skipped("symbols", str(error)), not_run=("the audit of symbols (no torch-abi-audit)",))
     if STABLE not in audits:
         return Step.impossible("symbols", "the stable library could not be built")
-    return symbols_step(target, audits[STABLE], audits.get(LEGACY), audits.get(REMAINDER))
+    return symbols_step(setup.target, audits[STABLE], audits.get(LEGACY), audits.get(REMAINDER))
 
 
 def _device_code(setup: Setup, built: Mapping[str, BuiltSide]) -> Step:

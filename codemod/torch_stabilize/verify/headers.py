@@ -25,7 +25,11 @@ CUDA_LIBRARY_HEADERS = {
     "cusolver_common.h": "nvidia-cusolver",
 }
 # Libraries of headers alone that kernels may include: the package of the wheel, and the folder in it.
-HEADER_LIBRARIES = {"cutlass/cutlass.h": ("cutlass_library", "source/include")}
+HEADER_LIBRARIES = {
+    "cutlass/cutlass.h": ("cutlass_library", "source/include"),
+    "cutlass/util/packed_stride.hpp": ("cutlass_library", "source/tools/util/include"),
+    "gather_tensor.hpp": ("cutlass_library", "source/examples/common"),  # attention kernels are made from the examples
+}
 # Headers of the CUDA toolkit that code for the host includes, and folders of such headers.
 TOOLKIT_HEADERS = frozenset(
     (

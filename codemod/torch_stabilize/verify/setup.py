@@ -114,8 +114,14 @@ class Setup:
             if here:
                 library = replace(library, units=here, gpu=library.gpu & set(here))
                 side, _ = self._before(f"{LEGACY}-before-{library.name}", library, False, set(here))
-                found.append(replace(side, host_only=frozenset(here)))
+                found.append(replace(side, host_only=frozenset(here), is_look_back=True))
         return tuple(found)
+
+    def left_out(self, built: Iterable[str]) -> tuple[bytes, ...]:
+        """The text of the stable library's units that are not among those `built`: of other groups, and unchanged."""
+        stable, built = self.libraries[1].stable, frozenset(built)
+        units = stable.units if stable is not None else ()
+        return tuple(self.work.snapshot.read(unit) for unit in units if unit not in built)
 
     def _before(self, name: str, library: Library, is_whole: bool, cuda: set[str]) -> tuple[Side, tuple[Finding, ...]]:
         """A side of the tree before the migration, with those CUDA units of `library` that are in `cuda`."""

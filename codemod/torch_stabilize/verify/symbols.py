@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch_stabilize.model import Refusal, Severity
@@ -11,6 +13,8 @@ from torch_stabilize.verify import codes
 from torch_stabilize.verify.result import Finding, Step, finding
 
 NAMED_AT_MOST = 10
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+_TORCH_SCOPES = frozenset(("at", "c10", "caffe2", "torch"))
 
 
 class AuditMissing(Exception):
@@ -60,6 +64,20 @@ def audit(library: Path, name: str = "") -> Audit:
         tuple(torch.version_defining_symbols),
         tuple(torch.unknown_shim_symbols),
     )
+
+
+def without_own(found: Audit, others: Iterable[bytes]) -> Audit:
+    """`found` without the project's own functions, which look unstable where a parameter has a type of torch.
+
+    `others` are the texts of units of the library that were not compiled, and so did not give theirs.
+    """
+    words = {word for text in others for word in _WORD.findall(text)}
+    return replace(found, unstable=tuple(one for one in found.unstable if not _is_own(one, words)))
+
+
+def _is_own(symbol: str, words: Container[bytes]) -> bool:
+    scope, _, name = symbol.partition("(")[0].partition("<")[0].rpartition(" ")[2].rpartition("::")
+    return scope.partition("::")[0] not in _TORCH_SCOPES and name.encode() in words
 
 
 def symbols_step(target: str, stable: Audit, before: Audit | None = None, remainder: Audit | None = None) -> Step:

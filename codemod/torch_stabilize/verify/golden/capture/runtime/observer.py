@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 _NAME = "torch_stabilize_observer"
+_COVERAGE = "torch_stabilize_coverage.so"  # what an extension that counts its blocks calls
+_SOURCES = ("coverage.h", "coverage.cpp")  # beside the observer's
 _SECONDS = 900.0
 _STANDARDS = ("c++20", "c++17")
 
@@ -27,14 +29,15 @@ class Unbuilt(Exception):
 def build_observer(torch: Any, cache: Path, source: Path) -> Any:
     """The observer as a module. Raises Unbuilt where it cannot be compiled or loaded."""
     compiler = _compiler()
-    key = hashlib.sha256(
-        "\n".join([torch.__version__, sys.version, compiler, source.read_text(encoding="utf-8")]).encode()
-    ).hexdigest()[:16]
+    texts = [path.read_text(encoding="utf-8") for path in (source, *(source.with_name(name) for name in _SOURCES))]
+    key = hashlib.sha256("\n".join([torch.__version__, sys.version, compiler, *texts]).encode()).hexdigest()[:16]
     library = cache / key / f"{_NAME}.so"
     if not library.exists():
-        _compile(torch, compiler, source, library)
+        _compile(compiler, source.with_name("coverage.cpp"), library.with_name(_COVERAGE), ["-Wl,--as-needed"])
+        _compile(compiler, source, library, _of_torch(torch))
     try:
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)  # an extension that counts its blocks looks for it here
+        # In the global scope, with nothing of torch: symbols there are taken by whatever is loaded later.
+        ctypes.CDLL(str(library.with_name(_COVERAGE)), mode=ctypes.RTLD_GLOBAL)
         loader = importlib.machinery.ExtensionFileLoader(_NAME, str(library))
         spec = importlib.util.spec_from_loader(_NAME, loader)
         assert spec is not None
@@ -53,19 +56,26 @@ def _compiler() -> str:
     return found
 
 
-def _compile(torch: Any, compiler: str, source: Path, library: Path) -> None:
+def _of_torch(torch: Any) -> list[str]:
+    """The flags that the observer needs beyond those of any library."""
     root = Path(torch.__file__).parent
     folders = [root / "include", root / "include/torch/csrc/api/include", sysconfig.get_paths()["include"]]
+    abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
+    return [
+        abi, f"-DTORCH_EXTENSION_NAME={_NAME}", *(f"-I{folder}" for folder in folders),
+        f"-L{root / 'lib'}", "-ltorch_python", "-ltorch", "-ltorch_cpu", "-lc10",
+    ]  # fmt: skip
+
+
+def _compile(compiler: str, source: Path, library: Path, flags: list[str]) -> None:
     library.parent.mkdir(parents=True, exist_ok=True)
     handle, made = tempfile.mkstemp(dir=library.parent, suffix=".so")
     os.close(handle)
-    abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
     try:
         for standard in _STANDARDS:
             command = [
-                *compiler.split(), f"-std={standard}", "-O1", "-DNDEBUG", abi, f"-DTORCH_EXTENSION_NAME={_NAME}",
-                "-w", "-shared", "-fPIC", *(f"-I{folder}" for folder in folders), str(source), "-o", made,
-                f"-L{root / 'lib'}", "-ltorch_python", "-ltorch", "-ltorch_cpu", "-lc10",
+                *compiler.split(), f"-std={standard}", "-O1", "-DNDEBUG", "-w", "-shared", "-fPIC", str(source), "-o",
+                made, *flags,
             ]  # fmt: skip
             environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
             ran = subprocess.run(
