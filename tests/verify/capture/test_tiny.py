@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,17 @@ def test_a_program_without_torch_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     ran = tiny.run("golden", "capture", "csrc/blend.cpp", "--", sys.executable, "-c", "print('nothing')")
     assert ran.returncode == 3
     assert "the command imported no torch" in ran.stderr
+
+
+def test_the_observer_leaves_torch_out_of_the_global_scope(tmp_path: Path) -> None:
+    """What is there gives its symbols to every library that is loaded later."""
+    program = f"""
+import ctypes, sys, torch
+from pathlib import Path
+from torch_stabilize.templates import template_root
+from torch_stabilize.verify.golden.capture.runtime.observer import build_observer
+build_observer(torch, Path({str(tmp_path)!r}), template_root() / "capture/observer.cpp")
+whole = ctypes.CDLL(None)
+sys.exit(hasattr(whole, "aoti_torch_grad_mode_is_enabled") or not hasattr(whole, "__sanitizer_cov_trace_pc"))
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
