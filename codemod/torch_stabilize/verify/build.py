@@ -413,9 +413,8 @@ def _collect(side: Side, toolchain: Toolchain, folder: Path, options: BuildOptio
     complete = bool(linkable) and all(unit.compiled for unit in linkable)
     linked = complete and library.exists()
     whole = all(unit.compiled for unit in units)
-    if len(linkable) == len(units):
+    if len(linkable) == len(units) or not all(_has_object(unit.path, side, toolchain) for unit in units):
         audit = library
-    whole = whole and all(_has_object(unit.path, side, toolchain) for unit in units)
     return BuiltSide(
         side,
         tuple(units),

@@ -21,6 +21,7 @@ from torch_stabilize.verify.build import (
     BuiltSide,
     Side,
     build,
+    device_code_alone,
     sides_of,
     unit_of,
 )
@@ -219,7 +220,10 @@ def _symbols(setup: Setup, built: Mapping[str, BuiltSide]) -> Step:
         return replace(Step.skipped("symbols", str(error)), not_run=("the audit of symbols (no torch-abi-audit)",))
     if STABLE not in audits:
         return Step.impossible("symbols", "the stable library could not be built")
-    return symbols_step(setup.target, audits[STABLE], audits.get(LEGACY), audits.get(REMAINDER))
+    legacy = sides_of(built.values(), LEGACY)
+    partly = any(device_code_alone(unit.path, side.side, setup.tools) for side in legacy for unit in side.units)
+    counted = " (without CUDA units)" if partly else ""
+    return symbols_step(setup.target, audits[STABLE], audits.get(LEGACY), audits.get(REMAINDER), counted)
 
 
 def _device_code(setup: Setup, built: Mapping[str, BuiltSide]) -> Step:

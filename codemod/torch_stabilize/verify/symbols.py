@@ -80,17 +80,20 @@ def _is_own(symbol: str, words: Container[bytes]) -> bool:
     return scope.partition("::")[0] not in _TORCH_SCOPES and name.encode() in words
 
 
-def symbols_step(target: str, stable: Audit, before: Audit | None = None, remainder: Audit | None = None) -> Step:
+def symbols_step(
+    target: str, stable: Audit, before: Audit | None = None, remainder: Audit | None = None, counted: str = ""
+) -> Step:
     """The `symbols` step: fails on one unstable symbol in the stable library, or a need for more than `target`.
 
-    `before` and `remainder` are the legacy library before and after the migration; their counts are reported.
+    `before` and `remainder` are the legacy library before and after the migration; their counts are reported, with a
+    remark on what is `counted`.
     """
     diagnostics = list(_judge(stable, target))
     parts = [f"{stable.name} is {stable.verdict}: {len(stable.unstable)} unstable, {stable.shims} shim symbols"]
     parts.append(f"needs torch {stable.minimum or 'of any version'}, target {target}")
     if before is not None:
         after = "" if remainder is None else f" -> {len(remainder.unstable)}"
-        parts.append(f"{before.name} unstable {len(before.unstable)}{after}")
+        parts.append(f"{before.name} unstable {len(before.unstable)}{after}{counted}")
     figures = {
         name: _figures(report)
         for name, report in (("stable", stable), ("legacy", before), ("remainder", remainder))
