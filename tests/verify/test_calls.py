@@ -10,12 +10,19 @@ from torch_stabilize.verify import codes
 from torch_stabilize.verify.calls import compare_calls
 from torch_stabilize.verify.golden.cases import Case, CaseFile, load_cases
 from torch_stabilize.verify.golden.cost import Cost
-from torch_stabilize.verify.golden.outcome import Outcome
+from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome
 from torch_stabilize.verify.golden.process import Crash
 
 torch = pytest.importorskip("torch")
 from torch_stabilize.verify.golden.cost import cost_of  # noqa: E402  # needs torch
-from torch_stabilize.verify.golden.forms import FORMS, UNDER_COMPILER, call_forms  # noqa: E402
+from torch_stabilize.verify.golden.forms import (  # noqa: E402
+    FORMS,
+    GRADIENTS,
+    NO_GRADIENT,
+    REACHED,
+    UNDER_COMPILER,
+    call_forms,
+)
 from torch_stabilize.verify.golden.run import run_case  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -38,6 +45,11 @@ args = [{tensor = {shape = [1], fill = 1}}, {tensor = {shape = [1], fill = 0.5}}
 """
 
 
+HALVE = """
+[[case]]
+op = "halve"
+args = [{tensor = {shape = [2, 3], fill = 1}}]
+"""
 CHEAP = Cost(0.5, 10_000, 2e-6)
 
 
@@ -77,7 +89,8 @@ def test_what_the_ways_of_calling_do(file: CaseFile) -> None:
     case = file.cases[0]
     plain = run_case(case, torch)
     forms = call_forms(case, torch)
-    assert list(forms) == [*FORMS, UNDER_COMPILER]
+    assert set(forms) == {*FORMS, UNDER_COMPILER, REACHED}
+    assert forms[REACHED].returns == (), "of torch's own operators nobody asks"
     assert forms["by keyword"].returns == forms["with its defaults left out"].returns == plain.returns
     first, second = (str(text) for text in forms["with arguments of a wrong type"].returns)
     assert "Expected a value of type 'Tensor' for argument number 0 but instead found" in first
@@ -98,6 +111,39 @@ def test_each_operator_is_compared_once(file: CaseFile) -> None:
     calls = compare_calls([file], legacy, stable)  # type: ignore[arg-type]
     assert (calls.operators, calls.findings) == (1, ())
     assert legacy.asked == stable.asked == ["add[cpu]"]
+
+
+GRADIENT, OTHER = Outcome(("'1 of 1 results ask for gradients'", "'a1'")), Outcome(("'1 of 1'", "'b2'"))
+REFUSED = Outcome(error=ErrorOutcome("Unsupported", (), "C++ autograd"))
+BACKWARD = Outcome(("ext::scale", "ext::scale_backward"))
+
+
+@pytest.mark.parametrize(
+    ("eager", "compiled", "after", "compiled_after", "differs"),
+    [
+        (GRADIENT, GRADIENT, GRADIENT, GRADIENT, False),
+        (GRADIENT, REFUSED, GRADIENT, GRADIENT, False),
+        (GRADIENT, REFUSED, GRADIENT, OTHER, True),
+        (GRADIENT, GRADIENT, OTHER, GRADIENT, True),
+        (GRADIENT, GRADIENT, GRADIENT, REFUSED, True),
+    ],
+)
+def test_gradients_prove_the_operators_that_they_are_made_with(
+    file: CaseFile, eager: Outcome, compiled: Outcome, after: Outcome, compiled_after: Outcome, differs: bool
+) -> None:
+    was = Answers({GRADIENTS: eager, UNDER_COMPILER: compiled, REACHED: Outcome(())})
+    now = Answers({GRADIENTS: after, UNDER_COMPILER: compiled_after, REACHED: BACKWARD})
+    calls = compare_calls([file], was, now)  # type: ignore[arg-type]
+    assert bool(calls.findings) is differs
+    assert calls.differentiated == (frozenset() if differs else {"ext::scale", "ext::scale_backward"})
+
+
+def test_operators_are_not_proven_by_gradients_that_neither_side_has(file: CaseFile) -> None:
+    none = Outcome((repr(NO_GRADIENT),))
+    answers = Answers({GRADIENTS: none, REACHED: BACKWARD})
+    assert compare_calls([file], answers, answers).differentiated == frozenset()  # type: ignore[arg-type]
+    refused = Answers({GRADIENTS: REFUSED, REACHED: BACKWARD})
+    assert compare_calls([file], refused, refused).differentiated == frozenset()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -143,3 +189,21 @@ def test_what_a_call_costs_is_measured(file: CaseFile) -> None:
     assert found.calls > 1000
     assert abs(found.leaked) < 8
     assert 0 < found.seconds < 1e-3
+
+
+def test_the_operator_that_a_backward_calls_is_seen(tmp_path: Path) -> None:
+    library = torch.library.Library("tstab_half", "DEF")
+    library.define("halve(Tensor x) -> Tensor")
+    library.define("halve_backward(Tensor grad) -> Tensor")
+    for name in ("halve", "halve_backward"):
+        library.impl(name, lambda x: x * 0.5, "CPU")
+        library.impl(name, lambda x: torch.empty_like(x), "Meta")
+    ops = torch.ops.tstab_half
+    torch.library.register_autograd("tstab_half::halve", lambda ctx, grad: ops.halve_backward(grad), lib=library)
+    path = tmp_path / "cases.toml"
+    path.write_text(CASES.partition("[[case]]")[0].replace("aten", "tstab_half") + HALVE)
+    (case,) = load_cases(path).cases
+    forms = call_forms(case, torch)
+    assert forms[REACHED].returns == ("tstab_half::halve", "tstab_half::halve_backward")
+    file, answers = load_cases(path), Answers(forms)
+    assert compare_calls([file], answers, answers).differentiated == set(forms[REACHED].returns)  # type: ignore[arg-type]

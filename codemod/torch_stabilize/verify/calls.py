@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.golden.cases import Case, CaseFile
-from torch_stabilize.verify.golden.forms import BY_KEYWORD, GRADIENTS, UNDER_COMPILER
+from torch_stabilize.verify.golden.forms import BY_KEYWORD, GRADIENTS, OPCHECK, REACHED, UNDER_COMPILER
 from torch_stabilize.verify.golden.outcome import Outcome
 from torch_stabilize.verify.golden.process import Crash, Worker
 from torch_stabilize.verify.golden.values import PlainValue
@@ -18,25 +18,48 @@ from torch_stabilize.verify.result import Finding, finding
 
 @dataclass(frozen=True)
 class Calls:
-    """How many operators were called in every way, and what differs."""
+    """How many operators were called in every way, and what differs.
+
+    `differentiated` are the operators that were called, after the migration, for gradients equal to those before it.
+    """
 
     operators: int = 0
     findings: tuple[Finding, ...] = ()
+    differentiated: frozenset[str] = frozenset()
 
 
 def compare_calls(files: Iterable[CaseFile], legacy: Worker, stable: Worker, pool: Executor | None = None) -> Calls:
     """One case of each operator, in the ways of `forms.FORMS`; with a `pool`, on both sides at once."""
     chosen = [(file, case) for file in files for case in _one_each(file)]
     findings: list[Finding] = []
+    differentiated: set[str] = set()
     for file, case in chosen:
         waiting = pool.submit(legacy.forms, file.path, case) if pool is not None else None
         after = stable.forms(file.path, case)
         before = waiting.result() if waiting is not None else legacy.forms(file.path, case)
-        if isinstance(before, dict) and before.keys() == {BY_KEYWORD}:  # a function of a Python module
+        if isinstance(before, dict) and isinstance(after, dict):
+            before, after = dict(before), dict(after)
+            reached = after.pop(REACHED, None)
+            before.pop(REACHED, None)
+            if reached is not None and _same_gradients(before, after):
+                differentiated.update(map(str, reached.returns))
+        if isinstance(before, dict) and BY_KEYWORD in before and OPCHECK not in before:  # a function of a Python module
             findings += _compare_names(case, legacy.names(file.path, case), stable.names(file.path, case))
         findings += _compare(case, before, after)
         findings += _compare_costs(file, case, legacy, stable)
-    return Calls(len(chosen), tuple(findings))
+    return Calls(len(chosen), tuple(findings), frozenset(differentiated))
+
+
+def _same_gradients(before: Mapping[str, Outcome], after: Mapping[str, Outcome]) -> bool:
+    """Whether gradients were had on both sides and are equal, after the migration under a compiler too.
+
+    What no compiler could see into before has to give under one what it gave without.
+    """
+    was, now = before.get(GRADIENTS), after.get(GRADIENTS)
+    if was is None or was.error is not None or UNDER_COMPILER not in before:
+        return False
+    compiled = before[UNDER_COMPILER] if before[UNDER_COMPILER].error is None else was
+    return was == now and after.get(UNDER_COMPILER) == compiled
 
 
 def _one_each(file: CaseFile) -> Iterable[Case]:
@@ -59,7 +82,11 @@ def _compare(case: Case, before: dict[str, Outcome] | Crash, after: dict[str, Ou
         other = after.get(form)
         if other is None:
             yield finding(codes.CALLS_DIFFER, f"{case.id}, {form}: no result asks for a gradient any more")
-        elif outcome.error is not None and other.error is not None and form in (GRADIENTS, UNDER_COMPILER):
+        elif outcome.error is not None and form == UNDER_COMPILER:
+            if other.error is None and other != before[GRADIENTS]:
+                text = f"{case.id}, {form}: {_said(other)}, and was {_said(before[GRADIENTS])} without one"
+                yield finding(codes.CALLS_DIFFER, text)
+        elif outcome.error is not None and other.error is not None and form == GRADIENTS:
             continue  # autograd refuses it: in which words depends on who asks it
         elif other != outcome:
             yield finding(codes.CALLS_DIFFER, f"{case.id}, {form}: {_said(other)}, and was {_said(outcome)}")

@@ -22,14 +22,21 @@ class _Nothing:
 def call_forms(case: Case, torch: Any) -> dict[str, Outcome]:
     """What the op of `case` does in each of FORMS, with the arguments of the case.
 
-    A function of a Python module is called by keyword alone, where its arguments have names.
+    A function of a Python module is called by keyword, where its arguments have names, and with gradients. REACHED has
+    the operators of extensions that were called for gradients.
     """
     op = find_op(case, torch)
+    names = tuple(FORMS)
     if isinstance(op, ModuleFunction):
-        return {BY_KEYWORD: run_case(case, torch, _by_keyword)} if op.is_named else {}
-    found = {name: run_case(case, torch, call) for name, call in FORMS.items()}
-    if found[GRADIENTS].error is None and found[GRADIENTS].returns != (repr(NO_GRADIENT),):
-        found[UNDER_COMPILER] = run_case(case, torch, _compiled_gradients)
+        names = (BY_KEYWORD,) if op.is_named else ()
+    found = {name: run_case(case, torch, FORMS[name]) for name in names if name != GRADIENTS}
+    with torch.autograd.profiler.profile() as profile:
+        found[GRADIENTS] = run_case(case, torch, _gradients)
+        if found[GRADIENTS].error is None and found[GRADIENTS].returns != (repr(NO_GRADIENT),):
+            found[UNDER_COMPILER] = run_case(case, torch, _compiled_gradients)
+    operators = {name.partition(".")[0] for name in torch._C._dispatch_get_all_op_names()}
+    called = operators & {event.name for event in profile.function_events}  # others are nodes of autograd, and the like
+    found[REACHED] = Outcome(tuple(sorted(name for name in called if not name.startswith(_OF_TORCH))))
     return found
 
 
@@ -144,12 +151,15 @@ _CHECKS = ("test_schema", "test_autograd_registration", "test_faketensor")
 NO_GRADIENT = "no result asks for a gradient"
 GRADIENTS = "with gradients"
 UNDER_COMPILER = "with gradients under a compiler"
+REACHED = "operators that were called for gradients"
+_OF_TORCH = ("aten::", "prim::", "prims::", "autograd::")
 BY_KEYWORD = "by keyword"
+OPCHECK = "by torch.library.opcheck"
 FORMS: dict[str, Callable[..., Any]] = {
     BY_KEYWORD: _by_keyword,
     "with its defaults left out": _without_defaults,
     "with arguments of a wrong type": _mistyped,
     "with fake tensors": _faked,
     GRADIENTS: _gradients,
-    "by torch.library.opcheck": _checked,
+    OPCHECK: _checked,
 }
