@@ -146,6 +146,16 @@ def test_operators_are_not_proven_by_gradients_that_neither_side_has(file: CaseF
     assert compare_calls([file], refused, refused).differentiated == frozenset()  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("before", [Outcome((repr(NO_GRADIENT),)), REFUSED])
+def test_a_function_of_a_module_without_gradients_needs_none(file: CaseFile, before: Outcome) -> None:
+    """Torch gives results of an operator without a backward a node that warns; those of a function have nothing."""
+    was, now = Answers({GRADIENTS: before}), Answers({GRADIENTS: Outcome(("'1 of 1 results ask'", "'none'"))})
+    assert compare_calls([file], was, now).findings == ()  # type: ignore[arg-type]
+    opcheck = "by torch.library.opcheck"
+    was, now = Answers({**was.answer, opcheck: GRADIENT}), Answers({**now.answer, opcheck: GRADIENT})  # type: ignore[dict-item]
+    assert len(compare_calls([file], was, now).findings) == 1, "an operator had it before too"  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_what_differs_is_said_with_its_way(file: CaseFile, form: str) -> None:
     forms = call_forms(file.cases[0], torch)
