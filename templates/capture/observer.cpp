@@ -17,7 +17,7 @@
 #include <unordered_set>
 #include <vector>
 
-// The table of coverage.cpp, which is loaded before this: nothing of torch may be in the global scope beside it.
+// The table of coverage.cpp, which is loaded before this: nothing of torch may be in the global scope with it.
 #include "coverage.h"
 
 namespace coverage = torch_stabilize::coverage;

@@ -17,7 +17,7 @@ from typing import Any
 
 _NAME = "torch_stabilize_observer"
 _COVERAGE = "torch_stabilize_coverage.so"  # what an extension that counts its blocks calls
-_SOURCES = ("coverage.h", "coverage.cpp")  # beside the observer's
+_SOURCES = ("coverage.h", "coverage.cpp")  # in the folder of the observer's
 _SECONDS = 900.0
 _STANDARDS = ("c++20", "c++17")
 
