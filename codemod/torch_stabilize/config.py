@@ -33,6 +33,15 @@ class Allowed(NamedTuple):
         return f"{self.path}:{self.name}" if self.name else self.path
 
 
+class OwnLibrary(NamedTuple):
+    """Settings of one legacy library, `[libraries.NAME]`. "" means: as for the repository, else detect it."""
+
+    stable_library: str = ""
+    stable_bindings: str = ""
+    stable_declarations: str = ""
+    op_namespace: str = ""
+
+
 @dataclass(frozen=True)
 class Config:
     """Settings of one repository. None and empty values mean: detect it.
@@ -56,14 +65,19 @@ class Config:
     target: str | None = None
     headers: str | None = None  # the torch whose headers build it
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> files or globs
+    libraries: Mapping[str, OwnLibrary] = field(default_factory=dict)  # by the name of the legacy module
     allow: tuple[Allowed, ...] = ()
     exclude: tuple[str, ...] = ()  # globs of files that are never looked at
+
+    def of_library(self, name: str) -> OwnLibrary:
+        """What is set for the legacy library `name` alone."""
+        return self.libraries.get(name, OwnLibrary())
 
 
 _PATHS = ("source_root", "stable_root", "stable_bindings", "stable_declarations", "stable_helpers", "stable_dispatch")
 _NAMES = ("legacy_library", "stable_library", "op_namespace")
 _PATH_LISTS = ("legacy_bindings", "python_roots", "exclude")
-KEYS = (*_PATHS, *_NAMES, *_PATH_LISTS, "in_place", "target", "headers", "groups", "allow")
+KEYS = (*_PATHS, *_NAMES, *_PATH_LISTS, "in_place", "target", "headers", "groups", "libraries", "allow")
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _MODULE = re.compile(r"[A-Za-z_]\w*")
 
@@ -136,7 +150,25 @@ class _Reader:
             return version
         if key == "groups":
             return self._groups(value)
+        if key == "libraries":
+            return self._libraries(value)
         return tuple(self._allowed(text) for text in self._texts(key, value))
+
+    def _libraries(self, value: Any) -> dict[str, OwnLibrary]:
+        if not isinstance(value, dict):
+            raise self._refuse("libraries", "`libraries` must be a table: the name of a module and its settings")
+        found = {}
+        for name, settings in value.items():
+            if not _MODULE.fullmatch(name):
+                raise self._refuse(name, f"`libraries.{name}` must be called as a module is, without its package")
+            if not isinstance(settings, dict):
+                raise self._refuse(name, f"`libraries.{name}` must be a table, not {_kind(settings)}")
+            for key in settings:
+                if key not in OwnLibrary._fields:
+                    known = ", ".join(OwnLibrary._fields)
+                    raise self._refuse(key, f"unknown key `libraries.{name}.{key}`; known keys: {known}")
+            found[name] = OwnLibrary(**{key: self._value(key, one) for key, one in settings.items()})
+        return found
 
     def _groups(self, value: Any) -> dict[str, tuple[str, ...]]:
         if not isinstance(value, dict):

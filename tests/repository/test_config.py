@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from torch_stabilize.config import KEYS, Allowed, Config, load_config
 from torch_stabilize.model import Refusal
+from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 
 MakeRepository = Callable[..., Snapshot]
@@ -131,3 +132,63 @@ def test_every_key_is_documented_and_the_example_is_valid(make_repository: MakeR
     assert sorted(documented) == sorted(KEYS)
     example = page.partition("```toml\n")[2].partition("```")[0]
     assert load_config(make_repository({"torch-stabilize.toml": example})).groups.keys() == {"norms"}
+
+
+_SEVERAL = {
+    "setup.py": """
+from setuptools import setup
+from torch.utils.cpp_extension import CppExtension
+setup(name="pots", ext_modules=[
+    CppExtension("pots._clay", ["csrc/clay/bind.cpp", "csrc/clay/fire.cpp"]),
+    CppExtension("pots._iron", ["csrc/iron/bind.cpp", "csrc/iron/cast.cpp"]),
+])
+""",
+    "csrc/clay/bind.cpp": '#include <torch/library.h>\nTORCH_LIBRARY(clay, m) { m.def("fire(Tensor x) -> ()"); }\n',
+    "csrc/clay/fire.cpp": "#include <torch/all.h>\nvoid fire(at::Tensor x) {}\n",
+    "csrc/iron/bind.cpp": '#include <torch/library.h>\nTORCH_LIBRARY(iron, m) { m.def("cast(Tensor x) -> ()"); }\n',
+    "csrc/iron/cast.cpp": "#include <torch/all.h>\nvoid cast(at::Tensor x) {}\n",
+}
+_OWN = """
+[libraries._iron]
+stable_library = "_iron_abi3"
+stable_bindings = "csrc/iron/stable/bindings.cpp"
+op_namespace = "forge"
+"""
+
+
+def test_a_library_has_settings_of_its_own(make_repository: MakeRepository) -> None:
+    snapshot = make_repository({**_SEVERAL, "torch-stabilize.toml": _OWN})
+    layout = detect_layout(snapshot, load_config(snapshot))
+    named = {one.name: (one.stable_name, one.stable_bindings, one.op_namespace) for one in layout.libraries}
+    assert named["_iron"] == ("_iron_abi3", "csrc/iron/stable/bindings.cpp", "forge")
+    assert named["_clay"][0] == "_clay_stable_libtorch"
+    assert named["_clay"][2] == ""
+    for units, space in ((["csrc/iron/cast.cpp"], "forge"), (["csrc/clay/fire.cpp"], "")):
+        assert layout.for_units(units).op_namespace == space
+
+
+def test_the_keys_of_the_repository_mean_its_only_library(make_repository: MakeRepository) -> None:
+    files = {path: text for path, text in _SEVERAL.items() if "iron" not in path}
+    files["setup.py"] = files["setup.py"].replace(
+        '    CppExtension("pots._iron", ["csrc/iron/bind.cpp", "csrc/iron/cast.cpp"]),\n', ""
+    )
+    snapshot = make_repository({**files, "torch-stabilize.toml": 'stable_library = "_abi3"\n'})
+    assert detect_layout(snapshot, load_config(snapshot)).stable_library == "_abi3"
+    (library,) = detect_layout(snapshot, load_config(snapshot)).libraries
+    assert (library.name, library.stable_name) == ("_clay", "_abi3")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('libraries = "x"\n', 1, "must be a table"),
+        ('[libraries]\n_C = "x"\n', 2, "`libraries._C` must be a table, not a string"),
+        ('[libraries._C]\nstable = "x"\n', 2, "unknown key `libraries._C.stable`"),
+        ('[libraries._C]\nstable_library = "a.b"\n', 2, "must be the name of a module"),
+        ('[libraries."pkg._C"]\nstable_library = "b"\n', 1, "without its package"),
+    ],
+)
+def test_mistakes_in_settings_of_a_library(make_repository: MakeRepository, text: str, line: int, words: str) -> None:
+    message = refusal(make_repository({"torch-stabilize.toml": text}))
+    assert message.startswith(f"torch-stabilize.toml:{line}: ")
+    assert words in message

@@ -73,12 +73,14 @@ def _without_bindings(program: Program, layout: Layout, name: str) -> layouts.Li
     """A library whose bindings are another one's, or that has none: its stable files get a name of their own."""
     units = [unit for library in program.libraries if library.name == name for unit in sorted(library.units)]
     bindings = tuple(path for path in units if path in layout.legacy_bindings)
+    own = program.config.of_library(name)
     folder = dirname(layout.landing(bindings[0])) if bindings else layout.stable_root
     return layouts.Library(
         name,
         bindings,
         tuple(units),
-        name + STABLE_SUFFIX,
-        join(folder, f"{name.strip('_').lower()}_bindings.cpp"),
-        join(folder, basename(layout.stable_declarations)),
+        own.stable_library or name + STABLE_SUFFIX,
+        own.stable_bindings or join(folder, f"{name.strip('_').lower()}_bindings.cpp"),
+        own.stable_declarations or join(folder, basename(layout.stable_declarations)),
+        own.op_namespace,
     )

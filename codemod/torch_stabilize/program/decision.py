@@ -34,6 +34,7 @@ class Part(NamedTuple):
             stable_library=self.library.stable_name,
             stable_bindings=self.library.stable_bindings,
             stable_declarations=self.library.stable_declarations,
+            op_namespace=self.library.op_namespace or layout.op_namespace,
         )
 
 

@@ -115,6 +115,9 @@ class Planned:
     def _is_named_after(self, other: Library, library: Library) -> bool:
         if other.name in (library.name + STABLE_SUFFIX, library.name + "_stable"):
             return True
+        own = self.config.of_library(library.name).stable_library
+        if own:
+            return other.name == own
         stable, legacy = self.config.stable_library, self.config.legacy_library
         is_named = stable is not None and other.name == stable.rpartition(".")[2]
         return is_named and (legacy is None or library.name == legacy.rpartition(".")[2])

@@ -46,7 +46,7 @@ def detect_layout(snapshot: Snapshot, config: Config) -> Layout:
         project_root=extension.project_root,
         include_roots=extension.include_roots,
         libraries=libraries.all(),
-        op_namespace=config.op_namespace or "",
+        op_namespace=config.of_library(libraries.legacy_name).op_namespace or config.op_namespace or "",
         other_builds=tuple(found.path for found in extension.central if found not in legacy and not found.stable),
     )
 

@@ -27,6 +27,7 @@ class Library:
     stable_name: str = ""  # the module its ops migrate to: "_moe_C_stable_libtorch"
     stable_bindings: str = ""
     stable_declarations: str = ""
+    op_namespace: str = ""  # configured for this library alone
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Layout:
             stable_library=owner.stable_name,
             stable_bindings=owner.stable_bindings,
             stable_declarations=owner.stable_declarations,
+            op_namespace=owner.op_namespace or self.op_namespace,
         )
 
     def is_stable(self, path: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import dirname
 
+from torch_stabilize.config import OwnLibrary
 from torch_stabilize.repository.extension import Extension
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Library
@@ -86,10 +87,15 @@ class Libraries:
         known = (name.removesuffix(STABLE_SUFFIX) for name in names if name)
         return next((name for name in known if "stable" not in name), "_C")
 
+    @property
+    def _own(self) -> OwnLibrary:
+        """What is set for the main library alone."""
+        return self.extension.config.of_library(self.legacy_name)
+
     @cached_property
     def stable_name(self) -> str:
         """What the main library's stable counterpart is called, there already or to be made."""
-        if (configured := self.extension.config.stable_library) is not None:
+        if (configured := self._own.stable_library or self.extension.config.stable_library) is not None:
             return configured
         # Nothing but a build file or an export tells a module's name from the namespace of its ops.
         found = self.stable
@@ -106,7 +112,18 @@ class Libraries:
             if file.defines:
                 bindings.setdefault(self._module_name(file) or self.legacy_name, []).append(file)
         several = len(bindings) > 1
-        return tuple(self._library(name, files, several=several) for name, files in bindings.items())
+        return tuple(self._configured(self._library(name, files, several=several)) for name, files in bindings.items())
+
+    def _configured(self, library: Library) -> Library:
+        """`library` with what is set for it alone."""
+        own = self.extension.config.of_library(library.name)
+        return replace(
+            library,
+            stable_name=own.stable_library or library.stable_name,
+            stable_bindings=own.stable_bindings or library.stable_bindings,
+            stable_declarations=own.stable_declarations or library.stable_declarations,
+            op_namespace=own.op_namespace,
+        )
 
     def _library(self, name: str, files: list[Registrations], *, several: bool) -> Library:
         units = self.extension.units
@@ -144,7 +161,7 @@ class Libraries:
     @cached_property
     def stable_bindings(self) -> str:
         """The bindings file of the main library's stable counterpart, there already or to be made."""
-        if (configured := self.extension.config.stable_bindings) is not None:
+        if (configured := self._own.stable_bindings or self.extension.config.stable_bindings) is not None:
             return configured
         found = self.stable
         if found is not None and found.defines and not defines(self._document(found.path), found.functions):
@@ -175,7 +192,7 @@ class Libraries:
     @cached_property
     def stable_declarations(self) -> str:
         """The header of the stable bindings, there already or to be made."""
-        if (configured := self.extension.config.stable_declarations) is not None:
+        if (configured := self._own.stable_declarations or self.extension.config.stable_declarations) is not None:
             return configured
         if self.stable is not None and self.stable.defines:
             for header in self._graph.direct(self.stable.path):
