@@ -193,6 +193,21 @@ def test_it_stays_where_python_speaks_of_it(python: str, why: str) -> None:
     assert "PyInit__C" in done.text("csrc/bind.cpp")
 
 
+@pytest.mark.parametrize(
+    ("names", "left"),
+    [
+        ("_C, cups", "cups"),
+        ("cups, _C", "cups"),
+        ("cups, _C, pots", "cups, pots"),
+        ("(\n    cups,\n    _C,\n)", "(\n    cups,\n)"),
+    ],
+)
+def test_the_counterpart_is_imported_once(names: str, left: str) -> None:
+    modules = {f"tea/{name}.py": "" for name in ("cups", "pots")}
+    done = _one_by_one({**_TREE, **modules, "tea/__init__.py": f"from . import {names}\n"})
+    assert done.text("tea/__init__.py") == f"from . import {left}\nfrom . import _C_stable_libtorch  # noqa: F401\n"
+
+
 def test_a_try_around_the_import_goes_with_it() -> None:
     python = "try:\n    from . import _C\nexcept ImportError:\n    pass\n"
     done = _one_by_one({**_TREE, "tea/__init__.py": python})

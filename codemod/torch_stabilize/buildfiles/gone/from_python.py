@@ -19,7 +19,8 @@ from torch_stabilize.buildfiles.python.library import (
     string_value,
 )
 from torch_stabilize.buildfiles.python.replace import replace_load
-from torch_stabilize.buildfiles.python.syntax import PythonFile, read_python
+from torch_stabilize.buildfiles.python.syntax import PythonFile, dotted_name, read_python
+from torch_stabilize.buildfiles.python.twins import has_twin
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import FileEdit, Refusal, Span
 from torch_stabilize.repository.layout import Layout
@@ -72,9 +73,31 @@ def _take_out(sites: Sites) -> str:
             span = file.span(around)
             end = file.line_end(max(span.start, span.end - 1))
             sites.edits.delete(Span(file.line_start(span.start), end), LIBRARY_LOADED)
-        else:
+        elif not (has_twin(sites, statement) and _drop_name(sites, node)):
             replace_load(sites, node, {})
     return ""
+
+
+def _drop_name(sites: Sites, node: cst.CSTNode) -> bool:
+    """Take the library out of an import of several names; False where it is the only one."""
+    import libcst as cst
+
+    if not isinstance(node, (cst.Import, cst.ImportFrom)) or not isinstance(node.names, Sequence):
+        return False
+    package = f"{sites.absolute(node)}." if isinstance(node, cst.ImportFrom) else ""
+    leaving = [alias for alias in node.names if sites.is_legacy(f"{package}{dotted_name(alias.name)}")]
+    if len(leaving) != 1 or len(node.names) == 1:
+        return False
+    spans = [sites.file.span(alias) for alias in node.names]
+    at = next(index for index, alias in enumerate(node.names) if alias is leaving[0])
+    if at + 1 < len(spans):
+        sites.edits.delete(Span(spans[at].start, spans[at + 1].start), LIBRARY_LOADED)
+    else:
+        end = sites.file.span(leaving[0].asname.name if leaving[0].asname else leaving[0].name).end
+        before = node.names[at - 1]
+        start = sites.file.span(before.asname.name if before.asname else before.name).end
+        sites.edits.delete(Span(start, end), LIBRARY_LOADED)
+    return True
 
 
 def _names_it(sites: Sites, text: str) -> bool:
