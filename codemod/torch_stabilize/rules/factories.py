@@ -61,6 +61,14 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "the strides stay those of `x`",
         ),
         Example(
+            "void f(std::vector<double> v, std::vector<int64_t> w) { at::tensor(v); at::tensor({1, 2}); at::tensor(w); "
+            "at::tensor(v, at::kFloat); torch::tensor(v); }",
+            "void f(std::vector<double> v, std::vector<int64_t> w) { at::tensor(v); at::tensor({1, 2}); "
+            "tensor_of<int64_t>(w); tensor_of<double>(v, torch::headeronly::ScalarType::Float); "
+            "tensor_of<double>(v, torch::headeronly::ScalarType::Float); }",
+            "at::tensor gives numbers the dtype of their C++ type: reported where torch::tensor gives another",
+        ),
+        Example(
             "at::Tensor f(std::optional<at::Device> d) { return at::empty({2}, at::TensorOptions().device(d)); }",
             "torch::stable::Tensor f(std::optional<torch::stable::Device> d) "
             "{ return torch::stable::empty({2}, std::nullopt, std::nullopt, d); }",
@@ -285,6 +293,8 @@ def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, contex
     options = options_at(given, 1, fragment, context, node) if given else None
     if options is None:
         return None
+    if name == "tensor" and not (options.dtype or options.like) and not _is_of_torch(node, given[0], fragment, context):
+        return None
     if _is_list(given[0], fragment, context) and name == "tensor":
         return _listed(node, given[0], options, fragment, context)
     kind = context.type_of(given[0], fragment)
@@ -295,6 +305,20 @@ def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, contex
     if kind.is_tensor or (not default and not (options.dtype or options.like)):
         return None
     return full(b"{}", given[0], tail_of(options, always_dtype=default), fragment, context)
+
+
+def _is_of_torch(node: Node, value: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether a call is of torch::tensor, which gives every integer Long and every other number the default dtype.
+
+    at::tensor gives numbers the dtype of their C++ type, which is the same for int64_t, float and bool.
+    """
+    callee = node.child_by_field_name("function")
+    if callee is None or text_of(callee).removeprefix("::").startswith("torch::"):
+        return True
+    kind = context.type_of(value, fragment)
+    held = kind.inner if kind.inner is not None else kind
+    is_written = value.type in ("identifier", "field_expression", "call_expression", "true", "false")
+    return is_written and held.name in ("int64_t", "float", "bool")
 
 
 # What torch::tensor makes of numbers: the integers of C++ are Long, and those of other types keep theirs.
