@@ -21,7 +21,7 @@ from torch_stabilize.source.document import Fragment
 from torch_stabilize.surface.aten import NAMESPACE, aten_name, wrapper
 from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.numbers import INTEGERS_ONLY
-from torch_stabilize.surface.schemas import Argument, Op, choose, cpp_arguments, find_op, undecided
+from torch_stabilize.surface.schemas import Argument, Op, call_arguments, choose, cpp_arguments, find_op, undecided
 
 LEAKS = page(
     "TSA138",
@@ -63,16 +63,33 @@ def _choose(
     after: tuple[str, ...] = (),
     method: bool = False,
 ) -> tuple[Op | None, list[str]]:
-    """The overload for `arguments` between other kinds, and their kinds; numbers in braces are tried as numbers too."""
-    op, kinds = None, list[str]()
-    for read in (arguments, [_unbraced(argument) for argument in arguments]):
-        kinds = ["" if _of_member(one) else kind_in_schemas(one, context.type_of(one, fragment)) for one in read]
+    """The overload for `arguments` between other kinds, and their kinds; numbers in braces are tried as numbers too.
+
+    As numbers first where an overload takes one there: `tensor_split({2})` is that of sections to C++.
+    """
+    unbraced = [_unbraced(argument) for argument in arguments]
+    as_written, as_numbers = (
+        _read(site, one, fragment, context, before, after, method) for one in (arguments, unbraced)
+    )
+    if as_written[0] is None:
+        return as_numbers
+    if as_numbers[0] is not None and as_numbers[0] != as_written[0]:
+        wanted = call_arguments(as_numbers[0], method=method)[len(before) :]
+        braced = [place for place, one in enumerate(arguments) if one != unbraced[place]]
+        if any(wanted[place].type == "int" for place in braced):
+            return as_numbers
+    return as_written
+
+
+def _read(
+    site: Site, given: Sequence[Node], fragment: Fragment, context: Context, before: tuple[str, ...],
+    after: tuple[str, ...], method: bool,
+) -> tuple[Op | None, list[str]]:  # fmt: skip
+    kinds = ["" if _of_member(one) else kind_in_schemas(one, context.type_of(one, fragment)) for one in given]
+    op = choose(aten_name(site.name), [*before, *kinds, *after], method=method)
+    if op is None:
+        kinds = [_of_template(kind, context) for kind in kinds]
         op = choose(aten_name(site.name), [*before, *kinds, *after], method=method)
-        if op is None:
-            kinds = [_of_template(kind, context) for kind in kinds]
-            op = choose(aten_name(site.name), [*before, *kinds, *after], method=method)
-        if op is not None:
-            break
     return op, kinds
 
 

@@ -42,6 +42,11 @@ page(
             "{ return stable_aten::clamp(stable_aten::clamp(x, std::nullopt, 1), 0); }",
         ),
         Example(
+            "void f(at::Tensor x) { x.tensor_split({2}); x.tensor_split({1, 2}); }",
+            "void f(torch::stable::Tensor x) { stable_aten::tensor_split(x, {2}); stable_aten::tensor_split(x, {1, 2}); }",
+            "a number in braces is one to C++ where an overload takes one: two sections, and two places to split at",
+        ),
+        Example(
             "at::Tensor f(at::Tensor x) { x.pow_(2); return at::pow(x, 2); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) { stable_aten::square_(x); return stable_aten::square(x); }",
             "torch defines square as this power",

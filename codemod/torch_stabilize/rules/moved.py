@@ -47,7 +47,7 @@ MOVED = page(
     ),
     Confidence.MANUAL,
 )
-_MOVE = re.compile(rb"\bstd\s*::\s*move\s*\(\s*(?P<name>\w+)\s*\)")
+_MOVE = re.compile(rb"\bstd\s*::\s*(?:move|forward\s*<\s*(?:at|torch)\s*::\s*Tensor\s*>)\s*\(\s*(?P<name>\w+)\s*\)")
 _STATEMENTS = ("compound_statement", "case_statement", "field_initializer_list", "function_definition", "if_statement",
                "else_clause", "for_statement", "for_range_loop", "while_statement", "do_statement", "try_statement",
                "switch_statement", "catch_clause")  # fmt: skip
