@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.model import Refusal, Severity
+from torch_stabilize.report.markup import markdown_cell
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.result import Status, Verification
 
@@ -153,7 +154,7 @@ def test_a_second_run_builds_nothing_and_says_the_same_in_every_form(
     assert document["passed"]
     for found in document["steps"]:
         assert f"{found['name']:14}  {found['status']:7}  {found['summary']}\n" in ran.out
-        assert f"| {found['name']} | {found['status']} | {found['summary']} |\n" in report
+        assert f"| {found['name']} | {found['status']} | {markdown_cell(found['summary'])} |\n" in report
     verdict = document["verdict"]
     assert verdict["outcome"] == "proven"
     assert verdict["text"].startswith("proven on the CPU; not run: ")

@@ -36,8 +36,8 @@ DEFECTS = {
     "a count off by one": ("blend", "? 1 : 0", "? 2 : 0", codes.OUTPUT_DIFFERS, "return 0 is 16 instead of 8"),
     "a check that is gone": (
         "blend",
-        'STD_TORCH_CHECK(a.sizes().equals(b.sizes()), "blend: the sizes differ");',
-        "if (!a.sizes().equals(b.sizes())) return torch::stable::empty_like(a);",
+        'STD_TORCH_CHECK(a.sizes() == b.sizes(), "blend: the sizes differ");',
+        "if (a.sizes() != b.sizes()) return torch::stable::empty_like(a);",
         codes.ERROR_DIFFERS,
         "the legacy library raises RuntimeError, the stable one nothing",
     ),

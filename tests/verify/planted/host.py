@@ -155,7 +155,7 @@ HOST: dict[str, Planted] = {
         "void {op}(Tensor& x) { torch::stable::zero_(x); }",
         X,
         ("torch::stable::zero_(x)", f"{LOOP} x.mutable_data_ptr<float>()[i] = 0"),
-        (codes.VERSION_DIFFERS, "{op}[cpu]: the version counter of argument 0 stands still"),
+        (codes.VERSION_DIFFERS, "{op}[cpu]: the version counter of argument 0 is still"),
     ),
     "an input written to": Planted(
         *mapped("from[i] + 1"),
