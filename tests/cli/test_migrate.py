@@ -275,3 +275,25 @@ def test_a_file_in_the_way_is_refused(run_cli: Run, sample: Path) -> None:
     os.symlink("../activation_kernels.cu", target)
     commit_all(sample, "In the way")
     assert MOVED in refused(run_cli, sample, "migrate", "activation", "--write", code=2)
+
+
+def test_a_function_of_the_c_library_is_not_the_wrapper_of_its_name(run_cli: Run, tmp_path: Path) -> None:
+    """`rand()` is no `stable_aten::rand`, which the first run writes: the second finds nothing to do."""
+    unit = (
+        "#include <torch/extension.h>\n#include <cstdlib>\n\n"
+        "at::Tensor pick(const at::Tensor& x, int64_t n) {\n"
+        "  auto noise = at::rand({n}, x.options());\n  auto start = rand() % n;\n  return x + noise + start;\n}\n\n"
+        'PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("pick", &pick); }\n'
+    )
+    setup = (
+        "from setuptools import setup\nfrom torch.utils.cpp_extension import CppExtension\n"
+        'setup(name="pkg", packages=["pkg"], ext_modules=[CppExtension("pkg._C", ["csrc/pick.cpp"])])\n'
+    )
+    files = {"csrc/pick.cpp": unit, "setup.py": setup, "pkg/__init__.py": "from . import _C\n"}
+    tree = make_repository(tmp_path, files)
+    run_cli("migrate", "pick", "--write", cwd=tree)
+    text = (tree / "csrc/libtorch_stable/pick.cpp").read_text()
+    assert "stable_aten::rand({n}" in text
+    assert "rand() % n;" in text
+    commit_all(tree, "migrated")
+    assert run_cli("migrate", "pick", cwd=tree).out == ""

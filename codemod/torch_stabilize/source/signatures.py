@@ -72,7 +72,8 @@ class Function(NamedTuple):
 
     `span` runs from its first word (`template <...>` included) to its `;` or closing brace; `head` leaves out the body
     and the `;`. `is_local` says that no other unit can see it. `written_scope` is what is before the name where it
-    is defined, mostly a class: "Net" of `void Net::f() {}`.
+    is defined, mostly a class: "Net" of `void Net::f() {}`. `needs_scope` says that a bare name does not mean it: it is
+    in a hidden namespace of generated code, without a using-directive.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Function(NamedTuple):
     body: Span | None
     conditions: tuple[str, ...]
     written_scope: str = ""
+    needs_scope: bool = False
 
     @property
     def is_definition(self) -> bool:
@@ -113,6 +115,8 @@ class Function(NamedTuple):
         wanted = reference.strip().removeprefix("::")
         if self.written_scope and not f"::{wanted}".endswith(f"::{self.written_scope}::{self.name}"):
             return False  # a member, which its bare name does not mean
+        if self.needs_scope and "::" not in wanted:
+            return False
         return (
             self.qualified == wanted or self.qualified.endswith(f"::{wanted}") or wanted.endswith(f"::{self.qualified}")
         )
@@ -132,6 +136,10 @@ class Item(NamedTuple):
     is_c: bool = False
 
 
+_HIDDEN_BEGIN = re.compile(rb"\bHIDDEN_NAMESPACE_BEGIN\s*\((?P<names>[\w\s,]+)\)")
+_HIDDEN_END = re.compile(rb"\bHIDDEN_NAMESPACE_END\b")
+
+
 @functools.lru_cache(maxsize=1024)
 def read_signatures(document: Document) -> tuple[Function, ...]:
     """Every function at namespace scope of `document`, in file order."""
@@ -142,7 +150,29 @@ def read_signatures(document: Document) -> tuple[Function, ...]:
         if item.close is not None or code[item.end : item.end + 1] == b";"
     )
     found = (function_of(document, code, item.begin, item.end, item.close, item.namespace) for item in items)
-    return tuple(function for function in found if function is not None)
+    functions = tuple(function for function in found if function is not None)
+    return _in_hidden_namespaces(document, functions) if b"HIDDEN_NAMESPACE_BEGIN" in document.words else functions
+
+
+def _in_hidden_namespaces(document: Document, functions: tuple[Function, ...]) -> tuple[Function, ...]:
+    """`functions` with the namespaces that torch's macros open: `HIDDEN_NAMESPACE_BEGIN(outer, inner)`."""
+    stretches = []
+    for begin in _HIDDEN_BEGIN.finditer(document.code):
+        names = tuple(name.strip().decode("utf-8", "replace") for name in begin["names"].split(b","))
+        end = _HIDDEN_END.search(document.code, begin.end())
+        using = re.search(rb"\busing\s+namespace\s+(?:\w+\s*::\s*)*%b\s*;" % names[-1].encode(), document.code)
+        stretches.append((begin.end(), end.start() if end else len(document.code), names, using is None))
+    return tuple(
+        next(
+            (
+                function._replace(namespace=(*names, *function.namespace), needs_scope=needs_scope)
+                for start, stop, names, needs_scope in stretches
+                if start <= function.span.start < stop
+            ),
+            function,
+        )
+        for function in functions
+    )
 
 
 def function_names(document: Document, places: Sequence[int]) -> tuple[str, ...]:
