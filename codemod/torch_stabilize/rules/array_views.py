@@ -18,10 +18,11 @@ from torch_stabilize.source.arguments import argument_spans
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import TypeFinder
-from torch_stabilize.source.types import CppType
+from torch_stabilize.source.types import CppType, parse_type
 from torch_stabilize.surface.versions import headers_have
 
 COMPARED, PRINTED, PRINTED_TENSOR = "compared view", "printed value", "printed tensor"
+PRINTED_IN_TEMPLATE = "value printed in a template"
 
 # What a file says that has views of arrays, or values that were printed: it is not parsed for the others.
 _VIEWS = (b"sizes", b"strides", b"ArrayRef")
@@ -92,6 +93,13 @@ TEXT = page(
             'void f(const torch::stable::Tensor& x) { STD_TORCH_CHECK(x.dim() == 2, "values ", x); }',
             "the values of a tensor: reported, and left as they are",
         ),
+        Example(
+            "template <typename T> void show(std::ostream& out, const T& value) { out << value; }\n"
+            "void f(const at::Tensor& x, std::ostream& out) { show(out, x.device()); show(out, x.dim()); }",
+            "template <typename T> void show(std::ostream& out, const T& value) { out << value; }\n"
+            "void f(const torch::stable::Tensor& x, std::ostream& out) { show(out, x.device()); show(out, x.dim()); }",
+            "in a template that is called with one: reported",
+        ),
         untouched(
             "#include <ostream>\n"
             "#include <vector>\n"
@@ -151,6 +159,16 @@ def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
             yield Site(Span(*match.span()), PRINTED_TENSOR, SiteKind.OPERATOR)
         elif printer_of(kind) is not None:
             yield Site(fragment.span(right), PRINTED, SiteKind.OPERATOR)
+        elif any(printer_of(one) is not None for one in _kinds_in_template(right, document, finder)):
+            yield Site(fragment.span(right), PRINTED_IN_TEMPLATE, SiteKind.OPERATOR)
+
+
+def _kinds_in_template(node: Node, document: Document, finder: TypeFinder) -> frozenset[CppType]:
+    """The types of a parameter of a function template, as its calls have them."""
+    declared = finder.declaration_of(text_of(node), node) if node.type == "identifier" else None
+    if declared is None:
+        return frozenset()
+    return finder.instances.kinds_of(parse_type(declared.type_text), node, document)
 
 
 def _printed_by_checks(document: Document, finder: TypeFinder) -> Iterator[Site]:
@@ -176,6 +194,14 @@ def array_views(site: Site, context: Context) -> Outcome | None:
     if site.name == PRINTED_TENSOR:
         return context.diagnose(
             site, TEXT, "a stable tensor does not print its values", "print its sizes and dtype, or print it in Python"
+        )
+    if site.name == PRINTED_IN_TEMPLATE:
+        return context.diagnose(
+            site,
+            TEXT,
+            f"`{context.document.text(site.span).decode('utf-8', 'replace')}` is printed, and calls give it a type that the "
+            "stable API does not print",
+            "make text of it where the template is called",
         )
     if site.name == PRINTED:
         kind = context.type_of(node, fragment)

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from torch_stabilize.model import Diagnostic, Edit, Severity, SiteCount, Span
-from torch_stabilize.rules.array_views import COMPARED, PRINTED, PRINTED_TENSOR, array_views, view_sites
+from torch_stabilize.rules.array_views import (
+    COMPARED,
+    PRINTED,
+    PRINTED_IN_TEMPLATE,
+    PRINTED_TENSOR,
+    array_views,
+    view_sites,
+)
 from torch_stabilize.rules.certainty import if_certain
 from torch_stabilize.rules.checks import condition
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
@@ -139,7 +146,7 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
         return condition(site, context)
     if site.kind is SiteKind.USING:
         return using_namespace(site, context)
-    if site.kind is SiteKind.OPERATOR and site.name in (COMPARED, PRINTED, PRINTED_TENSOR):
+    if site.kind is SiteKind.OPERATOR and site.name in (COMPARED, PRINTED, PRINTED_IN_TEMPLATE, PRINTED_TENSOR):
         return array_views(site, context)
     if site.kind is SiteKind.OPERATOR and site.name == COPIED:
         return copied(site, context)

@@ -35,6 +35,7 @@ class Instances:
     finder: TypeFinder
     _around: dict[tuple[int, int], tuple[Node, ...]] = field(default_factory=dict)
     _of: dict[tuple[str, int], Mapping[str, CppType]] = field(default_factory=dict)
+    _meanings: dict[tuple[str, int], Mapping[str, set[CppType]]] = field(default_factory=dict)
     _calls: dict[tuple[str, str], list[tuple[Document, Fragment, Node]]] = field(default_factory=dict)
 
     def definition(self, document: Document, function: Function) -> Node | None:
@@ -69,6 +70,14 @@ class Instances:
                 return self._instance(template, document, depth)
         return {}
 
+    def kinds_of(self, written: CppType, node: Node, document: Document) -> frozenset[CppType]:
+        """All types that a template parameter `written` stands for at `node`; none for what is no parameter."""
+        for template in self._templates_around(node):
+            if written.name in template_parameters(template):
+                self._instance(template, document, 0)
+                return frozenset(self._meanings.get((document.path, template.start_byte), {}).get(written.name, ()))
+        return frozenset()
+
     def _templates_around(self, node: Node) -> tuple[Node, ...]:
         """The templates that `node` is in, the innermost first."""
 
@@ -88,7 +97,7 @@ class Instances:
         definition = template.named_children[-1] if template.named_children else None
         names = template_parameters(template)
         if definition is not None and (owner := _class_of(definition)):
-            return _agreed(self._class_arguments(owner, names, depth))
+            return self._kept(template, document, self._class_arguments(owner, names, depth))
         if definition is None or definition.type != "function_definition":
             return {}
         head = document.code[template.start_byte : (definition.child_by_field_name("body") or definition).start_byte]
@@ -119,6 +128,10 @@ class Instances:
                     given.setdefault(expected.name, UNKNOWN)
             for one, meant in given.items():
                 meanings.setdefault(one, set()).add(meant)
+        return self._kept(template, document, meanings)
+
+    def _kept(self, template: Node, document: Document, meanings: Mapping[str, set[CppType]]) -> Mapping[str, CppType]:
+        self._meanings[document.path, template.start_byte] = meanings
         return _agreed(meanings)
 
     # class templates -------------------------------------------------------------------------------------------------
