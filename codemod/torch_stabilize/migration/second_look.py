@@ -6,6 +6,7 @@ the next run would change the files again. Such a plan is made once more, on the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -18,6 +19,8 @@ from torch_stabilize.repository.layout import Group
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
 from torch_stabilize.source.spans import line_end, line_start
+
+_HIDDEN = re.compile(rb"\bHIDDEN_NAMESPACE_(?:BEGIN|END)\s*\([\w\s,]*\)")
 
 
 def is_worth_a_look(plan: Plan, snapshot: Snapshot) -> bool:
@@ -62,7 +65,9 @@ def not_parsed(plan: Plan, snapshot: Snapshot) -> tuple[Diagnostic, ...]:
             continue
         if snapshot.document(path).whole.tree.root_node.has_error:
             continue
-        errors = list(_errors(Document(file.new_path or path, after).whole.tree.root_node))
+        # torch's macros around a namespace of helpers are no code for the grammar
+        shown = _HIDDEN.sub(lambda found: b" " * len(found[0]), after)
+        errors = list(_errors(Document(file.new_path or path, shown).whole.tree.root_node))
         if errors:
             line = after.count(b"\n", 0, errors[0].start_byte) + 1
             message = f"{file.new_path}:{line} would be no code that can be parsed, and could be so far"

@@ -71,7 +71,7 @@ class Instances:
         return {}
 
     def kinds_of(self, written: CppType, node: Node, document: Document) -> frozenset[CppType]:
-        """All types that a template parameter `written` stands for at `node`; none for what is no parameter."""
+        """All types that a template parameter `written` means at `node`; none for what is no parameter."""
         for template in self._templates_around(node):
             if written.name in template_parameters(template):
                 self._instance(template, document, 0)
