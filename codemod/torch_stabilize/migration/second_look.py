@@ -13,7 +13,7 @@ from dataclasses import replace
 from tree_sitter import Node
 
 from torch_stabilize.migration.composed import compose, of_what_was_read
-from torch_stabilize.model import Diagnostic, FileChange, Plan, Severity, Span
+from torch_stabilize.model import Diagnostic, FileChange, Plan, Refusal, Severity, Span
 from torch_stabilize.repository.codes import NOT_PARSED
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.repository.snapshot import Snapshot
@@ -21,6 +21,7 @@ from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
 from torch_stabilize.source.spans import line_end, line_start
 
 _HIDDEN = re.compile(rb"\bHIDDEN_NAMESPACE_(?:BEGIN|END)\s*\([\w\s,]*\)")
+_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include\b.*$", re.MULTILINE)
 
 
 def is_worth_a_look(plan: Plan, snapshot: Snapshot) -> bool:
@@ -57,12 +58,17 @@ def _errors(node: Node) -> Iterator[Node]:
 
 
 def not_parsed(plan: Plan, snapshot: Snapshot) -> tuple[Diagnostic, ...]:
-    """A finding for each source that the grammar could follow before, and cannot any more."""
+    """A finding for each source that the grammar could follow before, and cannot any more.
+
+    Raises Refusal where a source would have more opening brackets of a kind than closing ones, or fewer, than before.
+    """
     found = []
     for file in plan.files:
         path, after = file.old_path, file.after
         if path is None or after is None or after == file.before or not path.endswith(SOURCE_SUFFIXES):
             continue
+        if _brackets(snapshot.document(path)) != _brackets(Document(file.new_path or path, after)):
+            raise Refusal(f"{path}: cannot be parsed: an edit would leave a bracket open or close one too many")
         if snapshot.document(path).whole.tree.root_node.has_error:
             continue
         # torch's macros around a namespace of helpers are no code for the grammar
@@ -74,6 +80,12 @@ def not_parsed(plan: Plan, snapshot: Snapshot) -> tuple[Diagnostic, ...]:
             advice = "mend the code that it comes from, or this line"
             found.append(Diagnostic(NOT_PARSED, Severity.ERROR, path, Span(0, 0), message, advice))
     return tuple(found)
+
+
+def _brackets(document: Document) -> tuple[int, ...]:
+    """How many more opening than closing brackets of each kind the code has."""
+    code = _INCLUDE.sub(b"", document.code)  # what is behind a name there is nothing to a compiler
+    return tuple(code.count(pair[:1]) - code.count(pair[1:]) for pair in (b"()", b"[]", b"{}"))
 
 
 def landed(plan: Plan, group: Group, tree: Snapshot) -> tuple[str, ...]:
