@@ -32,7 +32,7 @@ from torch_stabilize.migration.kernels import kernel_change, rewrite_files
 from torch_stabilize.migration.left_behind import left_behind, lost_definitions, still_called
 from torch_stabilize.migration.project import GroupProject, make_project
 from torch_stabilize.migration.registered_lambdas import registered_lambdas
-from torch_stabilize.migration.second_look import both, is_worth_a_look, landed, not_parsed, origins
+from torch_stabilize.migration.second_look import both, is_more_of, is_worth_a_look, landed, not_parsed, origins
 from torch_stabilize.model import (
     DEFAULT_TARGET,
     Change,
@@ -151,7 +151,7 @@ def _settled(made: _Made, group: Group, options: Options) -> _Made:
         if not names:
             return made
         again = _second_run(tree, config, names, options)
-        if again is None or again.plan.is_empty:
+        if again is None or again.plan.is_empty or not is_more_of(again.plan, made.plan):
             return made
         then = origins(made.plan)
         styled = {then.get(path, path) for path in again.styled}

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from tree_sitter import Node
 
+from torch_stabilize.bindings.codes import UNREAD
 from torch_stabilize.migration.composed import compose, of_what_was_read
 from torch_stabilize.model import Diagnostic, FileChange, Plan, Refusal, Severity, Span
 from torch_stabilize.repository.codes import NOT_PARSED
@@ -26,9 +27,7 @@ _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include\b.*$", re.MULTILINE)
 
 def is_worth_a_look(plan: Plan, snapshot: Snapshot) -> bool:
     """Whether a second migration may find more: some site was left as it is, or an edit is on a line that is broken."""
-    changed = {path for file in plan.files for path in (file.old_path, file.new_path) if path is not None}
-    told = (one.path for one in plan.diagnostics if one.severity is Severity.ERROR and one.path in changed)
-    if any(path.endswith(SOURCE_SUFFIXES) for path in told) or any(count.diagnosed for count in plan.sites.values()):
+    if any(one.code == UNREAD.code for one in plan.diagnostics) or any(c.diagnosed for c in plan.sites.values()):
         return True
     return any(_is_edited_where_broken(snapshot, file) for file in plan.files)
 
@@ -98,6 +97,12 @@ def landed(plan: Plan, group: Group, tree: Snapshot) -> tuple[str, ...]:
 def origins(plan: Plan) -> Mapping[str, str]:
     """Where the files of the tree that `plan` leaves came from, by their paths there."""
     return {file.new_path: file.old_path for file in plan.files if file.new_path and file.old_path}
+
+
+def is_more_of(second: Plan, first: Plan) -> bool:
+    """Whether `second` goes on in the files of `first` where they are, with new ones: not a migration of its own."""
+    known = {file.new_path for file in first.files}
+    return all(f.old_path is None or (f.old_path in known and f.old_path == f.new_path) for f in second.files)
 
 
 def both(first: Plan, second: Plan) -> Plan:
