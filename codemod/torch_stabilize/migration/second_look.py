@@ -100,7 +100,7 @@ def origins(plan: Plan) -> Mapping[str, str]:
 
 
 def is_more_of(second: Plan, first: Plan) -> bool:
-    """Whether `second` goes on in the files of `first` where they are, with new ones: not a migration of its own."""
+    """Whether `second` continues in the files of `first` where they are, with new ones: not a migration of its own."""
     known = {file.new_path for file in first.files}
     return all(f.old_path is None or (f.old_path in known and f.old_path == f.new_path) for f in second.files)
 
