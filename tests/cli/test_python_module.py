@@ -274,3 +274,21 @@ def test_a_module_reached_through_its_package_is_found(tmp_path: Path, run_cli: 
         '    assert hasattr(tide._C_ops, "flow")\n    assert t._C_ops.LEVEL == 2\n'
         "    assert torch.ops.tide.flow(x) is not None\n    assert other._C.flow(x) is None\n"
     )
+
+
+def test_strings_that_ask_for_the_module_ask_for_what_is_there(tmp_path: Path, run_cli: Run) -> None:
+    """Whether the library was built, and the module with the functions; the legacy module is found no more."""
+    kernels = "".join(KERNEL.replace("NAME", name).replace("BY", "2").partition("\n")[2] for name in ("ebb", "flow"))
+    tree = package(tmp_path, {"csrc/bind.cpp": BOUND + kernels}, "from tide import _C\n")
+    before = (
+        "import sys\nfrom importlib.util import find_spec\n\nfrom . import other\n\n"
+        "HAS = find_spec(\"tide._C\") is not None\n\n\ndef module():\n    return sys.modules['tide._C']\n"
+    )
+    (tree / "tide/probe.py").write_text(before)
+    (tree / "again.py").write_text("import torch\nfrom tide import probe as p\nimport tide\n\nprint(tide._C.ebb)\n")
+    commit_all(tree, "probes")
+    ran = run_cli("migrate", "csrc/bind.cpp", "--write", cwd=tree)
+    assert ran.code == 0, ran.out
+    after = before.replace('"tide._C"', '"tide._C_stable_libtorch"').replace("'tide._C'", "'tide._C_ops'")
+    assert (tree / "tide/probe.py").read_text() == after
+    assert (tree / "again.py").read_text().endswith("print(torch.ops.tide.ebb)\n")

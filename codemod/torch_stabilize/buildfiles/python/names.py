@@ -126,6 +126,14 @@ def _reached(sites: Sites) -> Iterator[ModuleName]:
             for name in sorted(sites.library.modules):
                 if name.startswith(f"{around}."):
                     yield ModuleName(f"{bound or around}{name[len(around) :]}", imported, scope)
+    for imported_from in sites.file.find(cst.ImportFrom):
+        if not isinstance(imported_from.names, Sequence):
+            continue
+        for alias in imported_from.names:  # from pkg import sub; sub._C.fwd(x)
+            package, bound = _full_name(sites, imported_from, alias), alias_of(alias) or dotted_name(alias.name)
+            for name in sorted(sites.library.modules):
+                if name.startswith(f"{package}."):
+                    yield ModuleName(f"{bound}{name[len(package) :]}", imported_from, _scope(sites, imported_from))
 
 
 def _imported(sites: Sites) -> Iterator[ModuleName]:

@@ -246,6 +246,21 @@ def _wanted(sites: Sites, node: cst.CSTNode, is_new: bool, widened: Sequence[str
     return any(word in words for value in widened for word in _DEVICE_WORDS.get(value.upper(), ()))
 
 
+def _now_named(sites: Sites, text: cst.SimpleString) -> str:
+    """What a string that asks for the module asks for once it is gone, "" where that cannot be told.
+
+    `find_spec("pkg._C")` asks whether the library was built, `sys.modules["pkg._C"]` for what has its functions.
+    """
+    import libcst as cst
+
+    call, part = sites.file.enclosing(text, cst.Call), sites.file.enclosing(text, cst.Subscript)
+    called = dotted_name(call.func) if call is not None and text is call.args[0].value else ""
+    if called.rpartition(".")[2] == "find_spec":
+        return sites.library.stable
+    is_item = part is not None and dotted_name(part.value) == "sys.modules"
+    return sites.library.imported if is_item or called == "sys.modules.get" else ""
+
+
 def _list_probes(sites: Sites) -> None:
     """Strings that mean the legacy library and are neither imported nor loaded: probes, patterns, tables."""
     import libcst as cst
@@ -259,7 +274,10 @@ def _list_probes(sites: Sites) -> None:
         if sites.file.statement(node) in handled:
             continue
         text = string_value(node)
-        if text in sites.library.modules:
+        if text in sites.library.modules and sites.replaces and (name := _now_named(sites, node)):
+            quoted = f"{node.prefix}{node.quote}{text.rpartition('.')[0]}.{name}{node.quote}"
+            sites.edits.replace(sites.file.span(node), quoted.replace(f"{node.quote}.", node.quote), LIBRARY_LOADED)
+        elif text in sites.library.modules:
             sites.report(
                 Severity.NOTE, node, f"this looks for {text}: the operators that moved are in {sites.library.stable}",
                 "Look for the stable library too if what follows needs those operators.",
