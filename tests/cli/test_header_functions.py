@@ -95,7 +95,9 @@ def test_the_declarations_may_stand_in_a_header_of_the_unit(tmp_path: Path, run_
         **{path: text for path, text in FILES.items() if "rest" not in path},
         "csrc/near.h": near.replace("// Who is near, on the CPU.\n" + declaration, '#include "near_cpu.h"\n'),
         "csrc/near_cpu.h": f"#pragma once\n#include <torch/extension.h>\n{declaration}",
-        "csrc/ext.cpp": '#include "near.h"\n\nPYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {\n  m.def("near", &near);\n}\n',
+        "csrc/ext.cpp": '#include "near.h"\n\n'
+        "at::Tensor same(const at::Tensor& x) { return x; }\n\n"
+        'PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {\n  m.def("near", &near);\n  m.def("same", &same);\n}\n',
     }
     tree = make_repository(tmp_path / "near", files)
 
@@ -108,7 +110,10 @@ def test_the_declarations_may_stand_in_a_header_of_the_unit(tmp_path: Path, run_
         == """\
 #include <torch/extension.h>
 
+at::Tensor same(const at::Tensor& x) { return x; }
+
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.def("same", &same);
 }
 """
     )

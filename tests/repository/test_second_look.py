@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.migration.second_look import not_parsed
-from torch_stabilize.model import FileChange, Plan
+from torch_stabilize.model import FileChange, Plan, Refusal
 from torch_stabilize.repository.snapshot import Snapshot
 
 BEFORE = b"#pragma once\ninline int one() { return 1; }\n"
@@ -17,11 +17,17 @@ HELPER = b"HIDDEN_NAMESPACE_BEGIN(stable_helpers)\n\ninline int two() { return 2
     ("after", "count"),
     [
         (BEFORE + HELPER, 0),  # torch's macros are no code for the grammar
-        (BEFORE + b"inline int two() { return 2;\n", 1),
-        (BEFORE + b"inline int two() { return 2; } }\n", 1),
+        (BEFORE + b"inline int two( = { return 2; })\n", 1),
     ],
 )
 def test_code_that_cannot_be_parsed_any_more_is_a_finding(after: bytes, count: int) -> None:
     plan = Plan("g", "2.11", files=(FileChange("a.h", "a.h", BEFORE, after),))
     found = not_parsed(plan, Snapshot(Path(), ("a.h",), {"a.h": BEFORE}))
     assert [one.code for one in found] == ["TSA040"] * count
+
+
+@pytest.mark.parametrize("after", [b"inline int two() { return 2;\n", b"inline int two() { return 2; } }\n"])
+def test_a_plan_that_leaves_a_bracket_open_is_refused(after: bytes) -> None:
+    plan = Plan("g", "2.11", files=(FileChange("a.h", "a.h", BEFORE, BEFORE + after),))
+    with pytest.raises(Refusal, match=r"a\.h: cannot be parsed"):
+        not_parsed(plan, Snapshot(Path(), ("a.h",), {"a.h": BEFORE}))
