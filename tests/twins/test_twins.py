@@ -145,7 +145,7 @@ def test_random_functions_do_what_they_did(tmp_path: Path, compiler: Compiler) -
     functions = [*random_functions("tw", SEED, 40), _returning("manual", "at::empty_like(x).normal_()")]
     tally = compared(functions, tmp_path, compiler)
     assert not tally.differences, "\n".join(f"{d.what}: {d.after}\n{d.function.written()}" for d in tally.differences)
-    assert tally.calls > 120
+    assert tally.calls > 100
     assert tally.invalid < 12
     assert sum(tally.codes.values()) >= 1
 
