@@ -101,6 +101,7 @@ def test_functions_are_called_under_the_names_of_their_operators(library: Path, 
     assert isinstance(forms, dict)
     assert list(forms) == ["by keyword", GRADIENTS, UNDER_COMPILER, REACHED]
     assert names == ("x",)
+    assert isinstance(unnamed, dict)
     assert "by keyword" not in unnamed
 
 
