@@ -92,11 +92,7 @@ def test_migrated_files_find_their_headers_beside_themselves(run_cli: Run, sampl
     assert [(str(path), name) for path, name in quoted if not (path.parent / name).is_file()] == []
 
 
-def test_commit_makes_a_move_and_an_edit(run_cli: Run, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):
-        monkeypatch.setenv(key, "Test")
-    for key in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
-        monkeypatch.setenv(key, "test@example.org")
+def test_commit_makes_a_move_and_an_edit(run_cli: Run, sample: Path) -> None:
     ran = run_cli("migrate", "activation", "--commit", cwd=sample)
     assert ran.code in (0, 1)
     assert git(sample, "status", "--porcelain") == ""
