@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from torch_stabilize.cli.carry_out import carry_out, print_outcome
+from torch_stabilize.cli.plan_options import COMMITTED, SHOWN, WRITTEN, headers_option, target_option
 from torch_stabilize.cli.report_files import check_writable, rendered, report_option, write_text
 from torch_stabilize.model import DEFAULT_TARGET, Refusal
 
@@ -18,24 +19,15 @@ if TYPE_CHECKING:
     from torch_stabilize.repository.snapshot import Snapshot
 
 BUILD_SUFFIXES = (".py", ".toml", ".cmake", "CMakeLists.txt")
-DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.view.Stage
 
 
 @click.command()
 @click.argument("names", metavar="GROUP|FILE...", nargs=-1, required=True)
-@click.option("--diff", "mode", flag_value=DIFF, default=True, help="Print the diff and write nothing (default).")
-@click.option("--write", "mode", flag_value=WRITE, help="Write the migrated tree.")
-@click.option("--commit", "mode", flag_value=COMMIT, help="Write it and commit it: the moves, then the edits.")
-@click.option(
-    "--target",
-    metavar="VERSION",
-    help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
-)
-@click.option(
-    "--headers",
-    metavar="VERSION",
-    help="Torch whose headers build it.  [default: as configured, else as the build pins it, else what is installed]",
-)
+@click.option("--diff", "mode", flag_value=SHOWN, default=True, help="Print the diff and write nothing (default).")
+@click.option("--write", "mode", flag_value=WRITTEN, help="Write the migrated tree.")
+@click.option("--commit", "mode", flag_value=COMMITTED, help="Write it and commit it: the moves, then the edits.")
+@target_option
+@headers_option
 @click.option("--compile", "compiled", is_flag=True, help="Let the compiler's front end read the stable units first.")
 @click.option(
     "--in-place/--move",
@@ -63,7 +55,7 @@ def command(
     A GROUP is one that `scan` suggests or the configuration names. Exit code 1 says that something is left to do by
     hand; the report lists it.
     """
-    if allow_dirty and mode != WRITE:
+    if allow_dirty and mode != WRITTEN:
         raise click.UsageError("--allow-dirty needs --write.")
     if report_file is not None:
         check_writable(report_file)
@@ -77,7 +69,7 @@ def command(
     from torch_stabilize.source.parsable import refuse_unparsable
 
     with progress("Reading the repository"):
-        workspace = open_workspace(names=names, reads_only=mode == DIFF)
+        workspace = open_workspace(names=names, reads_only=mode == SHOWN)
         _check_whole(workspace.snapshot, names)
         group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
         for path in (*group.files, *group.shared_headers):

@@ -8,26 +8,17 @@ from pathlib import Path
 import click
 
 from torch_stabilize.cli.carry_out import carry_out, print_outcome
+from torch_stabilize.cli.plan_options import COMMITTED, SHOWN, WRITTEN, headers_option, target_option
 from torch_stabilize.cli.report_files import check_writable, rendered, report_option, write_text
 from torch_stabilize.model import DEFAULT_TARGET
 
-DIFF, WRITE, COMMIT = "shown", "written", "committed"  # the values of report.view.Stage
-
 
 @click.command()
-@click.option("--diff", "mode", flag_value=DIFF, default=True, help="Print the diff and write nothing (default).")
-@click.option("--write", "mode", flag_value=WRITE, help="Write the tree.")
-@click.option("--commit", "mode", flag_value=COMMIT, help="Write it and commit it.")
-@click.option(
-    "--target",
-    metavar="VERSION",
-    help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
-)
-@click.option(
-    "--headers",
-    metavar="VERSION",
-    help="Torch whose headers build it.  [default: as configured, else as the build pins it, else what is installed]",
-)
+@click.option("--diff", "mode", flag_value=SHOWN, default=True, help="Print the diff and write nothing (default).")
+@click.option("--write", "mode", flag_value=WRITTEN, help="Write the tree.")
+@click.option("--commit", "mode", flag_value=COMMITTED, help="Write it and commit it.")
+@target_option
+@headers_option
 @report_option("Write a report too")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and no diff.")
 @click.option("--allow-dirty", is_flag=True, help="With --write: accept uncommitted changes in the tree.")
@@ -39,7 +30,7 @@ def command(
     Calls of generated wrappers and helpers become calls of torch's own, and what nothing uses any more is removed.
     Exit code 1 says that something is left to do by hand; the report lists it.
     """
-    if allow_dirty and mode != WRITE:
+    if allow_dirty and mode != WRITTEN:
         raise click.UsageError("--allow-dirty needs --write.")
     if report_file is not None:
         check_writable(report_file)
@@ -50,7 +41,7 @@ def command(
     from torch_stabilize.retire.plan import plan_retirement
 
     with progress("Reading the repository"):
-        workspace = open_workspace(reads_only=mode == DIFF)
+        workspace = open_workspace(reads_only=mode == SHOWN)
     chosen = target or workspace.config.target or DEFAULT_TARGET
     built = workspace.headers(chosen, headers)
     with progress("Looking for what torch has by now"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from torch_stabilize.cli.plan_options import COMMITTED, SHOWN, headers_option, target_option
 from torch_stabilize.model import DEFAULT_TARGET, Refusal
 
 if TYPE_CHECKING:
@@ -16,27 +17,17 @@ if TYPE_CHECKING:
     from torch_stabilize.repository.snapshot import Snapshot
     from torch_stabilize.series.plan import Step
 
-SHOW, COMMIT = "shown", "committed"  # the values of report.view.Stage
-
 
 @click.command()
-@click.option("--show", "mode", flag_value=SHOW, default=True, help="Show the steps and write nothing (default).")
-@click.option("--commit", "mode", flag_value=COMMIT, help="Commit each step, one commit a group.")
+@click.option("--show", "mode", flag_value=SHOWN, default=True, help="Show the steps and write nothing (default).")
+@click.option("--commit", "mode", flag_value=COMMITTED, help="Commit each step, one commit a group.")
 @click.option("--branches", "prefix", metavar="PREFIX", help="With --commit: a branch a group, each on the one before.")
 @click.option(
     "--texts", type=click.Path(path_type=Path, file_okay=False), help="A folder for the text of each request."
 )
 @click.option("--steps", "most", type=click.IntRange(min=1), help="Stop after so many steps.")
-@click.option(
-    "--target",
-    metavar="VERSION",
-    help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
-)
-@click.option(
-    "--headers",
-    metavar="VERSION",
-    help="Torch whose headers build it.  [default: as configured, else as the build pins it, else what is installed]",
-)
+@target_option
+@headers_option
 @click.option("--in-place/--move", "in_place", default=None, help="As for `migrate`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -54,7 +45,7 @@ def command(
     A step has nothing that is left to do by hand; what stays is listed with its reason, and the exit code is 1. What is
     done is read off the tree: run it again after an interruption, or when the tree has moved on.
     """
-    if prefix is not None and mode != COMMIT:
+    if prefix is not None and mode != COMMITTED:
         raise click.UsageError("--branches needs --commit.")
     from torch_stabilize.cli.workspace import open_workspace, progress
     from torch_stabilize.migration.plan import Options
@@ -65,12 +56,12 @@ def command(
     if texts is not None:
         texts.mkdir(parents=True, exist_ok=True)
     with progress("Reading the repository"):
-        workspace = open_workspace(reads_only=mode == SHOW)
+        workspace = open_workspace(reads_only=mode == SHOWN)
         chosen = target or workspace.config.target or DEFAULT_TARGET
         built = workspace.headers(chosen, headers)
-        if mode == COMMIT:
+        if mode == COMMITTED:
             _check_clean(workspace.snapshot)
-        options = Options(target=chosen, in_place=in_place, headers=built.version, format=mode == COMMIT)
+        options = Options(target=chosen, in_place=in_place, headers=built.version, format=mode == COMMITTED)
         series = Series(workspace.snapshot, workspace.config, options)
     out = lines(stderr=as_json)
     print_heading(series.start, out)
@@ -82,7 +73,7 @@ def command(
         message = _message(report, before, step)
         if texts is not None:
             _write_text(texts / f"{len(steps):02}-{_slug(step.group.name)}.md", report)
-        if mode == COMMIT:
+        if mode == COMMITTED:
             branch = f"{prefix}/{len(steps):02}-{_slug(step.group.name)}" if prefix is not None else ""
             _commit(step, workspace.snapshot, message, branch)
         print_row(Row(step.group.name, step.left), out)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from torch_stabilize.cli.plan_options import target_option
 from torch_stabilize.cli.report_files import check_writable, rendered, report_option, write_text
-from torch_stabilize.model import DEFAULT_TARGET
 
 if TYPE_CHECKING:
     from torch_stabilize.verify.result import Verification
@@ -25,11 +25,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="REVISION|DIR",
     help="The tree before the migration.  [default: the last commit in which the group is legacy]",
 )
-@click.option(
-    "--target",
-    metavar="VERSION",
-    help=f"Oldest torch that has to run the binary.  [default: the configuration's, else {DEFAULT_TARGET}]",
-)
+@target_option
 @click.option("--build-dir", metavar="DIR", type=FOLDER, help="Where to build.  [default: build/torch-stabilize]")
 @click.option("--golden", metavar="DIR", type=FOLDER, help="The folder with GROUP/cases.toml.  [default: golden]")
 @click.option("--include", metavar="DIR", multiple=True, type=FOLDER, help="Another include folder, for both sides.")

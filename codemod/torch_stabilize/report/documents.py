@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch_stabilize.codes import page_address
 from torch_stabilize.diff import render_diff
-from torch_stabilize.report.diff_view import DiffFile, diff_files, shown_at
+from torch_stabilize.report.diff_view import diff_files, shown_at
 from torch_stabilize.report.markup import markdown, markdown_block, markdown_cell, markdown_code, spans, split_help
 from torch_stabilize.report.places import Place
 from torch_stabilize.report.printable import printable
@@ -72,7 +73,7 @@ def report_html(report: Report) -> str:
             sections=_sections(report, _BY_HAND_FIRST, numbers, spots),
             files=files,
             notes={spot: [(number, report.findings[number - 1]) for number in found] for spot, found in shown.items()},
-            marked={path: len(found) for path, found in _by_file(files, shown).items()},
+            marked=Counter(path for (path, _), found in shown.items() for _ in found),
         )
     )
 
@@ -117,13 +118,3 @@ def _row(
 
 def _line(place: Place | None) -> tuple[str, int] | None:
     return (place.path, place.line) if place is not None and place.line else None
-
-
-def _by_file(
-    files: tuple[DiffFile, ...], shown: Mapping[tuple[str, int], tuple[int, ...]]
-) -> dict[str, tuple[int, ...]]:
-    """The numbers of the findings in each file of the diff."""
-    return {
-        file.path: tuple(number for (path, _), found in shown.items() if path == file.path for number in found)
-        for file in files
-    }
