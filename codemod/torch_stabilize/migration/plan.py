@@ -5,15 +5,12 @@ Nothing here writes. The plan is a function of the bytes that were read and of t
 
 from __future__ import annotations
 
-import re
-from codecs import BOM_UTF8
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from torch_stabilize.bindings.autograd.convert import convert_autograd
-from torch_stabilize.bindings.codes import BAD_SCHEMA, NO_SCHEMA, STILL_CALLED, UNBOXABLE
-from torch_stabilize.bindings.inventory import compare_inventories, inventory, registry_inventory
+from torch_stabilize.bindings.codes import STILL_CALLED
 from torch_stabilize.bindings.notes import notes_on
 from torch_stabilize.bindings.plan import plan_bindings
 from torch_stabilize.bindings.reading.model import BlockKind
@@ -22,14 +19,15 @@ from torch_stabilize.bindings.select import select
 from torch_stabilize.bindings.staying import staying_units
 from torch_stabilize.buildfiles.plan import plan_build
 from torch_stabilize.config import Config
-from torch_stabilize.formatting.clang_format import format_changed, style_for
 from torch_stabilize.includes.relocate import Relocation
 from torch_stabilize.migration.coming_along import Along, come_along
 from torch_stabilize.migration.composed import compose
 from torch_stabilize.migration.emptied import without_emptied
 from torch_stabilize.migration.helper_files import plan_helpers
+from torch_stabilize.migration.join import formatted, join
 from torch_stabilize.migration.kernels import kernel_change, rewrite_files
 from torch_stabilize.migration.left_behind import left_behind, lost_definitions, still_called
+from torch_stabilize.migration.lost_operators import lost_operators
 from torch_stabilize.migration.project import GroupProject, make_project
 from torch_stabilize.migration.registered_lambdas import registered_lambdas
 from torch_stabilize.migration.second_look import both, is_more_of, is_worth_a_look, landed, not_parsed, origins
@@ -37,10 +35,7 @@ from torch_stabilize.model import (
     DEFAULT_TARGET,
     Change,
     Diagnostic,
-    Edit,
-    FileChange,
     Move,
-    NewFile,
     Plan,
     Refusal,
     Severity,
@@ -62,19 +57,17 @@ from torch_stabilize.program.groups import resolve_group, with_headers
 from torch_stabilize.program.planned import Planned, planned_tree
 from torch_stabilize.program.read import Program
 from torch_stabilize.program.units import Units
-from torch_stabilize.repository.codes import CALLED_THROUGH_OPERATOR, EDITS_COLLIDE
+from torch_stabilize.repository.codes import CALLED_THROUGH_OPERATOR
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Form, Group, Layout
 from torch_stabilize.repository.nearest import layout_for
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.rules.differences import differences
 from torch_stabilize.rules.dispatch_macros import OTHER_DTYPES
-from torch_stabilize.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES, Document
-from torch_stabilize.source.edits import OverlapError, apply, includes_first, settle
+from torch_stabilize.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 from torch_stabilize.source.parsable import refuse_unparsable, refuse_unwritable
 
 _MOST_LOOKS = 4
-_LOSING = frozenset({NO_SCHEMA.code, BAD_SCHEMA.code, UNBOXABLE.code})  # why an operator may not be written
 
 
 @dataclass(frozen=True)
@@ -100,9 +93,9 @@ def plan_migration(
     made = _settled(_parts_together(snapshot, layout, group, options, config or Config()), group, options)
     if made.plan.files and not is_in_place(made.program, layout, options.in_place, group.units):
         made = made._replace(plan=without_emptied(made.program, layout, made.plan))
-    plan = _formatted(made) if options.format else made.plan
+    plan = formatted(made.plan, made.program.snapshot, made.styled) if options.format else made.plan
     if made.registry is not None:
-        plan = replace(plan, diagnostics=(*plan.diagnostics, *_lost_operators(made.registry, plan)))
+        plan = replace(plan, diagnostics=(*plan.diagnostics, *lost_operators(made.registry, plan)))
     checked = (*check_plan(Planned(made.program, plan)), *not_parsed(plan, made.program.snapshot), *differences(plan))
     plan = replace(plan, diagnostics=(*plan.diagnostics, *checked))
     return _of_tree(plan, snapshot, made.converted)
@@ -189,7 +182,7 @@ def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Gro
         made = _plan_part(Program(tree, config, own.include_roots), own, along, options, later)
         after = _of_tree(made.plan, tree, made.converted)
         if made.registry is not None:
-            after = replace(after, diagnostics=(*after.diagnostics, *_lost_operators(made.registry, made.plan)))
+            after = replace(after, diagnostics=(*after.diagnostics, *lost_operators(made.registry, made.plan)))
         then = {new: old for old, new in now.items()}
         styled |= {then.get(path, path) for path in made.styled}
         plan = compose(plan, after)
@@ -378,98 +371,5 @@ def _is_built(snapshot: Snapshot, layout: Layout) -> bool:
     return any(name in snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files))
 
 
-def _lost_operators(registry: Registry, plan: Plan) -> tuple[Diagnostic, ...]:
-    """Operators that the plan would lose or rename, or give another schema or key."""
-    if any(diagnostic.code == EDITS_COLLIDE for diagnostic in plan.diagnostics):
-        return ()  # said first: registrations in that file stay as they are
-    lost = compare_inventories(
-        registry_inventory(registry), inventory(planned_tree(registry.snapshot, plan), registry.layout)
-    )
-    return tuple(_with_reason(one, plan) for one in lost)
-
-
-def _with_reason(lost: Diagnostic, plan: Plan) -> Diagnostic:
-    """`lost` with why the operator was not written, where the bindings say so."""
-    why = next((d for d in plan.diagnostics if d.code in _LOSING and _names(d.message, lost.message)), None)
-    return replace(lost, help=f"{why.message}: {why.help}") if why is not None else lost
-
-
-def _names(message: str, other: str) -> bool:
-    """Whether `message`, which begins with an operator's name, is about the operator that `other` names."""
-    name = re.match(r"[\w.]+", message)
-    return name is not None and re.search(rf"::{re.escape(name[0])}(?![\w.])", other) is not None
-
-
 def _with_migrated(group: Group) -> Group:
     return group._replace(units=(*group.units, *group.migrated))
-
-
-def join(snapshot: Snapshot, name: str, target: str, changes: Sequence[Change], moves: Sequence[Move]) -> Plan:
-    """The plan of several changes: edits applied, files moved.
-
-    Edits of different rooms that meet in one file and cannot both be done are reported, and the file is left alone.
-    """
-    edits: dict[str, list[Edit]] = {}
-    for change in changes:
-        for one in change.edits:
-            edits.setdefault(one.path, []).append(one.edit)
-    landing = {move.old: move.new for move in moves}
-    diagnostics = [d for change in changes for d in change.diagnostics]
-    files: list[FileChange] = []
-    for path in sorted({*edits, *landing}):
-        before = snapshot.read(path)
-        try:
-            done = settle(includes_first(_behind_mark(before, edits.get(path, ()))))
-        except OverlapError as error:
-            span = error.second.span
-            diagnostics.append(
-                Diagnostic(EDITS_COLLIDE, Severity.ERROR, path, span, str(error), "edit this place by hand")
-            )
-            done = ()
-        after = apply(before, done)
-        new_path = landing.get(path, path)
-        if after != before or new_path != path:
-            files.append(FileChange(path, new_path, before, after, done))
-    for new in _merged(changes):
-        before_new = snapshot.read(new.path) if snapshot.exists(new.path) else None
-        if before_new != new.content:
-            files.append(FileChange(new.path if before_new is not None else None, new.path, before_new, new.content))
-    return Plan(name, target, tuple(files), tuple(diagnostics))
-
-
-def _formatted(made: _Made) -> Plan:
-    """The plan with the changed lines of its `styled` files formatted as the repository formats them."""
-    files = [_in_style(made.program.snapshot, one, made.styled) for one in made.plan.files]
-    kept = (one for one in files if one.after != one.before or one.new_path != one.old_path)
-    return replace(made.plan, files=tuple(kept))
-
-
-def _in_style(snapshot: Snapshot, one: FileChange, styled: Set[str]) -> FileChange:
-    path = one.old_path or one.new_path or ""
-    if path not in styled or one.after is None or one.new_path is None or not path.endswith(SOURCE_SUFFIXES):
-        return one
-    document = snapshot.document(path) if one.old_path is not None else Document(path, b"")
-    return replace(one, after=format_changed(document, one.after, style_for(snapshot, one.new_path)))
-
-
-def _behind_mark(before: bytes, edits: Sequence[Edit]) -> Sequence[Edit]:
-    """`edits` of a file that may start with a byte order mark: it stays, and stays first."""
-    if not before.startswith(BOM_UTF8):
-        return edits
-    size = len(BOM_UTF8)
-    return [
-        replace(
-            edit,
-            span=Span(max(edit.span.start, size), max(edit.span.end, size)),
-            replacement=edit.replacement.replace(BOM_UTF8, b""),
-        )
-        for edit in edits
-    ]
-
-
-def _merged(changes: Sequence[Change]) -> tuple[NewFile, ...]:
-    found: dict[str, NewFile] = {}
-    for change in changes:
-        for new in change.created:
-            found[new.path] = new
-    return tuple(found[path] for path in sorted(found))

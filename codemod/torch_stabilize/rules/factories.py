@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
-from torch_stabilize.model import Confidence, Span
-from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from torch_stabilize.model import Confidence
+from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.factory_arguments import Made, is_of, options_at, tail_of, tensor_beside, without_format
 from torch_stabilize.rules.kinds import kind_in_schemas
+from torch_stabilize.rules.numbers_as_tensors import DTYPE_OF_FULL, is_list, tensor_of_numbers
 from torch_stabilize.rules.options import Options, read_options
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Copy, Part
@@ -199,18 +199,10 @@ def _full(name: str, node: Node, given: list[Node], fragment: Fragment, context:
     options = options_at(given, 2, fragment, context, node) if len(given) >= 2 else None
     if options is None:
         return None
-    default = _DTYPE_OF_FULL.get(kind_in_schemas(given[1], context.type_of(given[1], fragment)), b"")
+    default = DTYPE_OF_FULL.get(kind_in_schemas(given[1], context.type_of(given[1], fragment)), b"")
     if not default and not (options.dtype or options.like):
         return None
     return full(fragment.span(given[0]), given[1], tail_of(options, always_dtype=default), fragment, context)
-
-
-# The dtype that full() gives a number, which the stable form takes as a double.
-_DTYPE_OF_FULL = {
-    "bool": b"torch::headeronly::ScalarType::Bool",
-    "int64_t": b"torch::headeronly::ScalarType::Long",
-    "double": b"torch::headeronly::ScalarType::Float",
-}
 
 
 def _like(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
@@ -241,7 +233,7 @@ def _from_blob(name: str, node: Node, given: list[Node], fragment: Fragment, con
     if len(given) < 2:
         return None
     rest = given[2:]
-    strides = rest.pop(0) if rest and _is_list(rest[0], fragment, context) else None
+    strides = rest.pop(0) if rest and is_list(rest[0], fragment, context) else None
     deleter = rest.pop(0) if rest and _is_callable(rest[0], fragment, context) else None
     options = read_options(rest[0], fragment, context) if rest else Options()
     if options is None or len(rest) > 1 or not (options.dtype or options.like):
@@ -274,14 +266,6 @@ def _from_blob(name: str, node: Node, given: list[Node], fragment: Fragment, con
     return ((*parts, b")"), helpers)
 
 
-def _is_list(node: Node, fragment: Fragment, context: Context) -> bool:
-    return node.type == "initializer_list" or context.type_of(node, fragment).name in (
-        "IntArrayRef",
-        "vector",
-        "ArrayRef",
-    )
-
-
 def _is_callable(node: Node, fragment: Fragment, context: Context) -> bool:
     if node.type == "identifier":
         value = context.project.finder.value_of(text_of(node), node, fragment)
@@ -289,67 +273,9 @@ def _is_callable(node: Node, fragment: Fragment, context: Context) -> bool:
     return node.type == "lambda_expression"
 
 
-def _tensor(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
-    options = options_at(given, 1, fragment, context, node) if given else None
-    if options is None:
-        return None
-    if name == "tensor" and not (options.dtype or options.like) and not _is_of_torch(node, given[0], fragment, context):
-        return None
-    if _is_list(given[0], fragment, context) and name == "tensor":
-        return _listed(node, given[0], options, fragment, context)
-    kind = context.type_of(given[0], fragment)
-    default = b"torch::headeronly::ScalarType::Float"
-    if name == "tensor":
-        in_schemas = kind_in_schemas(given[0], kind)
-        default = _DTYPE_OF_FULL.get(in_schemas, b"") if in_schemas != "int64_t" or kind.name in _LONGS else b""
-    if kind.is_tensor or (not default and not (options.dtype or options.like)):
-        return None
-    return full(b"{}", given[0], tail_of(options, always_dtype=default), fragment, context)
-
-
-def _is_of_torch(node: Node, value: Node, fragment: Fragment, context: Context) -> bool:
-    """Whether a call is of torch::tensor, which gives every integer Long and every other number the default dtype.
-
-    at::tensor gives numbers the dtype of their C++ type, which is the same for int64_t, float and bool.
-    """
-    callee = node.child_by_field_name("function")
-    if callee is None or text_of(callee).removeprefix("::").startswith("torch::"):
-        return True
-    kind = context.type_of(value, fragment)
-    held = kind.inner if kind.inner is not None else kind
-    is_written = value.type in ("identifier", "field_expression", "call_expression", "true", "false")
-    return is_written and held.name in ("int64_t", "float", "bool")
-
-
-# What torch::tensor makes of numbers: the integers of C++ are Long, and those of other types keep theirs.
-_LONGS = ("int64_t", "int", "int32_t", "long")
-
-
-def _listed(node: Node, values: Node, options: Options, fragment: Fragment, context: Context) -> Made | None:
-    """`torch::tensor({1, 2})` and `torch::tensor(vector)`: one dimension, of the dtype that torch gives such numbers."""
-    if values.type == "initializer_list":
-        kinds = {context.type_of(value, fragment).name for value in values.named_children if value.type != "comment"}
-    else:
-        held = context.type_of(values, fragment).inner
-        kinds = {held.name if held is not None else ""}
-    if not kinds or kinds - {*_LONGS, "double", "float"}:
-        return None
-    is_integral = not kinds & {"double", "float"}
-    if len(kinds) > 1 and not is_integral:
-        return None
-    kind = kinds.pop() if values.type != "initializer_list" else ("int64_t" if is_integral else "float")
-    default = b"torch::headeronly::ScalarType::" + (b"Long" if is_integral else b"Float")
-    own = kind in ("int64_t", "long", "float")
-    tail = tail_of(options, always_dtype=b"" if own and not options.device else default)
-    name = context.project.helpers.name("tensor_of").encode()
-    is_view = values.type != "initializer_list" and context.type_of(values, fragment).name != "vector"
-    listed: tuple[Part, ...] = (fragment.span(values), b".vec()") if is_view else (fragment.span(values),)
-    return ((name + b"<" + kind.encode() + b">(", *listed, *tail, b")"), ("tensor_of",))
-
-
 _MAKERS = {
     "empty": _empty, "zeros": _filled, "ones": _filled, "full": _full, "empty_like": _like, "zeros_like": _like,
-    "ones_like": _like, "full_like": _like, "from_blob": _from_blob, "tensor": _tensor, "scalar_tensor": _tensor,
+    "ones_like": _like, "full_like": _like, "from_blob": _from_blob, "tensor": tensor_of_numbers, "scalar_tensor": tensor_of_numbers,
 }  # fmt: skip
 
 
@@ -378,40 +304,3 @@ def _new(site: Site, context: Context) -> Outcome | None:
         return context.rewrite(call.span, parts, entry.rule, entry=entry, helpers=helpers)
     parts = (b"torch::stable::full(", spans[0], b", 1", *tail, b")")
     return context.rewrite(call.span, parts, entry.rule, entry=entry)
-
-
-@rule(
-    "TSA119",
-    "torch::nn::functional::pad becomes torch::stable::pad.",
-    examples=(
-        Example(
-            "at::Tensor f(at::Tensor x) { return torch::nn::functional::pad(x, torch::nn::functional::PadFuncOptions({0, 1})); }",
-            "torch::stable::Tensor f(torch::stable::Tensor x) { return torch::stable::pad(x, {0, 1}); }",
-        ),
-        untouched(
-            "namespace own { int pad(int, int); }\nint f(int n) { return own::pad(n, 2); }",
-            "of another namespace",
-        ),
-    ),
-)
-def functional_pad(site: Site, context: Context) -> Outcome | None:
-    """`pad(x, PadFuncOptions({...}).mode(...))`: constant padding, with a value or without."""
-    entry = site.entry
-    assert entry is not None
-    if site.name.endswith("PadFuncOptions"):
-        return Allowed("taken apart by the pad around it")
-    node = context.call(site)
-    arguments = node.child_by_field_name("arguments") if node is not None else None
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
-    made = (
-        re.fullmatch(r"(?s)(?:\w+::)*PadFuncOptions\s*\(\s*(\{.*\})\s*\)", text_of(given[1]))
-        if len(given) == 2
-        else None
-    )
-    if node is None or made is None:
-        return context.diagnose(site, entry.rule, "only constant padding by zero has a stable form", entry.note)
-    fragment = context.fragment(site)
-    start = fragment.span(given[1]).start + len(text_of(given[1])[: made.start(1)].encode())
-    sizes = Span(start, start + len(made.group(1).encode()))
-    parts: tuple[Part, ...] = (b"torch::stable::pad(", fragment.span(given[0]), b", ", sizes, b")")
-    return context.rewrite(fragment.span(node), parts, entry.rule, entry=entry)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from torch_stabilize.bindings.schemas.infer import read_type, unaliased
 from torch_stabilize.bindings.writing.translate import stable_declaration
-from torch_stabilize.source.signatures import Function, Parameter
+from torch_stabilize.source.parameters import Parameter
+from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.types import CppType, parse_type, split_arguments
 from torch_stabilize.surface.versions import known_versions, parse_version
 

@@ -13,7 +13,8 @@ from torch_stabilize.bindings.schemas.schema import Argument, Schema, SchemaErro
 from torch_stabilize.bindings.select import diagnostic
 from torch_stabilize.model import Diagnostic, Severity
 from torch_stabilize.source.conditions import canonical
-from torch_stabilize.source.signatures import Function, Parameter
+from torch_stabilize.source.parameters import Parameter
+from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.uses import Access
 
 # What torch lets a schema and a C++ type differ in: a SymInt arrives as an int, a number as either.

@@ -13,7 +13,8 @@ from torch_stabilize.bindings.schemas.schema import Argument, Schema, Type
 from torch_stabilize.source.aliases import read_aliases
 from torch_stabilize.source.conditions import read_directives
 from torch_stabilize.source.document import Document
-from torch_stabilize.source.signatures import Function, Parameter
+from torch_stabilize.source.parameters import Parameter
+from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.types import CppType, parse_type
 
 _BASE = {
