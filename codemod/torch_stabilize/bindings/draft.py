@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,21 +10,16 @@ from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.boxing.adapters import Adapter, listed
 from torch_stabilize.bindings.boxing.implementations import Boxed, Boxer
 from torch_stabilize.bindings.boxing.widening import Widening
-from torch_stabilize.bindings.constants import constants_of
 from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.bindings.effects.writes import accesses, returned_parameters
 from torch_stabilize.bindings.fakes.meta import is_symbolic_meta, symbolic_fake
 from torch_stabilize.bindings.keys import EXPLICIT, IMPLICIT, KeyFinder, Keys
 from torch_stabilize.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
-from torch_stabilize.bindings.reading.model import BlockKind, Operator, Side, Statement, StatementKind
-from torch_stabilize.bindings.reading.pybind_extras import ways_out
-from torch_stabilize.bindings.reading.register_functions import whole_functions
+from torch_stabilize.bindings.reading.model import Operator, Side, Statement, StatementKind
 from torch_stabilize.bindings.reading.registry import Registry
-from torch_stabilize.bindings.reading.statements import python_module
 from torch_stabilize.bindings.reading.text import decode
 from torch_stabilize.bindings.schemas.check import (
     check_aliases,
-    check_duplicates,
     check_effect,
     check_function,
     check_returns,
@@ -35,7 +30,7 @@ from torch_stabilize.bindings.schemas.finder import SchemaFinder
 from torch_stabilize.bindings.schemas.infer import read_type, type_aliases
 from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Located, Moved, Selection, diagnostic
-from torch_stabilize.bindings.writing.inplace import is_idle
+from torch_stabilize.bindings.unmoved import report_blocks
 from torch_stabilize.bindings.writing.items import Item, definition_item, implementation_items, widened_arguments
 from torch_stabilize.bindings.writing.legacy_declarations import find_declarations
 from torch_stabilize.bindings.writing.translate import spelled_out, visible_types
@@ -45,16 +40,6 @@ from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.uses import Access
 
 Place = tuple[str, Span]
-
-# What no stable block can hold, and what to do with it.
-_WAYS_OUT = {
-    StatementKind.CLASS: (
-        "a class has no stable form",
-        "keep it in a unit of its own that stays in the legacy library, or write it in Python over operators that take "
-        "its state as tensors and numbers",
-    ),
-    StatementKind.FALLBACK: ("a fallback has no stable form", "keep it in a unit that stays in the legacy library"),
-}
 
 
 @dataclass
@@ -83,7 +68,7 @@ class Draft:
     differentiable: frozenset[str] = frozenset()  # operators whose derivative Python registers
     opaque: frozenset[str] = frozenset()  # operators that call one without a fake kernel
     composite: set[Place] = field(default_factory=set)  # those of them that are put together from ops of torch
-    _said: set[Statement] = field(default_factory=set)
+    reported: set[Statement] = field(default_factory=set)
 
     def add(self, moved: Moved) -> None:
         """Work out what `moved` becomes."""
@@ -172,13 +157,13 @@ class Draft:
             self._check(statement, schema, self._functions([one for one in implementing if not _is_lambda(one)]))
             self._check_lambdas(statement, schema, [one for one in implementing if _is_lambda(one)])
         if statement.tags:
-            self._say(
+            self.say(
                 codes.TAGS, statement, f"{statement.full_name} loses its tags {statement.tags}",
                 advice="define them from Python with torch.library.Library.define(..., tags=...)",
             )  # fmt: skip
         for kind in widened_arguments(statement):
             message = f"{statement.full_name}: `{kind}` is now a list, which the stable boxing can pass"
-            self._say(codes.WIDENED_SCHEMA, statement, message)
+            self.say(codes.WIDENED_SCHEMA, statement, message)
         if not moved.in_place:
             document = self.registry.document(statement.path)
             inferred = schema if statement.schema is None else None
@@ -209,7 +194,7 @@ class Draft:
         found = self.schema_finder.infer(statement, functions)
         if found.schema is None:
             advice = 'write the schema: m.def("name(Tensor x) -> Tensor")'
-            self._say(codes.NO_SCHEMA, statement, f"{statement.full_name}: {found.reason}", Severity.ERROR, advice)
+            self.say(codes.NO_SCHEMA, statement, f"{statement.full_name}: {found.reason}", Severity.ERROR, advice)
             return None
         if found.unknown:
             self.unknown.add((statement.path, statement.span))
@@ -218,7 +203,7 @@ class Draft:
             if found.unknown
             else ""
         )
-        self._say(codes.INFERRED_SCHEMA, statement, f"inferred `{found.schema}`", Severity.WARNING, advice)
+        self.say(codes.INFERRED_SCHEMA, statement, f"inferred `{found.schema}`", Severity.WARNING, advice)
         self.diagnostics += check_effect(statement, found.schema, found.unknown)
         return found.schema
 
@@ -294,12 +279,12 @@ class Draft:
         if not fake:
             message = f"{statement.full_name} has a meta kernel over SymInt, which is a plain int in the stable API"
             stub = self._stub(moved, operator)
-            self._say(codes.META_KERNEL, statement, message, Severity.ERROR, f"in its place, write in Python:\n{stub}")
+            self.say(codes.META_KERNEL, statement, message, Severity.ERROR, f"in its place, write in Python:\n{stub}")
             return False
         self.fakes.append(fake)
         message = f"the meta kernel of {statement.full_name} is a fake kernel in Python now: its sizes stay symbolic"
         advice = f"{moved.functions[0].function.qualified} is not used any more"
-        self._say(codes.META_KERNEL, statement, message, advice=advice)
+        self.say(codes.META_KERNEL, statement, message, advice=advice)
         return True
 
     def _say_widened(self, before: Moved, moved: Moved) -> None:
@@ -308,7 +293,7 @@ class Draft:
         wide = [f"`{one.type_text} {one.name}`" for one, other in pairs if one.type_text != other.type_text]
         message = f"{function.qualified} takes {listed(wide)} now"
         advice = "only units of the group call it, and its argument types do not change"
-        self._say(codes.WIDENED, moved.statement, message, Severity.NOTE, advice)
+        self.say(codes.WIDENED, moved.statement, message, Severity.NOTE, advice)
 
     def _chosen_keys(self, moved: Moved, operator: Operator | None, result: Boxed) -> Keys:
         """The keys that `moved` is registered under, kept for those who write it."""
@@ -334,15 +319,13 @@ class Draft:
         if keys.reason:
             message = f"{statement.full_name} had no dispatch key and gets {listed(keys.keys)}: {keys.reason}"
             advice = "" if keys.is_sure else "not all that it calls was found: check for which devices it is"
-            self._say(codes.CHOSEN_KEY, statement, message, Severity.NOTE if keys.is_sure else Severity.WARNING, advice)
+            self.say(codes.CHOSEN_KEY, statement, message, Severity.NOTE if keys.is_sure else Severity.WARNING, advice)
         if statement.key == "Meta":
             message = f"{statement.full_name} has a meta kernel in C++; fake tensors want a fake kernel in Python"
-            self._say(codes.META_KERNEL, statement, message, advice=self._stub(moved, operator))
+            self.say(codes.META_KERNEL, statement, message, advice=self._stub(moved, operator))
         if statement.key.startswith("Autograd"):
             message = f"{statement.full_name} has an autograd kernel in C++, and torch::autograd has no stable form"
-            self._say(
-                codes.NO_STABLE_FORM, statement, message, advice="write torch.library.register_autograd in Python"
-            )
+            self.say(codes.NO_STABLE_FORM, statement, message, advice="write torch.library.register_autograd in Python")
 
     def _stub(self, moved: Moved, operator: Operator | None) -> str:
         for definition in operator.definitions if operator else ():
@@ -354,74 +337,15 @@ class Draft:
                 return fake_stub(moved.statement.namespace, schema, body)
         return "write torch.library.register_fake in Python"
 
-    def say_of_blocks(self) -> None:
-        """What is in the blocks of the group's units and can move nowhere, and what pybind leaves behind."""
-        units = {*self.group.units, *self.group.moving_headers}
-        self._said |= set(constants_of(self.registry, self.selection))
-        self._say_of_modules(units)
-        self._say_of_python_modules()
-        for statement in self.registry.statements:
-            if statement.path not in units or statement.block.side is Side.STABLE or statement in self._said:
-                continue
-            if statement.kind in (StatementKind.CLASS, StatementKind.FALLBACK):
-                message, advice = _WAYS_OUT[statement.kind]
-                self._say(codes.NO_STABLE_FORM, statement, message, Severity.ERROR, advice)
-            elif statement.kind is StatementKind.OTHER and not is_idle(
-                self.registry.document(statement.path), statement, whole_functions(self.registry, self.selection)
-            ):
-                self._say(
-                    codes.UNREAD, statement, "this statement was not understood", Severity.ERROR,
-                    "write what it registers as m.def and m.impl; what else it does for the module belongs to Python",
-                )  # fmt: skip
-        modules = {
-            m.statement.path: m.statement for m in self.selection.moved if m.statement.block.kind is BlockKind.PYBIND
-        }
-        for statement in modules.values():
-            namespace, module = statement.namespace, statement.block.namespace
-            advice = (
-                f"call torch.ops.{namespace}.<name> where Python called {module}.<name>; `op_namespace` in "
-                "torch-stabilize.toml gives them another namespace"
-            )
-            message = f"the functions of the module {module} are operators of {namespace} now"
-            self._say(codes.PYTHON_CALLERS, statement, message, advice=advice)
-        moved = {(m.statement.namespace, m.statement.full_name) for m in self.selection.moved}
-        self.diagnostics += check_duplicates(o for key, o in self.operators.items() if key in moved)
-
-    def _say_of_python_modules(self) -> None:
-        """The Python modules that blocks name for operators which move."""
-        defining = {m.statement.block for m in self.selection.moved if m.statement.kind is StatementKind.DEF}
-        for statement in self.registry.statements:
-            if statement.block in defining and statement.kind is StatementKind.OTHER and statement not in self._said:
-                module = python_module(self.registry.document(statement.path), statement)
-                if module:
-                    message = (
-                        f"the operators of {statement.block.namespace} no longer name their Python module {module}"
-                    )
-                    advice = f"import {module} where the library is loaded"
-                    self._say(codes.PYTHON_MODULE, statement, message, advice=advice)
-                    self._said.add(statement)
-
-    def _say_of_modules(self, units: Set[str]) -> None:
-        """What the group's Python modules have besides functions."""
-        blocks: dict[tuple[str, Span], list[Statement]] = {}
-        for statement in self.registry.statements:
-            is_other = statement.kind is StatementKind.OTHER and statement not in self._said
-            if statement.path in units and is_other:
-                blocks.setdefault((statement.path, statement.block.span), []).append(statement)
-        for (path, _), statements in blocks.items():
-            found, covered = ways_out(self.registry.document(path), statements, statements[0].block.namespace)
-            for statement, way in found.items():
-                self._say(codes.NO_STABLE_FORM, statement, way.message, Severity.ERROR, way.advice)
-            self._said |= covered | set(found)
-
     # helpers
 
     def _goes_whole(self, statement: Statement) -> bool:
         return (statement.path, statement.block.span) in self.whole
 
-    def _say(
+    def say(
         self, code: Code, statement: Statement, message: str, severity: Severity = Severity.WARNING, advice: str = ""
     ) -> None:
+        """Add a diagnostic at `statement`."""
         span = statement.first if len(statement.first) and statement.kind is StatementKind.DEF else statement.span
         self.diagnostics.append(diagnostic(code, statement.path, span, message, severity=severity, advice=advice))
 
@@ -448,5 +372,5 @@ def make_draft(
     draft = Draft(registry, group, selection, target, lambdas, differentiable=differentiable, opaque=opaque)
     for moved in selection.moved:
         draft.add(moved)
-    draft.say_of_blocks()
+    report_blocks(draft)
     return draft
