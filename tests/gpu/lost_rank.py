@@ -18,8 +18,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "codemod")]
 
 from torch_stabilize.verify.golden.cases import Case, load_cases, ranked_device  # noqa: E402
-from torch_stabilize.verify.golden.outcome import Outcome  # noqa: E402
-from torch_stabilize.verify.golden.process import Crash  # noqa: E402
+from torch_stabilize.verify.golden.outcome import Crash, Outcome  # noqa: E402
+from torch_stabilize.verify.golden.process import Worker  # noqa: E402
 from torch_stabilize.verify.golden.together import GRACE, RankGroup  # noqa: E402
 
 CASES = Path(__file__).parent / "lost/cases.toml"
@@ -31,7 +31,7 @@ def lose_rank(libraries: list[Path], device: str, patience: float) -> dict[str, 
     cases = [case for case in load_cases(CASES).cases if case.device == ranked_device(device, 2)]
     found: dict[str, dict[str, str | float]] = {}
     for case in (case for case in cases if dict(case.names)["dies"]):
-        with RankGroup(libraries, case.ranks, patience=patience) as group:
+        with RankGroup(lambda: Worker(libraries), case.ranks, patience=patience) as group:
             begun = time.monotonic()
             outcome = group.run(CASES, case)
             seconds = time.monotonic() - begun

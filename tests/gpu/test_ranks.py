@@ -8,8 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome
-from torch_stabilize.verify.golden.process import Crash
+from torch_stabilize.verify.golden.outcome import Crash, ErrorOutcome, Outcome
 
 from tests.gpu.lost_rank import judged
 from tests.gpu.table import lost_findings, markdown

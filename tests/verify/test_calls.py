@@ -10,8 +10,7 @@ from torch_stabilize.verify import codes
 from torch_stabilize.verify.calls import compare_calls
 from torch_stabilize.verify.golden.cases import Case, CaseFile, load_cases
 from torch_stabilize.verify.golden.cost import Cost
-from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome
-from torch_stabilize.verify.golden.process import Crash
+from torch_stabilize.verify.golden.outcome import Crash, ErrorOutcome, Outcome
 
 torch = pytest.importorskip("torch")
 from torch_stabilize.verify.golden.cost import cost_of  # noqa: E402  # needs torch

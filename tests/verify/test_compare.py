@@ -10,8 +10,7 @@ from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.golden.cases import Case, Tolerance
 from torch_stabilize.verify.golden.compare import Comparison, compare
-from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
-from torch_stabilize.verify.golden.process import Crash
+from torch_stabilize.verify.golden.outcome import Crash, ErrorOutcome, Outcome, TensorOutcome
 from torch_stabilize.verify.golden.session import judge
 from torch_stabilize.verify.golden.store import Recorded
 

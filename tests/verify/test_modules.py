@@ -12,8 +12,8 @@ import pytest
 from torch_stabilize.verify.golden.cases import CaseFile, load_cases
 from torch_stabilize.verify.golden.forms import GRADIENTS, REACHED, UNDER_COMPILER
 from torch_stabilize.verify.golden.modules import ModuleFunction, has_module, module_name
-from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
-from torch_stabilize.verify.golden.process import Crash, LoadError, Worker
+from torch_stabilize.verify.golden.outcome import Crash, LoadError, Outcome, TensorOutcome
+from torch_stabilize.verify.golden.process import Worker
 
 # A module without pybind11: what matters is that it is imported, and that its functions take and give Python objects.
 MODULE = """\

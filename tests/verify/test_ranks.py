@@ -10,8 +10,8 @@ from torch_stabilize import toml
 from torch_stabilize.model import Refusal
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.golden.cases import CaseFile, load_cases, parse_cases
-from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome
-from torch_stabilize.verify.golden.process import Crash
+from torch_stabilize.verify.golden.outcome import Crash, ErrorOutcome, Outcome
+from torch_stabilize.verify.golden.process import Worker
 from torch_stabilize.verify.golden.session import Run, absent_devices
 from torch_stabilize.verify.golden.store import GoldenFile, from_bytes, record, to_bytes
 from torch_stabilize.verify.golden.together import RankGroup, join_outcomes
@@ -150,7 +150,7 @@ def test_processes_run_a_case_together(tmp_path: Path) -> None:
     path.write_text(CASES + others)
     file = load_cases(path)
     cases: dict[str, Any] = {case.op: case for case in reversed((*file.cases, *file.timings))}
-    with RankGroup([], 2, patience=15.0) as group:
+    with RankGroup(lambda: Worker([]), 2, patience=15.0) as group:
         found = group.run(path, cases["told"])
         assert isinstance(found, Outcome)
         assert found.returns[0] == "rank 0: [10, 11]"

@@ -14,8 +14,8 @@ import pytest
 from torch_stabilize.model import Refusal, Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.golden.cases import CaseFile, load_cases
-from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
-from torch_stabilize.verify.golden.process import Crash, LoadError, Worker
+from torch_stabilize.verify.golden.outcome import Crash, LoadError, Outcome, TensorOutcome
+from torch_stabilize.verify.golden.process import Worker
 from torch_stabilize.verify.golden.session import (
     Run,
     absent_devices,

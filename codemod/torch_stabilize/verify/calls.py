@@ -10,8 +10,8 @@ from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.golden.cases import Case, CaseFile
 from torch_stabilize.verify.golden.forms import BY_KEYWORD, GRADIENTS, NO_GRADIENT, OPCHECK, REACHED, UNDER_COMPILER
-from torch_stabilize.verify.golden.outcome import Outcome
-from torch_stabilize.verify.golden.process import Crash, Worker
+from torch_stabilize.verify.golden.outcome import Crash, Outcome
+from torch_stabilize.verify.golden.process import Worker
 from torch_stabilize.verify.golden.values import PlainValue
 from torch_stabilize.verify.result import Finding, finding
 

@@ -14,7 +14,8 @@ from torch_stabilize.verify.build import LEGACY, REMAINDER, STABLE, BuiltSide, s
 from torch_stabilize.verify.calls import compare_calls
 from torch_stabilize.verify.coverage import covered_step
 from torch_stabilize.verify.golden.cases import CaseFile
-from torch_stabilize.verify.golden.process import LoadError, Worker
+from torch_stabilize.verify.golden.outcome import LoadError
+from torch_stabilize.verify.golden.process import Worker
 from torch_stabilize.verify.golden.session import (
     Checked,
     Progress,

@@ -15,7 +15,8 @@ from torch_stabilize.model import Refusal, Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.build import STABLE, BuiltSide, sides_of
 from torch_stabilize.verify.golden.cases import CaseFile
-from torch_stabilize.verify.golden.process import LoadError, Worker
+from torch_stabilize.verify.golden.outcome import LoadError
+from torch_stabilize.verify.golden.process import Worker
 from torch_stabilize.verify.golden.session import Run, compare_runs, run_cases
 from torch_stabilize.verify.result import Finding, Step, finding
 

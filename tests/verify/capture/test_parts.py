@@ -31,8 +31,7 @@ from torch_stabilize.verify.golden.capture.lines import _own, _ranges
 from torch_stabilize.verify.golden.capture.runtime.signature import features
 from torch_stabilize.verify.golden.capture.targets import Target, named_targets
 from torch_stabilize.verify.golden.cases import CASES_FILE, load_cases, load_group
-from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome, from_json
-from torch_stabilize.verify.golden.process import Crash
+from torch_stabilize.verify.golden.outcome import Crash, ErrorOutcome, Outcome, TensorOutcome, from_json
 from torch_stabilize.verify.golden.session import Run
 
 

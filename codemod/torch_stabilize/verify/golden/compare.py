@@ -11,8 +11,7 @@ from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.golden.capture.compare import captured_errors, captured_values
 from torch_stabilize.verify.golden.cases import Case, Tolerance
-from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
-from torch_stabilize.verify.golden.process import Crash
+from torch_stabilize.verify.golden.outcome import Crash, ErrorOutcome, Outcome, TensorOutcome
 from torch_stabilize.verify.result import Finding, finding
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from torch_stabilize.verify.golden.cases import Case
+from torch_stabilize.verify.golden.described import tensor_bytes
 from torch_stabilize.verify.golden.modules import ModuleFunction
 from torch_stabilize.verify.golden.outcome import Outcome
-from torch_stabilize.verify.golden.run import find_op, full_name, run_case, tensor_bytes
+from torch_stabilize.verify.golden.run import find_op, full_name, run_case
 
 
 class _Nothing:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from torch_stabilize.model import Refusal
+
 
 @dataclass(frozen=True)
 class TensorOutcome:
@@ -93,3 +95,14 @@ def from_json(raw: dict[str, Any], data: dict[str, bytes]) -> Outcome:
 
 def _tensor(raw: dict[str, Any], data: bytes) -> TensorOutcome:
     return TensorOutcome(raw["dtype"], tuple(raw["shape"]), tuple(raw["strides"]), data, raw["alias"])
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A case that gave no outcome: the process died or hung, or the case could not be run. `reason` says which."""
+
+    reason: str
+
+
+class LoadError(Refusal):
+    """A library that does not load, with the loader's words."""

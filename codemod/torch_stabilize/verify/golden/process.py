@@ -12,35 +12,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch_stabilize.model import Refusal
 from torch_stabilize.verify.golden.cases import Case
 from torch_stabilize.verify.golden.cost import Cost
 from torch_stabilize.verify.golden.inventory import Operator
-from torch_stabilize.verify.golden.outcome import Outcome
+from torch_stabilize.verify.golden.outcome import Crash, LoadError, Outcome
 from torch_stabilize.verify.golden.timing import SECONDS
-from torch_stabilize.verify.golden.worker import FUNCTIONS, IMPORT, LENGTH
-
-if TYPE_CHECKING:
-    from torch_stabilize.verify.golden.together import RankGroup
+from torch_stabilize.verify.golden.together import RankGroup
+from torch_stabilize.verify.golden.wire import FUNCTIONS, IMPORT, LENGTH
 
 START_SECONDS = 300.0  # importing torch takes minutes where the machine has much else to do
 CASE_SECONDS = 300.0
-
-
-@dataclass(frozen=True)
-class Crash:
-    """A case that gave no outcome: the process died or hung, or the case could not be run. `reason` says which."""
-
-    reason: str
-
-
-class LoadError(Refusal):
-    """A library that does not load, with the loader's words."""
 
 
 class Worker:
@@ -145,11 +132,10 @@ class Worker:
             self._folder.cleanup()
 
     def _group(self, ranks: int) -> RankGroup:
-        from torch_stabilize.verify.golden.together import RankGroup
-
         if ranks not in self._groups:
             libraries = [Path(library) for library in self._libraries]
-            self._groups[ranks] = RankGroup(libraries, ranks, python=self._python, functions=self._functions)
+            start = partial(Worker, libraries, python=self._python, functions=self._functions)
+            self._groups[ranks] = RankGroup(start, ranks)
         return self._groups[ranks]
 
     def operators(self) -> tuple[Operator, ...]:

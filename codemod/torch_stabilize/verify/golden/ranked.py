@@ -22,8 +22,8 @@ from types import ModuleType
 from typing import Any
 
 from torch_stabilize.verify.golden.cases import Case
+from torch_stabilize.verify.golden.described import describe_error, tensor_bytes
 from torch_stabilize.verify.golden.outcome import Outcome
-from torch_stabilize.verify.golden.run import describe_error, tensor_bytes
 
 _POLL = 0.0005
 _ON_GPU = 20.0  # seconds at most that a kernel may take

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from torch_stabilize.verify.golden.cases import Case
+from torch_stabilize.verify.golden.described import describe, describe_error, tensor_bytes
 from torch_stabilize.verify.golden.inputs import make_arguments
 from torch_stabilize.verify.golden.modules import ModuleFunction, function_for
-from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
-
-# Checks put a place in front of what they say: "[F1121 11:33:27.203403509 a.h:14] " in TORCH_CHECK_EQ,
-# "function, a.h:14, " in STD_TORCH_CHECK. It is not part of the text that is compared, and holds the time.
-_PLACE = re.compile(r"^(?:\[[A-Z]\d{4} [\d:.]+ [^\]]*\] *|[^\n]{1,200}?, [^\s,]+:\d+,\s*)")
+from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
 
 
 def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> Outcome:
@@ -74,25 +70,6 @@ def full_name(op: Any) -> str:
     if isinstance(op, ModuleFunction):
         return op.full_name
     return ".".join(filter(None, (op._schema.name, op._schema.overload_name)))
-
-
-def describe(tensor: Any, torch: Any, alias: str | None = None) -> TensorOutcome:
-    """A tensor with its bytes."""
-    return TensorOutcome(
-        str(tensor.dtype).removeprefix("torch."),
-        tuple(tensor.shape),
-        tuple(tensor.stride()),
-        tensor_bytes(tensor, torch),
-        alias,
-    )
-
-
-def tensor_bytes(tensor: Any, torch: Any) -> bytes:
-    """The elements of a tensor, in their order, as bytes."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    if not flat.numel():
-        return b""
-    return bytes(flat.view(torch.uint8).numpy().tobytes())
 
 
 def _eager(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> Any:
@@ -191,12 +168,6 @@ def _placed(case: Case, torch: Any) -> Case:
 def _wait(torch: Any) -> None:
     for index in range(torch.cuda.device_count()):
         torch.cuda.synchronize(index)
-
-
-def describe_error(error: BaseException) -> ErrorOutcome:
-    """An exception without the place that checks put in front of what they say."""
-    bases = tuple(base.__name__ for base in type(error).__mro__)
-    return ErrorOutcome(type(error).__name__, bases, _PLACE.sub("", str(error).strip()))
 
 
 def _named_tensors(args: list[Any], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:

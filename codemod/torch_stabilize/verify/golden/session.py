@@ -13,8 +13,8 @@ from torch_stabilize.model import Refusal, Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.golden.cases import Case, CaseFile
 from torch_stabilize.verify.golden.compare import Comparison, compare
-from torch_stabilize.verify.golden.outcome import Outcome
-from torch_stabilize.verify.golden.process import Crash, LoadError, Worker
+from torch_stabilize.verify.golden.outcome import Crash, LoadError, Outcome
+from torch_stabilize.verify.golden.process import Worker
 from torch_stabilize.verify.golden.store import GoldenFile, Recorded, read_golden, record, write_golden
 from torch_stabilize.verify.result import Finding, Step, counted, finding
 

@@ -14,7 +14,8 @@ from torch_stabilize.verify.golden.inputs import make_arguments
 from torch_stabilize.verify.golden.run import find_op
 
 if TYPE_CHECKING:
-    from torch_stabilize.verify.golden.process import Crash, Worker
+    from torch_stabilize.verify.golden.outcome import Crash
+    from torch_stabilize.verify.golden.process import Worker
 
 ROUNDS = 7
 SECONDS = 0.1  # of one round on one side
@@ -71,7 +72,7 @@ def measure_overhead(
 
     Devices are warm before the first round: clocks rise, and code is loaded.
     """
-    from torch_stabilize.verify.golden.process import Crash
+    from torch_stabilize.verify.golden.outcome import Crash
 
     measured: list[Overhead] = []
     crashed: list[tuple[Case, Crash]] = []

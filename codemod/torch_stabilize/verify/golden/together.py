@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch_stabilize.verify.golden.cases import Case
-from torch_stabilize.verify.golden.outcome import Outcome
-from torch_stabilize.verify.golden.process import Crash, LoadError, Worker
+from torch_stabilize.verify.golden.outcome import Crash, LoadError, Outcome
+
+if TYPE_CHECKING:
+    from torch_stabilize.verify.golden.process import Worker
 
 PATIENCE = 60.0  # seconds a rank waits for its peers
 GRACE = 5.0  # and what is left to it, beyond that, once a peer is lost
 
 
 class RankGroup:
-    """Processes that have loaded the same libraries; use it in a `with` statement. They start at the first case."""
+    """Processes that have loaded the same libraries; use it in a `with` statement. They start at the first case.
+
+    `start` makes one of them.
+    """
 
     def __init__(
         self,
-        libraries: Iterable[Path],
+        start: Callable[[], Worker],
         count: int,
         *,
-        python: str = sys.executable,
         patience: float = PATIENCE,
-        functions: Mapping[str, str] | None = None,
     ) -> None:
-        self._libraries = tuple(libraries)
-        self._python = python
-        self._functions = functions
+        self._make = start
         self._workers: list[Worker] = []
         self._count = count
         self._patience = patience
@@ -89,10 +89,8 @@ class RankGroup:
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         if not self._workers:
-            self._workers = [
-                Worker(self._libraries, python=self._python, functions=self._functions) for _ in range(self._count)
-            ]
-            list(pool.map(Worker.start, self._workers))
+            self._workers = [self._make() for _ in range(self._count)]
+            list(pool.map(lambda worker: worker.start(), self._workers))
 
     def _answers(self, asked: Sequence[Future[Outcome | Crash]]) -> list[Outcome | Crash]:
         """One answer a rank. Once one is lost the others have GRACE to say so themselves."""

@@ -11,7 +11,6 @@ import json
 import os
 import pickle
 import platform
-import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,10 +26,7 @@ from torch_stabilize.verify.golden.outcome import Outcome
 from torch_stabilize.verify.golden.ranked import Rank, run_rank
 from torch_stabilize.verify.golden.run import run_case
 from torch_stabilize.verify.golden.timing import seconds_per_call
-
-LENGTH = struct.Struct("<Q")
-IMPORT = "--import="  # before the name of a Python module
-FUNCTIONS = "--functions="  # before a JSON object
+from torch_stabilize.verify.golden.wire import FUNCTIONS, IMPORT, LENGTH
 
 
 def main(arguments: list[str]) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 from torch_stabilize.model import Refusal
 from torch_stabilize.verify.golden.capture.calls import CAPTURED_FILE, ID, Call, Captured, write_captured
 from torch_stabilize.verify.golden.cases import CASES_FILE, CaseFile, load_cases
-from torch_stabilize.verify.golden.outcome import Outcome
-from torch_stabilize.verify.golden.process import Crash, LoadError, Worker
+from torch_stabilize.verify.golden.outcome import Crash, LoadError, Outcome
+from torch_stabilize.verify.golden.process import Worker
 from torch_stabilize.verify.golden.session import Progress, Run, golden_path, run_cases
 from torch_stabilize.verify.golden.store import GoldenFile, read_golden, record, write_golden
 

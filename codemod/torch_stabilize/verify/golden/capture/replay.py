@@ -13,8 +13,8 @@ from typing import Any
 from torch_stabilize.verify.golden.capture.arguments import Made, make_call
 from torch_stabilize.verify.golden.capture.calls import Call
 from torch_stabilize.verify.golden.capture.functions import find_function
+from torch_stabilize.verify.golden.described import describe, describe_error, tensor_bytes
 from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
-from torch_stabilize.verify.golden.run import describe, describe_error, tensor_bytes
 
 LARGE = 256 << 10  # outputs beyond are kept as a hash and samples
 SAMPLES = 64

@@ -1,0 +1,37 @@
+"""A tensor and an error as outcomes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from torch_stabilize.verify.golden.outcome import ErrorOutcome, TensorOutcome
+
+# Checks put a place in front of what they say: "[F1121 11:33:27.203403509 a.h:14] " in TORCH_CHECK_EQ,
+# "function, a.h:14, " in STD_TORCH_CHECK. It is not part of the text that is compared, and holds the time.
+_PLACE = re.compile(r"^(?:\[[A-Z]\d{4} [\d:.]+ [^\]]*\] *|[^\n]{1,200}?, [^\s,]+:\d+,\s*)")
+
+
+def describe(tensor: Any, torch: Any, alias: str | None = None) -> TensorOutcome:
+    """A tensor with its bytes."""
+    return TensorOutcome(
+        str(tensor.dtype).removeprefix("torch."),
+        tuple(tensor.shape),
+        tuple(tensor.stride()),
+        tensor_bytes(tensor, torch),
+        alias,
+    )
+
+
+def tensor_bytes(tensor: Any, torch: Any) -> bytes:
+    """The elements of a tensor, in their order, as bytes."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    if not flat.numel():
+        return b""
+    return bytes(flat.view(torch.uint8).numpy().tobytes())
+
+
+def describe_error(error: BaseException) -> ErrorOutcome:
+    """An exception without the place that checks put in front of what they say."""
+    bases = tuple(base.__name__ for base in type(error).__mro__)
+    return ErrorOutcome(type(error).__name__, bases, _PLACE.sub("", str(error).strip()))
