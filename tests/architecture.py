@@ -25,6 +25,7 @@ LAYERS = (
     ("repository", "config"),
     ("formatting", "includes", "explain", "writer"),
     ("buildfiles",),
+    ("layout",),
     ("bindings",),
     ("program",),
     ("migration",),

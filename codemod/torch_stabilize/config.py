@@ -1,6 +1,6 @@
 """The user's settings: `torch-stabilize.toml`, or `[tool.torch-stabilize]` in pyproject.toml. Every key is optional.
 
-What is not set here is detected (`repository/detect.py`); what is set here wins.
+What is not set here is detected (`layout/detect.py`); what is set here wins.
 """
 
 from __future__ import annotations

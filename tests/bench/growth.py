@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.program.groups import resolve_group, suggest_groups
 from torch_stabilize.program.scan import scan_tree
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.snapshot import Snapshot
 
 LIMIT = 1.2

@@ -27,7 +27,7 @@ STAGES = {
         "torch_stabilize.repository.snapshot:open_snapshot",
         "torch_stabilize.repository.snapshot:Snapshot.read",
     ),
-    "layout": ("torch_stabilize.repository.detect:detect_layout", "torch_stabilize.config:load_config"),
+    "layout": ("torch_stabilize.layout.detect:detect_layout", "torch_stabilize.config:load_config"),
     "masking": ("torch_stabilize.source.mask:mask", "torch_stabilize.source.mask:mask_comments"),
     "parse": ("torch_stabilize.source.document:parse_code",),
     "include graph": (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch_stabilize.buildfiles.modules import setup_modules
 from torch_stabilize.buildfiles.python.syntax import read_python
 from torch_stabilize.buildfiles.setup.model import SetupModel
 from torch_stabilize.buildfiles.setup.names import sourceless_extensions, telling_statements
 from torch_stabilize.buildfiles.setup.tree import parse_setup
-from torch_stabilize.repository.modules import setup_modules
 from torch_stabilize.repository.snapshot import Snapshot
 
 THROUGH_CMAKE = """\

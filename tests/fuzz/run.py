@@ -20,6 +20,7 @@ from torch_stabilize.config import load_config
 from torch_stabilize.diff import render_diff
 from torch_stabilize.explain import all_codes
 from torch_stabilize.formatting import clang_format
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import FileChange, Plan, Refusal
 from torch_stabilize.program.groups import resolve_group, suggest_groups
@@ -27,7 +28,6 @@ from torch_stabilize.program.planned import planned_tree
 from torch_stabilize.program.scan import scan_tree
 from torch_stabilize.report.view import Stage, build_report
 from torch_stabilize.repository.codes import NOT_PARSED
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import SOURCE_SUFFIXES, Document

@@ -20,7 +20,7 @@ from torch_stabilize.bindings.reading.model import Side
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.select import select
 from torch_stabilize.config import load_config
-from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
 

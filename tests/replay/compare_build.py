@@ -20,8 +20,8 @@ from torch_stabilize.buildfiles.cmake.flow import read_project
 from torch_stabilize.buildfiles.cmake.logic import equal
 from torch_stabilize.buildfiles.plan import plan_build
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.model import Move
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 from torch_stabilize.source.edits import apply

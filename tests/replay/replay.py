@@ -27,10 +27,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Plan, Severity
 from torch_stabilize.program.groups import resolve_group
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.repository.snapshot import open_snapshot
 from torch_stabilize.writer import write

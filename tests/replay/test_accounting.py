@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.config import Config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Plan
 from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.program.scan import scan_tree
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.snapshot import open_snapshot
 
 from tests.conftest import make_repository

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.config import KEYS, Allowed, Config, load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.model import Refusal
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 
 MakeRepository = Callable[..., Snapshot]

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch_stabilize.buildfiles.modules import setup_modules
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.model import Refusal
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.layout import Layout, Library
-from torch_stabilize.repository.modules import setup_modules
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 from torch_stabilize.repository.sources import include_graph
 

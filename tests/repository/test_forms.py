@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.in_place import with_way_in_place
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Plan, Severity
 from torch_stabilize.program.groups import resolve_group, suggest_groups
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.snapshot import Snapshot
 
 from tests.repository.conftest import MakeRepository

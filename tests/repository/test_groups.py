@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.model import Refusal
 from torch_stabilize.program.clusters import group_key
 from torch_stabilize.program.groups import resolve_group, suggest_groups
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.left_behind import left_behind, lost_definitions, still_called
 from torch_stabilize.model import Diagnostic
 from torch_stabilize.program.groups import resolve_group
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from torch_stabilize.bindings.notes import notes_on
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.model import Diagnostic, Severity
 from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.repository.codes import CODES
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.snapshot import open_snapshot
 from torch_stabilize.source.document import SOURCE_SUFFIXES

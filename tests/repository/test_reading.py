@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from torch_stabilize.repository.modules import BuildFiles, cmake_modules, module_of, setup_modules
+from torch_stabilize.buildfiles.modules import BuildFiles, cmake_modules, module_of, setup_modules
 from torch_stabilize.repository.registrations import Registrations, read_registrations
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.unstable import holds_unstable_names

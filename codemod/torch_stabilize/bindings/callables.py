@@ -8,8 +8,8 @@ from torch_stabilize.bindings.reading.model import BlockKind, Statement, Stateme
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.schemas.schema import Schema, normalised
 from torch_stabilize.bindings.select import Moved
+from torch_stabilize.layout.read import libraries_of
 from torch_stabilize.model import NamedCallable, Span
-from torch_stabilize.program.read import libraries_of
 
 
 def callables_of(

@@ -10,8 +10,8 @@ from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.reading.model import Operator, Side, Statement, StatementKind
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.codes import Code
+from torch_stabilize.layout.read import libraries_of
 from torch_stabilize.model import Diagnostic, Severity, Span
-from torch_stabilize.program.read import libraries_of
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.function_index import FunctionIndex

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.entries import read_cmake_entries
 from torch_stabilize.buildfiles.model import BuildEntry, Gap
+from torch_stabilize.buildfiles.modules import BuildFiles
 from torch_stabilize.buildfiles.setup.entries import read_setup_entries
-from torch_stabilize.repository.modules import BuildFiles
 from torch_stabilize.repository.snapshot import Snapshot
 
 Read = tuple[tuple[BuildEntry, ...], tuple[Gap, ...]]

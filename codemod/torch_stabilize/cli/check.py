@@ -65,8 +65,8 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
 def _files(snapshot: Snapshot, layout: Layout, config: Config, paths: Sequence[Path]) -> tuple[str, ...]:
     """The sources below the stable root, those of stable libraries wherever they are, and those below `paths`."""
     from torch_stabilize.cli.workspace import tree_path
+    from torch_stabilize.layout.read import Program
     from torch_stabilize.program.abi import files_of_stable_libraries
-    from torch_stabilize.program.read import Program
     from torch_stabilize.source.document import SOURCE_SUFFIXES
 
     found = set(snapshot.below(layout.stable_root, SOURCE_SUFFIXES))

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import click
 
 from torch_stabilize.config import Config, load_config
+from torch_stabilize.layout.nearest import layout_for
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository import git
 from torch_stabilize.repository.building_torch import BuildingTorch, building_torch
 from torch_stabilize.repository.layout import Layout
-from torch_stabilize.repository.nearest import layout_for
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from torch_stabilize.buildfiles.model import Abi
+from torch_stabilize.layout.read import Program
 from torch_stabilize.migration.left_behind import still_called
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.program import codes
@@ -13,7 +14,6 @@ from torch_stabilize.program.abi import abi_of
 from torch_stabilize.program.groups import suggested_with, with_headers
 from torch_stabilize.program.hollow import has_init
 from torch_stabilize.program.link import linker_of
-from torch_stabilize.program.read import Program
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.layout import Group
 

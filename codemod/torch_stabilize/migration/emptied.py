@@ -8,12 +8,12 @@ from dataclasses import replace
 from torch_stabilize.buildfiles.codes import EXTENSION_CREATED, NO_SOURCE_LEFT, TARGET_CREATED, WHEEL_TAG
 from torch_stabilize.buildfiles.gone.taken_out import TakenOut
 from torch_stabilize.buildfiles.model import Abi, EntryKind, Library
+from torch_stabilize.layout.read import Program
 from torch_stabilize.migration.composed import compose
 from torch_stabilize.model import Diagnostic, Edit, FileChange, Plan, Severity, Span
 from torch_stabilize.program import codes
 from torch_stabilize.program.hollow import has_init
 from torch_stabilize.program.planned import Planned
-from torch_stabilize.program.read import Program
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot

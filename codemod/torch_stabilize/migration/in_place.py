@@ -7,10 +7,10 @@ from dataclasses import replace
 from torch_stabilize.bindings.codes import STAYS_BOUND
 from torch_stabilize.config import Config
 from torch_stabilize.diff import render_diff
+from torch_stabilize.layout.read import Program
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Plan, Refusal
 from torch_stabilize.program.forms import is_in_place, place_group, whole_note
-from torch_stabilize.program.read import Program
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Set
 
 from torch_stabilize.bindings.codes import LEFT_BEHIND, STILL_CALLED
 from torch_stabilize.bindings.reading.read import binding_spans
+from torch_stabilize.layout.decide import is_elsewhere
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.program.besides import needed_besides
-from torch_stabilize.program.decide import is_elsewhere
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot

@@ -20,6 +20,10 @@ from torch_stabilize.bindings.staying import staying_units
 from torch_stabilize.buildfiles.plan import plan_build
 from torch_stabilize.config import Config
 from torch_stabilize.includes.relocate import Relocation
+from torch_stabilize.layout.decide import decide
+from torch_stabilize.layout.decision import Decision
+from torch_stabilize.layout.nearest import layout_for
+from torch_stabilize.layout.read import Program
 from torch_stabilize.migration.coming_along import Along, come_along
 from torch_stabilize.migration.composed import compose
 from torch_stabilize.migration.emptied import without_emptied
@@ -42,8 +46,6 @@ from torch_stabilize.model import (
     Span,
 )
 from torch_stabilize.program.check import check_plan
-from torch_stabilize.program.decide import decide
-from torch_stabilize.program.decision import Decision
 from torch_stabilize.program.forms import (
     Placement,
     is_in_place,
@@ -55,12 +57,10 @@ from torch_stabilize.program.forms import (
 )
 from torch_stabilize.program.groups import resolve_group, with_headers
 from torch_stabilize.program.planned import Planned, planned_tree
-from torch_stabilize.program.read import Program
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.codes import CALLED_THROUGH_OPERATOR
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Form, Group, Layout
-from torch_stabilize.repository.nearest import layout_for
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.rules.differences import differences
 from torch_stabilize.rules.dispatch_macros import OTHER_DTYPES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from torch_stabilize.buildfiles.model import Abi
-from torch_stabilize.program.read import Program
+from torch_stabilize.layout.read import Program
 from torch_stabilize.repository.unstable import holds_unstable_names
 from torch_stabilize.source.document import UNIT_SUFFIXES, Document
 from torch_stabilize.source.patterns import word_start

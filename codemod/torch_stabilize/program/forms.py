@@ -12,10 +12,10 @@ from posixpath import commonpath, dirname
 from typing import NamedTuple
 
 from torch_stabilize.buildfiles.model import Abi, EntryKind, Library
+from torch_stabilize.layout.decision import Part
+from torch_stabilize.layout.read import Program, is_built_stable
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.program.abi import abi_of
-from torch_stabilize.program.decision import Part
-from torch_stabilize.program.read import Program, is_built_stable
 from torch_stabilize.repository.codes import REGISTERS_ONLY, SPLIT_IN_PLACE, WHOLE_IN_PLACE
 from torch_stabilize.repository.layout import Form, Group, Layout
 from torch_stabilize.repository.registrations import registrations_of

@@ -10,11 +10,11 @@ from posixpath import basename, dirname, normpath
 from typing import NamedTuple
 
 from torch_stabilize.config import Config
+from torch_stabilize.layout.read import is_built_stable
 from torch_stabilize.model import Refusal
 from torch_stabilize.program.besides import needed_besides
 from torch_stabilize.program.bound_headers import headers_of_bindings
 from torch_stabilize.program.clusters import Cluster, clusters, group_key
-from torch_stabilize.program.read import is_built_stable
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch_stabilize.buildfiles.model import Abi, Reference
-from torch_stabilize.program.read import Program, is_seen
+from torch_stabilize.layout.read import Program, is_seen
 from torch_stabilize.source.brackets import closing_angle, partners, plain_code, split_spans
 from torch_stabilize.source.document import UNIT_SUFFIXES, Document, Macro, words_of
 from torch_stabilize.source.expansion import Expanded, expand

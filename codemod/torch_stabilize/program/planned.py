@@ -9,8 +9,8 @@ from functools import cached_property
 
 from torch_stabilize.buildfiles.model import Library
 from torch_stabilize.config import Config
+from torch_stabilize.layout.read import Program
 from torch_stabilize.model import Diagnostic, FileChange, Plan, Severity, Span
-from torch_stabilize.program.read import Program
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.stable_target import STABLE_SUFFIX
 from torch_stabilize.source.spans import line_end, line_start

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch_stabilize.bindings.reading.model import BlockKind, Statement, StatementKind
 from torch_stabilize.bindings.reading.read import has_bindings, read_bindings
 from torch_stabilize.buildfiles.model import Abi, Library
-from torch_stabilize.program.read import Program, is_seen
+from torch_stabilize.layout.read import Program, is_seen
 
 _NEUTRAL = frozenset({"#ifdef TORCH_TARGET_VERSION", "#ifndef TORCH_TARGET_VERSION"})
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from posixpath import dirname
 
 from torch_stabilize.config import Config
+from torch_stabilize.layout.read import is_built_stable
 from torch_stabilize.program.hollow import is_hollow
-from torch_stabilize.program.read import is_built_stable
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.registrations import Registrations, registrations_of

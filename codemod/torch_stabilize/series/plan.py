@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch_stabilize.config import Config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Diagnostic, Plan, Refusal, Severity, Span
 from torch_stabilize.program.groups import suggest, with_headers
 from torch_stabilize.program.planned import planned_tree
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.codes import CANNOT_BE_PLANNED
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.series.burn_down import Counter, Left

@@ -11,11 +11,11 @@ from pathlib import Path
 from posixpath import normpath
 
 from torch_stabilize.config import Config, load_config
+from torch_stabilize.layout.nearest import layout_for
 from torch_stabilize.model import Refusal
 from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.repository import git
 from torch_stabilize.repository.layout import Group, Layout
-from torch_stabilize.repository.nearest import layout_for
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.unstable import holds_unstable_names
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from torch_stabilize.config import Config
+from torch_stabilize.layout.read import Program
 from torch_stabilize.model import FileChange, Plan
 from torch_stabilize.program.check import check_plan
 from torch_stabilize.program.planned import Planned
-from torch_stabilize.program.read import Program
 from torch_stabilize.repository.snapshot import open_snapshot
 
 from tests.conftest import make_repository

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import pytest
 from torch_stabilize.config import Config
+from torch_stabilize.layout.detect import detect_layout
+from torch_stabilize.layout.read import Program
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import FileChange, Plan
 from torch_stabilize.program.check import check_plan
 from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.program.planned import Planned
-from torch_stabilize.program.read import Program
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot, open_snapshot
 

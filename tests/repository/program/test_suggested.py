@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Refusal
 from torch_stabilize.program.groups import resolve_group, suggest, suggest_groups
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import UNIT_SUFFIXES
 from torch_stabilize.source.parsable import refuse_unparsable

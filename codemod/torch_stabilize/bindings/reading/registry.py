@@ -12,7 +12,7 @@ from torch_stabilize.bindings.reading.names import EXTENSION_NAME
 from torch_stabilize.bindings.reading.namespaces import python_namespace
 from torch_stabilize.bindings.reading.python_operators import python_operators
 from torch_stabilize.bindings.reading.read import has_bindings, read_bindings
-from torch_stabilize.program.read import libraries_of
+from torch_stabilize.layout.read import libraries_of
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot

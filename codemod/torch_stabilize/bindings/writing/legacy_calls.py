@@ -10,8 +10,8 @@ from torch_stabilize.bindings.reading.model import BlockKind, Statement
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.reading.text import encode
 from torch_stabilize.bindings.select import Selection
+from torch_stabilize.layout.read import libraries_of
 from torch_stabilize.model import Diagnostic, Edit, FileEdit, Severity, Span
-from torch_stabilize.program.read import libraries_of
 from torch_stabilize.repository.codes import CALLED_THROUGH_OPERATOR
 from torch_stabilize.source.document import UNIT_SUFFIXES
 from torch_stabilize.source.signatures import Function

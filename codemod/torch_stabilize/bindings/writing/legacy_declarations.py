@@ -12,9 +12,9 @@ from torch_stabilize.bindings.reading.text import comments_above, decode
 from torch_stabilize.bindings.select import Located, Selection, diagnostic
 from torch_stabilize.bindings.writing.legacy_calls import Bridge, bridge, bridge_edits
 from torch_stabilize.bindings.writing.removal import removal_edits
+from torch_stabilize.layout.decide import is_elsewhere
+from torch_stabilize.layout.read import libraries_of
 from torch_stabilize.model import Diagnostic, FileEdit, Span
-from torch_stabilize.program.decide import is_elsewhere
-from torch_stabilize.program.read import libraries_of
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.document import HEADER_SUFFIXES, Document
 from torch_stabilize.source.patterns import word_start

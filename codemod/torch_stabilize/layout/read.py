@@ -8,9 +8,9 @@ from functools import cached_property
 from posixpath import dirname
 
 from torch_stabilize.buildfiles.model import Abi, BuildEntry, EntryKind, Gap, GapKind, Library, When
+from torch_stabilize.buildfiles.modules import BuildFiles
 from torch_stabilize.config import Config
 from torch_stabilize.repository.includes import IncludeGraph
-from torch_stabilize.repository.modules import BuildFiles
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, project_of, source_files
 from torch_stabilize.source.conditions import canonical, conditions_at

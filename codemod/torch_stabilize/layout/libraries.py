@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from posixpath import dirname
 
+from torch_stabilize.buildfiles.modules import Module, module_of
 from torch_stabilize.config import OwnLibrary
-from torch_stabilize.repository.extension import Extension
+from torch_stabilize.layout.extension import Extension
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Library
-from torch_stabilize.repository.modules import Module, module_of
 from torch_stabilize.repository.registrations import Registrations
 from torch_stabilize.repository.sources import join
 from torch_stabilize.repository.stable_target import STABLE_SUFFIX

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from posixpath import basename, dirname
 
+from torch_stabilize.buildfiles.modules import TOOL_FOLDERS
 from torch_stabilize.config import Config
+from torch_stabilize.layout.extension import Extension
+from torch_stabilize.layout.libraries import Libraries
 from torch_stabilize.model import Refusal
-from torch_stabilize.repository.extension import Extension
 from torch_stabilize.repository.layout import Layout
-from torch_stabilize.repository.libraries import Libraries
-from torch_stabilize.repository.modules import TOOL_FOLDERS
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import above, join
 from torch_stabilize.source.document import HEADER_SUFFIXES

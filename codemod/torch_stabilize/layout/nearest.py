@@ -7,7 +7,7 @@ from dataclasses import replace
 from posixpath import dirname, join, normpath
 
 from torch_stabilize.config import Config
-from torch_stabilize.repository.detect import detect_layout
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.registrations import registrations_of
 from torch_stabilize.repository.snapshot import Snapshot

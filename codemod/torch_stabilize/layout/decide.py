@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from posixpath import basename, dirname, join
 
 from torch_stabilize.buildfiles.model import Abi, EntryKind, Library
-from torch_stabilize.program.decision import Decision, Part
-from torch_stabilize.program.read import Program, built_program
+from torch_stabilize.layout.decision import Decision, Part
+from torch_stabilize.layout.read import Program, built_program
 from torch_stabilize.repository import layout as layouts
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from posixpath import dirname
 
+from torch_stabilize.buildfiles.modules import BuildFiles
 from torch_stabilize.config import Config
-from torch_stabilize.repository.modules import BuildFiles
 from torch_stabilize.repository.registrations import Registrations, registrations_of
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import BESIDE_FOLDERS, common_folder, join, project_of, source_files
