@@ -31,3 +31,9 @@ def test_a_plan_that_leaves_a_bracket_open_is_refused(after: bytes) -> None:
     plan = Plan("g", "2.11", files=(FileChange("a.h", "a.h", BEFORE, BEFORE + after),))
     with pytest.raises(Refusal, match=r"a\.h: cannot be parsed"):
         not_parsed(plan, Snapshot(Path(), ("a.h",), {"a.h": BEFORE}))
+
+
+def test_a_new_header_that_leaves_a_bracket_open_is_refused() -> None:
+    plan = Plan("g", "2.11", files=(FileChange(None, "ops.h", None, b"#pragma once\nvoid f(at{Tensor x);\n"),))
+    with pytest.raises(Refusal, match=r"ops\.h: cannot be written"):
+        not_parsed(plan, Snapshot(Path(), (), {}))

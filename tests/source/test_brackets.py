@@ -69,3 +69,25 @@ def test_brackets_without_partner_are_refused(text: str) -> None:
 
 def test_the_body_of_a_macro_may_open_what_its_user_closes() -> None:
     refuse_unparsable(_document("#define BEGIN f(1,\n#define END )\nint g() { return BEGIN 2 END; }\n"))
+
+
+@pytest.mark.parametrize(
+    "text", ["void f() {} #include <vector>\n", "int a;\nint b; # define C 1\n", "#ifdef A\nint a; #endif\n#endif\n"]
+)
+def test_a_directive_behind_code_is_refused(text: str) -> None:
+    with pytest.raises(Refusal, match="in the middle of a line is no directive"):
+        refuse_unparsable(_document(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/* here */ #include <vector>\n",
+        "#define AS_TEXT(line) #line\n",
+        "#define A(x) f(x, \\\n  #x)\n",
+        'const char* text = "a #include b";  // #if\n',
+        "#if 0\nprint(f'#define {i}, {j} and so on') #if\n#endif\n",
+    ],
+)
+def test_what_only_looks_like_a_directive_behind_code_is_none(text: str) -> None:
+    refuse_unparsable(_document(text))

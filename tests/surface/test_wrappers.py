@@ -331,3 +331,12 @@ def test_a_number_does_not_clamp_bool(name: str) -> None:
     number = name.rstrip("_").removeprefix("clamp_")
     assert f"STD_TORCH_CHECK(!({number}.is_boolean() &&" in wrapper(name)
     assert "is_boolean" not in wrapper("clamp")
+
+
+@pytest.mark.parametrize("first", sorted({*TWINS})[::7])
+def test_a_header_is_written_the_same_again(first: str) -> None:
+    once = render_header({first, "mul.Scalar"}).decode()
+    there = re.findall(r"^// aten::(\w+(?:\.\w+)?)", once, re.MULTILINE)
+    assert first in there
+    assert render_header(there).decode() == once
+    assert render_header(reversed(there)).decode() == once

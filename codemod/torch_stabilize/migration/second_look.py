@@ -59,11 +59,15 @@ def _errors(node: Node) -> Iterator[Node]:
 def not_parsed(plan: Plan, snapshot: Snapshot) -> tuple[Diagnostic, ...]:
     """A finding for each source that the grammar could follow before, and cannot any more.
 
-    Raises Refusal where a source would have more opening brackets of a kind than closing ones, or fewer, than before.
+    Raises Refusal where a source would have more opening brackets of a kind than closing ones, or fewer, than before,
+    and where a new one would: what it declares is taken from code.
     """
     found = []
     for file in plan.files:
         path, after = file.old_path, file.after
+        if path is None and file.new_path is not None and file.new_path.endswith(SOURCE_SUFFIXES):
+            if any(_brackets(Document(file.new_path, after or b""))):
+                raise Refusal(f"{file.new_path}: cannot be written: a declaration in it would have a bracket too many")
         if path is None or after is None or after == file.before or not path.endswith(SOURCE_SUFFIXES):
             continue
         if _brackets(snapshot.document(path)) != _brackets(Document(file.new_path or path, after)):

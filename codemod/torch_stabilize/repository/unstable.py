@@ -21,7 +21,7 @@ _NAMES = tuple(
         word_start(b"at::"),
         word_start(b"c10::"),
         word_start(b"TORCH_")
-        + rb"(?!LIBRARY|(?:EXTENSION_NAME|TARGET_VERSION|ERROR_CODE_CHECK|BOX|FEATURE_VERSION)\b)[A-Z0-9_]+\b",
+        + rb"(?!LIBRARY|(?:EXTENSION_NAME|TARGET_VERSION|ERROR_CODE_CHECK|BOX|FEATURE_VERSION|UTILS_CHECK)\b)[A-Z0-9_]+\b",
         word_start(b"AT_") + rb"(?!LIBRARY)[A-Z0-9_]+\b",
         word_start(b"C10_") + rb"(?!LIBRARY)[A-Z0-9_]+\b",
         word_start(b"CAFFE2_") + rb"(?!LIBRARY)[A-Z0-9_]+\b",

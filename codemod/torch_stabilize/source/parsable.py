@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from torch_stabilize.model import Refusal
-from torch_stabilize.source.brackets import stray_brackets
+from torch_stabilize.source.brackets import plain_code, stray_brackets
+from torch_stabilize.source.conditions import conditions_at
 from torch_stabilize.source.document import Document
 
 _NO_CHARACTER = "\ufffd".encode()
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
+# a name that is made a text, `#line`, is no directive
+_DIRECTIVE = re.compile(rb"#[ \t]*(?:include|define|undef|pragma|if|ifdef|ifndef|elif|else|endif)\b")
 
 
 def refuse_unparsable(document: Document) -> None:
-    """Raise Refusal with the place where `document` is no text, or has a bracket that nothing opens or closes.
+    """Raise Refusal with the place where `document` is no text, or has a bracket that nothing opens or closes or a
+    directive behind code of its line.
 
     Each branch of an `#if` may open and close brackets of its own; what follows is read as after the first branch.
     """
@@ -23,6 +29,10 @@ def refuse_unparsable(document: Document) -> None:
         bracket = document.code[offset : offset + 1]
         fate = "is never closed" if bracket in b"([{" else "closes nothing"
         raise Refusal(f"{document.path}:{document.line(offset)}: cannot be parsed: this `{bracket.decode()}` {fate}")
+    for found in _DIRECTIVE.finditer(plain_code(document)):  # those at the start of a line are blank there
+        if "#if 0" not in conditions_at(document, found.start()):
+            line, text = document.line(found.start()), found[0].decode()
+            raise Refusal(f"{document.path}:{line}: cannot be parsed: `{text}` in the middle of a line is no directive")
 
 
 def refuse_unwritable(document: Document, after: bytes) -> None:

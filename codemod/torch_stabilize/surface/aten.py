@@ -102,7 +102,7 @@ def render_header(ops: Iterable[str], headers: str = "") -> bytes:
     """
     from torch_stabilize.templates import render
 
-    wrappers = [wrapper_text(name) for name in _with_needs(sorted({*ops}))]
+    wrappers = [wrapper_text(name) for name in _with_needs(ops)]
     checks = "" if headers and headers_have("error_code_check", headers) else ERROR_CODES
     return render("stable_aten.h.j2", namespace=NAMESPACE, wrappers=wrappers, checks=checks).encode()
 
@@ -117,7 +117,18 @@ def needs(qualified: str) -> tuple[str, ...]:
 
 
 def _with_needs(wanted: Iterable[str]) -> list[str]:
-    """`wanted` and all it needs, what is called before what calls it."""
+    """`wanted` and all it needs, what is called before what calls it.
+
+    The order depends on nothing but what comes out: a header that has them all already is written the same again.
+    """
+    found: set[str] = set()
+    asked = list(wanted)
+    while asked:
+        name = asked.pop()
+        if name not in found:
+            found.add(name)
+            asked += needs(name)
+    called = {other for name in found for other in needs(name)}
     ordered: dict[str, None] = {}
 
     def visit(name: str) -> None:
@@ -126,7 +137,7 @@ def _with_needs(wanted: Iterable[str]) -> list[str]:
                 visit(other)
             ordered[name] = None
 
-    for name in wanted:
+    for name in sorted(found - called):
         visit(name)
     return list(ordered)
 
