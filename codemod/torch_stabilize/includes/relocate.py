@@ -14,6 +14,7 @@ from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.unstable import holds_unstable_names
 from torch_stabilize.rules.includes import spell_relative
+from torch_stabilize.rules.shared import DEFAULT_CHECK
 
 
 def _joined(folder: str, name: str) -> str:
@@ -73,7 +74,10 @@ class Relocation:
 
     def gives_way(self, header: str) -> bool:
         """Whether files that move include the stable header of declarations where they included `header`."""
-        return header in self.layout.legacy_declarations and self.is_unstable(header)
+        if header not in self.layout.legacy_declarations:
+            return False
+        # an earlier run may have left it in both forms, with this check in either
+        return holds_unstable_names(self.snapshot.document(header), DEFAULT_CHECK)
 
     def stays_legacy(self, path: str) -> bool:
         """Whether the file `path` is on the legacy side after the run too."""

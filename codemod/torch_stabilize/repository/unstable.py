@@ -21,7 +21,7 @@ _NAMES = tuple(
         word_start(b"at::"),
         word_start(b"c10::"),
         word_start(b"TORCH_")
-        + rb"(?!LIBRARY|(?:EXTENSION_NAME|TARGET_VERSION|ERROR_CODE_CHECK|BOX|FEATURE_VERSION|UTILS_CHECK)\b)[A-Z0-9_]+\b",
+        + rb"(?!LIBRARY|(?:EXTENSION_NAME|TARGET_VERSION|ERROR_CODE_CHECK|BOX|FEATURE_VERSION)\b)[A-Z0-9_]+\b",
         word_start(b"AT_") + rb"(?!LIBRARY)[A-Z0-9_]+\b",
         word_start(b"C10_") + rb"(?!LIBRARY)[A-Z0-9_]+\b",
         word_start(b"CAFFE2_") + rb"(?!LIBRARY)[A-Z0-9_]+\b",
@@ -55,16 +55,19 @@ _TARGET = rb"TORCH_TARGET_VERSION"
 _STABLE = re.compile(rb"^[ \t]*(?:#[ \t]*include[ \t]*<torch/csrc/stable/|STABLE_TORCH_LIBRARY)", re.MULTILINE)
 
 
-def holds_unstable_names(document: Document) -> bool:
+def holds_unstable_names(document: Document, own: str = "") -> bool:
     """Whether the stable build of a file would meet a name of the unstable API.
 
-    Code that only the legacy build sees (`#ifndef TORCH_TARGET_VERSION`) does not count.
+    Code that only the legacy build sees (`#ifndef TORCH_TARGET_VERSION`) does not count, nor does the macro `own`, which
+    is the project's whatever it is called.
     """
     if not any(word in document.data for word in _WORDS):
         return False  # most files of a large tree: they need no look at what is code in them
     code = document.code
     if _TARGET in code:
         code = _without_legacy_branches(code)
+    if own:
+        code = re.sub(rb"\b%b\b" % own.encode(), b"", code)
     if _holds(_NAMES, code):
         return True
     return _holds(_REGISTRATIONS, code) and _holds(_REGISTRATIONS, _DEFINE.sub(b"", code))
