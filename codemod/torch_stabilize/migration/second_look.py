@@ -65,9 +65,9 @@ def not_parsed(plan: Plan, snapshot: Snapshot) -> tuple[Diagnostic, ...]:
     found = []
     for file in plan.files:
         path, after = file.old_path, file.after
-        if path is None and file.new_path is not None and file.new_path.endswith(SOURCE_SUFFIXES):
-            if any(_brackets(Document(file.new_path, after or b""))):
-                raise Refusal(f"{file.new_path}: cannot be written: a declaration in it would have a bracket too many")
+        new = file.new_path or ""
+        if path is None and new.endswith(SOURCE_SUFFIXES) and any(_brackets(Document(new, after or b""))):
+            raise Refusal(f"{new}: cannot be written: a declaration in it would have a bracket too many")
         if path is None or after is None or after == file.before or not path.endswith(SOURCE_SUFFIXES):
             continue
         if _brackets(snapshot.document(path)) != _brackets(Document(file.new_path or path, after)):

@@ -58,8 +58,8 @@ _STABLE = re.compile(rb"^[ \t]*(?:#[ \t]*include[ \t]*<torch/csrc/stable/|STABLE
 def holds_unstable_names(document: Document, own: str = "") -> bool:
     """Whether the stable build of a file would meet a name of the unstable API.
 
-    Code that only the legacy build sees (`#ifndef TORCH_TARGET_VERSION`) does not count, nor does the macro `own`, which
-    is the project's whatever it is called.
+    Code that only the legacy build sees (`#ifndef TORCH_TARGET_VERSION`) does not count, nor does the macro `own`,
+    which is the project's whatever it is called.
     """
     if not any(word in document.data for word in _WORDS):
         return False  # most files of a large tree: they need no look at what is code in them
