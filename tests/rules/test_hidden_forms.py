@@ -290,6 +290,38 @@ REPORTED = {
         "void f() { auto s = at::cuda::getCurrentCUDAStream(); s.query(); s.device_index(); s.id(); s.priority(); s.stream(); }\n",
         ["TSA402"] * 4,
     ),
+    "where a stream is": (
+        "void f() { auto s = at::cuda::getCurrentCUDAStream(); auto d = s.device(); s.device_type(); "
+        "at::cuda::getStreamFromPool().device().index(); }\n",
+        ["TSA402"] * 3,
+    ),
+    "algorithms that apply an operator to tensors": (
+        "void f(std::vector<at::Tensor> l, std::vector<at::Tensor> r, at::Tensor x) { "
+        "std::accumulate(l.begin(), l.end(), x); std::reduce(l.begin(), l.end()); std::plus<at::Tensor> p; "
+        "std::partial_sum(l.begin(), l.end(), r.begin()); std::inner_product(l.begin(), l.end(), r.begin(), x); "
+        "std::transform(l.begin(), l.end(), r.begin(), std::negate<>()); std::transform(l.begin(), l.end(), "
+        "r.begin(), std::plus<>{}); using namespace std; accumulate(l.begin(), l.end(), x); }\n",
+        ["TSA180"] * 8,
+    ),
+    "algorithms that apply none, or one to numbers": (
+        "int64_t accumulate(at::TensorList l, int, int);\nvoid f(std::vector<at::Tensor> l, at::TensorList t, std::vector<int> n) { "
+        "std::accumulate(n.begin(), n.end(), 0, std::plus<>()); std::plus<int64_t> p; accumulate(t, 1, 2); "
+        "std::accumulate(l.begin(), l.end(), 0, [](int s, const at::Tensor& t) { return s + t.dim(); }); "
+        "std::vector<at::Tensor> r(std::move_iterator(l.begin()), std::move_iterator(l.end())); }\n",
+        [],
+    ),
+    "optional views that are kept, of numbers": (
+        "at::Tensor m(at::Tensor x, at::OptionalIntArrayRef d) { return x.mean(d); }\nvoid g(at::OptionalIntArrayRef e = {0});\n"
+        "at::Tensor f(at::Tensor x, int64_t n) { at::OptionalIntArrayRef a{0}, b = n; at::OptionalIntArrayRef c; c = {1}; "
+        "return m(x, {0}); }\n",
+        ["TSA181"] * 4,
+    ),
+    "optional views of what lives on": (
+        "at::Tensor m(at::Tensor x, at::OptionalIntArrayRef d = at::nullopt) { return x.mean(d); }\n"
+        "at::Tensor f(at::Tensor x, std::vector<int64_t> v) { at::OptionalIntArrayRef a = x.sizes(), b{v}, c; c = x.sizes(); "
+        "return m(x, v); }\n",
+        [],
+    ),
     "what others are asked by the same names": (
         "struct Task { int query(); int id(); int priority(); };\nint f(at::Tensor x, Task t) { return t.query() + t.id() + t.priority(); }\n",
         [],

@@ -83,6 +83,20 @@ def test_the_variable_goes_though(how: str) -> None:
         # in a loop, also what stands behind
         ("at::Tensor f(at::Tensor x) { auto o = x.options(); for (;;) { @ x = x.to(at::kInt); } }", True),
         ("at::Tensor f(at::Tensor x) { for (;;) { auto o = x.options(); @ x = x.to(at::kInt); } }", False),
+        # jumps: what runs again, and what is passed over
+        (
+            "at::Tensor f(at::Tensor x) { auto o = x.options(); again: x = x.to(at::kInt); if (g()) goto again; @ }",
+            True,
+        ),
+        ("at::Tensor f(at::Tensor x) { auto o = x.options(); again: if (g()) { @ } x = x.exp(); goto again; }", True),
+        ("at::Tensor f(at::Tensor x) { again: auto o = x.options(); if (g()) { @ } x = x.exp(); goto again; }", False),
+        ("at::Tensor f(at::Tensor x) { auto o = x.options(); again: if (g()) { @ } x.exp(); goto again; }", False),
+        ("at::Tensor f(at::Tensor x) { auto o = x.options(); if (g()) goto end; x = x.exp(); end: @ }", True),
+        (
+            "at::Tensor f(at::Tensor x) { auto o = x.options(); if (g()) goto end; o = o.dtype(at::kInt); end: @ }",
+            True,
+        ),
+        ("void g() { a: goto a; }\nat::Tensor f(at::Tensor x) { auto o = x.options(); @ a: x = x.exp(); }", False),
     ],
 )
 def test_what_else_may_change_it(before: str, keeps: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from torch_stabilize.model import Diagnostic, Edit, Severity, SiteCount, Span
+from torch_stabilize.rules.algorithms import algorithm_findings
 from torch_stabilize.rules.array_views import (
     COMPARED,
     PRINTED,
@@ -29,6 +30,7 @@ from torch_stabilize.rules.rewrite import Copy, Nested, Rewrite, Rewrites, flatt
 from torch_stabilize.rules.shared import LEGACY_ONLY, ONE_WORLD
 from torch_stabilize.rules.sites import find_sites, in_legacy_branch
 from torch_stabilize.rules.small_vectors import COPIED, copied, copy_sites
+from torch_stabilize.rules.streams import stream_findings
 from torch_stabilize.rules.stringised import keep_text
 from torch_stabilize.rules.undefined import UNDEFINED, undefined_findings
 from torch_stabilize.rules.unknown import unknown_operators, unknown_receiver
@@ -78,6 +80,8 @@ def rewrite_document(
         clause_findings(context),
         undefined_findings(context),
         moved_findings(context),
+        stream_findings(context),
+        algorithm_findings(context),
     )
     outcomes += [one for found_there in others for one in found_there if _wanted(one[0], skipped, only)]
     if judge is not None:

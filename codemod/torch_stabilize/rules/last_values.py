@@ -11,6 +11,7 @@ from tree_sitter import Node, Tree
 
 from torch_stabilize.rules.context import Context
 from torch_stabilize.rules.effects import ASKING
+from torch_stabilize.rules.jumps import end_of_turns, is_passed_over
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
@@ -29,11 +30,11 @@ def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> N
         return None
     if value is not None and value.start_byte <= node.start_byte < value.end_byte:
         return None  # `auto x = x.y()`: another x
-    for assignment in assignments(name, declared.start, _end_of_loops(node, declared.start), fragment):
+    for assignment in assignments(name, declared.start, _end_of_loops(node, declared.start, fragment.tree), fragment):
         if assignment.start_byte <= node.start_byte < assignment.end_byte:
             continue  # `options = options.dtype(x)`: the right side still has the old value
         right = assignment.child_by_field_name("right")
-        if right is None or not _has_run_before(assignment, node):
+        if right is None or not _has_run_before(assignment, node, fragment.tree):
             return None
         value = right
     if value is not None and value.type == "argument_list":  # TensorOptions o(dtype)
@@ -54,7 +55,7 @@ def _is_kept(value: Node) -> bool:
 def is_unchanged(value: Node, use: Node, fragment: Fragment, context: Context) -> bool:
     """Whether every variable in the expression `value` means the same at `use`, and was not given another value."""
     finder = context.project.finder
-    end = _end_of_loops(use, value.start_byte)
+    end = _end_of_loops(use, value.start_byte, fragment.tree)
     for name, node in _variables_in(value):
         declared, meant = finder.declaration_of(name, node), finder.declaration_of(name, use)
         if (declared.start if declared is not None else -1) != (meant.start if meant is not None else -1):
@@ -254,15 +255,15 @@ def _captures_by_name(node: Node, declared: int) -> bool:
     return any(one is None or not _CAPTURES_ALL.match(text_of(one)) for one in captures)
 
 
-def _end_of_loops(node: Node, declared: int) -> int:
+def _end_of_loops(node: Node, declared: int, tree: Tree) -> int:
     """Up to where an assignment may be what `node` sees: in a loop that the variable outlives also one behind it."""
-    loops = (around.end_byte for around in _around(node, declared) if around.type in _LOOPS)
-    return max(loops, default=node.start_byte)
+    loops = [around.end_byte for around in _around(node, declared) if around.type in _LOOPS]
+    return max(node.start_byte, end_of_turns(node.start_byte, declared, tree), *loops)
 
 
-def _has_run_before(assignment: Node, node: Node) -> bool:
+def _has_run_before(assignment: Node, node: Node, tree: Tree) -> bool:
     """Whether every way to `node` leads over `assignment`: nothing between it and what holds both is a choice."""
-    if assignment.start_byte > node.start_byte:
+    if assignment.start_byte > node.start_byte or is_passed_over(assignment.start_byte, node.start_byte, tree):
         return False
     walk = assignment.parent
     while walk is not None and not walk.start_byte <= node.start_byte < walk.end_byte:

@@ -9,7 +9,10 @@ from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Diagnostic, Span
+from torch_stabilize.rules.called import OWNERS, given_at, place_of_parameter, variable_of
 from torch_stabilize.rules.context import Context, Site, SiteKind
+from torch_stabilize.rules.jumps import jumps
+from torch_stabilize.rules.last_values import uses_of
 from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.sites import in_legacy_branch
 from torch_stabilize.rules.undefined import UNDEFINED, leaves, names_in
@@ -37,6 +40,34 @@ MOVED = page(
             "on no way to a use, or with a new value before it",
         ),
         Example(
+            "void take(at::Tensor& t, at::Tensor& kept) { kept = std::move(t); }\n"
+            "int64_t f(at::Tensor x, at::Tensor y) { take(x, y); return x.numel(); }",
+            "void take(torch::stable::Tensor& t, torch::stable::Tensor& kept) { kept = std::move(t); }\n"
+            "int64_t f(torch::stable::Tensor x, torch::stable::Tensor y) { take(x, y); return x.numel(); }",
+            "moved by a function that it is handed to: reported",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x, bool c) { auto done = [&] { return std::move(x); }; "
+            "if (c) { x.zero_(); return done(); } auto t = done(); return x.defined() ? x : t; }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, bool c) { auto done = [&] { return std::move(x); }; "
+            "if (c) { torch::stable::zero_(x); return done(); } auto t = done(); return x.defined() ? x : t; }",
+            "by a lambda: reported where it is used behind a call",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x, bool c) { at::Tensor t; if (c) { t = std::move(x); goto end; } x.zero_(); "
+            "end: return x.defined() ? x : t; }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, bool c) { torch::stable::Tensor t; "
+            "if (c) { t = std::move(x); goto end; } torch::stable::zero_(x); end: return x.defined() ? x : t; }",
+            "reported behind the label",
+        ),
+        Example(
+            "at::Tensor f(at::Tensor x, bool c) { auto done = [&] { return std::move(x); }; "
+            "if (c) { x.zero_(); return done(); } return done(); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x, bool c) { auto done = [&] { return std::move(x); }; "
+            "if (c) { torch::stable::zero_(x); return done(); } return done(); }",
+            "no use behind a call of the lambda",
+        ),
+        Example(
             "void f(at::Tensor x, at::Tensor y, std::vector<at::Tensor>& all, int n) "
             "{ for (int i = 0; i < n; ++i) { all.push_back(std::move(x)); y = std::move(y).exp(); } }",
             "void f(torch::stable::Tensor x, torch::stable::Tensor y, std::vector<torch::stable::Tensor>& all, int n) "
@@ -59,7 +90,6 @@ _ONLY_LOOK = (
     "subscript_expression",
 )
 _LOOPS = ("for_statement", "for_range_loop", "while_statement", "do_statement")
-_ENDS = ("function_definition", "lambda_expression")
 
 
 def moved_findings(context: Context) -> Iterator[tuple[Site, Diagnostic]]:
@@ -76,17 +106,31 @@ def moved_findings(context: Context) -> Iterator[tuple[Site, Diagnostic]]:
         found = context.type_of(node, fragment)
         if not found.is_tensor or found.pointers or found.const or not _takes_it(node, context):
             continue
-        used = _used_later(node, fragment, context)
-        if used is not None:
-            site = Site(fragment.span(used), UNDEFINED, SiteKind.OPERATOR)
-            name = text_of(node)
+        for moved, there in ((node, fragment), *_handed_over(node, fragment, context)):
+            used = _used_later(moved, there, context)
+            if used is None:
+                continue
+            site = Site(there.span(used), UNDEFINED, SiteKind.OPERATOR)
+            name = text_of(moved)
             message = f"{name} was moved from before it is used here, and a stable tensor has no handle then"
-            yield (
-                site,
-                context.diagnose(
-                    site, MOVED, message, f"std::exchange({name}, torch::stable::Tensor()) where it is moved"
-                ),
-            )
+            help_text = f"std::exchange({name}, torch::stable::Tensor()) where it is moved"
+            yield site, context.diagnose(site, MOVED, message, help_text)
+
+
+def _handed_over(node: Node, fragment: Fragment, context: Context) -> Iterator[tuple[Node, Fragment]]:
+    """The variables that calls in this file hand to a function or lambda which moves them: `void take(at::Tensor& t)`."""
+    declared = context.project.finder.declaration_of(text_of(node), node)
+    owner = around(node, OWNERS)
+    if declared is None or owner is None or not re.fullmatch(r"[^&]*[^&\s]\s*&", declared.type_text):
+        return
+    start = fragment.tree.root_node.descendant_for_byte_range(declared.start, declared.start + 1)
+    place = place_of_parameter(start) if start is not None else None
+    later = [one for one in names_in(text_of(node), owner) if one.start_byte > node.start_byte]
+    if place is None or any(map(_is_assigned, later)):
+        return
+    for given, there in given_at(place, context.document):
+        if given.type == "identifier":
+            yield given, there
 
 
 def _takes_it(node: Node, context: Context) -> bool:
@@ -115,25 +159,94 @@ def _takes_it(node: Node, context: Context) -> bool:
 
 def _used_later(node: Node, fragment: Fragment, context: Context) -> Node | None:
     """The first use of the variable on a way on from where it is moved; None where it gets a value before, or there is none."""
-    name = text_of(node)
+    return _used_behind(text_of(node), node, fragment, context)
+
+
+def _used_behind(name: str, node: Node, fragment: Fragment, context: Context) -> Node | None:
+    """The first use of a variable on a way on from `node`, at which it is moved from."""
     finder = context.project.finder
     declared = finder.declaration_of(name, node)
-    walk = node
-    while walk.parent is not None and walk.type not in _ENDS:
+    again = _in_the_next_turn(name, node, declared.start if declared is not None else -1, fragment)
+    if again is not None:
+        return again
+    walk, is_label = node, False
+    while walk.parent is not None and walk.type != "function_definition":
         parent = walk.parent
+        if walk.type == "lambda_expression" and not (declared is not None and declared.start < walk.start_byte):
+            break
+        if walk.type == "lambda_expression" and _is_body_of(walk, node):
+            if not _captures_reference(walk, name):
+                break
+            if called := variable_of(walk):
+                uses = uses_of(called, walk.end_byte, _end_of_function(walk), fragment)
+                found = (_used_behind(name, use, fragment, context) for use in uses)
+                return next((one for one in found if one is not None), None)
         if parent.type in _STATEMENTS and walk.type != "else_clause":
-            following = _behind(walk) if parent.type not in ("if_statement", "else_clause") else []
-            if walk.type != "compound_statement" and leaves(walk):
-                return None
-            done, used = _first(name, following)
-            if done:
-                is_same = used is not None and finder.declaration_of(name, used) == declared
-                return used if is_same else None
+            left: Node | None = walk
+            if is_label or walk.type == "compound_statement" or not leaves(walk):
+                following = _behind(walk) if parent.type not in ("if_statement", "else_clause") else []
+                used, left = _first(name, [walk, *following] if is_label else following)
+                if used is not None:
+                    is_same = not _is_assigned(used) and finder.declaration_of(name, used) == declared
+                    return used if is_same else None
+            if left is not None:
+                onward = _label_of(left, fragment) or _lambda_left(left)
+                if onward is None:
+                    return None
+                walk, is_label = onward, onward.type == "labeled_statement"
+                continue
             if parent.type in _LOOPS and declared is not None and declared.start < parent.start_byte:
-                done, used = _first(name, _before(walk, node))
-                return used if done else node  # moved once more in the next turn
-        walk = parent
+                used, left = _first(name, _before(walk, node))
+                is_used = left is None and (used is None or not _is_assigned(used))
+                return (used or node) if is_used else None  # if nothing else, it is moved once more in the next turn
+        walk, is_label = parent, False
     return None
+
+
+def _in_the_next_turn(name: str, node: Node, declared: int, fragment: Fragment) -> Node | None:
+    """The first use of a variable at which a jump back from behind `node` arrives."""
+    for jump in jumps(fragment.tree):
+        if declared < jump.label <= node.start_byte < jump.start:
+            for use in uses_of(name, jump.label, node.end_byte, fragment):
+                return None if _is_assigned(use) else use
+    return None
+
+
+def _lambda_left(statement: Node) -> Node | None:
+    """The body of the lambda that a `return` ends."""
+    owner = around(statement, OWNERS)
+    return owner.child_by_field_name("body") if owner is not None and owner.type == "lambda_expression" else None
+
+
+def _label_of(statement: Node, fragment: Fragment) -> Node | None:
+    """The statement with the label that a jump at the end of `statement` leads on to."""
+    for jump in jumps(fragment.tree):
+        if (
+            jump.label > jump.end
+            and statement.start_byte <= jump.start
+            and statement.end_byte - 2 <= jump.end <= statement.end_byte
+        ):
+            label = fragment.tree.root_node.descendant_for_byte_range(jump.label, jump.label + 1)
+            return around(label, ("labeled_statement",)) if label is not None else None
+    return None
+
+
+def _is_body_of(value: Node, node: Node) -> bool:
+    body = value.child_by_field_name("body")
+    return body is not None and body.start_byte <= node.start_byte < body.end_byte
+
+
+def _captures_reference(value: Node, name: str) -> bool:
+    """Whether a lambda has the variable itself, and no copy."""
+    captures = value.child_by_field_name("captures")
+    words = [word.strip() for word in text_of(captures).strip("[]").split(",")] if captures is not None else []
+    is_copied = any(re.match(rf"{re.escape(name)}\b", word) for word in words)
+    return f"&{name}" in words or ("&" in words and not is_copied)
+
+
+def _end_of_function(node: Node) -> int:
+    function = around(node, ("function_definition",))
+    return function.end_byte if function is not None else node.end_byte
 
 
 def _behind(statement: Node) -> list[Node]:
@@ -149,16 +262,16 @@ def _before(body: Node, node: Node) -> list[Node]:
     return [child for child in body.named_children if child.end_byte <= node.start_byte]
 
 
-def _first(name: str, statements: list[Node]) -> tuple[bool, Node | None]:
-    """Whether the way ends at these statements, and the use of the variable that it ends at, if it is one."""
+def _first(name: str, statements: list[Node]) -> tuple[Node | None, Node | None]:
+    """The first place that has the variable, or the statement before it behind which nothing runs."""
     for statement in statements:
         if statement.type == "else_clause":
             continue
         for use in sorted(names_in(name, statement), key=lambda one: one.start_byte):
-            return True, None if _is_assigned(use) else use
+            return use, None
         if leaves(statement):
-            return True, None
-    return False, None
+            return None, statement
+    return None, None
 
 
 def _is_assigned(node: Node) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
-from torch_stabilize.model import Confidence, Span
+from torch_stabilize.model import Confidence, Diagnostic, Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.device_arguments import guard_argument
 from torch_stabilize.rules.effects import is_repeatable
 from torch_stabilize.rules.last_values import is_unchanged, last_value
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Copy, Part
+from torch_stabilize.rules.sites import in_legacy_branch
 from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
@@ -168,6 +170,23 @@ def _method(site: Site, context: Context, entry: Entry) -> Outcome | None:
         return context.rewrite(call.span, itself, entry.rule)
     checked = (b"STD_CUDA_CHECK(cudaStreamSynchronize(", *itself, b"))")
     return context.rewrite(call.span, checked, entry.rule, includes=(entry.include, "torch/csrc/stable/macros.h"))
+
+
+_DEVICE = re.compile(rb"\.\s*(?P<name>device)\s*\(\s*\)")
+
+
+def stream_findings(context: Context) -> Iterator[tuple[Site, Diagnostic]]:
+    """Streams that are asked for their device. Tensors may be, so that these calls are no sites of their own."""
+    document = context.document
+    if b"Stream" not in document.code or document.path not in context.project.moving:
+        return
+    for match in _DEVICE.finditer(document.code):
+        site = Site(Span(*match.span("name")), "device", SiteKind.METHOD)
+        kind = receiver_type(site, context)
+        if kind is None or kind.name not in _STREAMS or in_legacy_branch(document, site.span.start):
+            continue
+        advice = "keep the device that the stream was asked for with"
+        yield site, context.diagnose(site, "TSA402", "device() of a stream has no stable form", advice)
 
 
 def _unparsed_call(site: Site, context: Context, entry: Entry) -> Outcome:

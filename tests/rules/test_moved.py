@@ -1,0 +1,51 @@
+"""Tensors that are used after they were moved from are reported, and those that are not used are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules.rewriting import rewrite
+
+USED = {
+    "behind it": "at::Tensor z = std::move(x); return x.defined() ? x : z;",
+    "behind a lambda that is called": "auto m = [&] { return std::move(x); }; auto z = m(); return x.defined() ? x : z;",
+    "behind a lambda that names what it changes": "at::Tensor z; auto m = [&x, &z] { z = std::move(x); }; m(); return x.exp();",
+    "behind a lambda that is called where it is made": "at::Tensor z; [&] { z = std::move(x); }(); return x.exp();",
+    "behind a function that is handed a lambda": "at::Tensor z; each([&](int) { z = std::move(x); }); return x.exp();",
+    "behind a capture": "auto m = [z = std::move(x)] { return z; }; return x.defined() ? x : m();",
+    "behind a function that moves it": "at::Tensor z; take(x, z); return x.exp();",
+    "behind a lambda that moves its argument": "at::Tensor z; auto m = [&](at::Tensor& t) { z = std::move(t); }; m(x); return x.exp();",
+    "behind a label": "at::Tensor z; if (n) { z = std::move(x); goto end; } x.zero_(); end: return x.defined() ? x : z;",
+    "where a jump leads back to": "at::Tensor z; again: if (x.defined()) ++n; z = std::move(x); if (n < 3) goto again; return z;",
+}
+UNUSED = {
+    "it has a new value": "at::Tensor z = std::move(x); x = z; return x.exp();",
+    "the lambda is called last": "auto m = [&] { return std::move(x); }; if (n) { x.zero_(); return m(); } return m();",
+    "the lambda has a copy": "auto m = [x]() mutable { return std::move(x); }; auto z = m(); return x.exp();",
+    "the lambda has copies of all but another": "at::Tensor z; auto m = [=, &z]() mutable { z = std::move(x); }; m(); return x.exp();",
+    "the lambda is never called": "at::Tensor z; auto m = [&] { z = std::move(x); }; return x.exp();",
+    "the lambda has one of that name": "auto m = [](at::Tensor x) { return std::move(x); }; auto z = m(x); return x.exp();",
+    "the function gives it another": "at::Tensor z; renew(x, z); return x.exp();",
+    "another is handed over": "at::Tensor z; take(y, z); return x.exp();",
+    "the label has no use": "at::Tensor z; if (n) { z = std::move(x); goto end; } return x; end: return z;",
+    "the use is passed over": "at::Tensor z; if (n) { z = std::move(x); goto end; } x.zero_(); end: return z;",
+}
+FUNCTIONS = """\
+template <class F> void each(F f);
+void take(at::Tensor& t, at::Tensor& kept) { kept = std::move(t); }
+void renew(at::Tensor& t, at::Tensor& kept) { kept = std::move(t); t = at::ones({1}); }
+at::Tensor f(at::Tensor x, at::Tensor y, int n) { """
+
+
+def _is_reported(body: str) -> bool:
+    return any(one.code == "TSA178" for one in rewrite(f"{FUNCTIONS}{body} }}")[1].diagnostics)
+
+
+@pytest.mark.parametrize("where", USED)
+def test_a_use_is_reported(where: str) -> None:
+    assert _is_reported(USED[where])
+
+
+@pytest.mark.parametrize("why", UNUSED)
+def test_nothing_is_reported_where(why: str) -> None:
+    assert not _is_reported(UNUSED[why])
