@@ -25,15 +25,15 @@ APPLIED = page(
     "no operators. Hand over a lambda, `[](const at::Tensor& a, const at::Tensor& b) { return a + b; }`, and run again.",
     (
         Example(
-            "at::Tensor f(std::vector<at::Tensor> l, at::Tensor x) { return std::accumulate(l.begin(), l.end(), x); }",
-            "torch::stable::Tensor f(std::vector<torch::stable::Tensor> l, torch::stable::Tensor x) "
+            "#include <numeric>\nat::Tensor f(std::vector<at::Tensor> l, at::Tensor x) { return std::accumulate(l.begin(), l.end(), x); }",
+            "#include <numeric>\ntorch::stable::Tensor f(std::vector<torch::stable::Tensor> l, torch::stable::Tensor x) "
             "{ return std::accumulate(l.begin(), l.end(), x); }",
             "reported, and left as it is",
         ),
         Example(
-            "at::Tensor f(std::vector<at::Tensor> l, at::Tensor x) { return std::accumulate(l.begin(), l.end(), x, "
+            "#include <numeric>\nat::Tensor f(std::vector<at::Tensor> l, at::Tensor x) { return std::accumulate(l.begin(), l.end(), x, "
             "[](const at::Tensor& a, const at::Tensor& b) { return a + b; }); }",
-            "torch::stable::Tensor f(std::vector<torch::stable::Tensor> l, torch::stable::Tensor x) "
+            "#include <numeric>\ntorch::stable::Tensor f(std::vector<torch::stable::Tensor> l, torch::stable::Tensor x) "
             "{ return std::accumulate(l.begin(), l.end(), x, "
             "[](const torch::stable::Tensor& a, const torch::stable::Tensor& b) { return stable_aten::add(a, b); }); }",
             "with a function of its own",
