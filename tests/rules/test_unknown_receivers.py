@@ -73,6 +73,8 @@ def test_what_may_be_a_tensor_is_reported(text: str, code: str) -> None:
         "struct Grid { Grid exp() const; Grid operator*(int) const; };\nauto f(Grid g) { return g.exp() * 2; }",
         "#define TWICE(t) t * 2\nint f(int n) { return TWICE(n); }",
         "__device__ auto f(const float* x) { auto g = [=](auto i) { return i * 2; }; return x[g(1)]; }",
+        "CUTE_HOST_DEVICE auto f(Shape s) { return transform(s, [](auto x) { return x / 2; }); }",
+        "template <class F> CUTLASS_DEVICE int each(F f);\nvoid f() { each([](auto x) { return x / 2; }); }",
         "template <class F> void each(F f);\nvoid f() { each([](auto i) { int a[9]; a[i] = i + 1; }); }",
         "template <class F> void each(F f);\nvoid f() { each([](auto i) { return table<i>() + i * 2; }); }",
     ],

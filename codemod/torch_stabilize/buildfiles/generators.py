@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import GENERATOR_LISTED, GENERATOR_MIGRATED
 from torch_stabilize.buildfiles.text_edits import TextEdits
+from torch_stabilize.buildfiles.written import find_written
 from torch_stabilize.model import Confidence, Diagnostic, FileEdit, Refusal, Severity, Span
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
@@ -30,24 +32,32 @@ _TEMPLATES = (".jinja", ".j2", ".tmpl", ".in", ".mako")
 
 
 def plan_generators(
-    snapshot: Snapshot, layout: Layout, paths: Iterable[str], target: str
+    snapshot: Snapshot,
+    layout: Layout,
+    paths: Iterable[str],
+    target: str,
+    scripts: Mapping[str, Mapping[str, str]],
 ) -> tuple[tuple[FileEdit, ...], tuple[Diagnostic, ...]]:
-    """Look at the generators among `paths` and those in the same folders as `paths`.
+    """Look at `scripts`, which write units that migrate, and at those in the folders of `paths` that no build runs.
 
     Plain templates are edited (confidence review: the generated files are what has to be compiled), the rest is listed.
+    The values of `scripts` are include lines that become others.
     """
     folders = {path.rpartition("/")[0] for path in paths}
+    others = {path for one in find_written(snapshot, layout) for path in (one.script.path, *one.script.templates)}
     edits: list[FileEdit] = []
     diagnostics: list[Diagnostic] = []
-    for path in snapshot.below(layout.source_root, (".py", *_TEMPLATES)):
-        data = snapshot.read(path)
-        if path.rpartition("/")[0] not in folders or not _UNSTABLE.search(data):
-            continue
-        if path.endswith(_TEMPLATES):
-            diagnostics.append(_listed(path, _first(data, 0, len(data)), "a template file"))
+    for path in snapshot.below("" if scripts else layout.source_root, (".py", *_TEMPLATES)):
+        is_ours = path in scripts or (path.rpartition("/")[0] in folders and path not in others)
+        data = snapshot.read(path) if is_ours else b""
+        respelled = scripts.get(path, {})
+        if not is_ours or not (_UNSTABLE.search(data) or respelled):
             continue
         found = TextEdits(path, data)
-        diagnostics.extend(_script(found, target))
+        if path.endswith(_TEMPLATES):
+            diagnostics.extend(_template_file(found, target, respelled))
+        else:
+            diagnostics.extend(_script(found, target, respelled))
         edits.extend(found.edits())
     return tuple(edits), tuple(diagnostics)
 
@@ -73,7 +83,32 @@ def _listed(path: str, span: Span, what: str) -> Diagnostic:
     )  # fmt: skip
 
 
-def _script(found: TextEdits, target: str) -> list[Diagnostic]:
+def _template_file(found: TextEdits, target: str, respelled: Mapping[str, str]) -> list[Diagnostic]:
+    """A file that is a template as a whole."""
+    raw = found.data.decode("utf-8", "surrogateescape")
+    migrated = _migrate(raw, found.path, target) if _reads_as_code(raw) else None
+    if migrated is None or _UNSTABLE.search(migrated.encode("utf-8", "surrogateescape")):
+        return [_listed(found.path, _first(found.data, 0, len(found.data)), "a template file")]
+    migrated = _with_includes(migrated, respelled)
+    if migrated != raw:
+        found.replace(Span(0, len(found.data)), migrated, GENERATOR_MIGRATED, Confidence.REVIEW)
+    return []
+
+
+def _with_includes(text: str, respelled: Mapping[str, str]) -> str:
+    """`text` with those of its include lines that become others, as they are written in it or with escaped quotes."""
+    for old, new in respelled.items():
+        for quote in ('"', '\\"'):
+            written, wanted = old.replace('"', quote), new.replace('"', quote)
+            text = re.sub(rf"(#[ \t]*include[ \t]*){re.escape(written)}", partial(_behind, wanted), text)
+    return text
+
+
+def _behind(wanted: str, match: re.Match[str]) -> str:
+    return f"{match[1]}{wanted}"
+
+
+def _script(found: TextEdits, target: str, respelled: Mapping[str, str]) -> list[Diagnostic]:
     """One Python script: its plain strings, then everything else that mentions an unstable name."""
     import libcst as cst
 
@@ -85,12 +120,19 @@ def _script(found: TextEdits, target: str) -> list[Diagnostic]:
         return [_listed(found.path, _first(found.data, 0, len(found.data)), "this script, which cannot be parsed,")]
     diagnostics = []
     for node in file.find(cst.SimpleString):
-        if _UNSTABLE.search(found.data, file.span(node).start, file.span(node).end) and not _is_docstring(file, node):
-            diagnostics.extend(_template(found, file, node, target))
+        span = file.span(node)
+        if _is_docstring(file, node):
+            continue
+        if _UNSTABLE.search(found.data, span.start, span.end):
+            diagnostics.extend(_template(found, file, node, target, respelled))
+        elif respelled:
+            found.replace(span, _with_includes(file.slice(span), respelled), GENERATOR_MIGRATED, Confidence.REVIEW)
     for formatted in file.find(cst.FormattedString):
         span = file.span(formatted)
         if _UNSTABLE.search(found.data, span.start, span.end):
             diagnostics.append(_listed(found.path, _first(found.data, span.start, span.end), "an f-string"))
+        elif respelled:
+            found.replace(span, _with_includes(file.slice(span), respelled), GENERATOR_MIGRATED, Confidence.REVIEW)
     return diagnostics
 
 
@@ -100,7 +142,9 @@ def _is_docstring(file: PythonFile, node: cst.SimpleString) -> bool:
     return isinstance(file.parent(node), cst.Expr)
 
 
-def _template(found: TextEdits, file: PythonFile, node: cst.SimpleString, target: str) -> list[Diagnostic]:
+def _template(
+    found: TextEdits, file: PythonFile, node: cst.SimpleString, target: str, respelled: Mapping[str, str]
+) -> list[Diagnostic]:
     span = file.span(node)
     text = file.text(node)
     body = Span(span.start + len(node.prefix) + len(node.quote), span.end - len(node.quote))
@@ -113,6 +157,7 @@ def _template(found: TextEdits, file: PythonFile, node: cst.SimpleString, target
     assert text.endswith(node.quote)
     if "\\" in raw and not _means_the_same(node, raw, migrated, found.path, target):
         return [_listed(found.path, _first(found.data, span.start, span.end), "a string with escapes")]
+    migrated = _with_includes(migrated, respelled)
     if migrated != raw:
         found.replace(body, migrated, GENERATOR_MIGRATED, Confidence.REVIEW)
     return []

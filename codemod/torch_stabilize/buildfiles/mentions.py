@@ -56,8 +56,34 @@ def plan_mentions(
             edits.extend(found.edits())
         if _has_patterns(path) and any(folder.split(b"/")[0] in data for folder in folders):
             diagnostics.extend(_patterns(path, data, moved))
+    scripts = {old: new for old, new in moved.items() if not old.endswith(SOURCE_SUFFIXES)}
+    for path in layout.setup_files if scripts else ():
+        found = TextEdits(path, snapshot.read(path))
+        diagnostics.extend(_run_by_setup(found, layout, scripts))
+        edits.extend(found.edits())
     diagnostics.extend(_in_sources(snapshot, layout, moved))
     return tuple(edits), tuple(diagnostics)
+
+
+def _run_by_setup(found: TextEdits, layout: Layout, scripts: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Scripts that a setup file runs, by paths in one string or in the parts of a join."""
+    yield from _plain(found, layout, scripts)
+    for old, new in scripts.items():
+        for written, wanted in _spellings(found.path, layout, old, new):
+            parts = [re.escape(part.encode()) for part in written.split("/")]
+            first, rest = rb"(?P<q>[\"'])" + parts[0], rb"(?P=q)(?P=gap)(?P=q)".join(parts[1:])
+            joined = re.compile(first + rb"(?P=q)(?P<gap>\s*[,/]\s*)(?P=q)" + rest + rb"(?P=q)")
+            for match in joined.finditer(found.data) if len(parts) > 1 else ():
+                quote, gap = match["q"].decode(), match["gap"].decode()
+                text = f"{quote}{gap}{quote}".join(wanted.split("/"))
+                found.replace(Span(*match.span()), f"{quote}{text}{quote}", PATH_NAMED)
+        name = PurePosixPath(old).name.encode()
+        if found.is_empty and name in found.data:
+            at = found.data.index(name)
+            yield Diagnostic(
+                PATTERN_NAMED, Severity.ERROR, found.path, Span(at, at + len(name)),
+                f"this may name {old}, which is {new} now", "Write the new path.",
+            )  # fmt: skip
 
 
 def _names_one(names: Iterable[str]) -> Callable[[bytes], bool]:

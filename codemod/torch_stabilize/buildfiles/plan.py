@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from types import MappingProxyType
 
 from torch_stabilize.buildfiles.cmake.plan import plan_cmake
 from torch_stabilize.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
@@ -17,6 +18,8 @@ from torch_stabilize.model import Change, Diagnostic, FileEdit, Move, Severity, 
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.stable_target import short_name, version_macro
+
+_NONE: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 def plan_build(
@@ -31,6 +34,7 @@ def plan_build(
     bound_by: Mapping[str, str] | None = None,
     python_module: str = "",
     later: Set[str] = frozenset(),
+    scripts: Mapping[str, Mapping[str, str]] = _NONE,
 ) -> Change:
     """Everything outside of the C++ sources that a group's migration changes.
 
@@ -38,8 +42,8 @@ def plan_build(
     new units of the stable target, such as its bindings; `pybind` maps functions that Python called through a legacy
     module to their operators ("fwd": "namespace::fwd"), `bound_by` names the module of each, `python_module` is what
     Python imports in place of the stable library, "" for the library itself. What else builds the units in `later`
-    gives them up later on. Offsets are those of the files as read. Raises Refusal for a build file that cannot be
-    parsed.
+    gives them up later on. `scripts` write units of the group, each with include lines that become others. Offsets are
+    those of the files as read. Raises Refusal for a build file that cannot be parsed.
     """
     renames = {move.old: move.new for move in moves}
     renames.update({unit: unit for unit in group.units if unit not in renames})
@@ -74,7 +78,7 @@ def plan_build(
             diagnostics.extend(one for one in listed if one not in diagnostics)
     mentioned, stale = plan_mentions(snapshot, layout, renames)
     diagnostics.extend(_compiled_at_import(snapshot, layout, renames, target))
-    generated, unread = plan_generators(snapshot, layout, group.units, target)
+    generated, unread = plan_generators(snapshot, layout, group.units, target, scripts)
     edits.extend((*imports, *_apart(mentioned, imports, edits), *_apart(generated, mentioned, edits)))
     diagnostics.extend((*stale, *unread))
     return Change(f"build files for {group.name}", tuple(edits), diagnostics=tuple(diagnostics))

@@ -35,6 +35,15 @@ from torch_stabilize.migration.lost_operators import lost_operators
 from torch_stabilize.migration.project import GroupProject, make_project
 from torch_stabilize.migration.registered_lambdas import registered_lambdas
 from torch_stabilize.migration.second_look import both, is_more_of, is_worth_a_look, landed, not_parsed, origins
+from torch_stabilize.migration.written_sources import (
+    respelled,
+    script_moves,
+    scripts_of,
+    staying_sources,
+    with_stand_ins,
+    with_written,
+    without_stand_ins,
+)
 from torch_stabilize.model import (
     DEFAULT_TARGET,
     Change,
@@ -90,7 +99,17 @@ def plan_migration(
     """What migrating `group` would do. Raises Refusal where a file cannot be read or edited."""
     if not (*group.files, *group.migrated):
         return Plan(group.name, options.target)
-    made = _settled(_parts_together(snapshot, layout, group, options, config or Config()), group, options)
+    config = config or Config()
+    tree, stand_ins = with_stand_ins(snapshot, layout, config)
+    group, told = with_written(tree, layout, config, group, stand_ins) if stand_ins else (group, ())
+    plan = _whole_plan(tree, layout, group, options, config)
+    plan = replace(plan, diagnostics=(*told, *plan.diagnostics))
+    return without_stand_ins(plan, stand_ins)
+
+
+def _whole_plan(snapshot: Snapshot, layout: Layout, group: Group, options: Options, config: Config) -> Plan:
+    """All parts of `group` as one plan that is formatted and checked."""
+    made = _settled(_parts_together(snapshot, layout, group, options, config), group, options)
     if made.plan.files and not is_in_place(made.program, layout, options.in_place, group.units):
         made = made._replace(plan=without_emptied(made.program, layout, made.plan))
     plan = formatted(made.plan, made.program.snapshot, made.styled) if options.format else made.plan
@@ -221,11 +240,8 @@ def _plan_part(
     declarations = tuple(path for path in layout.legacy_declarations if path not in others)
     layout = replace(layout, legacy_declarations=declarations)
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
-    moves = (
-        ()
-        if in_place
-        else tuple(Move(path, layout.landing(path)) for path in group.files if layout.landing(path) != path)
-    )
+    scripts = scripts_of(snapshot, layout, group)
+    moves = () if in_place else (*_moves(snapshot, layout, group), *script_moves(layout, scripts))
     rewritten = rewrite_files(made, files)
     registry = Registry(snapshot, layout)
     lambdas = registered_lambdas(registry, group, made, rewritten)
@@ -246,6 +262,7 @@ def _plan_part(
             snapshot, layout, group, moves,
             target=options.target, created=units, pybind=bindings.python_functions,
             bound_by=bindings.bound_by, python_module=bindings.python_module, later=later,
+            scripts=respelled(snapshot, layout, scripts, kernels),
         )  # fmt: skip
     changes = (kernels, bindings, helpers, build)
     headers = (*(one.path for one in helpers.edits), *(one.path for one in helpers.created))
@@ -272,6 +289,13 @@ def _plan_part(
     counts = {path: one.sites for path, one in rewritten.items()}
     plan = replace(plan, diagnostics=(*plan.diagnostics, *notes), sites=counts, callables=bindings.callables)
     return _Made(program, plan, styled, frozenset(autograd.files), registry)
+
+
+def _moves(snapshot: Snapshot, layout: Layout, group: Group) -> tuple[Move, ...]:
+    """Where the files of `group` land; what a script writes where it always did has no other place."""
+    staying = staying_sources(snapshot, layout, group)
+    moving = (path for path in group.files if path not in staying)
+    return tuple(Move(path, layout.landing(path)) for path in moving if layout.landing(path) != path)
 
 
 def _placed(program: Program, layout: Layout, group: Group, placement: Placement) -> tuple[Layout, Group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tree_sitter import Node
@@ -59,6 +60,8 @@ OPERATOR = page(
 )
 _HELP = "give it a variable of a written type, like `at::Tensor t = ...;`, and run again"
 _DEPTH = 12
+# What marks functions that device code may call: nvcc's words, and the macros of CUTLASS and CuTe for them.
+_FOR_DEVICE = re.compile(r"\b(?:__device__|__global__|(?:CUTE|CUTLASS)_(?:HOST_)?DEVICE)\b")
 # Rules of methods that guards, streams, exceptions and devices have, and tensors do not.
 _NO_TENSORS = frozenset({"TSA139", "TSA173", "TSA208", "TSA402", "TSA408"})
 _OF_DEVICES = frozenset({"device_of", "c10::device_of", "at::device_of"})  # found by the type of its argument
@@ -180,7 +183,7 @@ def _declared_may_be(
         return written.name != "Tensor" and written.is_known
     value = declared.like or declared.value
     if value is None:
-        return not _is_on_device(node, fragment) and not _is_number_elsewhere(declared, node, fragment, context)
+        return not _is_on_device(node, context) and not _is_number_elsewhere(declared, node, fragment, context)
     if declared.element or declared.index is not None:
         held = finder.type_of(value, fragment, document)
         return not held.is_known and may_be_tensor(value, fragment, document, context, depth + 1)
@@ -271,17 +274,33 @@ def _holds_tensor(kind: CppType) -> bool:
     return kind.name == "Tensor" or kind.inner == TENSOR or any(map(_holds_tensor, kind.arguments))
 
 
-def _is_on_device(node: Node, fragment: Fragment) -> bool:
+def _is_on_device(node: Node, context: Context) -> bool:
     """Whether `node` is in a function or lambda for the device."""
     scope: Node | None = node
     while scope is not None:
         if scope.type in ("function_definition", "lambda_expression"):
             body = scope.child_by_field_name("body")
             head = text_of(scope)[: (body.start_byte - scope.start_byte) if body is not None else None]
-            if "__device__" in head or "__global__" in head:
+            if _FOR_DEVICE.search(head) or (scope.type == "lambda_expression" and _is_called_on_device(scope, context)):
                 return True
         scope = scope.parent
     return False
+
+
+def _is_called_on_device(function: Node, context: Context) -> bool:
+    """Whether a lambda is handed to a function of the project that device code may call, which makes no tensor."""
+    call = function.parent.parent if function.parent is not None else None
+    if call is None or call.type != "call_expression":
+        return False
+    callee = call.child_by_field_name("function")
+    name = text_of(callee).partition("<")[0].strip() if callee is not None else ""
+    functions = context.project.finder.functions
+    heads = [
+        document.data[function.span.start : function.head.end].decode("utf-8", "replace")
+        for document, function in functions.named(name.rpartition("::")[2])
+        if function.answers_to(name)
+    ]
+    return bool(heads) and all(map(_FOR_DEVICE.search, heads))
 
 
 def _is_number_elsewhere(declared: Declared, node: Node, fragment: Fragment, context: Context) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.blocks import find_region, is_rewritten
-from torch_stabilize.buildfiles.cmake.flow import Flow, glob_matches, written_list
+from torch_stabilize.buildfiles.cmake.flow import GLOB_OPTIONS, Flow, glob_matches, written_list
 from torch_stabilize.buildfiles.cmake.lists import lines_of, reindent, remove_items, with_comment, without_gap
 from torch_stabilize.buildfiles.cmake.logic import residual
 from torch_stabilize.buildfiles.cmake.run import HEADERS, CMakeRun
@@ -83,7 +83,7 @@ def _replacements(run: CMakeRun, joins: str, flows: Sequence[Flow]) -> dict[Span
     found = {}
     for flow in flows:
         run.handled.add((flow.steps[0].path, flow.item.span))
-        text = run.new_text(flow)
+        text = (run.new_pattern(flow) if flow.glob else None) or run.new_text(flow)
         found[flow.item.span] = f'"{text}"' if flow.item.quoted else text
     join, variable = flows[0].steps[1], flows[0].variables[0]
     quoted = any(argument.quoted and f"${{{variable}}}" in argument.text for argument in join.arguments)
@@ -146,7 +146,7 @@ def _split(run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], u
     whole = is_whole(run, flows)
     indent = file.indent(first.span.start)
     name = variable if whole else f"STABLE_{variable}"
-    text = call("set", [name], [f'"{run.new_text(flow)}"' for flow in flows], indent)
+    text = _new_list(run, flows, name, indent)
     treated = [command for command in file.commands if _treats(run, command, flows[0])]
     for command in treated:
         copy = rendered(file, command.span, run.moved_items(file, command.span))
@@ -157,7 +157,8 @@ def _split(run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], u
     conditions = residual(flows[0].conditions, known, run.project.domains)
     if whole:
         gone = (*treated, *(flow.steps[0] for flow in flows), flows[0].steps[1])
-        for span in merged(emptied_span(file, command, gone) for command in gone):
+        run.gone.extend(gone)
+        for span in merged(emptied_span(file, command, run.gone) for command in gone):
             run.edits[file.path].delete(without_gap(file, span), SOURCE_MOVED)
         run.handled.update((file.path, flow.item.span) for flow in flows)
     else:
@@ -165,6 +166,18 @@ def _split(run: CMakeRun, flows: list[Flow], joins: str, known: Sequence[str], u
     if is_rewritten(file, conditions, first.span.end, until):
         _warn_condition(run, flows)
     return Carried(text, indent, conditions)
+
+
+def _new_list(run: CMakeRun, flows: Sequence[Flow], name: str, indent: str) -> str:
+    """The call that makes the list `name` of `flows`: a pattern where one found them all and still does."""
+    glob = flows[0].steps[0]
+    if not all(flow.glob and flow.steps[0] == glob for flow in flows):
+        return call("set", [name], [f'"{run.new_text(flow)}"' for flow in flows], indent)
+    patterns = dict.fromkeys(run.new_pattern(flow) for flow in flows)
+    if None in patterns:
+        return call("set", [name], [f'"{run.new_text(flow)}"' for flow in flows], indent)
+    others = [argument.text for argument in glob.arguments[2:] if argument.text in GLOB_OPTIONS]
+    return call("file", [glob.first, name, *others], [f'"{pattern}"' for pattern in patterns], indent)
 
 
 def _treats(run: CMakeRun, command: Command, flow: Flow) -> bool:

@@ -30,7 +30,7 @@ _DEFINER_NAME = re.compile(
 _SOURCE_KEYWORDS = frozenset(("SOURCES", "SOURCE", "SRCS"))
 _KEYWORD = re.compile(r"[A-Z][A-Z_0-9]+\Z")
 _ROOTS = frozenset(("CMAKE_CURRENT_SOURCE_DIR", "CMAKE_SOURCE_DIR", "PROJECT_SOURCE_DIR", "CMAKE_CURRENT_LIST_DIR"))
-_GLOB_OPTIONS = frozenset(("CONFIGURE_DEPENDS", "LIST_DIRECTORIES", "RELATIVE", "FOLLOW_SYMLINKS", "true", "false"))
+GLOB_OPTIONS = frozenset(("CONFIGURE_DEPENDS", "LIST_DIRECTORIES", "RELATIVE", "FOLLOW_SYMLINKS", "true", "false"))
 _WILDCARD = re.compile(r"[*?[]")
 
 
@@ -272,7 +272,7 @@ class CMakeProject:
         recursive = writer.first.upper() == "GLOB_RECURSE"
         filters = self._filters(writer, variables[0], steps[1])
         for argument in writer.arguments[2:]:
-            if argument.text in _GLOB_OPTIONS:
+            if argument.text in GLOB_OPTIONS:
                 continue
             pattern = self.resolve(argument.text, writer.path)
             if not pattern:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Flow
-from torch_stabilize.buildfiles.cmake.syntax import CMakeFile, Item
+from torch_stabilize.buildfiles.cmake.syntax import CMakeFile, Command, Item
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.source.document import HEADER_SUFFIXES
 
+_WILDCARD = re.compile(r"[*?[]")
 SOURCES = (".cu", ".cpp", ".cc", ".cxx", ".c")
 HEADERS = (*HEADER_SUFFIXES, ".cuh")
 
@@ -33,6 +35,7 @@ class CMakeRun:
     entered: set[str] = field(default_factory=set)
     filters: set[tuple[str, Span, str]] = field(default_factory=set)  # lines that keep a glob off moved files
     widened: list[str] = field(default_factory=list)  # devices the stable target is now built for in addition
+    gone: list[Command] = field(default_factory=list)  # of lists that leave the legacy side as a whole
     at_anchor: list[str] = field(default_factory=list)  # written before the stable target, behind what is placed there
 
     def new_text(self, flow: Flow) -> str:
@@ -41,6 +44,19 @@ class CMakeRun:
         if flow.glob:
             return posixpath.relpath(self.renames[flow.path], self.project.source_dir(path) or ".")
         return self.project.rewrite_path(flow.item.text, flow.path, self.renames[flow.path], path)
+
+    def new_pattern(self, flow: Flow) -> str | None:
+        """The pattern of a `glob` for the new places of all that it finds; None where one of them is found no more."""
+        path = flow.steps[0].path
+        pattern = self.project.resolve(flow.item.text, path) or ""
+        found = [one.path for one in self.project.flows(flow.definition) if one.item == flow.item]
+        folder = pattern[: _WILDCARD.split(pattern, maxsplit=1)[0].rfind("/") + 1]
+        below = flow.path.removeprefix(folder)
+        landed = self.renames.get(flow.path, "")
+        there = landed.removesuffix(below)
+        if any(one not in self.units or self.renames[one] != there + one.removeprefix(folder) for one in found):
+            return None
+        return self.project.rewrite_path(flow.item.text, pattern, there + pattern.removeprefix(folder), path)
 
     def report(self, code: str, severity: Severity, path: str, span: Span, message: str, help: str = "") -> None:
         """Add a diagnostic, once."""
