@@ -58,30 +58,52 @@ def plan_build(
     for setup in setups:
         edits.extend(setup.edits)
         diagnostics.extend(setup.diagnostics)
+    for variant in _variants(layout, cmake.made):
+        for path in layout.setup_files:
+            more = plan_setup(snapshot, path, moving._replace(layout=variant), through_cmake=True)
+            edits.extend(edit for edit in more.edits if edit not in edits)
     owned = cmake.owned.union(*(setup.owned for setup in setups))
     diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics, target))
     exists = cmake.has_stable or any(setup.has_stable for setup in setups)
     is_replaced = layout.is_whole or any(setup.replaced for setup in setups)
     imports: tuple[FileEdit, ...] = ()
     # elsewhere, what loads the legacy library loads the stable one already
-    if not exists or cmake.widened or pybind or python_module:
-        from torch_stabilize.buildfiles.python.sites import plan_imports
+    from torch_stabilize.buildfiles.python.sites import plan_imports
 
+    is_made = not layout.variants or short_name(layout.stable_library) in cmake.made
+    if (is_made and not exists) or cmake.widened or pybind or python_module:
         named = [*(name for setup in setups for name in setup.names), *sorted(set((bound_by or {}).values()))]
         for part, functions in _by_module(layout, pybind or {}, bound_by or {}):
             edited, listed = plan_imports(
                 snapshot, part, named,
-                is_new=not exists, is_gone=is_replaced, widened=cmake.widened,
+                is_new=is_made and not exists, is_gone=is_replaced, widened=cmake.widened,
                 units=group.units, functions=functions, python_module=python_module,
             )  # fmt: skip
             imports += tuple(edit for edit in edited if edit not in imports)
             diagnostics.extend(one for one in listed if one not in diagnostics)
+    names = [name for setup in setups for name in setup.names]
+    for variant in _variants(layout, cmake.made):
+        edited, listed = plan_imports(
+            snapshot, variant, names, is_new=True, is_gone=is_replaced, widened=(), units=group.units, functions={},
+        )  # fmt: skip
+        imports += tuple(edit for edit in edited if edit not in imports)
+        diagnostics.extend(one for one in listed if one not in diagnostics)
     mentioned, stale = plan_mentions(snapshot, layout, renames)
     diagnostics.extend(_compiled_at_import(snapshot, layout, renames, target))
     generated, unread = plan_generators(snapshot, layout, group.units, target, scripts)
     edits.extend((*imports, *_apart(mentioned, imports, edits), *_apart(generated, mentioned, edits)))
     diagnostics.extend((*stale, *unread))
     return Change(f"build files for {group.name}", tuple(edits), diagnostics=tuple(diagnostics))
+
+
+def _variants(layout: Layout, made: Set[str]) -> list[Layout]:
+    """`layout` for each variant of the library whose stable counterpart is new."""
+    counterparts = [(name, layout.counterparts[name]) for name in layout.variants]
+    return [
+        replace(layout, legacy_library=name, stable_library=stable, variants=())
+        for name, stable in counterparts
+        if short_name(stable) in made
+    ]
 
 
 def _by_module(

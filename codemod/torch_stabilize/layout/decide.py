@@ -8,6 +8,7 @@ from posixpath import basename, dirname, join
 from torch_stabilize.buildfiles.model import Abi, EntryKind, Library
 from torch_stabilize.layout.decision import Decision, Part
 from torch_stabilize.layout.read import Program, built_program
+from torch_stabilize.layout.variants import variants_of
 from torch_stabilize.repository import layout as layouts
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
@@ -25,8 +26,9 @@ def decide(program: Program, layout: Layout, units: Iterable[str]) -> Decision:
     asked = tuple(units)
     takers: dict[str, list[str]] = {}
     nobodys: list[str] = []
+    homes = variants_of(program.snapshot, layout)
     for unit in asked:
-        names = _owners(program, layout, unit)
+        names = list(dict.fromkeys(homes.get(name, name) for name in _owners(program, layout, unit)))
         nobodys += [] if names else [unit]
         for name in names:
             takers.setdefault(name, []).append(unit)
@@ -57,7 +59,8 @@ def is_elsewhere(snapshot: Snapshot, layout: Layout, path: str) -> bool:
     """Whether `path` belongs to another library than the one of `layout`, as far as that is known."""
     program = built_program(snapshot)
     names = _owners(program, layout, path)
-    return bool(names) and layout.legacy_library not in names
+    homes = variants_of(snapshot, layout)
+    return bool(names) and layout.legacy_library not in {homes.get(name, name) for name in names}
 
 
 def _owners(program: Program, layout: Layout, unit: str) -> list[str]:

@@ -13,7 +13,7 @@ from torch_stabilize.config import OwnLibrary
 from torch_stabilize.layout.extension import Extension
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Library
-from torch_stabilize.repository.registrations import Registrations
+from torch_stabilize.repository.registrations import COMPUTED_NAMES, Registrations, extension_name
 from torch_stabilize.repository.sources import join
 from torch_stabilize.repository.stable_target import STABLE_SUFFIX
 from torch_stabilize.source.document import Document
@@ -57,10 +57,15 @@ class Libraries:
     def _shares_operators(self, stable: Registrations, library: str) -> bool:
         """Whether stable bindings of another name may be those of `library`: one namespace, as far as that is known."""
         files = [file for file in self.extension.legacy if (self._module_name(file) or library) == library]
-        spaces = {space for file in files for space in file.libraries}
-        is_computed = any(space in ("TORCH_EXTENSION_NAME", "NAME") for space in (*spaces, *stable.libraries))
-        is_python = any(file.modules for file in files)
-        return not spaces or is_computed or is_python or bool(spaces & set(stable.libraries))
+        spaces = {space for file in files for space in self._namespaces(file)}
+        theirs = set(self._namespaces(stable))
+        is_python = any(b"PYBIND11_MODULE" in self.extension.snapshot.read(file.path) for file in files)
+        return not spaces or is_python or "" in spaces | theirs or bool(spaces & theirs)
+
+    def _namespaces(self, file: Registrations) -> tuple[str, ...]:
+        """The namespaces that `file` registers in; "" for one whose name is not known."""
+        own = extension_name(self._document(file.path)) or module_of(file.path, self._modules) or ""
+        return tuple(own if space in COMPUTED_NAMES else space for space in file.libraries)
 
     def _module_name(self, file: Registrations) -> str | None:
         """The module `file` is built into: as the build files say, else as the file itself does."""
@@ -68,7 +73,7 @@ class Libraries:
             return named
         libraries = (name for name in file.libraries if not (self._modules and self._is_package(name)))
         known = (name for name in (*file.modules, *libraries) if name.isidentifier())
-        return next((name for name in known if name not in ("TORCH_EXTENSION_NAME", "NAME")), None)
+        return next((name for name in known if name not in COMPUTED_NAMES), None)
 
     def _is_package(self, name: str) -> bool:
         """Whether `name` is the package itself, which no module that is built into it can be called by."""

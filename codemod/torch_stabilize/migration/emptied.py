@@ -39,7 +39,8 @@ def without_emptied(program: Program, layout: Layout, plan: Plan) -> Plan:
         going = _going(planned.after, units, library, left)
         loses_init = _has_init(program.snapshot, library) and not _has_init(planned.after.snapshot, partner)
         is_open = any(_is_open(one, library) for one in plan.diagnostics)
-        if all(map(units.is_hollow, left)) and set(left) <= set(going) and not loses_init and not is_open:
+        is_shared = all(path in going or _is_of_others(planned.after, library, path) for path in left)
+        if all(map(units.is_hollow, left)) and is_shared and not loses_init and not is_open:
             plan = _taken_out(planned, layout, library, partner, going)
     return plan
 
@@ -73,6 +74,12 @@ def _partner(planned: Planned, library: Library) -> Library | None:
         one for one in planned.after.libraries if one.key in keys and one.abi is Abi.STABLE and moved & one.units
     ]  # fmt: skip
     return found[0] if len(found) == 1 else None
+
+
+def _is_of_others(after: Program, library: Library, path: str) -> bool:
+    """Whether other modules are built of `path` too, for which it stays."""
+    others = [owner for owner, _ in after.by_unit.get(path, ()) if owner.key != library.key]
+    return bool(others) and all(entry.kind in _MODULES for one in others for entry in one.entries)
 
 
 def _has_init(snapshot: Snapshot, library: Library) -> bool:

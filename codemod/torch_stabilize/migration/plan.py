@@ -24,6 +24,7 @@ from torch_stabilize.layout.decide import decide
 from torch_stabilize.layout.decision import Decision
 from torch_stabilize.layout.nearest import layout_for
 from torch_stabilize.layout.read import Program
+from torch_stabilize.layout.variants import with_variants
 from torch_stabilize.migration.coming_along import Along, come_along
 from torch_stabilize.migration.composed import compose
 from torch_stabilize.migration.emptied import without_emptied
@@ -144,7 +145,7 @@ def _parts_together(snapshot: Snapshot, layout: Layout, group: Group, options: O
         decision = Decision(joined(program, layout, group, decision.parts))
     if len(decision.parts) >= 2:
         return _plan_parts(program, layout, decision, group, options)
-    own = layout.for_units(group.units or group.migrated)
+    own = with_variants(program, layout.for_units(group.units or group.migrated))
     along = _along(program, Units(snapshot, own, program.config), group, options)
     return _plan_part(program, own, along, options)
 
@@ -185,7 +186,7 @@ def _plan_parts(program: Program, layout: Layout, decision: Decision, group: Gro
     snapshot, config = program.snapshot, program.config
     plan = Plan(group.name, options.target)
     styled: set[str] = set()
-    layouts = [part.layout(layout) for part in decision.parts]
+    layouts = [with_variants(program, part.layout(layout)) for part in decision.parts]
     wholes = [Units(snapshot, own, config) for own in layouts]
     parts = [
         _along(program, whole, with_headers(whole, group.name, part.units, group.migrated), options)

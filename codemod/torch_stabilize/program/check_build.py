@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from torch_stabilize.bindings.reading.read import has_bindings
 from torch_stabilize.buildfiles.model import Abi, Library
 from torch_stabilize.model import Diagnostic, Span
 from torch_stabilize.program import codes
@@ -12,6 +13,7 @@ from torch_stabilize.program.abi import abi_of
 from torch_stabilize.program.check_entries import entry_place
 from torch_stabilize.program.codes import finding
 from torch_stabilize.program.conditions import are_exclusive
+from torch_stabilize.program.hollow import has_init
 from torch_stabilize.program.planned import Planned
 from torch_stabilize.source.document import UNIT_SUFFIXES
 
@@ -107,8 +109,21 @@ def _joined(planned: Planned) -> Iterator[_Fault]:
             old = planned.then(unit)
             if old is None or old not in homes or library.key in homes[old] or not _is_kept(planned, old, homes[old]):
                 continue
+            if _has_same_bindings(planned, library, old, homes[old]):
+                continue
             text = f"would be built into {_name(library)}, which it is no part of"
             yield _Fault(_name(library), text, old, entry_place(planned, library.entries[0]), "Take it out of there.")
+
+
+def _has_same_bindings(planned: Planned, library: Library, unit: str, homes: set[tuple[str, str]]) -> bool:
+    """Whether `unit` is the bindings of libraries that shared a file of bindings with the one it joins now."""
+    if not planned.snapshot.exists(unit) or not has_bindings(planned.snapshot.read(unit)):
+        return False
+    before = planned.before.libraries
+    theirs = {path for one in before if library.key in planned.partners[one.key] for path in one.units}
+    ours = {path for one in before if planned.partners[one.key] & homes for path in one.units}
+    shared = (path for path in sorted(theirs & ours) if planned.snapshot.exists(path))
+    return any(has_bindings(planned.snapshot.read(p)) or has_init(planned.snapshot.document(p)) for p in shared)
 
 
 def _is_kept(planned: Planned, unit: str, homes: set[tuple[str, str]]) -> bool:

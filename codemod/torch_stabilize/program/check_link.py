@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from torch_stabilize.bindings.reading.read import has_bindings
 from torch_stabilize.buildfiles.model import Library, Reference
 from torch_stabilize.model import Diagnostic, Span
 from torch_stabilize.program import codes
 from torch_stabilize.program.codes import finding
 from torch_stabilize.program.link import Linker, linker_of
 from torch_stabilize.program.planned import Planned
+from torch_stabilize.source.conditions import conditions_at
 
 _SHOWN = 3
 
@@ -99,11 +102,25 @@ class LinkCheck:
         if not self.planned.snapshot.exists(then):
             return None
         homes = [owner for owner, _ in self.planned.before.by_unit.get(then, ())]
+        own = [home for home in homes if library.key in self.planned.partners[home.key]]
+        is_shared = bool(homes) and (not own or len(homes) > len(own))
+        homes = own or homes  # what one of several libraries of a unit had says nothing of the others
+        had_it = any(self.before.is_defined_in(symbol, one.units) for one in own)
+        if is_shared and not had_it and self._is_conditional(unit, symbol.bare):
+            return None  # bindings of several libraries: what the flags of this one hide was hidden before
         had = [d.path for d in self.before.defining(symbol) if any(d.path in home.units for home in homes)]
         if had:
             return self.planned.now(had[0]) or had[0]
         is_new = not any(r.symbol.name == symbol.name for r in self.before.references(then, frozenset({symbol.bare})))
         return definitions[0].path if definitions and is_new and homes else None
+
+    def _is_conditional(self, unit: str, name: str) -> bool:
+        """Whether a file of registrations names a function under conditions alone."""
+        document = self.planned.after.snapshot.document(unit)
+        if not has_bindings(document.data):
+            return False
+        places = re.finditer(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)", document.code)
+        return all(conditions_at(document, place.start()) for place in places)
 
     def _shown(self, name: str, definer: str, found: list[tuple[str, Reference]]) -> Iterator[Diagnostic]:
         symbols = list(dict.fromkeys(str(reference.symbol) for _, reference in found))

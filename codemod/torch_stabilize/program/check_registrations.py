@@ -14,6 +14,7 @@ from torch_stabilize.model import Diagnostic, Span
 from torch_stabilize.program import codes
 from torch_stabilize.program.codes import finding
 from torch_stabilize.program.conditions import are_exclusive
+from torch_stabilize.program.link import linker_of
 from torch_stabilize.program.planned import Planned
 from torch_stabilize.program.registrations import Registered, Registrations
 from torch_stabilize.source.document import UNIT_SUFFIXES
@@ -74,6 +75,8 @@ class RegistrationCheck:
                 continue
             if self.planned.said(found.name) or self._is_of_lost_file(found) or self._became_fake(found):
                 continue
+            if self._is_never_compiled(found, library):
+                continue
             elsewhere = self._elsewhere(found, library)
             where = f"would be registered by {elsewhere}" if elsewhere else "would no longer be registered"
             lost.setdefault(where, []).append(found)
@@ -117,6 +120,17 @@ class RegistrationCheck:
         line = f'register_fake("{found.op}")'.encode()
         files = (path for path in self.planned.origin if path.endswith(".py"))
         return found.statement.key == "Meta" and any(line in self.planned.after.snapshot.read(path) for path in files)
+
+    def _is_never_compiled(self, found: Registered, library: Library) -> bool:
+        """Whether its condition hides a registration from `library`: what it registers is defined in others alone."""
+        conditions = found.statement.conditions
+        if not conditions or library.gaps:
+            return False
+        alike = (o.statement for o in self.before.of(library) if o.name == found.name)
+        functions = [one.function for one in alike if one.conditions == conditions and one.function is not None]
+        linker = linker_of(self.planned.before)
+        units = {d.path for one in functions if one.is_plain for d in linker.named(one.name.rpartition("::")[2])}
+        return bool(units) and not units & library.units
 
     def _is_of_lost_file(self, found: Registered) -> bool:
         """Whether the file of a registration is what is missing, as was said."""
@@ -166,8 +180,9 @@ class RegistrationCheck:
 
     def _strange(self, library: Library, new: Sequence[Registered]) -> Iterator[Diagnostic]:
         """Functions of another library that this one's counterpart would register."""
-        own = {(found.namespace, found.name) for found in self.before.of(library)}
-        names = {found.name for found in self.before.of(library)}
+        had = [found for one in (library, *self._partners_before(library)) for found in self.before.of(one)]
+        own = {(found.namespace, found.name) for found in had}
+        names = {found.name for found in had}
         for other in self.planned.before.libraries:
             if other.key in self.planned.partners[library.key] or library.key in self.planned.partners[other.key]:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from posixpath import basename, dirname, splitext
 from typing import NamedTuple
 
@@ -39,21 +39,30 @@ def group_key(path: str) -> str:
 
 
 def clusters(units: Units, taken: Set[str] = frozenset()) -> list[Cluster]:
-    """The legacy units less those `taken`, clustered; names are unique."""
-    members = [path for path in units.legacy if path not in taken and not units.is_only_bindings(path)]
-    together = _Together(members)
+    """The legacy units less those `taken`, clustered; names are unique.
+
+    Units that have migrated are clustered with them, by where they came from, and left out of what comes out: so a
+    group keeps its name and its units while others migrate.
+    """
+    legacy = [path for path in units.legacy if path not in taken and not units.is_only_bindings(path)]
+    left = frozenset(legacy)
+    members = sorted([*legacy, *(path for path in units.done if path not in taken)]) if legacy else []
+    together = _Together({path: units.owners(path) for path in members})
     for pairs in (_same_stem, _same_folder, _same_header, _same_op, _calls, _python_module, _bound_header):
         for first, *others in pairs(units, members):
             for other in others:
                 together.join(first, other)
-    return _named(units, together.sets())
+    named = _named(units, together.sets())
+    kept = (Cluster(found.name, tuple(path for path in found.units if path in left)) for found in named)
+    return [cluster for cluster in kept if cluster.units]
 
 
 class _Together:
-    """Disjoint sets of paths."""
+    """Disjoint sets of paths. Those of different libraries, as far as these are known, stay apart."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._parent = {path: path for path in paths}
+    def __init__(self, owners: Mapping[str, frozenset[str]]) -> None:
+        self._parent = {path: path for path in owners}
+        self._owners = dict(owners)
 
     def find(self, path: str) -> str:
         while self._parent[path] != path:
@@ -62,7 +71,11 @@ class _Together:
 
     def join(self, first: str, second: str) -> None:
         low, high = sorted((self.find(first), self.find(second)))
+        ours, theirs = self._owners[low], self._owners[high]
+        if ours and theirs and not ours & theirs:
+            return
         self._parent[high] = low
+        self._owners[low] = ours | theirs
 
     def sets(self) -> list[tuple[str, ...]]:
         found: dict[str, list[str]] = {}
@@ -73,7 +86,7 @@ class _Together:
 
 def _subject_folder(units: Units, path: str) -> str:
     """The folder of `path` below the source root, without the folders that stand for a variant."""
-    below = dirname(path).removeprefix(units.layout.source_root).strip("/")
+    below = dirname(units.layout.origin(path)).removeprefix(units.layout.source_root).strip("/")
     return "/".join(part for part in below.split("/") if part not in _VARIANTS)
 
 
@@ -91,7 +104,8 @@ def _same_stem(units: Units, members: list[str]) -> list[list[str]]:
 
 def _same_folder(units: Units, members: list[str]) -> list[list[str]]:
     """A folder of its own, without subfolders that hold units: quantization/gptq/."""
-    folders = {dirname(path) for path in members}
+    places = {path: dirname(units.layout.origin(path)) for path in members}
+    folders = set(places.values())
     holders = {above for folder in folders for above in _above(folder)}
     own = [
         folder
@@ -101,7 +115,7 @@ def _same_folder(units: Units, members: list[str]) -> list[list[str]]:
         and folder != units.domain(f"{folder}/x")
         and folder not in holders
     ]
-    found = _collect((dirname(path), path) for path in members if dirname(path) in own)
+    found = _collect((folder, path) for path, folder in places.items() if folder in own)
     return [paths for paths in found if len(paths) <= _LARGEST_FOLDER]
 
 
@@ -117,15 +131,20 @@ def _same_header(units: Units, members: list[str]) -> list[list[str]]:
     attention/attention_kernels.cuh is the first kind; permute/permute_kernel.h next to permute_kernel.cu the second.
     """
     known = set(members)
-    found = []
+    origin = units.layout.origin
+    headers: dict[str, set[str]] = {}  # by where they came from
     for header in sorted({header for path in members for header in units.graph.direct(path)}):
-        folder = dirname(header)
-        if header in units.layout.legacy_declarations or folder in (units.layout.source_root, units.domain(header)):
+        headers.setdefault(origin(header), set()).add(header)
+    found = []
+    for place, forms in headers.items():
+        folder = dirname(place)
+        if place in units.layout.legacy_declarations or folder in (units.layout.source_root, units.domain(place)):
             continue
-        users = known.intersection(units.graph.reached_from(header))
-        own = {path for path in users if dirname(path) == folder}
-        implemented = any(splitext(path)[0] == splitext(header)[0] for path in own)
-        if (own == users and units.is_unstable(header)) or (implemented and len(users) <= _MOST_USERS):
+        users = {path for header in forms for path in known.intersection(units.graph.reached_from(header))}
+        own = {path for path in users if dirname(origin(path)) == folder}
+        implemented = any(splitext(origin(path))[0] == splitext(place)[0] for path in own)
+        uses_torch = any(units.is_unstable(header) or units.is_finished(header) for header in forms)
+        if (own == users and uses_torch) or (implemented and len(users) <= _MOST_USERS):
             found += _by_domain(units, users)
     return found
 
@@ -133,7 +152,7 @@ def _same_header(units: Units, members: list[str]) -> list[list[str]]:
 def _same_op(units: Units, members: list[str]) -> list[list[str]]:
     """Units that implement one op for different dispatch keys."""
     implementations: dict[object, set[str]] = {}
-    for file in units.bindings.values():
+    for file in (*units.bindings.values(), *units.stable_bindings):
         library = _library(units, file)
         for op, function in file.implements:
             if function:
@@ -223,6 +242,7 @@ def _named(units: Units, sets: list[tuple[str, ...]]) -> list[Cluster]:
 
 
 def _name(units: Units, paths: tuple[str, ...]) -> str:
+    paths = tuple(map(units.layout.origin, paths))
     keys = sorted({group_key(path) for path in paths})
     # cpu/mxfp8_moe.cpp next to moe/mxfp8_moe/*.cu: the folder that is no variant names both.
     folders = {dirname(path) for path in paths if basename(dirname(path)) not in _VARIANTS}

@@ -85,11 +85,12 @@ class Linker:
 
     def defining(self, symbol: Symbol) -> Iterator[Definition]:
         """Every definition in a unit of the tree that `symbol`, as declared, may mean."""
-        for found in self._definitions_named(symbol.bare):
+        for found in self.named(symbol.bare):
             if matches(symbol, found.symbol):
                 yield found
 
-    def _definitions_named(self, bare: str) -> tuple[Definition, ...]:
+    def named(self, bare: str) -> tuple[Definition, ...]:
+        """Every definition in a unit of the tree that has this name, whatever its scope."""
         if bare not in self._named:
             word = bare.removeprefix("~").encode()
             self._named[bare] = tuple(

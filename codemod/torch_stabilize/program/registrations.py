@@ -48,6 +48,7 @@ class Registrations:
     def _read(self, library: Library) -> Iterator[Registered]:
         snapshot = self.program.snapshot
         known = {"TORCH_EXTENSION_NAME": library.name, "NAME": library.name}
+        known |= {name: value for entry in library.entries for name, value in entry.macros if value.isidentifier()}
         for unit in sorted(library.units):
             for path in self._with_bindings(unit):
                 for statement in read_bindings(snapshot.document(path), known).statements:

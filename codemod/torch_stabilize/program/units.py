@@ -7,13 +7,14 @@ from functools import cached_property
 from posixpath import dirname
 
 from torch_stabilize.config import Config
-from torch_stabilize.layout.read import is_built_stable
+from torch_stabilize.layout.read import is_built_stable, libraries_of
 from torch_stabilize.program.hollow import is_hollow
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.registrations import Registrations, registrations_of
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import BESIDE_FOLDERS, include_graph
+from torch_stabilize.repository.stable_target import STABLE_SUFFIX
 from torch_stabilize.repository.unstable import holds_unstable_names, is_stable_text
 from torch_stabilize.source.document import UNIT_SUFFIXES
 from torch_stabilize.source.heads import defines
@@ -46,23 +47,44 @@ class Units:
     @cached_property
     def legacy(self) -> tuple[str, ...]:
         """The units a migration may be asked for: below the source root, of the main build, not yet stable."""
+        return tuple(path for path in self.all if self._is_ours(path) and not self._is_done(path))
+
+    @cached_property
+    def done(self) -> tuple[str, ...]:
+        """The units of the main build that are on the stable ABI: they have migrated, or were written so."""
+        bindings = {self.layout.stable_bindings, *(library.stable_bindings for library in self.layout.libraries)}
+        ours = (path for path in self.all if path not in bindings and self._is_ours(self.layout.origin(path)))
+        return tuple(path for path in ours if self._is_done(path))
+
+    def _is_ours(self, path: str) -> bool:
         prefix = f"{self.layout.source_root}/" if self.layout.source_root else ""
-        return tuple(
-            path
-            for path in self.all
-            if path.startswith(prefix)
-            and not self.layout.is_stable(path)
-            and not self.is_finished(path)
-            and not self.is_of_other_build(path)
-            and not is_built_stable(self.snapshot, path)
-            and not BESIDE_FOLDERS.intersection(path.removeprefix(prefix).split("/")[:-1])
-        )
+        below = path.startswith(prefix) and not self.is_of_other_build(path)
+        return below and not BESIDE_FOLDERS.intersection(path.removeprefix(prefix).split("/")[:-1])
+
+    def _is_done(self, path: str) -> bool:
+        return self.layout.is_stable(path) or self.is_finished(path) or is_built_stable(self.snapshot, path)
+
+    def owners(self, path: str) -> frozenset[str]:
+        """The legacy libraries that `path` is or was built into; none where no build file that was read names it."""
+        legacy = {library.stable_name: library.name for library in self.layout.libraries if library.stable_name}
+        found = set()
+        for _, module in libraries_of(self.snapshot, (path,)):
+            package, _, name = module.rpartition(".")
+            found.add(f"{package}.{legacy.get(name, name.removesuffix(STABLE_SUFFIX))}".strip("."))
+        return frozenset(found)
 
     @cached_property
     def bindings(self) -> dict[str, Registrations]:
         """The main build's registrations by file."""
         read = ((path, registrations_of(self.snapshot, path)) for path in self.layout.legacy_bindings)
         return {path: found for path, found in read if found is not None}
+
+    @cached_property
+    def stable_bindings(self) -> tuple[Registrations, ...]:
+        """The registrations of the stable libraries."""
+        paths = dict.fromkeys((self.layout.stable_bindings, *(one.stable_bindings for one in self.layout.libraries)))
+        read = (registrations_of(self.snapshot, path) for path in paths if path and self.snapshot.exists(path))
+        return tuple(found for found in read if found is not None)
 
     def is_unstable(self, path: str) -> bool:
         """Whether the stable build would meet an unstable name in `path` itself."""
@@ -112,7 +134,7 @@ class Units:
     def domain(self, path: str) -> str:
         """The folder of the bindings nearest above `path`: units of different libraries never form one group."""
         folders = self._bindings_folders
-        folder = dirname(path)
+        folder = dirname(self.layout.origin(path))
         while folder and folder not in folders:
             folder = dirname(folder)
         return folder

@@ -8,6 +8,8 @@ from enum import Enum
 from posixpath import dirname
 from typing import NamedTuple
 
+from torch_stabilize.repository.stable_target import STABLE_SUFFIX
+
 
 class Form(str, Enum):
     """How a library gives units to the stable ABI."""
@@ -55,11 +57,18 @@ class Layout:
     form: Form = Form.MOVED  # of the migration at hand
     entries: tuple[tuple[str, int], ...] = ()  # of libraries that are converted in place: files, and where calls begin
     shared_entries: tuple[tuple[str, int], ...] = ()  # those of them that make other libraries too
+    variants: tuple[str, ...] = ()  # other libraries made of the same bindings: "_C_AVX2", with flags of its own
+    has_computed_namespace: bool = False  # operators of such libraries are in namespaces that the build names
 
     @property
     def is_whole(self) -> bool:
         """Whether the library is converted where it is: then it is its own counterpart."""
         return self.form is Form.WHOLE_IN_PLACE
+
+    @property
+    def counterparts(self) -> dict[str, str]:
+        """The stable library of the library that migrates, and of each of its variants."""
+        return {self.legacy_library: self.stable_library, **{name: name + STABLE_SUFFIX for name in self.variants}}
 
     @property
     def helper_folder(self) -> str:

@@ -38,6 +38,8 @@ _KEYS = tuple(
     re.compile(word_start(begin) + rb"(\w+)") for begin in (b"torch::k", b"c10::k", b"at::k", b"DispatchKey::")
 )  # one by one, as each begins with letters that a search can skip to
 _MODULE_NAME = re.compile(rb"\b(?:REGISTER_EXTENSION\s*\(\s*|PyInit_)(\w+)")
+_OWN_NAME = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+TORCH_EXTENSION_NAME[ \t]+(\w+)", re.MULTILINE)
+COMPUTED_NAMES = ("TORCH_EXTENSION_NAME", "NAME")  # of namespaces that are called as the build calls the module
 GPU_KEYS = frozenset({"CUDA", "HIP", "XPU", "MPS", "PrivateUse1"})
 
 
@@ -61,6 +63,12 @@ class Registrations(NamedTuple):
     def is_cpu_only(self) -> bool:
         """It names the CPU and no accelerator."""
         return "CPU" in self.keys and not self.keys & GPU_KEYS
+
+
+def extension_name(document: Document) -> str:
+    """What a file itself defines TORCH_EXTENSION_NAME as, "" where the build does."""
+    found = _OWN_NAME.search(document.code) if b"TORCH_EXTENSION_NAME" in document.data else None
+    return found.group(1).decode() if found else ""
 
 
 def registrations_of(snapshot: Snapshot, path: str) -> Registrations | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+# Where several libraries are built of one file of bindings: what each is called, and the namespace of its operators.
+LIBRARY_MACRO = "STABLE_LIBRARY"
+NAMESPACE_MACRO = "STABLE_NAMESPACE"
 STABLE_SUFFIX = "_stable_libtorch"  # of the name of a legacy library's counterpart
 _DEFINITION = re.compile(r"(?:-D)?TORCH_TARGET_VERSION=(0[xX][0-9a-fA-F]+)")
 _BEFORE = ("EXT", "SRC", "SRCS", "SOURCE", "SOURCES", "FILES", "LIST")

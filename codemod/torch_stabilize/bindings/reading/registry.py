@@ -16,6 +16,7 @@ from torch_stabilize.layout.read import libraries_of
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.stable_target import NAMESPACE_MACRO, STABLE_SUFFIX
 from torch_stabilize.repository.unstable import holds_unstable_names
 from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
 
@@ -115,7 +116,8 @@ class Registry:
         return {path: one._replace(statements=tuple(map(placed, one.statements))) for path, one in found.items()}
 
     def _read(self, path: str, library: str) -> Bindings:
-        found = read_bindings(self.document(path), {EXTENSION_NAME: library, **self.definitions})
+        own = {EXTENSION_NAME: library, NAMESPACE_MACRO: library.removesuffix(STABLE_SUFFIX)}
+        found = read_bindings(self.document(path), own | dict(self.definitions))
         return found._replace(statements=tuple(map(self._with_tags, found.statements)))
 
     def _with_tags(self, statement: Statement) -> Statement:

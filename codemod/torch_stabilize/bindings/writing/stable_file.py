@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence, Set
+from dataclasses import replace
 
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.boxing.adapters import Adapter, adapters_text
@@ -16,6 +17,7 @@ from torch_stabilize.bindings.writing.items import Item
 from torch_stabilize.bindings.writing.stable_declarations import standard_headers
 from torch_stabilize.bindings.writing.style import formatted, style_for
 from torch_stabilize.model import Edit, FileEdit, NewFile, Span
+from torch_stabilize.repository.stable_target import NAMESPACE_MACRO
 from torch_stabilize.source.conditions import read_directives
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.spans import line_start
@@ -45,7 +47,7 @@ def stable_file(
         document = registry.document(path)
         bindings = registry.bindings.get(path, Bindings(path))
         ending = _ending(registry)[0]
-        edits = [*insert_items(document, bindings, items, style, ending)]
+        edits = [_by_macro(registry, edit) for edit in insert_items(document, bindings, items, style, ending)]
         if adapters:
             first = bindings.blocks[0].span.start if bindings.blocks else len(document.data)
             place = _above_comments(document.data, first)
@@ -59,17 +61,31 @@ def stable_file(
     from torch_stabilize.templates import render
 
     macro, header = _ending(registry)
-    blocks = "\n\n".join(render_blocks(block_order(items), style))
+    blocks = _with_macro(registry, "\n\n".join(render_blocks(block_order(items), style)))
+    macro, header = ("", "") if layout.variants else (macro, header)
     written = [name for name in headers if layout.is_stable(name)]
     includes = [*(_include_of(registry, name) for name in written), *([header] if header else [])]
     # behind torch's, which they may lean on as they did in the legacy bindings
     late = [_include_of(registry, name) for name in headers if name not in written]
     text = render(
         "bindings/torch_bindings.cpp.jinja",
-        includes=includes, registration=macro, library=layout.stable_library, adapters=adapters, blocks=blocks,
+        includes=includes, registration=macro, library=layout.stable_library, variants=layout.variants,
+        adapters=adapters, blocks=blocks,
         headers=sorted({*standard_headers(adapters), *system} - {_LIBRARY}), late=late,
     )  # fmt: skip
     return [], [NewFile(path, encode(text), "bindings/torch_bindings.cpp.jinja")]
+
+
+def _with_macro(registry: Registry, text: str) -> str:
+    """`text` with the macro for the namespace of the operators where each library of the file has one of its own."""
+    if not registry.layout.has_computed_namespace:
+        return text
+    name = re.escape(registry.layout.legacy_library)
+    return re.sub(rf"\b(STABLE_TORCH_LIBRARY(?:_FRAGMENT|_IMPL)?\(){name}\b", rf"\1{NAMESPACE_MACRO}", text)
+
+
+def _by_macro(registry: Registry, edit: Edit) -> Edit:
+    return replace(edit, replacement=encode(_with_macro(registry, decode(edit.replacement))))
 
 
 def _missing_headers(registry: Registry, document: Document, headers: Sequence[str]) -> list[Edit]:

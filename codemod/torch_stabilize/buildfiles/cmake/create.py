@@ -18,7 +18,12 @@ from torch_stabilize.buildfiles.cmake.syntax import CMakeFile, Command
 from torch_stabilize.buildfiles.cmake.text import call, rendered, wrap
 from torch_stabilize.buildfiles.codes import TARGET_CREATED
 from torch_stabilize.model import Severity, Span
-from torch_stabilize.repository.stable_target import stable_list_name, version_macro
+from torch_stabilize.repository.stable_target import (
+    LIBRARY_MACRO,
+    NAMESPACE_MACRO,
+    stable_list_name,
+    version_macro,
+)
 
 
 class StableTarget(NamedTuple):
@@ -35,7 +40,7 @@ def create_target(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow]) ->
     file = project.files[legacy.command.path]
     related = related_commands(project, legacy)
     indent = file.indent(legacy.command.span.start)
-    list_name = _list_name(legacy, flows)
+    list_name = _list_name(run, wanted, flows)
     known = legacy.command.conditions
     own, elsewhere = _contiguous(project, legacy, related)
     rename = _Renamer(legacy.name, wanted.name)
@@ -63,17 +68,28 @@ def create_target(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow]) ->
 
 
 def related_commands(project: CMakeProject, definition: Definition) -> list[Command]:
-    """The calls behind a definition that name its target."""
+    """The calls behind a definition that name its target, less those of another definition of that name."""
     file = project.files[definition.command.path]
     found = []
+    others = [d.command for d in project.definitions if d.name == definition.name and d.command.path == file.path]
     for command in file.commands:
         if command.span.start <= definition.command.span.start or command.function is not None:
+            continue
+        if command in others or _is_of_another(command, definition.command, others):
             continue
         names = [project.expand(argument.text, file.path) for argument in command.arguments]
         left_out = ("target_sources", "set", "list", "message", *project.definers)
         if definition.name in names and command.name not in left_out:
             found.append(command)
     return found
+
+
+def _is_of_another(command: Command, definition: Command, others: Sequence[Command]) -> bool:
+    """Whether `command` is about the target as one of `others` defines it: in the same arms, or the first is meant."""
+    around = [other for other in others if command.frames[: len(other.frames)] == other.frames]
+    if not around:
+        return definition != others[0]
+    return max(around, key=lambda other: (len(other.frames), -other.span.start)) != definition
 
 
 def _contiguous(
@@ -130,9 +146,17 @@ class _Renamer(NamedTuple):
         return re.sub(rf"(?<![\w.]){re.escape(self.old)}(?!\w)", self.new, text)
 
 
-def _list_name(legacy: Definition, flows: Sequence[Flow]) -> str:
+def _list_name(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow]) -> str:
+    """A name for the list of the new target that no other list has."""
+    legacy = wanted.legacy
+    own = f"{legacy.name.strip('_').upper()}_STABLE_SOURCES"
     names = [flow.variables[-1] for flow in flows if flow.variables]
-    return stable_list_name(names[0]) if names else f"{legacy.name.strip('_').upper()}_STABLE_SOURCES"
+    others = [d for d in run.project.definitions if d != legacy]
+    shared = {v for d in others for flow in run.project.flows(d) for v in flow.variables}
+    alone = [name for name in names if name not in shared]
+    if run.layout.variants and names and not alone:
+        return own
+    return stable_list_name((alone or names)[0]) if names else own
 
 
 def _version_check(run: CMakeRun, wanted: StableTarget, indent: str) -> str:
@@ -176,12 +200,13 @@ def _helpers(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow], name: s
     legacy = wanted.legacy.command
     lists = dict.fromkeys(flow.variables[-1] for flow in flows if flow.variables)
     file = run.project.files[legacy.path]
+    defining = [definition.command for definition in run.project.definitions]
     text = ""
     for variable in lists:
         start = next((c for c in file.commands if written_list(c) == variable), None)
         if start is None or list_helper(file, variable, start, legacy) is None:
             continue
-        for command in file.commands:
+        for command in (command for command in file.commands if command not in defining):
             is_helper = list_helper(file, variable, command, legacy) if command == start else None
             between = start.span.start < command.span.start < legacy.span.start
             if between and reads(command, variable) and written_list(command) is None and is_helper is None:
@@ -286,6 +311,12 @@ def _settings(run: CMakeRun, wanted: StableTarget, known: Sequence[str], indent:
     value = f"TORCH_TARGET_VERSION={version_macro(run.target)}"
     text = f"{indent}# The oldest torch that the library runs on; hides what later ones added\n"
     text += f"{indent}target_compile_definitions({wanted.name} PRIVATE {value})\n"
+    if run.layout.variants:
+        text += f"{indent}# Several libraries are built of one file of bindings: what each is called\n"
+        names = [f"{LIBRARY_MACRO}={wanted.name}"]
+        if run.layout.has_computed_namespace:
+            names.append(f"{NAMESPACE_MACRO}={wanted.legacy.name}")
+        text += f"{indent}target_compile_definitions({wanted.name} PRIVATE {' '.join(names)})\n"
     devices = device_settings(run.project, wanted.legacy, known, wanted.name)
     if devices and not {"USE_CUDA", "USE_ROCM"} & set(macros):
         text += f"\n{indent}# Makes the stable headers declare the device API\n"

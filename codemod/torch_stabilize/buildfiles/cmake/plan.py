@@ -14,7 +14,7 @@ from torch_stabilize.buildfiles.cmake.logic import implies, residual
 from torch_stabilize.buildfiles.cmake.run import HEADERS, SOURCES, CMakeRun
 from torch_stabilize.buildfiles.cmake.settings import ensure_settings, settings_of
 from torch_stabilize.buildfiles.cmake.site import StableSite, end_of_block, find_site, is_before_helper, last_source
-from torch_stabilize.buildfiles.cmake.syntax import Command
+from torch_stabilize.buildfiles.cmake.syntax import Command, Frame
 from torch_stabilize.buildfiles.cmake.text import call, wrap
 from torch_stabilize.buildfiles.cmake.whole import convert_in_place
 from torch_stabilize.buildfiles.cmake.widen import widen
@@ -41,6 +41,7 @@ class CMakeResult(NamedTuple):
     edits: tuple[FileEdit, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     owned: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()  # the stable targets that are new
     created: frozenset[str] = frozenset()
     widened: tuple[str, ...] = ()  # devices ("HIP") that the stable target is now built for in addition
     has_stable: bool = False  # a stable target was there before
@@ -54,25 +55,30 @@ def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     run = CMakeRun(project, layout, renames, frozenset(units), target, edits)
     if layout.is_whole:
         built = convert_in_place(run, created)
-        made = tuple(edit for text in edits.values() for edit in text.edits())
-        return CMakeResult(made, tuple(run.diagnostics), built, frozenset(run.entered), has_stable=True)
+        edited = tuple(edit for text in edits.values() for edit in text.edits())
+        return CMakeResult(edited, tuple(run.diagnostics), built, created=frozenset(run.entered), has_stable=True)
     stable = [d for d in project.definitions if is_stable(project, layout, d)]
     in_stable = {flow.path for definition in stable for flow in project.flows(definition)}
     owned = _owners(run, [d for d in project.definitions if d not in stable], in_stable, later)
     taken = {library.stable_name for library in layout.libraries} - {layout.stable_library}
     candidates = [other for other in stable if other.name not in taken and _may_be_partner(run, other)]
+    made: set[str] = set()
     for definition, flows in owned.items():
-        partner = _partner(definition, candidates, owned)
+        partner = _partner(layout, definition, candidates, owned)
         site = find_site(project, partner) if partner else None
         if partner is None:
             new = [path for path in created if path not in in_stable]
-            create_target(run, StableTarget(definition, short_name(layout.stable_library), tuple(new)), flows)
+            if layout.variants and in_stable and snapshot.exists(layout.stable_bindings):
+                new = list(dict.fromkeys((layout.stable_bindings, *created)))
+            name = short_name(layout.counterparts.get(definition.name, layout.stable_library))
+            create_target(run, StableTarget(definition, name, tuple(new)), flows)
             leave(run, flows)
             run.entered.update(new)
+            made.add(name)
         elif site is None:
             _cannot_read(run, partner, flows)
         else:
-            fresh = [path for path in created if path not in in_stable]
+            fresh = [path for path in created if path not in (_present(run, site) if layout.variants else in_stable)]
             _fill(run, site, flows, fresh)
             run.entered.update(fresh)
     _report_headers(run, owned)
@@ -82,13 +88,14 @@ def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     listed = frozenset(unit for unit in units if renames[unit] in in_stable)
     edits_made = tuple(edit for text in edits.values() for edit in text.edits())
     return CMakeResult(
-        edits_made, tuple(run.diagnostics), found | listed, frozenset(run.entered), tuple(run.widened), bool(candidates)
-    )
+        edits_made, tuple(run.diagnostics), found | listed, frozenset(made), frozenset(run.entered), tuple(run.widened),
+        bool(candidates),
+    )  # fmt: skip
 
 
 def is_stable(project: CMakeProject, layout: Layout, definition: Definition) -> bool:
     """Whether a target is built for the stable ABI: by its name, or because TORCH_TARGET_VERSION is defined for it."""
-    if definition.name == short_name(layout.stable_library):
+    if definition.name in map(short_name, layout.counterparts.values()):
         return True
     commands = (definition.command, *settings_of(project, definition))
     return any("TORCH_TARGET_VERSION" in argument.text for command in commands for argument in command.arguments)
@@ -96,7 +103,7 @@ def is_stable(project: CMakeProject, layout: Layout, definition: Definition) -> 
 
 def _may_be_partner(run: CMakeRun, definition: Definition) -> bool:
     """Whether a stable target is the one at hand, or has a name that does not say whose it is."""
-    if definition.name == short_name(run.layout.stable_library):
+    if definition.name in map(short_name, run.layout.counterparts.values()):
         return True
     sources = [flow.path for flow in run.project.flows(definition)]
     is_named = definition.name.endswith(STABLE_SUFFIX)
@@ -117,12 +124,14 @@ def _owners(
                 entries.append((definition, []))
             entries[-1][1].append(flow)
     wanted = short_name(run.layout.legacy_library)
+    leaving = {wanted, *run.layout.variants}
     owned: dict[Definition, list[Flow]] = {}
     for unit, entries in members.items():
         names = [definition.name for definition, _ in entries]
+        taking = {name for name in names if name in leaving} or {names[0]}
         name = wanted if wanted in names else names[0]
         for definition, flows in entries:
-            if definition.name == name:
+            if definition.name in taking:
                 owned.setdefault(definition, []).extend(flows)
             elif unit not in later:
                 run.report(
@@ -141,14 +150,28 @@ def _owners(
 
 
 def _partner(
-    definition: Definition, stable: Sequence[Definition], owned: Mapping[Definition, list[Flow]]
+    layout: Layout, definition: Definition, stable: Sequence[Definition], owned: Mapping[Definition, list[Flow]]
 ) -> Definition | None:
-    """The stable target that the sources of `definition` go to: one of the same file, or the only one there is."""
+    """The stable target that the sources of `definition` go to: one of the same file, or the only one there is.
+
+    Of libraries of one file of bindings, each has its own; so has one that each arm of an `if` defines.
+    """
+    if layout.variants:
+        stable = [other for other in stable if other.name == short_name(layout.counterparts.get(definition.name, ""))]
+    frames = definition.command.frames
+    if any(_is_apart(other.command.frames, frames) for other in owned if other.name == definition.name):
+        stable = [other for other in stable if not _is_apart(other.command.frames, frames)]
     same_file = [other for other in stable if other.command.path == definition.command.path]
     if same_file:
         return same_file[0]
     namesakes = [other for other in owned if other.name == definition.name]
     return stable[0] if stable and len(namesakes) == 1 else None
+
+
+def _is_apart(first: Sequence[Frame], second: Sequence[Frame]) -> bool:
+    """Whether two calls are in different arms of one `if`."""
+    arms = {frame.block: frame.arm for frame in first}
+    return any(arms.get(frame.block, frame.arm) != frame.arm for frame in second)
 
 
 def _cannot_read(run: CMakeRun, partner: Definition, flows: Sequence[Flow]) -> None:

@@ -1,0 +1,154 @@
+"""One file of bindings built into a library for each instruction set: each has a counterpart, with its flags."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.conftest import Run, make_repository
+
+_KERNEL = """\
+#include "ops.h"
+void {name}(at::Tensor& out, const at::Tensor& in) {{
+  TORCH_CHECK(out.numel() == in.numel(), "{name}: as many");
+  const float* from = in.data_ptr<float>();
+  float* to = out.data_ptr<float>();
+  for (int64_t i = 0; i < in.numel(); i++) to[i] = from[i] + {number};
+}}
+"""
+_NAMES = ("add_one", "add_two", "add_wide")
+_BINDINGS = """\
+#include <Python.h>
+#include <torch/library.h>
+#include "ops.h"
+{own}
+#define MODULE_OF(name) PyInit_##name
+#define MODULE(name) MODULE_OF(name)
+TORCH_LIBRARY_FRAGMENT(TORCH_EXTENSION_NAME, m) {{
+  m.def("add_one(Tensor(a!) out, Tensor x) -> ()");
+  m.impl("add_one", torch::kCPU, &add_one);
+  m.def("add_two(Tensor(a!) out, Tensor x) -> ()");
+  m.impl("add_two", torch::kCPU, &add_two);
+#ifdef WIDE
+  m.def("add_wide(Tensor(a!) out, Tensor x) -> ()");
+  m.impl("add_wide", torch::kCPU, &add_wide);
+#endif
+}}
+extern "C" PyMODINIT_FUNC MODULE(MODULE_NAME)() {{
+  static PyModuleDef module = {{PyModuleDef_HEAD_INIT, "module", nullptr, -1, nullptr}};
+  return PyModule_Create(&module);
+}}
+"""
+_PYTHON = """\
+import os
+
+if os.environ.get("WIDE"):
+    import simd._wide
+else:
+    import simd._plain
+"""
+_HEAD = """\
+cmake_minimum_required(VERSION 3.26)
+project(simd LANGUAGES CXX)
+find_package(Python REQUIRED COMPONENTS Interpreter Development.Module Development.SABIModule)
+find_package(Torch REQUIRED)
+include_directories(${TORCH_INCLUDE_DIRS})
+link_libraries(${TORCH_LIBRARIES})
+"""
+_EACH = """
+function(flags_of name)
+  target_compile_definitions(${name} PRIVATE MODULE_NAME=${name} TORCH_EXTENSION_NAME=${name})
+endfunction()
+if(NOT PORTABLE)
+  set(WIDE_SRC csrc/bind.cpp csrc/add_one.cpp csrc/add_two.cpp csrc/add_wide.cpp)
+  Python_add_library(_wide MODULE USE_SABI 3.9 ${WIDE_SRC})
+  target_compile_options(_wide PRIVATE -mavx2)
+  target_compile_definitions(_wide PRIVATE WIDE MODULE_NAME=_wide TORCH_EXTENSION_NAME=_wide)
+  set(PLAIN_SRC csrc/bind.cpp csrc/add_one.cpp csrc/add_two.cpp)
+  Python_add_library(_plain MODULE USE_SABI 3.9 ${PLAIN_SRC})
+  target_compile_definitions(_plain PRIVATE MODULE_NAME=_plain TORCH_EXTENSION_NAME=_plain)
+else()
+  set(SRC csrc/bind.cpp csrc/add_one.cpp csrc/add_two.cpp)
+  Python_add_library(_plain MODULE USE_SABI 3.9 ${SRC})
+  target_compile_definitions(_plain PRIVATE MODULE_NAME=_plain TORCH_EXTENSION_NAME=_plain)
+  if(SLOW)
+    target_compile_options(_plain PRIVATE -O0)
+  endif()
+endif()
+"""
+_COMMON = """
+set(SRC csrc/bind.cpp csrc/add_one.cpp csrc/add_two.cpp)
+set(WIDE_SRC csrc/add_wide.cpp)
+Python_add_library(_wide MODULE USE_SABI 3.9 ${SRC} ${WIDE_SRC})
+target_compile_options(_wide PRIVATE -mavx2)
+target_compile_definitions(_wide PRIVATE WIDE MODULE_NAME=_wide)
+Python_add_library(_plain MODULE USE_SABI 3.9 ${SRC})
+target_compile_definitions(_plain PRIVATE MODULE_NAME=_plain)
+"""
+
+
+def _tree(folder: Path, cmake: str, own: str = "") -> Path:
+    files = {f"csrc/{name}.cpp": _KERNEL.format(name=name, number=at) for at, name in enumerate(_NAMES)}
+    declared = "".join(f"void {name}(at::Tensor& out, const at::Tensor& in);\n" for name in _NAMES)
+    files["csrc/ops.h"] = f"#pragma once\n#include <ATen/ATen.h>\n{declared}"
+    files["csrc/bind.cpp"] = _BINDINGS.format(own=own)
+    files["simd/__init__.py"] = _PYTHON
+    files["CMakeLists.txt"] = _HEAD + cmake
+    return make_repository(folder / "simd", files)
+
+
+def _migrated(tree: Path, run_cli: Run, groups: Sequence[str]) -> str:
+    for group in groups:
+        ran = run_cli("migrate", group, "--write", cwd=tree)
+        assert ran.code == 0, ran
+        subprocess.run(["git", "add", "-A"], cwd=tree, check=True)
+        identity = ("-c", "user.name=n", "-c", "user.email=n@example.org")
+        subprocess.run(["git", *identity, "commit", "-qm", group], cwd=tree, check=True)
+    return (tree / "CMakeLists.txt").read_text()
+
+
+def test_each_library_has_a_counterpart_with_its_flags(tmp_path: Path, run_cli: Run) -> None:
+    tree = _tree(tmp_path, _EACH)
+
+    cmake = _migrated(tree, run_cli, ["add_one"])
+
+    assert cmake.count("Python_add_library(_wide_stable_libtorch MODULE") == 1, cmake
+    assert cmake.count("Python_add_library(_plain_stable_libtorch MODULE") == 2, cmake
+    assert cmake.count("target_compile_options(_wide_stable_libtorch PRIVATE -mavx2)") == 1
+    assert cmake.count("target_compile_options(_plain_stable_libtorch PRIVATE -O0)") == 1
+    assert cmake.count("STABLE_LIBRARY=_wide_stable_libtorch STABLE_NAMESPACE=_wide)") == 1
+    assert cmake.count("STABLE_LIBRARY=_plain_stable_libtorch STABLE_NAMESPACE=_plain)") == 2
+    assert "-mavx2)\n  target_compile_options(_plain_stable" not in cmake
+    bindings = [path for path in tree.glob("csrc/libtorch_stable/*.cpp") if "FRAGMENT" in path.read_text()]
+    assert len(bindings) == 1
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(STABLE_NAMESPACE, m)" in bindings[0].read_text()
+    python = (tree / "simd/__init__.py").read_text().splitlines()
+    for name in ("_wide", "_plain"):
+        at = python.index(f"    import simd.{name}")
+        assert python[at + 1].startswith(f"    import simd.{name}_stable_libtorch")
+
+
+def test_the_last_group_takes_every_legacy_library_along(tmp_path: Path, run_cli: Run) -> None:
+    tree = _tree(tmp_path, _EACH)
+
+    cmake = _migrated(tree, run_cli, ["add_wide", "add_one", "add_two"])
+
+    assert cmake.count('"csrc/libtorch_stable/add_two.cpp"') == 3, cmake
+    assert cmake.count('"csrc/libtorch_stable/add_wide.cpp"') == 1, cmake
+    stable = (tree / "csrc/libtorch_stable/torch_bindings.cpp").read_text()
+    assert stable.count("STABLE_TORCH_LIBRARY_IMPL(STABLE_NAMESPACE, CPU, m)") == 1, stable
+    assert stable.index("#ifdef WIDE") < stable.index('m.def("add_wide')
+
+
+def test_a_list_that_two_libraries_read_gives_each_a_list(tmp_path: Path, run_cli: Run) -> None:
+    tree = _tree(tmp_path, _COMMON, own="#define TORCH_EXTENSION_NAME simd_ops")
+
+    cmake = _migrated(tree, run_cli, ["add_one", "add_wide", "add_two"])
+
+    assert cmake.count('"csrc/libtorch_stable/add_one.cpp"') == 2, cmake
+    assert cmake.count('"csrc/libtorch_stable/add_two.cpp"') == 2, cmake
+    assert cmake.count('"csrc/libtorch_stable/add_wide.cpp"') == 1, cmake
+    assert "STABLE_NAMESPACE" not in cmake
+    stable = (tree / "csrc/libtorch_stable/torch_bindings.cpp").read_text()
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(simd_ops, m)" in stable
