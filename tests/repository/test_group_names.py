@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch_stabilize.config import load_config
+from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.program.groups import suggest_groups
 from torch_stabilize.program.planned import planned_tree
-from torch_stabilize.repository.detect import detect_layout
 from torch_stabilize.repository.snapshot import Snapshot
 
 MakeRepository = Callable[..., Snapshot]
