@@ -292,16 +292,66 @@ def test_several_results_stay_with_the_function_that_hands_on() -> None:
     assert "def _backward_ramp(ctx, grad_output_0, grad_output_1):" in backward.text
 
 
-def test_a_result_that_is_a_written_argument_says_so() -> None:
-    """`x.mul_(by); ctx->mark_dirty({x}); return x;` gives back what it was given."""
+def test_a_result_that_is_a_written_argument_is_returned_by_python() -> None:
+    """`x.mul_(by); ctx->mark_dirty({x}); return x;`: no compiler takes an operator that gives back what it was given."""
     source = SOURCE.replace("ctx->save_for_backward({x, w});", "ctx->mark_dirty({x});")
     source = source.replace("return ramp_kernel(x * w, top);", "x.mul_(top); return x;")
     source = source.replace("auto w = saved[1];", "").replace(
         "grads[0] * w * top, grads[0] * saved[0] * top", "grads[0] * top, at::Tensor()"
     )
     source = source.replace("const auto saved = ctx->get_saved_variables();", "")
-    text = converted(source).files[UNIT].decode()
-    assert "ramp_forward(Tensor(a!) x, Tensor w, float top) -> Tensor(a!)" in text
+    done = converted(source)
+    text = done.files[UNIT].decode()
+    assert "ramp_forward(Tensor(a!) x, Tensor w, float top) -> ()" in text
+    assert "void ramp_forward(" in text
+    assert "x.mul_(top); return;" in text
+    applied = text[text.index(" ramp_apply(") :]
+    assert "return x;" in applied[: applied.index("\n}")]
+    (backward,) = done.backwards
+    assert backward.written == {"a"}  # the function that applies it calls it so
+    assert (
+        """\
+        with torch._C._AutoDispatchBelowAutograd():
+            torch.ops.shop.ramp_forward(x, w, top)
+        ctx.mark_dirty(x)
+        ctx.top = top
+        return x
+"""
+        in backward.text
+    )
+    assert (
+        """\
+def _ramp_forward(x, w, top):
+    _RampForward.apply(x, w, top)
+
+
+_shop_ramp_forward.impl("ramp_forward", _ramp_forward, "Autograd")
+"""
+        in backward.text
+    )
+
+
+def test_a_written_argument_among_other_results_is_returned_by_python() -> None:
+    """`return {x, y};`: the operator gives y alone, whose place in Python is another one."""
+    source = SOURCE.replace("static at::Tensor forward", "static variable_list forward").replace(
+        "ctx->save_for_backward({x, w});", "ctx->mark_dirty({x});"
+    )
+    source = source.replace(
+        "return ramp_kernel(x * w, top);", "x.mul_(top); auto y = x + w; ctx->save_for_backward({y}); return {x, y};"
+    )
+    source = source.replace("return Ramp::apply(x, w, top);", "return Ramp::apply(x, w, top)[0];")
+    source = source.replace("auto w = saved[1];", "").replace(
+        "grads[0] * w * top, grads[0] * saved[0] * top", "grads[0] * top + saved[0], grads[1]"
+    )
+    done = converted(source)
+    text = done.files[UNIT].decode()
+    assert "ramp_forward(Tensor(a!) x, Tensor w, float top) -> Tensor" in text
+    assert "return y;" in text
+    assert "return {x, result_1};" in text
+    (backward,) = done.backwards
+    assert "ctx.save_for_backward(output)\n" in backward.text
+    assert "return x, output\n" in backward.text
+    assert "    return results[1]\n" in backward.text
 
 
 def test_a_value_whose_name_the_body_takes_gets_another() -> None:

@@ -119,9 +119,15 @@ def test_the_python_module_of_a_library() -> None:
         for _name in [
             "twice",
             "clear",
-            "top",
+            "top_kernel",
         ]:
             _shop.impl(_name, torch.library.fallthrough_kernel, "Autograd")
+
+
+        @torch.library.impl(_shop, "top", "CompositeImplicitAutograd")
+        def _(x):
+            torch.ops.shop.top_kernel(x)
+            return x
 
 
         @torch.library.register_fake("shop::twice")
@@ -134,12 +140,35 @@ def test_the_python_module_of_a_library() -> None:
             return None
 
 
-        @torch.library.register_fake("shop::top")
-        def _(x: torch.Tensor) -> torch.Tensor:
-            raise NotImplementedError("shop::top has no fake kernel")
+        @torch.library.register_fake("shop::top_kernel")
+        def _(x: torch.Tensor) -> None:
+            return None
         """
     )
+    assert made.messages("TSA529") == []
+    assert made.messages("TSA533") == [
+        "top gives back what it writes to: it calls top_kernel, which gives nothing back"
+    ]
+
+
+def test_what_gives_back_more_than_what_it_writes_to_stays_one_operator() -> None:
+    """A kernel that makes a result of its own as well has a stub: nothing of it is put together in Python."""
+    body = "{ x.data_ptr<float>()[0] = 0; return {x, at::empty_like(x)}; }"
+    unit = UNIT.replace("at::Tensor top(at::Tensor x) { x.data_ptr<float>()[0] = 0; return x; }",
+                        f"std::tuple<at::Tensor, at::Tensor> top(at::Tensor x) {body}")  # fmt: skip
+    made = migrate({**FILES, PATH: unit}, [PATH], SIDE)
+    assert made.messages("TSA533") == []
     assert made.messages("TSA529") == ["the fake kernel of shop::top in shop/_C_ops.py is a stub"]
+
+
+def test_keyword_only_arguments_reach_the_operator_by_name() -> None:
+    """`py::kw_only()` in front of an argument of a function that gives back what it writes to."""
+    unit = UNIT.replace("top(at::Tensor x) {", "top(at::Tensor x, int64_t by, bool odd) {").replace(
+        'm.def("top", &top);',
+        'm.def("top", &top, py::arg("x"), py::kw_only(), py::arg("by") = 2, py::arg("odd") = false);',
+    )
+    text = migrate({**FILES, PATH: unit}, [PATH], SIDE).text("shop/_C_ops.py")
+    assert "def _(x, *, by, odd):\n    torch.ops.shop.top_kernel(x, by=by, odd=odd)\n    return x\n" in text
 
 
 def test_without_a_package_the_fakes_are_listed() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from torch_stabilize.bindings.effects.returned import returned_arguments
+from torch_stabilize.bindings.effects.returned import Callee, returned_arguments
 
 ONE = {
     "return x;": "x",
@@ -36,6 +36,47 @@ TWO = {
     "return {x};": ("", ""),
     "return x;": ("", ""),
 }
+
+
+FUNCTIONS = {
+    "kept": Callee(("a", "by"), b"{ a.mul_(by); return a; }"),
+    "swapped": Callee(("a", "b"), b"{ return {b, a}; }"),
+    "made": Callee(("a",), b"{ auto b = a.clone(); return b; }"),
+    "around": Callee(("a",), b"{ return kept(a, 2); }"),
+    "endless": Callee(("a",), b"{ return endless(a); }"),
+    "unnamed": Callee(("", "a"), b"{ return a; }"),
+}
+THROUGH_CALLS = {
+    "return kept(x, 2);": "x",
+    "return detail::kept(y, 2);": "y",
+    "return around(x);": "x",
+    "auto z = kept(x, 2); return z;": "x",
+    "auto& z = x; z.zero_(); return z;": "x",
+    "const at::Tensor z = std::move(x); return z;": "x",
+    "auto z = kept(x, 2); z = y; return z;": "",
+    "if (c) { auto z = x; return z; } auto z = y; return z;": "",
+    "return kept(x + 1, 2);": "",
+    "return kept(x);": "",
+    "return made(x);": "",
+    "return endless(x);": "",
+    "return unnamed(y, x);": "x",
+    "return s.kept(x, 2);": "",
+    "return unknown(x, 2);": "",
+    "auto z = z; return z;": "",
+}
+
+
+@pytest.mark.parametrize("body", THROUGH_CALLS)
+def test_functions_that_are_called(body: str) -> None:
+    """What a function of the project gives back of its arguments, and variables that are given one value."""
+    assert returned_arguments(body.encode(), {"x", "y"}, 1, FUNCTIONS.get) == (THROUGH_CALLS[body],)
+
+
+def test_functions_that_are_called_for_two_values() -> None:
+    """A pair that another function makes, and one that is kept in a variable."""
+    assert returned_arguments(b"{ return swapped(x, y); }", {"x", "y"}, 2, FUNCTIONS.get) == ("y", "x")
+    body = b"{ auto both = swapped(x, y.clone()); return both; }"
+    assert returned_arguments(body, {"x", "y"}, 2, FUNCTIONS.get) == ("", "x")
 
 
 @pytest.mark.parametrize("body", ONE)

@@ -73,7 +73,11 @@ std::tuple<at::Tensor, at::Tensor> rows(const at::Tensor& x, int64_t extra) {
   return {total, count};
 }
 
-at::Tensor blend(const at::Tensor& x, const at::Tensor& w) { return at::sigmoid(x) * w + x; }
+at::Tensor blend(const at::Tensor& x, const at::Tensor& w) {
+  auto y = at::sigmoid(x) * w;
+  y += x;
+  return 1 - (1 - y);
+}
 
 static at::Tensor cubed(const at::Tensor& x, double by) {
   auto y = at::empty_like(x);
@@ -155,7 +159,7 @@ r = torch.ones(3, requires_grad=True)
 seen["asks"] = [_C.scale(r).requires_grad, _C.blend(r, r).requires_grad, _C.cube(r, 2.0).requires_grad]
 seen["cube"] = torch.autograd.grad(_C.cube(r, 2.0).sum(), r)[0].tolist()
 t = torch.ones(3)
-seen["same"] = [_C.clip_(t, 0.5).data_ptr() == t.data_ptr(), t.tolist()]
+seen["same"] = [_C.clip_(t, 0.5).data_ptr() == t.data_ptr(), _C.clip_(t, top=0.4) is t, t.tolist()]
 
 def step(x):
     z = _C.scale(x * 2, 3.0)
@@ -173,7 +177,7 @@ for backend in ("eager", "aot_eager", "inductor"):
     out = made(y)
     seen[backend] = [out.tolist(), torch.autograd.grad(out.sum(), y)[0].tolist()]
     torch._dynamo.reset()
-    seen[backend].append(torch.compile(other, backend=backend)(x).item())
+    seen[backend].append(torch.compile(other, backend=backend, fullgraph=FULL)(x).item())
 torch._dynamo.reset()
 dynamic = torch.compile(step, backend="aot_eager", fullgraph=FULL, dynamic=True)
 seen["dynamic"] = [dynamic(torch.ones(n, 4)).tolist() for n in (3, 5, 7)]
@@ -186,6 +190,7 @@ CHECKS = """
 import torch, flow
 ops, x = torch.ops.flow, torch.randn(4, 5)
 calls = {"scale": (x, 2.0), "scale_": (x.clone(), 2.0), "rows": (x, 1), "blend": (x, x), "lanes": ()}
+calls |= {"clip_": (x.clone(), 0.5), "clip_kernel": (x.clone(), 0.5)}
 calls |= {"cube": (x.clone().requires_grad_(), 2.0), "cube_backward": (x, x, 2.0)}
 for name, given in calls.items():
     found = torch.library.opcheck(getattr(ops, name).default, given)

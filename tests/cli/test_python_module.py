@@ -221,13 +221,18 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
 """
 
 
-def test_what_calls_an_operator_that_gives_back_its_argument_breaks_the_graph(tmp_path: Path, run_cli: Run) -> None:
-    """torch.compile refuses such a kernel, where it broke its graph at the function."""
+def test_what_is_written_through_an_autograd_function_is_marked_and_given_back(tmp_path: Path, run_cli: Run) -> None:
+    """What it calls through the dispatcher gives nothing back, so that torch.compile takes it."""
     tree = package(tmp_path, {"csrc/grow.cpp": WRITES}, "from tide._C import LEVELS, grow\n")
     ran = run_cli("migrate", "csrc/grow.cpp", "--write", cwd=tree)
     assert ran.code == 0, ran.out
     module = (tree / "tide/_C_ops.py").read_text()
-    assert 'raise NotImplementedError("tide::grow has no fake kernel")' in module
+    assert "NotImplementedError" not in module
+    unit = (tree / "csrc/libtorch_stable/grow.cpp").read_text()
+    assert '"grow(Tensor(a!) x, float by) -> Tensor(a!)"' in unit
+    assert '"grow_forward(Tensor(a!) x, float by) -> ()"' in unit
+    composite = unit[unit.index("STABLE_TORCH_LIBRARY_IMPL(tide, CompositeImplicitAutograd, m)") :]
+    assert 'm.impl("grow", TORCH_BOX(&grow));' in composite
     assert "LEVELS = 3\n" in module
     assert (tree / "tide/__init__.py").read_text() == "from tide._C_ops import LEVELS, grow\n"
 

@@ -227,9 +227,18 @@ AUTOGRAD_LEFT = Code(
     "operators for `forward` and `backward`.",
     confidence=Confidence.MANUAL,
 )
+GIVEN_BACK = Code(
+    "TSA533",
+    "A function that gives back the argument that it writes to is two operators.",
+    "torch.compile takes no kernel that gives back one of its arguments. The function keeps its name and its schema, "
+    "`f(Tensor(a!) x) -> Tensor(a!)`, and is put together in the Python module next to the library: it calls an "
+    "operator that writes and gives nothing back, which is the function in C++, and returns the argument itself.",
+    confidence=Confidence.REVIEW,
+)
 CODES: tuple[Code, ...] = (
     MOVED, SPLIT_OPERATOR, CHOSEN_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
     META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND, WIDENED,
     NO_EFFECT, PYTHON_MODULE, FAKE_WRITTEN, STAYS_BOUND, AUTOGRAD_CONVERTED, AUTOGRAD_LEFT,
+    GIVEN_BACK,
 )  # fmt: skip

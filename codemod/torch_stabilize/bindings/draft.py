@@ -13,6 +13,7 @@ from torch_stabilize.bindings.boxing.widening import Widening
 from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.bindings.effects.writes import accesses, returned_parameters
 from torch_stabilize.bindings.fakes.meta import is_symbolic_meta, symbolic_fake
+from torch_stabilize.bindings.given_back import writing_kernel
 from torch_stabilize.bindings.keys import EXPLICIT, IMPLICIT, KeyFinder, Keys
 from torch_stabilize.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
 from torch_stabilize.bindings.reading.model import Operator, Side, Statement, StatementKind
@@ -26,7 +27,7 @@ from torch_stabilize.bindings.schemas.check import (
     check_schema,
 )
 from torch_stabilize.bindings.schemas.fakes import fake_stub
-from torch_stabilize.bindings.schemas.finder import SchemaFinder
+from torch_stabilize.bindings.schemas.finder import SchemaFinder, Writers
 from torch_stabilize.bindings.schemas.infer import read_type, type_aliases
 from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Located, Moved, Selection, diagnostic
@@ -67,6 +68,7 @@ class Draft:
     )  # Python for the meta kernels that are not registered in C++ any more
     differentiable: frozenset[str] = frozenset()  # operators whose derivative Python registers
     opaque: frozenset[str] = frozenset()  # operators that call one without a fake kernel
+    writers: Writers = field(default_factory=dict)
     composite: set[Place] = field(default_factory=set)  # those of them that are put together from ops of torch
     reported: set[Statement] = field(default_factory=set)
 
@@ -122,7 +124,9 @@ class Draft:
     @cached_property
     def schema_finder(self) -> SchemaFinder:
         """What infers the schemas that are not written."""
-        return SchemaFinder(self.registry, self.group, self.selection, self.program, self.aliases, self.operators)
+        return SchemaFinder(
+            self.registry, self.group, self.selection, self.program, self.aliases, self.operators, self.writers
+        )
 
     @cached_property
     def key_finder(self) -> KeyFinder:
@@ -249,7 +253,8 @@ class Draft:
         before, moved = moved, self.widening.widened(moved)
         if moved is not before:
             self._say_widened(before, moved)
-        result = self.boxer.box(moved, written_schema, stable.text if stable is not None else "")
+        kernel = self._kernel(moved, operator)
+        result = self.boxer.box(moved, written_schema, stable.text if stable is not None else "", kernel)
         if stable is not None and not moved.in_place:
             self.diagnostics += stable.diagnostics
             self.moved_lambdas.append(stable)
@@ -266,7 +271,21 @@ class Draft:
         if not moved.in_place:
             document = self.registry.document(statement.path)
             whole = self._goes_whole(statement)
-            self.items += implementation_items(document, statement, result.expression, keys.keys, whole=whole)
+            self.items += implementation_items(document, statement, result.expression, keys.keys, kernel, whole=whole)
+
+    def _kernel(self, moved: Moved, operator: Operator | None) -> Schema | None:
+        """The operator that a function which gives back what it writes to implements in place of its own."""
+        statement = moved.statement
+        schema = self.schemas.get((statement.path, statement.span))
+        kernel = writing_kernel(self.registry, statement, schema) if schema is not None else None
+        located = self.schema_finder.registered(statement, moved.functions) if kernel is not None else None
+        if kernel is None or IMPLICIT in self.key_finder.find(moved, located, schema, operator).keys:
+            return None
+        message = (
+            f"{statement.full_name} gives back what it writes to: it calls {kernel.name}, which gives nothing back"
+        )
+        self._say(codes.GIVEN_BACK, statement, message, Severity.NOTE)
+        return kernel
 
     def _is_fake(self, moved: Moved) -> bool:
         """Whether a meta kernel over symbolic sizes becomes a fake kernel in Python, where they stay symbolic."""
@@ -362,14 +381,18 @@ def make_draft(
     lambdas: Mapping[Place, StableLambda],
     differentiable: frozenset[str] = frozenset(),
     opaque: frozenset[str] = frozenset(),
+    writers: Writers | None = None,
 ) -> Draft:
     """The registrations of `selection` in stable form, for torch `target` and newer.
 
     `lambdas` are registered lambdas that the rules have rewritten, `differentiable` the operators ("ns::f") whose
     derivative Python registers: under CompositeImplicitAutograd nobody would call it. `opaque` are operators that call
-    such a one which has no fake kernel: torch.compile breaks its graph at them.
+    such a one which has no fake kernel: torch.compile breaks its graph at them. `writers`: the parameters that
+    operators write to through others that the dispatcher calls.
     """
-    draft = Draft(registry, group, selection, target, lambdas, differentiable=differentiable, opaque=opaque)
+    draft = Draft(
+        registry, group, selection, target, lambdas, differentiable=differentiable, opaque=opaque, writers=writers or {}
+    )
     for moved in selection.moved:
         draft.add(moved)
     report_blocks(draft)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch_stabilize.bindings import codes
+from torch_stabilize.bindings.given_back import kernel_name
 from torch_stabilize.bindings.keys import NO_KEY, kept_keys
 from torch_stabilize.bindings.reading.model import BlockKind, Operator, Side, Statement
 from torch_stabilize.bindings.reading.registry import Registry
@@ -92,6 +93,7 @@ def compare_inventories(before: Sequence[OpEntry], after: Sequence[OpEntry]) -> 
     operators, and may become some.
     """
     functions = {entry.name for entry in before if entry.is_python}
+    functions |= {kernel_name(name) for name in functions}
     old = _merged(entry for entry in before if not entry.is_python)
     new = _merged(entry for entry in after if not entry.is_python)
     found = []

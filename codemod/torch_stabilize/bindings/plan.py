@@ -17,6 +17,7 @@ from torch_stabilize.bindings.reading.model import BlockKind, Statement
 from torch_stabilize.bindings.reading.namespaces import package_of_module
 from torch_stabilize.bindings.reading.register_functions import calls_one_of, declarations_of, whole_functions
 from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.schemas.finder import Writers
 from torch_stabilize.bindings.select import Located, Selection, defined_functions, select
 from torch_stabilize.bindings.writing.chains import chain_removal
 from torch_stabilize.bindings.writing.dropped_includes import dropped_includes
@@ -78,9 +79,10 @@ def plan_bindings(
     title = f"Register {group.name} with the stable library"
     _refuse_several_modules(group, selection)
     differentiable = frozenset(backward.operator for backward in backwards)
-    draft = make_draft(registry, group, selection, target, lambdas or {}, differentiable)
+    writers = writers_of(backwards)
+    draft = make_draft(registry, group, selection, target, lambdas or {}, differentiable, writers=writers)
     if opaque := opaque_callers(draft, backwards):
-        draft = make_draft(registry, group, selection, target, lambdas or {}, differentiable, opaque)
+        draft = make_draft(registry, group, selection, target, lambdas or {}, differentiable, opaque, writers)
     if not selection.moved:  # what the units register besides operators has to be spoken of all the same
         return BindingsChange(title, diagnostics=(*selection.diagnostics, *draft.diagnostics))
     edits: list[FileEdit] = []
@@ -132,6 +134,16 @@ def plan_bindings(
     callables = callables_of(registry, selection.moved, draft.schemas)
     functions, modules = _python_functions(selection), _bound_by(registry, selection)
     return BindingsChange(title, tuple(edits), (), tuple(created), said, functions, python.name, callables, modules)
+
+
+def writers_of(backwards: Iterable[Backward]) -> Writers:
+    """What functions write to through the operators of `backwards`, by function."""
+    found: dict[str, frozenset[str] | None] = {}
+    for one in backwards:
+        if one.caller:
+            before = found.get(one.caller, frozenset())
+            found[one.caller] = None if before is None or one.written is None else before | one.written
+    return found
 
 
 def _is_module(registry: Registry, group: Group, edits: Iterable[FileEdit], created: Iterable[NewFile]) -> bool:

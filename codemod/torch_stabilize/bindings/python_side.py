@@ -19,6 +19,7 @@ from torch_stabilize.bindings.autograd.convert import Backward
 from torch_stabilize.bindings.constants import constants_of
 from torch_stabilize.bindings.draft import Draft
 from torch_stabilize.bindings.fakes.derive import Helper, derived
+from torch_stabilize.bindings.given_back import python_of
 from torch_stabilize.bindings.keys import IMPLICIT, NO_KEY
 from torch_stabilize.bindings.reading.model import BlockKind, Statement, StatementKind
 from torch_stabilize.bindings.reading.namespaces import package_folder, package_of_module
@@ -62,6 +63,11 @@ class _Kernel(NamedTuple):
     schema: Schema
     fake: str
     is_derived: bool
+
+    @property
+    def qualified(self) -> str:
+        """Its operator, with its namespace."""
+        return f"{self.statement.namespace}::{self.schema.full_name}"
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,8 @@ class _Side:
             if place in draft.composite:
                 continue  # what it is put together from runs on tensors without memory too
             operator = draft.operators.get((statement.namespace, statement.full_name))
-            schema = draft.schema_of(statement, operator)
+            boxed = draft.boxed.get(place)
+            schema = boxed.kernel if boxed and boxed.kernel else draft.schema_of(statement, operator)
             if schema is None or self._is_known(f"{statement.namespace}::{statement.full_name}"):
                 continue
             if any(argument.type.leaf == "Tensor" for argument in schema.arguments):
@@ -190,7 +197,6 @@ class _Side:
         """The functions that call an operator which tracing cannot run."""
         stubs = {f"{k.statement.namespace}::{k.statement.full_name}" for k in self.kernels if not k.is_derived}
         stubs |= {one.operator for one in self._without_gradient}
-        stubs |= {one.operator for one in self.backwards if one.is_aliased}
         return frozenset(one.caller for one in self.backwards if one.caller and one.operator in stubs)
 
     @cached_property
@@ -224,8 +230,8 @@ class _Side:
         names: dict[str, list[str]] = {}
         differentiable = {backward.operator for backward in self.backwards}
         for kernel in self.kernels:
-            if f"{kernel.statement.namespace}::{kernel.statement.full_name}" not in differentiable:
-                names.setdefault(kernel.statement.namespace, []).append(kernel.statement.full_name)
+            if kernel.qualified not in differentiable:
+                names.setdefault(kernel.statement.namespace, []).append(kernel.schema.full_name)
         functions = {m.statement.name: f"{m.statement.namespace}.{m.statement.name}" for m in self._bound}
         text = render(
             _TEMPLATE,
@@ -233,7 +239,7 @@ class _Side:
             is_module=self.is_module,
             functions=sorted(functions.items()), docs=self._docs(),
             constants=list(self.constants.values()),
-            undifferentiable=sorted(names.items()),
+            undifferentiable=sorted(names.items()), giving_back=list(self._giving_back()),
             fakes=[*(kernel.fake for kernel in self.kernels), *self.draft.fakes],
             backwards=[backward.text for backward in self.backwards],
         )  # fmt: skip
@@ -242,6 +248,16 @@ class _Side:
         if not registry.snapshot.exists(self.path):
             return PythonModule(name, (), (NewFile(self.path, text.encode(), _TEMPLATE),), said)
         return PythonModule(name, tuple(self._added(text)), (), said)
+
+    def _giving_back(self) -> Iterator[tuple[str, str]]:
+        """The functions that call an operator and return what it writes to: the namespace, and Python text."""
+        for moved in self._bound:
+            statement = moved.statement
+            boxed = self.draft.boxed.get((statement.path, statement.span))
+            schema = self.draft.schemas.get((statement.path, statement.span))
+            if boxed is None or boxed.kernel is None or schema is None:
+                continue
+            yield statement.namespace, python_of(statement.namespace, schema, boxed.kernel)
 
     def _docs(self) -> list[tuple[str, str]]:
         """The docstrings that functions were bound with, as Python literals, by name."""

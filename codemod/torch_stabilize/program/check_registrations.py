@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -113,7 +114,14 @@ class RegistrationCheck:
         """Whether a function that was given to Python is defined and implemented as an operator."""
         same = [one.statement for one in new if not one.is_python and one.name == found.name]
         is_defined = any(statement.kind is StatementKind.DEF for statement in same)
-        return found.is_python and is_defined and any(statement.registers_function for statement in same)
+        is_implemented = any(statement.registers_function for statement in same) or self._is_put_together(found)
+        return found.is_python and is_defined and is_implemented
+
+    def _is_put_together(self, found: Registered) -> bool:
+        """Whether a Python file of the plan implements it from other operators."""
+        pattern = re.compile(rb'\btorch\.library\.impl\(\w+, "' + re.escape(found.name.encode()) + rb'", "Composite')
+        files = (path for path in self.planned.origin if path.endswith(".py"))
+        return any(pattern.search(self.planned.after.snapshot.read(path)) for path in files)
 
     def _became_fake(self, found: Registered) -> bool:
         """Whether a kernel for Meta is a fake kernel in a Python file of the plan."""

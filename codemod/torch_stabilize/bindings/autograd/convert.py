@@ -64,7 +64,7 @@ class Backward(NamedTuple):
     gradient: str = ""
     caller: str = ""
     note: str = ""
-    is_aliased: bool = False  # it gives back an argument that it writes to: torch.compile takes no such kernel
+    written: frozenset[str] | None = frozenset()  # the parameters of `caller` that are written to, None: not known
 
 
 class Converted(NamedTuple):
@@ -176,8 +176,9 @@ class _Unit:
         note = "it is called through the dispatcher, which loses the text of errors in it for targets before torch 2.13"
         python = registered_backward(made, namespace, forward, backward)
         caller = f"{namespace}::{statement.full_name}"
-        is_aliased = bool(set(made.forward.returned) & set(made.forward.dirty))
-        return Backward(f"{namespace}::{forward}", python, f"{namespace}::{backward}", caller, note, is_aliased)
+        found = written_by_caller(self.document, made, statement) if made.forward.dirty else None
+        written = found.names if found is not None else None if made.forward.dirty else frozenset[str]()
+        return Backward(f"{namespace}::{forward}", python, f"{namespace}::{backward}", caller, note, written)
 
     def _spell_out(self, made: AutogradClass, statement: Statement) -> None:
         """Write the schema of a function that is registered by its name and passes on an argument that is written.

@@ -67,7 +67,8 @@ class _Reader(NamedTuple):
         made = [one for one in saved if one.source == "made"]
         if made and len(returned) > 1:
             raise Reason(f"it keeps {', '.join(one.text for one in made)}, and its forward returns in several places")
-        text, kept = self._without(cuts, returned, saved, made, saves)
+        back = frozenset(name for names, _ in dirty for name in names)
+        text, kept = self._without(cuts, returned, saved, made, saves, back)
         return Forward(
             text, len(returned[0][1]), tuple(kept), tuple(values), tuple(i for found in marks for i in found),
             tuple(name for names, _ in dirty for name in names),
@@ -203,9 +204,12 @@ class _Reader(NamedTuple):
 
     def _without(
         self, cuts: Sequence[_Cut], returned: Sequence[tuple[re.Match[bytes], list[bytes]]], saved: Sequence[Saved],
-        made: Sequence[Saved], saves: Sequence[Call],
+        made: Sequence[Saved], saves: Sequence[Call], dirty: frozenset[str],
     ) -> tuple[bytes, list[Saved]]:  # fmt: skip
-        """The body of the operator, and what is saved, with the names that what is made has in it."""
+        """The body of the operator, and what is saved, with the names that what is made has in it.
+
+        `dirty` are the arguments that it writes to and does not give back.
+        """
         changes = list(cuts)
         renamed: dict[Saved, Saved] = {}
         lines = []
@@ -221,22 +225,25 @@ class _Reader(NamedTuple):
             text = b"".join((indent.group() if indent else b"") + line for line in lines)
             changes.append(_Cut(saves[0].start, saves[0].end, text))
         kept = [renamed.get(one, one) for one in saved]
-        changes += list(self._returns(returned, [one for one in kept if one.source == "made"]))
+        changes += list(self._returns(returned, [one for one in kept if one.source == "made"], dirty))
         body = self.body
         for cut in sorted(changes, reverse=True):
             body = body[: cut.start] + cut.text + body[cut.end :]
         return GUARD.sub(b"", body), kept
 
     def _returns(
-        self, returned: Sequence[tuple[re.Match[bytes], list[bytes]]], made: Sequence[Saved]
+        self, returned: Sequence[tuple[re.Match[bytes], list[bytes]]], made: Sequence[Saved], dirty: frozenset[str]
     ) -> Iterator[_Cut]:
-        if not made and not self.several:
+        back = {place for place, text in enumerate(returned[0][1]) if text.decode("utf-8", "replace") in dirty}
+        if not made and not self.several and not back:
             return
         for match, _ in returned:
-            values = [UNDEFINED.sub(b"at::Tensor()", value) for value in self._results(match["value"])]
+            results = self._results(match["value"])
+            values = [UNDEFINED.sub(b"at::Tensor()", value) for place, value in enumerate(results) if place not in back]
             values += [one.text.encode() for one in made]
             text = values[0] if len(values) == 1 else b"std::make_tuple(" + b", ".join(values) + b")"
-            yield _Cut(*match.span("value"), text)
+            start, end = match.span("value")
+            yield _Cut(start, end, text) if values else _Cut(match.start() + len(b"return"), end)
 
 
 def _blanks(body: bytes, place: int) -> int:

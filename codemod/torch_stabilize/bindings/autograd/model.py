@@ -58,6 +58,16 @@ class Forward(NamedTuple):
     returned: tuple[str, ...] = ()  # the names of the results, "" for what has none
 
     @property
+    def given_back(self) -> tuple[str, ...]:
+        """For each result the argument that it is, which forward has written to; "" for what is made anew."""
+        return tuple(name if name in self.dirty else "" for name in self.returned)
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """The places of the results that are made anew. No compiler takes an operator that gives back an argument."""
+        return tuple(place for place, name in enumerate(self.given_back) if not name)
+
+    @property
     def made(self) -> tuple[Saved, ...]:
         """The tensors that no argument and no result is: further results of the operator."""
         return tuple(one for one in self.saved if one.source == "made")

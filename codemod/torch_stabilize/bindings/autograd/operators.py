@@ -41,7 +41,7 @@ def forward_function(made: AutogradClass, name: str, unshared: str = "") -> byte
     body = made.forward.body
     if unshared and made.forward.made:
         body = _with_unshared(made, body, unshared)
-    returned = _returned(made.forward.results + len(made.forward.made))
+    returned = _returned(len(made.forward.own) + len(made.forward.made))
     return f"{returned} {name}({_parameters(made)}) ".encode() + dedented(body)
 
 
@@ -88,7 +88,8 @@ def backward_function(made: AutogradClass, name: str) -> bytes:
 
 def apply_function(made: AutogradClass, name: str, operator: str) -> bytes:
     """What replaces `F::apply`: a call of `namespace::operator` through the dispatcher, autograd in Python."""
-    count = made.forward.results + len(made.forward.made)
+    own, back = made.forward.own, made.forward.given_back
+    count = len(own) + len(made.forward.made)
     given = [_handed(kind, parameter) for kind, parameter in made.parameters]
     given += ["StableIValue{}"] * (count - len(given))
     results = [f"torch::stable::detail::to<at::Tensor>(ivalues[{i}])" for i in range(count)]
@@ -97,11 +98,11 @@ def apply_function(made: AutogradClass, name: str, operator: str) -> bytes:
     lines += [f"      {one}," for one in given[:-1]] + [f"      {given[-1]}}};"]
     lines.append("  STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(")
     lines.append(f'      "{operator}", "", ivalues.data(), TORCH_ABI_VERSION));')
-    names = [f"result_{i}" for i in range(made.forward.results)]
-    lines += [f"  at::Tensor {one} = {text};" for one, text in zip(names, results, strict=False)]
+    names = [back[i] or f"result_{i}" for i in range(made.forward.results)]
+    lines += [f"  at::Tensor result_{i} = {text};" for i, text in zip(own, results, strict=False)]
     if made.forward.made:
         lines.append("  // backward has its own hold on these")
-        lines += [f"  {text};" for text in results[len(names) :]]
+        lines += [f"  {text};" for text in results[len(own) :]]
     whole = names[0] if is_tensor(made.returned) else "{" + ", ".join(names) + "}"
     return "\n".join([*lines, f"  return {whole};", "}"]).encode()
 
@@ -110,15 +111,12 @@ def forward_schema(made: AutogradClass, name: str) -> str:
     """The schema of the operator of forward; raises Reason for a type that has none."""
     arguments = []
     labels = iter("abcdefgh")
-    marks: dict[str, str] = {}
     for kind, parameter in made.parameters:
         text = str(_schema_type(kind))
         if parameter in made.forward.dirty:
-            marks[parameter] = f"Tensor({next(labels)}!)"
-            text = text.replace("Tensor", marks[parameter])
+            text = text.replace("Tensor", f"Tensor({next(labels)}!)")
         arguments.append(f"{text} {parameter}")
-    results = [marks.get(one, "Tensor") for one in made.forward.returned] + ["Tensor"] * len(made.forward.made)
-    given = results[0] if len(results) == 1 else f"({', '.join(results)})"
+    given = _schema_results(len(made.forward.own) + len(made.forward.made))
     return f"{name}({', '.join(arguments)}) -> {given}"
 
 
@@ -148,6 +146,8 @@ def _schema_results(count: int) -> str:
 
 
 def _returned(count: int) -> str:
+    if not count:
+        return "void"
     return "at::Tensor" if count == 1 else f"std::tuple<{', '.join(['at::Tensor'] * count)}>"
 
 

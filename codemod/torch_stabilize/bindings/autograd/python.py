@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from torch_stabilize.bindings.autograd.model import AutogradClass, Saved, is_optional
 from torch_stabilize.bindings.fakes.expressions import python_name
+
+_OUTPUT = re.compile(r"\boutput\[(?P<place>\d+)\]")
 
 
 def registered_backward(made: AutogradClass, namespace: str, forward: str, backward: str) -> str:
@@ -30,19 +33,33 @@ def _written(made: AutogradClass, namespace: str, forward: str, backward: str) -
     title = "".join(part.capitalize() for part in forward.split("_"))
     lines = [f"class _{title}(torch.autograd.Function):", "    @staticmethod"]
     lines.append(f"    def forward(ctx, {', '.join(names)}):")
+    results = [_output(made, i) for i in range(made.forward.results + len(made.forward.made))]
+    own = [text for text in results if text.startswith("output")]
     inside = ["with torch._C._AutoDispatchBelowAutograd():"]
-    inside.append(f"    output = torch.ops.{namespace}.{forward}({', '.join(names)})")
+    call = f"torch.ops.{namespace}.{forward}({', '.join(names)})"
+    inside.append(f"    output = {call}" if own else f"    {call}")
     for name in made.forward.dirty:
         kind = next(kind for kind, parameter in made.parameters if parameter == name)
         mark = f"ctx.mark_dirty({python_name(name)})"
         inside += [f"if {python_name(name)} is not None:", f"    {mark}"] if is_optional(kind) else [mark]
-    inside += [*_kept(made), "return output"]
+    is_same = len(own) == len(results)
+    inside += [*_kept(made), "return output" if is_same else f"return {', '.join(results)}"]
     lines += _indented(_indented(inside))
     lines += ["", "    @staticmethod", f"    def backward(ctx, {', '.join(_gradients(made))}):"]
     lines += _indented(_indented(_gradient_lines(made, namespace, backward)))
     library = f"_{namespace}_{forward}"
     lines += ["", "", f'{library} = torch.library.Library("{namespace}", "IMPL")']
-    lines.append(f'{library}.impl("{forward}", _{title}.apply, "Autograd")')
+    if is_same:
+        lines.append(f'{library}.impl("{forward}", _{title}.apply, "Autograd")')
+        return "\n".join(lines) + "\n"
+    places = [i for i, text in enumerate(results) if text.startswith("output")]
+    applied = f"_{title}.apply({', '.join(names)})"
+    lines += ["", "", f"def _{forward}({', '.join(names)}):"]
+    if places:
+        lines += [f"    results = {applied}", f"    return {', '.join(f'results[{i}]' for i in places)}"]
+    else:
+        lines.append(f"    {applied}")
+    lines += ["", "", f'{library}.impl("{forward}", _{forward}, "Autograd")']
     return "\n".join(lines) + "\n"
 
 
@@ -83,13 +100,17 @@ def _python_of(made: AutogradClass, one: Saved) -> str:
 
 
 def _output(made: AutogradClass, place: int) -> str:
-    """A result of the operator."""
-    return f"output[{place}]" if made.forward.results + len(made.forward.made) > 1 else "output"
+    """A result: one of the operator, or an argument that it is."""
+    does = made.forward
+    if place < does.results and does.given_back[place]:
+        return python_name(does.given_back[place])
+    own = [*does.own, *range(does.results, does.results + len(does.made))]
+    return f"output[{own.index(place)}]" if len(own) > 1 else "output"
 
 
 def _spelled(made: AutogradClass, text: str) -> str:
     """An expression with its results as the operator gives them."""
-    return text.replace("output[0]", _output(made, 0))
+    return _OUTPUT.sub(lambda match: _output(made, int(match["place"])), text)
 
 
 def _gradients(made: AutogradClass) -> list[str]:

@@ -98,9 +98,11 @@ def boxing_for(
     adapter_name: str,
     call: str,
     needs_name: bool = False,
+    gives: bool = True,
 ) -> Boxing:
     """Whether `function` can be boxed as it is; `needs_name` asks for an adapter in any case (one of an overload set).
 
+    Without `gives` there is an adapter that keeps the result to itself.
     `target` is the oldest torch that has to run it, `call` is how the function is named in the adapter.
     """
     passed: list[Passed] = []
@@ -119,16 +121,22 @@ def boxing_for(
         if floor := _floor(how.type_text, aliases, target):
             problems.append(f"parameter `{parameter.name}`: `{how.type_text}` can be passed from torch {floor} on")
         passed.append(how)
+    if not gives:
+        function = function._replace(return_type="void")
     returned = _returned(function.return_type, aliases)
     if isinstance(returned, str):
         problems.append(f"return value: {returned}")
         return Boxing(None, tuple(problems))
     if returned.type_text != function.return_type:
         reasons.append(f"the return type `{function.return_type}`")
-    if problems or not (reasons or needs_name):
+    if problems or not (reasons or needs_name or not gives):
         return Boxing(None, tuple(problems))
     adapter = _adapter(function, passed, returned, adapter_name, call)
-    return Boxing(Adapter(adapter.name, f"{_why(reasons)}\n{adapter.text}"), (), tuple(reasons))
+    why = _why(reasons) if gives else _KEPT_BACK
+    return Boxing(Adapter(adapter.name, f"{why}\n{adapter.text}"), (), tuple(reasons))
+
+
+_KEPT_BACK = "// What it gives back is an argument, which no compiler takes from an operator: Python returns it."
 
 
 def _why(reasons: list[str]) -> str:

@@ -13,7 +13,7 @@ from torch_stabilize.bindings.reading.instances import instantiated
 from torch_stabilize.bindings.reading.lambdas import lambda_signature, read_lambda
 from torch_stabilize.bindings.reading.model import FunctionRef, Statement
 from torch_stabilize.bindings.reading.text import decode
-from torch_stabilize.bindings.schemas.schema import SchemaError, parse_schema
+from torch_stabilize.bindings.schemas.schema import Schema, SchemaError, parse_schema
 from torch_stabilize.bindings.select import Located, Moved, diagnostic
 from torch_stabilize.bindings.writing.items import boxed_expression
 from torch_stabilize.bindings.writing.translate import stable_declaration
@@ -25,12 +25,16 @@ from torch_stabilize.source.types import split_arguments
 
 
 class Boxed(NamedTuple):
-    """What is in TORCH_BOX(...), the adapter it may need, and what is to be said."""
+    """What is in TORCH_BOX(...), the adapter it may need, and what is to be said.
+
+    `kernel` is the operator that it implements where that is not the one of its statement.
+    """
 
     expression: str
     adapter: Adapter | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     function: Located | None = None
+    kernel: Schema | None = None
 
 
 @dataclass
@@ -47,16 +51,21 @@ class Boxer:
     documents: Sequence[Document] = ()
     _taken: set[str] = field(default_factory=set)
 
-    def box(self, moved: Moved, schema: str | None, stable: str = "") -> Boxed:
+    def box(self, moved: Moved, schema: str | None, stable: str = "", kernel: Schema | None = None) -> Boxed:
         """How the function of `moved` is boxed.
 
-        `schema` is the operator's, if one is written; `stable` a lambda in stable form where the rules have seen it.
+        `schema` is the operator's, if one is written; `stable` a lambda in stable form where the rules have seen it;
+        `kernel` the operator that it implements in place of its own, and that gives nothing back.
         """
+        boxed = self._box(moved, schema, stable, gives=kernel is None)
+        return boxed._replace(kernel=kernel)
+
+    def _box(self, moved: Moved, schema: str | None, stable: str, *, gives: bool) -> Boxed:
         statement = moved.statement
         reference = statement.function
         assert reference is not None
         if reference.is_lambda:
-            return self._lambda(statement, reference, schema, stable)
+            return self._lambda(statement, reference, schema, stable, gives=gives)
         located = pick_overload(reference, moved.functions, statement, schema)
         if not reference.name:
             written = decode(self.document(statement.path).text(reference.span))
@@ -73,14 +82,16 @@ class Boxer:
         call = f"{reference.name}{reference.template_arguments}"
         boxing = boxing_for(
             located.function, self.aliases, target=self.target, adapter_name=name, call=call,
-            needs_name=overloaded or bool(reference.cast),
+            needs_name=overloaded or bool(reference.cast), gives=gives,
         )  # fmt: skip
-        boxed = self._boxed(statement, reference, located, boxing)
+        boxed = self._boxed(statement, reference, located, boxing, gives=gives)
         if not reference.wrapper:
             return boxed
         return boxed._replace(diagnostics=(_unwrapped(statement, reference), *boxed.diagnostics))
 
-    def _boxed(self, statement: Statement, reference: FunctionRef, located: Located, boxing: Boxing) -> Boxed:
+    def _boxed(
+        self, statement: Statement, reference: FunctionRef, located: Located, boxing: Boxing, *, gives: bool
+    ) -> Boxed:
         notes = [
             diagnostic(
                 codes.UNBOXABLE, statement.path, reference.span, f"{statement.full_name}: {problem}",
@@ -93,6 +104,8 @@ class Boxer:
             return Boxed(boxed_expression(reference), None, tuple(notes), located)
         self._taken.add(boxing.adapter.name)
         why = f": TORCH_BOX does not take {listed(boxing.reasons)}" if boxing.reasons else ", one of several overloads"
+        if not gives:
+            why = ", which gives nothing back"
         notes.append(
             diagnostic(
                 codes.ADAPTER, statement.path, reference.span,
@@ -101,7 +114,9 @@ class Boxer:
         )  # fmt: skip
         return Boxed(f"&{boxing.adapter.name}", boxing.adapter, tuple(notes), located)
 
-    def _lambda(self, statement: Statement, reference: FunctionRef, schema: str | None, stable: str) -> Boxed:
+    def _lambda(
+        self, statement: Statement, reference: FunctionRef, schema: str | None, stable: str, *, gives: bool
+    ) -> Boxed:
         """A lambda becomes a named function, its body kept, with an adapter where that cannot be boxed as it is."""
         found = read_lambda(stable or reference.text)
         name = self._free(f"{statement.name.strip('_')}{'_' + statement.overload if statement.overload else ''}_impl")
@@ -130,8 +145,8 @@ class Boxer:
         if function is None or not function.return_type:
             return Boxed(f"&{name}", made, (note,))
         adapter = self._free(f"{name}_boxed")
-        boxing = boxing_for(function, self.aliases, target=self.target, adapter_name=adapter, call=name)
-        boxed = self._boxed(statement, reference, Located(statement.path, function), boxing)
+        boxing = boxing_for(function, self.aliases, target=self.target, adapter_name=adapter, call=name, gives=gives)
+        boxed = self._boxed(statement, reference, Located(statement.path, function), boxing, gives=gives)
         if boxed.adapter is None:
             return Boxed(f"&{name}", made, (note, *boxed.diagnostics))
         both = Adapter(boxed.adapter.name, f"{made.text}\n\n{boxed.adapter.text}")

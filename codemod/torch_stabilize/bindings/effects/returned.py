@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import NamedTuple
 
 from tree_sitter import Node
 
@@ -11,20 +12,29 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 
+_DEEPEST = 3  # calls that are followed
 _TUPLES = frozenset({"make_tuple", "make_pair", "tie", "forward_as_tuple", "tuple", "pair"})
 _OTHERS = frozenset({"lambda_expression", "function_definition"})  # whose returns are their own
 
 
-def returned_arguments(body: bytes, parameters: Collection[str], count: int) -> tuple[str, ...]:
-    """For each of `count` values the parameter that every `return` of `body` gives.
+class Callee(NamedTuple):
+    """A function that is called: the names of its parameters, and its body."""
+
+    parameters: tuple[str, ...]
+    body: bytes
+
+
+Follow = Callable[[str], Callee | None]  # what a name that is called means
+
+
+def returned_arguments(
+    body: bytes, parameters: Collection[str], count: int, follow: Follow = lambda name: None
+) -> tuple[str, ...]:
+    """For each of `count` values the parameter that every `return` of `body` gives, also through functions it calls.
 
     "" where that is none of `parameters`, or they differ.
     """
-    document = Document("body.cpp", b"auto f() {" + body + b"}")
-    function = document.whole.tree.root_node.child(0)
-    inside = function.child_by_field_name("body") if function is not None else None
-    found = {_values(node, parameters, count) for node in _returned(inside)} if inside is not None else set()
-    return found.pop() if len(found) == 1 else ("",) * count
+    return _Reader(parameters, follow).of(body, count)
 
 
 def _returned(node: Node) -> Iterator[Node]:
@@ -34,12 +44,6 @@ def _returned(node: Node) -> Iterator[Node]:
     for child in node.named_children:
         if child.type not in _OTHERS:
             yield from _returned(child)
-
-
-def _values(node: Node, parameters: Collection[str], count: int) -> tuple[str, ...]:
-    parts = [node] if count == 1 else _parts(_bare(node))
-    names = tuple(_parameter(part, parameters) for part in parts)
-    return names if len(names) == count else ("",) * count
 
 
 def _parts(node: Node) -> list[Node]:
@@ -54,23 +58,88 @@ def _parts(node: Node) -> list[Node]:
     )
 
 
-def _parameter(node: Node, parameters: Collection[str]) -> str:
-    """The parameter that an expression is, "" for any other expression."""
-    node = _bare(node)
-    if node.type == "identifier":
-        return text_of(node) if text_of(node) in parameters else ""
-    callee = node.child_by_field_name("function") if node.type == "call_expression" else None
-    if callee is None:
-        return ""
-    if callee.type == "field_expression":  # `x.mul_(2)` is `x`
-        receiver, name = receiver_type_parts(callee)
-        is_in_place = name.endswith("_") and not name.endswith("__")
-        return _parameter(receiver, parameters) if receiver is not None and is_in_place else ""
-    given = arguments_of(node)
-    space, _, name = reference_of(callee).removeprefix("::").rpartition("::")
-    is_moved = name == "move" and space in ("", "std") and len(given) == 1
-    is_out = name.endswith("_out") and space in ("at", "torch")  # which returns its first argument
-    return _parameter(given[0], parameters) if given and (is_moved or is_out) else ""
+class _Reader(NamedTuple):
+    """Reads one function; `depth` counts the calls that it was reached through."""
+
+    parameters: Collection[str]
+    follow: Follow
+    depth: int = 0
+
+    def of(self, body: bytes, count: int) -> tuple[str, ...]:
+        document = Document("body.cpp", b"auto f() {" + body + b"}")
+        function = document.whole.tree.root_node.child(0)
+        inside = function.child_by_field_name("body") if function is not None else None
+        if inside is None:
+            return ("",) * count
+        found = {self._values(node, _locals(inside), count) for node in _returned(inside)}
+        return found.pop() if len(found) == 1 else ("",) * count
+
+    def _values(self, node: Node, local: Mapping[str, Node], count: int) -> tuple[str, ...]:
+        node = _bare(node)
+        if count > 1 and node.type == "identifier":
+            node = _bare(local.get(text_of(node), node))
+        parts = [node] if count == 1 else _parts(node)
+        if len(parts) != count:
+            return self._of_call(node, local, count)
+        return tuple(self._parameter(part, local) for part in parts)
+
+    def _parameter(self, node: Node, local: Mapping[str, Node]) -> str:
+        """The parameter that an expression is, "" for any other expression."""
+        node = _bare(node)
+        if node.type == "identifier":
+            name = text_of(node)
+            if name in local:
+                return self._parameter(local[name], {key: one for key, one in local.items() if key != name})
+            return name if name in self.parameters else ""
+        callee = node.child_by_field_name("function") if node.type == "call_expression" else None
+        if callee is None:
+            return ""
+        if callee.type == "field_expression":  # `x.mul_(2)` is `x`
+            receiver, name = receiver_type_parts(callee)
+            is_in_place = name.endswith("_") and not name.endswith("__")
+            return self._parameter(receiver, local) if receiver is not None and is_in_place else ""
+        given = arguments_of(node)
+        space, _, name = reference_of(callee).removeprefix("::").rpartition("::")
+        is_moved = name == "move" and space in ("", "std") and len(given) == 1
+        is_out = name.endswith("_out") and space in ("at", "torch")  # which returns its first argument
+        if given and (is_moved or is_out):
+            return self._parameter(given[0], local)
+        return self._of_call(node, local, 1)[0]
+
+    def _of_call(self, node: Node, local: Mapping[str, Node], count: int) -> tuple[str, ...]:
+        """What a function of the program gives back of what it is given."""
+        nothing = ("",) * count
+        callee = node.child_by_field_name("function") if node.type == "call_expression" else None
+        is_named = callee is not None and callee.type in ("identifier", "qualified_identifier")
+        if callee is None or not is_named or self.depth >= _DEEPEST:
+            return nothing
+        called = self.follow(reference_of(callee).rpartition("::")[2])
+        given = arguments_of(node)
+        if called is None or len(given) != len(called.parameters):
+            return nothing
+        back = _Reader(called.parameters, self.follow, self.depth + 1).of(called.body, count)
+        at = {name: place for place, name in enumerate(called.parameters) if name}
+        return tuple(self._parameter(given[at[name]], local) if name in at else "" for name in back)
+
+
+def _locals(body: Node) -> dict[str, Node]:
+    """The variables that are given one value, where they are declared."""
+    found: dict[str, list[Node]] = {}
+    changed: set[str] = set()
+    waiting = [body]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.named_children
+        left = node.child_by_field_name("left") if node.type == "assignment_expression" else None
+        if left is not None:
+            changed.add(text_of(left))
+        declared = node.child_by_field_name("declarator") if node.type == "init_declarator" else None
+        value = node.child_by_field_name("value") if declared is not None else None
+        while declared is not None and declared.type == "reference_declarator":
+            declared = declared.named_children[0] if declared.named_children else None
+        if declared is not None and declared.type == "identifier" and value is not None:
+            found.setdefault(text_of(declared), []).append(value)
+    return {name: values[0] for name, values in found.items() if len(values) == 1 and name not in changed}
 
 
 def _bare(node: Node) -> Node:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch_stabilize.bindings.boxing.implementations import pick_overload
 from torch_stabilize.bindings.effects.program import Program
-from torch_stabilize.bindings.effects.returned import returned_arguments
+from torch_stabilize.bindings.effects.returned import Callee, returned_arguments
 from torch_stabilize.bindings.effects.writes import accesses, written
 from torch_stabilize.bindings.reading.instances import instantiated
 from torch_stabilize.bindings.reading.lambdas import lambda_accesses, lambda_signature, read_lambda
@@ -24,6 +24,9 @@ from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.signatures import Function, read_signatures
 from torch_stabilize.source.types import parse_type
 from torch_stabilize.source.uses import Access
+
+# By operator ("ns::f") the parameters that it writes to through another that the dispatcher calls; None: not known.
+Writers = Mapping[str, frozenset[str] | None]
 
 
 class Inferred(NamedTuple):
@@ -44,6 +47,7 @@ class SchemaFinder:
     program: Program
     aliases: Mapping[str, str]
     operators: Mapping[tuple[str, str], Operator]
+    writers: Writers = field(default_factory=dict)
 
     def infer(self, statement: Statement, functions: Sequence[Located]) -> Inferred:
         """The schema of `statement`, which registers one of `functions`, or a lambda that calls them."""
@@ -57,18 +61,35 @@ class SchemaFinder:
         else:
             access = accesses(self.registry.document(located.path), function, self.program)
         body = self.body(statement, located)
+        access = {**access, **self._through_others(statement, access)}
         access = {**access, **self._declared(statement, function, access)}
         kind = parse_type(function.return_type)
         count = len(kind.arguments) if kind.name in ("tuple", "pair") else 1
         schema, reason = infer_schema(
             statement.name, statement.overload, function, self.aliases,
             written=written(access.items(), function),
-            returned=returned_arguments(body, access.keys(), count),
+            returned=returned_arguments(body, access.keys(), count, self._called),
             defaults=self._declared_defaults(located),
             python_arguments=statement.arguments
             or argument_names(self.registry, self.selection, statement, function, self.operators),
         )  # fmt: skip
         return Inferred(schema, reason, tuple(name for name, seen in access.items() if seen is Access.UNKNOWN))
+
+    def _through_others(self, statement: Statement, access: Mapping[str, Access]) -> dict[str, Access]:
+        """What is written by an operator that the function calls through the dispatcher."""
+        names = self.writers.get(f"{statement.namespace}::{statement.full_name}", frozenset())
+        if names is None:
+            return {name: Access.UNKNOWN for name, seen in access.items() if seen is Access.READ}
+        return {name: Access.WRITE for name in access if name in names}
+
+    def _called(self, name: str) -> Callee | None:
+        """The one function of the program with a name: its parameters and its body."""
+        found = [one for one in self.program.functions.named(name) if one[1].is_definition]
+        if len(found) != 1:
+            return None
+        document, function = found[0]
+        body = document.code[function.body.start : function.body.end] if function.body else b""
+        return Callee(tuple(parameter.name for parameter in function.parameters), body)
 
     def _declared(self, statement: Statement, function: Function, access: Mapping[str, Access]) -> dict[str, Access]:
         """What a custom op of the repository declares, for tensors of which the text does not tell."""

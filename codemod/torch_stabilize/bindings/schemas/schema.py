@@ -96,9 +96,13 @@ class Schema(NamedTuple):
     variadic_arguments: bool = False
     variadic_returns: bool = False
 
+    @property
+    def full_name(self) -> str:
+        """The name with the overload."""
+        return f"{self.name}.{self.overload}" if self.overload else self.name
+
     def __str__(self) -> str:
-        full = f"{self.name}.{self.overload}" if self.overload else self.name
-        return f"{full}{self.signature}"
+        return f"{self.full_name}{self.signature}"
 
     @property
     def signature(self) -> str:

@@ -152,7 +152,7 @@ class _InPlace:
                 )
             if found := self.boxed.get((block.path, statement.span)):
                 keys = self.keys[block.path, statement.span]
-                items += implementation_items(document, statement, found.expression, keys, whole=True)
+                items += implementation_items(document, statement, found.expression, keys, found.kernel, whole=True)
         style = style_for(self.registry.snapshot, block.path)
         plain = [replace(item, outer=()) for item in items]
         is_defining = self.registry.layout.is_whole and block.kind is BlockKind.LIBRARY

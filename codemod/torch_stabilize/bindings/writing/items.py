@@ -83,21 +83,30 @@ def definition_item(document: Document, statement: Statement, schema: Schema | N
 
 
 def implementation_items(
-    document: Document, statement: Statement, boxed: str, keys: Sequence[str], *, whole: bool = False
-) -> list[Item]:
-    """The `impl` of `statement` for each of `keys`, its function boxed as the expression `boxed`."""
-    first = _implementation_item(document, statement, boxed, keys[0], whole=whole)
+    document: Document, statement: Statement, boxed: str, keys: Sequence[str], kernel: Schema | None = None,
+    *, whole: bool = False,
+) -> list[Item]:  # fmt: skip
+    """The `impl` of `statement` for each of `keys`, its function boxed as the expression `boxed`.
+
+    `kernel` is the operator that it implements in place of that of `statement`: its `def` is first.
+    """
+    name = kernel.full_name if kernel is not None else statement.full_name
+    first = _implementation_item(document, statement, f'.impl("{name}", TORCH_BOX({boxed}));', keys[0], whole=whole)
     others = (replace(first, key=key, comments=(), trailing=(), heading=()) for key in keys[1:])
-    return [first, *others]
+    defined = []
+    if kernel is not None:
+        bare = replace(first, comments=(), trailing=(), heading=(), blank_before=False)
+        defined = [replace(bare, key="", call=f".def({schema_literal(kernel)});")]
+    return [*defined, first, *others]
 
 
-def _implementation_item(document: Document, statement: Statement, boxed: str, key: str, *, whole: bool) -> Item:
+def _implementation_item(document: Document, statement: Statement, call: str, key: str, *, whole: bool) -> Item:
     alone = statement.schema is None and statement.kind.value == "impl"
     return Item(
         namespace=statement.namespace,
         key=key,
         variable=statement.block.variable or "m",
-        call=f'.impl("{statement.full_name}", TORCH_BOX({boxed}));',
+        call=call,
         outer=statement.block.conditions,
         inner=statement.inner_conditions,
         comments=_comments(document, statement.comments) if alone else (),

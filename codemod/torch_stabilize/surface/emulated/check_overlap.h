@@ -13,18 +13,25 @@ inline void check_overlap(const torch::stable::Tensor& written,
     }
     return extent == tensor.numel();
   };
-  auto begin = [](const torch::stable::Tensor& tensor) {
-    return static_cast<const char*>(tensor.const_data_ptr());
+  // Null for tensors that only a compiler traces: they have no memory.
+  auto begin_of = [](const torch::stable::Tensor& tensor) -> const char* {
+    const void* data = nullptr;
+    const bool has_memory = torch_get_const_data_ptr(tensor.get(), &data) == 0;
+    return has_memory ? static_cast<const char*>(data) : nullptr;
   };
-  auto end = [&](const torch::stable::Tensor& tensor) {
-    return begin(tensor) + tensor.numel() * tensor.element_size();
-  };
-  const bool apart = begin(written) >= end(read) || begin(read) >= end(written);
+  const char* to = begin_of(written);
+  const char* from = to != nullptr ? begin_of(read) : nullptr;
+  if (from == nullptr) {
+    return;
+  }
+  const char* to_end = to + written.numel() * written.element_size();
+  const char* from_end = from + read.numel() * read.element_size();
+  const bool apart = to >= from_end || from >= to_end;
   if (apart || !is_dense(written) || !is_dense(read)) {
     return;
   }
-  bool is_same = begin(written) == begin(read) && end(written) == end(read) &&
-                 written.dim() == read.dim();
+  bool is_same =
+      to == from && to_end == from_end && written.dim() == read.dim();
   for (int64_t d = 0; is_same && d < read.dim(); ++d) {
     is_same = written.stride(d) == read.stride(d);
   }
