@@ -233,7 +233,7 @@ TORCH_LIBRARY_EXPAND(TORCH_EXTENSION_NAME, ops) {
       "    Tensor prefix_lse,"
       "    Tensor suffix_output,"
       "    Tensor suffix_lse,"
-      "    int!? prefill_tokens_with_context,"
+      "    int? prefill_tokens_with_context,"
       "    Tensor? output_scale=None) -> ()");
   ops.impl("merge_attn_states", torch::kCPU, &merge_attn_states_cpu);
 

@@ -3,6 +3,7 @@
 import torch
 
 import samplex._C  # noqa: F401  # registers torch.ops._C
+from samplex import fakes  # noqa: F401  # what torch.compile is told of them
 
 
 # activation
