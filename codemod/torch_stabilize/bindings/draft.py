@@ -284,7 +284,7 @@ class Draft:
         message = (
             f"{statement.full_name} gives back what it writes to: it calls {kernel.name}, which gives nothing back"
         )
-        self._say(codes.GIVEN_BACK, statement, message, Severity.NOTE)
+        self.say(codes.GIVEN_BACK, statement, message, Severity.NOTE)
         return kernel
 
     def _is_fake(self, moved: Moved) -> bool:
