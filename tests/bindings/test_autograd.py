@@ -308,7 +308,7 @@ def test_a_result_that_is_a_written_argument_is_returned_by_python() -> None:
     applied = text[text.index(" ramp_apply(") :]
     assert "return x;" in applied[: applied.index("\n}")]
     (backward,) = done.backwards
-    assert backward.written == {"a"}  # the function that applies it calls it so
+    assert backward.written == frozenset({"a"})  # the function that applies it calls it so
     assert (
         """\
         with torch._C._AutoDispatchBelowAutograd():
