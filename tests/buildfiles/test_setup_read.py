@@ -331,3 +331,23 @@ def test_gaps_have_a_place_and_nothing_raises() -> None:
 )
 def test_odd_files_are_read_all_the_same(text: str) -> None:
     read(text + "\nsetup(ext_modules=modules)")
+
+
+def test_sources_that_a_function_collects_by_walking_the_folders() -> None:
+    lines = modules(
+        """
+        from os import path, walk
+        def collected(root, endings):
+            parts = []
+            for folder, _, names in walk(root):
+                for name in names:
+                    if path.splitext(name)[1] in endings:
+                        parts.append(path.join(folder, name))
+            return parts
+        modules = [CppExtension('p.cpu', collected('csrc/cpu', ['.cpp'])), CUDAExtension('p.gpu', collected('csrc', ['.cu']))]
+        """
+    )
+    assert lines == [
+        "p.cpu: cpu/norm_cpu.cpp, cpu/pool_cpu.cpp",
+        "p.gpu: fused/one.cu, fused/two.cu, fused/two_hip.cu, gpu/norm_gpu.cu",
+    ]

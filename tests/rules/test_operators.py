@@ -54,7 +54,7 @@ def test_before_becomes_after(name: str) -> None:
     assert rewritten(HEAD.format("at::Tensor", before)) == HEAD.format("torch::stable::Tensor", after)
 
 
-@pytest.mark.parametrize("statement", ["auto c = unknown() - a;", "auto c = 2 / (a + b).exp();"])
+@pytest.mark.parametrize("statement", ["auto c = unknown() - a;", "auto c = unknown() / a;"])
 def test_what_cannot_be_told_is_a_diagnostic(statement: str) -> None:
     assert "TSA140" in [d.code for d in rewrite(HEAD.format("at::Tensor", statement))[1].diagnostics]
 

@@ -13,7 +13,7 @@ from torch_stabilize.rules.last_values import last_value
 from torch_stabilize.rules.overlapping import HELP, MESSAGE, WRITTEN_OUT, reads_part_of
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.rules.wide_numbers import filled
-from torch_stabilize.source.declarations import text_of
+from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import receiver_type_parts
 from torch_stabilize.surface.schemas import choose
@@ -115,12 +115,30 @@ def _number_first(
     if sides[1].type not in ("identifier", "field_expression"):
         if site.name == "-" and kinds[0] == "int64_t":  # an integer leaves the dtype alone
             return _call(site, node, "rsub", ["Tensor", kinds[0]], (tensor, number), fragment, context)
-        return context.diagnose(
-            site, RULE, f"the right side of `{site.name}` would be evaluated twice", "give it a variable"
-        )
+        return _number_before_call(site, node, sides, fragment, context)
     made, helpers = filled((b"torch::stable::empty_like(", tensor, b")"), sides[0], fragment, context)
     name = f"{_OPS[site.name]}_"
     return _call(site, node, name, ["Tensor", "Tensor"], (made, (Copy(tensor),)), fragment, context, helpers)
+
+
+def _number_before_call(
+    site: Site, node: Node, sides: tuple[Node, Node], fragment: Fragment, context: Context
+) -> Outcome:
+    """`1 / f(x)`: the call is made once, and what it gives has a name."""
+    name = _OPS[site.name]
+    op = choose(f"{name}_", ["Tensor", "Tensor"], method=True)
+    if op is None or around(sides[0], ("function_definition", "lambda_expression")) is None:
+        return context.diagnose(
+            site, RULE, f"the right side of `{site.name}` would be evaluated twice", "give it a variable"
+        )
+    made, helpers = filled((b"torch::stable::empty_like(right)",), sides[0], fragment, context)
+    parts: tuple[Part, ...] = (
+        b"[&](const torch::stable::Tensor& right) { return ", f"stable_aten::{op.cpp_name}(".encode(), *made,
+        b", right); }(", fragment.span(sides[1]), b")",
+    )  # fmt: skip
+    return context.rewrite(
+        fragment.span(node), parts, RULE, helpers=(f"aten:{op.qualified}", *helpers), confidence=Confidence.REVIEW
+    )
 
 
 def _call(

@@ -118,6 +118,13 @@ def operator_of(node: Node) -> str:
             "what would be written twice is written once",
         ),
         Example(
+            "at::Tensor f(const at::Tensor& x) { return 1 / x.exp(); }",
+            "torch::stable::Tensor f(const torch::stable::Tensor& x) "
+            "{ return [&](const torch::stable::Tensor& right) { return stable_aten::div_(torch::stable::fill_("
+            "torch::stable::empty_like(right), 1), right); }(stable_aten::exp(x)); }",
+            "a number over what a call gives keeps its dtype; the call is made once",
+        ),
+        Example(
             "at::Tensor f(at::Tensor x, int i) { return x[i]; }",
             "torch::stable::Tensor f(torch::stable::Tensor x, int i) { return torch::stable::select(x, 0, i); }",
         ),

@@ -11,7 +11,7 @@ from torch_stabilize.buildfiles.model import Origin, When
 from torch_stabilize.buildfiles.setup.evaluate import conditions
 from torch_stabilize.buildfiles.setup.evaluate.conditions import Test
 from torch_stabilize.buildfiles.setup.evaluate.expressions import Expressions
-from torch_stabilize.buildfiles.setup.evaluate.paths import exists, found_by, listed, of_path, place
+from torch_stabilize.buildfiles.setup.evaluate.paths import Walked, exists, found_by, listed, of_path, place, walked
 from torch_stabilize.buildfiles.setup.evaluate.state import MOST_ROUNDS
 from torch_stabilize.buildfiles.setup.evaluate.values import (
     NONE,
@@ -86,6 +86,7 @@ class Calls(Expressions):
             "functools.partial": self._partial,
             "copy.deepcopy": self._deep_copy,
             "os.listdir": self._listdir,
+            "os.walk": self._walk,
             "bool": lambda node, given: self._boolean(node.args[0]) if node.args else Const(False),
             "any": lambda node, given: self._boolean(node),
             "all": lambda node, given: self._boolean(node),
@@ -145,6 +146,24 @@ class Calls(Expressions):
         pattern = posixpath.join(listed_folder or "", "*")
         written = Written(self.state.place(node), self.state.holder, Origin.GLOB, pattern)
         return self.new_list([Item(Text(name, written=written), self.state.when) for name in names])
+
+    def _walk(self, node: ast.Call, given: Arguments) -> Value:
+        """The folder, its folders and its files, for every folder below the one that is given, outside in."""
+        value = given.by_place[0] if given.by_place else Text(".")
+        text, folder = value.text if isinstance(value, Text) else None, self.state.folder
+        rows = self.state.ask(lambda tree: walked(tree, text, folder)) if text is not None else None
+        if rows is None:
+            return self.new_list((), [self.state.gap(node, "the folder is not in the repository")])
+        return self.new_list([self._walked_row(node, row) for row in rows])
+
+    def _walked_row(self, node: ast.Call, row: Walked) -> Item:
+        when = self.state.when
+        pattern = posixpath.join(place(row.folder, self.state.folder) or "", "*")
+        written = Written(self.state.place(node), self.state.holder, Origin.GLOB, pattern)
+        folders = self.new_list([Item(Text(name), when) for name in row.folders])
+        files = self.new_list([Item(Text(name, written=written), when) for name in row.files])
+        columns = [Item(value, when) for value in (Text(row.folder), folders, files)]
+        return Item(self.new_list(columns, is_tuple=True), when)
 
     # -- lists -------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from torch_stabilize.buildfiles.setup.evaluate.values import ROOT
 from torch_stabilize.repository.snapshot import Snapshot
@@ -81,6 +82,40 @@ def listed(snapshot: Snapshot, text: str, folder: str) -> list[str] | None:
         return None
     prefix = "" if path == "." else f"{path}/"
     return sorted({name.removeprefix(prefix).partition("/")[0] for name in snapshot.below(prefix.rstrip("/"))})
+
+
+class Walked(NamedTuple):
+    """One round of `os.walk`: a folder as the file writes it, and the names in it."""
+
+    folder: str
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def walked(snapshot: Snapshot, text: str, folder: str) -> list[Walked] | None:
+    """What `os.walk(text)` gives, outside in; None where the folder is not part of the tree."""
+    path = place(text, folder)
+    if path is None or not _is_folder(snapshot, "" if path == "." else path):
+        return None
+    start = "" if path == "." else path
+    files: dict[str, list[str]] = {}
+    folders: dict[str, set[str]] = {}
+    for found in snapshot.below(start):
+        inside = found.removeprefix(f"{start}/") if start else found
+        parent, name = posixpath.split(inside)
+        files.setdefault(parent, []).append(name)
+        while parent:
+            parent, name = posixpath.split(parent)
+            folders.setdefault(parent, set()).add(name)
+    below = sorted({*files, *folders}, key=lambda one: one.split("/") if one else [])
+    return [
+        Walked(
+            posixpath.join(text, one) if one else text,
+            tuple(sorted(folders.get(one, ()))),
+            tuple(sorted(files.get(one, ()))),
+        )
+        for one in below
+    ]
 
 
 def of_path(function: str, values: Sequence[str]) -> str | None:
