@@ -8,7 +8,7 @@ import pytest
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.announced import Announced
 from torch_stabilize.verify.golden.inventory import Operator
-from torch_stabilize.verify.operators import operators_step
+from torch_stabilize.verify.operators import Offered, operators_step
 from torch_stabilize.verify.result import Status
 
 GATE = Operator("_C::gate", "_C::gate(Tensor($0! -> ) out, Tensor input) -> ()", ("CPU", "CUDA"))
@@ -101,3 +101,19 @@ def test_the_backward_of_an_autograd_function_is_announced() -> None:
     assert step.status is Status.OK
     (found,) = step.diagnostics
     assert (found.code, found.message.partition(";")[0]) == (codes.BECAME_OPERATOR, "_C::norm is new, as announced")
+
+
+def test_a_function_of_a_module_that_is_gone_is_lost() -> None:
+    offered = Offered(frozenset({"f", "g", "inner.h", "Box"}), frozenset({"g"}))
+    group = Announced(functions={"ns::f": "_C.f", "ns::h": "_C.inner.h"})
+    after = [replace(NORM, name="ns::f"), replace(NORM, name="ns::h")]
+    found = operators_step([], after, None, group, offered).diagnostics[-1]
+    assert (found.code, found.message) == (
+        codes.OPERATOR_LOST,
+        "Box, of a Python module before, is in no module any more",
+    )
+
+
+def test_functions_that_stay_in_a_module_are_not_lost() -> None:
+    offered = Offered(frozenset({"f"}), frozenset({"f", "new"}))
+    assert operators_step([], [], None, None, offered).diagnostics == ()

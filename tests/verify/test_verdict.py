@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
+from torch_stabilize.verify.announced import Announced
+from torch_stabilize.verify.loaded import loaded_steps
 from torch_stabilize.verify.result import Status, Step, Verification, finding
 from torch_stabilize.verify.verdict import Outcome, judge_steps
 
@@ -68,3 +70,19 @@ def test_the_json_has_the_verdict_and_its_reasons() -> None:
     }
     assert document["steps"][1]["not_run"] == ["12 CUDA cases (no GPU)"]
     assert document["steps"][1]["devices"] == ["the CPU"]
+
+
+def test_a_step_that_is_turned_off_is_named() -> None:
+    verdict = judge_steps([COMPILED, Step.turned_off("device code"), GOLDENS])
+    assert verdict == (Outcome.PROVEN, "proven on the CPU; not run: device code (turned off)")
+
+
+@pytest.mark.parametrize("name", ["operators", "golden outputs"])
+def test_without_operators_or_outputs_nothing_is_proven(name: str) -> None:
+    verdict = judge_steps([COMPILED, Step.turned_off(name, is_needed=True)])
+    assert verdict == (Outcome.NOT_PROVEN, f"not proven: {name} (turned off); proven: compile")
+
+
+def test_steps_that_are_turned_off_start_no_process() -> None:
+    steps = list(loaded_steps({}, (), Announced(), skip={"operators", "golden outputs"}))
+    assert [step.undone for step in steps] == [("operators (turned off)",), ("golden outputs (turned off)",)]

@@ -75,6 +75,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--std", "standard", metavar="STD", default="c++20", show_default=True, help="C++ standard of both sides."
 )
+@click.option(
+    "--skip",
+    metavar="STEP",
+    multiple=True,
+    type=click.Choice(["symbols", "device-code", "launches", "operators", "golden-outputs"]),
+    help="Leave a step out; the verdict names it, and without operators or golden-outputs nothing is proven.",
+)
 @click.option("-j", "--jobs", type=int, default=0, help="Parallel compilations.  [default: one per processor]")
 @click.option(
     "--json",
@@ -102,6 +109,7 @@ def command(
     torch_headers: Path | None,
     cuda_arch: str,
     standard: str,
+    skip: tuple[str, ...],
     jobs: int,
     json_file: Path | None,
     report_file: Path | None,
@@ -137,6 +145,7 @@ def command(
         compile_commands.resolve() if compile_commands is not None else None,
         parse_torches(torches),
         OwnLibraries(legacy_library, stable_library, build_command),
+        skip=frozenset(name.replace("-", " ") for name in skip),
         with_migration=report_file is not None,
     )
     with reporting() as progress:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.announced import Announced
-from torch_stabilize.verify.golden.cases import Case, CaseFile
+from torch_stabilize.verify.golden.cases import COMPARED, Case, CaseFile
+from torch_stabilize.verify.golden.outcome import Outcome
 from torch_stabilize.verify.golden.session import Checked, Run
 from torch_stabilize.verify.result import Finding, Step, counted, finding
 
@@ -33,18 +34,52 @@ def uncovered(group: Announced, files: Sequence[CaseFile]) -> tuple[str, ...]:
     return tuple(name for name in group.operators if name not in called and not _named(name, words))
 
 
+def _without_result(group: Announced, files: Sequence[CaseFile], runs: Sequence[Run]) -> str:
+    """Why cases that were run prove nothing of some operators, or of all: they raise. "" where each gives a result.
+
+    What is for an absent device, or for several ranks, is named where it is not run.
+    """
+    outcomes = {name: outcome for run in runs for name, outcome in run.outcomes.items()}
+    gave: set[str] = set()
+    elsewhere: set[str] = set()
+    for case in (case for file in files for case in file.cases):
+        outcome = outcomes.get(case.id)
+        if outcome is None or case.script:
+            elsewhere.add(operator_of(case))
+        if isinstance(outcome, Outcome) and outcome.error is None and not _is_left_out(case, outcome):
+            gave.add(operator_of(case))
+    if group.operators and not gave:
+        return "no case gives a result on a device that is here"
+    called = {operator_of(case) for file in files for case in file.cases}
+    names = [name for name in group.operators if name in called and name not in gave and name not in elsewhere]
+    return f"no case gives a result of {listed(names)}" if names else ""
+
+
+def _is_left_out(case: Case, outcome: Outcome) -> bool:
+    """Whether the case compares less than everything, and so nothing."""
+    return case.compare != COMPARED and not outcome.returns and not outcome.mutated
+
+
 def covered_step(
-    step: Step, group: Announced, files: Sequence[CaseFile], checked: Iterable[Checked], runs: Iterable[Run]
+    step: Step, group: Announced, files: Sequence[CaseFile], checked: Iterable[Checked], runs: Sequence[Run]
 ) -> Step:
     """The `golden outputs` step with what it proves: on which devices, what was not run, what has no case."""
     missing = uncovered(group, files)
     undone = [f"no golden case for {listed(missing)}"] if missing else []
     undone += dict.fromkeys(note for file in files for note in file.notes)
     undone += [f"gradients by {name} not compared: it was no operator before" for name in sorted(group.added)]
+    checked = tuple(checked)
+    compared = [comparison for one in checked for comparison in one.comparisons]
     devices = _compared_on(checked)
     not_run = list(_absent(runs))
     if not devices and not undone and (not_run or group.operators):
         undone.append("no case could be run on this machine")
+    elif devices and (reason := _without_result(group, files, runs)):
+        undone.append(reason)
+    if near := sum(any(item.code == codes.WITHIN_TOLERANCE for item in one.findings) for one in compared):
+        not_run.append(f"bit equality of {counted(near, 'case')} (within its tolerance)")
+    if not group.operators and not devices:
+        not_run.append("outputs (the group registers no operator)")
     kinds = {case.device.partition(" ")[0] for file in files for case in file.cases}
     if group.on_cuda and group.operators and "cuda" not in kinds:
         not_run.append("CUDA code (no case for it)")

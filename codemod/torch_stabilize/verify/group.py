@@ -33,7 +33,7 @@ from torch_stabilize.verify.finished import OwnLibraries, finished_sides, with_l
 from torch_stabilize.verify.golden.cases import CASES_FILE, CaseFile, has_cases, load_cases, load_group
 from torch_stabilize.verify.headers import write_if_changed
 from torch_stabilize.verify.host_code import launches_step
-from torch_stabilize.verify.loaded import loaded_steps
+from torch_stabilize.verify.loaded import GOLDENS, OPERATORS, loaded_steps
 from torch_stabilize.verify.objects import ObjectStore
 from torch_stabilize.verify.progress import Reporter
 from torch_stabilize.verify.result import Step, Verification
@@ -46,6 +46,8 @@ from torch_stabilize.verify.trees import Tree, forget_trees, laid_out, legacy_tr
 from torch_stabilize.verify.undefined import undefined_findings
 
 BUILD_DIR = "build/torch-stabilize"
+SYMBOLS, DEVICE_CODE, LAUNCHES = "symbols", "device code", "launches"
+SKIPPABLE = (SYMBOLS, DEVICE_CODE, LAUNCHES, OPERATORS, GOLDENS)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Request:
     compile_commands: Path | None = None  # a compilation database; None looks for one in the project
     torches: tuple[OtherTorch, ...] = ()  # other versions to check the stable library under
     own: OwnLibraries = field(default_factory=OwnLibraries)
+    skip: frozenset[str] = frozenset()  # steps that are not wanted, of SKIPPABLE
     with_migration: bool = False  # hand the migration's plan over with the result, for a report
 
 
@@ -96,7 +99,11 @@ def verify_group(
         finished, setup = finished_sides(setup, request.own, reporter)
         sides, notes = setup.sides()
         lacking = setup.undefined(sides)
-    launches = clock.timed(lambda: launches_step(setup.documents()))
+
+    def wanted(name: str, run: Callable[[], Step]) -> Step:
+        return clock.timed(run if name not in request.skip else lambda: Step.turned_off(name))
+
+    launches = wanted(LAUNCHES, lambda: launches_step(setup.documents()))
     forget_trees(folder, (legacy.label,))
     store = ObjectStore(folder / "objects", setup.graphs, tools, request.options)
 
@@ -130,12 +137,12 @@ def verify_group(
     built: dict[str, BuiltSide] = {}
     steps = [
         clock.timed(compiled),
-        clock.timed(lambda: _symbols(setup, built)),
-        clock.timed(lambda: _device_code(setup, built)),
+        wanted(SYMBOLS, lambda: _symbols(setup, built)),
+        wanted(DEVICE_CODE, lambda: _device_code(setup, built)),
         launches,
     ]
     reporter.doing = "golden outputs"
-    for step in loaded_steps(built, cases, announced(legacy, work, group, target), reporter):
+    for step in loaded_steps(built, cases, announced(legacy, work, group, target), reporter, request.skip):
         steps.append(clock.ended(step))
     for step in torch_steps(request.torches, built, cases, target) if request.torches else ():
         steps.append(clock.ended(step))

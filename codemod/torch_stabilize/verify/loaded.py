@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -14,6 +14,8 @@ from torch_stabilize.verify.build import LEGACY, REMAINDER, STABLE, BuiltSide, s
 from torch_stabilize.verify.calls import compare_calls
 from torch_stabilize.verify.coverage import covered_step
 from torch_stabilize.verify.golden.cases import CaseFile
+from torch_stabilize.verify.golden.inventory import Operator
+from torch_stabilize.verify.golden.modules import module_name
 from torch_stabilize.verify.golden.outcome import LoadError
 from torch_stabilize.verify.golden.process import Worker
 from torch_stabilize.verify.golden.session import (
@@ -26,19 +28,26 @@ from torch_stabilize.verify.golden.session import (
     golden_step,
     run_cases,
 )
-from torch_stabilize.verify.operators import operators_step
+from torch_stabilize.verify.operators import Offered, operators_step
 from torch_stabilize.verify.result import Finding, Step, counted, finding
 
 OPERATORS, GOLDENS = "operators", "golden outputs"
 
 
 def loaded_steps(
-    built: Mapping[str, BuiltSide], cases: tuple[CaseFile, ...], group: Announced, progress: Progress | None = None
+    built: Mapping[str, BuiltSide],
+    cases: tuple[CaseFile, ...],
+    group: Announced,
+    progress: Progress | None = None,
+    skip: Collection[str] = (),
 ) -> Iterator[Step]:
     """The `operators` and `golden outputs` steps; what remained legacy is loaded next to the stable library.
 
-    `group` is what the group registers: each of its operators needs a case.
+    `group` is what the group registers: each of its operators needs a case. `skip` has the steps that are not wanted.
     """
+    if {OPERATORS, GOLDENS} <= set(skip):
+        yield from (Step.turned_off(name, is_needed=True) for name in (OPERATORS, GOLDENS))
+        return
     loaded = [side for side in built.values() if side.side.is_loaded]
     before = sides_of(loaded, LEGACY)
     after = (*sides_of(loaded, REMAINDER), *sides_of(loaded, STABLE))
@@ -49,6 +58,7 @@ def loaded_steps(
     if group.unread:
         yield from _impossible(f"the registrations of the group cannot be read: {group.unread}")
         return
+    stable_names = {module_name(side.library) for side in sides_of(loaded, STABLE) if side.library is not None}
     workers = [
         Worker([side.library for side in sides if side.library is not None], functions=functions)
         for sides, functions in ((before, group.functions), (after, {}))
@@ -70,9 +80,29 @@ def loaded_steps(
             yield Step.impossible(GOLDENS, "no library to run")
             return
         was, now = legacy.result(), stable.result()
-        calls = compare_calls(cases, was, now, pool)  # first: goldens under a compiler add kernels for fake tensors
-        yield operators_step(was.operators(), now.operators(), calls, group)
-        yield _goldens(cases, was, now, pool, progress, replace(group, added=group.added - calls.differentiated))
+        registered = now.operators()
+        if OPERATORS in skip:
+            yield Step.turned_off(OPERATORS, is_needed=True)
+        else:
+            # First: goldens under a compiler add kernels for fake tensors.
+            calls = compare_calls(cases, was, now, pool)
+            yield operators_step(was.operators(), registered, calls, group, Offered(was.offered(), now.offered()))
+            group = replace(group, added=group.added - calls.differentiated)
+        if GOLDENS in skip:
+            yield Step.turned_off(GOLDENS, is_needed=True)
+            return
+        group = replace(group, operators=_moved(group, registered, stable_names))
+        yield _goldens(cases, was, now, pool, progress, group)
+
+
+def _moved(group: Announced, registered: Iterable[Operator], libraries: Collection[str]) -> tuple[str, ...]:
+    """The operators that need a case: those announced, and what the stable library registers beyond them.
+
+    Registrations that a macro of the project writes are not read; the library has them all the same.
+    """
+    known = {*group.earlier, *group.added}
+    found = {one.name for one in registered if one.library in libraries and one.name not in known}
+    return tuple(sorted({*group.operators, *found}))
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
@@ -22,13 +23,25 @@ _SIDES = ("arguments", "returns")
 _NUMBERED = re.compile(r"_\d+")
 
 
+class Offered(NamedTuple):
+    """The functions and classes that the Python modules have, before and after the migration: "f", "inner.f"."""
+
+    before: frozenset[str] = frozenset()
+    after: frozenset[str] = frozenset()
+
+
 def operators_step(
-    before: Iterable[Operator], after: Iterable[Operator], calls: Calls | None = None, group: Announced | None = None
+    before: Iterable[Operator],
+    after: Iterable[Operator],
+    calls: Calls | None = None,
+    group: Announced | None = None,
+    offered: Offered | None = None,
 ) -> Step:
     """The `operators` step: the libraries after the migration together register what the legacy one did.
 
     `calls` are the operators that were called in every way. `group` is what the migration announces: operators that
     were functions of a Python module, and those that the stable library had before and the legacy one has not.
+    `offered` are the functions and classes of Python modules.
     """
     group = group or Announced()
     old = {operator.name: operator for operator in before}
@@ -43,6 +56,7 @@ def operators_step(
         finding(codes.OPERATOR_LOST, f"{name}, which was stable before, is registered by no library any more")
         for name in lost
     )
+    diagnostics += tuple(_lost_functions(offered or Offered(), group))
     summary = f"{len(old)} operators before, {len(new)} after; schemas and dispatch keys compared"
     figures = {"before": len(old), "after": len(new)}
     if earlier:
@@ -96,6 +110,13 @@ def _expected(name: str, group: Announced, new: Mapping[str, Operator]) -> list[
     if name in group.always:
         return [finding(codes.OPERATOR_LOST, f"{name}, which was {group.functions[name]}, is registered by no library")]
     return []
+
+
+def _lost_functions(offered: Offered, group: Announced) -> Iterator[Finding]:
+    """What a Python module had, and neither a module nor an operator that the migration announces has now."""
+    announced = {called.partition(".")[2] for called in group.functions.values()}
+    for name in sorted(offered.before - offered.after - announced):
+        yield finding(codes.OPERATOR_LOST, f"{name}, of a Python module before, is in no module any more")
 
 
 def _was_keyless(old: Iterable[str], new: Iterable[str]) -> bool:

@@ -67,6 +67,14 @@ class Step:
         return cls(name, Status.SKIPPED, reason, {}, diagnostics)
 
     @classmethod
+    def turned_off(cls, name: str, *, is_needed: bool = False) -> Step:
+        """A step that the user does not want; without one that `is_needed` the group is unproven."""
+        said = (f"{name} (turned off)",)
+        return cls(
+            name, Status.SKIPPED, "turned off", undone=said if is_needed else (), not_run=() if is_needed else said
+        )
+
+    @classmethod
     def impossible(cls, name: str, reason: str, diagnostics: tuple[Finding, ...] = ()) -> Step:
         """A step that could not be done, which leaves the group unproven."""
         return cls(name, Status.SKIPPED, reason, {}, diagnostics, (reason,))

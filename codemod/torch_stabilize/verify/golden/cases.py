@@ -276,6 +276,8 @@ def _case(
             raise CaseError(f"{where}: message is not a regular expression: {error}") from error
     args = tuple(parse_value(raw, scope, f"{where}: args[{i}]") for i, raw in enumerate(table.get("args", [])))
     kwargs = {name: parse_value(raw, scope, f"{where}: {name}") for name, raw in table.get("kwargs", {}).items()}
+    if not table.get("compare", COMPARED):
+        raise CaseError(f"{where}: compare is empty, and the case would compare nothing")
     without = table.get("without", "")
     if without not in ("", *DEVICES[1:]):
         raise CaseError(f"{where}: without is one of {', '.join(DEVICES[1:])}, not {without!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ KEYS = (
 class Operator:
     """One overload: "ns::name" or "ns::name.overload", its schema, and the keys it has kernels for.
 
-    `tags` are what its definition promises compilers; `module` is the Python module that has its fakes, "" if none.
+    `tags` are what its definition promises compilers; `module` is the Python module that has its fakes, "" if none;
+    `library` is the name of the library that defined it.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Operator:
     keys: tuple[str, ...]
     tags: tuple[str, ...] = ()
     module: str = ""
+    library: str = ""
 
 
 def all_names(torch: Any) -> frozenset[str]:
@@ -33,17 +35,18 @@ def all_names(torch: Any) -> frozenset[str]:
     return frozenset(torch._C._dispatch_get_all_op_names())
 
 
-def read_operators(names: Iterable[str], torch: Any) -> tuple[Operator, ...]:
-    """The operators of `names`, sorted by name."""
-    return tuple(_read(name, torch) for name in sorted(names))
+def read_operators(names: Mapping[str, str], torch: Any) -> tuple[Operator, ...]:
+    """The operators of `names`, each with the library that defined it, sorted by name."""
+    return tuple(_read(name, library, torch) for name, library in sorted(names.items()))
 
 
-def _read(name: str, torch: Any) -> Operator:
+def _read(name: str, library: str, torch: Any) -> Operator:
     base, _, overload = name.partition(".")
     schema = torch._C._get_schema(base, overload)
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
     keys = tuple(key for key in KEYS if has_kernel(name, key))
-    return Operator(name, str(schema), keys, _tags(base, overload, torch), _module(base, overload, torch))
+    tags, module = _tags(base, overload, torch), _module(base, overload, torch)
+    return Operator(name, str(schema), keys, tags, module, library)
 
 
 def _tags(base: str, overload: str, torch: Any) -> tuple[str, ...]:

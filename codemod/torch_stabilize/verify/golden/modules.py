@@ -14,7 +14,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
+
+from torch_stabilize.verify.golden.inventory import all_names
 
 _ARGUMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)\s*:")
 _BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
@@ -53,22 +55,35 @@ class ModuleFunction:
 _functions: dict[str, ModuleFunction] = {}
 
 
-def load_libraries(libraries: Iterable[Path], functions: Mapping[str, str], torch: Any) -> None:
+class Loaded(NamedTuple):
+    """What libraries brought along: operators, each with the name of its library, and what their modules offer."""
+
+    operators: Mapping[str, str]
+    names: tuple[str, ...]  # of functions and classes, without that of the module
+
+
+def load_libraries(libraries: Iterable[Path], functions: Mapping[str, str], torch: Any) -> Loaded:
     """Load `libraries` in their order; `functions` are operators that are functions of their modules ("_C.f").
 
     Raises ImportError or OSError where one does not load.
     """
     modules: list[ModuleType] = []
+    operators: dict[str, str] = {}
+    present = all_names(torch)
     for library in libraries:
         if has_module(library):
             modules.append(import_library(library))
         else:
             torch.ops.load_library(str(library))
+        now = all_names(torch)
+        operators |= dict.fromkeys(now - present, module_name(library))
+        present = now
     _functions.clear()
     for operator, called in functions.items():
         function = _find(called, modules)
         if function is not None:
             _functions[operator] = ModuleFunction(operator, called, function)
+    return Loaded(operators, tuple(sorted({name for module in modules for name in _offered(module)})))
 
 
 def function_for(operator: str) -> ModuleFunction | None:
@@ -118,6 +133,18 @@ def _reached(module: ModuleType, path: Iterable[str]) -> Iterator[Any]:
         place = getattr(place, part, None)
     if callable(place):
         yield place
+
+
+def _offered(module: ModuleType, prefix: str = "") -> Iterator[str]:
+    """The functions and classes of a module and of those that it made inside it, "f" and "inner.f"."""
+    for name, value in vars(module).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(value, ModuleType):
+            if value.__name__ == f"{module.__name__}.{name}":
+                yield from _offered(value, f"{prefix}{name}.")
+        elif callable(value) and getattr(value, "__module__", None) in (module.__name__, None):
+            yield prefix + name
 
 
 def _parts(text: str) -> Iterator[str]:

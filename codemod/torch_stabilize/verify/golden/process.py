@@ -146,6 +146,13 @@ class Worker:
         operators: tuple[Operator, ...] = answer
         return operators
 
+    def offered(self) -> frozenset[str]:
+        """The functions and classes of the Python modules in the libraries, "f" and "inner.f"."""
+        answer = self._ask({"do": "offered"}, START_SECONDS)
+        if isinstance(answer, Crash):
+            raise Refusal(f"the modules of {', '.join(self._libraries)} cannot be read: {answer.reason}")
+        return frozenset(answer)
+
     def start(self) -> None:
         """Start the process and wait until the libraries are loaded. Raises LoadError."""
         reader, writer = os.pipe()

@@ -21,7 +21,7 @@ from torch_stabilize.verify.golden.cases import DEVICES, MOST_RANKS, Case, load_
 from torch_stabilize.verify.golden.cost import cost_of
 from torch_stabilize.verify.golden.forms import call_forms, names_of
 from torch_stabilize.verify.golden.inventory import all_names, read_operators
-from torch_stabilize.verify.golden.modules import load_libraries
+from torch_stabilize.verify.golden.modules import Loaded, load_libraries
 from torch_stabilize.verify.golden.outcome import Outcome
 from torch_stabilize.verify.golden.ranked import Rank, run_rank
 from torch_stabilize.verify.golden.run import run_case
@@ -42,13 +42,15 @@ def main(arguments: list[str]) -> int:
     try:
         import torch
 
+        loaded = load_libraries(map(Path, libraries), functions, torch)
         present = all_names(torch)
-        load_libraries(map(Path, libraries), functions, torch)
         libraries_loaded(libraries)
         for argument in arguments[1:]:
             if argument.startswith(IMPORT):
                 importlib.import_module(argument.removeprefix(IMPORT))
-        registered = all_names(torch) - present  # now: torch registers more of its own later
+        # Now: torch registers more of its own later.
+        imported = dict.fromkeys(all_names(torch) - present, "")
+        loaded = loaded._replace(operators={**imported, **loaded.operators})
     except Exception as error:  # a library that does not load is an answer
         _send(pipe, ("failed", f"{error}".strip()))
         return 1
@@ -59,7 +61,7 @@ def main(arguments: list[str]) -> int:
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = ("ok", _answer(request, files, registered, torch))
+            answer = ("ok", _answer(request, files, loaded, torch))
         except Exception as error:  # sent to the parent, which says it with the case's name
             answer = ("failed", f"{type(error).__name__}: {error}")
         _send(pipe, answer)
@@ -75,9 +77,11 @@ _CALLS: dict[str, Callable[[Case, Any], Any]] = {
 }
 
 
-def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], registered: frozenset[str], torch: Any) -> Any:
+def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], loaded: Loaded, torch: Any) -> Any:
     if request["do"] == "operators":
-        return read_operators(registered, torch)
+        return read_operators(loaded.operators, torch)
+    if request["do"] == "offered":
+        return loaded.names
     path = request["cases"]
     if path not in files:
         file = load_cases(Path(path))
