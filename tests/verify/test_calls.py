@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.calls import compare_calls
-from torch_stabilize.verify.golden.cases import Case, CaseFile, load_cases
+from torch_stabilize.verify.golden.capture.calls import Call
+from torch_stabilize.verify.golden.cases import Case, CaseFile, captured_case, load_cases
 from torch_stabilize.verify.golden.cost import Cost
 from torch_stabilize.verify.golden.outcome import Crash, ErrorOutcome, Outcome
 
 torch = pytest.importorskip("torch")
 from torch_stabilize.verify.golden.cost import cost_of  # noqa: E402  # needs torch
 from torch_stabilize.verify.golden.forms import (  # noqa: E402
+    FAKED,
     FORMS,
     GRADIENTS,
+    NO_FAKE,
     NO_GRADIENT,
+    OPCHECK,
     REACHED,
     UNDER_COMPILER,
     call_forms,
@@ -150,18 +156,37 @@ def test_a_function_of_a_module_without_gradients_needs_none(file: CaseFile, bef
     """Torch gives results of an operator without a backward a node that warns; those of a function have nothing."""
     was, now = Answers({GRADIENTS: before}), Answers({GRADIENTS: Outcome(("'1 of 1 results ask'", "'none'"))})
     assert compare_calls([file], was, now).findings == ()  # type: ignore[arg-type]
-    opcheck = "by torch.library.opcheck"
-    was, now = Answers({**was.answer, opcheck: GRADIENT}), Answers({**now.answer, opcheck: GRADIENT})  # type: ignore[dict-item]
+    was, now = Answers({**was.answer, OPCHECK: GRADIENT}), Answers({**now.answer, OPCHECK: GRADIENT})  # type: ignore[dict-item]
     assert len(compare_calls([file], was, now).findings) == 1, "an operator had it before too"  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [form for form in FORMS if form != OPCHECK])
 def test_what_differs_is_said_with_its_way(file: CaseFile, form: str) -> None:
     forms = call_forms(file.cases[0], torch)
     other = {**forms, form: replace(forms[form], returns=("'taken'",))}
     (found,) = compare_calls([file], Answers(forms), Answers(other)).findings  # type: ignore[arg-type]
     assert found.code == codes.CALLS_DIFFER
     assert found.message.startswith(f"add[cpu], {form}: 'taken', and was ")
+
+
+def test_a_check_that_fails_now_is_said_and_one_that_failed_before_is_not(file: CaseFile) -> None:
+    forms = call_forms(file.cases[0], torch)
+    was, now = "test_faketensor: SUCCESS", "test_faketensor: failed, OpCheckError"
+    said = tuple(str(text).replace(was, now) for text in forms[OPCHECK].returns)
+    assert said != forms[OPCHECK].returns
+    failing = {**forms, OPCHECK: Outcome(said)}
+    (found,) = compare_calls([file], Answers(forms), Answers(failing)).findings  # type: ignore[arg-type]
+    assert (found.code, found.message) == (codes.CALLS_DIFFER, f"add[cpu], {OPCHECK}: {now}, and was SUCCESS")
+    assert compare_calls([file], Answers(failing), Answers(forms)).findings == ()  # type: ignore[arg-type]
+
+
+def test_a_fake_that_python_registers_where_there_was_none_is_no_difference(file: CaseFile) -> None:
+    was, now = (
+        Answers({FAKED: Outcome((repr(NO_FAKE),))}),
+        Answers({FAKED: Outcome(("'torch.float32 (2, 3) (3, 1)'",))}),
+    )
+    assert compare_calls([file], was, now).findings == ()  # type: ignore[arg-type]
+    assert len(compare_calls([file], now, was).findings) == 1  # type: ignore[arg-type]
 
 
 def test_a_crash_is_said_where_it_is_new(file: CaseFile) -> None:
@@ -216,3 +241,43 @@ def test_the_operator_that_a_backward_calls_is_seen(tmp_path: Path) -> None:
     assert forms[REACHED].returns == ("tstab_half::halve", "tstab_half::halve_backward")
     file, answers = load_cases(path), Answers(forms)
     assert compare_calls([file], answers, answers).differentiated == set(forms[REACHED].returns)  # type: ignore[arg-type]
+
+
+def captured(numbers: list[float], *, asks: bool) -> Case:
+    """A captured call of `torch.sqrt` on these numbers."""
+    data = struct.pack(f"{len(numbers)}f", *numbers)
+    tensor = {
+        "storage": 0, "dtype": "float32", "shape": [len(numbers)], "strides": [1], "offset": 0, "device": "cpu",
+        "requires_grad": asks, "leaf": True,
+    }  # fmt: skip
+    storage = {"bytes": len(data), "start": 0, "behind": 0, "shift": 0, "device": "cpu", "content": data.hex()}
+    content = {
+        "target": "aten::sqrt", "args": [{"tensor": tensor}], "kwargs": {}, "storages": [storage], "grad": "True",
+        "features": [],
+    }  # fmt: skip
+    return captured_case(Call(("aten::sqrt",), content, {data.hex(): data}), "aten")
+
+
+def test_a_captured_call_is_made_in_every_way() -> None:
+    forms = call_forms(captured([1.0, 4.0], asks=True), torch)
+    assert forms.keys() == {*FORMS, UNDER_COMPILER, REACHED}
+    assert [name for name, outcome in forms.items() if outcome.error is not None] == []
+    assert forms[GRADIENTS] == forms[UNDER_COMPILER]
+    assert forms[GRADIENTS].returns[0] == "'1 of 1 results ask for gradients'"
+    assert cost_of(captured([1.0], asks=False), torch).calls > 0
+
+
+def test_of_captured_calls_one_is_taken_that_raises_nothing(tmp_path: Path) -> None:
+    raising, plain, asking = (captured([value], asks=value == 3.0) for value in (1.0, 2.0, 3.0))
+
+    class Some(Answers):
+        tried: ClassVar[list[str]] = []
+
+        def run(self, path: Path, case: Case) -> Outcome:
+            self.tried.append(case.id)
+            return REFUSED if case in (raising, asking) else Outcome(("1",))
+
+    file = CaseFile(tmp_path / "cases.toml", "aten", "aten", (raising, plain, asking))
+    answers = Some({"by keyword": Outcome(("1",))})
+    assert compare_calls([file], answers, answers).operators == 1  # type: ignore[arg-type]
+    assert Some.tried == [asking.id, raising.id, plain.id]

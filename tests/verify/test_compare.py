@@ -112,6 +112,13 @@ def test_a_crash_is_named() -> None:
     assert errors(comparison) == [(codes.CASE_CRASHED, "f[cpu]: stable: the process died of SIGSEGV")]
 
 
+def test_what_gives_nothing_before_the_migration_is_no_difference() -> None:
+    died = Crash("the process died of SIGSEGV")
+    for stable in (died, Outcome()):
+        found = errors(compare(CASE, died, stable))
+        assert found == [(codes.LEGACY_GIVES_NOTHING, "f[cpu]: legacy: the process died of SIGSEGV")]
+
+
 def test_other_inputs_cannot_be_compared() -> None:
     assert errors(compare(CASE, Outcome(inputs="1"), Outcome(inputs="2")))[0][0] == codes.INPUTS_DIFFER
 

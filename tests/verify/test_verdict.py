@@ -50,10 +50,18 @@ def test_a_difference_comes_first() -> None:
     assert not verdict.passed
 
 
-@pytest.mark.parametrize("code", [codes.LEGACY_DOES_NOT_COMPILE, codes.LEGACY_DOES_NOT_LINK, codes.NO_CUDA_TOOLKIT])
-def test_a_legacy_side_that_does_not_build_is_no_difference(code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (codes.LEGACY_DOES_NOT_COMPILE, "the tree before the migration does not build here"),
+        (codes.LEGACY_DOES_NOT_LINK, "the tree before the migration does not build here"),
+        (codes.NO_CUDA_TOOLKIT, "there is no CUDA toolkit here"),
+        (codes.LEGACY_GIVES_NOTHING, "a case gives nothing on the library before the migration"),
+    ],
+)
+def test_a_legacy_side_that_gives_nothing_is_no_difference(code: str, reason: str) -> None:
     verdict = judge_steps([Step.judged("compile", "", (finding(code, "no"),))])
-    assert verdict == (Outcome.NOT_PROVEN, "not proven: the tree before the migration does not build here")
+    assert verdict == (Outcome.NOT_PROVEN, f"not proven: {reason}")
 
 
 def test_a_warning_is_no_difference() -> None:

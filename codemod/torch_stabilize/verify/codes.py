@@ -51,6 +51,7 @@ LEAKS = "TSA857"
 SLOWER = "TSA858"
 OTHER_TORCH = "TSA859"
 PLAN_DOES_NOT_COMPILE = "TSA880"
+LEGACY_GIVES_NOTHING = "TSA868"
 CAUSE_LOST = "TSA860"
 GRADIENT_LOST = "TSA861"
 COUNTER_DIFFERS = "TSA862"
@@ -351,6 +352,12 @@ CODES: tuple[Code, ...] = (
         CLASS_NOT_WATCHED,
         "A class that the module binds is not watched.",
         "Calls of its methods are not captured: what they do is not compared.",
+    ),
+    _finding(
+        LEGACY_GIVES_NOTHING,
+        "A case gives nothing on the library before the migration.",
+        "The process died or hung there, or that library has no such operator, so there is nothing to compare with: the"
+        " verdict is not proven. Mend the case, or name the right library with --legacy-library.",
     ),
     _finding(
         MACRO_UNDEFINED,

@@ -36,6 +36,7 @@ from torch_stabilize.verify.host_code import launches_step
 from torch_stabilize.verify.loaded import GOLDENS, OPERATORS, loaded_steps
 from torch_stabilize.verify.objects import ObjectStore
 from torch_stabilize.verify.progress import Reporter
+from torch_stabilize.verify.registrations import registrations
 from torch_stabilize.verify.result import Step, Verification
 from torch_stabilize.verify.setup import Setup
 from torch_stabilize.verify.sides import HeaderOptions, check_stable_target
@@ -142,7 +143,8 @@ def verify_group(
         launches,
     ]
     reporter.doing = "golden outputs"
-    for step in loaded_steps(built, cases, announced(legacy, work, group, target), reporter, request.skip):
+    python = registrations(legacy, work, *setup.library_names)
+    for step in loaded_steps(built, cases, announced(legacy, work, group, target), reporter, request.skip, python):
         steps.append(clock.ended(step))
     for step in torch_steps(request.torches, built, cases, target) if request.torches else ():
         steps.append(clock.ended(step))

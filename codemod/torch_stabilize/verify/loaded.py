@@ -29,6 +29,7 @@ from torch_stabilize.verify.golden.session import (
     run_cases,
 )
 from torch_stabilize.verify.operators import Offered, operators_step
+from torch_stabilize.verify.registrations import Registrations
 from torch_stabilize.verify.result import Finding, Step, counted, finding
 
 OPERATORS, GOLDENS = "operators", "golden outputs"
@@ -40,11 +41,14 @@ def loaded_steps(
     group: Announced,
     progress: Progress | None = None,
     skip: Collection[str] = (),
+    python: Registrations | None = None,
 ) -> Iterator[Step]:
     """The `operators` and `golden outputs` steps; what remained legacy is loaded next to the stable library.
 
     `group` is what the group registers: each of its operators needs a case. `skip` has the steps that are not wanted.
+    `python` are the files that register more for the libraries.
     """
+    python = python or Registrations()
     if {OPERATORS, GOLDENS} <= set(skip):
         yield from (Step.turned_off(name, is_needed=True) for name in (OPERATORS, GOLDENS))
         return
@@ -60,8 +64,8 @@ def loaded_steps(
         return
     stable_names = {module_name(side.library) for side in sides_of(loaded, STABLE) if side.library is not None}
     workers = [
-        Worker([side.library for side in sides if side.library is not None], functions=functions)
-        for sides, functions in ((before, group.functions), (after, {}))
+        Worker([side.library for side in sides if side.library is not None], functions=functions, files=files)
+        for sides, functions, files in ((before, group.functions, python.before), (after, {}, python.after))
     ]
     with ThreadPoolExecutor() as pool, ExitStack() as stack, _abandoned(workers):
         # Each imports torch, which takes seconds.
@@ -81,17 +85,20 @@ def loaded_steps(
             return
         was, now = legacy.result(), stable.result()
         registered = now.operators()
+        group = replace(group, operators=_moved(group, registered, stable_names))
         if OPERATORS in skip:
             yield Step.turned_off(OPERATORS, is_needed=True)
         else:
             # First: goldens under a compiler add kernels for fake tensors.
             calls = compare_calls(cases, was, now, pool)
-            yield operators_step(was.operators(), registered, calls, group, Offered(was.offered(), now.offered()))
+            step = operators_step(was.operators(), registered, calls, group, Offered(was.offered(), now.offered()))
+            yield replace(
+                step, not_run=tuple(f"registrations in {path} (it needs its package)" for path in python.left_out)
+            )
             group = replace(group, added=group.added - calls.differentiated)
         if GOLDENS in skip:
             yield Step.turned_off(GOLDENS, is_needed=True)
             return
-        group = replace(group, operators=_moved(group, registered, stable_names))
         yield _goldens(cases, was, now, pool, progress, group)
 
 

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from torch_stabilize.verify.result import Step
 
 # Errors that say that a comparison was not possible, not that something differs.
-_IMPOSSIBLE = frozenset({codes.LEGACY_DOES_NOT_COMPILE, codes.LEGACY_DOES_NOT_LINK, codes.NO_CUDA_TOOLKIT})
+_IMPOSSIBLE = {
+    codes.LEGACY_DOES_NOT_COMPILE: "the tree before the migration does not build here",
+    codes.LEGACY_DOES_NOT_LINK: "the tree before the migration does not build here",
+    codes.NO_CUDA_TOOLKIT: "there is no CUDA toolkit here",
+    codes.LEGACY_GIVES_NOTHING: "a case gives nothing on the library before the migration",
+}
 
 
 class Outcome(str, Enum):
@@ -41,12 +46,12 @@ def judge_steps(steps: Sequence[Step]) -> Verdict:
     """The verdict over all steps."""
     undone = _each(reason for step in steps for reason in step.undone)
     errors = {item.code for step in steps for item in step.diagnostics if item.severity is Severity.ERROR}
-    if errors and errors <= _IMPOSSIBLE and not undone:
-        undone = ("the tree before the migration does not build here",)
+    if errors and errors <= _IMPOSSIBLE.keys() and not undone:
+        undone = _each(_IMPOSSIBLE[code] for code in sorted(errors))
     not_run = _each(reason for step in steps for reason in step.not_run)
     proven = f"not proven: {'; '.join(undone)}" if undone else ""
     rest = f"not run: {', '.join(not_run)}" if not_run else ""
-    if errors - _IMPOSSIBLE:
+    if errors - _IMPOSSIBLE.keys():
         return Verdict(Outcome.DIFFERS, _joined("something differs", proven, rest))
     if undone:
         return Verdict(Outcome.NOT_PROVEN, _joined(proven, _nevertheless(steps), rest))

@@ -30,13 +30,10 @@ class Comparison:
 
 def compare(case: Case, legacy: Outcome | Crash, stable: Outcome | Crash) -> Comparison:
     """Compare what the legacy and the stable library did."""
-    if isinstance(legacy, Crash) or isinstance(stable, Crash):
-        found = [
-            finding(codes.CASE_CRASHED, f"{case.id}: {side}: {outcome.reason}")
-            for side, outcome in (("legacy", legacy), ("stable", stable))
-            if isinstance(outcome, Crash)
-        ]
-        return Comparison(case, tuple(found))
+    if isinstance(legacy, Crash):
+        return Comparison(case, (finding(codes.LEGACY_GIVES_NOTHING, f"{case.id}: legacy: {legacy.reason}"),))
+    if isinstance(stable, Crash):
+        return Comparison(case, (finding(codes.CASE_CRASHED, f"{case.id}: stable: {stable.reason}"),))
     if legacy.inputs and stable.inputs and legacy.inputs != stable.inputs:
         text = f"{case.id}: the inputs are not those the output was recorded with"
         return Comparison(case, (finding(codes.INPUTS_DIFFER, text, help="record again with this torch"),))

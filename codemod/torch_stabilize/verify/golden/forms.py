@@ -88,7 +88,7 @@ def _without_names(text: str, op: Any) -> str:
 def _faked(op: Any, args: list[Any], kwargs: dict[str, Any], device: str, torch: Any) -> list[str]:
     """What the results look like that a compiler is told of, where the library has a kernel for that."""
     if not torch._C._dispatch_has_kernel_for_dispatch_key(full_name(op), "Meta"):
-        return ["no kernel for fake tensors"]
+        return [NO_FAKE]
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils._pytree import tree_flatten, tree_map_only
 
@@ -149,18 +149,20 @@ def _verdict(said: Any) -> str:
 
 
 _CHECKS = ("test_schema", "test_autograd_registration", "test_faketensor")
+NO_FAKE = "no kernel for fake tensors"
 NO_GRADIENT = "no result asks for a gradient"
 GRADIENTS = "with gradients"
 UNDER_COMPILER = "with gradients under a compiler"
 REACHED = "operators that were called for gradients"
 _OF_TORCH = ("aten::", "prim::", "prims::", "autograd::")
 BY_KEYWORD = "by keyword"
+FAKED = "with fake tensors"
 OPCHECK = "by torch.library.opcheck"
 FORMS: dict[str, Callable[..., Any]] = {
     BY_KEYWORD: _by_keyword,
     "with its defaults left out": _without_defaults,
     "with arguments of a wrong type": _mistyped,
-    "with fake tensors": _faked,
+    FAKED: _faked,
     GRADIENTS: _gradients,
     OPCHECK: _checked,
 }

@@ -14,7 +14,14 @@ _EMPTY_PATTERN = 0x5A  # is in outputs that are not read, so that what is not wr
 
 
 def make_arguments(case: Case, torch: Any) -> tuple[list[Any], dict[str, Any]]:
-    """The positional and keyword arguments of one call. Raises CaseError for a generator that cannot be used."""
+    """The positional and keyword arguments of one call; those of a captured one ask for no gradients.
+
+    Raises CaseError for a generator that cannot be used, and LookupError for captured arguments that cannot be made.
+    """
+    if case.captured is not None:
+        from torch_stabilize.verify.golden.capture.arguments import plain_arguments
+
+        return plain_arguments(case.captured, torch)
     args = [_make(value, case, str(index), torch) for index, value in enumerate(case.args)]
     kwargs = {name: _make(value, case, name, torch) for name, value in case.kwargs}
     return args, kwargs

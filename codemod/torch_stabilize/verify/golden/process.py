@@ -24,7 +24,7 @@ from torch_stabilize.verify.golden.inventory import Operator
 from torch_stabilize.verify.golden.outcome import Crash, LoadError, Outcome
 from torch_stabilize.verify.golden.timing import SECONDS
 from torch_stabilize.verify.golden.together import RankGroup
-from torch_stabilize.verify.golden.wire import FUNCTIONS, IMPORT, LENGTH
+from torch_stabilize.verify.golden.wire import FILE, FUNCTIONS, IMPORT, LENGTH
 
 START_SECONDS = 300.0  # importing torch takes minutes where the machine has much else to do
 CASE_SECONDS = 300.0
@@ -36,6 +36,7 @@ class Worker:
     `python` is the interpreter, whose torch may be another than the one here; it needs torch and numpy alone. Python
     modules are imported after the libraries, for what they register; `environment` is added to that of this process.
     `functions` are operators that are functions of a Python module in these libraries, with their names there ("_C.f").
+    `files` are Python files that register something for the libraries; what they import from a package is a library.
 
     Raises LoadError where a library does not load.
     """
@@ -49,6 +50,7 @@ class Worker:
         environment: Mapping[str, str] | None = None,
         modules: Iterable[str] = (),
         functions: Mapping[str, str] | None = None,
+        files: Iterable[Path] = (),
     ) -> None:
         self._libraries = [str(library.resolve()) for library in libraries]
         self._python = python
@@ -56,6 +58,7 @@ class Worker:
         self._seconds = seconds
         self._environment = dict(environment or {})
         self._modules = tuple(modules)
+        self._files = tuple(files)
         self._process: subprocess.Popen[str] | None = None
         self._is_abandoned = False
         self._pipe = -1
@@ -180,7 +183,8 @@ class Worker:
 
     def _arguments(self) -> list[str]:
         functions = [f"{FUNCTIONS}{json.dumps(self._functions)}"] if self._functions else []
-        return [*self._libraries, *(f"{IMPORT}{name}" for name in self._modules), *functions]
+        files = [f"{FILE}{path.resolve()}" for path in self._files]
+        return [*self._libraries, *(f"{IMPORT}{name}" for name in self._modules), *functions, *files]
 
     def _package_folder(self) -> str:
         """A folder that holds this package alone: another interpreter must not see the packages next to it."""

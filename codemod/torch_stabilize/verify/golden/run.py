@@ -13,6 +13,7 @@ from torch_stabilize.verify.golden.described import describe, describe_error, te
 from torch_stabilize.verify.golden.inputs import make_arguments
 from torch_stabilize.verify.golden.modules import ModuleFunction, function_for
 from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
+from torch_stabilize.verify.golden.repeatable import repeatable
 
 
 def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> Outcome:
@@ -21,7 +22,7 @@ def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> 
     `call` calls it in another way than the mode of the case. Raises CaseError for inputs that cannot be made, and
     LookupError for an op that is not registered.
     """
-    if case.captured is not None:
+    if case.captured is not None and call is None:
         from torch_stabilize.verify.golden.capture.replay import run_call
 
         return run_call(case.captured, torch)
@@ -32,7 +33,11 @@ def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> 
     digest = _digest(inputs, before)
     versions = {name: tensor._version for name, tensor in inputs.items()}
     try:
-        result = (call or _MODES[case.mode])(op, args, kwargs, case.device, torch)
+        if call is None:
+            result = _MODES[case.mode](op, args, kwargs, case.device, torch)
+        else:
+            with repeatable(torch):
+                result = call(op, args, kwargs, case.device, torch)
         if case.device != "cpu":
             _wait(torch)
     except Exception as error:  # whatever the op raises is what we are here to see

@@ -7,3 +7,4 @@ import struct
 LENGTH = struct.Struct("<Q")
 IMPORT = "--import="  # before the name of a Python module
 FUNCTIONS = "--functions="  # before a JSON object
+FILE = "--file="  # before a Python file that registers something

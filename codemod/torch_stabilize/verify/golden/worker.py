@@ -21,22 +21,24 @@ from torch_stabilize.verify.golden.cases import DEVICES, MOST_RANKS, Case, load_
 from torch_stabilize.verify.golden.cost import cost_of
 from torch_stabilize.verify.golden.forms import call_forms, names_of
 from torch_stabilize.verify.golden.inventory import all_names, read_operators
-from torch_stabilize.verify.golden.modules import Loaded, load_libraries
+from torch_stabilize.verify.golden.modules import load_libraries
 from torch_stabilize.verify.golden.outcome import Outcome
+from torch_stabilize.verify.golden.python_files import run_files
 from torch_stabilize.verify.golden.ranked import Rank, run_rank
 from torch_stabilize.verify.golden.run import run_case
 from torch_stabilize.verify.golden.timing import seconds_per_call
-from torch_stabilize.verify.golden.wire import FUNCTIONS, IMPORT, LENGTH
+from torch_stabilize.verify.golden.wire import FILE, FUNCTIONS, IMPORT, LENGTH
 
 
 def main(arguments: list[str]) -> int:
-    """`PIPE-FD LIBRARY... --import=MODULE... --functions=JSON`: load and import, then answer requests until standard
-    input ends.
+    """`PIPE-FD LIBRARY... --import=MODULE... --functions=JSON --file=FILE...`: load and import, then answer requests
+    until standard input ends.
 
     The JSON object has the operators that are functions of a Python module in these libraries.
     """
     pipe = int(arguments[0])
-    libraries = [argument for argument in arguments[1:] if not argument.startswith((IMPORT, FUNCTIONS))]
+    libraries = [argument for argument in arguments[1:] if not argument.startswith((IMPORT, FUNCTIONS, FILE))]
+    scripts = [Path(argument.removeprefix(FILE)) for argument in arguments[1:] if argument.startswith(FILE)]
     told = [argument.removeprefix(FUNCTIONS) for argument in arguments[1:] if argument.startswith(FUNCTIONS)]
     functions: dict[str, str] = json.loads(told[0]) if told else {}
     try:
@@ -50,7 +52,8 @@ def main(arguments: list[str]) -> int:
                 importlib.import_module(argument.removeprefix(IMPORT))
         # Now: torch registers more of its own later.
         imported = dict.fromkeys(all_names(torch) - present, "")
-        loaded = loaded._replace(operators={**imported, **loaded.operators})
+        operators = read_operators({**imported, **loaded.operators}, torch)
+        run_files(scripts, map(Path, libraries), torch)
     except Exception as error:  # a library that does not load is an answer
         _send(pipe, ("failed", f"{error}".strip()))
         return 1
@@ -58,10 +61,11 @@ def main(arguments: list[str]) -> int:
     here = {"torch": torch.__version__, "devices": _devices(torch), "made_with": _made_with(torch)}
     _send(pipe, ("ready", here))
     files: dict[str, dict[str, Case]] = {}
+    known = {"operators": operators, "offered": loaded.names}
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = ("ok", _answer(request, files, loaded, torch))
+            answer = ("ok", _answer(request, files, known, torch))
         except Exception as error:  # sent to the parent, which says it with the case's name
             answer = ("failed", f"{type(error).__name__}: {error}")
         _send(pipe, answer)
@@ -77,11 +81,9 @@ _CALLS: dict[str, Callable[[Case, Any], Any]] = {
 }
 
 
-def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], loaded: Loaded, torch: Any) -> Any:
-    if request["do"] == "operators":
-        return read_operators(loaded.operators, torch)
-    if request["do"] == "offered":
-        return loaded.names
+def _answer(request: dict[str, Any], files: dict[str, dict[str, Case]], known: dict[str, Any], torch: Any) -> Any:
+    if request["do"] in known:
+        return known[request["do"]]
     path = request["cases"]
     if path not in files:
         file = load_cases(Path(path))

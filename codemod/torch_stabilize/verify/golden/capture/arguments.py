@@ -44,6 +44,21 @@ def make_call(call: Call, torch: Any) -> Made:
     return _with_gradients(args, kwargs, grads, torch)
 
 
+def plain_arguments(call: Call, torch: Any) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of `call` as tensors that ask for no gradients. Raises LookupError where they cannot be made."""
+    try:
+        made = make_call(call, torch)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise LookupError(f"its arguments cannot be made here: {error}") from error
+
+    def plain(item: Any) -> Any:
+        if isinstance(item, (list, tuple)):
+            return type(item)(map(plain, item))
+        return item.detach() if isinstance(item, torch.Tensor) else item
+
+    return plain(made.args), {name: plain(item) for name, item in made.kwargs.items()}
+
+
 def _with_gradients(
     args: list[Any], kwargs: dict[str, Any], grads: Mapping[str, tuple[bool, bool]], torch: Any
 ) -> Made:

@@ -63,6 +63,16 @@ class Call:
         return next((kind for kind in sorted(kinds) if kind != "cpu"), "cpu")
 
     @property
+    def asks_for_gradients(self) -> bool:
+        """Whether one of its tensors asks for a gradient."""
+        return _asks([*self.content["args"], *self.content["kwargs"].values()])
+
+    @property
+    def passes_text(self) -> bool:
+        """Whether one of its arguments is a text."""
+        return any("str" in value for value in [*self.content["args"], *self.content["kwargs"].values()])
+
+    @property
     def bytes(self) -> int:
         """What its storages take in the file, before other calls share them."""
         return sum(len(self.contents.get(storage.get("content", ""), b"")) for storage in self.content["storages"])
@@ -76,6 +86,13 @@ def _devices(values: list[Any]) -> list[str]:
         for kind in ("list", "tuple"):
             found += _devices(value.get(kind, []))
     return found
+
+
+def _asks(values: list[Any]) -> bool:
+    return any(
+        value.get("tensor", {}).get("requires_grad", False) or any(_asks(value.get(k, [])) for k in ("list", "tuple"))
+        for value in values
+    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import os
 import pickle
@@ -15,10 +14,10 @@ from torch_stabilize.verify.golden.capture.calls import Call
 from torch_stabilize.verify.golden.capture.functions import find_function
 from torch_stabilize.verify.golden.described import describe, describe_error, tensor_bytes
 from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
+from torch_stabilize.verify.golden.repeatable import SEED, repeatable
 
 LARGE = 256 << 10  # outputs beyond are kept as a hash and samples
 SAMPLES = 64
-_SEED = 20260711
 _LOST_DEVICE = "CUDA error"
 _EXIT_LOST = 70
 
@@ -70,13 +69,8 @@ def _in_child(work: Callable[[], Outcome]) -> Outcome:
 
 
 def _run(call: Call, function: Callable[..., Any], torch: Any) -> Outcome:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # threads that race for a generator would be noise
-    try:
-        with _mode(call, torch):
-            return _recorded(call, function, torch)
-    finally:
-        torch.set_num_threads(threads)
+    with repeatable(torch), _mode(call, torch):
+        return _recorded(call, function, torch)
 
 
 def _mode(call: Call, torch: Any) -> Any:
@@ -93,7 +87,6 @@ def _recorded(call: Call, function: Callable[..., Any], torch: Any) -> Outcome:
     before = {place: _storage_bytes(tensor, torch) for place, tensor in inputs.items()}
     digest = _digest(inputs, before)
     versions = {place: _version(tensor) for place, tensor in inputs.items()}
-    _seed(torch)
     try:
         result = function(*made.args, **made.kwargs)
         if torch.cuda.is_initialized():
@@ -115,12 +108,6 @@ def _recorded(call: Call, function: Callable[..., Any], torch: Any) -> Outcome:
     return Outcome(returns, mutated, None, undeclared, digest, gradients, tuple(facts))
 
 
-def _seed(torch: Any) -> None:
-    """Both generators that a kernel may draw from."""
-    torch.manual_seed(_SEED)
-    ctypes.CDLL(None).srand(_SEED & 0xFFFF)
-
-
 def _gradients(
     results: list[Any], made: Made, facts: list[tuple[str, str]], torch: Any
 ) -> Iterator[tuple[str, TensorOutcome]]:
@@ -128,7 +115,7 @@ def _gradients(
     outputs = [value for value in results if isinstance(value, torch.Tensor) and value.requires_grad]
     if not outputs or not made.sources:
         return
-    rng = torch.Generator(device="cpu").manual_seed(_SEED)
+    rng = torch.Generator(device="cpu").manual_seed(SEED)
     behind = [
         torch.rand(value.shape, generator=rng, dtype=torch.float64).to(value.dtype).to(value.device)
         for value in outputs
