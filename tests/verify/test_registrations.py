@@ -35,7 +35,8 @@ def found(tmp_path: Path, before: dict[str, str], after: dict[str, str]) -> Regi
             (root / path).write_text(text)
         commit_all(root, name)
         trees.append(read_tree(open_snapshot(root), name))
-    return registrations(*trees, {"_C"}, {"_C", "_C_stable"})
+    legacy, work = trees
+    return registrations(legacy, work, {"_C"}, {"_C", "_C_stable"})
 
 
 def test_a_new_file_is_for_the_libraries_after_the_migration(tmp_path: Path) -> None:
