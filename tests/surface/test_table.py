@@ -101,7 +101,7 @@ def test_namespaces_are_looked_up_last(surface: Surface) -> None:
     assert (entry := surface.name("at::vec::Vectorized")) is not None
     assert entry.id == "space.vec"
     assert (entry := surface.name("at::cuda::warp_size")) is not None
-    assert entry.form == "special"
+    assert entry.form == "template"
     assert surface.name("torch::a_name_of_nowhere") is None
 
 

@@ -133,7 +133,7 @@ class _Scanner:
 
     def _is_stable_form(self, site: Site) -> bool:
         """Whether the name is that of its own stable form: `t.element_size()`, whose type alone is another."""
-        is_own = site.entry is not None and (site.entry.stable or "").startswith(f"{{t}}.{site.name}(")
+        is_own = site.entry is not None and (site.entry.stable or "").startswith(f"{{self}}.{site.name}(")
         return is_own and b"torch/csrc/stable/" in self.document.data
 
     def _is_tensors(self, site: Site) -> bool:

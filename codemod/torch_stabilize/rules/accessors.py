@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch_stabilize.codes import Example
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, rule
 from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
 from torch_stabilize.source.brackets import closing_angle
 from torch_stabilize.source.types import split_arguments
@@ -47,12 +47,8 @@ from torch_stabilize.surface.entry import Entry
         ),
     ),
 )
-def accessors(site: Site, context: Context) -> Outcome | None:
+def accessors(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.accessor<float, 2>()`, `x.packed_accessor32<float, 2, Traits>()` and their types."""
-    entry = site.entry
-    assert entry is not None
-    if site.kind is SiteKind.NAME:
-        return _accessor_type(site, context, entry)
     if not is_tensor_method(site, context):
         return None
     call = MethodCall(site, context)
@@ -81,6 +77,7 @@ def _written_arguments(call: MethodCall) -> Span | None:
     return Span(span.start + 1, span.end - 1)
 
 
+@case("TSA114", kind=SiteKind.NAME)
 def _accessor_type(site: Site, context: Context, entry: Entry) -> Outcome:
     if entry.form == "rename":
         return context.replace(site, entry.stable, entry.rule, entry=entry)

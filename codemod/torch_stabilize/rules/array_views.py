@@ -11,7 +11,7 @@ from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.printing import printer_of
-from torch_stabilize.rules.registry import page, rule
+from torch_stabilize.rules.registry import on, page, rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
 from torch_stabilize.source.arguments import argument_spans
@@ -19,6 +19,7 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.types import CppType, parse_type
+from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.versions import headers_have
 
 COMPARED, PRINTED, PRINTED_TENSOR = "compared view", "printed value", "printed tensor"
@@ -126,7 +127,7 @@ TEXT = page(
         ),
     ),
 )
-def text_of_device(site: Site, context: Context) -> Outcome | None:
+def text_of_device(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.device().str()`."""
     kind = receiver_type(site, context)
     if kind is None or kind.name != "Device" or kind.pointers:
@@ -187,29 +188,42 @@ def _printed_by_checks(document: Document, finder: TypeFinder) -> Iterator[Site]
                 yield Site(span, PRINTED, SiteKind.OPERATOR)
 
 
+@on(SiteKind.OPERATOR, PRINTED_TENSOR)
+def printed_tensor(site: Site, context: Context) -> Outcome:
+    """`std::cout << x`."""
+    return context.diagnose(
+        site, TEXT, "a stable tensor does not print its values", "print its sizes and dtype, or print it in Python"
+    )
+
+
+@on(SiteKind.OPERATOR, PRINTED_IN_TEMPLATE)
+def printed_in_template(site: Site, context: Context) -> Outcome:
+    """`std::cout << value` where calls of the template give `value` a type without text."""
+    return context.diagnose(
+        site,
+        TEXT,
+        f"`{context.document.text(site.span).decode('utf-8', 'replace')}` is printed, and calls give it a type that the "
+        "stable API does not print",
+        "make text of it where the template is called",
+    )
+
+
+@on(SiteKind.OPERATOR, PRINTED)
+def printed(site: Site, context: Context) -> Outcome | None:
+    """`std::cout << x.sizes()`, which a helper prints."""
+    fragment = context.fragment(site)
+    printer = printer_of(context.type_of(fragment.node_at(site.span), fragment))
+    if printer is None:
+        return None
+    parts: tuple[Part, ...] = (printer.function.encode() + b"(", site.span, b")")
+    return context.rewrite(site.span, parts, TEXT, helpers=(printer.helper,))
+
+
+@on(SiteKind.OPERATOR, COMPARED)
 def array_views(site: Site, context: Context) -> Outcome | None:
-    """The rewrite of one of `view_sites`."""
+    """`x.sizes() == y.sizes()`: array views of the stable API cannot be compared."""
     fragment = context.fragment(site)
     node = fragment.node_at(site.span)
-    if site.name == PRINTED_TENSOR:
-        return context.diagnose(
-            site, TEXT, "a stable tensor does not print its values", "print its sizes and dtype, or print it in Python"
-        )
-    if site.name == PRINTED_IN_TEMPLATE:
-        return context.diagnose(
-            site,
-            TEXT,
-            f"`{context.document.text(site.span).decode('utf-8', 'replace')}` is printed, and calls give it a type that the "
-            "stable API does not print",
-            "make text of it where the template is called",
-        )
-    if site.name == PRINTED:
-        kind = context.type_of(node, fragment)
-        printer = printer_of(kind)
-        if printer is None:
-            return None
-        parts: tuple[Part, ...] = (printer.function.encode() + b"(", site.span, b")")
-        return context.rewrite(site.span, parts, TEXT, helpers=(printer.helper,))
     if node is None or headers_have("array_view_equality", context.project.headers or context.project.target):
         return None
     sides = _sides(node)

@@ -9,10 +9,10 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Severity, Span
 from torch_stabilize.rules.check_texts import condition_text, printable
-from torch_stabilize.rules.context import Allowed, Context, Outcome, Site
-from torch_stabilize.rules.exceptions import caught, code_of_check, thrown
+from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from torch_stabilize.rules.exceptions import caught, code_of_check
 from torch_stabilize.rules.macro_calls import braces, call_arguments, is_streamed, semicolon, whole_call
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, on, rule
 from torch_stabilize.rules.rewrite import Rewrite
 from torch_stabilize.surface.entry import Entry
 
@@ -55,10 +55,8 @@ from torch_stabilize.surface.entry import Entry
         ),
     ),
 )
-def check(site: Site, context: Context) -> Outcome | None:
+def check(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`TORCH_CHECK(condition, message...)`."""
-    entry = site.entry
-    assert entry is not None
     printers = (*printable(site, context, 1), *_own_text(site, context))
     helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
     whole = whole_call(site, context)
@@ -77,10 +75,12 @@ def _own_text(site: Site, context: Context) -> tuple[Rewrite, ...]:
     return (Rewrite(end, (b", " + text,), "TSA201"),)
 
 
-def condition(site: Site, context: Context) -> Outcome:
+@on(SiteKind.CONDITION)
+def condition(site: Site, context: Context) -> Outcome | None:
     """`#ifdef TORCH_CHECK`: without a macro of that name another branch would be compiled."""
     entry = site.entry
-    assert entry is not None
+    if entry is None:
+        return None
     found = re.match(r"STD_[A-Z_]+", entry.stable)
     if found is not None:
         return context.replace(site, found.group(), entry.rule, entry=entry)
@@ -165,42 +165,15 @@ def condition(site: Site, context: Context) -> Outcome:
         ),
     ),
 )
-def other_check(site: Site, context: Context) -> Outcome | None:
+def other_check(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """AT_ERROR, TORCH_INTERNAL_ASSERT, TORCH_CHECK_VALUE, TORCH_CHECK_NOT_IMPLEMENTED and their kin."""
-    entry = site.entry
-    assert entry is not None
     if entry.kind != "macro":
-        is_exception = entry.kind == "type" and not entry.helper
-        if (
-            is_exception
-            and (clause := context.ancestor(site, ("catch_clause",), 8)) is not None
-            and _is_caught(site, clause, context)
-        ):
-            return caught(site, clause, context)
-        also = _message_alone(site, context) if is_exception else ()
-        return context.replace(site, entry.stable, code_of_check(site.name, entry.rule), entry=entry, also=also)
+        return _exception(site, context, entry)
     arguments = call_arguments(site, context)
     if arguments is None:
-        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
+        return _not_called(site, context, entry)
     confidence = Confidence(entry.confidence)
     extra: dict[str, object] = {"includes": (entry.include,), "confidence": confidence}
-    if site.name == "AT_ERROR":
-        return _error(site, context, arguments, extra)
-    if site.name == "C10_THROW_ERROR":
-        return thrown(site, context, arguments)
-    if site.name in ("CHECK", "DCHECK"):
-        whole = whole_call(site, context)
-        if whole is None or is_streamed(whole, context):
-            return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
-    if site.name == "TORCH_CHECK_ARG" and len(arguments) > 1:
-        number = context.rewrite(arguments[1], (b'"invalid argument ", ', arguments[1], b', ": "'), entry.rule)
-        printers = printable(site, context, 2)
-        extra["helpers"] = tuple(helper for rewrite in printers for helper in rewrite.helpers)
-        return context.replace(site, entry.stable, entry.rule, also=(number, *printers), **extra)
-    if site.name == "TORCH_CHECK_WITH" and len(arguments) > 1 and (found := _of_class(arguments, context)) is not None:
-        return _check_of_class(site, context, arguments, *found)
-    if site.name in ("TORCH_CHECK_ARG", "TORCH_CHECK_WITH"):
-        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     own = context.project.helpers.names.get(f"STD_{site.name}")
     printers = (*printable(site, context, 1), *_own_text(site, context))
     helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
@@ -217,6 +190,44 @@ def other_check(site: Site, context: Context) -> Outcome | None:
     return context.rewrite(site.span, head, code, also=(*printers, *closing), helpers=helpers, **extra)
 
 
+def _not_called(site: Site, context: Context, entry: Entry) -> Outcome:
+    return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
+
+
+def _exception(site: Site, context: Context, entry: Entry) -> Outcome:
+    """`c10::Error` and its kin: caught, made, or named."""
+    is_exception = entry.kind == "type" and not entry.helper
+    clause = context.ancestor(site, ("catch_clause",), 8) if is_exception else None
+    if clause is not None and _is_caught(site, clause, context):
+        return caught(site, clause, context, entry)
+    also = _message_alone(site, context) if is_exception else ()
+    return context.replace(site, entry.stable, code_of_check(site.name, entry.rule), entry=entry, also=also)
+
+
+@case("TSA203", "CHECK", "DCHECK")
+def _logging_check(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    """`CHECK(condition)` of c10's logging, where nothing is streamed into it."""
+    if call_arguments(site, context) is None:
+        return _not_called(site, context, entry)
+    whole = whole_call(site, context)
+    if whole is None or is_streamed(whole, context):
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+    return other_check(site, context, entry)
+
+
+@case("TSA203", "TORCH_CHECK_ARG")
+def _check_of_argument(site: Site, context: Context, entry: Entry) -> Outcome:
+    arguments = call_arguments(site, context)
+    if arguments is None:
+        return _not_called(site, context, entry)
+    if len(arguments) < 2:
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+    number = context.rewrite(arguments[1], (b'"invalid argument ", ', arguments[1], b', ": "'), entry.rule)
+    printers = printable(site, context, 2)
+    helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
+    return context.replace(site, entry.stable, entry.rule, entry=entry, also=(number, *printers), helpers=helpers)
+
+
 _CHECKS_BY_CLASS = {
     "ValueError": "TORCH_CHECK_VALUE", "IndexError": "TORCH_CHECK_INDEX", "TypeError": "TORCH_CHECK_TYPE",
     "NotImplementedError": "TORCH_CHECK_NOT_IMPLEMENTED", "LinAlgError": "TORCH_CHECK_LINALG", "Error": "TORCH_CHECK",
@@ -228,6 +239,17 @@ def _of_class(arguments: tuple[Span, ...], context: Context) -> tuple[str, Entry
     name = _CHECKS_BY_CLASS.get(context.text(arguments[0]).decode("utf-8", "replace").strip(), "")
     entry = context.surface.macro(name)
     return (name, entry) if entry is not None else None
+
+
+@case("TSA203", "TORCH_CHECK_WITH")
+def _check_with(site: Site, context: Context, entry: Entry) -> Outcome:
+    arguments = call_arguments(site, context)
+    if arguments is None:
+        return _not_called(site, context, entry)
+    found = _of_class(arguments, context) if len(arguments) > 1 else None
+    if found is None:
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+    return _check_of_class(site, context, arguments, *found)
 
 
 def _check_of_class(site: Site, context: Context, arguments: tuple[Span, ...], name: str, entry: Entry) -> Outcome:
@@ -269,15 +291,19 @@ def _message_alone(site: Site, context: Context) -> tuple[Rewrite, ...]:
     return (Rewrite(Span(first.end, second.end), (), "TSA203"),)
 
 
-def _error(site: Site, context: Context, arguments: tuple[Span, ...], extra: dict[str, object]) -> Outcome:
+@case("TSA203", "AT_ERROR")
+def _error(site: Site, context: Context, entry: Entry) -> Outcome:
+    arguments = call_arguments(site, context)
+    if arguments is None:
+        return _not_called(site, context, entry)
     opening = context.document.code.find(b"(", site.span.end)
     head = Span(site.span.start, opening + 1)
     comma = b", " if arguments else b""
     printers = printable(site, context, 0)
-    extra["helpers"] = tuple(helper for rewrite in printers for helper in rewrite.helpers)
+    helpers = tuple(helper for rewrite in printers for helper in rewrite.helpers)
     opened, closing = braces(site, context)
     text = opened + b"STD_TORCH_CHECK(false" + comma
-    return context.rewrite(head, (text,), "TSA203", also=(*printers, *closing), **extra)
+    return context.rewrite(head, (text,), "TSA203", entry=entry, also=(*printers, *closing), helpers=helpers)
 
 
 @rule(
@@ -294,10 +320,8 @@ def _error(site: Site, context: Context, arguments: tuple[Span, ...], extra: dic
         ),
     ),
 )
-def project_cuda_check(site: Site, context: Context) -> Outcome | None:
+def project_cuda_check(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`CUDA_CHECK(call)` of a header that legacy units keep."""
-    entry = site.entry
-    assert entry is not None
     for document in context.project.documents:
         for macro in document.macros:
             if macro.name != site.name:
@@ -325,13 +349,8 @@ def project_cuda_check(site: Site, context: Context) -> Outcome | None:
         ),
     ),
 )
-def warning(site: Site, context: Context) -> Outcome | None:
+def warning(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """TORCH_WARN, TORCH_WARN_ONCE."""
-    entry = site.entry
-    assert entry is not None
-    if site.name not in ("TORCH_WARN", "TORCH_WARN_ONCE", "AT_WARN"):
-        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
-    name = "STD_TORCH_WARN_ONCE" if site.name.endswith("ONCE") else "STD_TORCH_WARN"
     printers = printable(site, context, 0)
     helpers = ("torch_warn", *(helper for rewrite in printers for helper in rewrite.helpers))
-    return context.replace(site, name, entry.rule, confidence=Confidence.REVIEW, helpers=helpers, also=printers)
+    return context.replace(site, entry.stable, entry.rule, confidence=Confidence.REVIEW, helpers=helpers, also=printers)

@@ -15,6 +15,7 @@ from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import receiver_type_parts
+from torch_stabilize.surface.entry import Entry
 
 _OPERATORS = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
 _HELPER = "check_comparisons"
@@ -75,10 +76,8 @@ _TORCH = frozenset({"at", "torch", "c10"})
         ),
     ),
 )
-def comparison(site: Site, context: Context) -> Outcome | None:
+def comparison(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`TORCH_CHECK_EQ(a, b)` and its kin."""
-    entry = site.entry
-    assert entry is not None
     arguments = call_arguments(site, context)
     whole = whole_call(site, context)
     last = site.name.rpartition("_")[2]

@@ -175,7 +175,7 @@ class Context(NamedTuple):
         if more.get("entry") is not None:
             entry = more.pop("entry")
             assert isinstance(entry, Entry)
-            more.setdefault("includes", (entry.include,) if entry.include else ())
+            more.setdefault("includes", tuple(name.strip() for name in entry.include.split(",") if name))
             more.setdefault("confidence", Confidence(entry.confidence))
             if entry.helper:
                 more.setdefault("helpers", (entry.helper,))

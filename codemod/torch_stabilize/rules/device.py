@@ -11,10 +11,11 @@ from torch_stabilize.model import Confidence
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.device_arguments import device_index, guard_argument
 from torch_stabilize.rules.guards import HELPER, names_type_only, needs_helper
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.scopes import arguments_of
+from torch_stabilize.surface.entry import Entry
 
 _GUARD = "torch::stable::accelerator::DeviceGuard"
 _GUARDS = re.compile(r"\b(?:Optional)?(?:CUDA|HIP|Device)Guard$")
@@ -97,12 +98,8 @@ _GUARDS = re.compile(r"\b(?:Optional)?(?:CUDA|HIP|Device)Guard$")
         ),
     ),
 )
-def guard(site: Site, context: Context) -> Outcome | None:
+def guard(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`OptionalCUDAGuard guard(device_of(x))`, `CUDAGuard guard(x.device())`, `CUDAGuard guard{index}`."""
-    entry = site.entry
-    assert entry is not None
-    if site.name.endswith("device_of") or site.kind is SiteKind.BARE:
-        return _device_of(site, context)
     if needs_helper(site, context):
         return context.replace(site, HELPER, entry.rule, helpers=("device_guard",))
     if names_type_only(site, context):
@@ -118,7 +115,8 @@ def guard(site: Site, context: Context) -> Outcome | None:
     return context.replace(site, _GUARD, entry.rule, includes=(entry.include,), also=(place,))
 
 
-def _device_of(site: Site, context: Context) -> Outcome:
+@case("TSA401", "device_of")
+def _device_of(site: Site, context: Context, entry: Entry) -> Outcome:
     node = context.call(site)
     walk = node
     while walk is not None and walk.type not in ("declaration", "compound_statement"):

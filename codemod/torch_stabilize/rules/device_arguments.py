@@ -7,10 +7,10 @@ import re
 from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
-from torch_stabilize.model import Confidence, Span
-from torch_stabilize.rules.context import Context, Outcome, Site
-from torch_stabilize.rules.registry import rule
-from torch_stabilize.rules.rewrite import Copy, Part
+from torch_stabilize.model import Confidence
+from torch_stabilize.rules.context import Context, Site
+from torch_stabilize.rules.registry import page
+from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import receiver_type_parts
@@ -132,7 +132,7 @@ def _receiver_of(node: Node) -> Node | None:
     return receiver_type_parts(callee)[0] if callee is not None and callee.type == "field_expression" else None
 
 
-@rule(
+page(
     "TSA403",
     "Device properties are asked for once per device and kept.",
     text=(
@@ -159,45 +159,9 @@ def _receiver_of(node: Node) -> Node | None:
         ),
     ),
 )
-def properties(site: Site, context: Context) -> Outcome | None:
-    """Properties, counts and the current device."""
-    entry = site.entry
-    assert entry is not None
-    last = site.name.rpartition("::")[2]
-    if last in ("getCurrentDeviceProperties", "getDeviceProperties"):
-        name = context.project.helpers.name("get_device_prop")
-        return context.replace(site, name, entry.rule, helpers=("get_device_prop",))
-    if entry.form == "rename":
-        return context.replace(site, entry.stable, entry.rule, entry=entry)
-    node = context.call(site)
-    if last == "warp_size" and node is not None:
-        name = context.project.helpers.name("get_device_prop")
-        text = f"{name}()->warpSize".encode()
-        return context.rewrite(context.fragment(site).span(node), (text,), entry.rule, helpers=("get_device_prop",))
-    if last in ("device_count", "getNumGPUs"):
-        name = context.project.helpers.name("cuda_device_count")
-        return context.replace(site, name, entry.rule, helpers=("cuda_device_count",))
-    if last == "is_available" and node is not None:
-        text = f"({context.project.helpers.name('cuda_device_count')}() > 0)".encode()
-        return context.rewrite(context.fragment(site).span(node), (text,), entry.rule, helpers=("cuda_device_count",))
-    if last in ("set_device", "SetDevice", "MaybeSetDevice"):
-        return _checked(site, context, node, b"cudaSetDevice")
-    return context.diagnose(
-        site, entry.rule, f"{site.name} has no stable form", f"use {entry.stable} of the CUDA runtime"
-    )
 
 
-def _checked(site: Site, context: Context, node: Node | None, name: bytes) -> Outcome:
-    if node is None:
-        return context.diagnose(site, "TSA403", f"{site.name} is not called here", "")
-    arguments = node.child_by_field_name("arguments")
-    assert arguments is not None
-    fragment = context.fragment(site)
-    parts: tuple[Part, ...] = (b"STD_CUDA_CHECK(" + name, fragment.span(arguments), b")")
-    return context.rewrite(fragment.span(node), parts, "TSA403", includes=("torch/csrc/stable/macros.h",))
-
-
-@rule(
+page(
     "TSA404",
     "The cuBLAS handle comes from the C shim.",
     since="2.10",
@@ -213,15 +177,9 @@ def _checked(site: Site, context: Context, node: Node | None, name: bytes) -> Ou
         ),
     ),
 )
-def handles(site: Site, context: Context) -> Outcome | None:
-    """`at::cuda::getCurrentCUDABlasHandle()`."""
-    entry = site.entry
-    assert entry is not None
-    name = context.project.helpers.name("get_current_cuda_blas_handle")
-    return context.replace(site, name, entry.rule, helpers=("get_current_cuda_blas_handle",))
 
 
-@rule(
+page(
     "TSA405",
     "Raw memory of the caching allocator comes from the C shim.",
     since="2.10",
@@ -238,15 +196,3 @@ def handles(site: Site, context: Context) -> Outcome | None:
         ),
     ),
 )
-def allocator(site: Site, context: Context) -> Outcome | None:
-    """raw_alloc and raw_delete."""
-    entry = site.entry
-    assert entry is not None
-    last = site.name.rpartition("::")[2]
-    if last in ("raw_alloc", "raw_delete"):
-        name = "cuda_raw_alloc" if last == "raw_alloc" else "cuda_raw_delete"
-        return context.replace(site, name, entry.rule, helpers=("cuda_raw_alloc",))
-    return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
-
-
-__all__ = ["Copy", "Span", "device_index"]

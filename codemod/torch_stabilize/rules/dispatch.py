@@ -6,8 +6,8 @@ from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.macro_calls import call_arguments, whole_call
-from torch_stabilize.rules.registry import rule
-from torch_stabilize.rules.rewrite import Copy, Part
+from torch_stabilize.rules.registry import case, page, rule
+from torch_stabilize.rules.rewrite import Copy, Part, Rewrite
 from torch_stabilize.surface.entry import Entry
 
 _SCALAR = "torch::headeronly::ScalarType::"
@@ -76,10 +76,8 @@ def type_lists(dtypes: str) -> tuple[str, ...]:
         ),
     ),
 )
-def families(site: Site, context: Context) -> Outcome | None:
+def families(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`AT_DISPATCH_FLOATING_TYPES(type, name, body)` and its kin."""
-    entry = site.entry
-    assert entry is not None
     arguments = call_arguments(site, context)
     whole = whole_call(site, context)
     further = entry.arity[0] if entry.arity else 0
@@ -91,8 +89,6 @@ def families(site: Site, context: Context) -> Outcome | None:
         return context.diagnose(site, entry.rule, f"{site.name} has too few arguments", entry.note)
     extra, (dtype, name, *body) = arguments[:further], arguments[further:]
     inside = Span(body[0].start, body[-1].end)
-    if site.name == "AT_DISPATCH_INDEX_TYPES":
-        return _index(context, entry, whole, dtype, name, inside)
     own = context.project.switches.get(_dtypes(entry, extra, context))
     if own is not None:
         same: tuple[Part, ...] = (own.stable.encode() + b"(", dtype, b", ", name, b", ", inside, b")")
@@ -111,7 +107,15 @@ def _dtypes(entry: Entry, extra: tuple[Span, ...], context: Context) -> frozense
     return frozenset((*entry.stable.split(), *further))
 
 
-def _index(context: Context, entry: Entry, whole: Span, dtype: Span, name: Span, body: Span) -> Outcome:
+@case("TSA302", "AT_DISPATCH_INDEX_TYPES")
+def _index(site: Site, context: Context, entry: Entry) -> Outcome:
+    arguments = call_arguments(site, context)
+    whole = whole_call(site, context)
+    if arguments is None or whole is None:
+        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
+    if len(arguments) < 3:
+        return context.diagnose(site, entry.rule, f"{site.name} has too few arguments", entry.note)
+    dtype, name, body = *arguments[:2], Span(arguments[2].start, arguments[-1].end)
     cases: list[Part] = []
     for index, member in enumerate(entry.stable.split()):
         hole: Part = body if index == 0 else Copy(body)
@@ -134,12 +138,14 @@ def _case(
     return context.rewrite(whole, tuple(parts), entry.rule, includes=("torch/headeronly/core/Dispatch.h",))
 
 
-@rule(
+page(
     "TSA303",
     "The project's own dispatch macros give way to their stable translations.",
     text="A macro is migrated by translating its definition, so the set of dtypes cannot change. Where the repository has the\n"
     "translation already it is used; otherwise it is added to the stable dispatch header.",
 )
+
+
 def project_macro(site: Site, context: Context) -> Outcome | None:
     """`PROJECT_DISPATCH_FLOATING_TYPES(...)`."""
     macro = context.project.dispatch[site.name]
@@ -168,21 +174,23 @@ def project_macro(site: Site, context: Context) -> Outcome | None:
         ),
     ),
 )
-def building_block(site: Site, context: Context) -> Outcome | None:
+def building_block(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """AT_DISPATCH_SWITCH, AT_DISPATCH_CASE, AT_DISPATCH_V2."""
-    entry = site.entry
-    assert entry is not None
     from torch_stabilize.rules.context import Allowed
 
     if entry.form == "same":
         return Allowed("the same on both sides")
-    if site.name == "AT_DISPATCH_V2":
-        arguments = call_arguments(site, context)
-        if arguments is None or len(arguments) < 3:
-            return context.diagnose(site, entry.rule, "AT_DISPATCH_V2 has too few arguments", entry.note)
-        body = context.text(arguments[2])
-        if body.startswith(b"AT_WRAP(") and not body.startswith(b"AT_WRAP(("):
-            inside = Span(arguments[2].start + len(b"AT_WRAP("), arguments[2].end - 1)
-            wrap = context.rewrite(inside, (b"(", inside, b")"), entry.rule)
-            return context.replace(site, entry.stable, entry.rule, entry=entry, also=(wrap,))
     return context.replace(site, entry.stable, entry.rule, entry=entry)
+
+
+@case("TSA301", "AT_DISPATCH_V2")
+def _with_wrapped_body(site: Site, context: Context, entry: Entry) -> Outcome:
+    arguments = call_arguments(site, context)
+    if arguments is None or len(arguments) < 3:
+        return context.diagnose(site, entry.rule, "AT_DISPATCH_V2 has too few arguments", entry.note)
+    body = context.text(arguments[2])
+    also: tuple[Rewrite, ...] = ()
+    if body.startswith(b"AT_WRAP(") and not body.startswith(b"AT_WRAP(("):
+        inside = Span(arguments[2].start + len(b"AT_WRAP("), arguments[2].end - 1)
+        also = (context.rewrite(inside, (b"(", inside, b")"), entry.rule),)
+    return context.replace(site, entry.stable, entry.rule, entry=entry, also=also)

@@ -9,32 +9,29 @@ from typing import NamedTuple
 from torch_stabilize.model import Diagnostic, Edit, Severity, SiteCount, Span
 from torch_stabilize.rules.algorithms import algorithm_findings
 from torch_stabilize.rules.array_views import (
-    COMPARED,
-    PRINTED,
-    PRINTED_IN_TEMPLATE,
     PRINTED_TENSOR,
-    array_views,
     view_sites,
 )
 from torch_stabilize.rules.certainty import if_certain
-from torch_stabilize.rules.checks import condition
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
+from torch_stabilize.rules.dispatch import project_macro
 from torch_stabilize.rules.evaluation import keep_evaluation
 from torch_stabilize.rules.generic import by_table
 from torch_stabilize.rules.handlers import clause_findings
 from torch_stabilize.rules.moved import moved_findings
-from torch_stabilize.rules.operators import operator_sites, operators
+from torch_stabilize.rules.operators import operator_sites
 from torch_stabilize.rules.own_macros import is_redefined
 from torch_stabilize.rules.references import keep_reference
+from torch_stabilize.rules.registry import site_handler
 from torch_stabilize.rules.rewrite import Copy, Nested, Rewrite, Rewrites, flatten, nest
 from torch_stabilize.rules.shared import LEGACY_ONLY, ONE_WORLD
 from torch_stabilize.rules.sites import find_sites, in_legacy_branch
-from torch_stabilize.rules.small_vectors import COPIED, copied, copy_sites
+from torch_stabilize.rules.small_vectors import copy_sites
 from torch_stabilize.rules.streams import stream_findings
 from torch_stabilize.rules.stringised import keep_text
 from torch_stabilize.rules.undefined import UNDEFINED, undefined_findings
 from torch_stabilize.rules.unknown import unknown_operators, unknown_receiver
-from torch_stabilize.rules.unqualified import unqualified_sites, using_namespace
+from torch_stabilize.rules.unqualified import unqualified_sites
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.spans import Spans
 
@@ -146,19 +143,9 @@ def _outcome(site: Site, context: Context) -> Outcome | None:
     is_check = site.entry is not None and site.entry.rule.startswith("TSA20")
     if is_check and site.kind in (SiteKind.MACRO, SiteKind.CONDITION) and is_redefined(site, context):
         return None
-    if site.kind is SiteKind.CONDITION:
-        return condition(site, context)
-    if site.kind is SiteKind.USING:
-        return using_namespace(site, context)
-    if site.kind is SiteKind.OPERATOR and site.name in (COMPARED, PRINTED, PRINTED_IN_TEMPLATE, PRINTED_TENSOR):
-        return array_views(site, context)
-    if site.kind is SiteKind.OPERATOR and site.name == COPIED:
-        return copied(site, context)
-    if site.kind is SiteKind.OPERATOR:
-        return operators(site, context)
+    if (handler := site_handler(site)) is not None:
+        return handler(site, context)
     if site.kind is SiteKind.MACRO and site.name in context.project.dispatch:
-        from torch_stabilize.rules.dispatch import project_macro
-
         return project_macro(site, context)
     if site.kind is SiteKind.BARE and not _is_ours(site, context):
         return None

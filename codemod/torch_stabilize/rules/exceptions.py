@@ -9,16 +9,13 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site
-from torch_stabilize.rules.macro_calls import whole_call
-from torch_stabilize.rules.registry import page, rule
+from torch_stabilize.rules.macro_calls import call_arguments, whole_call
+from torch_stabilize.rules.registry import case, page
 from torch_stabilize.rules.rewrite import Rewrite
-from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
+from torch_stabilize.rules.tensor_calls import MethodCall, is_receiver
 from torch_stabilize.source.declarations import text_of
+from torch_stabilize.surface.entry import Entry
 
-_OF_TORCH = frozenset({
-    "Error", "ValueError", "IndexError", "TypeError", "NotImplementedError", "LinAlgError", "OutOfMemoryError",
-    "EnforceFiniteError", "runtime_error", "invalid_argument", "out_of_range",
-})  # fmt: skip
 _STANDARD = re.compile(r"\b(?:std::)?(?:exception|runtime_error)\b")
 # Checks that throw something else than std::runtime_error now.
 _OTHER_CHECKS = re.compile(r"\bTORCH_CHECK_(?:VALUE|INDEX)\b|\bC10_THROW_ERROR\s*\(\s*(?:ValueError|IndexError)\b")
@@ -88,24 +85,25 @@ def code_of_check(name: str, code: str) -> str:
     return RUNTIME_ERROR_NOW if _CHECKS.get(name, name.rpartition("::")[2]) in _LOSE_THEIR_CLASS else code
 
 
-def thrown(site: Site, context: Context, arguments: tuple[Span, ...]) -> Outcome:
+@case("TSA203", "C10_THROW_ERROR")
+def throw(site: Site, context: Context, entry: Entry) -> Outcome:
     """`C10_THROW_ERROR(ValueError, message)` -> `throw std::invalid_argument(message)`."""
-    whole = whole_call(site, context)
+    whole, arguments = whole_call(site, context), call_arguments(site, context)
+    if arguments is None:
+        return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
     kind = context.text(arguments[0]).decode("utf-8", "replace") if arguments else ""
-    entry = context.surface.name(f"c10::{kind}")
-    if whole is None or len(arguments) != 2 or entry is None or entry.rule != "TSA203":
+    thrown = context.surface.name(f"c10::{kind}")
+    if whole is None or len(arguments) != 2 or thrown is None or thrown.rule != "TSA203":
         return context.diagnose(site, "TSA203", f"{site.name} has no stable form", "throw a standard exception")
-    keeps_type = entry.stable != "std::runtime_error" or kind == "Error"
+    keeps_type = thrown.stable != "std::runtime_error" or kind == "Error"
     confidence = Confidence.SAFE if keeps_type else Confidence.REVIEW
-    head = f"throw {entry.stable}(".encode()
+    head = f"throw {thrown.stable}(".encode()
     code = code_of_check(kind, "TSA203")
     return context.rewrite(whole, (head, arguments[1], b")"), code, includes=("stdexcept",), confidence=confidence)
 
 
-def caught(site: Site, clause: Node, context: Context) -> Outcome:
+def caught(site: Site, clause: Node, context: Context, entry: Entry) -> Outcome:
     """`catch (const c10::Error& e)`."""
-    entry = site.entry
-    assert entry is not None
     last = site.name.rpartition("::")[2]
     statement = clause.parent
     body = text_of(statement.child_by_field_name("body") or statement) if statement is not None else ""
@@ -146,7 +144,7 @@ def _calls_torch(body: str) -> bool:
     return re.search(r"(?:\.|->)\w+\s*\(|\b(?:torch|at)::\w+\s*\(", body) is not None
 
 
-@rule(
+page(
     "TSA208",
     "The text of an exception is what(), which begins with the function, the file and the line of the check.",
     confidence=Confidence.REVIEW,
@@ -181,17 +179,17 @@ def _calls_torch(body: str) -> bool:
         ),
     ),
 )
-def text_of_exception(site: Site, context: Context) -> Outcome | None:
+
+
+@case("TSA208", "msg")
+def text_of_exception(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`e.what_without_backtrace()`, `e.msg()`."""
-    entry = site.entry
-    assert entry is not None
-    kind = receiver_type(site, context)
-    if kind is None or kind.name not in _OF_TORCH:
+    if not is_receiver(site, context, entry):
         return None
     call = MethodCall(site, context)
-    if not call.is_complete or entry.note:
+    if not call.is_complete:
         return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
-    also = _as_string(call, context) if site.name == "msg" else ()
+    also = _as_string(call, context)
     helpful: dict[str, object] = {"includes": ("string",)} if also else {}
     return context.replace(site, "what", entry.rule, confidence=Confidence.REVIEW, also=also, **helpful)
 

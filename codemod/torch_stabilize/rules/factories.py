@@ -13,12 +13,13 @@ from torch_stabilize.rules.factory_arguments import Made, is_of, options_at, tai
 from torch_stabilize.rules.kinds import kind_in_schemas
 from torch_stabilize.rules.numbers_as_tensors import DTYPE_OF_FULL, is_list, tensor_of_numbers
 from torch_stabilize.rules.options import Options, read_options
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, rule
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
 from torch_stabilize.rules.wide_numbers import filled, full
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
+from torch_stabilize.surface.entry import Entry
 
 _FILLED = {"zeros": b"0", "ones": b"1"}
 
@@ -126,12 +127,8 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
         ),
     ),
 )
-def factories(site: Site, context: Context) -> Outcome | None:
+def factories(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`torch::empty(...)` and its kin, `x.new_empty(...)` and its kin."""
-    entry = site.entry
-    assert entry is not None
-    if site.kind is SiteKind.METHOD:
-        return _new(site, context)
     node = context.call(site)
     if node is None:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
@@ -279,9 +276,8 @@ _MAKERS = {
 }  # fmt: skip
 
 
-def _new(site: Site, context: Context) -> Outcome | None:
-    entry = site.entry
-    assert entry is not None
+@case("TSA120", kind=SiteKind.METHOD)
+def _new(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if not is_tensor_method(site, context):
         return None
     call = MethodCall(site, context)

@@ -8,9 +8,13 @@ from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Diagnostic, Span
+from torch_stabilize.rules.check_texts import printable
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
-from torch_stabilize.rules.registry import HANDLERS, page
+from torch_stabilize.rules.expressions import by_template
+from torch_stabilize.rules.methods import free_function
+from torch_stabilize.rules.registry import handler_of, page
 from torch_stabilize.rules.rewrite import Rewrite
+from torch_stabilize.rules.tensor_calls import is_receiver
 from torch_stabilize.source.brackets import closing_angle
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Macro
@@ -154,9 +158,9 @@ def by_table(site: Site, context: Context) -> Outcome | None:
         return context.diagnose(
             site, "TSA900", f"no rule knows {site.name}", "rewrite it by hand, and report it please"
         )
-    handler = HANDLERS.get(entry.rule)
-    special = handler is not None and entry.form != "none"
-    outcome = handler(site, context) if handler is not None and special else by_form(site, context, entry)
+    handler = handler_of(entry.rule, site)
+    special = handler is not None and entry.form not in ("none", "template")
+    outcome = handler(site, context, entry) if handler is not None and special else by_form(site, context, entry)
     return too_new(site, context, entry) if _relies_on(entry, outcome, context) else outcome
 
 
@@ -192,29 +196,24 @@ def _relies_on(entry: Entry, outcome: Outcome | None, context: Context) -> bool:
     if context.surface.available(entry, context.project.target, context.project.headers):
         return False
     if isinstance(outcome, Rewrite):
-        name = entry.stable.rpartition("{t}")[2].encode()
+        name = entry.stable.rpartition("}")[2].encode()
         return bool(name) and any(isinstance(part, bytes) and name in part for part in outcome.parts)
     return isinstance(outcome, Allowed)
 
 
 def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """The plain handlers: rename, same, none. Methods are checked for a tensor receiver first."""
-    if site.kind is SiteKind.METHOD:
-        from torch_stabilize.rules.tensor_calls import is_tensor_method
-
-        if not is_tensor_method(site, context):
-            return None
+    if entry.form == "template":
+        return by_template(site, context, entry)
+    if site.kind is SiteKind.METHOD and not is_receiver(site, context, entry):
+        return None
     if entry.helper and site.kind is SiteKind.MACRO and site.name in context.project.functions:
         return None  # the project's own, under the same name
     if entry.helper == "concatenate":
-        from torch_stabilize.rules.check_texts import printable
-
         printers = printable(site, context, 0)
         helpers = (entry.helper, *(helper for rewrite in printers for helper in rewrite.helpers))
         return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
     if entry.form == "rename" and entry.stable.endswith("::complex") and _is_called(site, context):
-        from torch_stabilize.rules.methods import free_function
-
         function = derived_entry("function", site.name)  # at::complex(real, imag), which has the name of the type
         return free_function(site, context, function) if function is not None else None
     if entry.form == "rename" and entry.stable.endswith("::complex") and _uses_functions_of_complex(context):
@@ -224,7 +223,8 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if entry.form == "rename" and entry.stable in _OTHER_RESULT:
         return _with_result(site, context, entry)
     if entry.form == "rename":
-        return context.replace(site, entry.stable, entry.rule, entry=entry)
+        name = context.project.helpers.name(entry.stable) if entry.helper else entry.stable
+        return context.replace(site, name, entry.rule, entry=entry)
     if entry.form == "same" and (entry.helper or entry.rule == _DEVICE_CODE):
         return context.replace(site, site.name, entry.rule, entry=entry)
     if entry.form == "same":
@@ -234,8 +234,6 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if "SmallVector" in site.name:
         return _vector(site, context, entry)
     if entry.form in ("free", "dispatcher"):
-        from torch_stabilize.rules.methods import free_function
-
         return free_function(site, context, entry)
     return context.diagnose(site, entry.rule or "TSA900", f"{site.name} needs a rule of its own", entry.note)
 
@@ -323,7 +321,7 @@ def no_stable_form(site: Site, context: Context, entry: Entry) -> Diagnostic:
 
 def too_new(site: Site, context: Context, entry: Entry) -> Diagnostic:
     """The stable form exists, but not at this target."""
-    name = entry.stable.replace("{t}", "") or site.name
+    name = entry.stable.partition("(")[0].replace("{self}", "") or site.name
     if context.surface.available(entry, context.project.target):
         return context.diagnose(
             site,
@@ -334,8 +332,3 @@ def too_new(site: Site, context: Context, entry: Entry) -> Diagnostic:
     return context.diagnose(
         site, FLOOR, f"{name} needs target {entry.target}", f"run with --target {entry.target} or later"
     )
-
-
-def review(entry: Entry) -> Confidence:
-    """The entry's confidence."""
-    return Confidence(entry.confidence)

@@ -9,11 +9,13 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.device_arguments import device_index, guard_argument
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, rule
+from torch_stabilize.rules.rewrite import Rewrite
 from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
 from torch_stabilize.source.declarations import innermost_name, text_of
 from torch_stabilize.source.document import Fragment
-from torch_stabilize.source.types import CppType
+from torch_stabilize.source.types import UNKNOWN, CppType
+from torch_stabilize.surface.entry import Entry
 
 GUARD = "torch::stable::accelerator::DeviceGuard"
 HELPER = "OptionalDeviceGuard"
@@ -160,17 +162,26 @@ def _is_asked(name: str, declaration: Node) -> bool:
         ),
     ),
 )
-def guard_method(site: Site, context: Context) -> Outcome | None:
+def guard_method(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`guard.set_device(x.device())`, `optional_guard.emplace(x.device())`."""
-    entry = site.entry
-    assert entry is not None
+    place = _guarded(site, context, entry, receiver_type(site, context))
+    if not isinstance(place, Rewrite):
+        return place
+    return context.replace(site, "set_index", entry.rule, also=(place,), includes=(entry.include,))
+
+
+@case("TSA408", "emplace")
+def _emplaced(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    call = MethodCall(site, context)
+    owner = context.type_of(call.receiver, call.fragment) if call.is_complete else UNKNOWN
+    return _guarded(site, context, entry, owner.inner if _is_optional(owner) else None)
+
+
+def _guarded(site: Site, context: Context, entry: Entry, kind: CppType | None) -> Outcome | None:
+    """The index of the device in place of the argument of a guard's method."""
     call = MethodCall(site, context)
     if not call.is_complete:
         return None
-    kind = receiver_type(site, context)
-    if site.name == "emplace":
-        owner = context.type_of(call.receiver, call.fragment)
-        kind = owner.inner if _is_optional(owner) else None
     if kind is None or not _GUARDS.fullmatch(kind.name):
         return None
     if entry.note:
@@ -180,7 +191,4 @@ def guard_method(site: Site, context: Context) -> Outcome | None:
     index = device_index(call.arguments[0], call.fragment, context) if len(call.arguments) == 1 else None
     if index is None:
         return context.diagnose(site, entry.rule, f"cannot tell which device {site.name}() is about", entry.note)
-    place = context.rewrite(call.fragment.span(call.arguments[0]), index, entry.rule)
-    if site.name == "emplace":
-        return place
-    return context.replace(site, "set_index", entry.rule, also=(place,), includes=(entry.include,))
+    return context.rewrite(call.fragment.span(call.arguments[0]), index, entry.rule)

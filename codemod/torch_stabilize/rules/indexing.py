@@ -10,7 +10,7 @@ from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.kinds import kind_in_schemas
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
 from torch_stabilize.rules.wide_numbers import filled, full
@@ -18,6 +18,7 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.source.spans import with_line
+from torch_stabilize.surface.entry import Entry
 
 RULE = "TSA132"
 _NUMBERS = ("int64_t", "double", "bool")
@@ -67,12 +68,8 @@ class _View:
         ),
     ),
 )
-def indexing(site: Site, context: Context) -> Outcome | None:
+def indexing(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.index({...})`, `x.index_put_({...}, value)` and the names of torch::indexing."""
-    entry = site.entry
-    assert entry is not None
-    if site.kind is SiteKind.NAME:
-        return _name(site, context)
     if not is_tensor_method(site, context):
         return None
     call = MethodCall(site, context)
@@ -199,10 +196,9 @@ def _written(view: _View, call: MethodCall, context: Context) -> _View | None:
     return replace(put, helpers=put.helpers | set(helpers))
 
 
-def _name(site: Site, context: Context) -> Outcome:
+@case(RULE, kind=SiteKind.NAME)
+def _name(site: Site, context: Context, entry: Entry) -> Outcome:
     """`torch::indexing::Slice` within an index, and the using that made its name short."""
-    entry = site.entry
-    assert entry is not None
     walk = context.node(site)
     while walk is not None:
         if walk.type == "using_declaration":

@@ -113,19 +113,12 @@ page(
         ),
     ),
 )
-def methods_to_functions(site: Site, context: Context) -> Outcome | None:
+def methods_to_functions(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.view(s)` -> `torch::stable::view(x, s)`; names of functions are renamed in place."""
-    entry = site.entry
-    assert entry is not None
     if site.kind is SiteKind.NAME:
         return _named_function(site, context, entry)
     if not is_tensor_method(site, context):
         return None
-    if site.name in ("view_as", "reshape_as"):
-        call = MethodCall(site, context)
-        if call.is_complete and len(call.arguments) == 1:
-            other: tuple[Part, ...] = (b", ", *asked(call.arguments[0], call.fragment), b".sizes()")
-            return _call(context, call, entry, entry.stable, (*call.receiver_parts(), *other))
     return free_function(site, context, entry)
 
 
@@ -291,10 +284,8 @@ def _is_variable(node: Node, fragment: Fragment, context: Context) -> bool:
         ),
     ),
 )
-def conversions(site: Site, context: Context) -> Outcome | None:
+def conversions(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.to(dtype)`, `x.to(device)`, `x.to(device, dtype)`, `x.to(other)`, `x.cpu()`, `x.cuda()`."""
-    entry = site.entry
-    assert entry is not None
     call = tensor_call(site, context)
     if not isinstance(call, MethodCall):
         return call
@@ -311,9 +302,6 @@ def _unbraced(argument: Node) -> Node:
 
 
 def _conversion_arguments(site: Site, context: Context, call: MethodCall) -> tuple[Part, ...] | None:
-    if site.name in ("cpu", "cuda"):
-        device = "kCPU" if site.name == "cpu" else "kCUDA"
-        return (f", torch::stable::Device(torch::headeronly::{device})".encode(),)
     given = [_unbraced(argument) for argument in call.arguments]
     spans = [call.fragment.span(argument) for argument in given]
     kinds = [context.type_of(argument, call.fragment).name for argument in given]

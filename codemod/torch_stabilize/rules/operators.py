@@ -13,7 +13,7 @@ from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.arithmetic import binary, element_owner, inside_parentheses, unary
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import on, page
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
@@ -103,7 +103,7 @@ def operator_of(node: Node) -> str:
     return text_of(node.child_by_field_name("operator") or node)
 
 
-@rule(
+page(
     "TSA140",
     "Operators on tensors become calls.",
     text="Indexing is select, and an assignment to an element is copy_ or fill_. Arithmetic and comparison, with tensors or\n"
@@ -184,19 +184,11 @@ def operator_of(node: Node) -> str:
         ),
     ),
 )
+
+
+@on(SiteKind.OPERATOR)
 def operators(site: Site, context: Context) -> Outcome | None:
-    """`t[i]`, `a - b`, `a * b`, `a == b`, and the methods add and sub with an alpha."""
-    if site.kind is not SiteKind.OPERATOR:
-        from torch_stabilize.rules.generic import by_form, no_stable_form
-
-        entry = site.entry
-        assert entry is not None
-        if site.kind is SiteKind.METHOD:
-            from torch_stabilize.rules.tensor_calls import is_tensor_method
-
-            if not is_tensor_method(site, context):
-                return None
-        return no_stable_form(site, context, entry) if entry.form == "special" else by_form(site, context, entry)
+    """`t[i]`, `a - b`, `a * b`, `a == b`."""
     fragment = context.fragment(site)
     node = fragment.node_at(site.span)
     if node is None:

@@ -14,6 +14,7 @@ from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Rewrite
 from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Fragment
+from torch_stabilize.surface.entry import Entry
 
 VIEW = b"torch::headeronly::IntHeaderOnlyArrayRef"
 _INTEGERS = frozenset({"int", "int64_t", "int32_t", "long", "size_t", "unsigned", "short", "uint32_t", "uint64_t"})
@@ -55,10 +56,8 @@ _INTEGERS = frozenset({"int", "int64_t", "int32_t", "long", "size_t", "unsigned"
         ),
     ),
 )
-def optional_view(site: Site, context: Context) -> Outcome | None:
+def optional_view(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`at::OptionalIntArrayRef`, and what one is made of."""
-    entry = site.entry
-    assert entry is not None
     named = by_form(site, context, entry)
     node = context.node(site)
     if not isinstance(named, Rewrite) or node is None:

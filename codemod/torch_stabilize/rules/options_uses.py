@@ -18,6 +18,7 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.source.spans import line_end, line_start
+from torch_stabilize.surface.entry import Entry
 
 _TAKES_OPTIONS = frozenset({
     "empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "full_like", "from_blob", "tensor",
@@ -64,10 +65,8 @@ _TAKES_OPTIONS = frozenset({
         ),
     ),
 )
-def options_expression(site: Site, context: Context) -> Outcome | None:
+def options_expression(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """An expression of type TensorOptions that no factory around it takes apart."""
-    entry = site.entry
-    assert entry is not None
     if site.kind is SiteKind.METHOD and not is_tensor_method(site, context):
         return None
     node = context.node(site)

@@ -7,9 +7,10 @@ import re
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.declarations import text_of
+from torch_stabilize.surface.entry import Entry
 
 
 @rule(
@@ -26,12 +27,8 @@ from torch_stabilize.source.declarations import text_of
         ),
     ),
 )
-def functional_pad(site: Site, context: Context) -> Outcome | None:
+def functional_pad(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`pad(x, PadFuncOptions({...}).mode(...))`: constant padding, with a value or without."""
-    entry = site.entry
-    assert entry is not None
-    if site.name.endswith("PadFuncOptions"):
-        return Allowed("taken apart by the pad around it")
     node = context.call(site)
     arguments = node.child_by_field_name("arguments") if node is not None else None
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
@@ -47,3 +44,8 @@ def functional_pad(site: Site, context: Context) -> Outcome | None:
     sizes = Span(start, start + len(made.group(1).encode()))
     parts: tuple[Part, ...] = (b"torch::stable::pad(", fragment.span(given[0]), b", ", sizes, b")")
     return context.rewrite(fragment.span(node), parts, entry.rule, entry=entry)
+
+
+@case("TSA119", "PadFuncOptions")
+def _options(site: Site, context: Context, entry: Entry) -> Outcome:
+    return Allowed("taken apart by the pad around it")

@@ -10,6 +10,7 @@ from torch_stabilize.rules.context import Allowed, Context, Outcome, Site
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
 from torch_stabilize.source.uses import Access, Held
+from torch_stabilize.surface.entry import Entry
 
 
 @rule(
@@ -59,10 +60,8 @@ from torch_stabilize.source.uses import Access, Held
         ),
     ),
 )
-def data_pointer(site: Site, context: Context) -> Outcome | None:
+def data_pointer(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.data_ptr<T>()`; `x.data_ptr()` stays."""
-    entry = site.entry
-    assert entry is not None
     if not is_tensor_method(site, context):
         return None
     after = context.document.code[site.span.end : site.span.end + 2].lstrip()

@@ -10,7 +10,7 @@ from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.expressions import expression_of
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, page, rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.signedness import size_in_bytes
 from torch_stabilize.rules.tensor_calls import MethodCall, called_on, is_tensor_method, receiver_type
@@ -19,7 +19,6 @@ from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.surface.entry import Entry
 
-_OF_DTYPES = frozenset({"name", "toString", "itemsize"})
 _DTYPES = "torch/headeronly/core/ScalarType.h"
 
 
@@ -56,25 +55,10 @@ _DTYPES = "torch/headeronly/core/ScalarType.h"
         ),
     ),
 )
-def dtype(site: Site, context: Context) -> Outcome | None:
+def dtype(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.dtype()`, `x.type()`, and the conversions between TypeMeta and ScalarType."""
-    entry = site.entry
-    assert entry is not None
-    if site.kind is SiteKind.NAME:  # typeMetaToScalarType(x.dtype())
-        node = context.call(site)
-        arguments = node.child_by_field_name("arguments") if node is not None else None
-        if node is None or arguments is None or arguments.named_child_count != 1:
-            return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
-        fragment = context.fragment(site)
-        inner = arguments.named_children[0]
-        return context.rewrite(fragment.span(node), (fragment.span(inner),), entry.rule)
-    kind = receiver_type(site, context)
-    if site.name in _OF_DTYPES and kind is not None and kind.name == "ScalarType":
-        return _asked_of_dtype(site, context)
     if not is_tensor_method(site, context):
         return None
-    if site.name in ("name", "toString"):
-        return context.diagnose(site, "TSA190", f"{site.name} has no stable form", entry.note)
     call = MethodCall(site, context)
     if call.arguments:
         return None  # TensorOptions::dtype(x)
@@ -83,27 +67,39 @@ def dtype(site: Site, context: Context) -> Outcome | None:
         end = Span(site.span.start, context.fragment(site).span(whole).end)
         if member == "itemsize":
             return context.rewrite(end, (b"element_size()",), entry.rule, entry=entry)
-        if site.name == "type" and member in ("is_cuda", "is_cpu", "is_sparse"):
+        if member in ("is_cuda", "is_cpu", "is_sparse"):
             return context.rewrite(call.span, call.receiver_parts(), entry.rule)
         if member == "toScalarType" or member == "scalarType":
             return context.rewrite(end, (b"scalar_type()",), entry.rule, entry=entry)
-        if site.name == "dtype" and member == "name":
+        if member == "name":
             text = (b"torch::headeronly::toString(", *call.receiver_parts(), b".scalar_type())")
             return context.rewrite(context.fragment(site).span(whole), text, entry.rule, entry=entry)
         return context.diagnose(site, entry.rule, f"{site.name}().{member}() has no stable form", entry.note)
-    if site.name == "itemsize":
-        return size_in_bytes(site, context, call, entry) if call.is_complete else None
     return context.replace(site, entry.stable, entry.rule, entry=entry)
 
 
-def _asked_of_dtype(site: Site, context: Context) -> Outcome | None:
-    """`dtype.name()`, `dtype.itemsize()`: what TypeMeta could be asked."""
+@case("TSA112", "name", "toString")
+def _name(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    """`dtype.name()`, or the name that a tensor was given in Python."""
+    kind = receiver_type(site, context)
+    if kind is None or kind.name != "ScalarType":
+        is_tensor = is_tensor_method(site, context)
+        return context.diagnose(site, "TSA190", f"{site.name} has no stable form", entry.note) if is_tensor else None
     call = MethodCall(site, context)
-    if not call.is_complete or call.node is None or call.arguments:
+    if not call.is_complete or call.arguments:
         return None
-    if site.name != "itemsize":
-        parts: tuple[Part, ...] = (b"torch::headeronly::toString(", *call.receiver_parts(), b")")
-        return context.rewrite(call.span, parts, "TSA112", includes=(_DTYPES,), confidence=Confidence.REVIEW)
+    parts: tuple[Part, ...] = (b"torch::headeronly::toString(", *call.receiver_parts(), b")")
+    return context.rewrite(call.span, parts, "TSA112", includes=(_DTYPES,), confidence=Confidence.REVIEW)
+
+
+@case("TSA112", "itemsize")
+def _item_size(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    """`x.itemsize()`, or that of a dtype."""
+    call, kind = MethodCall(site, context), receiver_type(site, context)
+    if not call.is_complete or call.arguments:
+        return None
+    if kind is None or kind.name != "ScalarType":
+        return size_in_bytes(site, context, call, entry) if is_tensor_method(site, context) else None
     if re.search(r"(?:\.|->)\s*d?type\(\)$", text_of(call.receiver) if call.receiver is not None else ""):
         return None  # removed with the dtype() before it
     name = context.project.helpers.name("element_size")
@@ -127,26 +123,27 @@ def _asked_of_dtype(site: Site, context: Context) -> Outcome | None:
         ),
     ),
 )
-def predicates(site: Site, context: Context) -> Outcome | None:
+def predicates(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.is_meta()` and `x.device().is_meta()`."""
-    entry = site.entry
-    assert entry is not None
     kind = receiver_type(site, context)
     if kind is None or not (kind.is_tensor or kind.name == "Device"):
         return None
     call = MethodCall(site, context)
     if not call.is_complete or call.node is None:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
-    if site.name == "is_contiguous":
-        return _contiguity(site, context, call)
     text = entry.stable.replace(".device()", "") if kind.name == "Device" else entry.stable
     return expression_of(context, call, text, entry)
 
 
-def _contiguity(site: Site, context: Context, call: MethodCall) -> Outcome:
+@case("TSA116", "is_contiguous")
+def _contiguity(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`is_contiguous()`, which takes no memory format any more."""
-    entry = site.entry
-    assert entry is not None
+    kind = receiver_type(site, context)
+    if kind is None or not kind.is_tensor:
+        return None
+    call = MethodCall(site, context)
+    if not call.is_complete:
+        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
     if not call.arguments:
         return Allowed("the same on both sides")
     wanted = text_of(call.arguments[0]).rpartition("::")[2]
@@ -154,11 +151,11 @@ def _contiguity(site: Site, context: Context, call: MethodCall) -> Outcome:
         return context.rewrite(call.fragment.span(call.argument_list), (b"()",), entry.rule)  # type: ignore[arg-type]
     if wanted in ("ChannelsLast", "ChannelsLast3d"):
         dims = 4 if wanted == "ChannelsLast" else 5
-        return expression_of(context, call, f"is_channels_last({{t}}, {dims})", entry)
+        return expression_of(context, call, f"is_channels_last({{self}}, {dims})", entry)
     return context.diagnose(site, entry.rule, "is_contiguous() with a memory format has no stable form", entry.note)
 
 
-@rule(
+page(
     "TSA110",
     "Tensor methods that exist under another name are renamed.",
     examples=(
@@ -174,20 +171,6 @@ def _contiguity(site: Site, context: Context, call: MethodCall) -> Outcome:
         ),
     ),
 )
-def renamed_methods(site: Site, context: Context) -> Outcome | None:
-    """`x.get_device()`."""
-    entry = site.entry
-    assert entry is not None
-    if not is_tensor_method(site, context):
-        return None
-    if entry.form == "same":
-        return Allowed("the same on both sides")
-    if "{t}" not in entry.stable:
-        return context.replace(site, entry.stable, entry.rule, entry=entry)
-    call = MethodCall(site, context)
-    if not call.is_complete:
-        return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
-    return expression_of(context, call, entry.stable, entry)
 
 
 @rule(
@@ -205,7 +188,7 @@ def renamed_methods(site: Site, context: Context) -> Outcome | None:
         ),
     ),
 )
-def item(site: Site, context: Context) -> Outcome | None:
+def item(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.item<float>()` -> `item<float>(x)` with the helper."""
     if not is_tensor_method(site, context):
         return None
@@ -257,12 +240,8 @@ def _read_as(call: MethodCall) -> tuple[str, Node] | None:
         ),
     ),
 )
-def sizes(site: Site, context: Context) -> Outcome | None:
+def sizes(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`elementSize(dtype)`, `x.storage().nbytes()`."""
-    entry = site.entry
-    assert entry is not None
-    if site.kind is SiteKind.METHOD:
-        return _storage(site, context, entry)
     node = context.call(site)
     arguments = node.child_by_field_name("arguments") if node is not None else None
     given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
@@ -295,6 +274,7 @@ def _tensor_of_dtype(node: Node, fragment: Fragment, context: Context) -> str | 
     return None if arrow else text_of(receiver)
 
 
+@case("TSA115", kind=SiteKind.METHOD)
 def _storage(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if not is_tensor_method(site, context):
         return None

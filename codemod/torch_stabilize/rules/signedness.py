@@ -121,10 +121,8 @@ _LEGACY = re.compile(rb"(?<![\w:])(?:(?:at|c10)\s*::|torch\s*::\s*(?!stable\b|he
         ),
     ),
 )
-def signed_size(site: Site, context: Context) -> Outcome | None:
+def signed_size(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.element_size()`, `x.nbytes()`."""
-    entry = site.entry
-    assert entry is not None
     call = tensor_call(site, context)
     if not isinstance(call, MethodCall):
         return call

@@ -10,12 +10,13 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.rules.array_views import is_view
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
-from torch_stabilize.rules.registry import page, rule
+from torch_stabilize.rules.registry import on, page, rule
 from torch_stabilize.rules.tensor_calls import receiver_type
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.types import CppType, parse_type
+from torch_stabilize.surface.entry import Entry
 
 COPIED = "view copied into a vector"
 _NAMES = frozenset({"DimVector", "SmallVector", "SmallVectorImpl"})
@@ -82,6 +83,7 @@ def _is_ours(kind: CppType) -> bool:
     return kind.name in _NAMES and not kind.pointers
 
 
+@on(SiteKind.OPERATOR, COPIED)
 def copied(site: Site, context: Context) -> Outcome | None:
     """The rewrite of one of `copy_sites`."""
     node = context.fragment(site).node_at(site.span)
@@ -110,10 +112,9 @@ def copied(site: Site, context: Context) -> Outcome | None:
         ),
     ),
 )
-def method_of_vector(site: Site, context: Context) -> Outcome | None:
+def method_of_vector(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`d.append(x.begin(), x.end())`, `d.pop_back_val()`."""
-    entry = site.entry
     kind = receiver_type(site, context)
-    if entry is None or kind is None or not _is_ours(kind):
+    if kind is None or not _is_ours(kind):
         return None
     return context.diagnose(site, entry.rule, f"std::vector has no {site.name}", entry.note)

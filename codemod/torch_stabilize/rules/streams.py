@@ -13,10 +13,10 @@ from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.device_arguments import guard_argument
 from torch_stabilize.rules.effects import is_repeatable
 from torch_stabilize.rules.last_values import is_unchanged, last_value
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, rule
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.rules.sites import in_legacy_branch
-from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
+from torch_stabilize.rules.tensor_calls import receiver_type
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of
@@ -67,19 +67,10 @@ from torch_stabilize.surface.entry import Entry
         ),
     ),
 )
-def stream(site: Site, context: Context) -> Outcome | None:
+def stream(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """Streams: current, from the pool, set, their types, and what is asked of them."""
-    entry = site.entry
-    assert entry is not None
-    if site.kind is SiteKind.METHOD:
-        return _method(site, context, entry)
-    last = site.name.rpartition("::")[2]
-    if entry.kind == "type":
-        if last in ("CUDAStream", "HIPStream"):
-            return context.replace(site, "cudaStream_t", entry.rule, entry=entry)
-        if last == "CUDAStreamGuard" and (argument := guard_argument(site, context)) is not None:
-            return _guard(site, argument, context, entry)
-        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
+    if entry.form == "rename":
+        return context.replace(site, entry.stable, entry.rule, entry=entry)
     node = context.call(site)
     fragment = context.fragment(site)
     if node is None:
@@ -89,10 +80,6 @@ def stream(site: Site, context: Context) -> Outcome | None:
         "torch_get_cuda_stream_from_pool": "get_cuda_stream_from_pool",
         "set_current_cuda_stream": "set_current_cuda_stream",
     }.get(entry.stable)
-    if last == "getStreamFromExternal" and (given := arguments_of(node)):
-        return context.rewrite(fragment.span(node), (fragment.span(given[0]),), entry.rule)
-    if last.startswith("getDefault"):
-        return context.rewrite(fragment.span(node), (entry.stable.encode(),), entry.rule, entry=entry)
     if role is None:
         return context.diagnose(
             site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}"
@@ -112,8 +99,12 @@ _OF_STREAMS = {"getStreamFromPool": 1, "getStreamFromExternal": 1, "getCurrentCU
 _MOVES_DEVICE = re.compile(r"Guard\b|\bset_?[dD]evice\b|\bcudaSetDevice\b")
 
 
-def _guard(site: Site, argument: Node, context: Context, entry: Entry) -> Outcome:
+@case("TSA402", "CUDAStreamGuard")
+def _guard(site: Site, context: Context, entry: Entry) -> Outcome:
     """`CUDAStreamGuard guard(stream)`, which also guards the device that the stream is of."""
+    argument = guard_argument(site, context)
+    if argument is None:
+        return context.diagnose(site, entry.rule, f"{site.name} has no stable form", entry.note)
     fragment = context.fragment(site)
     index = _device_of_stream(argument, argument, fragment, context)
     if index is None:
@@ -155,21 +146,6 @@ def _device_of_stream(node: Node, use: Node, fragment: Fragment, context: Contex
 
 # What a stream may be written as: its own type, and what it is where the stable helper has been asked for it.
 _STREAMS = frozenset({"CUDAStream", "cudaStream_t"})
-
-
-def _method(site: Site, context: Context, entry: Entry) -> Outcome | None:
-    """`s.stream()` -> `s`; None where `s` is no stream."""
-    kind = receiver_type(site, context)
-    if kind is None or kind.name not in _STREAMS:
-        return None
-    call = MethodCall(site, context)
-    if entry.note or not call.is_complete:  # which says what to do instead
-        return context.diagnose(site, entry.rule, f"{site.name}() of a stream has no stable form", entry.note)
-    itself = call.receiver_parts()
-    if site.name == "stream":
-        return context.rewrite(call.span, itself, entry.rule)
-    checked = (b"STD_CUDA_CHECK(cudaStreamSynchronize(", *itself, b"))")
-    return context.rewrite(call.span, checked, entry.rule, includes=(entry.include, "torch/csrc/stable/macros.h"))
 
 
 _DEVICE = re.compile(rb"\.\s*(?P<name>device)\s*\(\s*\)")

@@ -7,6 +7,7 @@ from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import MethodCall, receiver_type
+from torch_stabilize.surface.entry import Entry
 
 _NUMBERS = frozenset({"int64_t", "double", "bool", "SymFloat", "SymBool"})
 
@@ -36,10 +37,8 @@ _NUMBERS = frozenset({"int64_t", "double", "bool", "SymFloat", "SymBool"})
         ),
     ),
 )
-def symbolic(site: Site, context: Context) -> Outcome | None:
+def symbolic(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`n.guard_int(__FILE__, __LINE__)` -> `n`."""
-    entry = site.entry
-    assert entry is not None
     kind = receiver_type(site, context)
     if kind is not None and kind.is_known and (kind.name not in _NUMBERS or kind.pointers):
         return None
@@ -48,7 +47,7 @@ def symbolic(site: Site, context: Context) -> Outcome | None:
     call = MethodCall(site, context)
     if not call.is_complete or call.receiver is None:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", "write the number itself")
-    before, mark, after = entry.stable.partition("{t}")
+    before, mark, after = entry.stable.partition("{self}")
     receiver: tuple[Part, ...] = (
         (b"*" if call.through_pointer else b"", call.fragment.span(call.receiver)) if mark else ()
     )

@@ -15,6 +15,7 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import receiver_type_parts
 from torch_stabilize.source.types import CppType
+from torch_stabilize.surface.entry import Entry
 
 # No class of the standard library, of CUDA or of CUTLASS has these: a receiver of unknown type is taken for a tensor.
 UNMISTAKABLE = frozenset({
@@ -150,6 +151,14 @@ def receiver_type(site: Site, context: Context) -> CppType | None:
         node = call.callee
     kind = context.type_of(receiver_type_parts(node)[0], context.fragment(site))
     return reached(context.project.finder, kind, node, 0)
+
+
+def is_receiver(site: Site, context: Context, entry: Entry) -> bool:
+    """Whether the method is called on what `entry` is a method of."""
+    if not entry.of:
+        return is_tensor_method(site, context)
+    kind = receiver_type(site, context)
+    return kind is not None and kind.is_known and kind.name in entry.of
 
 
 def is_tensor_method(site: Site, context: Context) -> bool:

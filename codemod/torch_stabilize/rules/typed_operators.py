@@ -10,6 +10,7 @@ from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.source.arguments import argument_spans
 from torch_stabilize.source.brackets import closing_angle, closing_bracket
+from torch_stabilize.surface.entry import Entry
 
 _FIND = re.compile(rb"\s*::\s*singleton\s*\(\s*\)\s*\.\s*findSchemaOrThrow\s*(?=\()")
 _TYPED = re.compile(rb"\s*\.\s*typed\s*(?=<)")
@@ -45,10 +46,8 @@ _ROLE = "dispatched_operator"
         ),
     ),
 )
-def typed_operator(site: Site, context: Context) -> Outcome | None:
+def typed_operator(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<F>()`; other uses have no stable form."""
-    entry = site.entry
-    assert entry is not None
     code = context.document.code
     found = _FIND.match(code, site.span.end)
     names = argument_spans(context.document, found.end()) if found else None
@@ -86,15 +85,14 @@ def typed_operator(site: Site, context: Context) -> Outcome | None:
         ),
     ),
 )
-def recorded_use(site: Site, context: Context) -> Outcome | None:
+def recorded_use(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`C10_LOG_API_USAGE_ONCE("...")` as a statement, which is removed with its line."""
     data = context.document.code
     end = closing_bracket(data, site.span.end)
     statement = context.ancestor(site, ("expression_statement",), 5)
     block = statement.parent if statement is not None else None
     if end < 0 or statement is None or block is None or block.type != "compound_statement":
-        assert site.entry is not None
-        return context.diagnose(site, "TSA190", f"{site.name} has no stable form", site.entry.note)
+        return context.diagnose(site, "TSA190", f"{site.name} has no stable form", entry.note)
     span = context.fragment(site).span(statement)
     start = data.rfind(b"\n", 0, span.start) + 1
     line = re.compile(rb"[ \t]*\r?\n").match(data, span.end)

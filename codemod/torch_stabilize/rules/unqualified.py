@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Context, Outcome, Project, Site, SiteKind
+from torch_stabilize.rules.registry import on
 from torch_stabilize.source.aliases import USING_NAME, USING_NAMESPACE
 from torch_stabilize.source.brackets import closing_bracket
 from torch_stabilize.source.document import HEADER_SUFFIXES, Document
@@ -271,6 +272,7 @@ def _takes_a_tensor(match: re.Match[bytes], document: Document, finder: TypeFind
     return False
 
 
+@on(SiteKind.USING)
 def using_namespace(site: Site, context: Context) -> Outcome:
     """`using namespace at;`, `using at::full;` and `namespace F = torch::nn;` go: what they made short is spelled out."""
     return context.rewrite(with_line(context.document.data, site.span), (), "TSA101")

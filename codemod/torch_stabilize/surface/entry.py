@@ -21,7 +21,9 @@ class Entry(NamedTuple):
     - `same`: allowed as it is, once `include` is there;
     - `free`: a method becomes the free function `stable`, receiver first;
     - `dispatcher`: only `torch_call_dispatcher` has it; `stable` is the aten op, "expand" or "slice.Tensor";
-    - `special`: a rule of its own, named by `rule`; `stable` is a name the rule will write, or an expression of `{t}`;
+    - `special`: a rule of its own, named by `rule`; `stable` is a name the rule will write, or an expression;
+    - `template`: the call becomes the expression `stable`, with its parts in the holes `{self}`, `{0}`, `{args}`, `{T}`
+      and `{helper}`;
     - `none`: no stable form; `note` says what to do;
     - includes only: `replace` (`stable` lists the headers, comma-separated), `drop` (each name brings its own header).
     """
@@ -40,6 +42,7 @@ class Entry(NamedTuple):
     returns: str = ""  # "Tensor", "int64_t", "tuple<Tensor,Tensor>" ...; empty where unknown
     mutates: bool = False  # the receiver or first argument must be a non-const lvalue
     arity: tuple[int, int] | None = None  # fewest and most arguments (less the receiver) `stable` takes; None for any
+    of: tuple[str, ...] = ()  # what a method is a method of, where that is no tensor
     helper: str = ""  # the snippet that defines `stable`
     overload: str = ""  # the one overload of the aten op that `stable` is, "fill_.Scalar"; empty for all of them
     device_only: bool = False  # exists under nvcc and hipcc alone

@@ -19,7 +19,7 @@ from torch_stabilize.surface.snippet import all_snippets
 from torch_stabilize.surface.versions import parse_version
 
 TABLES = Path(__file__).with_name("tables")
-FORMS = ("rename", "same", "free", "dispatcher", "special", "none")
+FORMS = ("rename", "same", "free", "dispatcher", "template", "special", "none")
 INCLUDE_FORMS = ("replace", "drop", "same", "special", "none")
 CONFIDENCES = ("safe", "review", "manual")
 
@@ -27,7 +27,7 @@ _ENTRY_KEYS = frozenset(Entry._fields)
 _ROW_KEYS = _ENTRY_KEYS | {"names", "spaces"}
 _OF_STAND_IN = ("helper", "note", "confidence", "include", "stable", "form", "legacy")  # keys that `native` sets anew
 _CODE = re.compile(r"TSA\d{3}")
-_LISTS = ("legacy", "names", "spaces")
+_LISTS = ("legacy", "names", "spaces", "of")
 
 
 def read_tables(folder: Path = TABLES) -> tuple[Entry, ...]:
@@ -76,6 +76,7 @@ def _entry(row: dict[str, Any], source: str) -> Entry:
     if native is not None:
         plain = {key: value for key, value in row.items() if key not in _OF_STAND_IN}
         row["native"] = _entry({**plain, "legacy": list(legacy), **native, "id": f"{row['id']}.native"}, source)
+    row["of"] = tuple(row.get("of", ()))
     if "arity" in row:
         row["arity"] = _arity(str(row["arity"]), f"{source}: {row['id']}")
     if "newer" in row:
@@ -133,7 +134,7 @@ def _check_values(entry: Entry) -> None:
             raise TableError(f"{entry.id}: {error}") from error
     if entry.helper and entry.helper not in all_snippets():
         refuse(f"no C++ helper {entry.helper!r}")
-    if entry.form in ("rename", "free", "dispatcher", "replace") and not entry.stable:
+    if entry.form in ("rename", "free", "dispatcher", "template", "replace") and not entry.stable:
         refuse(f"{entry.form} without a stable form")
     if entry.form == "none" and not entry.note:
         refuse("no stable form, and no note that says what to do")

@@ -131,9 +131,10 @@ def _lines(entry: Entry, number: int = 0) -> Iterator[str]:
 def _method(entry: Entry, number: int) -> Iterator[str]:
     if entry.stable in ("false", "true"):
         return
-    if "{t}" in entry.stable:
-        asked = _TENSOR if "{t}." in entry.stable else _NUMBER  # what was a SymInt
-        yield f"using probe_{number} = decltype({entry.stable.replace('{t}', asked)});"
+    if "{self}" in entry.stable:
+        is_tensor = "{self}." in entry.stable or entry.form == "template"
+        asked = entry.stable.replace("{self}", _TENSOR if is_tensor else _NUMBER)  # what was a SymInt
+        yield f"using probe_{number} = decltype({asked.replace('{0}', _TENSOR)});"
     elif entry.stable.startswith("torch::"):
         yield from _declared(entry, number)
     else:
