@@ -129,7 +129,7 @@ def _lines(entry: Entry, number: int = 0) -> Iterator[str]:
 
 
 def _method(entry: Entry, number: int) -> Iterator[str]:
-    if entry.stable in ("false", "true"):
+    if entry.stable in ("false", "true") or entry.of:
         return
     if "{self}" in entry.stable:
         is_tensor = "{self}." in entry.stable or entry.form == "template"
