@@ -33,6 +33,14 @@ def told(text: str) -> list[str]:
         ("#define TWICE(t) t * 2\nat::Tensor f() { return TWICE(state.kept); }", "TSA904"),
         ("template <class F> void each(F f);\nvoid f() { each([](auto t) { t.exp(); }); }", "TSA903"),
         ("#include <iostream>\nvoid f() { std::cout << state.kept; }", "TSA904"),
+        # what no file of the project declares
+        ("auto f() { return lib::get().exp(); }", "TSA903"),
+        ("auto f() { auto t = lib::get(1); return (t).exp(); }", "TSA903"),
+        ("auto f(lib::Layer* layer) { return layer->weight().exp(); }", "TSA903"),
+        ("auto f(const lib::Layer& layer) { return layer.weight.exp(); }", "TSA903"),
+        ("auto f() { return lib::layers().front().weight().exp(); }", "TSA903"),
+        ("auto f() { return lib::make<int>(3).exp(); }", "TSA903"),
+        ("auto f() { return get().exp(); }", "TSA903"),
         ("void any(at::Tensor);\nvoid f() { any(state.kept * 2); }", "TSA904"),
         ("void f() { unknown(state.kept * 2); }", "TSA904"),
         ("at::Tensor f(bool b, at::Tensor x) { at::Tensor y; y = state.kept * 2; return y; }", "TSA904"),
@@ -45,6 +53,16 @@ def test_what_may_be_a_tensor_is_reported(text: str, code: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        # of the standard library, of CUTLASS, of the project, or of a class without a namespace
+        "auto f() { return std::exp(2).exp(); }",
+        "auto f() { return cute::shape(1).exp(); }",
+        "#define GET() kept\nauto f() { return GET().exp(); }",
+        "struct K : lib::Base { auto f() { return row().exp(); } auto row(); };",
+        "auto f(Layer* layer) { return layer->weight().exp(); }",
+        "namespace own { struct Row { Row exp(); }; Row row(); }\nauto f() { return own::row().exp(); }",
+        "struct Row { static Row one(); Row exp(); };\nauto f() { return Row::one().exp(); }",
+        "__device__ auto f() { return lib::get().exp(); }",
+        "auto f(std::vector<lib::Layer> layers) { return layers.exp(); }",
         # a value that is put where no tensor can go
         "void f() { int n = state.kept * 2; }",
         "int f() { return state.kept * 2; }",

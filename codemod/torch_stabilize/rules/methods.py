@@ -102,6 +102,13 @@ page(
             "a double holds no integers of 64 bits",
         ),
         Example(
+            "auto f(const torch::stable::Tensor& x) { auto y = torch::stable::sum(x); "
+            "return torch::stable::new_zeros(y, {2}).exp(); }",
+            "auto f(const torch::stable::Tensor& x) { auto y = torch::stable::sum(x); "
+            "return stable_aten::exp(torch::stable::new_zeros(y, {2})); }",
+            "what somebody has migrated in part",
+        ),
+        Example(
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "#include <string_view>\nauto f(std::string_view s) { return s.substr(1); }",
             "not a tensor",

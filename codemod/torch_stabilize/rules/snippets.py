@@ -31,6 +31,9 @@ def known_returns() -> KnownReturns:
     return KnownReturns(method, function, _constant_type)
 
 
+_STABLE = "torch::stable::"
+
+
 @functools.lru_cache(maxsize=4096)
 def _method_returns(name: str, kinds: tuple[str, ...]) -> str:
     entry = load_surface().method(name)
@@ -39,6 +42,9 @@ def _method_returns(name: str, kinds: tuple[str, ...]) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _function_returns(name: str, kinds: tuple[str, ...]) -> str:
+    if name.startswith(_STABLE) and name.count("::") == 2:  # in a file that somebody has migrated in part
+        last = name.removeprefix(_STABLE)
+        return _function_returns(f"at::{last}", kinds) or _method_returns(last, kinds[1:])
     entry = load_surface().name(name)
     return _returned(entry, choose(name.rpartition("::")[2], kinds) if _is_op(entry) else None)
 

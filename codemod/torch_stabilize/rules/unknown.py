@@ -11,6 +11,7 @@ from torch_stabilize.codes import Example
 from torch_stabilize.model import Confidence, Diagnostic
 from torch_stabilize.rules.certainty import BROKEN, is_cut_off
 from torch_stabilize.rules.context import Context, Site, SiteKind
+from torch_stabilize.rules.foreign import is_foreign
 from torch_stabilize.rules.operators import operands, operator_nodes, operator_of
 from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.tensor_calls import UNMISTAKABLE, receiver_of, receiver_type
@@ -100,7 +101,12 @@ def unknown_receiver(site: Site, context: Context) -> Diagnostic | None:
     fragment = context.fragment(site)
     if receiver is None and is_cut_off(fragment.tree.root_node, site.span, fragment):
         return context.diagnose(site, BROKEN, f"the code around {site.name} cannot be parsed", "rewrite it by hand")
-    if receiver is None or not may_be_tensor(receiver, fragment, context.document, context):
+    if receiver is None:
+        return None
+    document = context.document
+    if not may_be_tensor(receiver, fragment, document, context) and not (
+        is_foreign(receiver, fragment, document, context) and not _is_on_device(receiver, fragment)
+    ):
         return None
     return context.diagnose(
         site, METHOD, f"{site.name} is called on `{_short(receiver)}`, whose type cannot be told", _HELP

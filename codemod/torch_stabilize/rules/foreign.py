@@ -1,0 +1,75 @@
+"""What functions and classes give back that no file of the project declares: it may be a tensor of libtorch."""
+
+from __future__ import annotations
+
+from tree_sitter import Node
+
+from torch_stabilize.rules.context import Context
+from torch_stabilize.source.declarations import text_of
+from torch_stabilize.source.document import Document, Fragment
+from torch_stabilize.source.library import CONTAINERS, POINTERS
+from torch_stabilize.source.scopes import receiver_type_parts
+from torch_stabilize.source.types import parse_type
+
+_STANDARD = ("std::", "::std::", "cute::", "cuda::", "torch::")
+_KNOWN = CONTAINERS | POINTERS | {"string", "optional", "iterator", "auto"}
+_DEPTH = 8
+
+
+def is_foreign(node: Node, fragment: Fragment, document: Document, context: Context, depth: int = 0) -> bool:
+    """Whether an expression of unknown type is what a function or a class from outside of the project gives back."""
+    finder = context.project.finder
+    if depth > _DEPTH or finder.type_of(node, fragment, document).is_known:
+        return False
+    if node.type == "parenthesized_expression" and node.named_child_count == 1:
+        return is_foreign(node.named_children[0], fragment, document, context, depth + 1)
+    if node.type == "identifier":
+        declared = finder.declaration_of(text_of(node), node)
+        value = declared.value if declared is not None and not declared.element and declared.index is None else None
+        is_auto = declared is not None and parse_type(declared.type_text).name in ("auto", "")
+        return is_auto and value is not None and is_foreign(value, fragment, document, context, depth + 1)
+    callee = node.child_by_field_name("function") if node.type == "call_expression" else node
+    if callee is None:
+        return False
+    if callee.type == "field_expression":
+        return _is_of_foreign_class(callee, fragment, document, context, depth)
+    return node.type == "call_expression" and _is_foreign_function(callee, context)
+
+
+def _is_foreign_function(callee: Node, context: Context) -> bool:
+    """Whether a function is called that is of no file of the project, nor of the standard library or torch."""
+    if callee.type not in ("identifier", "qualified_identifier", "template_function"):
+        return False
+    name = text_of(callee).partition("<")[0].strip()
+    last = name.rpartition("::")[2]
+    finder, surface = context.project.finder, context.surface
+    if name.startswith(_STANDARD) or surface.name(name.removeprefix("::")) is not None:
+        return False
+    owner = name.rpartition("::")[0].rpartition("::")[2]
+    classes = finder.written.classes
+    if callee.type == "identifier" and (
+        last in classes.method_names or finder.declaration_of(last, callee) is not None
+    ):
+        return False
+    if last in finder.macros.definitions:
+        return False
+    is_own = last in context.project.functions or classes.named(last) or classes.named(owner)
+    return not is_own
+
+
+def _is_of_foreign_class(callee: Node, fragment: Fragment, document: Document, context: Context, depth: int) -> bool:
+    """Whether a member of a class is asked for that no file of the project has."""
+    receiver, _ = receiver_type_parts(callee)
+    if receiver is None:
+        return False
+    finder = context.project.finder
+    owner = finder.type_of(receiver, fragment, document)
+    if not owner.is_known:
+        return is_foreign(receiver, fragment, document, context, depth + 1)
+    if receiver.type != "identifier" or owner.arguments or owner.is_tensor or owner.name in _KNOWN:
+        return False
+    declared = finder.declaration_of(text_of(receiver), receiver)
+    written = declared.type_text if declared is not None else ""
+    name = written.replace("const", "").strip(" &*")
+    known = context.surface.name(name) is not None or name.startswith(_STANDARD)
+    return "::" in name and not known and not finder.written.classes.named(owner.name)
