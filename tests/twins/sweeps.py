@@ -19,8 +19,8 @@ SETTINGS = {
     "generic lambda": ("", "  auto f = [&](auto t) { return @; };\n  return f(x);"),
     "macro": ("#define OP_NAME(x, y) (@)", "  return OP_NAME(x, y);"),
     "template": (
-        "template <typename T> static at::Tensor in_NAME(T x, T y, int64_t n, double a) { return @; }",
-        "  return in_NAME(x, y, n, a);",
+        "template <typename T> static at::Tensor templated_NAME(T x, T y, int64_t n, double a) { return @; }",
+        "  return templated_NAME(x, y, n, a);",
     ),
     "member": (
         "struct In_NAME { at::Tensor x, y; at::Tensor run(int64_t n, double a) { return @; } };",

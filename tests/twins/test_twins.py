@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from torch_stabilize.report.places import Place
 from torch_stabilize.report.view import Concern, Finding
 from torch_stabilize.rules import arithmetic
 
+from tests.twins import forms
 from tests.twins.account import Account, account_of
 from tests.twins.api import callable_ops
 from tests.twins.building import Compiler
@@ -34,6 +36,13 @@ def test_the_sweep_calls_every_overload_in_every_setting() -> None:
     assert len(functions) == len(callable_ops()) * len(SETTINGS) > 4000
     for function, op in zip(functions, callable_ops() * len(SETTINGS), strict=True):
         assert f"{op.cpp_name}(" in function.written()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_setting_defines_no_name_that_functions_define_already(setting: str) -> None:
+    defined = re.compile(r"\b(?:namespace|struct|define|Tensor)\s+(\w+_NAME)\b(?=\s*[({])")
+    names = [name for text in (*forms.OWN.values(), SETTINGS[setting][0]) for name in defined.findall(text)]
+    assert len(names) == len(set(names)), names
 
 
 def test_the_sweep_of_sources_has_a_function_for_each_use() -> None:
