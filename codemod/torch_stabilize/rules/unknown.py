@@ -105,7 +105,7 @@ def unknown_receiver(site: Site, context: Context) -> Diagnostic | None:
         return None
     document = context.document
     if not may_be_tensor(receiver, fragment, document, context) and not (
-        is_foreign(receiver, fragment, document, context) and not _is_on_device(receiver, fragment)
+        is_foreign(receiver, fragment, document, context) and not _is_on_device(receiver, context)
     ):
         return None
     return context.diagnose(
