@@ -283,11 +283,19 @@ LOADED = {
 }
 
 
-@pytest.mark.parametrize("in_place", [True, False])
-def test_what_is_compiled_when_it_is_imported(make_repository: MakeRepository, in_place: bool) -> None:
-    """The call gets a line with the flags that it needs, wherever its file is; another list of names is none."""
-    plan = planned(make_repository(LOADED), "csrc/twice.cpp", in_place=in_place)
+def test_what_is_compiled_when_it_is_imported(make_repository: MakeRepository) -> None:
+    """Where the library moves all the same, the call has a line with its flags; another list of names has none."""
+    plan = planned(make_repository(LOADED), "csrc/twice.cpp", in_place=False)
     (found,) = [one for one in plan.diagnostics if one.code == "TSA652"]
     assert found.path == "fast/__init__.py"
     assert found.message.startswith("this compiles twice.cpp")
     assert 'extra_cflags=["-DTORCH_TARGET_VERSION=0x020b000000000000ULL"], is_python_module=False' in found.help
+
+
+@pytest.mark.parametrize("in_place", [True, None])
+def test_what_python_compiles_is_converted_where_it_is(make_repository: MakeRepository, in_place: bool | None) -> None:
+    plan = planned(make_repository(LOADED), "csrc/twice.cpp", in_place=in_place)
+    assert not [one for one in plan.diagnostics if one.code == "TSA652"]
+    (loading,) = [one for one in plan.files if one.old_path == "fast/__init__.py"]
+    flags = b'extra_cflags=["-DTORCH_TARGET_VERSION=0x020b000000000000ULL"], is_python_module=False'
+    assert flags in (loading.after or b"")

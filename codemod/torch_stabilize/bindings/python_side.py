@@ -236,7 +236,7 @@ class _Side:
         text = render(
             _TEMPLATE,
             package=self.package, module=self.module, library=registry.layout.stable_library, stays=self.stays,
-            is_module=self.is_module,
+            is_module=self.is_module, is_loaded=registry.layout.is_compiled_at_import,
             functions=sorted(functions.items()), docs=self._docs(),
             constants=list(self.constants.values()),
             undifferentiable=sorted(names.items()), giving_back=list(self._giving_back()),

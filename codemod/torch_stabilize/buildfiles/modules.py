@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename, dirname
@@ -111,6 +111,7 @@ class BuildFiles:
         return (
             *(module for path in cmake for module in cmake_modules(path, self.cmake[path])),
             *(module for path in self.setup for module in setup_modules(self.snapshot, path)),
+            *_compiled_modules(self),
         )
 
     def files(self, endings: tuple[str, ...]) -> list[str]:
@@ -122,6 +123,16 @@ class BuildFiles:
 
     def _text(self, path: str) -> str:
         return self.snapshot.read(path).decode("utf-8", "surrogateescape")
+
+
+def _compiled_modules(files: BuildFiles) -> Iterator[Module]:
+    """The modules that Python itself compiles."""
+    from torch_stabilize.buildfiles.jit.read import jit_files, read_jit_entries
+
+    for entry in read_jit_entries(files.snapshot, jit_files(files))[0]:
+        if _IDENTIFIER.fullmatch(entry.name):
+            texts = (repr(posixpath.relpath(source.path, files.root or ".")) for source in entry.sources)
+            yield Module(entry.name, "\n".join(texts), join(files.root, posixpath.basename(entry.file)))
 
 
 def cmake_modules(path: str, text: str) -> tuple[Module, ...]:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from torch_stabilize.buildfiles.cmake.plan import plan_cmake
 from torch_stabilize.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from torch_stabilize.buildfiles.generators import plan_generators
+from torch_stabilize.buildfiles.jit.plan import plan_jit
 from torch_stabilize.buildfiles.mentions import plan_mentions
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.python.compiled import compiled_sources
@@ -62,7 +63,10 @@ def plan_build(
         for path in layout.setup_files:
             more = plan_setup(snapshot, path, moving._replace(layout=variant), through_cmake=True)
             edits.extend(edit for edit in more.edits if edit not in edits)
-    owned = cmake.owned.union(*(setup.owned for setup in setups))
+    jit = plan_jit(snapshot, moving)
+    edits.extend(jit.edits)
+    diagnostics.extend(jit.diagnostics)
+    owned = cmake.owned.union(jit.owned, *(setup.owned for setup in setups))
     diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics, target))
     exists = cmake.has_stable or any(setup.has_stable for setup in setups)
     is_replaced = layout.is_whole or any(setup.replaced for setup in setups)
@@ -89,7 +93,8 @@ def plan_build(
         imports += tuple(edit for edit in edited if edit not in imports)
         diagnostics.extend(one for one in listed if one not in diagnostics)
     mentioned, stale = plan_mentions(snapshot, layout, renames)
-    diagnostics.extend(_compiled_at_import(snapshot, layout, renames, target))
+    if not jit.owned:
+        diagnostics.extend(_compiled_at_import(snapshot, layout, renames, target))
     generated, unread = plan_generators(snapshot, layout, group.units, target, scripts)
     edits.extend((*imports, *_apart(mentioned, imports, edits), *_apart(generated, mentioned, edits)))
     diagnostics.extend((*stale, *unread))

@@ -14,7 +14,7 @@ from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.stable_target import STABLE_SUFFIX
 
-_MODULES = (EntryKind.MODULE, EntryKind.SHARED)
+_MODULES = (EntryKind.MODULE, EntryKind.SHARED, EntryKind.JIT)
 
 
 def decide(program: Program, layout: Layout, units: Iterable[str]) -> Decision:

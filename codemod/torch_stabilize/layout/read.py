@@ -41,7 +41,7 @@ class Program:
             for path in self.snapshot.files
             if path.rpartition("/")[2] in _PROJECT_FILES and not skipped.intersection(dirname(path).split("/"))
         }
-        return tuple(sorted(found))
+        return tuple(sorted(found)) or ("",)
 
     @property
     def _read(self) -> tuple[tuple[tuple[str, BuildEntry], ...], tuple[Gap, ...]]:

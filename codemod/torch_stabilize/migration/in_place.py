@@ -21,7 +21,7 @@ def with_way_in_place(
     """`plan`, with a note where it moves all of a library: how many lines converting it in place would change."""
     layout = layout.for_units(group.units or group.migrated)
     program = Program(snapshot, config, layout.include_roots)
-    if not group.units or is_in_place(program, layout, options.in_place):
+    if not group.units or is_in_place(program, layout, options.in_place, group.units):
         return plan
     placement = place_group(program, layout, group, in_place=False)
     if not placement.is_whole or any(one.code == STAYS_BOUND.code for one in plan.diagnostics):

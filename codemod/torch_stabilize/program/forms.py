@@ -52,6 +52,9 @@ def is_in_place(program: Program, layout: Layout, asked: bool | None, units: Ite
     """
     if asked is not None:
         return asked
+    units = tuple(units)
+    if units and all(_is_compiled_at_import(program, unit) for unit in units):
+        return True  # what Python compiles is built by nothing that could have a second library
     if any(not layout.is_stable(unit) and is_built_stable(program.snapshot, unit) for unit in units):
         return True
     if program.config.in_place is not None:
@@ -60,6 +63,12 @@ def is_in_place(program: Program, layout: Layout, asked: bool | None, units: Ite
         return False
     units = (unit for library in program.libraries for unit in library.units)
     return any(program.snapshot.exists(unit) and is_stable_text(program.snapshot.read(unit)) for unit in units)
+
+
+def _is_compiled_at_import(program: Program, unit: str) -> bool:
+    """Whether nothing but Python itself compiles `unit`."""
+    entries = [entry for library, _ in program.by_unit.get(unit, ()) for entry in library.entries]
+    return bool(entries) and all(entry.kind is EntryKind.JIT for entry in entries)
 
 
 def place_group(program: Program, layout: Layout, group: Group, *, in_place: bool) -> Placement:
@@ -196,7 +205,8 @@ def whole_layout(program: Program, layout: Layout, placement: Placement, units: 
     others = tuple(one for one in layout.libraries if one.name not in names)
     entries = _calls(placement.libraries)
     shared = entries & _calls(library for library in program.libraries if library not in placement.libraries)
-    files = dict.fromkeys(entry.file for library in placement.libraries for entry in library.entries)
+    made = [entry for library in placement.libraries for entry in library.entries]
+    files = dict.fromkeys(entry.file for entry in made if entry.kind is not EntryKind.JIT)
     unlisted = [path for path in files if path not in (*layout.cmake_files, *layout.setup_files)]
     return replace(
         layout,
@@ -210,6 +220,7 @@ def whole_layout(program: Program, layout: Layout, placement: Placement, units: 
         cmake_files=(*layout.cmake_files, *(path for path in unlisted if not path.endswith(".py"))),
         setup_files=(*layout.setup_files, *(path for path in unlisted if path.endswith(".py"))),
         entries=tuple(sorted(entries)),
+        is_compiled_at_import=all(entry.kind is EntryKind.JIT for entry in made),
         shared_entries=tuple(sorted(shared)),
     )
 

@@ -129,6 +129,8 @@ def legacy_modules(layout: Layout, named: Iterable[str]) -> frozenset[str]:
     found |= {f"{posixpath.basename(root)}.{short}" for root in layout.python_roots if root}
     if "." in layout.legacy_library:
         found.add(layout.legacy_library)
+    if layout.is_compiled_at_import:
+        found.add(short)
     return frozenset(found or {short})
 
 
@@ -209,6 +211,20 @@ def package_of(layout: Layout, path: str) -> str:
     return folder.replace("/", ".")
 
 
+def compiles_library(sites: Sites, node: cst.CSTNode) -> bool:
+    """Whether a call is one of `torch.utils.cpp_extension.load` that makes the legacy library."""
+    import libcst as cst
+
+    if not isinstance(node, cst.Call) or not node.args or b"cpp_extension" not in sites.file.data:
+        return False
+    others = {match.decode() for match in re.findall(rb"\bload\s+as\s+(\w+)", sites.file.data)}
+    called = dotted_name(node.func)
+    if called.rpartition(".")[2] != "load" and called not in others:
+        return False
+    named = [argument for argument in node.args if argument.keyword is not None and argument.keyword.value == "name"]
+    return string_value((named or node.args)[0].value) == sites.library.legacy
+
+
 def load_sites(sites: Sites) -> list[cst.CSTNode]:
     """The nodes that load the legacy library: imports and calls of loaders, in file order."""
     import libcst as cst
@@ -219,7 +235,7 @@ def load_sites(sites: Sites) -> list[cst.CSTNode]:
         name = dotted_name(call.func).rpartition(".")[2]
         calls = name in IMPORTERS and call.args and string_value(call.args[0].value) in module_spellings(sites)
         opens = name in LOADERS and any(names_library(text, sites.library.legacy) for text in _strings(sites, call))
-        if calls or opens:
+        if calls or opens or compiles_library(sites, call):
             found.append(call)
     return sorted(found, key=lambda node: sites.file.span(node))
 

@@ -10,7 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from torch_stabilize.buildfiles.python.library import IMPORTERS, Sites, module_spellings, string_value
+from torch_stabilize.buildfiles.python.library import (
+    IMPORTERS,
+    Sites,
+    compiles_library,
+    module_spellings,
+    string_value,
+)
 from torch_stabilize.buildfiles.python.syntax import dotted_name
 
 if TYPE_CHECKING:
@@ -96,6 +102,8 @@ def _is_module(sites: Sites, value: cst.BaseExpression) -> bool:
         return value.value == "None"
     if not isinstance(value, cst.Call) or not value.args:
         return False
+    if compiles_library(sites, value):
+        return True
     is_import = dotted_name(value.func).rpartition(".")[2] in IMPORTERS
     return is_import and string_value(value.args[0].value) in module_spellings(sites)
 
@@ -171,7 +179,8 @@ def _assigned(sites: Sites) -> Iterator[ModuleName]:
         if not isinstance(value, cst.Call) or not value.args:
             continue
         called = dotted_name(value.func).rpartition(".")[2]
-        if called not in IMPORTERS or string_value(value.args[0].value) not in module_spellings(sites):
+        is_imported = called in IMPORTERS and string_value(value.args[0].value) in module_spellings(sites)
+        if not is_imported and not compiles_library(sites, value):
             continue
         for target in assign.targets:
             name = dotted_name(target.target)

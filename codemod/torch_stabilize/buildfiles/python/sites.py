@@ -19,6 +19,7 @@ from torch_stabilize.buildfiles.python.library import (
     Library,
     Sites,
     assigned_value,
+    compiles_library,
     imported_names,
     importers,
     is_facade,
@@ -157,6 +158,7 @@ def _speaks_of(devices: Sequence[str], path: str, data: bytes) -> bool:
 def _plan_file(
     sites: Sites, is_new: bool, widened: Sequence[str], units: Sequence[str], functions: Mapping[str, str]
 ) -> None:
+    from torch_stabilize.buildfiles.python.compiled import bind_compiled
     from torch_stabilize.buildfiles.python.replace import replace_load
 
     loads = load_sites(sites)
@@ -164,6 +166,9 @@ def _plan_file(
     for node in loads:
         statement = sites.file.statement(node)
         place = (sites.file.scope(node), sites.file.conditions(node))
+        if compiles_library(sites, node):
+            bind_compiled(sites, node, functions)
+            continue
         if sites.replaces or (functions and _wants_facade(sites, node)):
             replace_load(sites, node, functions, is_first=place not in done or bool(place[1]))
             if place not in done:

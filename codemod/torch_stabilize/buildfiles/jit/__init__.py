@@ -1,0 +1,1 @@
+"""Libraries that Python compiles when it needs them: `torch.utils.cpp_extension.load`."""
