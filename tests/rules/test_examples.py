@@ -30,6 +30,16 @@ def test_before_becomes_after(code: str, number: int, example: object) -> None:
     assert rewritten(example.before) == example.after  # type: ignore[attr-defined]
 
 
+_OF_CUDA = ("<<<", "__global__", "__device__")
+_IN_CPP = [row for row in EXAMPLES if not any(word in row[2].before for word in _OF_CUDA)]
+
+
+@pytest.mark.parametrize(("code", "number", "example"), _IN_CPP, ids=[f"{row[0]}-{row[1]}" for row in _IN_CPP])
+def test_a_cpp_file_is_rewritten_alike(code: str, number: int, example: Example) -> None:
+    """The grammar of C++ reads some declarations otherwise than that of CUDA."""
+    assert rewritten(example.before, path="kernel.cpp") == example.after
+
+
 @pytest.mark.parametrize(("code", "number", "example"), EXAMPLES, ids=NAMES)
 def test_a_second_run_changes_nothing(code: str, number: int, example: object) -> None:
     assert rewritten(example.after) == example.after  # type: ignore[attr-defined]

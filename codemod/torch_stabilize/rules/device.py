@@ -96,6 +96,13 @@ _GUARDS = re.compile(r"\b(?:Optional)?(?:CUDA|HIP|Device)Guard$")
             "y.device(); }",
             "outside of a guard",
         ),
+        Example(
+            "void f(const at::Tensor& x) { auto d = torch::device_of(x).value(); at::Device e = *device_of(x); "
+            "c10::cuda::CUDAGuard guard(device_of(x).value()); }",
+            "void f(const torch::stable::Tensor& x) { auto d = x.device(); torch::stable::Device e = x.device(); "
+            "torch::stable::accelerator::DeviceGuard guard(x.get_device_index()); }",
+            "and asked for its value",
+        ),
     ),
 )
 def guard(site: Site, context: Context, entry: Entry) -> Outcome | None:
@@ -118,7 +125,8 @@ def guard(site: Site, context: Context, entry: Entry) -> Outcome | None:
 @case("TSA401", "device_of")
 def _device_of(site: Site, context: Context, entry: Entry) -> Outcome:
     node = context.call(site)
-    walk = node
+    # the grammar reads `Guard guard(device_of(x))` as a declaration of a function: there is no call then
+    walk = node or context.fragment(site).node_at(site.span)
     while walk is not None and walk.type not in ("declaration", "compound_statement"):
         walk = walk.parent
     if walk is not None and walk.type == "declaration" and "Guard" in text_of(walk.child_by_field_name("type") or walk):
@@ -134,14 +142,28 @@ def _device_of(site: Site, context: Context, entry: Entry) -> Outcome:
         parts: tuple[Part, ...] = (b"std::make_optional(", fragment.span(given[0]), b".device())")
         extra: dict[str, object] = {"confidence": Confidence.REVIEW, "includes": ("optional",)}
         return context.rewrite(fragment.span(node), parts, "TSA401", **extra)
-    compared = parent is not None and parent.type == "binary_expression"
-    arguments = node.child_by_field_name("arguments") if node is not None else None
-    if node is not None and compared and arguments is not None and arguments.named_child_count == 1:
-        parts = (fragment.span(arguments.named_children[0]), b".device()")
-        return context.rewrite(fragment.span(node), parts, "TSA401", confidence=Confidence.REVIEW)
+    arguments = arguments_of(node) if node is not None else []
+    whole = _asked_for_value(node) if node is not None else None
+    if whole is None and parent is not None and parent.type == "binary_expression":
+        whole = node
+    if whole is not None and len(arguments) == 1:
+        parts = (fragment.span(arguments[0]), b".device()")
+        return context.rewrite(fragment.span(whole), parts, "TSA401", confidence=Confidence.REVIEW)
     return context.diagnose(
         site, "TSA401", "device_of() is used outside of a guard", "use x.device() under x.is_cuda()"
     )
+
+
+def _asked_for_value(node: Node) -> Node | None:
+    """The whole of `device_of(x).value()` and of `*device_of(x)`, which raise where there is no device."""
+    parent = node.parent
+    if parent is not None and parent.type == "pointer_expression" and text_of(parent).startswith("*"):
+        return parent
+    if parent is None or parent.type != "field_expression":
+        return None
+    called = parent.parent
+    is_value = text_of(parent.child_by_field_name("field") or parent) == "value"
+    return called if is_value and called is not None and called.type == "call_expression" else None
 
 
 def _device_of_guard(site: Site, kind: Node | None, context: Context) -> Outcome:

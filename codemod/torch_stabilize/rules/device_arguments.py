@@ -59,7 +59,7 @@ def device_index(node: Node, fragment: Fragment, context: Context) -> tuple[Part
     inner = _call_argument(node, "device_of")
     if inner is not None:
         return _member_of(inner, fragment, context, b"get_device_index()")
-    bare = re.fullmatch(r"(?:(?:c10|at)::)?device_of\(\s*([A-Za-z_]\w*)\s*\)", text)
+    bare = re.fullmatch(r"\*?(?:(?:c10|at|torch)::)?device_of\(\s*([A-Za-z_]\w*)\s*\)(?:\.value\(\))?", text)
     if bare:
         return (f"{bare.group(1)}.get_device_index()".encode(),)
     called = re.fullmatch(r"(.+?)(\.|->)(?:device|get_device)\(\)", text, re.DOTALL)

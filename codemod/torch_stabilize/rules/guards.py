@@ -89,11 +89,20 @@ def _is_copied(declarator: Node) -> bool:
 
 
 def _is_function(declarator: Node) -> bool:
-    if declarator.type != "function_declarator":
+    if declarator.type != "function_declarator" or _is_local(declarator):
         return False
     parameters = declarator.child_by_field_name("parameters")
     kinds = [child.child_by_field_name("declarator") for child in parameters.named_children] if parameters else []
     return bool(kinds) and all(kind is not None for kind in kinds)
+
+
+def _is_local(declarator: Node) -> bool:
+    """Whether it is written in a function: the grammar of C++ takes `Guard guard(device_of(x))` for a declaration."""
+    return (
+        declarator.parent is not None
+        and declarator.parent.parent is not None
+        and (declarator.parent.parent.type in ("compound_statement", "case_statement"))
+    )
 
 
 def _holder(node: Node | None) -> Node | None:
