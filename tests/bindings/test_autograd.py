@@ -331,6 +331,54 @@ _shop_ramp_forward.impl("ramp_forward", _ramp_forward, "Autograd")
     )
 
 
+DISPATCHED = """
+    #include <torch/csrc/autograd/custom_function.h>
+    #include <torch/library.h>
+    namespace tide {
+    at::Tensor wave(const at::Tensor& x) {
+      static auto op = c10::Dispatcher::singleton().findSchemaOrThrow("shop::wave", "").typed<decltype(wave)>();
+      return op.call(x);
+    }
+    namespace {
+    struct Wave : public torch::autograd::Function<Wave> {
+      static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x) {
+        at::AutoDispatchBelowADInplaceOrView guard;
+        ctx->save_for_backward({x});
+        return wave(x);
+      }
+      static torch::autograd::variable_list backward(
+          torch::autograd::AutogradContext* ctx, torch::autograd::variable_list grads) {
+        return {grads[0] * ctx->get_saved_variables()[0].cos()};
+      }
+    };
+    }
+    at::Tensor wave_autograd(const at::Tensor& x) { return Wave::apply(x); }
+    TORCH_LIBRARY_IMPL(shop, KEY, m) { m.impl("wave", wave_autograd); }
+    }
+"""
+
+
+@pytest.mark.parametrize("key", ["Autograd", "AutogradCUDA"])
+def test_a_kernel_for_autograd_keeps_its_key(key: str) -> None:
+    """What it applies is an operator of its own; names are spelled as what is outside of their namespace does."""
+    done = converted(DISPATCHED.replace("KEY", key))
+    text = done.files[UNIT].decode()
+    assert "at::Tensor wave_autograd(const at::Tensor& x) { return wave_apply(x); }" in text
+    assert f'TORCH_LIBRARY_IMPL(shop, {key}, m) {{ m.impl("wave", wave_autograd); }}' in text
+    assert 'm.def("wave_forward(Tensor x) -> Tensor", &tide::wave_forward);' in text
+    assert 'm.def("wave_backward(Tensor grad_output, Tensor saved_x) -> Tensor", &tide::wave_backward);' in text
+    (backward,) = done.backwards
+    assert (backward.operator, backward.caller) == ("shop::wave_forward", "shop::wave")
+    assert [one.code for one in done.diagnostics] == ["TSA531"]
+
+
+def test_a_kernel_for_a_device_that_applies_one_is_left() -> None:
+    """Autograd would have seen past it: what the class does there is not known."""
+    done = converted(DISPATCHED.replace("KEY", "CPU"))
+    assert "or for Autograd" in done.diagnostics[0].message
+    assert done.backwards == ()
+
+
 def test_a_written_argument_among_other_results_is_returned_by_python() -> None:
     """`return {x, y};`: the operator gives y alone, whose place in Python is another one."""
     source = SOURCE.replace("static at::Tensor forward", "static variable_list forward").replace(

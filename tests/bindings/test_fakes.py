@@ -265,3 +265,51 @@ def test_results_of_a_function_of_the_project(body: str, results: int, lines: li
     """What it gives is known from its own body; what another makes of it is not."""
     found = derived(f"{{ {body} }}".encode(), {"x": "x", "n": "n"}, results, HELPERS.get)
     assert found == lines
+
+
+TAGGED = """
+    #include <ATen/ATen.h>
+    #include <torch/library.h>
+
+    at::Tensor twice(const at::Tensor& x) { return x * 2; }
+    static const std::vector<at::Tag> kTwo = {at::Tag::pt2_compliant_tag, at::Tag::needs_fixed_stride_order};
+
+    TORCH_LIBRARY(shop, m) {
+      m.def("twice(Tensor x) -> Tensor", kTwo);
+      m.def("half.int(int x) -> int", {torch::Tag::pointwise});
+    #ifdef SHOP_CUDA
+      m.def("third(Tensor x) -> Tensor", {at::Tag::core});
+    #endif
+    }
+    TORCH_LIBRARY_IMPL(shop, CPU, m) { m.impl("twice", &twice); }
+"""
+
+
+def test_tags_are_set_where_compilers_ask_for_them() -> None:
+    """Before the stable `def` takes any, the Python module adds them to operators, those that every build has or not."""
+    made = migrate({**FILES, PATH: TAGGED}, [PATH], SIDE)
+    assert made.messages("TSA514") == [
+        "the tags of twice are set in Python: pt2_compliant_tag, needs_fixed_stride_order",
+        "the tags of half.int are set in Python: pointwise",
+        "the tags of third are set in Python: core",
+    ]
+    text = made.text("shop/_C_ops.py")
+    compile(text, "_C_ops.py", "exec")
+    assert (
+        "\ntorch.ops.shop.twice.default.tags.extend([torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order])\n"
+        "torch.ops.shop.half.int.tags.append(torch.Tag.pointwise)\n"
+        'if hasattr(torch.ops.shop, "third"):\n'
+        "    torch.ops.shop.third.default.tags.append(torch.Tag.core)\n"
+    ) in text
+
+
+def test_from_torch_2_12_on_tags_stay_with_the_definition() -> None:
+    """The stable `def` takes them as its last argument; a variable is spelled out."""
+    made = migrate({**FILES, PATH: TAGGED}, [PATH], SIDE, target="2.12")
+    assert made.messages("TSA514") == []
+    text = " ".join(made.text(PATH).split())
+    assert (
+        'm.def("twice(Tensor x) -> Tensor", '
+        "{torch::headeronly::Tag::pt2_compliant_tag, torch::headeronly::Tag::needs_fixed_stride_order});"
+    ) in text
+    assert 'm.def("half.int(int x) -> int", {torch::headeronly::Tag::pointwise});' in text

@@ -93,9 +93,11 @@ WIDENED_SCHEMA = Code(
 )
 TAGS = Code(
     "TSA514",
-    "The tags of an operator have no stable form.",
-    "Define the tags from Python: `torch.library.Library.define(..., tags=...)`.",
-    confidence=Confidence.MANUAL,
+    "The tags of an operator are set in Python.",
+    "The stable `m.def` takes tags from target 2.12 on. Below, the Python module next to the library adds them to the "
+    "operator, where compilers look for them. Where there is no such module, or the tags cannot be read, define them "
+    "from Python: `torch.library.Library.define(..., tags=...)`.",
+    confidence=Confidence.REVIEW,
 )
 NO_STABLE_FORM = Code(
     "TSA515",

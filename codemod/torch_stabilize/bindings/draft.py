@@ -31,6 +31,7 @@ from torch_stabilize.bindings.schemas.finder import SchemaFinder, Writers
 from torch_stabilize.bindings.schemas.infer import read_type, type_aliases
 from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Located, Moved, Selection, diagnostic
+from torch_stabilize.bindings.tags import stable_tags
 from torch_stabilize.bindings.unmoved import report_blocks
 from torch_stabilize.bindings.writing.items import Item, definition_item, implementation_items, widened_arguments
 from torch_stabilize.bindings.writing.legacy_declarations import find_declarations
@@ -69,6 +70,8 @@ class Draft:
     differentiable: frozenset[str] = frozenset()  # operators whose derivative Python registers
     opaque: frozenset[str] = frozenset()  # operators that call one without a fake kernel
     writers: Writers = field(default_factory=dict)
+    native_tags: dict[Place, str] = field(default_factory=dict)
+    python_tags: list[str] = field(default_factory=list)
     composite: set[Place] = field(default_factory=set)  # those of them that are put together from ops of torch
     reported: set[Statement] = field(default_factory=set)
 
@@ -161,17 +164,26 @@ class Draft:
             self._check(statement, schema, self._functions([one for one in implementing if not _is_lambda(one)]))
             self._check_lambdas(statement, schema, [one for one in implementing if _is_lambda(one)])
         if statement.tags:
-            self.say(
-                codes.TAGS, statement, f"{statement.full_name} loses its tags {statement.tags}",
-                advice="define them from Python with torch.library.Library.define(..., tags=...)",
-            )  # fmt: skip
+            self._tags(statement)
         for kind in widened_arguments(statement):
             message = f"{statement.full_name}: `{kind}` is now a list, which the stable boxing can pass"
             self.say(codes.WIDENED_SCHEMA, statement, message)
         if not moved.in_place:
             document = self.registry.document(statement.path)
             inferred = schema if statement.schema is None else None
-            self.items.append(definition_item(document, statement, inferred, whole=self._goes_whole(statement)))
+            native = self.native_tags.get((statement.path, statement.span), "")
+            whole = self._goes_whole(statement)
+            self.items.append(definition_item(document, statement, inferred, native, whole=whole))
+
+    def _tags(self, statement: Statement) -> None:
+        """The tags of a definition: `def` takes them, or Python sets them, or they are lost."""
+        found = stable_tags(self.registry, statement, self.target)
+        if found.native:
+            self.native_tags[statement.path, statement.span] = found.native
+            return
+        if found.python:
+            self.python_tags.append(found.python)
+        self.say(codes.TAGS, statement, found.message, advice=found.advice)
 
     @cached_property
     def _places(self) -> Mapping[Place, list[int]]:
@@ -342,7 +354,7 @@ class Draft:
         if statement.key == "Meta":
             message = f"{statement.full_name} has a meta kernel in C++; fake tensors want a fake kernel in Python"
             self.say(codes.META_KERNEL, statement, message, advice=self._stub(moved, operator))
-        if statement.key.startswith("Autograd"):
+        if statement.key.startswith("Autograd") and f"{statement.namespace}::{statement.full_name}" not in self.writers:
             message = f"{statement.full_name} has an autograd kernel in C++, and torch::autograd has no stable form"
             self.say(codes.NO_STABLE_FORM, statement, message, advice="write torch.library.register_autograd in Python")
 

@@ -89,7 +89,14 @@ def plan_bindings(
     created: list[NewFile] = []
     edits += [*_legacy_removals(registry, group, selection), *draft.widening.edits.values()]
     edits += in_place_edits(
-        registry, selection, draft.boxed, draft.schemas, draft.keys, has_items=bool(draft.items), units=group.units
+        registry,
+        selection,
+        draft.boxed,
+        draft.schemas,
+        draft.keys,
+        tags=draft.native_tags,
+        has_items=bool(draft.items),
+        units=group.units,
     )
     ours = _helpers(registry, group, selection)
     declarations = find_declarations(registry, (*selection.functions, *ours), group)

@@ -220,7 +220,7 @@ class _Side:
         )
 
     def written(self) -> PythonModule:
-        if not self._bound and not self.kernels and not self.draft.fakes and not self.backwards:
+        if not (self._bound or self.kernels or self.draft.fakes or self.backwards or self.draft.python_tags):
             return PythonModule()
         if not self.path:
             return PythonModule(diagnostics=tuple(self._no_place()))
@@ -239,6 +239,7 @@ class _Side:
             is_module=self.is_module, is_loaded=registry.layout.is_compiled_at_import,
             functions=sorted(functions.items()), docs=self._docs(),
             constants=list(self.constants.values()),
+            tags=self.draft.python_tags,
             undifferentiable=sorted(names.items()), giving_back=list(self._giving_back()),
             fakes=[*(kernel.fake for kernel in self.kernels), *self.draft.fakes],
             backwards=[backward.text for backward in self.backwards],

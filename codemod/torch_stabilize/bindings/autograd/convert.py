@@ -29,7 +29,15 @@ from torch_stabilize.bindings.autograd.operators import (
     of_wrapper,
 )
 from torch_stabilize.bindings.autograd.python import registered_backward
-from torch_stabilize.bindings.autograd.sites import list_converters, registering, snake, wrapper_of, written_by_caller
+from torch_stabilize.bindings.autograd.sites import (
+    is_autograd_kernel,
+    list_converters,
+    qualifier,
+    registering,
+    snake,
+    wrapper_of,
+    written_by_caller,
+)
 from torch_stabilize.bindings.effects.backends import BackendFinder
 from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.bindings.reading.model import BlockKind, Statement
@@ -133,7 +141,8 @@ class _Unit:
         self._place_for_python()
         wrapper = wrapper_of(self.document, made)
         statement = registering(self.registry, self.document, made, wrapper, self.classes)
-        if wrapper is not None and made.is_plain and statement.function and wrapper.answers_to(statement.function.name):
+        is_own = statement.function is not None and wrapper is not None and wrapper.answers_to(statement.function.name)
+        if wrapper is not None and made.is_plain and is_own and not is_autograd_kernel(statement):
             return self._plain(made, wrapper, statement)
         return self._apart(made, statement, body)
 
@@ -152,7 +161,7 @@ class _Unit:
         text = f"{head[: head.index('(')]}({taken}) ".encode() + dedented(body)
         self._edit(Edit(made.span, b"", _CODE))
         self._edit(Edit(wrapper.span, text + b"\n\n" + backward_function(made, backward), _CODE))
-        self._define(statement, {backward: schema})
+        self._define(statement, {backward: schema}, wrapper.span.start)
         python = registered_backward(made, statement.namespace, statement.name, backward)
         operator, gradient = f"{statement.namespace}::{statement.full_name}", f"{statement.namespace}::{backward}"
         return Backward(operator, python, gradient)
@@ -172,7 +181,7 @@ class _Unit:
         self._spell_out(made, statement)
         for match in re.finditer(rb"\b" + made.name.encode() + rb"\s*::\s*apply\b", self.document.code):
             self._edit(Edit(Span(match.start(), match.end()), called.encode(), _CODE))
-        self._define(statement, schemas)
+        self._define(statement, schemas, made.span.start)
         note = "it is called through the dispatcher, which loses the text of errors in it for targets before torch 2.13"
         python = registered_backward(made, namespace, forward, backward)
         caller = f"{namespace}::{statement.full_name}"
@@ -242,14 +251,15 @@ class _Unit:
     def _edit(self, edit: Edit) -> None:
         self.edits.setdefault(self.document.path, []).append(edit)
 
-    def _define(self, statement: Statement, schemas: Mapping[str, str]) -> None:
-        """Register functions with their schemas: behind `statement`, or in a block of their own."""
+    def _define(self, statement: Statement, schemas: Mapping[str, str], place: int) -> None:
+        """Register functions that are written at `place`: behind `statement`, or in a new block."""
         block = statement.block
         if block.kind in (BlockKind.LIBRARY, BlockKind.FRAGMENT) and statement.path == self.document.path:
             lines = [f'{block.variable}.def("{schema}", &{name});' for name, schema in schemas.items()]
             self.behind.setdefault(statement.span, []).extend(lines)
             return
-        lines = [f'  m.def("{schema}", &{name});' for name, schema in schemas.items()]
+        space = qualifier(self.document, place)
+        lines = [f'  m.def("{schema}", &{space}{name});' for name, schema in schemas.items()]
         self.definitions.setdefault(statement.namespace, []).extend(lines)
 
     def files(self) -> dict[str, bytes]:

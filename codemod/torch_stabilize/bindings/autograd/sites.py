@@ -9,12 +9,13 @@ from torch_stabilize.bindings.autograd.model import AutogradClass, Reason
 from torch_stabilize.bindings.reading.model import Statement, StatementKind
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.model import Edit, Span
-from torch_stabilize.source.brackets import closing_bracket, split_spans
+from torch_stabilize.source.brackets import closing_bracket, partners, split_spans
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.signatures import Function, read_signatures
 
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LIST_PARAMETER = re.compile(r"(?:c10|at|torch)\s*::\s*List\s*<\s*(?P<of>int64_t|double)\s*>")
+_NAMESPACE = re.compile(rb"\bnamespace\b\s*(?P<name>[A-Za-z_]\w*(?:\s*::\s*\w+)*)?\s*\{")
 _CODE = "TSA531"
 
 
@@ -71,7 +72,7 @@ def registering(
             f for f in functions
             if f.body and f not in around and any(n.search(document.code, f.body.start, f.body.end) for n in names)
         ]  # fmt: skip
-    raise Reason("no function that applies it is registered by a `def` without a key")
+    raise Reason("no function that applies it is registered by a `def` without a key, or for Autograd")
 
 
 class Written(NamedTuple):
@@ -117,9 +118,25 @@ def _statement_of(registry: Registry, function: Function) -> Statement | None:
             s for s in registry.statements
             if s.function is not None and s.function.is_lambda and any(map(function.answers_to, s.function.calls))
         ][:1]  # fmt: skip
-    if len(found) != 1 or found[0].kind is not StatementKind.DEF or found[0].key:
+    if len(found) != 1:
         return None
-    return found[0]
+    is_keyless = found[0].kind is StatementKind.DEF and not found[0].key
+    return found[0] if is_keyless or is_autograd_kernel(found[0]) else None
+
+
+def qualifier(document: Document, place: int) -> str:
+    """The namespaces around `place`, as what is outside of them spells a name of there: "" or "a::b::"."""
+    found = []
+    for match in _NAMESPACE.finditer(document.code, 0, place):
+        end = partners(document).get(match.end() - 1)
+        if match["name"] and end is not None and match.end() <= place < end:
+            found.append(re.sub(rb"\s", b"", match["name"]).decode())
+    return "".join(f"{name}::" for name in found)
+
+
+def is_autograd_kernel(statement: Statement) -> bool:
+    """Whether a statement registers what autograd calls first: `m.impl("f", f)` for Autograd or AutogradCUDA."""
+    return statement.kind is StatementKind.IMPL and statement.key.startswith("Autograd")
 
 
 def list_converters(registry: Registry, document: Document) -> dict[str, tuple[str, Edit]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.boxing.adapters import adapters_text
@@ -38,6 +38,7 @@ def in_place_edits(
     schemas: Mapping[tuple[str, Span], Schema],
     keys: Mapping[tuple[str, Span], Sequence[str]],
     *,
+    tags: Mapping[tuple[str, Span], str],
     has_items: bool = False,
     units: Sequence[str] = (),
 ) -> list[FileEdit]:
@@ -49,7 +50,7 @@ def in_place_edits(
     """
     gone = whole_functions(registry, selection)
     constants = frozenset(constants_of(registry, selection))
-    return _InPlace(registry, selection, boxed, schemas, keys, gone, units, constants).edits(has_items)
+    return _InPlace(registry, selection, boxed, schemas, keys, gone, units, constants, tags).edits(has_items)
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class _InPlace:
     functions: frozenset[str]  # registering ones of which nothing stays
     paths: Sequence[str] = ()  # the units of the group
     constants: frozenset[Statement] = frozenset()  # what the Python side has
+    tags: Mapping[tuple[str, Span], str] = field(default_factory=dict)
 
     def edits(self, has_items: bool) -> list[FileEdit]:
         """What `in_place_edits` says."""
@@ -147,9 +149,9 @@ class _InPlace:
         for moved in members:
             statement = moved.statement
             if statement.kind is StatementKind.DEF:
-                items.append(
-                    definition_item(document, statement, self.schemas.get((block.path, statement.span)), whole=True)
-                )
+                place = (block.path, statement.span)
+                schema, tags = self.schemas.get(place), self.tags.get(place, "")
+                items.append(definition_item(document, statement, schema, tags, whole=True))
             if found := self.boxed.get((block.path, statement.span)):
                 keys = self.keys[block.path, statement.span]
                 items += implementation_items(document, statement, found.expression, keys, found.kernel, whole=True)

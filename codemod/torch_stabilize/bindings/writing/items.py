@@ -53,8 +53,10 @@ class Item:
         return [*heading, *self.comments, *f"{variable}{self.call}".split("\n"), *self.trailing]
 
 
-def definition_item(document: Document, statement: Statement, schema: Schema | None, *, whole: bool = False) -> Item:
-    """The `def` of `statement`; `schema` is the one to write where the source has none.
+def definition_item(
+    document: Document, statement: Statement, schema: Schema | None, tags: str = "", *, whole: bool = False
+) -> Item:
+    """The `def` of `statement`; `schema` is the one to write where the source has none, `tags` its last argument.
 
     `whole` says that all of the block is removed, and with it the comments between its statements.
     """
@@ -71,7 +73,7 @@ def definition_item(document: Document, statement: Statement, schema: Schema | N
         namespace=statement.namespace,
         key="",
         variable=statement.block.variable or "m",
-        call=f".def({literal});",
+        call=f".def({literal}, {tags});" if tags else f".def({literal});",
         outer=statement.block.conditions,
         inner=statement.inner_conditions,
         comments=_comments(document, statement.comments),
