@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -172,10 +172,21 @@ class _Side:
 
     def _is_known(self, qualified: str) -> bool:
         """Whether the repository's Python registers something for an operator."""
-        literal = re.compile(rf"[\"']{re.escape(qualified)}(?:\.default)?[\"']".encode())
+        name = qualified.encode()
+        literal = re.compile(rb"[\"']" + re.escape(name) + rb"(?:\.default)?[\"']")
+        texts = self._naming(qualified.partition("::")[0])
+        return any(name in data and literal.search(data) for data in texts)
+
+    def _naming(self, namespace: str) -> Sequence[bytes]:
+        """The repository's Python files that name something of an operator namespace."""
         snapshot, layout = self.draft.registry.snapshot, self.draft.registry.layout
-        paths = (path for root in layout.python_roots for path in snapshot.below(root, (".py",)))
-        return any(literal.search(snapshot.read(path)) for path in paths if path != self.path)
+
+        def read() -> list[bytes]:
+            paths = (path for root in layout.python_roots for path in snapshot.below(root, (".py",)))
+            texts = (snapshot.read(path) for path in paths if path != self.path)
+            return [data for data in texts if f"{namespace}::".encode() in data]
+
+        return snapshot.once(("python files that name", namespace, self.path, layout.python_roots), read)
 
     @cached_property
     def _without_gradient(self) -> list[Backward]:

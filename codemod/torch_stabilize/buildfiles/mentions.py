@@ -42,7 +42,7 @@ def plan_mentions(
     if not moved:
         return (), ()
     handled = {*layout.cmake_files, *layout.setup_files}
-    names_one = _names_one({PurePosixPath(old).name for old in moved})
+    names_one = names_one_of({PurePosixPath(old).name for old in moved})
     folders = sorted({f"{PurePosixPath(old).parent}/".encode() for old in moved})
     for path in snapshot.files:
         if path in handled or path in moved or not _is_text(path):
@@ -86,7 +86,7 @@ def _run_by_setup(found: TextEdits, layout: Layout, scripts: Mapping[str, str]) 
             )  # fmt: skip
 
 
-def _names_one(names: Iterable[str]) -> Callable[[bytes], bool]:
+def names_one_of(names: Iterable[str]) -> Callable[[bytes], bool]:
     """Whether a text has one of the file names in it, as it is or with an escaped dot.
 
     Words with their suffixes are looked for, not every name in turn: there are many names, and many texts without one.

@@ -11,7 +11,7 @@ from torch_stabilize.buildfiles.cmake.plan import plan_cmake
 from torch_stabilize.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from torch_stabilize.buildfiles.generators import plan_generators
 from torch_stabilize.buildfiles.jit.plan import plan_jit
-from torch_stabilize.buildfiles.mentions import plan_mentions
+from torch_stabilize.buildfiles.mentions import names_one_of, plan_mentions
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.python.compiled import compiled_sources
 from torch_stabilize.buildfiles.setup.plan import plan_setup
@@ -128,9 +128,9 @@ def _compiled_at_import(
     snapshot: Snapshot, layout: Layout, renames: Mapping[str, str], target: str
 ) -> Iterator[Diagnostic]:
     """The Python files that compile a unit when they are imported."""
-    words = {posixpath.basename(old).encode() for old in renames}
+    names_one = names_one_of({posixpath.basename(old) for old in renames})
     for path in snapshot.below("", (".py",)):
-        if path not in layout.setup_files and any(word in (data := snapshot.read(path)) for word in words):
+        if path not in layout.setup_files and names_one(data := snapshot.read(path)):
             yield from compiled_sources(path, data, renames, version_macro(target))
 
 

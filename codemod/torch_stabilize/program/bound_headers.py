@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence, Set
+from functools import partial
 
 from torch_stabilize.program.units import Units
 from torch_stabilize.source.heads import defines
@@ -20,7 +21,7 @@ def headers_of_bindings(units: Units, inside: Set[str]) -> tuple[str, ...]:
     return tuple(header for header in found if set(units.graph.includers(header)) <= {*found, *inside, *registering})
 
 
-def owners_by_header(units: Units, inside: Set[str] = frozenset()) -> dict[str, set[str]]:
+def owners_by_header(units: Units, inside: Set[str] = frozenset()) -> dict[str, frozenset[str]]:
     """The units whose functions each header needs. Only files that register, and units `inside`, include the header."""
     found = {}
     for header in units.graph.closure(path for path in units.bindings if path not in inside):
@@ -29,14 +30,19 @@ def owners_by_header(units: Units, inside: Set[str] = frozenset()) -> dict[str, 
         if header in outside or not outside or not outside <= set(units.bindings):
             continue
         registered = frozenset(name for path in outside for name in units.bindings[path].functions)
-        if not defines(document, registered):
+        if not units.snapshot.once(("defined", header, registered), partial(defines, document, registered)):
             continue
-        declared = _declared_for(units, header)
-        owners = {path for path in units.legacy if defines(units.snapshot.document(path), declared)}
+        owners = units.snapshot.once(("owners of a header", header, units.legacy), partial(_owners, units, header))
         functions = read_signatures(document)
         if owners and not any(_calls_one(units, path, functions) for path in outside):
             found[header] = owners
     return found
+
+
+def _owners(units: Units, header: str) -> frozenset[str]:
+    """The units that define what `header` declares."""
+    declared = _declared_for(units, header)
+    return frozenset(path for path in units.legacy if defines(units.snapshot.document(path), declared))
 
 
 def _declared_for(units: Units, header: str) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch_stabilize.bindings.reading.read import has_bindings
@@ -15,6 +15,7 @@ from torch_stabilize.program.codes import finding
 from torch_stabilize.program.link import Linker, linker_of
 from torch_stabilize.program.planned import Planned
 from torch_stabilize.source.conditions import conditions_at
+from torch_stabilize.source.document import words_of
 
 _SHOWN = 3
 
@@ -24,6 +25,7 @@ class LinkCheck:
     """The links of a plan: of libraries with a unit that changes, and of names that may be concerned."""
 
     planned: Planned
+    _mentions: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def before(self) -> Linker:
@@ -75,11 +77,21 @@ class LinkCheck:
             return self.after.references(unit, abi=library.abi)
         if not self.leaving or not self._concerns(library):
             return ()
-        names = frozenset(name for name in self.leaving if self._mentions(unit, name.removeprefix("~").encode()))
+        closure = self.planned.after.closure(unit)
+        names = frozenset[str]().union(*(self._mentioned(path) for path in closure))
         return self.after.references(unit, names, library.abi) if names else ()
 
-    def _mentions(self, unit: str, word: bytes) -> bool:
-        return any(word in self.planned.after.snapshot.read(path) for path in self.planned.after.closure(unit))
+    def _mentioned(self, path: str) -> frozenset[str]:
+        """The names of `leaving` that a file has, read once for all the units that include it."""
+        if path not in self._mentions:
+            data = self.planned.after.snapshot.read(path)
+            words = words_of(data)
+            self._mentions[path] = frozenset(
+                name
+                for name, word in ((name, name.removeprefix("~").encode()) for name in self.leaving)
+                if word in words or (not word.replace(b"_", b"").isalnum() and word in data)
+            )
+        return self._mentions[path]
 
     def _concerns(self, library: Library) -> bool:
         """Whether a unit that changes was in this library."""

@@ -201,6 +201,8 @@ def loads_by_name(name: str) -> Callable[[bytes], bool]:
     in_parentheses = re.compile(rb"[ \t]*from\s[^\n]*\bimport\s*\([^)]*(?<!\w)" + word + rb"(?!\w)")
 
     def may_load(data: bytes) -> bool:
+        if name.encode() not in data:
+            return False
         for match in places.finditer(data):
             start = line_start(data, match.start())
             if on_a_line.match(data, start, line_end(data, match.start())):

@@ -5,6 +5,7 @@ The rules know better what a site becomes; a scan tells how much there is, where
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -106,6 +107,11 @@ def _headers(entry: Entry | None) -> str:
     return since if parse_version(since) > parse_version(OLDEST_TARGET) else ""
 
 
+@functools.lru_cache(maxsize=4096)
+def _since(entry: Entry | None) -> tuple[str, str]:
+    return _target(entry), _headers(entry)
+
+
 @dataclass(frozen=True)
 class _Scanner:
     document: Document
@@ -121,7 +127,7 @@ class _Scanner:
             start = site.span.start
             column = start - line_start(data, start) + 1
             code = site.entry.rule if site.entry is not None else "TSA900"
-            name, target, headers = sys.intern(site.name), _target(site.entry), _headers(site.entry)
+            name, (target, headers) = sys.intern(site.name), _since(site.entry)
             yield FoundSite(self.document.path, line, column, name, code, function, site.kind.value, target, headers)
 
     def _counts(self, site: Site) -> bool:

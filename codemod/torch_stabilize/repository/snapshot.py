@@ -14,6 +14,7 @@ from torch_stabilize.source.document import Document
 
 Derived = TypeVar("Derived")
 _KEPT = 64_000_000  # bytes of files that are kept, more than most trees have; others are read again
+_VERSIONS = 3  # of a file whose documents are kept: the tree as it is, as it will be, and in between
 
 
 class _Kept(dict[str, bytes]):
@@ -21,7 +22,7 @@ class _Kept(dict[str, bytes]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.documents: dict[str, Document] = {}  # of these very bytes, or of an overlay's
+        self.documents: dict[str, list[Document]] = {}  # of these very bytes, or of overlays
         self._size = 0
 
     def keep(self, path: str, data: bytes) -> None:
@@ -68,8 +69,8 @@ class Snapshot:
         known = self._read.get(path)
         if known is None:
             try:
-                with open(os.path.join(self.root, path), "rb") as file:
-                    known = file.read()
+                with open(os.path.join(self.root, path), "rb", buffering=0) as file:
+                    known = file.readall()
             except OSError as error:
                 raise Refusal(f"cannot read {path}: {error.strerror}") from error
             self._read.keep(path, known)
@@ -78,10 +79,13 @@ class Snapshot:
     def document(self, path: str) -> Document:
         """The source file `path`, masked and parsed once for everybody who asks. Raises Refusal as `read` does."""
         data = self.read(path)
-        known = self._read.documents.get(path)
-        if known is None or known.data is not data:
-            known = self._read.documents[path] = Document(path, data)
-        return known
+        known = self._read.documents.setdefault(path, [])
+        for document in known:
+            if document.data is data:
+                return document
+        known.insert(0, Document(path, data))
+        del known[_VERSIONS:]
+        return known[0]
 
     def once(self, key: Hashable, make: Callable[[], Derived]) -> Derived:
         """What `make` reads off the tree, made by the first who asks for `key`; another overlay is another tree."""

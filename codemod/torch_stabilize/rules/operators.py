@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.registry import on, page
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.declarations import text_of
-from torch_stabilize.source.document import Document, Fragment
+from torch_stabilize.source.document import Document, Fragment, per_document
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.signatures import read_signatures
 
@@ -34,7 +33,7 @@ def operator_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
             yield Site(fragment.span(node), operator_of(node), SiteKind.OPERATOR)
 
 
-@functools.lru_cache(maxsize=256)
+@per_document
 def operator_nodes(document: Document) -> tuple[tuple[Node, Fragment], ...]:
     """The operators outside of device functions, where no tensor is, that a tensor can be an operand of."""
     return tuple(_operator_nodes(document))

@@ -87,7 +87,7 @@ def find_sites(
 
 def in_legacy_branch(document: Document, offset: int) -> bool:
     """Whether the place is compiled only where TORCH_TARGET_VERSION is not defined."""
-    if b"TORCH_TARGET_VERSION" not in document.words:
+    if b"TORCH_TARGET_VERSION" not in document.data:
         return False
     return any(LEGACY_ONLY.match(condition) for condition in conditions_at(document, offset))
 
@@ -124,13 +124,19 @@ def _aliased(document: Document, surface: Surface) -> Iterator[Site]:
 
 
 def _names(document: Document, surface: Surface) -> Iterator[Site]:
-    for span in _qualified(document.code):
-        text = document.code[span.start : span.end]
-        name = b"".join(text.split()).decode().removeprefix("::").removesuffix("_symint")  # sizes are numbers
-        if _STABLE_NAMESPACE.match(name) or document.code[span.end : span.end + 1] == b"/":
+    code = document.code
+    known: dict[bytes, tuple[str, str, Entry | None] | None] = {}  # a file has the same few names many times
+    for span in _qualified(code):
+        text = code[span.start : span.end]
+        if text not in known:
+            name = b"".join(text.split()).decode().removeprefix("::").removesuffix("_symint")  # sizes are numbers
+            known[text] = None if _STABLE_NAMESPACE.match(name) else (name, *resolve(surface, name))
+        found = known[text]
+        if found is None or code[span.end : span.end + 1] == b"/":
             continue
-        prefix, entry = resolve(surface, name)
-        if not _IN_ALIAS.search(document.code[max(0, span.start - 80) : span.start]):
+        name, prefix, entry = found
+        before = code[max(0, span.start - 80) : span.start]
+        if not (before.rstrip().endswith(b"=") and _IN_ALIAS.search(before)):
             yield Site(_span_of(span, text, prefix, name), prefix, SiteKind.NAME, entry)
 
 
@@ -166,11 +172,18 @@ def _macros(
     defined: dict[str, int] = {}
     for macro in document.macros:
         defined.setdefault(macro.name, macro.span.start)
+    unknown: set[bytes] = set()  # most names in capitals are none of torch's
     for match in _MACRO.finditer(document.code):
-        name = match.group().decode()
+        word = match.group()
+        if word in unknown:
+            continue
+        name = word.decode()
         if name in _NOT_UNSTABLE or name.startswith(("TORCH_LIBRARY", "PYBIND11_MODULE")):
             continue  # registrations belong to the bindings
         entry = surface.macro(name)
+        if entry is None and name not in project and not name.startswith(_UNSTABLE_PREFIX):
+            unknown.add(word)
+            continue
         known = entry is not None and entry.form != "same"
         strange = (
             entry is None

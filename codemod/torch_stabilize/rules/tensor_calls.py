@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
 from tree_sitter import Node
@@ -12,7 +11,7 @@ from torch_stabilize.rules.context import Context, Site
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.calls import reached
 from torch_stabilize.source.declarations import text_of
-from torch_stabilize.source.document import Document, Fragment
+from torch_stabilize.source.document import Document, Fragment, per_document
 from torch_stabilize.source.scopes import receiver_type_parts
 from torch_stabilize.source.types import CppType
 from torch_stabilize.surface.entry import Entry
@@ -176,7 +175,7 @@ def is_tensor_method(site: Site, context: Context) -> bool:
 _OF_TORCH = re.compile(rb"\b(?:torch|at|c10|ATen|Tensor)\b")
 
 
-@functools.lru_cache(maxsize=256)
+@per_document
 def _may_hold_tensors(document: Document) -> bool:
     """Whether a file says anything of torch. Coordinates of CUTLASS have a `contiguous()` too."""
     return _OF_TORCH.search(document.uncommented) is not None

@@ -11,7 +11,7 @@ from torch_stabilize.rules.context import Context, Outcome, Project, Site, SiteK
 from torch_stabilize.rules.registry import on
 from torch_stabilize.source.aliases import USING_NAME, USING_NAMESPACE
 from torch_stabilize.source.brackets import closing_bracket
-from torch_stabilize.source.document import HEADER_SUFFIXES, Document
+from torch_stabilize.source.document import HEADER_SUFFIXES, Document, per_document
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.signatures import read_signatures
@@ -173,26 +173,26 @@ def reached_headers(document: Document, headers: Sequence[Document]) -> list[Doc
     return list(reached.values())
 
 
-@functools.lru_cache(maxsize=4096)
+@per_document
 def _include_names(document: Document) -> tuple[str, ...]:
     """The paths that a file includes, without the way upwards."""
     names = (match["path"].decode("utf-8", "replace") for match in _INCLUDE.finditer(document.uncommented))
     return tuple(re.sub(r"^(?:\.\.?/)+", "", name) for name in names)
 
 
-@functools.lru_cache(maxsize=4096)
+@per_document
 def _spaces(document: Document) -> tuple[str, ...]:
     """The namespaces that a header opens for all that include it."""
     return tuple(match["space"].decode() for match in USING_NAMESPACE.finditer(document.code))
 
 
-@functools.lru_cache(maxsize=4096)
+@per_document
 def _declares(document: Document) -> bool:
     """Whether a header makes single names of torch visible."""
     return USING_NAME.search(document.code) is not None
 
 
-@functools.lru_cache(maxsize=4096)
+@per_document
 def _own_names(document: Document) -> frozenset[bytes]:
     return frozenset(_OWN.findall(document.code))
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import NamedTuple
 
 from torch_stabilize.source.conditions import read_conditionals, read_directives
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.mask import blanked
 
 _BRACKET = re.compile(rb"[()\[\]{}]")
@@ -15,10 +14,11 @@ _IN_ANGLES = re.compile(rb"[()\[\]{}<>;]")
 _MAY_TAKE_ANGLES = re.compile(rb"[\w>]")
 _BETWEEN_COMMAS = re.compile(rb"[()\[\]{},<]")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"()[]{}")
+_DEEP = 200  # levels of brackets up to which taking pairs out is the faster way
 _CLOSES = dict(zip(b")]}", b"([{", strict=True))  # by byte
 
 
-@functools.lru_cache(maxsize=1024)
+@per_document
 def plain_code(document: Document) -> bytes:
     """The code without comments, literals, preprocessor lines and the backslashes that join lines, offsets kept."""
     directives = [(directive.span.start, directive.span.end) for directive in read_directives(document)]
@@ -40,26 +40,32 @@ def stray_brackets(document: Document) -> tuple[int, ...]:
     if _is_balanced(code) and all(map(_is_balanced, arms)):
         return ()
     matching = _match_brackets(document)
+    closers = matching.closers.union(matching.closing.values())
     halves = [c.span for c in conditionals if any(_unequal(code[b.body.start : b.body.end]) for b in c.branches)]
     found = [
         offset
         for offset in (bracket.start() for bracket in _BRACKET.finditer(code))
         if offset not in matching.closing
-        and offset not in matching.closers
+        and offset not in closers
         and not any(half.start <= offset < half.end for half in halves)
     ]
     return tuple(sorted(found, key=lambda offset: code[offset] not in b"{}"))  # what else is open follows from a brace
 
 
 def _is_balanced(code: bytes) -> bool:
-    """Whether every bracket of `code` has its partner there: pairs are taken out, the inner ones first."""
+    """Whether every bracket of `code` has its partner there: pairs are taken out, the inner ones first.
+
+    False where they are too deep to tell.
+    """
     left = code.translate(None, _NO_BRACKETS)
-    while left:
+    for _ in range(_DEEP):
+        if not left:
+            return True
         rest = left.replace(b"()", b"").replace(b"[]", b"").replace(b"{}", b"")
         if rest == left:
             return False
         left = rest
-    return True
+    return not left
 
 
 def _unequal(code: bytes) -> bool:
@@ -82,7 +88,7 @@ class _Matching(NamedTuple):
 _Open = list[tuple[int, tuple[int, ...]]]
 
 
-@functools.lru_cache(maxsize=1024)
+@per_document
 def _match_brackets(document: Document) -> _Matching:
     """Match the brackets of every arm of an `#if` as if it alone were compiled."""
     matching = _Matching({}, set())
@@ -111,6 +117,15 @@ def _match_brackets(document: Document) -> _Matching:
 def _match_stretch(code: bytes, start: int, end: int, stack: _Open, matching: _Matching) -> None:
     """Match the brackets of `code[start:end]`, without a conditional in it, where those of `stack` are open."""
     closing, closers = matching.closing, matching.closers
+    if not stack and _is_balanced(code[start:end]):
+        offsets = [match.start() for match in _BRACKET.finditer(code, start, end)]
+        waiting: list[int] = []
+        for offset, bracket in zip(offsets, code[start:end].translate(None, _NO_BRACKETS), strict=True):
+            if bracket in _CLOSES:
+                closing[waiting.pop()] = offset
+            else:
+                waiting.append(offset)
+        return
     for match in _BRACKET.finditer(code, start, end):
         offset = match.start()
         opened = _CLOSES.get(code[offset])

@@ -6,12 +6,11 @@ conditions.
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import NamedTuple
 
 from torch_stabilize.model import Span
-from torch_stabilize.source.document import Document, lines_matching
+from torch_stabilize.source.document import Document, lines_matching, per_document
 
 _DIRECTIVE = re.compile(rb"#[ \t]*(?P<kind>[a-z]+)\b(?P<rest>[^\n\r\\]*(?:\\(?:\r?\n)?[^\n\r\\]*)*)(?:\r?\n|\Z)")
 _JOINED = re.compile(rb"\\\r?\n")
@@ -43,7 +42,7 @@ class Conditional(NamedTuple):
     is_guard: bool = False
 
 
-@functools.lru_cache(maxsize=1024)
+@per_document
 def read_directives(document: Document) -> tuple[Directive, ...]:
     """Every preprocessor line of `document`, in file order. Text in comments and literals does not count."""
     found = []
@@ -56,7 +55,7 @@ def read_directives(document: Document) -> tuple[Directive, ...]:
     return tuple(found)
 
 
-@functools.lru_cache(maxsize=1024)
+@per_document
 def read_conditionals(document: Document) -> tuple[Conditional, ...]:
     """Every `#if ... #endif` of `document`, outer ones before the ones inside; one without an end runs to the end."""
     done: list[Conditional] = []

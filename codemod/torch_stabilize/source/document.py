@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import tree_sitter_cpp
 import tree_sitter_cuda
@@ -28,6 +28,8 @@ CUDA_SUFFIXES = (".cu", ".cuh")
 HEADER_SUFFIXES = (".h", ".hpp", ".hh", ".hxx", ".inc", ".inl")
 SOURCE_SUFFIXES = CPP_SUFFIXES + CUDA_SUFFIXES + HEADER_SUFFIXES
 UNIT_SUFFIXES = (*CPP_SUFFIXES, ".cu")
+
+Read = TypeVar("Read")
 
 _WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" ") for byte in range(128)) + b" " * 128
 _CONTINUATION = re.compile(rb"\\(\r?)\n")
@@ -127,6 +129,11 @@ class Document:
         return words_of(self.code)
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """`words` as text, those that are ASCII."""
+        return frozenset(word.decode() for word in self.words)
+
+    @cached_property
     def whole(self) -> Fragment:
         """The file as one fragment; its macro bodies are opaque in it."""
         return Fragment(parse_code(self._joined, cuda=self.is_cuda), 0, len(self.data))
@@ -212,3 +219,18 @@ def _error_bytes(node: Node) -> int:
     if node.is_error or node.is_missing:
         return max(1, node.end_byte - node.start_byte)
     return sum(_error_bytes(child) for child in node.children if child.has_error or child.is_missing)
+
+
+def per_document(read: Callable[[Document], Read]) -> Callable[[Document], Read]:
+    """`read`, which is asked once for each document: what it found is kept with the document, and as long as that."""
+    key = f"{read.__module__}.{read.__qualname__}"
+
+    @functools.wraps(read)
+    def kept(document: Document) -> Read:
+        known = document.__dict__
+        if key not in known:
+            known[key] = read(document)
+        found: Read = known[key]
+        return found
+
+    return kept

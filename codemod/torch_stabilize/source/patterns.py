@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 
+@functools.lru_cache(maxsize=4096)
 def word_start(word: bytes, not_behind: bytes = rb"\w") -> bytes:
     r"""The pattern for `word` where no character of the set `not_behind` is in front of it: `using`, not `reusing`.
 
@@ -15,9 +17,16 @@ def word_start(word: bytes, not_behind: bytes = rb"\w") -> bytes:
     return rb"%b(?<![%b]%b)" % (escaped, not_behind, escaped)
 
 
+@functools.lru_cache(maxsize=4096)
 def whole_word(word: bytes) -> bytes:
     """The pattern for `word` by itself, neither the end nor the beginning of a longer one."""
     return word_start(word) + rb"(?!\w)"
+
+
+@functools.lru_cache(maxsize=4096)
+def word_pattern(word: bytes) -> re.Pattern[bytes]:
+    """`whole_word(word)`, compiled."""
+    return re.compile(whole_word(word))
 
 
 def places(code: bytes, *words: bytes) -> list[int]:

@@ -6,7 +6,6 @@ a type, a name and a parameter list at namespace scope. Members of classes are l
 
 from __future__ import annotations
 
-import functools
 import re
 import string
 from bisect import bisect_left, bisect_right
@@ -16,7 +15,7 @@ from typing import NamedTuple
 from torch_stabilize.model import Span
 from torch_stabilize.source.brackets import closing_angle, partners, plain_code
 from torch_stabilize.source.conditions import conditions_at
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.parameters import Parameter, read_parameters
 
 _INK = re.compile(rb"\S")
@@ -123,7 +122,7 @@ _HIDDEN_BEGIN = re.compile(rb"\bHIDDEN_NAMESPACE_BEGIN\s*\((?P<names>[\w\s,]+)\)
 _HIDDEN_END = re.compile(rb"\bHIDDEN_NAMESPACE_END\b")
 
 
-@functools.lru_cache(maxsize=1024)
+@per_document
 def read_signatures(document: Document) -> tuple[Function, ...]:
     """Every function at namespace scope of `document`, in file order."""
     code = plain_code(document)

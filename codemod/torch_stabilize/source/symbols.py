@@ -7,7 +7,6 @@ arguments, variables, the entry point of a Python module. A macro that is used a
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import NamedTuple
 from torch_stabilize.model import Span
 from torch_stabilize.source.brackets import closing_angle, partners, plain_code, split_spans
 from torch_stabilize.source.conditions import conditions_at
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.signatures import (
     NOT_A_NAME,
     TYPE_BODY,
@@ -360,7 +359,7 @@ def _defaults(function: Function) -> int:
     return sum(bool(parameter.default) for parameter in function.parameters)
 
 
-@functools.lru_cache(maxsize=4096)
+@per_document
 def read_symbols(document: Document) -> Symbols:
     """The symbols of `document`, in file order. A tree of many files is read once: what is read is kept."""
     reader = _Reader(document, plain_code(document))

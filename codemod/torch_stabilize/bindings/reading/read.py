@@ -15,7 +15,7 @@ from torch_stabilize.bindings.reading.text import comments_above, comments_below
 from torch_stabilize.model import Span
 from torch_stabilize.source.brackets import partners, plain_code, split_spans
 from torch_stabilize.source.conditions import conditions_at
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.patterns import places
 from torch_stabilize.source.spans import line_end, line_start
 
@@ -86,7 +86,7 @@ def _opened(document: Document, definitions: Iterable[tuple[str, str]]) -> list[
     return [*blocks, *_registering_functions(document, known, blocks)]
 
 
-@functools.lru_cache(maxsize=1024)
+@per_document
 def binding_spans(document: Document) -> tuple[Span, ...]:
     """The spans of the registration blocks of `document`: other rooms leave them alone."""
     if not has_bindings(document.data):

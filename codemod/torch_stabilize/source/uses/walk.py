@@ -13,7 +13,7 @@ from torch_stabilize.source.callees import Callees
 from torch_stabilize.source.declarations import around, declared_by, innermost_name, text_of
 from torch_stabilize.source.document import Document, Fragment, Macro
 from torch_stabilize.source.macro_uses import is_all_of_macro
-from torch_stabilize.source.patterns import whole_word
+from torch_stabilize.source.patterns import word_pattern
 from torch_stabilize.source.scopes import TypeFinder, receiver_type_parts
 from torch_stabilize.source.types import CppType, parse_type
 from torch_stabilize.source.uses.held import NUMBERS, VIEWS, Access, Effects, Held, is_const_pointer, taken, viewed
@@ -73,6 +73,7 @@ class Walk:
         self._results: dict[tuple[object, ...], tuple[Event, ...]] = {}  # of parameters
         self._open: set[tuple[object, ...]] = set()
         self._is_partial = False
+        self._macro_names: dict[int, tuple[Document, list[str]]] = {}  # by the identity of the document
 
     def _answers(self, start: Found) -> tuple[Event, ...]:
         """What becomes of the expressions of `start`, each answer once; behind a write nobody looks at the others."""
@@ -320,8 +321,10 @@ class Walk:
             if is_ours and not declared.contains(Span(node.start_byte, node.end_byte)):
                 yield at.to(node)
         code, whole = at.document.code, region.shifted(at.fragment.base)
-        near = [word for word in sorted(self.macros) if word.encode() in at.document.words]
-        used = [word for word in near if re.compile(whole_word(word.encode())).search(code, whole.start, whole.end)]
+        if id(at.document) not in self._macro_names:
+            self._macro_names[id(at.document)] = (at.document, sorted(self.macros.keys() & at.document.names))
+        near = self._macro_names[id(at.document)][1]
+        used = [word for word in near if word_pattern(word.encode()).search(code, whole.start, whole.end)]
         for document, macro in (one for word in used for one in self.macros[word]):
             if macro.span not in seen and name not in (macro.params or ()):
                 inside, body = inside_of(document, macro, at.held)
