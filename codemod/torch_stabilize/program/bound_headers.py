@@ -26,8 +26,11 @@ def owners_by_header(units: Units, inside: Set[str] = frozenset()) -> dict[str, 
     found = {}
     for header in units.graph.closure(path for path in units.bindings if path not in inside):
         document = units.snapshot.document(header)
-        outside = set(units.all).intersection(units.graph.reached_from(header)) - inside
-        if header in outside or not outside or not outside <= set(units.bindings):
+        users = units.users(header)
+        if not users or any(path not in units.bindings and path not in inside for path in users):
+            continue
+        outside = users - inside
+        if not outside:
             continue
         registered = frozenset(name for path in outside for name in units.bindings[path].functions)
         if not units.snapshot.once(("defined", header, registered), partial(defines, document, registered)):

@@ -140,7 +140,7 @@ def _same_header(units: Units, members: list[str]) -> list[list[str]]:
         folder = dirname(place)
         if place in units.layout.legacy_declarations or folder in (units.layout.source_root, units.domain(place)):
             continue
-        users = {path for header in forms for path in known.intersection(units.graph.reached_from(header))}
+        users = known & frozenset[str]().union(*map(units.users, forms))
         own = {path for path in users if dirname(origin(path)) == folder}
         implemented = any(splitext(origin(path))[0] == splitext(place)[0] for path in own)
         uses_torch = any(units.is_unstable(header) or units.is_finished(header) for header in forms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from difflib import get_close_matches
 from posixpath import basename, dirname, normpath
 from typing import NamedTuple
@@ -102,24 +102,24 @@ def with_headers(units: Units, name: str, members: tuple[str, ...], migrated: tu
     """The group of the units `members`, with the headers that move with it and those it shares with others."""
     graph, layout = units.graph, units.layout
     inside = set(members)
-    everyone = set(units.all)
     private: list[str] = []
     shared: list[str] = []
     left = headers_of_bindings(units, inside)
     needed = _needed_headers(units, members)
     for header in graph.closure((*members, *left)):
-        outside = everyone.intersection(graph.reached_from(header)) - inside
-        if left and outside <= set(units.bindings) and _is_for(units, header, left, inside):
-            outside = set()
+        users = units.users(header)
+        has_others = len(users) > len(users & inside)
+        if left and users - inside <= units.bindings.keys() and _is_for(units, header, left, inside):
+            has_others = False
         if header in inside or layout.is_stable(header):
             continue
-        if outside and header in layout.legacy_declarations:
+        if has_others and header in layout.legacy_declarations:
             if header not in needed:
                 continue  # its declarations move one by one
-            if _only_declares(units, header, outside, inside):
-                outside = set()
+            if _only_declares(units, header, users - inside, inside):
+                has_others = False
         has_twin = units.snapshot.exists(layout.landing(header))  # an earlier group left its stable form there
-        if has_twin or outside:
+        if has_twin or has_others:
             if units.is_unstable(header) or _leans_on_macros(units, header):
                 shared.append(header)
         else:
@@ -134,7 +134,7 @@ def _needed_headers(units: Units, members: Sequence[str]) -> frozenset[str]:
     return frozenset(h for file in files for h in needed_besides(units.snapshot, units.graph, declarations, file))
 
 
-def _only_declares(units: Units, header: str, outside: set[str], inside: set[str]) -> bool:
+def _only_declares(units: Units, header: str, outside: Set[str], inside: Set[str]) -> bool:
     """Whether the files `outside` want of `header` what the units of the group define, to register it, and no more."""
     if not all(units.is_only_bindings(path) for path in outside):
         return False
@@ -173,7 +173,7 @@ def _moving(units: Units, private: list[str], members: tuple[str, ...]) -> tuple
     folders = tuple({dirname(member) for member in members})
     moving = {h for h in private if any(dirname(h) == f or h.startswith(f"{f}/") for f in folders)}
     moving |= {header for header in private if units.is_unstable(header)}
-    return tuple(header for header in private if moving.intersection(units.graph.closure([header])))
+    return tuple(header for header in private if not moving.isdisjoint(units.graph.reached(header)))
 
 
 def _suggested(units: Units) -> list[Cluster]:
@@ -250,7 +250,7 @@ class _Resolver:
                 f"{path} is excluded, or outside of the extension at {layout.source_root or '.'}", exit_code=2
             )
         if not path.endswith(UNIT_SUFFIXES) or graph.includers(path):
-            users = [user for user in graph.reached_from(path) if user in self.units.all]
+            users = sorted(self.units.users(path))
             hint = f"name a file that includes it: {_listed(users)}" if users else "no file includes it"
             raise Refusal(f"{path} is a header and moves with the units that include it; {hint}", exit_code=2)
         if self.units.is_of_other_build(path):

@@ -31,6 +31,7 @@ class Units:
     config: Config
     _unstable: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
     _hollow: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)
+    _users: dict[frozenset[str], frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def graph(self) -> IncludeGraph:
@@ -43,6 +44,18 @@ class Units:
         return tuple(
             path for path in self.graph.files if path.endswith(UNIT_SUFFIXES) and not self.graph.includers(path)
         )
+
+    @cached_property
+    def _everyone(self) -> frozenset[str]:
+        return frozenset(self.all)
+
+    def users(self, header: str) -> frozenset[str]:
+        """The units that include `header`, directly or through others; not `header` itself."""
+        reaching = self.graph.reaching(header)
+        if reaching not in self._users:
+            self._users[reaching] = reaching & self._everyone
+        found = self._users[reaching]
+        return found - {header} if header in found else found
 
     @cached_property
     def legacy(self) -> tuple[str, ...]:

@@ -116,6 +116,10 @@ class IncludeGraph:
         """The files that include `path`, directly or through others, sorted; not `path` itself."""
         return tuple(sorted(self._reached(path) - {path}))
 
+    def reaching(self, path: str) -> frozenset[str]:
+        """Those and `path` itself; files that include each other share it."""
+        return self._reached(path)
+
     def units_reaching(self, path: str) -> frozenset[str]:
         """Those of them that are no headers, and `path` itself where it is none."""
         found = self._reached(path)

@@ -7,6 +7,7 @@ along rather than miss what would be read.
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 from collections.abc import Iterable, Iterator
@@ -41,7 +42,9 @@ def defines(document: Document, functions: frozenset[str]) -> frozenset[str]:
 
 def _named(document: Document, functions: frozenset[str], tail: re.Pattern[bytes]) -> frozenset[str]:
     """Those of `functions` that stand behind a type and before what matches `tail`."""
-    wanted = [name for name in functions if name.encode() in document.data]
+    words, others = _as_words(functions)
+    wanted = [word.decode() for word in words & document.words]
+    wanted += [name for name in others if name.encode() in document.data]
     return frozenset(
         name
         for name in wanted
@@ -50,6 +53,13 @@ def _named(document: Document, functions: frozenset[str], tail: re.Pattern[bytes
             for place in places(document.code, name.encode())
         )
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _as_words(functions: frozenset[str]) -> tuple[frozenset[bytes], tuple[str, ...]]:
+    """Those of `functions` that are words of code, and the others: `outer::f`."""
+    words = {name for name in functions if name.isascii() and name.isidentifier()}
+    return frozenset(name.encode() for name in words), tuple(functions - words)
 
 
 def _is_typed(code: bytes, place: int) -> bool:
