@@ -79,7 +79,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """Something a person should know, at a place, with what to do about it."""
+    """Something a person should know, at a place, with what to do about it.
+
+    `subject` is the name that it is about, for those who ask whether a name was reported.
+    """
 
     code: str
     severity: Severity
@@ -87,6 +90,7 @@ class Diagnostic:
     span: Span
     message: str
     help: str = ""
+    subject: str = ""
 
 
 class FileEdit(NamedTuple):

@@ -378,7 +378,10 @@ class Draft:
     ) -> None:
         """Add a diagnostic at `statement`."""
         span = statement.first if len(statement.first) and statement.kind is StatementKind.DEF else statement.span
-        self.diagnostics.append(diagnostic(code, statement.path, span, message, severity=severity, advice=advice))
+        subject = statement.full_name
+        self.diagnostics.append(
+            diagnostic(code, statement.path, span, message, severity=severity, advice=advice, subject=subject)
+        )
 
 
 def _is_lambda(moved: Moved) -> bool:

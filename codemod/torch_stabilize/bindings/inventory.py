@@ -171,4 +171,6 @@ def _differences(old: _Whole, new: _Whole) -> list[Diagnostic]:
 
 
 def _lost(entry: OpEntry | _Whole, message: str) -> Diagnostic:
-    return diagnostic(codes.LOST_OPERATOR, entry.file, entry.span, message, severity=Severity.ERROR)
+    return diagnostic(
+        codes.LOST_OPERATOR, entry.file, entry.span, message, severity=Severity.ERROR, subject=entry.full_name
+    )

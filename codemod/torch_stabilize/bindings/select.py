@@ -53,10 +53,17 @@ class Selection(NamedTuple):
 
 
 def diagnostic(
-    code: Code, path: str, span: Span, message: str, *, severity: Severity = Severity.WARNING, advice: str = ""
+    code: Code,
+    path: str,
+    span: Span,
+    message: str,
+    *,
+    severity: Severity = Severity.WARNING,
+    advice: str = "",
+    subject: str = "",
 ) -> Diagnostic:
     """A diagnostic of this room at a place."""
-    return Diagnostic(code.code, severity, path, span, message, advice)
+    return Diagnostic(code.code, severity, path, span, message, advice, subject)
 
 
 def select(registry: Registry, group: Group) -> Selection:

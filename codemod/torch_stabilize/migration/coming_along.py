@@ -105,7 +105,7 @@ class _Needs(NamedTuple):
         """Units that stay and call functions of the group, with a reason."""
         units = self.units
         found = still_called(units.snapshot, units.layout, units.graph, self.group)
-        return {one.path: f"it calls {one.message.partition(':')[0]}" for one in found if self._may_move(one.path)}
+        return {one.path: f"it calls {one.subject}" for one in found if self._may_move(one.path)}
 
     def rest(self) -> dict[str, str]:
         """All that stays, where it uses no torch and nothing that the library was built for is left."""

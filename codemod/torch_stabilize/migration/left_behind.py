@@ -133,7 +133,7 @@ def still_called(
         Diagnostic(
             STILL_CALLED.code, Severity.ERROR, caller, Span(0, 0),
             f"{', '.join(sorted(names))}: called here, and defined in units that move to the stable library",
-            "Migrate this file in the same group, or keep a legacy definition.",
+            "Migrate this file in the same group, or keep a legacy definition.", ", ".join(sorted(names)),
         )
         for caller, names in sorted(callers.items())
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from torch_stabilize.bindings.codes import BAD_SCHEMA, NO_SCHEMA, UNBOXABLE
@@ -30,11 +29,6 @@ def lost_operators(registry: Registry, plan: Plan) -> tuple[Diagnostic, ...]:
 
 def _with_reason(lost: Diagnostic, plan: Plan) -> Diagnostic:
     """`lost` with why the operator was not written, where the bindings say so."""
-    why = next((d for d in plan.diagnostics if d.code in _LOSING and _names(d.message, lost.message)), None)
+    name = lost.subject.rpartition("::")[2]
+    why = next((d for d in plan.diagnostics if d.code in _LOSING and d.subject == name), None)
     return replace(lost, help=f"{why.message}: {why.help}") if why is not None else lost
-
-
-def _names(message: str, other: str) -> bool:
-    """Whether `message`, which begins with an operator's name, is about the operator that `other` names."""
-    name = re.match(r"[\w.]+", message)
-    return name is not None and re.search(rf"::{re.escape(name[0])}(?![\w.])", other) is not None

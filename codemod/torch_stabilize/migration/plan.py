@@ -378,11 +378,7 @@ def _crossing(
     snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: Group, bindings: Change
 ) -> tuple[Diagnostic, ...]:
     """What would be missed by the compiler or the linker, on either side, and that `bindings` did not report."""
-    said = {
-        d.message.partition(" ")[0].rpartition("::")[2]
-        for d in bindings.diagnostics
-        if d.code in (STILL_CALLED.code, CALLED_THROUGH_OPERATOR)
-    }
+    said = {d.subject for d in bindings.diagnostics if d.code in (STILL_CALLED.code, CALLED_THROUGH_OPERATOR)}
     return (
         *left_behind(snapshot, layout, graph, group),
         *lost_definitions(snapshot, layout, graph, group),

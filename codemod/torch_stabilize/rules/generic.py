@@ -12,7 +12,7 @@ from torch_stabilize.rules.check_texts import printable
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.expressions import by_template
 from torch_stabilize.rules.methods import free_function
-from torch_stabilize.rules.registry import handler_of, page
+from torch_stabilize.rules.registry import case, handler_of, page
 from torch_stabilize.rules.rewrite import Rewrite
 from torch_stabilize.rules.tensor_calls import is_receiver
 from torch_stabilize.source.brackets import closing_angle
@@ -209,19 +209,6 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
         return None
     if entry.helper and site.kind is SiteKind.MACRO and site.name in context.project.functions:
         return None  # the project's own, under the same name
-    if entry.helper == "concatenate":
-        printers = printable(site, context, 0)
-        helpers = (entry.helper, *(helper for rewrite in printers for helper in rewrite.helpers))
-        return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
-    if entry.form == "rename" and entry.stable.endswith("::complex") and _is_called(site, context):
-        function = derived_entry("function", site.name)  # at::complex(real, imag), which has the name of the type
-        return free_function(site, context, function) if function is not None else None
-    if entry.form == "rename" and entry.stable.endswith("::complex") and _uses_functions_of_complex(context):
-        return context.replace(site, entry.stable, entry.rule, entry=entry, helpers=("complex_functions",))
-    if entry.stable == "std::vector<int64_t>" and (made := _from_view(site, context, entry)) is not None:
-        return made
-    if entry.form == "rename" and entry.stable in _OTHER_RESULT:
-        return _with_result(site, context, entry)
     if entry.form == "rename":
         name = context.project.helpers.name(entry.stable) if entry.helper else entry.stable
         return context.replace(site, name, entry.rule, entry=entry)
@@ -231,19 +218,22 @@ def by_form(site: Site, context: Context, entry: Entry) -> Outcome | None:
         return Allowed("the same on both sides")
     if entry.form == "none":
         return no_stable_form(site, context, entry)
-    if "SmallVector" in site.name:
-        return _vector(site, context, entry)
     if entry.form in ("free", "dispatcher"):
         return free_function(site, context, entry)
     return context.diagnose(site, entry.rule or "TSA900", f"{site.name} needs a rule of its own", entry.note)
 
 
-# What the legacy form returned where the stable one returns another type, which std::min and a difference would notice.
-_OTHER_RESULT = {"torch::stable::get_num_threads": "int"}
+@case("TSA104", "str")
+def _concatenated(site: Site, context: Context, entry: Entry) -> Outcome:
+    """`c10::str(a, b)`, with text for what the stable API does not print."""
+    printers = printable(site, context, 0)
+    helpers = (entry.helper, *(helper for rewrite in printers for helper in rewrite.helpers))
+    return context.replace(site, entry.stable, entry.rule, entry=entry, also=printers, helpers=helpers)
 
 
+@case("TSA104", "get_num_threads")
 def _with_result(site: Site, context: Context, entry: Entry) -> Outcome:
-    """A call with the type that it had, but where it only initialises a variable of a written type."""
+    """A call with the int that it was, but where it only initialises a variable of a written type."""
     node = context.call(site)
     declared = node.parent.parent if node is not None and node.parent is not None else None
     kind = declared.child_by_field_name("type") if declared is not None and declared.type == "declaration" else None
@@ -251,8 +241,18 @@ def _with_result(site: Site, context: Context, entry: Entry) -> Outcome:
     if node is None or arguments is None or (kind is not None and text_of(kind) != "auto"):
         return context.replace(site, entry.stable, entry.rule, entry=entry)
     fragment = context.fragment(site)
-    cast = f"static_cast<{_OTHER_RESULT[entry.stable]}>({entry.stable}".encode()
+    cast = f"static_cast<int>({entry.stable}".encode()
     return context.rewrite(fragment.span(node), (cast, fragment.span(arguments), b")"), entry.rule, entry=entry)
+
+
+@case("TSA101", "complex")
+def _complex(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    """`c10::complex<T>`, or `at::complex(real, imag)`, which has the name of the type."""
+    if _is_called(site, context):
+        function = derived_entry("function", site.name)
+        return free_function(site, context, function) if function is not None else None
+    helpers = ("complex_functions",) if _uses_functions_of_complex(context) else ()
+    return context.replace(site, entry.stable, entry.rule, entry=entry, helpers=helpers)
 
 
 def _is_called(site: Site, context: Context) -> bool:
@@ -269,6 +269,7 @@ def _uses_functions_of_complex(context: Context) -> bool:
     return any(_OF_COMPLEX.search(document.code) for document in context.project.documents)
 
 
+@case("TSA101", "SmallVector", "SmallVectorImpl")
 def _vector(site: Site, context: Context, entry: Entry) -> Outcome:
     """`c10::SmallVector<int64_t, 4>` -> `std::vector<int64_t>`: the inline size is dropped."""
     code = context.document.code
@@ -283,10 +284,10 @@ def _vector(site: Site, context: Context, entry: Entry) -> Outcome:
     return context.replace(site, "std::vector", entry.rule, entry=entry, also=also)
 
 
-def _from_view(site: Site, context: Context, entry: Entry) -> Outcome | None:
+@case("TSA101", "DimVector")
+def _from_view(site: Site, context: Context, entry: Entry) -> Outcome:
     """`at::DimVector v(x.sizes())`: a vector is not made from a view by itself."""
-    views = _views_given(site, context)
-    return context.replace(site, entry.stable, entry.rule, entry=entry, also=views) if views else None
+    return context.replace(site, entry.stable, entry.rule, entry=entry, also=_views_given(site, context))
 
 
 def _views_given(site: Site, context: Context) -> tuple[Rewrite, ...]:

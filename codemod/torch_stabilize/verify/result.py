@@ -134,7 +134,7 @@ def finding(
     help: str = "",
 ) -> Finding:
     """A finding; one that is about no file in particular has an empty path."""
-    return Finding(code, severity, path, span or Span(0, 0), message, help, line)
+    return Finding(code, severity, path, span or Span(0, 0), message, help, line=line)
 
 
 def counted(count: int, thing: str) -> str:

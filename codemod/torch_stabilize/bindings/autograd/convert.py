@@ -101,7 +101,9 @@ def convert_autograd(registry: Registry, group: Group) -> Converted:
                 message = f"{name} cannot become operators: {reason}"
                 advice = "write the backward in Python with torch.library.register_autograd"
                 said.append(
-                    diagnostic(codes.AUTOGRAD_LEFT, path, span, message, severity=Severity.ERROR, advice=advice)
+                    diagnostic(
+                        codes.AUTOGRAD_LEFT, path, span, message, severity=Severity.ERROR, advice=advice, subject=name
+                    )
                 )
                 continue
             backwards.append(backward)
@@ -118,7 +120,7 @@ def _moved(said: Diagnostic, files: Mapping[str, bytes]) -> Diagnostic:
     if said.code != codes.AUTOGRAD_LEFT.code or said.path not in files:
         return said
     classes = autograd_classes(Document(said.path, files[said.path]))
-    return next((replace(said, span=span) for name, span, _ in classes if said.message.startswith(f"{name} ")), said)
+    return next((replace(said, span=span) for name, span, _ in classes if said.subject == name), said)
 
 
 @dataclass(frozen=True)

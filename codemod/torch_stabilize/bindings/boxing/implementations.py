@@ -95,7 +95,7 @@ class Boxer:
         notes = [
             diagnostic(
                 codes.UNBOXABLE, statement.path, reference.span, f"{statement.full_name}: {problem}",
-                severity=Severity.ERROR,
+                severity=Severity.ERROR, subject=statement.full_name,
                 advice="change the function's signature to a type that the stable API passes",
             )
             for problem in boxing.problems
@@ -124,6 +124,7 @@ class Boxer:
             note = diagnostic(
                 codes.UNBOXABLE, statement.path, reference.span,
                 f"{statement.full_name}: a lambda that captures cannot be boxed", severity=Severity.ERROR,
+                subject=statement.full_name,
                 advice="make it a function",
             )  # fmt: skip
             return Boxed(f"&{name}", None, (note,))
@@ -163,7 +164,8 @@ def _not_a_function(statement: Statement, reference: FunctionRef) -> Diagnostic:
     return diagnostic(
         codes.UNBOXABLE, statement.path, reference.span,
         f"{statement.full_name}: {reference.text} is no function that TORCH_BOX could name",
-        severity=Severity.ERROR, advice="register a function, and box it with TORCH_BOX(&function)",
+        severity=Severity.ERROR, subject=statement.full_name,
+        advice="register a function, and box it with TORCH_BOX(&function)",
     )  # fmt: skip
 
 

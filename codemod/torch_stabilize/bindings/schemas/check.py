@@ -31,7 +31,7 @@ def check_schema(statement: Statement) -> tuple[Schema | None, list[Diagnostic]]
     except SchemaError as error:
         note = diagnostic(
             codes.BAD_SCHEMA, statement.path, statement.first, f"the schema of {statement.full_name}: {error}",
-            severity=Severity.ERROR,
+            severity=Severity.ERROR, subject=statement.full_name,
         )  # fmt: skip
         return None, [note]
     found = [
@@ -41,6 +41,7 @@ def check_schema(statement: Statement) -> tuple[Schema | None, list[Diagnostic]]
             statement.first,
             f"{statement.full_name}: {fault}",
             severity=Severity.ERROR,
+            subject=statement.full_name,
         )
         for fault in schema_faults(schema)
     ]

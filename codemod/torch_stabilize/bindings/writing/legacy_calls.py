@@ -57,6 +57,7 @@ def bridge(
         Span(offset, offset + len(functions[0].name)),
         f"{functions[0].qualified} moves and is called here: the legacy library calls the operator {name}",
         "the stable library has to be loaded before this runs",
+        functions[0].name,
     )
     return Bridge(path, text, said)
 

@@ -96,6 +96,7 @@ def legacy_edits(
                         codes.STILL_CALLED, path, Span(offset, offset + len(found[0].function.name)),
                         f"{name} is used here, and its definition moves to the stable library",
                         advice="add this unit to the group, or keep a legacy definition",
+                        subject=found[0].function.name,
                     )
                 )  # fmt: skip
         if not users:
