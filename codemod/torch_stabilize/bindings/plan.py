@@ -20,6 +20,7 @@ from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.schemas.finder import Writers
 from torch_stabilize.bindings.select import Located, Selection, defined_functions, select
 from torch_stabilize.bindings.writing.chains import chain_removal
+from torch_stabilize.bindings.writing.computed import computed_names
 from torch_stabilize.bindings.writing.dropped_includes import dropped_includes
 from torch_stabilize.bindings.writing.inplace import in_place_edits
 from torch_stabilize.bindings.writing.legacy_declarations import find_declarations, legacy_edits
@@ -88,7 +89,7 @@ def plan_bindings(
     edits: list[FileEdit] = []
     created: list[NewFile] = []
     edits += [*_legacy_removals(registry, group, selection), *draft.widening.edits.values()]
-    edits += in_place_edits(
+    in_place = in_place_edits(
         registry,
         selection,
         draft.boxed,
@@ -98,6 +99,7 @@ def plan_bindings(
         has_items=bool(draft.items),
         units=group.units,
     )
+    edits += computed_names(registry, in_place)
     ours = _helpers(registry, group, selection)
     declarations = find_declarations(registry, (*selection.functions, *ours), group)
     gone, notes = legacy_edits(registry, group, selection, declarations)

@@ -102,6 +102,15 @@ class BuildFiles:
         return texts
 
     @cached_property
+    def kernels(self) -> dict[str, str]:
+        """The `build.toml` of kernel-builder."""
+        from torch_stabilize.buildfiles.kernels.read import NAME, is_build_toml
+
+        path = join(self.root, NAME)
+        is_one = self.snapshot.exists(path) and is_build_toml(self.snapshot.read(path))
+        return {path: self._text(path)} if is_one else {}
+
+    @cached_property
     def modules(self) -> tuple[Module, ...]:
         """The modules they make, CMake's first.
 
@@ -111,6 +120,7 @@ class BuildFiles:
         return (
             *(module for path in cmake for module in cmake_modules(path, self.cmake[path])),
             *(module for path in self.setup for module in setup_modules(self.snapshot, path)),
+            *_modules_of_kernels(self),
             *_compiled_modules(self),
         )
 
@@ -123,6 +133,19 @@ class BuildFiles:
 
     def _text(self, path: str) -> str:
         return self.snapshot.read(path).decode("utf-8", "surrogateescape")
+
+
+def _modules_of_kernels(files: BuildFiles) -> Iterator[Module]:
+    """The modules that kernel-builder makes, those of all backends under one name."""
+    from torch_stabilize.buildfiles.kernels.read import read_kernel_entries
+
+    found: dict[str, list[str]] = {}
+    for entry in read_kernel_entries(files.snapshot, tuple(files.kernels))[0]:
+        named = (repr(posixpath.relpath(source.path, files.root or ".")) for source in entry.sources)
+        found.setdefault(entry.name, []).extend(named)
+    for name, sources in found.items():
+        if _IDENTIFIER.fullmatch(name):
+            yield Module(name, "\n".join(dict.fromkeys(sources)), next(iter(files.kernels)))
 
 
 def _compiled_modules(files: BuildFiles) -> Iterator[Module]:

@@ -11,6 +11,7 @@ from torch_stabilize.buildfiles.cmake.plan import plan_cmake
 from torch_stabilize.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from torch_stabilize.buildfiles.generators import plan_generators
 from torch_stabilize.buildfiles.jit.plan import plan_jit
+from torch_stabilize.buildfiles.kernels.plan import plan_kernels
 from torch_stabilize.buildfiles.mentions import names_one_of, plan_mentions
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.python.compiled import compiled_sources
@@ -66,7 +67,10 @@ def plan_build(
     jit = plan_jit(snapshot, moving)
     edits.extend(jit.edits)
     diagnostics.extend(jit.diagnostics)
-    owned = cmake.owned.union(jit.owned, *(setup.owned for setup in setups))
+    kernels = plan_kernels(snapshot, moving)
+    edits.extend(kernels.edits)
+    diagnostics.extend(kernels.diagnostics)
+    owned = cmake.owned.union(jit.owned, kernels.owned, *(setup.owned for setup in setups))
     diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics, target))
     exists = cmake.has_stable or any(setup.has_stable for setup in setups)
     is_replaced = layout.is_whole or any(setup.replaced for setup in setups)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.entries import read_cmake_entries
 from torch_stabilize.buildfiles.jit.read import jit_files, read_jit_entries
+from torch_stabilize.buildfiles.kernels.read import SYSTEM, read_kernel_entries
 from torch_stabilize.buildfiles.model import BuildEntry, Gap
 from torch_stabilize.buildfiles.modules import BuildFiles
 from torch_stabilize.buildfiles.setup.entries import read_setup_entries
@@ -30,5 +31,6 @@ class BuildSystem(NamedTuple):
 SYSTEMS = (
     BuildSystem("cmake", lambda files: sorted(files.cmake), read_cmake_entries),
     BuildSystem("setuptools", lambda files: sorted(files.setup), read_setup_entries),
+    BuildSystem(SYSTEM, lambda files: sorted(files.kernels), read_kernel_entries),
     BuildSystem("jit", jit_files, read_jit_entries),
 )

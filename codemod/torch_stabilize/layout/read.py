@@ -16,7 +16,7 @@ from torch_stabilize.repository.sources import BESIDE_FOLDERS, FOREIGN_FOLDERS, 
 from torch_stabilize.source.conditions import canonical, conditions_at
 from torch_stabilize.source.reach import reach
 
-_PROJECT_FILES = ("setup.py", "pyproject.toml", "setup.cfg", "CMakeLists.txt")
+_PROJECT_FILES = ("setup.py", "pyproject.toml", "setup.cfg", "CMakeLists.txt", "build.toml")
 _LINKED = frozenset({EntryKind.STATIC, EntryKind.OBJECT})
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from posixpath import commonpath, dirname
 from typing import NamedTuple
 
+from torch_stabilize.buildfiles.kernels.read import SYSTEM as KERNELS
 from torch_stabilize.buildfiles.model import Abi, EntryKind, Library
 from torch_stabilize.layout.decision import Part
 from torch_stabilize.layout.read import Program, is_built_stable
@@ -53,8 +54,8 @@ def is_in_place(program: Program, layout: Layout, asked: bool | None, units: Ite
     if asked is not None:
         return asked
     units = tuple(units)
-    if units and all(_is_compiled_at_import(program, unit) for unit in units):
-        return True  # what Python compiles is built by nothing that could have a second library
+    if units and all(_is_alone(program, unit) for unit in units):
+        return True
     if any(not layout.is_stable(unit) and is_built_stable(program.snapshot, unit) for unit in units):
         return True
     if program.config.in_place is not None:
@@ -65,10 +66,10 @@ def is_in_place(program: Program, layout: Layout, asked: bool | None, units: Ite
     return any(program.snapshot.exists(unit) and is_stable_text(program.snapshot.read(unit)) for unit in units)
 
 
-def _is_compiled_at_import(program: Program, unit: str) -> bool:
-    """Whether nothing but Python itself compiles `unit`."""
+def _is_alone(program: Program, unit: str) -> bool:
+    """Whether nothing builds `unit` that could have a second library: Python itself does, or kernel-builder."""
     entries = [entry for library, _ in program.by_unit.get(unit, ()) for entry in library.entries]
-    return bool(entries) and all(entry.kind is EntryKind.JIT for entry in entries)
+    return bool(entries) and all(entry.kind is EntryKind.JIT or entry.system == KERNELS for entry in entries)
 
 
 def place_group(program: Program, layout: Layout, group: Group, *, in_place: bool) -> Placement:
@@ -206,7 +207,8 @@ def whole_layout(program: Program, layout: Layout, placement: Placement, units: 
     entries = _calls(placement.libraries)
     shared = entries & _calls(library for library in program.libraries if library not in placement.libraries)
     made = [entry for library in placement.libraries for entry in library.entries]
-    files = dict.fromkeys(entry.file for entry in made if entry.kind is not EntryKind.JIT)
+    kernels = tuple(dict.fromkeys(entry.file for entry in made if entry.system == KERNELS))
+    files = dict.fromkeys(e.file for e in made if e.kind is not EntryKind.JIT and e.system != KERNELS)
     unlisted = [path for path in files if path not in (*layout.cmake_files, *layout.setup_files)]
     return replace(
         layout,
@@ -220,6 +222,7 @@ def whole_layout(program: Program, layout: Layout, placement: Placement, units: 
         cmake_files=(*layout.cmake_files, *(path for path in unlisted if not path.endswith(".py"))),
         setup_files=(*layout.setup_files, *(path for path in unlisted if path.endswith(".py"))),
         entries=tuple(sorted(entries)),
+        kernel_files=kernels,
         is_compiled_at_import=all(entry.kind is EntryKind.JIT for entry in made),
         shared_entries=tuple(sorted(shared)),
     )

@@ -57,6 +57,7 @@ class Layout:
     form: Form = Form.MOVED  # of the migration at hand
     entries: tuple[tuple[str, int], ...] = ()  # of libraries that are converted in place: files, and where calls begin
     is_compiled_at_import: bool = False  # by Python, `torch.utils.cpp_extension.load`: those are calls of that
+    kernel_files: tuple[str, ...] = ()  # those of kernel-builder that make the libraries
     shared_entries: tuple[tuple[str, int], ...] = ()  # those of them that make other libraries too
     variants: tuple[str, ...] = ()  # other libraries made of the same bindings: "_C_AVX2", with flags of its own
     has_computed_namespace: bool = False  # operators of such libraries are in namespaces that the build names

@@ -45,7 +45,9 @@ def project_of(snapshot: Snapshot, path: str) -> str:
     """The nearest folder above `path` with a setup file, else the highest with a CMakeLists.txt, else the root."""
     folders = above(path)
     for folder in folders:
-        if any(snapshot.exists(join(folder, name)) for name in ("setup.py", "pyproject.toml", "setup.cfg")):
+        if any(
+            snapshot.exists(join(folder, name)) for name in ("setup.py", "pyproject.toml", "setup.cfg", "build.toml")
+        ):
             return folder
     cmake = [folder for folder in folders if snapshot.exists(join(folder, "CMakeLists.txt"))]
     return cmake[-1] if cmake else ""

@@ -1,0 +1,1 @@
+"""Kernels that kernel-builder builds: `build.toml`."""
