@@ -372,6 +372,20 @@ def test_a_kernel_for_autograd_keeps_its_key(key: str) -> None:
     assert [one.code for one in done.diagnostics] == ["TSA531"]
 
 
+def test_a_class_that_not_every_build_has_keeps_its_conditions() -> None:
+    """What its functions become is registered, and joined in Python, where they are compiled."""
+    source = DISPATCHED.replace("KEY", "Autograd").replace("namespace tide {", "#ifdef WAVES\n    namespace tide {", 1)
+    done = converted(f"{source.rstrip()}\n    #endif\n")
+    text = done.files[UNIT].decode()
+    assert "#ifdef WAVES\nTORCH_LIBRARY_FRAGMENT(shop, m) {\n" in text
+    assert text.endswith("}\n#endif\n")
+    (backward,) = done.backwards
+    assert (
+        'if hasattr(torch.ops.shop, "wave_forward"):\n'
+        '    torch.library.register_autograd("shop::wave_forward", _backward_wave_forward, '
+    ) in backward.text
+
+
 def test_a_kernel_for_a_device_that_applies_one_is_left() -> None:
     """Autograd would have seen past it: what the class does there is not known."""
     done = converted(DISPATCHED.replace("KEY", "CPU"))

@@ -313,3 +313,19 @@ def test_from_torch_2_12_on_tags_stay_with_the_definition() -> None:
         "{torch::headeronly::Tag::pt2_compliant_tag, torch::headeronly::Tag::needs_fixed_stride_order});"
     ) in text
     assert 'm.def("half.int(int x) -> int", {torch::headeronly::Tag::pointwise});' in text
+
+
+def test_a_function_that_not_every_build_has_is_asked_for() -> None:
+    """`#ifdef SHOP_CUDA m.def(...)`: a build without it has no such operator, and the module can be imported all the same."""
+    unit = UNIT.replace('m.def("gate", &gate);', '#ifdef SHOP_CUDA\n      m.def("gate", &gate, "Gates x");\n    #endif')
+    made = migrate({**FILES, PATH: unit}, [PATH], SIDE)
+    text = made.text("shop/_C_ops.py")
+    compile(text, "_C_ops.py", "exec")
+    assert (
+        "\n# Not every build has these.\n"
+        'if hasattr(torch.ops.shop, "gate"):\n'
+        "    gate = torch.ops.shop.gate\n"
+        '    gate.__doc__ = "Gates x"\n'
+    ) in text
+    assert "\ngate = " not in text
+    assert "\ntwice = torch.ops.shop.twice\n" in text

@@ -243,12 +243,14 @@ class _Side:
         for kernel in self.kernels:
             if kernel.qualified not in differentiable:
                 names.setdefault(kernel.statement.namespace, []).append(kernel.schema.full_name)
-        functions = {m.statement.name: f"{m.statement.namespace}.{m.statement.name}" for m in self._bound}
+        functions = {m.statement.name: m.statement.namespace for m in self._bound}
+        always = {m.statement.name for m in self._bound if not m.statement.conditions}
         text = render(
             _TEMPLATE,
             package=self.package, module=self.module, library=registry.layout.stable_library, stays=self.stays,
             is_module=self.is_module, is_loaded=registry.layout.is_compiled_at_import,
-            functions=sorted(functions.items()), docs=self._docs(),
+            functions=sorted(item for item in functions.items() if item[0] in always),
+            conditional=sorted(item for item in functions.items() if item[0] not in always), docs=self._docs(),
             constants=list(self.constants.values()),
             tags=self.draft.python_tags,
             undifferentiable=sorted(names.items()), giving_back=list(self._giving_back()),
@@ -271,14 +273,14 @@ class _Side:
                 continue
             yield statement.namespace, python_of(statement.namespace, schema, boxed.kernel)
 
-    def _docs(self) -> list[tuple[str, str]]:
+    def _docs(self) -> dict[str, str]:
         """The docstrings that functions were bound with, as Python literals, by name."""
         found: dict[str, str] = {}
         for moved in self._bound:
             text = moved.statement.doc.strip()
             if text and moved.statement.name not in found:
                 found[moved.statement.name] = json.dumps(text, ensure_ascii=False)
-        return sorted(found.items())
+        return found
 
     def _added(self, text: str) -> list[FileEdit]:
         """What a module that is there already lacks, at its end."""

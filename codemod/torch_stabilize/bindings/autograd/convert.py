@@ -131,7 +131,8 @@ class _Unit:
     document: Document
     classes: frozenset[Span]
     edits: dict[str, list[Edit]] = field(default_factory=dict)
-    definitions: dict[str, list[str]] = field(default_factory=dict)  # lines of fragments, by namespace
+    # Lines of fragments, by namespace and the conditions they are under.
+    definitions: dict[tuple[str, tuple[str, ...]], list[str]] = field(default_factory=dict)
     behind: dict[Span, list[str]] = field(default_factory=dict)  # lines behind a statement of this file
     taken: set[str] = field(default_factory=set)
     once: list[bytes] = field(default_factory=list)
@@ -164,7 +165,9 @@ class _Unit:
         self._edit(Edit(made.span, b"", _CODE))
         self._edit(Edit(wrapper.span, text + b"\n\n" + backward_function(made, backward), _CODE))
         self._define(statement, {backward: schema}, wrapper.span.start)
-        python = registered_backward(made, statement.namespace, statement.name, backward)
+        python = registered_backward(
+            made, statement.namespace, statement.name, backward, is_conditional=bool(statement.conditions)
+        )
         operator, gradient = f"{statement.namespace}::{statement.full_name}", f"{statement.namespace}::{backward}"
         return Backward(operator, python, gradient)
 
@@ -185,7 +188,8 @@ class _Unit:
             self._edit(Edit(Span(match.start(), match.end()), called.encode(), _CODE))
         self._define(statement, schemas, made.span.start)
         note = "it is called through the dispatcher, which loses the text of errors in it for targets before torch 2.13"
-        python = registered_backward(made, namespace, forward, backward)
+        conditional = bool(conditions_at(self.document, made.span.start) or statement.conditions)
+        python = registered_backward(made, namespace, forward, backward, is_conditional=conditional)
         caller = f"{namespace}::{statement.full_name}"
         found = written_by_caller(self.document, made, statement) if made.forward.dirty else None
         written = found.names if found is not None else None if made.forward.dirty else frozenset[str]()
@@ -262,7 +266,8 @@ class _Unit:
             return
         space = qualifier(self.document, place)
         lines = [f'  m.def("{schema}", &{space}{name});' for name, schema in schemas.items()]
-        self.definitions.setdefault(statement.namespace, []).extend(lines)
+        key = (statement.namespace, conditions_at(self.document, place))
+        self.definitions.setdefault(key, []).extend(lines)
 
     def files(self) -> dict[str, bytes]:
         """The files as they are now."""
@@ -270,8 +275,9 @@ class _Unit:
             return {}
         for span, lines in self.behind.items():
             self._edit(Edit(Span(span.end, span.end), "".join(f"\n  {line}" for line in lines).encode(), _CODE))
-        for namespace, lines in self.definitions.items():
-            text = "\n".join([f"\n\nTORCH_LIBRARY_FRAGMENT({namespace}, m) {{", *lines, "}\n"])
+        for (namespace, conditions), lines in self.definitions.items():
+            block = [f"TORCH_LIBRARY_FRAGMENT({namespace}, m) {{", *lines, "}"]
+            text = "\n\n" + "\n".join([*conditions, *block, *["#endif"] * len(conditions)]) + "\n"
             end = len(self.document.data.rstrip())
             self._edit(Edit(Span(end, len(self.document.data)), text.encode(), _CODE))
         for path, edit in list_converters(self.registry, self.document).values():

@@ -11,21 +11,29 @@ from torch_stabilize.bindings.fakes.expressions import python_name
 _OUTPUT = re.compile(r"\boutput\[(?P<place>\d+)\]")
 
 
-def registered_backward(made: AutogradClass, namespace: str, forward: str, backward: str) -> str:
+def registered_backward(
+    made: AutogradClass, namespace: str, forward: str, backward: str, *, is_conditional: bool = False
+) -> str:
     """Python text: how the gradients of `namespace::forward` are worked out by `namespace::backward`.
 
-    An operator that writes to an argument takes a torch.autograd.Function, which can say so.
+    An operator that writes to an argument takes a torch.autograd.Function, which can say so. `is_conditional` says that
+    some builds have no such operator.
     """
-    return (_written if made.forward.dirty else _functional)(made, namespace, forward, backward)
+    if made.forward.dirty:
+        return _written(made, namespace, forward, backward)
+    return _functional(made, namespace, forward, backward, is_conditional=is_conditional)
 
 
-def _functional(made: AutogradClass, namespace: str, forward: str, backward: str) -> str:
+def _functional(made: AutogradClass, namespace: str, forward: str, backward: str, *, is_conditional: bool) -> str:
     lines = [f"def _setup_{forward}(ctx, inputs, output):"]
     lines += _indented([*_arguments(made), *_kept(made)] or ["pass"])
     lines += ["", "", f"def _backward_{forward}(ctx, {', '.join(_gradients(made))}):"]
     lines += _indented(_gradient_lines(made, namespace, backward))
     names = f'"{namespace}::{forward}", _backward_{forward}, setup_context=_setup_{forward}'
-    return "\n".join([*lines, "", "", f"torch.library.register_autograd({names})"]) + "\n"
+    registered = [f"torch.library.register_autograd({names})"]
+    if is_conditional:
+        registered = [f'if hasattr(torch.ops.{namespace}, "{forward}"):', f"    {registered[0]}"]
+    return "\n".join([*lines, "", "", *registered]) + "\n"
 
 
 def _written(made: AutogradClass, namespace: str, forward: str, backward: str) -> str:
