@@ -18,13 +18,14 @@ from torch_stabilize.source.document import HEADER_SUFFIXES
 from torch_stabilize.source.patterns import whole_word
 
 
-def detect_layout(snapshot: Snapshot, config: Config) -> Layout:
+def detect_layout(snapshot: Snapshot, config: Config, build: str = "") -> Layout:
     """Where the sources, bindings, declarations and build files of the extension are.
 
+    `build` is the bindings of an alternative build, such as that for the CPU: then the layout is that build's.
     Raises Refusal (exit 2) where the tree holds no C++ or CUDA source, or a configured path does not exist.
     """
     _check_configured(snapshot, config)
-    extension = Extension(snapshot, config)
+    extension = Extension(snapshot, config, build)
     if not extension.units:
         raise Refusal("no C++ or CUDA source in this repository", exit_code=2)
     libraries = Libraries(extension)
@@ -47,6 +48,7 @@ def detect_layout(snapshot: Snapshot, config: Config) -> Layout:
         include_roots=extension.include_roots,
         libraries=libraries.all(),
         op_namespace=config.of_library(libraries.legacy_name).op_namespace or config.op_namespace or "",
+        is_other_build=bool(build),
         other_builds=tuple(found.path for found in extension.central if found not in legacy and not found.stable),
     )
 

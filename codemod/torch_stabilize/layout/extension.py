@@ -12,7 +12,7 @@ from torch_stabilize.buildfiles.modules import BuildFiles
 from torch_stabilize.config import Config
 from torch_stabilize.repository.registrations import Registrations, registrations_of
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.repository.sources import BESIDE_FOLDERS, common_folder, join, project_of, source_files
+from torch_stabilize.repository.sources import BESIDE_FOLDERS, above, common_folder, join, project_of, source_files
 from torch_stabilize.repository.unstable import holds_unstable_names
 from torch_stabilize.source.document import HEADER_SUFFIXES, UNIT_SUFFIXES
 
@@ -25,6 +25,7 @@ class Extension:
 
     snapshot: Snapshot
     config: Config
+    alternative: str = ""  # bindings of an alternative build, which the run is about
 
     @cached_property
     def units(self) -> tuple[str, ...]:
@@ -36,6 +37,11 @@ class Extension:
         """Every file with a registration block, of the extension the run is about, best candidate first."""
         found = [registrations_of(self.snapshot, path) for path in self.units]
         known = [file for file in found if file is not None]
+        if self.alternative:
+            folder = f"{build_folder(self.alternative)}/"
+            inside = [file for file in known if file.path.startswith(folder)]
+            alone = all(file.is_cpu_only for file in inside if file.ops)
+            return tuple(sorted(inside if alone else [f for f in inside if f.path == self.alternative], key=self._rank))
         if self.snapshot.start:
             known = _nearest(known, self.snapshot.start, self._project_of) or known
         return tuple(sorted(known, key=self._rank))
@@ -56,9 +62,16 @@ class Extension:
 
     @cached_property
     def main(self) -> Registrations | None:
-        """The main bindings file of the legacy build, or of the stable one where nothing legacy is left."""
-        legacy = [file for file in self.registrations if not file.stable]
-        return next(iter([*legacy, *self.registrations]), None)
+        """The main bindings file of the legacy build, or of the stable one where nothing legacy is left.
+
+        Its project is that of the best candidate, stable ones included, so that it stays the same while files migrate.
+        """
+        if not self.registrations:
+            return None
+        project = self._project_of(self.registrations[0].path)
+        own = [file for file in self.registrations if self._project_of(file.path) == project]
+        legacy = [file for file in own if not file.stable and not self._is_other_build(file)]
+        return [*legacy, *own][0]
 
     @cached_property
     def central(self) -> tuple[Registrations, ...]:
@@ -72,6 +85,7 @@ class Extension:
             for file in self.registrations
             if file.path.startswith(prefix)
             and self._project_of(file.path) == self.project_root
+            and not (file.stable and self._is_of_stable_build(file.path))
             and bool(BESIDE_FOLDERS.intersection(file.path.split("/"))) <= beside
         )
 
@@ -79,15 +93,34 @@ class Extension:
     def legacy(self) -> tuple[Registrations, ...]:
         """The bindings of the legacy build, without those of a build of its own for the CPU."""
         legacy = [file for file in self.central if not file.stable]
+        if self.alternative:
+            return tuple(legacy)
         if self.config.legacy_bindings:
             return tuple(file for file in legacy if file.path in self.config.legacy_bindings)
         return tuple(file for file in legacy if not self._is_other_build(file))
 
+    def _is_of_stable_build(self, path: str) -> bool:
+        """Whether stable bindings are in the stable folder of an alternative build, below the source root."""
+        parts = path.split("/")
+        if STABLE_FOLDER not in parts[:-1] or self.alternative:
+            return False
+        home = "/".join(parts[: parts.index(STABLE_FOLDER)])
+        found = registrations_of(self.snapshot, path)
+        return home.startswith(f"{self.source_root}/") and found is not None and found.is_cpu_only
+
     def _is_other_build(self, file: Registrations) -> bool:
         """A library of its own for the CPU that defines ops of another one: never loaded next to it."""
-        if not (file.exclusive and file.is_cpu_only):
+        if self.alternative or not (file.exclusive and file.is_cpu_only):
             return False
-        return any(file.defined & other.defined for other in self.central if not other.is_cpu_only)
+        home = f"{dirname(file.path)}/{STABLE_FOLDER}/"
+        done = (one for one in self.registrations if one.path.startswith(home) and one.is_cpu_only)
+        defined = file.defined.union(*(one.defined for one in done if dirname(file.path)))
+        project = self._project_of(file.path)
+        return any(
+            defined & other.defined
+            for other in self.registrations
+            if not other.is_cpu_only and self._project_of(other.path) == project
+        )
 
     # -- folders -------------------------------------------------------------------------------------------------
 
@@ -109,6 +142,8 @@ class Extension:
     @cached_property
     def source_root(self) -> str:
         """The highest folder below the project, on the way to the main bindings, that is no Python package."""
+        if self.alternative:
+            return build_folder(self.alternative)
         if self.config.source_root is not None:
             return self.config.source_root
         if self.main is None or self.main.stable:
@@ -139,14 +174,15 @@ class Extension:
 
     def _folder_of_units(self) -> str:
         """Where there are no legacy bindings: the deepest folder that holds every unit of torch's C++ API."""
-        units = [path for path in self.units if not BESIDE_FOLDERS.intersection(path.split("/"))] or list(self.units)
+        own = [p for p in self.units if self.main is None or self._project_of(p) == self.project_root]
+        units = [path for path in own if not BESIDE_FOLDERS.intersection(path.split("/"))] or list(self.units)
         torch_units = [path for path in units if holds_unstable_names(self.snapshot.document(path))] or units
         return common_folder([dirname(path).partition(STABLE_FOLDER)[0].rstrip("/") for path in torch_units])
 
     @cached_property
     def stable_root(self) -> str:
         """The folder that migrated files move to, there already or to be made."""
-        if self.config.stable_root is not None:
+        if self.config.stable_root is not None and not self.alternative:
             return self.config.stable_root
         default = join(self.source_root, STABLE_FOLDER)
         first = next((file for file in self.central if file.stable), None)
@@ -168,7 +204,9 @@ class Extension:
             if folder.startswith(prefix) and (match := re.search(r"(?:^|/)include(?=/|$)", folder))
         }
         named |= self._named_by_build(folder for folder in folders if folder.startswith(prefix))
-        return tuple(dict.fromkeys([self.source_root, self.stable_root, self.project_root, "", *sorted(named)]))
+        outer = [f for f in above(self.source_root) if f.startswith(prefix) and f] if self.alternative else []
+        own = [self.source_root, self.stable_root, *outer, self.project_root, ""]
+        return tuple(dict.fromkeys([*own, *sorted(named)]))
 
     def _named_by_build(self, folders: Iterable[str]) -> set[str]:
         """Folders of headers whose path a build file spells out: include_dirs=["csrc/common"]."""
@@ -187,6 +225,12 @@ class Extension:
     def landing(self, path: str) -> str:
         """Where `path` moves to."""
         return join(self.stable_root, path.removeprefix(f"{self.source_root}/" if self.source_root else ""))
+
+
+def build_folder(bindings: str) -> str:
+    """The folder of an alternative build, by its bindings, which may be stable already."""
+    folder = dirname(bindings)
+    return dirname(folder) if folder.rpartition("/")[2] == STABLE_FOLDER else folder
 
 
 def _nearest(files: Iterable[Registrations], start: str, project_of: Callable[[str], str]) -> list[Registrations]:

@@ -13,7 +13,7 @@ from torch_stabilize.program.abi import abi_of
 from torch_stabilize.program.check_entries import entry_place
 from torch_stabilize.program.codes import finding
 from torch_stabilize.program.conditions import are_exclusive
-from torch_stabilize.program.hollow import has_init
+from torch_stabilize.program.hollow import has_init, is_hollow
 from torch_stabilize.program.planned import Planned
 from torch_stabilize.source.document import UNIT_SUFFIXES
 
@@ -54,6 +54,8 @@ def _faults(planned: Planned) -> Iterator[_Fault]:
             owners = after.get(now, ())
             ours = [(owner, when) for owner, when in owners if owner.key in allowed]
             place, name = _written(library, unit), _name(library)
+            if not ours and _is_left_empty(planned, library, now):
+                continue
             if not ours:
                 names = sorted({_name(owner) for owner, _ in owners})
                 where = f"would be built into {' and '.join(names) or 'nothing'}"
@@ -72,6 +74,12 @@ def _faults(planned: Planned) -> Iterator[_Fault]:
                         where = " and ".join(when)
                         text = f"was built into {name} where {where}, and would not be built there"
                         yield _Fault(name, text, unit, place, "Build it under that condition too.")
+
+
+def _is_left_empty(planned: Planned, library: Library, path: str) -> bool:
+    """Whether a library is built no more, and `path` has nothing that it could miss: other libraries are made of it."""
+    gone = all(one.key != library.key for one in planned.after.libraries)
+    return gone and is_hollow(planned.after.snapshot.document(path))
 
 
 def _name(library: Library) -> str:

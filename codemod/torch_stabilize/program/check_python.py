@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,6 @@ from torch_stabilize.program.imports import PythonSource, Use, loads_by_name, na
 from torch_stabilize.program.planned import Planned
 from torch_stabilize.program.registrations import Registrations
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.source.reach import reach
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,18 @@ class PythonCheck:
         built = {entry.file for entry in self.planned.before.entries}
         paths = self.planned.snapshot.below(library.project, (".py",))
         may_load = loads_by_name(library.name)
-        return [path for path in paths if path not in built and may_load(self.planned.snapshot.read(path))]
+        theirs = {
+            one.project
+            for one in self.planned.before.libraries
+            if one.name == library.name and one.project.startswith(f"{library.project}/" if library.project else "")
+        } - {library.project}
+        return [
+            path
+            for path in paths
+            if path not in built
+            and may_load(self.planned.snapshot.read(path))
+            and not any(path.startswith(f"{project}/") for project in theirs)
+        ]
 
     def _file(self, library: Library, partners: Sequence[Library], path: str) -> Iterator[Diagnostic]:
         before = self.source(path, after=False)
@@ -131,10 +142,22 @@ class PythonCheck:
         return any(has_init(snapshot.document(unit)) for unit in sorted(library.units) if snapshot.exists(unit))
 
     def _loads(self, source: PythonSource, library: Library) -> bool:
-        """Whether a file, or one that it imports, loads `library`."""
-        paths = reach((source.path,), lambda path: self.source(path, after=True).imported)
-        loads = (load for path in paths for load in self.source(path, after=True).loads)
-        return any(names_module(load, library.module, library.name) for load in loads)
+        """Whether a file, or one that it imports, loads `library`. What is imported first is read first."""
+        tree, word = self.planned.after.snapshot, library.name.encode()
+        if not any(word in tree.read(path) for path in tree.below(library.project, (".py",))):
+            return False
+        seen = {source.path}
+        waiting = deque(seen)
+        while waiting:
+            one = self.source(waiting.popleft(), after=True)
+            if word in tree.read(one.path) and any(names_module(x, library.module, library.name) for x in one.loads):
+                return True
+            fresh = [path for path in one.imported if path not in seen]
+            seen.update(fresh)
+            # a file that names the library may load it: no other one has to be read before it
+            waiting.extendleft(path for path in fresh if word in tree.read(path))
+            waiting.extend(path for path in fresh if word not in tree.read(path))
+        return False
 
     def _speaks_of(self, path: str) -> bool:
         """Whether the plan says something of how `path` loads libraries."""

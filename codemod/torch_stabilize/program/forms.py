@@ -14,6 +14,7 @@ from typing import NamedTuple
 from torch_stabilize.buildfiles.kernels.read import SYSTEM as KERNELS
 from torch_stabilize.buildfiles.model import Abi, EntryKind, Library
 from torch_stabilize.layout.decision import Part
+from torch_stabilize.layout.extension import STABLE_FOLDER
 from torch_stabilize.layout.read import Program, is_built_stable
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.program.abi import abi_of
@@ -63,7 +64,8 @@ def is_in_place(program: Program, layout: Layout, asked: bool | None, units: Ite
     if program.config.stable_root is not None or program.snapshot.below(layout.stable_root):
         return False
     units = (unit for library in program.libraries for unit in library.units)
-    return any(program.snapshot.exists(unit) and is_stable_text(program.snapshot.read(unit)) for unit in units)
+    in_their_place = (unit for unit in units if STABLE_FOLDER not in unit.split("/"))
+    return any(program.snapshot.exists(p) and is_stable_text(program.snapshot.read(p)) for p in in_their_place)
 
 
 def _is_alone(program: Program, unit: str) -> bool:

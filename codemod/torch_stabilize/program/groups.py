@@ -82,6 +82,12 @@ def suggest(snapshot: Snapshot, layout: Layout, config: Config) -> Suggestions:
     return Suggestions(tuple(groups), tuple(refused))
 
 
+def joined(found: Iterable[Suggestions]) -> Suggestions:
+    """The groups of several extensions."""
+    every = list(found)
+    return Suggestions(tuple(g for one in every for g in one.groups), tuple(r for one in every for r in one.refused))
+
+
 def _unparsable(snapshot: Snapshot, group: Group) -> str:
     """Why `group` cannot be migrated as its files are, "" where it can."""
     try:
@@ -183,6 +189,8 @@ def _suggested(units: Units) -> list[Cluster]:
     ]
     taken = {path for group in configured for path in group.units}
     found = [*(group for group in configured if group.units), *clusters(units, taken)]
+    if label := units.layout.label:
+        found = [Cluster(f"{label}/{group.name}", group.units) for group in found]
     return sorted((group for group in found if any(map(units.is_unstable, group.units))), key=lambda group: group.name)
 
 
@@ -285,7 +293,8 @@ class _Resolver:
     def name_of(self, names: tuple[str, ...], paths: tuple[str, ...]) -> str:
         """A name for the group: the user's where it is one, else what its units have in common."""
         given = tuple(dict.fromkeys(names))
-        if all(name in self.units.config.groups or not _looks_like_path(name) for name in given):
+        known = {*self.units.config.groups, *(self._names or ())}
+        if all(name in known or not _looks_like_path(name) for name in given):
             return given[0] if len(given) == 1 else f"{given[0]}_and_{len(given) - 1}_more"
         keys = list(dict.fromkeys(group_key(path) for path in paths))
         if len(keys) == 1:

@@ -14,6 +14,7 @@ _REGISTERS = re.compile(
     rb"^[ \t]*#[ \t]*include[ \t]*<(?:torch/(?:library|extension|python)\.h|pybind11/[\w/]+\.h|Python\.h)>",
     re.MULTILINE,
 )
+_MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
 _INIT = re.compile(rb"\b(?:PyInit_\w+|PyMODINIT_FUNC|(?:PYBIND11|NB)_MODULE|REGISTER_EXTENSION)\b")
 _INIT_MARKS = (b"PyInit_", b"PyMODINIT_FUNC", b"_MODULE", b"REGISTER_EXTENSION")
 _INIT_MACROS = frozenset({"REGISTER_EXTENSION", "PYBIND11_MODULE", "NB_MODULE"})
@@ -45,7 +46,8 @@ def is_hollow(document: Document) -> bool:
     if not all(_OF_INIT.fullmatch(name) for name in _CALLED.findall(inside)):
         return False
     symbols = read_symbols(document)
-    if any(use.name not in _INIT_MACROS for use in symbols.uses) or things_defined(document):
+    own_macros = set(_MACRO.findall(document.code))  # they serve the unit alone
+    if any(use.name not in _INIT_MACROS for use in symbols.uses) or things_defined(document) - own_macros:
         return False
     return all(_is_of_init(document, one) for one in symbols.definitions)
 

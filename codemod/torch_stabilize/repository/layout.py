@@ -53,6 +53,8 @@ class Layout:
     include_roots: tuple[str, ...] = ()  # where quoted and angle includes are looked up, next to the including file
     libraries: tuple[Library, ...] = ()  # every legacy extension module, the main one first
     op_namespace: str = ""  # configured namespace of the operators that functions of Python modules become
+    label: str = ""  # what names of its groups begin with: "cpu" for "cpu/norm"; "" for the main extension
+    is_other_build: bool = False  # this is the layout of such an alternative build
     other_builds: tuple[str, ...] = ()  # bindings of an alternative build (CPU only) that defines the same ops
     form: Form = Form.MOVED  # of the migration at hand
     entries: tuple[tuple[str, int], ...] = ()  # of libraries that are converted in place: files, and where calls begin

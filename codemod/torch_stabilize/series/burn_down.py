@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -37,20 +38,21 @@ class Counter:
     config: Config
     _sites: dict[str, tuple[bytes, frozenset[str], tuple[FoundSite, ...]]] = field(default_factory=dict)
 
-    def sites(self, snapshot: Snapshot, layout: Layout) -> tuple[FoundSite, ...]:
+    def sites(self, snapshot: Snapshot, layouts: Sequence[Layout]) -> tuple[FoundSite, ...]:
         """The unstable sites of a tree, by path and place."""
-        files = include_graph(snapshot, layout, self.config).files
+        files = dict.fromkeys(f for one in layouts for f in include_graph(snapshot, one, self.config).files)
         worth = [path for path in files if is_worth_a_look(snapshot.read(path))]
         known = frozenset(name.decode() for path in worth for name in _DEFINED.findall(snapshot.read(path)))
         return tuple(site for path in worth for site in self._of_file(snapshot, path, known))
 
-    def left(self, snapshot: Snapshot, layout: Layout) -> Left:
-        """The figures of a tree."""
-        sites = self.sites(snapshot, layout)
-        units = Units(snapshot, layout, self.config)
-        unstable = [path for path in units.all if units.is_unstable(path)]
-        stable = [path for path in units.all if units.is_finished(path)]
-        sides = _sides(snapshot, layout)
+    def left(self, snapshot: Snapshot, layouts: Sequence[Layout]) -> Left:
+        """The figures of a tree with extensions of these layouts."""
+        sites = self.sites(snapshot, layouts)
+        projects = {layout.project_root: Units(snapshot, layout, self.config) for layout in reversed(layouts)}
+        every = [(units, path) for units in projects.values() for path in units.all]
+        unstable = {path for units, path in every if units.is_unstable(path)}
+        stable = {path for units, path in every if units.is_finished(path)}
+        sides = [side for units in projects.values() for side in _sides(snapshot, units.layout)]
         legacy = sum(side is Side.LEGACY for side in sides)
         return Left(
             len({site.name for site in sites}), len(sites), len(unstable), len(stable), legacy, len(sides) - legacy

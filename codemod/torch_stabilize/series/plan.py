@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch_stabilize.config import Config
-from torch_stabilize.layout.detect import detect_layout
+from torch_stabilize.layout.nearest import every_layout
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Diagnostic, Plan, Refusal, Severity, Span
-from torch_stabilize.program.groups import suggest, with_headers
+from torch_stabilize.program.groups import joined, suggest, with_headers
 from torch_stabilize.program.planned import planned_tree
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.codes import CANNOT_BE_PLANNED
@@ -58,7 +58,7 @@ class Series:
         self.tree = self.snapshot
         self._counter = Counter(self.config)
         self._manual: dict[frozenset[str], tuple[Diagnostic, ...]] = {}  # by units, what stays to be done by hand
-        self.start = self._counter.left(self.tree, self._layout())
+        self.start = self._counter.left(self.tree, self._layouts())
 
     def steps(self) -> Iterator[Step]:
         """Every step that leaves nothing to do by hand. A group that cannot move yet is tried again after others."""
@@ -72,28 +72,32 @@ class Series:
 
     def staying(self) -> tuple[Staying, ...]:
         """What the steps so far leave, groups first."""
-        layout = self._layout()
+        layouts = self._layouts()
         by_file: dict[str, int] = {}
-        for site in self._counter.sites(self.tree, layout):
+        for site in self._counter.sites(self.tree, layouts):
             by_file[site.path] = by_file.get(site.path, 0) + 1
-        suggested = suggest(self.tree, layout, self.config)
+        suggested = joined(suggest(self.tree, layout, self.config) for layout in layouts)
         found = [self._stays(group, by_file) for group in suggested.groups]
         found += [Staying(name, (), 0, CANNOT_BE_PLANNED, why) for name, why in suggested.refused]
         named = {path for one in found for path in one.files}
-        return (*found, *_elsewhere(Units(self.tree, layout, self.config), by_file, named))
+        every = [Units(self.tree, layout, self.config) for layout in layouts]
+        return (*found, *_elsewhere(every, by_file, named))
 
     def _next(self, tried: set[frozenset[str]]) -> Step | None:
-        """The first group by name that was not `tried` in this round and can migrate without anything left by hand."""
-        layout = self._layout()
-        for group in suggest(self.tree, layout, self.config).groups:
-            key = frozenset(group.units)
-            if key in tried:
-                continue
-            tried.add(key)
-            step = self._step(layout, self._without_registrations(layout, group))
-            if step is not None:
-                tried.add(frozenset(step.left_out))
-                return step
+        """The first group by name that was not `tried` in this round and can migrate without anything left by hand.
+
+        Those of the main extension come first, then those of its alternative builds and of other projects.
+        """
+        for layout in self._layouts():
+            for group in suggest(self.tree, layout, self.config).groups:
+                key = frozenset(group.units)
+                if key in tried:
+                    continue
+                tried.add(key)
+                step = self._step(layout, self._without_registrations(layout, group))
+                if step is not None:
+                    tried.add(frozenset(step.left_out))
+                    return step
         return None
 
     def _without_registrations(self, layout: Layout, group: Group) -> Group:
@@ -119,7 +123,7 @@ class Series:
         if plan.is_empty:
             return None
         self.tree = planned_tree(self.tree, plan)
-        return Step(group, plan, self._counter.left(self.tree, self._layout()), left_out)
+        return Step(group, plan, self._counter.left(self.tree, self._layouts()), left_out)
 
     def _planned(self, layout: Layout, group: Group) -> Plan | None:
         """The plan of a group; None where it leaves something to do by hand, which is kept as the reason."""
@@ -142,8 +146,9 @@ class Series:
         kept = tuple(unit for unit in group.units if not places & {unit, *units.graph.reached(unit)})
         return with_headers(units, group.name, kept) if 0 < len(kept) < len(group.units) else None
 
-    def _layout(self) -> Layout:
-        return detect_layout(self.tree, self.config)
+    def _layouts(self) -> tuple[Layout, ...]:
+        """The layouts of all extensions of the tree as it is now, the main one first."""
+        return every_layout(self.tree, self.config)
 
     def _stays(self, group: Group, by_file: dict[str, int]) -> Staying:
         sites = sum(by_file.get(path, 0) for path in group.files)
@@ -171,10 +176,11 @@ HEADER = "a header that legacy units include"
 NO_GROUP = "no group has it: nothing that is registered needs it"
 
 
-def _elsewhere(units: Units, by_file: dict[str, int], named: set[str]) -> Iterable[Staying]:
+def _elsewhere(every: Sequence[Units], by_file: dict[str, int], named: set[str]) -> Iterable[Staying]:
     """The files with unstable sites that are in no group, by the reason."""
     reasons: dict[str, list[str]] = {}
     for path in sorted(by_file.keys() - named):
+        units = next((one for one in reversed(every) if path.startswith(f"{one.layout.source_root}/")), every[0])
         if units.layout.is_stable(path):
             why = STABLE
         elif path in units.all and units.is_hollow(path):

@@ -66,6 +66,7 @@ class TypeFinder:
     returns: KnownReturns
     _visible: dict[tuple[int, int], _Seen] = field(default_factory=dict)
     _known: dict[tuple[str, int, int, int], CppType] = field(default_factory=dict)
+    _at_uses: dict[tuple[str, str, int, int], CppType] = field(default_factory=dict)  # macros that use macros
 
     @cached_property
     def written(self) -> WrittenTypes:
@@ -135,7 +136,10 @@ class TypeFinder:
         if declared is not None:
             return self.declared_type(declared, node, fragment, document, depth)
         if fragment.macro is not None:
-            return self._type_at_uses(name, fragment, document, depth)
+            key = (name, document.path, fragment.macro.body.start, depth)
+            if key not in self._at_uses:
+                self._at_uses[key] = self._type_at_uses(name, fragment, document, depth)
+            return self._at_uses[key]
         if (member := self._member_here(name, node, document, depth)).is_known:
             return member
         if (found := self._declared_by_macro(name, node, fragment, document, depth)).is_known:

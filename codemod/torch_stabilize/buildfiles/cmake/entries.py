@@ -162,11 +162,19 @@ def _folders_of(snapshot: Snapshot) -> frozenset[str]:
     return snapshot.once(_folders_of, read)
 
 
+def _is_emptied(project: CMakeProject, name: str) -> bool:
+    """Whether a variable is given no value by a `set` of its own, as one whose last source has gone is."""
+    commands = (command for file in project.files.values() for command in file.commands)
+    return any(c.name in ("set", "unset") and c.first == name and len(c.arguments) == 1 for c in commands)
+
+
 def _gaps(project: CMakeProject, command: Command) -> Iterator[Gap]:
     """The variables in a defining call that nothing in the files gives a value."""
     for argument in project.source_arguments(command):
         for item in argument.items:
             match = VARIABLE.fullmatch(item.text)
-            if match and not any(True for _ in project.writers(match.group(1), command)):
+            if match is None or any(True for _ in project.writers(match.group(1), command)):
+                continue
+            if not _is_emptied(project, match.group(1)):
                 why = f"nothing in the CMake files gives {item.text} a value"
                 yield Gap(GapKind.SOURCES, command.path, item.span, why)

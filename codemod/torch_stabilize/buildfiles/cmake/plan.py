@@ -30,7 +30,7 @@ from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, FileEdit, Severity, Span
 from torch_stabilize.repository.layout import Layout
-from torch_stabilize.repository.registrations import may_be_counterpart
+from torch_stabilize.repository.registrations import may_be_counterpart, registrations_of
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.stable_target import STABLE_SUFFIX, short_name
 
@@ -64,7 +64,7 @@ def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     candidates = [other for other in stable if other.name not in taken and _may_be_partner(run, other)]
     made: set[str] = set()
     for definition, flows in owned.items():
-        partner = _partner(layout, definition, candidates, owned)
+        partner = _partner(run, definition, candidates, owned)
         site = find_site(project, partner) if partner else None
         if partner is None:
             new = [path for path in created if path not in in_stable]
@@ -150,12 +150,13 @@ def _owners(
 
 
 def _partner(
-    layout: Layout, definition: Definition, stable: Sequence[Definition], owned: Mapping[Definition, list[Flow]]
+    run: CMakeRun, definition: Definition, stable: Sequence[Definition], owned: Mapping[Definition, list[Flow]]
 ) -> Definition | None:
     """The stable target that the sources of `definition` go to: one of the same file, or the only one there is.
 
     Of libraries of one file of bindings, each has its own; so has one that each arm of an `if` defines.
     """
+    layout = run.layout
     if layout.variants:
         stable = [other for other in stable if other.name == short_name(layout.counterparts.get(definition.name, ""))]
     frames = definition.command.frames
@@ -165,7 +166,16 @@ def _partner(
     if same_file:
         return same_file[0]
     namesakes = [other for other in owned if other.name == definition.name]
-    return stable[0] if stable and len(namesakes) == 1 else None
+    elsewhere = [other for other in stable if not _is_of_another_build(run, other)]
+    return elsewhere[0] if elsewhere and len(namesakes) == 1 else None
+
+
+def _is_of_another_build(run: CMakeRun, stable: Definition) -> bool:
+    """Whether a stable target has bindings, and none of the library that migrates: a build of another kind has it."""
+    sources = {flow.path for flow in run.project.flows(stable)}
+    snapshot = run.project.snapshot
+    found = (registrations_of(snapshot, path) for path in sorted(sources) if snapshot.exists(path))
+    return run.layout.stable_bindings not in sources and any(one is not None and one.stable for one in found)
 
 
 def _is_apart(first: Sequence[Frame], second: Sequence[Frame]) -> bool:

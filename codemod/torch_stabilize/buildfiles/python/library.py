@@ -14,6 +14,7 @@ from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, Severity
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.sources import project_of
 from torch_stabilize.repository.stable_target import short_name
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.spans import line_start
@@ -142,7 +143,23 @@ def python_files(snapshot: Snapshot, layout: Layout, library: Library, *, by_att
     """
     names_it = _names_it(library, by_attribute=by_attribute)
     paths = [path for path in snapshot.below(layout.project_root, (".py",)) if path not in layout.setup_files]
-    return [path for path in paths if names_it(snapshot.read(path)) and not is_facade(path, snapshot, library)]
+    return [
+        path
+        for path in paths
+        if names_it(snapshot.read(path))
+        and not is_facade(path, snapshot, library)
+        and not _has_its_own(snapshot, layout, path, library)
+    ]
+
+
+def _has_its_own(snapshot: Snapshot, layout: Layout, path: str, library: Library) -> bool:
+    """Whether a file is in a project within the project, which builds a library of that name itself."""
+    project = project_of(snapshot, path)
+    if project == layout.project_root or not project.startswith(layout.project_root):
+        return False
+    word = re.compile(rb"(?<!\w)" + re.escape(library.legacy.encode()) + rb"(?!\w)")
+    files = (f"{project}/{name}" for name in ("setup.py", "CMakeLists.txt"))
+    return any(snapshot.exists(file) and word.search(snapshot.read(file)) for file in files)
 
 
 def is_facade(path: str, snapshot: Snapshot, library: Library) -> bool:
