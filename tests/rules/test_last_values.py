@@ -102,3 +102,10 @@ def test_the_variable_goes_though(how: str) -> None:
 def test_what_else_may_change_it(before: str, keeps: bool) -> None:
     after = rewritten(before.replace("@", "return at::empty({2}, o);"))
     assert ("auto o = options_of(" in after) is keeps, after
+
+
+def test_what_a_lambda_was_made_with_is_not_made_again_where_it_runs() -> None:
+    after = rewritten(
+        "auto f(at::Tensor x) { auto m = [o = x.options()] { return at::empty({2}, o); }; x = x.exp(); return m(); }"
+    )
+    assert "[o = options_of(x)] { return torch::stable::empty({2}, o.dtype_opt()" in after

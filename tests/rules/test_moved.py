@@ -20,6 +20,7 @@ USED = {
 }
 UNUSED = {
     "it has a new value": "at::Tensor z = std::move(x); x = z; return x.exp();",
+    "it is written to": "std::move(x) = y; return x.exp();",
     "the lambda is called last": "auto m = [&] { return std::move(x); }; if (n) { x.zero_(); return m(); } return m();",
     "the lambda has a copy": "auto m = [x]() mutable { return std::move(x); }; auto z = m(); return x.exp();",
     "the lambda has copies of all but another": "at::Tensor z; auto m = [=, &z]() mutable { z = std::move(x); }; m(); return x.exp();",

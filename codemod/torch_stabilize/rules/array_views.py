@@ -10,6 +10,7 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
+from torch_stabilize.rules.printed_through import printed_arguments
 from torch_stabilize.rules.printing import printer_of
 from torch_stabilize.rules.registry import on, page, rule
 from torch_stabilize.rules.rewrite import Part
@@ -150,6 +151,10 @@ def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
     if not any(word in code for word in _PRINTABLE):
         return
     yield from _printed_by_checks(document, finder)
+    for fragment, node in printed_arguments(document, finder):
+        kind = finder.type_of(node, fragment, document)
+        if kind.is_tensor or printer_of(kind) is not None:
+            yield Site(fragment.span(node), PRINTED_TENSOR if kind.is_tensor else PRINTED, SiteKind.OPERATOR)
     for match in _SHIFTED.finditer(code):
         fragment, node = _binary_at(document, match)
         right = node.child_by_field_name("right") if node is not None else None
@@ -186,6 +191,8 @@ def _printed_by_checks(document: Document, finder: TypeFinder) -> Iterator[Site]
                 yield Site(Span(match.end() - 1, match.end()), PRINTED_TENSOR, SiteKind.OPERATOR)
             elif printer_of(kind) is not None and match["stable"]:
                 yield Site(span, PRINTED, SiteKind.OPERATOR)
+            elif any(printer_of(one) is not None for one in _kinds_in_template(node, document, finder)):
+                yield Site(span, PRINTED_IN_TEMPLATE, SiteKind.OPERATOR)
 
 
 @on(SiteKind.OPERATOR, PRINTED_TENSOR)

@@ -12,7 +12,7 @@ from tree_sitter import Node, Tree
 from torch_stabilize.rules.context import Context
 from torch_stabilize.rules.effects import ASKING
 from torch_stabilize.rules.jumps import end_of_turns, is_passed_over
-from torch_stabilize.source.declarations import text_of
+from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.signatures import Function
@@ -25,6 +25,8 @@ def last_value(name: str, node: Node, fragment: Fragment, context: Context) -> N
     declared = context.project.finder.declaration_of(name, node)
     if declared is None or declared.element or _captures_by_name(node, declared.start):
         return None
+    if _is_captured(declared.start, fragment):
+        return None  # `[o = x.options()]`: from where the lambda was made
     value = declared.value
     if value is not None and _is_kept(value):
         return None
@@ -253,6 +255,13 @@ def _captures_by_name(node: Node, declared: int) -> bool:
     lambdas = (around for around in _around(node, declared) if around.type == "lambda_expression")
     captures = (around.child_by_field_name("captures") for around in lambdas)
     return any(one is None or not _CAPTURES_ALL.match(text_of(one)) for one in captures)
+
+
+def _is_captured(start: int, fragment: Fragment) -> bool:
+    """Whether a variable is declared in the captures of a lambda."""
+    name = fragment.tree.root_node.descendant_for_byte_range(start, start + 1)
+    within = around(name, ("lambda_capture_specifier", "compound_statement")) if name is not None else None
+    return within is not None and within.type == "lambda_capture_specifier"
 
 
 def _end_of_loops(node: Node, declared: int, tree: Tree) -> int:

@@ -143,6 +143,8 @@ def _takes_it(node: Node, context: Context) -> bool:
         return False
     if parent.type in ("init_declarator", "declaration"):
         return "&" not in text_of(parent).partition("=")[0]
+    if parent.type == "assignment_expression" and parent.child_by_field_name("left") == call:
+        return False  # `std::move(x) = y` writes into its memory
     if parent.type != "argument_list":
         return True
     callee = parent.parent.child_by_field_name("function") if parent.parent is not None else None

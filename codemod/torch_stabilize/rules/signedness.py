@@ -46,6 +46,12 @@ _LEGACY = re.compile(rb"(?<![\w:])(?:(?:at|c10)\s*::|torch\s*::\s*(?!stable\b|he
             "{ auto bytes = x.numel() * static_cast<int64_t>(x.element_size()); return bytes; }",
         ),
         Example(
+            "bool f(const at::Tensor& x) { return x.nbytes() > -1 && x.nbytes() > 1; }",
+            "bool f(const torch::stable::Tensor& x) { return static_cast<size_t>(x.numel() * x.element_size()) > -1 && "
+            "(x.numel() * x.element_size()) > 1; }",
+            "a negative number is a large one to what is unsigned",
+        ),
+        Example(
             "size_t f(const at::Tensor& x, size_t n) { auto b = x.itemsize(); auto c = -x.nbytes(); return 2 * x.nbytes() + b + c; }",
             "size_t f(const torch::stable::Tensor& x, size_t n) { auto b = static_cast<size_t>(x.element_size()); "
             "auto c = -static_cast<size_t>(x.numel() * x.element_size()); "
@@ -215,7 +221,7 @@ def _is_same_operand(node: Node, parent: Node, fragment: Fragment, context: Cont
 
 def _is_natural(node: Node) -> bool:
     """A number that is written down, and not negative."""
-    return node.type in ("number_literal", "sizeof_expression")
+    return node.type == "sizeof_expression" or (node.type == "number_literal" and not text_of(node).startswith("-"))
 
 
 def _is_unsigned(node: Node, fragment: Fragment, context: Context) -> bool:

@@ -1,0 +1,66 @@
+"""Sizes and devices that a macro or a function template of the project prints: made text where they are handed over."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules.rewriting import rewrite
+
+NUMBER, SIZES, TEXT = "n", "x.sizes()", "sizes_to_string(x.sizes())"
+PRINTERS = {
+    "the rest of a check's message": "#define NEED(c, ...) TORCH_CHECK(c, __VA_ARGS__)\n",
+    "behind a text, with the comma that may be left out": '#define NEED(c, ...) TORCH_CHECK(c, "no: ", ##__VA_ARGS__)\n',
+    "a rest with a name": '#define NEED(c, args...) TORCH_CHECK(c, "no: ", args)\n',
+    "a parameter of several types": '#define NEED(c, v) TORCH_CHECK(c, "no: ", v)\n',
+    "a parameter in brackets": '#define NEED(c, v) TORCH_CHECK(c, "no: ", (v))\n',
+    "a stream": "#define NEED(c, v) do { if (!(c)) std::cerr << (v); } while (0)\n",
+    "text that is put together": "#define NEED(c, ...) if (!(c)) throw std::runtime_error(c10::str(__VA_ARGS__))\n",
+    "another macro": "#define INNER(c, ...) TORCH_CHECK(c, __VA_ARGS__)\n#define NEED(c, ...) INNER(c, 1, __VA_ARGS__)\n",
+    "a pack": "template <class... A> void NEED(bool c, const A&... args) { TORCH_CHECK(c, args...); }\n",
+    "a pack that is forwarded": (
+        "template <class... A> void NEED(bool c, A&&... args) { TORCH_CHECK(c, at::str(std::forward<A>(args)...)); }\n"
+    ),
+    "a pack that is folded": "template <class... A> void NEED(bool c, const A&... a) { if (!c) (std::cerr << ... << a); }\n",
+    "a pack, one after the other": (
+        "template <class... A> void NEED(bool c, A&&... a) { if (!c) ((std::cerr << std::forward<A>(a)), ...); }\n"
+    ),
+}
+OTHERS = {
+    "it is a condition": "#define NEED(c, v) TORCH_CHECK(x.sizes() == v, 1)\n",
+    "it is not printed": "#define NEED(c, ...) keep(c, __VA_ARGS__)\n",
+    "its words are": "#define NEED(c, ...) TORCH_CHECK(c, #__VA_ARGS__)\n",
+    "a pack is counted": "template <class... A> void NEED(bool c, const A&... a) { TORCH_CHECK(c, sizeof...(A)); }\n",
+    "another parameter is printed": "template <class... A> void NEED(int c, const A&... a) { TORCH_CHECK(c, c); keep(a...); }\n",
+}
+
+
+def _written(printer: str) -> str:
+    return rewrite(f"{printer}void f(const at::Tensor& x, int n) {{ NEED(n > 1, {SIZES}); NEED(n > 2, {NUMBER}); }}")[0]
+
+
+@pytest.mark.parametrize("how", PRINTERS)
+def test_it_is_made_text_where_it_is_handed_to(how: str) -> None:
+    assert f"NEED(n > 1, {TEXT}); NEED(n > 2, {NUMBER});" in _written(PRINTERS[how])
+
+
+@pytest.mark.parametrize("why", OTHERS)
+def test_it_stays_where(why: str) -> None:
+    assert f"NEED(n > 1, {SIZES}); NEED(n > 2, {NUMBER});" in _written(OTHERS[why])
+
+
+def test_a_parameter_of_one_type_is_made_text_in_the_macro() -> None:
+    after = rewrite("#define NEED(v) TORCH_CHECK(false, v)\nvoid f(const at::Tensor& x) { NEED(x.sizes()); }")[0]
+    assert "STD_TORCH_CHECK(false, sizes_to_string(v))" in after
+    assert "NEED(x.sizes())" in after
+
+
+@pytest.mark.parametrize("printer", ["a pack", "another macro", "a stream"])
+def test_the_values_of_a_tensor_are_reported(printer: str) -> None:
+    found = rewrite(f"{PRINTERS[printer]}void f(const at::Tensor& x) {{ NEED(true, x); NEED(true, 1); }}")[1]
+    assert "TSA124" in [one.code for one in found.diagnostics]
+
+
+def test_a_parameter_of_a_template_that_a_check_prints_is_reported() -> None:
+    text = "template <class T> void need(const T& v) { TORCH_CHECK(false, v); }\n"
+    found = rewrite(f"{text}void f(const at::Tensor& x) {{ need(x.sizes()); need(1); }}")[1]
+    assert [one.code for one in found.diagnostics] == ["TSA124"]
