@@ -106,6 +106,13 @@ def test_an_instance_of_a_template_is_boxed_as_what_it_takes() -> None:
     assert "f<float>(static_cast<float>(x))" in made.text(PATH)
 
 
+@pytest.mark.parametrize("kind", ["std::vector<std::tuple<int64_t, int64_t>>", "std::tuple<int64_t, double>"])
+def test_tuples_that_no_adapter_takes_apart_have_no_schema_type(kind: str) -> None:
+    made = module(f"int64_t f({kind} spans) {{ return 0; }}", 'm.def("f", &f);')
+    assert not made.messages("TSA504")
+    assert "has no schema type" in " ".join(one.message for one in made.diagnostics)
+
+
 def test_a_lambda_is_boxed_as_what_it_takes() -> None:
     made = module("", 'm.def("f", [](int64_t n, float by) -> float { return n * by; });')
     assert "static float f_impl(int64_t n, float by) { return n * by; }" in made.text(PATH)

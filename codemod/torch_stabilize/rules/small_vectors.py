@@ -11,10 +11,11 @@ from torch_stabilize.codes import Example, untouched
 from torch_stabilize.rules.array_views import is_view
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.registry import on, page, rule
+from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import receiver_type
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
-from torch_stabilize.source.scopes import TypeFinder
+from torch_stabilize.source.scopes import TypeFinder, arguments_of
 from torch_stabilize.source.types import CppType, parse_type
 from torch_stabilize.surface.entry import Entry
 
@@ -97,9 +98,15 @@ def copied(site: Site, context: Context) -> Outcome | None:
 @rule(
     "TSA173",
     "A method that std::vector does not have is called on a DimVector.",
-    text="DimVector and SmallVector become std::vector. Write append() with insert(), pop_back_val() with back() and\n"
-    "pop_back(), truncate() with resize().",
+    text="DimVector and SmallVector become std::vector. append() becomes insert() where it is called on a variable. Write\n"
+    "pop_back_val() with back() and pop_back(), truncate() with resize().",
     examples=(
+        Example(
+            "void f(const at::DimVector& e, int64_t n) { at::DimVector d; d.append({n, 3}); d.append(e); "
+            "d.append(e.begin(), e.end()); d.append(2, n); }",
+            "void f(const std::vector<int64_t>& e, int64_t n) { std::vector<int64_t> d; d.insert(d.end(), {n, 3}); "
+            "d.insert(d.end(), e.begin(), e.end()); d.insert(d.end(), e.begin(), e.end()); d.insert(d.end(), 2, n); }",
+        ),
         Example(
             "int64_t f() { at::DimVector d{1, 2}; d.push_back(3); return d.pop_back_val(); }",
             "int64_t f() { std::vector<int64_t> d{1, 2}; d.push_back(3); return d.pop_back_val(); }",
@@ -117,4 +124,29 @@ def method_of_vector(site: Site, context: Context, entry: Entry) -> Outcome | No
     kind = receiver_type(site, context)
     if kind is None or not _is_ours(kind):
         return None
+    parts = _inserted(site, context) if site.name == "append" else None
+    if parts is not None:
+        call = context.call(site)
+        assert call is not None
+        return context.rewrite(context.fragment(site).span(call), parts, entry.rule)
     return context.diagnose(site, entry.rule, f"std::vector has no {site.name}", entry.note)
+
+
+def _inserted(site: Site, context: Context) -> tuple[Part, ...] | None:
+    """`d.insert(d.end(), ...)` for `d.append(...)`; None where `d` or what is appended would be evaluated twice."""
+    call, fragment = context.call(site), context.fragment(site)
+    callee = call.child_by_field_name("function") if call is not None else None
+    receiver = callee.child_by_field_name("argument") if callee is not None else None
+    given = arguments_of(call) if call is not None else []
+    if receiver is None or receiver.type != "identifier" or not given:
+        return None
+    name = (receiver.text or b"") + (b"->" if b"->" in ((callee.text or b"") if callee is not None else b"") else b".")
+    head: tuple[Part, ...] = (name + b"insert(" + name + b"end(), ",)
+    if len(given) == 2:
+        return (*head, fragment.span(given[0]), b", ", fragment.span(given[1]), b")")
+    if given[0].type == "initializer_list":
+        return (*head, fragment.span(given[0]), b")")
+    if given[0].type != "identifier":
+        return None
+    appended = given[0].text or b""
+    return (*head, appended + b".begin(), " + appended + b".end())")

@@ -13,8 +13,10 @@ from collections.abc import Collection, Iterator
 from posixpath import basename, dirname
 
 from torch_stabilize import toml
+from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.stable_target import short_name
 
 _NO_IDENTIFIER = re.compile(r"\W+")
 
@@ -40,12 +42,9 @@ def python_namespace(
 
 def package_of_module(snapshot: Snapshot, layout: Layout, module: str) -> str:
     """The dotted package that build files or imports put the extension module into, "" for none."""
-    literal = re.compile(rf"[\"'](?P<package>\w+(?:[./]\w+)*)[./]{re.escape(module)}[\"']".encode())
-    for path in layout.setup_files:
-        if snapshot.exists(path) and (match := literal.search(snapshot.read(path))):
-            return match["package"].decode().replace("/", ".")
-    if any(snapshot.exists(path) and _names(snapshot.read(path), module) for path in layout.setup_files):
-        return ""  # built without a package
+    built = _built_as(snapshot, layout, module)
+    if built is not None:
+        return built.rpartition(".")[0]
     roots = [root for root in layout.python_roots if root and snapshot.exists(f"{root}/__init__.py")]
     imported = {found for root in roots for found in _imported_from(snapshot, root, module)}
     if len(imported) == 1:
@@ -84,9 +83,15 @@ def _imported_from(snapshot: Snapshot, root: str, module: str) -> Iterator[str]:
                 yield found
 
 
-def _names(data: bytes, module: str) -> bool:
-    """Whether an extension is called `module` and nothing more."""
-    return re.search(rf"\w*Extension\s*\(\s*(?:name\s*=\s*)?[\"']{re.escape(module)}[\"']".encode(), data) is not None
+def _built_as(snapshot: Snapshot, layout: Layout, module: str) -> str | None:
+    """The full name under which a setup.py builds the extension module; None where none is known to."""
+    for path in layout.setup_files:
+        if snapshot.exists(path):
+            entries = [one.entry for one in read_setup_file(snapshot, path).entries]
+            named = {entry.module for entry in entries if entry.module and short_name(entry.module) == module}
+            if len(named) == 1:
+                return named.pop()
+    return None
 
 
 def project_name(snapshot: Snapshot, layout: Layout) -> str:

@@ -131,7 +131,7 @@ def infer_schema(
     labels = {parameter.name: letter for parameter, letter in zip(both, string.ascii_lowercase, strict=False)}
     for index, parameter in enumerate(function.parameters):
         kind = read_type(parameter.type_text, aliases)
-        if kind is None:
+        if kind is None or _holds_tuple(stable_type(kind)):
             return None, f"`{parameter.type_text}` has no schema type"
         python = python_arguments[index] if index < len(python_arguments) else None
         default = (python.default if python else "") or parameter.default or (defaults or {}).get(parameter.name, "")
@@ -192,11 +192,17 @@ def _aliased(kind: Type, label: str) -> Type:
 
 
 def stable_type(kind: Type) -> Type:
-    """`kind` as the stable boxing can take it: a tuple of one type becomes a list of it."""
-    inner = tuple(stable_type(part) for part in kind.inner)
-    if kind.form == "tuple" and len({str(part) for part in inner}) == 1:
-        return Type("list", inner=inner[:1], alias=kind.alias)
-    return kind._replace(inner=inner)
+    """`kind` as the stable boxing can take it: an argument that is a tuple of one type becomes a list of it."""
+    if kind.form == "tuple" and len({str(part) for part in kind.inner}) == 1:
+        return Type("list", inner=kind.inner[:1], alias=kind.alias)
+    if kind.form == "optional":
+        return kind._replace(inner=tuple(map(stable_type, kind.inner)))
+    return kind  # the elements of a list cannot be converted one by one
+
+
+def _holds_tuple(kind: Type) -> bool:
+    """Whether boxing would have to take a tuple apart: one of different types, or one in a list."""
+    return kind.form == "tuple" or any(map(_holds_tuple, kind.inner))
 
 
 def stable_schema(schema: Schema) -> Schema:
