@@ -14,7 +14,7 @@ from torch_stabilize.model import Refusal
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import above, join
-from torch_stabilize.source.document import HEADER_SUFFIXES
+from torch_stabilize.source.document import ANY_HEADER
 from torch_stabilize.source.patterns import whole_word
 
 
@@ -70,7 +70,7 @@ _DISPATCH = re.compile(rb"^[ \t]*#[ \t]*define\b[^\n]*(?:\\\n[^\n]*)*\bTHO_DISPA
 
 def _stable_header(extension: Extension, fits: Callable[[bytes], bool], default: str) -> str:
     """The highest header of the stable folder that `fits`, or where one is to be made."""
-    headers = extension.snapshot.below(extension.stable_root, (*HEADER_SUFFIXES, ".cuh"))
+    headers = extension.snapshot.below(extension.stable_root, ANY_HEADER)
     fitting = [path for path in headers if fits(extension.snapshot.read(path))]
     return min(fitting, key=lambda path: (path.count("/"), path), default=join(extension.stable_root, default))
 

@@ -16,7 +16,7 @@ from torch_stabilize.rules.engine import Rewritten
 from torch_stabilize.rules.includes import IncludeWish, write_includes
 from torch_stabilize.rules.needed_headers import needed_by_names, with_implied
 from torch_stabilize.source.conditions import conditions_at
-from torch_stabilize.source.document import CUDA_SUFFIXES, HEADER_SUFFIXES, Document, lines_matching
+from torch_stabilize.source.document import ANY_HEADER, CUDA_SUFFIXES, HEADER_SUFFIXES, Document, lines_matching
 from torch_stabilize.source.edits import OverlapError, apply
 from torch_stabilize.source.mask import mask
 from torch_stabilize.source.patterns import word_start
@@ -174,7 +174,7 @@ class FileIncludes:
 
 def _left_behind(document: Document) -> frozenset[str]:
     """What a header without includes of torch relies on its includers for, and stable code does not bring along."""
-    if not document.path.endswith((*HEADER_SUFFIXES, ".cuh")):
+    if not document.path.endswith(ANY_HEADER):
         return frozenset()
     brought = with_implied((*_STABLE, *_COMMON))
     return frozenset(h for h in needed_by_names(document.code) - brought if "." not in h)

@@ -14,6 +14,7 @@ from torch_stabilize.rules.dispatch_macros import render_definitions
 from torch_stabilize.rules.includes import HELPERS, spell_relative
 from torch_stabilize.rules.needed_headers import with_implied
 from torch_stabilize.source.document import Document
+from torch_stabilize.source.patterns import INCLUDED
 from torch_stabilize.source.signatures import read_signatures
 from torch_stabilize.surface.snippet import ERROR_CODES, Snippet, all_snippets
 from torch_stabilize.surface.versions import headers_have
@@ -26,7 +27,6 @@ _NAMED = re.compile(
     rb"|\bconstexpr\b[^;({]*?\b(\w+)\s*[={]",
     re.MULTILINE,
 )
-_INCLUDED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"]([^>\"\n]+)[>\"]", re.MULTILINE)
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?P<word>\w+)(?:[ \t]*[<\"](?P<name>[^>\"\n]+)[>\"])?[^\n]*\n?", re.MULTILINE)
 
 
@@ -111,7 +111,7 @@ def _helpers(
         text = helper_header([snippet.name for snippet in snippets], defines_check=defines_check)
         return NewFile(path, text, "stable_helpers.h.j2")
     before = snapshot.read(path)
-    present = {name.decode() for name in _INCLUDED.findall(before)}
+    present = {name.decode() for name in INCLUDED.findall(before)}
     defines_check &= b"define STABLE_TORCH_ERROR_CODE_CHECK(" not in before
     includes, blocks = _blocks(snippets, present, defines_check=defines_check)
     return extended(snapshot, path, includes, "\n".join(f"{block}\n" for block in blocks))

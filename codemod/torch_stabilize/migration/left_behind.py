@@ -13,12 +13,10 @@ from torch_stabilize.program.besides import needed_besides
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.source.document import SOURCE_SUFFIXES
+from torch_stabilize.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.heads import may_declare, may_define, names_called
 from torch_stabilize.source.signatures import Function, read_signatures
-
-_UNITS = (".cu", ".cpp", ".cc", ".cxx")
 
 
 def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: Group) -> tuple[Diagnostic, ...]:
@@ -45,7 +43,7 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
     diagnostics = []
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
         if (
-            not path.endswith(_UNITS)
+            not path.endswith(UNIT_SUFFIXES)
             or path in moving
             or layout.is_stable(path)
             or is_elsewhere(snapshot, layout, path)
@@ -113,7 +111,7 @@ def still_called(
     callers: dict[str, set[str]] = {}
     for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
         if (
-            not path.endswith(_UNITS)
+            not path.endswith(UNIT_SUFFIXES)
             or path in moving
             or layout.is_stable(path)
             or is_elsewhere(snapshot, layout, path)

@@ -21,7 +21,7 @@ from torch_stabilize.rules.engine import rewrite_document
 from torch_stabilize.rules.helpers import find_helpers
 from torch_stabilize.rules.shared import DEFAULT_CHECK, find_dual_check
 from torch_stabilize.rules.snippets import known_returns
-from torch_stabilize.source.document import HEADER_SUFFIXES, Document, words_of
+from torch_stabilize.source.document import ANY_HEADER, HEADER_SUFFIXES, Document, words_of
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.surface.table import load_surface
@@ -129,7 +129,7 @@ def make_project(
 def _stable_headers(snapshot: Snapshot, layout: Layout) -> tuple[str, ...]:
     """Headers right in the stable folder: helpers and dispatch macros live there."""
     folder = layout.helper_folder
-    below = snapshot.below(folder, (*HEADER_SUFFIXES, ".cuh"))
+    below = snapshot.below(folder, ANY_HEADER)
     top = tuple(p for p in below if "/" not in p.removeprefix(folder + "/"))
     if not layout.is_whole:
         return top

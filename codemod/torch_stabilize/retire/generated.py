@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch_stabilize.migration.helper_files import helper_header
 from torch_stabilize.model import Span
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.source.document import HEADER_SUFFIXES
+from torch_stabilize.source.document import ANY_HEADER
 from torch_stabilize.surface.aten import NAMESPACE, render_header, wrapper_text
 from torch_stabilize.surface.snippet import ERROR_CODES, all_snippets
 from torch_stabilize.surface.versions import headers_have
@@ -38,7 +38,7 @@ def generated_headers(snapshot: Snapshot, paths: Iterable[str]) -> tuple[Generat
     """Those of the headers `paths` that have generated code."""
     found = []
     for path in paths:
-        if not path.endswith((*HEADER_SUFFIXES, ".cuh")):
+        if not path.endswith(ANY_HEADER):
             continue
         data = snapshot.read(path)
         is_aten = f"HIDDEN_NAMESPACE_BEGIN({NAMESPACE})".encode() in data

@@ -13,13 +13,11 @@ from torch_stabilize.rules.macro_calls import call_arguments
 from torch_stabilize.rules.printing import printer_of
 from torch_stabilize.rules.rewrite import Copy, Part, Rewrite
 from torch_stabilize.source.document import Fragment
+from torch_stabilize.source.types import NUMBERS
 
 _BLANK = re.compile(rb"\s*\\\r?\n\s*|\s+")
 _PASTED = re.compile(rb"#")
-_STREAMED = frozenset({
-    "int64_t", "int", "double", "float", "bool", "size_t", "int32_t", "uint32_t", "uint64_t", "long", "short", "char",
-    "int16_t", "int8_t", "uint8_t", "ScalarType", "string", "unsigned",
-})  # fmt: skip
+_STREAMED = NUMBERS | {"char", "ScalarType", "string"}
 
 
 def printable(site: Site, context: Context, start: int) -> tuple[Rewrite, ...]:

@@ -13,7 +13,7 @@ from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
-from torch_stabilize.source.scopes import receiver_type_parts
+from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.types import CppType
 
 _INDEX_CASTS = re.compile(r"^\(\s*(?:char|int|int8_t|c10::DeviceIndex|at::DeviceIndex|unsigned char)\s*\)\s*")
@@ -110,8 +110,7 @@ def _call_argument(node: Node, name: str) -> Node | None:
     callee = node.child_by_field_name("function")
     if callee is None or text_of(callee).rpartition("::")[2] != name:
         return None
-    arguments = node.child_by_field_name("arguments")
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    given = arguments_of(node)
     return given[0] if len(given) == 1 else None
 
 

@@ -33,6 +33,7 @@ from torch_stabilize.rules.undefined import UNDEFINED, undefined_findings
 from torch_stabilize.rules.unknown import unknown_operators, unknown_receiver
 from torch_stabilize.rules.unqualified import unqualified_sites
 from torch_stabilize.source.document import Document
+from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.source.spans import Spans
 
 
@@ -172,8 +173,7 @@ def _is_ours(site: Site, context: Context) -> bool:
     if site.name == "device_of":
         return True
     node = context.call(site)
-    arguments = node.child_by_field_name("arguments") if node is not None else None
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    given = arguments_of(node) if node is not None else []
     return any(context.type_of(argument, context.fragment(site)).name in _BRING_FUNCTIONS for argument in given)
 
 

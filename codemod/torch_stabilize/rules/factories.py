@@ -19,6 +19,7 @@ from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
 from torch_stabilize.rules.wide_numbers import filled, full
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
+from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.surface.entry import Entry
 
 _FILLED = {"zeros": b"0", "ones": b"1"}
@@ -133,8 +134,7 @@ def factories(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if node is None:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
     fragment = context.fragment(site)
-    arguments = node.child_by_field_name("arguments")
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    given = arguments_of(node)
     name = site.name.rpartition("::")[2]
     given, dense = without_format(given, fragment, context)
     maker = _MAKERS.get(name) if dense is not None else None

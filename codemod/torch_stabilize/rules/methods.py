@@ -16,6 +16,8 @@ from torch_stabilize.rules.tensor_calls import MethodCall, asked, is_tensor_meth
 from torch_stabilize.rules.wide_numbers import FILL, may_be_wide
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
+from torch_stabilize.source.scopes import arguments_of
+from torch_stabilize.source.types import INTEGERS
 from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.schemas import undecided
 from torch_stabilize.surface.versions import parse_version
@@ -148,8 +150,7 @@ def free_function(site: Site, context: Context, entry: Entry) -> Outcome | None:
 
 def _named_function(site: Site, context: Context, entry: Entry) -> Outcome | None:
     node = context.call(site)
-    arguments = node.child_by_field_name("arguments") if node is not None else None
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    given = arguments_of(node) if node is not None else []
     fragment = context.fragment(site)
     fits = (
         _arity_fits(entry, len(given))
@@ -192,7 +193,7 @@ def _arguments(context: Context, call: MethodCall, entry: Entry) -> tuple[Part, 
 
 # Which argument of a function is its dimensions, behind an optional array view that does not own its numbers.
 _DIMENSIONS = {"torch::stable::sum": 1, "torch::stable::sum_out": 2}
-_OTHER_INTEGERS = frozenset({"int", "unsigned", "short", "size_t", "int16_t", "int32_t", "uint32_t", "uint64_t"})
+_OTHER_INTEGERS = INTEGERS - {"int64_t", "long", "long long"}
 
 
 def _dimensions(context: Context, fragment: Fragment, argument: Node) -> tuple[Part, ...]:

@@ -14,10 +14,10 @@ from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Rewrite
 from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Fragment
+from torch_stabilize.source.types import INTEGERS
 from torch_stabilize.surface.entry import Entry
 
 VIEW = b"torch::headeronly::IntHeaderOnlyArrayRef"
-_INTEGERS = frozenset({"int", "int64_t", "int32_t", "long", "size_t", "unsigned", "short", "uint32_t", "uint64_t"})
 
 
 @rule(
@@ -128,7 +128,7 @@ def _numbers(given: Node | None, fragment: Fragment, context: Context) -> Node |
 
 def _is_integer(node: Node, fragment: Fragment, context: Context) -> bool:
     kind = context.type_of(node, fragment)
-    return node.type == "number_literal" or (kind.name in _INTEGERS and not kind.pointers)
+    return node.type == "number_literal" or (kind.name in INTEGERS and not kind.pointers)
 
 
 def _kept(site: Site, context: Context) -> Diagnostic:

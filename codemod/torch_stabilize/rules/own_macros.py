@@ -8,10 +8,8 @@ import re
 from torch_stabilize.rules.context import Context, Project, Site
 from torch_stabilize.rules.unqualified import reached_headers
 from torch_stabilize.source.conditions import conditions_at
-from torch_stabilize.source.document import HEADER_SUFFIXES, Document
+from torch_stabilize.source.document import ANY_HEADER, Document
 from torch_stabilize.source.spans import line_start
-
-_HEADERS = (*HEADER_SUFFIXES, ".cuh")
 
 
 def is_redefined(site: Site, context: Context) -> bool:
@@ -33,7 +31,7 @@ def _defining(project: Project, name: str) -> list[Document]:
     return [
         document
         for document in project.documents
-        if document.path.endswith(_HEADERS) and word in document.words and _definitions(document, name)
+        if document.path.endswith(ANY_HEADER) and word in document.words and _definitions(document, name)
     ]
 
 

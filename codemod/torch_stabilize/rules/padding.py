@@ -10,6 +10,7 @@ from torch_stabilize.rules.context import Allowed, Context, Outcome, Site
 from torch_stabilize.rules.registry import case, rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.declarations import text_of
+from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.surface.entry import Entry
 
 
@@ -30,8 +31,7 @@ from torch_stabilize.surface.entry import Entry
 def functional_pad(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`pad(x, PadFuncOptions({...}).mode(...))`: constant padding, with a value or without."""
     node = context.call(site)
-    arguments = node.child_by_field_name("arguments") if node is not None else None
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    given = arguments_of(node) if node is not None else []
     made = (
         re.fullmatch(r"(?s)(?:\w+::)*PadFuncOptions\s*\(\s*(\{.*\})\s*\)", text_of(given[1]))
         if len(given) == 2

@@ -243,8 +243,7 @@ def _read_as(call: MethodCall) -> tuple[str, Node] | None:
 def sizes(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`elementSize(dtype)`, `x.storage().nbytes()`."""
     node = context.call(site)
-    arguments = node.child_by_field_name("arguments") if node is not None else None
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    given = arguments_of(node) if node is not None else []
     if node is None or len(given) != 1:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
     fragment = context.fragment(site)

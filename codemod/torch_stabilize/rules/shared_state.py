@@ -11,7 +11,7 @@ from torch_stabilize.model import Confidence, Diagnostic, Severity, Span
 from torch_stabilize.rules.context import Context
 from torch_stabilize.rules.registry import page
 from torch_stabilize.source.declarations import Declared, declared_by, text_of
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import ANY_HEADER, Document
 from torch_stabilize.source.signatures import read_signatures
 from torch_stabilize.source.types import CppType, parse_type
 from torch_stabilize.source.uses import Access, Held
@@ -150,7 +150,7 @@ def is_idle(context: Context, region: Span) -> bool:
         return False
     words = {name.encode() for name in names}
     moving = [d for d in context.project.documents if d.path in context.project.moving]
-    others = [d for d in context.project.documents if d.path.endswith((".h", ".hpp", ".cuh", ".hh", ".inl", ".inc"))]
+    others = [d for d in context.project.documents if d.path.endswith(ANY_HEADER)]
     if any(not words.isdisjoint(d.words) for d in (*moving, *others) if d.path != document.path):
         return False
     around = document.code[: region.start] + b" " + document.code[region.end :]

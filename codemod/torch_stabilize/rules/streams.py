@@ -84,8 +84,7 @@ def stream(site: Site, context: Context, entry: Entry) -> Outcome | None:
         return context.diagnose(
             site, entry.rule, f"{site.name} has no stable form here", entry.note or f"use {entry.stable}"
         )
-    arguments = node.child_by_field_name("arguments")
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    given = arguments_of(node)
     inside: list[Part] = []
     for argument in given:
         wanted = _stream_index(argument, fragment, context)

@@ -12,6 +12,7 @@ from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.rewrite import Rewrite
 from torch_stabilize.source.document import Document, Macro
+from torch_stabilize.source.scopes import arguments_of
 
 SHOWN = page(
     "TSA210",
@@ -56,8 +57,7 @@ def _uses_in_macro(site: Site, context: Context) -> tuple[bool, bool] | None:
     callee = node.child_by_field_name("function") if node is not None else None
     if node is None or callee is None or (macro := _macro(callee, context)) is None:
         return _in_unparsed(site, context)
-    arguments = node.child_by_field_name("arguments")
-    given = [c for c in arguments.named_children if c.type != "comment"] if arguments is not None else []
+    given = arguments_of(node)
     place = next((i for i, one in enumerate(given) if fragment.span(one).contains(site.span)), None)
     return _uses(*macro, place) if place is not None else None
 

@@ -11,11 +11,12 @@ from torch_stabilize.rules.context import Context, Outcome, Project, Site, SiteK
 from torch_stabilize.rules.registry import on
 from torch_stabilize.source.aliases import USING_NAME, USING_NAMESPACE
 from torch_stabilize.source.brackets import closing_bracket
-from torch_stabilize.source.document import HEADER_SUFFIXES, Document, per_document
-from torch_stabilize.source.patterns import word_start
+from torch_stabilize.source.document import Document, per_document
+from torch_stabilize.source.patterns import INCLUDED, word_start
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.signatures import read_signatures
 from torch_stabilize.source.spans import line_start, with_line
+from torch_stabilize.source.types import NUMBERS
 from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.schemas import overloads
 
@@ -26,9 +27,6 @@ _CHAINS = [re.compile(rb"[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*){%d}" % more) for m
 _OWN = re.compile(
     rb"\b(?:struct|class|enum|union|typename|using|namespace|concept|define)\s+(?:class\s+)?([A-Za-z_]\w*)"
 )
-_INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?P<path>[^>\"\n]+)[>\"]", re.MULTILINE)
-_HEADERS = (*HEADER_SUFFIXES, ".cuh")
-_NUMBERS = ("float", "double", "int", "int64_t", "int32_t", "size_t", "bool", "long", "unsigned", "uint32_t")
 _TENSORS = ("Tensor", "TensorList")
 
 
@@ -176,7 +174,7 @@ def reached_headers(document: Document, headers: Sequence[Document]) -> list[Doc
 @per_document
 def _include_names(document: Document) -> tuple[str, ...]:
     """The paths that a file includes, without the way upwards."""
-    names = (match["path"].decode("utf-8", "replace") for match in _INCLUDE.finditer(document.uncommented))
+    names = (match["path"].decode("utf-8", "replace") for match in INCLUDED.finditer(document.uncommented))
     return tuple(re.sub(r"^(?:\.\.?/)+", "", name) for name in names)
 
 
@@ -249,7 +247,7 @@ def _takes_only_others(match: re.Match[bytes], document: Document, finder: TypeF
     arguments = node.parent.child_by_field_name("arguments") if node is not None and node.parent is not None else None
     given = arguments.named_children if arguments is not None else []
     kinds = [finder.type_of(argument, fragment, document) for argument in given]
-    return bool(kinds) and all(kind.is_known and kind.name in _NUMBERS for kind in kinds)
+    return bool(kinds) and all(kind.is_known and kind.name in NUMBERS for kind in kinds)
 
 
 def _takes_a_tensor(match: re.Match[bytes], document: Document, finder: TypeFinder) -> bool:

@@ -13,7 +13,7 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.results import method_result
 from torch_stabilize.source.signatures import Function
-from torch_stabilize.source.types import LIST, UNKNOWN, CppType, parse_type, split_arguments
+from torch_stabilize.source.types import LIST, NUMBERS, UNKNOWN, CppType, parse_type, split_arguments
 from torch_stabilize.source.written_types import substituted
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 # Methods of a tensor whose template argument says what they give: how many pointers stand before it.
 _ELEMENTS = {"data_ptr": 1, "const_data_ptr": 1, "mutable_data_ptr": 1, "data": 1, "item": 0}
-_NUMBERS = frozenset({"float", "double", "int", "int64_t", "int32_t", "size_t", "bool", "long", "unsigned"})
 _CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast"})
 _CONSTRUCTED = frozenset({
     "Tensor", "TensorOptions", "Device", "IntArrayRef", "ScalarType", "optional", "vector", "string", "Scalar",
@@ -68,7 +67,7 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
     if own.is_known or "::" in bare or finder.functions.named(bare):
         return own
     kinds = given(finder, node, fragment, document, depth)
-    numbers = all(kind.name in _NUMBERS and not kind.pointers for kind in kinds)
+    numbers = all(kind.name in NUMBERS and not kind.pointers for kind in kinds)
     if any(kind.is_tensor for kind in kinds) or (finder.written.sees_tensor(document) and not numbers):
         return parse_type(finder.returns.function(f"at::{bare}", kinds))  # by a using-directive or its arguments
     return UNKNOWN

@@ -26,6 +26,7 @@ from torch_stabilize.source.spans import line_start
 CPP_SUFFIXES = (".cpp", ".cc", ".cxx", ".c++")
 CUDA_SUFFIXES = (".cu", ".cuh")
 HEADER_SUFFIXES = (".h", ".hpp", ".hh", ".hxx", ".inc", ".inl")
+ANY_HEADER = (*HEADER_SUFFIXES, ".cuh")
 SOURCE_SUFFIXES = CPP_SUFFIXES + CUDA_SUFFIXES + HEADER_SUFFIXES
 UNIT_SUFFIXES = (*CPP_SUFFIXES, ".cu")
 

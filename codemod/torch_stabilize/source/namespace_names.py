@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tree_sitter import Node
 
 from torch_stabilize.source.declarations import TRANSPARENT, Declared, declared_by, text_of
-from torch_stabilize.source.document import CPP_SUFFIXES, Document
+from torch_stabilize.source.document import UNIT_SUFFIXES, Document
 
 _BLOCKS = frozenset({"namespace_definition", "declaration_list", "translation_unit"}) | TRANSPARENT
 
@@ -25,9 +25,7 @@ class NamespaceNames:
         last = name.rpartition("::")[2].strip()
         word = last.encode()
         for document in self.documents:
-            if word not in document.words or (
-                document is not seen_from and document.path.endswith((*CPP_SUFFIXES, ".cu"))
-            ):
+            if word not in document.words or (document is not seen_from and document.path.endswith(UNIT_SUFFIXES)):
                 continue
             if document.path not in self._of_document:
                 self._of_document[document.path] = _read(document)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import re
 
+INCLUDED = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?P<path>[^>\"\n]+)[>\"]", re.MULTILINE)
+
 
 @functools.lru_cache(maxsize=4096)
 def word_start(word: bytes, not_behind: bytes = rb"\w") -> bytes:

@@ -18,7 +18,7 @@ from torch_stabilize.model import Span
 from torch_stabilize.source import calls, expressions, library
 from torch_stabilize.source.classes import class_around
 from torch_stabilize.source.declarations import Declared, declared_in, may_declare, text_of
-from torch_stabilize.source.document import HEADER_SUFFIXES, Document, Fragment
+from torch_stabilize.source.document import ANY_HEADER, Document, Fragment
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.instances import Instances
 from torch_stabilize.source.macro_uses import MacroUses
@@ -55,8 +55,6 @@ class _Seen:
 _BARE_TENSOR = re.compile(r"(?<![\w:])Tensor\b")
 _OWNER = re.compile(r"(\w+)\s*(?:<[^()]*>)?\s*::\s*~?\w+$")
 
-_HEADERS = (*HEADER_SUFFIXES, ".cuh")
-
 
 @dataclass
 class TypeFinder:
@@ -81,7 +79,7 @@ class TypeFinder:
     @cached_property
     def headers(self) -> tuple[Document, ...]:
         """The documents that are headers."""
-        return tuple(document for document in self.documents if document.path.endswith(_HEADERS))
+        return tuple(document for document in self.documents if document.path.endswith(ANY_HEADER))
 
     @cached_property
     def words(self) -> frozenset[bytes]:

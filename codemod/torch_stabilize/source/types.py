@@ -21,6 +21,14 @@ _KNOWN = {
 }  # fmt: skip
 
 
+# Numbers of C++, by the names that a type is written with.
+INTEGERS = frozenset({
+    "int", "long", "short", "unsigned", "size_t", "ssize_t", "int64_t", "int32_t", "uint32_t", "uint64_t", "int16_t",
+    "uint16_t", "int8_t", "uint8_t", "ptrdiff_t", "uintptr_t", "long long", "unsigned int", "unsigned long",
+    "unsigned long long", "long int", "Py_ssize_t", "uint", "ushort", "ulong",
+})  # fmt: skip
+NUMBERS = INTEGERS | {"float", "double", "bool"}
+
 # Names of torch's classes that a class of another namespace may have too.
 SHARED_NAMES = frozenset(_KNOWN) - {"vector", "array", "tuple", "pair", "string", "string_view"} | {
     "Error", "ValueError", "IndexError", "TypeError", "DimVector", "SmallVector", "Generator", "Storage",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torch_stabilize.source.brackets import closing_bracket, split_spans
-from torch_stabilize.source.types import CppType
+from torch_stabilize.source.types import INTEGERS, CppType
 from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.numbers import is_supported
 
@@ -214,7 +214,7 @@ def schema_kind(kind: CppType) -> str:
     """A C++ type in the words of `choose`; empty where it is not known."""
     if kind.pointers:
         return "string" if kind.name == "char" else ""
-    if kind.name in ("int", "int32_t", "size_t", "long", "unsigned int", "uint32_t", "uint64_t", "short", "unsigned"):
+    if kind.name in INTEGERS:
         return "int64_t"
     if kind.name == "float":
         return "double"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.includes import IncludeGraph
+from torch_stabilize.source.patterns import INCLUDED
 from torch_stabilize.source.spans import line_start
 from torch_stabilize.verify.build import CUDA_SUFFIX
 from torch_stabilize.verify.declarations import without_unused
@@ -25,7 +26,6 @@ _SPACE = re.compile(r"""(?P<literal>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|\s+
 _CONDITION = re.compile(rb"^[ \t]*#[ \t]*(?:if|ifdef|ifndef|elif)\b(?P<text>(?:[^\n\\]|\\.|\\\n)*)", re.M)
 _DEFINED = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.M)
 _NAME = re.compile(rb"[A-Za-z_]\w*")
-_INCLUDED = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.M)
 _STABLE_ONLY = b"TORCH_TARGET_VERSION"  # no legacy build defines it
 _HOST_OF_CUDA = ("__CUDACC__", "__NVCC__")
 _VALUES = (None, "1", "999999")  # undefined, a switch, newer than any version
@@ -147,6 +147,6 @@ class Readings:
                 seen.add(header)
                 place = next((folder / header for folder in self.torch if (folder / header).is_file()), None)
                 if place is not None:
-                    waiting += [found.decode("utf-8", "replace") for found in _INCLUDED.findall(place.read_bytes())]
+                    waiting += [found.decode("utf-8", "replace") for found in INCLUDED.findall(place.read_bytes())]
             self._reached[name] = frozenset(seen)
         return self._reached[name]

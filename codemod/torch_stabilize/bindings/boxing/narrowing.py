@@ -15,12 +15,11 @@ from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.scopes import receiver_type_parts
 from torch_stabilize.source.signatures import Function
+from torch_stabilize.source.types import NUMBERS
 from torch_stabilize.source.uses import At, Uses
 from torch_stabilize.surface.effects import is_check
 
 INTEGERS = frozenset({"int", "int32_t"})
-_ARITHMETIC = frozenset({"int", "int32_t", "int64_t", "long", "long long", "size_t", "uint32_t", "unsigned", "bool",
-                         "unsigned int", "uint64_t", "float", "double"})  # fmt: skip
 _COMPARED = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _COMPUTED = frozenset({"+", "-", "*", "/", "%"})
 _SIZES = frozenset({"size", "dim", "numel", "stride"})
@@ -99,7 +98,7 @@ def _as_argument(at: At, arguments: Node, old: str, uses: Uses) -> bool:
 def _takes(kind: str, old: str) -> bool:
     """Whether a value of the wider type becomes in `kind` what one of the type `old` became."""
     word = type_word(kind)
-    return word in _ARITHMETIC if old in INTEGERS else word == old
+    return word in NUMBERS if old in INTEGERS else word == old
 
 
 def _is_plain(parent: Node) -> bool:

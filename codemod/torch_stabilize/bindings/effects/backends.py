@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.model import Span
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import CUDA_SUFFIXES, Document
 from torch_stabilize.source.signatures import Function
 
 CPU, CUDA = "CPU", "CUDA"
@@ -215,5 +215,5 @@ def _devices(node: _Node, own: _Own, below: Iterable[str]) -> set[str]:
             return {own.wants} | (found if own.branches else set())
         if CUDA in found:
             return {CPU, CUDA} if own.branches else found
-        return {CPU, CUDA} if own.branches else {CUDA if node.document.path.endswith((".cu", ".cuh")) else CPU}
+        return {CPU, CUDA} if own.branches else {CUDA if node.document.path.endswith(CUDA_SUFFIXES) else CPU}
     return found

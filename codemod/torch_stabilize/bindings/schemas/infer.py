@@ -15,7 +15,7 @@ from torch_stabilize.source.conditions import read_directives
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.parameters import Parameter
 from torch_stabilize.source.signatures import Function
-from torch_stabilize.source.types import CppType, parse_type
+from torch_stabilize.source.types import INTEGERS, CppType, parse_type
 
 _BASE = {
     "Tensor": "Tensor", "int64_t": "int", "double": "float", "bool": "bool", "string": "str", "Scalar": "Scalar",
@@ -24,13 +24,7 @@ _BASE = {
     "QScheme": "QScheme", "Dimname": "Dimname",
 }  # fmt: skip
 # Types that torch's own inference refuses but pybind takes: the schema has the wider type, an adapter narrows.
-_WIDER = {
-    **dict.fromkeys(
-        ("int", "long", "short", "unsigned", "size_t", "ssize_t", "int32_t", "uint32_t", "uint64_t", "int16_t",
-         "uint16_t", "int8_t", "uint8_t", "ptrdiff_t", "uintptr_t", "long long", "unsigned int", "unsigned long",
-         "unsigned long long", "long int", "Py_ssize_t", "uint", "ushort", "ulong"), "int"),
-    "float": "float",
-}  # fmt: skip
+_WIDER = {**dict.fromkeys(INTEGERS - {"int64_t"}, "int"), "float": "float"}
 _LISTS = frozenset({"vector", "ArrayRef", "IntArrayRef", "TensorList", "List", "HeaderOnlyArrayRef"})
 _TYPE = {name: Type("base", base) for name, base in (*_BASE.items(), *_WIDER.items())}
 _NAME = re.compile(r"(?<![\w:])((?:\w+::)*)(\w+)(?!\s*::)")

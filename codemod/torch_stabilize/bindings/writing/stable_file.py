@@ -19,7 +19,7 @@ from torch_stabilize.bindings.writing.style import formatted, style_for
 from torch_stabilize.model import Edit, FileEdit, NewFile, Span
 from torch_stabilize.repository.stable_target import NAMESPACE_MACRO
 from torch_stabilize.source.conditions import read_directives
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import HEADER_SUFFIXES, Document
 from torch_stabilize.source.spans import line_start
 
 _LIBRARY = "torch/csrc/stable/library.h"
@@ -134,7 +134,7 @@ def _above_comments(data: bytes, offset: int) -> int:
 def _ending(registry: Registry) -> tuple[str, str]:
     """The macro that makes the library importable and the include of its header, where the repository has one."""
     for path in registry.sources:
-        if not path.endswith((".h", ".hpp")) or b"PyInit_" not in registry.snapshot.read(path):
+        if not path.endswith(HEADER_SUFFIXES) or b"PyInit_" not in registry.snapshot.read(path):
             continue
         text = decode(registry.document(path).data)
         match = _ENDING.search(text)

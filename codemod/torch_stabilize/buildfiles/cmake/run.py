@@ -13,11 +13,11 @@ from torch_stabilize.buildfiles.cmake.syntax import CMakeFile, Command, Item
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.repository.layout import Layout
-from torch_stabilize.source.document import HEADER_SUFFIXES
+from torch_stabilize.source.document import ANY_HEADER
 
 _WILDCARD = re.compile(r"[*?[]")
 SOURCES = (".cu", ".cpp", ".cc", ".cxx", ".c")
-HEADERS = (*HEADER_SUFFIXES, ".cuh")
+HEADERS = ANY_HEADER
 
 
 @dataclass

@@ -38,6 +38,7 @@ from torch_stabilize.model import Diagnostic, FileEdit, Refusal, Severity, Span
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.stable_target import short_name
+from torch_stabilize.source.document import CUDA_SUFFIXES
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -240,7 +241,7 @@ def _wanted(sites: Sites, node: cst.CSTNode, is_new: bool, widened: Sequence[str
     """Whether the stable library exists where this site runs."""
     words = f"{sites.file.path} {' '.join(sites.file.conditions(node))}".lower()
     if is_new:
-        only_gpu = bool(units) and all(unit.endswith((".cu", ".cuh")) for unit in units)
+        only_gpu = bool(units) and all(unit.endswith(CUDA_SUFFIXES) for unit in units)
         if only_gpu and re.search(r"(?<![a-z])cpu(?![a-z])", words):
             sites.report(
                 Severity.NOTE, node,

@@ -13,6 +13,7 @@ from torch_stabilize.buildfiles.setup.names import device_words
 from torch_stabilize.buildfiles.setup.text import add_after, add_statement
 from torch_stabilize.model import Confidence, Severity, Span
 from torch_stabilize.repository.stable_target import short_name
+from torch_stabilize.source.document import CUDA_SUFFIXES
 
 if TYPE_CHECKING:
     from torch_stabilize.buildfiles.setup.run import SetupRun
@@ -33,7 +34,7 @@ def add_cmake_extensions(
             _widen(run, stable[0], value)
         return
     legacy = [e for e in entries if e.name.rpartition(".")[2] == old]
-    if units and all(unit.endswith((".cu", ".cuh")) for unit in units):
+    if units and all(unit.endswith(CUDA_SUFFIXES) for unit in units):
         device = [e for e in legacy if not re.search("cpu", " ".join(e.conditions), re.IGNORECASE)]
         legacy = device or legacy
     for extension in legacy:

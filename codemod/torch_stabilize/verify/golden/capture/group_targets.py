@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch_stabilize.model import Refusal
+from torch_stabilize.model import DEFAULT_TARGET, Refusal
 from torch_stabilize.program.groups import resolve_group
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.verify.announced import Announced, announced
 from torch_stabilize.verify.golden.capture.targets import Target
 from torch_stabilize.verify.trees import Tree, legacy_tree, read_tree
-
-_TARGET = "2.11"
 
 
 def group_targets(snapshot: Snapshot, names: tuple[str, ...], build_dir: Path) -> tuple[str, tuple[Target, ...]]:
@@ -22,7 +20,7 @@ def group_targets(snapshot: Snapshot, names: tuple[str, ...], build_dir: Path) -
     """
     work = read_tree(snapshot, "the work tree", names)
     legacy, found = legacy_group(work, names, build_dir)
-    said = announced(legacy, work, found, work.config.target or _TARGET)
+    said = announced(legacy, work, found, work.config.target or DEFAULT_TARGET)
     group = found.name
     if said.unread:
         raise Refusal(f"the registrations of {group} cannot be read: {said.unread}; name what to watch with --callable")
@@ -45,7 +43,7 @@ def legacy_group(work: Tree, names: tuple[str, ...], build_dir: Path) -> tuple[T
     """The tree in which the group `names` is legacy, be it the work tree, and the group in it. Raises Refusal."""
     found = resolve_group(work.snapshot, work.layout, work.config, names)
     if found.units:
-        said = announced(work, work, found, work.config.target or _TARGET)
+        said = announced(work, work, found, work.config.target or DEFAULT_TARGET)
         if said.operators or said.unread:
             return work, found
     return legacy_tree(work, names, None, build_dir)
