@@ -163,6 +163,26 @@ def test_device_properties_are_asked_for_once_under_threads(stable_tree: Path, c
     assert subprocess.run([str(program)], check=False).returncode == 0
 
 
+TYPES = """
+namespace h = torch::headeronly;
+template <typename A, typename B> constexpr bool same = std::is_same_v<A, B>;
+static_assert(same<opmath_type<h::Half>, float> && same<opmath_type<h::Float8_e8m0fnu>, float>);
+static_assert(same<opmath_type<double>, double> && same<opmath_type<int>, int>);
+static_assert(same<opmath_type<h::complex<h::Half>>, h::complex<float>>);
+static_assert(same<acc_type<h::BFloat16, false>, float> && same<acc_type<h::Float8_e5m2, true>, float>);
+static_assert(same<acc_type<float, false>, double> && same<acc_type<float, true>, float>);
+static_assert(same<acc_type<double, true>, double> && same<acc_type<bool, true>, bool>);
+static_assert(same<acc_type<int, true>, int64_t> && same<acc_type<h::complex<float>, false>, h::complex<double>>);
+"""
+
+
+@pytest.mark.compile
+def test_types_to_compute_in_are_those_of_torch(stable_tree: Path, compiler: str, tmp_path: Path) -> None:
+    unit = tmp_path / "types.cpp"
+    unit.write_text(f'#include "{SNIPPETS / "opmath_type.h"}"\n#include "{SNIPPETS / "acc_type.h"}"\n{TYPES}')
+    subprocess.run([compiler, "-std=c++17", "-fsyntax-only", f"-I{stable_tree}", str(unit)], check=True)
+
+
 FUNCTIONS = (
     Function(
         "list_of(Tensor x, int n) -> Tensor",

@@ -7,38 +7,21 @@
 #include <torch/headeronly/util/Half.h>
 #include <torch/headeronly/util/complex.h>
 
+#include <type_traits>
+
 // The type to compute in for values of type T: float for the narrow ones.
 template <typename T>
 struct OpMathType {
-  using type = T;
-};
-template <>
-struct OpMathType<torch::headeronly::Half> {
-  using type = float;
-};
-template <>
-struct OpMathType<torch::headeronly::BFloat16> {
-  using type = float;
-};
-template <>
-struct OpMathType<torch::headeronly::Float8_e5m2> {
-  using type = float;
-};
-template <>
-struct OpMathType<torch::headeronly::Float8_e4m3fn> {
-  using type = float;
-};
-template <>
-struct OpMathType<torch::headeronly::Float8_e5m2fnuz> {
-  using type = float;
-};
-template <>
-struct OpMathType<torch::headeronly::Float8_e4m3fnuz> {
-  using type = float;
-};
-template <>
-struct OpMathType<torch::headeronly::Float8_e8m0fnu> {
-  using type = float;
+  template <typename... Narrow>
+  static constexpr bool is_one_of = (std::is_same_v<T, Narrow> || ...);
+  using type = std::conditional_t<
+      is_one_of<torch::headeronly::Half, torch::headeronly::BFloat16,
+                torch::headeronly::Float8_e5m2,
+                torch::headeronly::Float8_e4m3fn,
+                torch::headeronly::Float8_e5m2fnuz,
+                torch::headeronly::Float8_e4m3fnuz,
+                torch::headeronly::Float8_e8m0fnu>,
+      float, T>;
 };
 template <>
 struct OpMathType<torch::headeronly::complex<torch::headeronly::Half>> {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 // A tensor that a check can name: argument number `pos`, called `name`.
@@ -21,6 +22,14 @@ struct TensorArg {
 };
 
 using CheckedFrom = const char*;
+
+// What messages call an argument, and how they end.
+inline std::string number_and_name(const TensorArg& arg) {
+  return "#" + std::to_string(arg.pos) + " '" + arg.name + "'";
+}
+inline std::string while_checking(CheckedFrom caller) {
+  return std::string(" (while checking arguments for ") + caller + ")";
+}
 
 // Applies a check of two tensors to the first and each of the others.
 template <typename Check>
@@ -40,9 +49,8 @@ void check_all(CheckedFrom caller, const std::vector<TensorArg>& args,
 }
 
 inline void check_defined(CheckedFrom caller, const TensorArg& arg) {
-  STD_TORCH_CHECK(arg->defined(), "Expected argument #", arg.pos, " '",
-                  arg.name, "' to be defined (while checking arguments for ",
-                  caller, ")");
+  STD_TORCH_CHECK(arg->defined(), "Expected argument ", number_and_name(arg),
+                  " to be defined", while_checking(caller));
 }
 inline void check_all_defined(CheckedFrom caller,
                               const std::vector<TensorArg>& args) {
@@ -53,23 +61,22 @@ inline void check_all_defined(CheckedFrom caller,
 
 inline void check_dim(CheckedFrom caller, const TensorArg& arg, int64_t dim) {
   STD_TORCH_CHECK(arg->dim() == dim, "Expected ", dim, "-dimensional tensor, ",
-                  "but got ", arg->dim(), "-dimensional tensor for argument #",
-                  arg.pos, " '", arg.name, "' (while checking arguments for ",
-                  caller, ")");
+                  "but got ", arg->dim(), "-dimensional tensor for argument ",
+                  number_and_name(arg), while_checking(caller));
 }
 inline void check_dim_range(CheckedFrom caller, const TensorArg& arg,
                             int64_t start, int64_t end) {
   STD_TORCH_CHECK(arg->dim() >= start && arg->dim() < end, "Expected ", start,
                   " to ", end - 1, " dimensions, but got ", arg->dim(),
-                  "-dimensional tensor for argument #", arg.pos, " '",
-                  arg.name, "' (while checking arguments for ", caller, ")");
+                  "-dimensional tensor for argument ", number_and_name(arg),
+                  while_checking(caller));
 }
 inline void check_size(CheckedFrom caller, const TensorArg& arg, int64_t dim,
                        int64_t size) {
-  STD_TORCH_CHECK(arg->size(dim) == size, "Expected tensor to have size ",
-                  size, " at dimension ", dim, ", but got size ",
-                  arg->size(dim), " for argument #", arg.pos, " '", arg.name,
-                  "' (while checking arguments for ", caller, ")");
+  STD_TORCH_CHECK(arg->size(dim) == size, "Expected tensor to have size ", size,
+                  " at dimension ", dim, ", but got size ", arg->size(dim),
+                  " for argument ", number_and_name(arg),
+                  while_checking(caller));
 }
 inline void check_size(CheckedFrom caller, const TensorArg& arg,
                        torch::headeronly::IntHeaderOnlyArrayRef sizes) {
@@ -80,16 +87,16 @@ inline void check_size(CheckedFrom caller, const TensorArg& arg,
 }
 inline void check_numel(CheckedFrom caller, const TensorArg& arg,
                         int64_t numel) {
-  STD_TORCH_CHECK(arg->numel() == numel, "Expected tensor for argument #",
-                  arg.pos, " '", arg.name, "' to have ", numel,
-                  " elements; but it has ", arg->numel(),
-                  " elements (while checking arguments for ", caller, ")");
+  STD_TORCH_CHECK(arg->numel() == numel, "Expected tensor for argument ",
+                  number_and_name(arg), " to have ", numel,
+                  " elements; but it has ", arg->numel(), " elements",
+                  while_checking(caller));
 }
 inline void check_contiguous(CheckedFrom caller, const TensorArg& arg) {
   STD_TORCH_CHECK(arg->is_contiguous(),
                   "Expected contiguous tensor, but got non-contiguous tensor ",
-                  "for argument #", arg.pos, " '", arg.name,
-                  "' (while checking arguments for ", caller, ")");
+                  "for argument ", number_and_name(arg),
+                  while_checking(caller));
 }
 inline void check_all_contiguous(CheckedFrom caller,
                                  const std::vector<TensorArg>& args) {
@@ -102,22 +109,21 @@ inline void check_all_contiguous(CheckedFrom caller,
 
 inline void check_scalar_type(CheckedFrom caller, const TensorArg& arg,
                               torch::headeronly::ScalarType dtype) {
-  STD_TORCH_CHECK(arg->scalar_type() == dtype,
-                  "Expected tensor for argument #", arg.pos, " '", arg.name,
-                  "' to have scalar type ", torch::headeronly::toString(dtype),
-                  "; but got ",
-                  torch::headeronly::toString(arg->scalar_type()),
-                  " instead (while checking arguments for ", caller, ")");
+  STD_TORCH_CHECK(arg->scalar_type() == dtype, "Expected tensor for argument ",
+                  number_and_name(arg), " to have scalar type ",
+                  torch::headeronly::toString(dtype), "; but got ",
+                  torch::headeronly::toString(arg->scalar_type()), " instead",
+                  while_checking(caller));
 }
 inline void check_scalar_types(
     CheckedFrom caller, const TensorArg& arg,
     const std::vector<torch::headeronly::ScalarType>& dtypes) {
-  STD_TORCH_CHECK(
-      std::find(dtypes.begin(), dtypes.end(), arg->scalar_type()) !=
-          dtypes.end(),
-      "Unexpected scalar type ",
-      torch::headeronly::toString(arg->scalar_type()), " of argument #",
-      arg.pos, " '", arg.name, "' (while checking arguments for ", caller, ")");
+  STD_TORCH_CHECK(std::find(dtypes.begin(), dtypes.end(), arg->scalar_type()) !=
+                      dtypes.end(),
+                  "Unexpected scalar type ",
+                  torch::headeronly::toString(arg->scalar_type()),
+                  " of argument ", number_and_name(arg),
+                  while_checking(caller));
 }
 
 inline const char* name_of_device_type(torch::headeronly::DeviceType kind) {
@@ -132,8 +138,8 @@ inline void check_device_type(CheckedFrom caller,
   STD_TORCH_CHECK(!tensor.defined() || tensor.device().type() == kind,
                   "Expected tensor to have ", name_of_device_type(kind),
                   " DeviceType, but got tensor with ",
-                  name_of_device_type(tensor.device().type()),
-                  " DeviceType (while checking arguments for ", caller, ")");
+                  name_of_device_type(tensor.device().type()), " DeviceType",
+                  while_checking(caller));
 }
 inline void check_device_type(CheckedFrom caller,
                               const std::vector<torch::stable::Tensor>& tensors,
@@ -146,10 +152,9 @@ inline void check_device_type(CheckedFrom caller,
 inline void check_same_type(CheckedFrom caller, const TensorArg& first,
                             const TensorArg& second) {
   STD_TORCH_CHECK(first->scalar_type() == second->scalar_type(),
-                  "Expected tensors for arguments #", first.pos, " '",
-                  first.name, "' and #", second.pos, " '", second.name,
-                  "' to have the same type (while checking arguments for ",
-                  caller, ")");
+                  "Expected tensors for arguments ", number_and_name(first),
+                  " and ", number_and_name(second), " to have the same type",
+                  while_checking(caller));
 }
 inline void check_all_same_type(CheckedFrom caller,
                                 const std::vector<TensorArg>& args) {
@@ -160,10 +165,9 @@ inline void check_same_gpu(CheckedFrom caller, const TensorArg& first,
                            const TensorArg& second) {
   STD_TORCH_CHECK(first->is_cuda() && second->is_cuda() &&
                       first->get_device_index() == second->get_device_index(),
-                  "Expected tensors for arguments #", first.pos, " '",
-                  first.name, "' and #", second.pos, " '", second.name,
-                  "' to be on the same GPU (while checking arguments for ",
-                  caller, ")");
+                  "Expected tensors for arguments ", number_and_name(first),
+                  " and ", number_and_name(second), " to be on the same GPU",
+                  while_checking(caller));
 }
 inline void check_all_same_gpu(CheckedFrom caller,
                                const std::vector<TensorArg>& args) {
