@@ -144,3 +144,21 @@ def test_what_serves_both_builds_is_outside_of_the_condition() -> None:
 )
 def test_how_a_file_spells_another(start: str, end: str, spelled: str) -> None:
     assert spell_relative(start, end) == spelled
+
+
+def test_a_header_of_another_library_in_the_folder_of_torch_stays_and_is_reported() -> None:
+    text = "#include <sleef.h>\n#include <torch/all.h>\nint n;\n"
+    document = Document("csrc/paint.cpp", text.encode())
+    sites = [site for site in find_sites(document, load_surface()) if site.kind is SiteKind.INCLUDE]
+
+    edits, found = write_includes(document, sites, IncludeWish(frozenset()), lambda *_: None, lambda word: False)
+
+    assert apply(document.data, edits).decode() == "#include <sleef.h>\nint n;\n"
+    assert [one.code for one in found] == ["TSA003"]
+    assert "sleef.h" in found[0].message
+
+
+def test_a_header_of_the_same_name_that_is_the_repositorys_own_is_no_site() -> None:
+    document = Document("csrc/paint.cpp", b'#include "sleef.h"\nint n;\n')
+
+    assert not [site for site in find_sites(document, load_surface()) if site.kind is SiteKind.INCLUDE]

@@ -82,14 +82,23 @@ def write_includes(
     else:
         stable = [name for name in own if name not in wish.dual]
         edits += block.switched(stable, system, [name for name in own if name in wish.dual])
-    torch_gone = [(line, of_torch[line]) for line in gone if line in of_torch]
+    torch_gone = [
+        (line, of_torch[line]) for line in lines if line in of_torch and (line in gone or _is_shipped(of_torch[line]))
+    ]
     closed = tuple(_closed(line, site, document) for line, site in torch_gone if _is_closed(line, site, uses))
     return tuple(without_double_gaps(document, edits)), closed
 
 
 def _stays(line: IncludeLine, site: Site, document: Document) -> bool:
     """Whether an include of torch is one of the stable API already, and of use."""
+    if _is_shipped(site):
+        return True
     return site.entry is not None and site.entry.form == "same" and not _is_idle(line.name, document)
+
+
+def _is_shipped(site: Site) -> bool:
+    """Whether a header is another library's, and in torch's include folder."""
+    return site.entry is not None and site.entry.form == "none" and site.entry.stable is not None
 
 
 def _is_idle(name: str, document: Document) -> bool:
@@ -101,12 +110,16 @@ def _is_idle(name: str, document: Document) -> bool:
 
 def _is_closed(line: IncludeLine, site: Site, uses: Callable[[str], bool]) -> bool:
     """Whether a header has no stable counterpart, and the code has a use for it."""
+    if _is_shipped(site):
+        return True
     return site.entry is not None and site.entry.form == "none" and any(map(uses, words_of_users(line.name)))
 
 
 def _closed(line: IncludeLine, site: Site, document: Document) -> Diagnostic:
     note = site.entry.note if site.entry is not None else ""
     message = f"<{line.name}> has no stable counterpart"
+    if _is_shipped(site):
+        message = f"<{line.name}> is of another library, and found in the include folder of torch"
     return Diagnostic(NO_HEADER, Severity.ERROR, document.path, site.span, message, note)
 
 

@@ -243,6 +243,8 @@ def _includes(document: Document, surface: Surface) -> Iterator[Site]:
         path = match.group("path")[1:-1].decode("utf-8", "replace")
         if _TORCH_INCLUDE.match(path) and not _STABLE_INCLUDE.match(path):
             yield Site(Span(*match.span("path")), path, SiteKind.INCLUDE, surface.include(path))
+        elif "/" not in path and match["path"].startswith(b"<") and (shipped := surface.include(path)) is not None:
+            yield Site(Span(*match.span("path")), path, SiteKind.INCLUDE, shipped)
 
 
 def _bare(document: Document, surface: Surface) -> Iterator[Site]:
