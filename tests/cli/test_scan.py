@@ -133,3 +133,22 @@ def test_the_headers_that_close_a_site_are_named(tmp_path: Path, run_cli: Run) -
     assert [(row["headers"], row["sites"]) for row in document["headers"]] == [("2.14", 1), ("2.15", 1)]
     text = run_cli("scan", cwd=root).out
     assert "Oldest headers with a form of their own\n     1  2.14  permute\n     1  2.15  c10::irange\n" in text
+
+
+def test_a_group_of_which_nothing_can_move_is_not_suggested(tmp_path: Path, run_cli: Run) -> None:
+    """It binds a class: once the others have moved it is all that is left, and the reason is listed."""
+    files = {
+        "setup.py": "from setuptools import setup\nfrom torch.utils.cpp_extension import CppExtension\n"
+        'setup(name="p", ext_modules=[CppExtension("p_ext", ["csrc/keep.cpp", "csrc/move.cpp", "csrc/bind.cpp"])])\n',
+        "csrc/move.cpp": "#include <torch/extension.h>\nat::Tensor twice(at::Tensor x) { return x + x; }\n",
+        "csrc/keep.cpp": "#include <torch/extension.h>\n#include <pybind11/pybind11.h>\n"
+        "int64_t count(const pybind11::list& names, at::Tensor x) { return names.size() * x.numel(); }\n",
+        "csrc/bind.cpp": "#include <torch/extension.h>\nat::Tensor twice(at::Tensor x);\n"
+        "int64_t count(const pybind11::list& names, at::Tensor x);\n"
+        'PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("twice", &twice); m.def("count", &count); }\n',
+    }
+    root = make_repository(tmp_path, files)
+    assert run_cli("migrate", "csrc/move.cpp", "--write", cwd=root).code in (0, 1)
+    report = json.loads(run_cli("scan", "--json", cwd=root).out)
+    assert "csrc/keep.cpp" not in {path for group in report["groups"] for path in group["files"]}
+    assert any("const pybind11::list&` has no schema type" in one["reason"] for one in report["refused"])

@@ -34,14 +34,20 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
 
     from torch_stabilize.bindings.reading.registry import Registry
     from torch_stabilize.explain import all_codes
-    from torch_stabilize.program.groups import joined, suggest
+    from torch_stabilize.model import DEFAULT_TARGET
+    from torch_stabilize.program.groups import joined, suggest, without_staying
     from torch_stabilize.program.scan import scan_tree
     from torch_stabilize.report.scan_terminal import print_scan
     from torch_stabilize.report.scan_view import ops_by_function
 
     with progress("Looking for unstable sites"):
         scan = scan_tree(snapshot, layout, workspace.config)
-        found = joined(suggest(snapshot, one, workspace.config) for one in (layout, *workspace.others))
+        found = joined(
+            without_staying(
+                snapshot, one, suggest(snapshot, one, workspace.config), workspace.config.target or DEFAULT_TARGET
+            )
+            for one in (layout, *workspace.others)
+        )
         ops = ops_by_function(Registry(snapshot, layout).operators)
     within = tree_path(snapshot, path)
     report = build_scan_report(scan, found, ops, root=str(snapshot.root), within=within)

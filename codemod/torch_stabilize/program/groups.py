@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from posixpath import basename, dirname, normpath
 from typing import NamedTuple
 
+from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.staying import staying_units
 from torch_stabilize.config import Config
 from torch_stabilize.layout.read import is_built_stable
 from torch_stabilize.model import Refusal
@@ -86,6 +88,22 @@ def joined(found: Iterable[Suggestions]) -> Suggestions:
     """The groups of several extensions."""
     every = list(found)
     return Suggestions(tuple(g for one in every for g in one.groups), tuple(r for one in every for r in one.refused))
+
+
+def without_staying(snapshot: Snapshot, layout: Layout, found: Suggestions, target: str) -> Suggestions:
+    """`found` without the groups of which nothing can move, such as one that binds a class; those have their reason."""
+    if not snapshot.exists(layout.stable_bindings):
+        return found  # in a first run a group stays only in part
+    groups: list[Group] = []
+    refused = list(found.refused)
+    registry = Registry(snapshot, layout)
+    for group in found.groups:
+        staying = staying_units(registry, group, target)
+        if staying and staying.keys() >= set(group.units):
+            refused.append((group.name, next(iter(staying.values())).message))
+        else:
+            groups.append(group)
+    return Suggestions(tuple(groups), tuple(refused))
 
 
 def _unparsable(snapshot: Snapshot, group: Group) -> str:
