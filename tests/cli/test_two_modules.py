@@ -50,3 +50,17 @@ def test_the_other_module_stays_as_it_is(tmp_path: Path, run_cli: Run) -> None:
     assert (tree / "src/up/bind_up.cpp").read_text() == FILES["src/up/bind_up.cpp"]
     assert (tree / "dirs/up.py").read_text() == FILES["dirs/up.py"]
     assert "torch.ops.dirs_down.shift(x)" in (tree / "dirs/down.py").read_text()
+
+
+def test_one_module_after_the_other_has_a_stable_library_of_its_own(tmp_path: Path, run_cli: Run) -> None:
+    tree = make_repository(tmp_path / "dirs", FILES)
+
+    for name in ("down", "up"):
+        ran = run_cli("migrate", f"src/{name}/{name}.cpp", "--write", "--allow-dirty", cwd=tree)
+        assert ran.code == 0, ran
+
+    bindings = [p for p in tree.glob("src/libtorch_stable/**/*.cpp") if "STABLE_TORCH_LIBRARY_F" in p.read_text()]
+    assert len(bindings) == 2
+    assert sorted(p.read_text().count('m.def("shift(') for p in bindings) == [1, 1]
+    setup = (tree / "setup.py").read_text()
+    assert setup.count("_stable_libtorch") == 2, setup

@@ -13,7 +13,7 @@ from torch_stabilize.config import OwnLibrary
 from torch_stabilize.layout.extension import Extension
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Library
-from torch_stabilize.repository.registrations import COMPUTED_NAMES, Registrations, extension_name
+from torch_stabilize.repository.registrations import COMPUTED_NAMES, Registrations, extension_name, registrations_of
 from torch_stabilize.repository.sources import join
 from torch_stabilize.repository.stable_target import STABLE_SUFFIX
 from torch_stabilize.source.document import Document
@@ -171,7 +171,17 @@ class Libraries:
         found = self.stable
         if found is not None and found.defines and not defines(self._document(found.path), found.functions):
             return found.path
-        return join(self.extension.stable_root, "torch_bindings.cpp")  # also where kernels register themselves so far
+        # also where kernels register themselves so far
+        return self._own_place("torch_bindings.cpp", "bindings.cpp")
+
+    def _own_place(self, name: str, short: str) -> str:
+        """A file of the stable folder, with a name of the library's own where another library has the usual one."""
+        usual = join(self.extension.stable_root, "torch_bindings.cpp")
+        theirs = registrations_of(self.extension.snapshot, usual) if self.extension.snapshot.exists(usual) else None
+        module = (self._module_name(theirs) or "") if theirs is not None else ""
+        if self.stable is None and module.endswith(STABLE_SUFFIX) and module != self.legacy_name + STABLE_SUFFIX:
+            name = f"{self.legacy_name.strip('_').lower()}_{short}"
+        return join(self.extension.stable_root, name)
 
     def declared_by(self, files: Iterable[Registrations]) -> tuple[str, ...]:
         """The headers that declare functions `files` bind: of what they include, or what that brings in their place."""
@@ -204,4 +214,4 @@ class Libraries:
                 inside = header.startswith(self.extension.stable_root + "/")
                 if inside and declares(self._document(header), self.stable.functions):
                     return header
-        return join(self.extension.stable_root, "ops.h")
+        return self._own_place("ops.h", "ops.h")
