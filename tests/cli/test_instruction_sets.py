@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import Run, make_repository
 
@@ -152,3 +156,40 @@ def test_a_list_that_two_libraries_read_gives_each_a_list(tmp_path: Path, run_cl
     assert "STABLE_NAMESPACE" not in cmake
     stable = (tree / "csrc/libtorch_stable/torch_bindings.cpp").read_text()
     assert "STABLE_TORCH_LIBRARY_FRAGMENT(simd_ops, m)" in stable
+
+
+_LOADED = """\
+import torch
+import simd._plain_stable_libtorch, simd._wide_stable_libtorch
+
+x, out = torch.ones(3), torch.empty(3)
+for call, wanted in ((torch.ops._wide.add_two, 2), (torch.ops._plain.add_one, 1), (torch.ops._wide.add_wide, 3)):
+    call(out, x)
+    assert out.tolist() == [wanted] * 3, (call, out)
+assert not hasattr(torch.ops._plain, "add_wide")
+"""
+
+
+@pytest.mark.compile
+@pytest.mark.torch
+def test_each_library_registers_under_its_own_name(tmp_path: Path, run_cli: Run) -> None:
+    torch = Path(pytest.importorskip("torch").__file__).parent
+    tree = _tree(tmp_path, _EACH)
+    _migrated(tree, run_cli, ["add_wide", "add_one", "add_two"])
+
+    for name, flags in (("_wide", ("-DWIDE",)), ("_plain", ())):
+        sources = [p for p in sorted(tree.glob("csrc/libtorch_stable/*.cpp")) if flags or p.stem != "add_wide"]
+        library = f"{name}_stable_libtorch"
+        defined = (
+            f"STABLE_LIBRARY={library}",
+            f"STABLE_NAMESPACE={name}",
+            "TORCH_TARGET_VERSION=0x020b000000000000ULL",
+        )
+        folders = (torch / "include", Path(sysconfig.get_paths()["include"]))
+        link = (f"-L{torch}/lib", "-ltorch_cpu", "-ltorch", "-lc10", f"-Wl,-rpath,{torch}/lib")
+        command = ["g++", "-std=c++17", "-O0", "-shared", "-fPIC", *flags, *(f"-D{one}" for one in defined)]
+        command += [*(f"-I{folder}" for folder in folders), *map(str, sources), *link]
+        subprocess.run([*command, "-o", str(tree / f"simd/{library}.abi3.so")], check=True)
+
+    (tree / "simd/__init__.py").write_text("")
+    subprocess.run([sys.executable, "-c", _LOADED], cwd=tree, check=True)
