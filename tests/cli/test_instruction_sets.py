@@ -158,6 +158,20 @@ def test_a_list_that_two_libraries_read_gives_each_a_list(tmp_path: Path, run_cl
     assert "STABLE_TORCH_LIBRARY_FRAGMENT(simd_ops, m)" in stable
 
 
+def test_in_place_the_build_goes_on_to_name_the_namespace(tmp_path: Path, run_cli: Run) -> None:
+    tree = _tree(tmp_path, _EACH)
+
+    ran = run_cli("migrate", "add_one", "add_two", "add_wide", "--in-place", "--write", cwd=tree)
+
+    assert ran.code == 0, ran
+    bindings = (tree / "csrc/bind.cpp").read_text()
+    assert "STABLE_TORCH_LIBRARY_FRAGMENT(TORCH_EXTENSION_NAME, m)" in bindings
+    assert "STABLE_TORCH_LIBRARY_IMPL(TORCH_EXTENSION_NAME, CPU, m)" in bindings
+    cmake = (tree / "CMakeLists.txt").read_text()
+    assert cmake.count("TORCH_TARGET_VERSION") == 3
+    assert "_stable_libtorch" not in cmake
+
+
 _LOADED = """\
 import torch
 import simd._plain_stable_libtorch, simd._wide_stable_libtorch

@@ -25,6 +25,7 @@ from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Moved, Selection
 from torch_stabilize.bindings.writing.blocks import block_order, render_blocks
 from torch_stabilize.bindings.writing.items import definition_item, implementation_items
+from torch_stabilize.bindings.writing.namespaces import edits_named_by_build
 from torch_stabilize.bindings.writing.removal import removal_edits
 from torch_stabilize.bindings.writing.style import formatted, style_for
 from torch_stabilize.model import Edit, FileEdit, Span
@@ -50,7 +51,8 @@ def in_place_edits(
     """
     gone = whole_functions(registry, selection)
     constants = frozenset(constants_of(registry, selection))
-    return _InPlace(registry, selection, boxed, schemas, keys, gone, units, constants, tags).edits(has_items)
+    made = _InPlace(registry, selection, boxed, schemas, keys, gone, units, constants, tags).edits(has_items)
+    return edits_named_by_build(registry.layout, made)
 
 
 @dataclass(frozen=True)

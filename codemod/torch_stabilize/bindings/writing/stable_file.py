@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence, Set
-from dataclasses import replace
 
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.boxing.adapters import Adapter, adapters_text
@@ -14,10 +13,10 @@ from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.reading.text import decode, encode, newline_of
 from torch_stabilize.bindings.writing.blocks import block_order, insert_items, render_blocks
 from torch_stabilize.bindings.writing.items import Item
+from torch_stabilize.bindings.writing.namespaces import edits_named_by_build, named_by_build
 from torch_stabilize.bindings.writing.stable_declarations import standard_headers
 from torch_stabilize.bindings.writing.style import formatted, style_for
 from torch_stabilize.model import Edit, FileEdit, NewFile, Span
-from torch_stabilize.repository.stable_target import NAMESPACE_MACRO
 from torch_stabilize.source.conditions import read_directives
 from torch_stabilize.source.document import HEADER_SUFFIXES, Document
 from torch_stabilize.source.spans import line_start
@@ -47,7 +46,7 @@ def stable_file(
         document = registry.document(path)
         bindings = registry.bindings.get(path, Bindings(path))
         ending = _ending(registry)[0]
-        edits = [_by_macro(registry, edit) for edit in insert_items(document, bindings, items, style, ending)]
+        edits = [*insert_items(document, bindings, items, style, ending)]
         if adapters:
             first = bindings.blocks[0].span.start if bindings.blocks else len(document.data)
             place = _above_comments(document.data, first)
@@ -55,13 +54,13 @@ def stable_file(
             edits.append(Edit(Span(place, place), block, codes.ADAPTER.code))
             edits += _missing_includes(document, adapters, system)
         edits += _missing_headers(registry, document, headers) if items else []
-        return [FileEdit(path, edit) for edit in edits], []
+        return edits_named_by_build(layout, (FileEdit(path, edit) for edit in edits)), []
     if not items:
         return [], []
     from torch_stabilize.templates import render
 
     macro, header = _ending(registry)
-    blocks = _with_macro(registry, "\n\n".join(render_blocks(block_order(items), style)))
+    blocks = named_by_build(layout, "\n\n".join(render_blocks(block_order(items), style)))
     macro, header = ("", "") if layout.variants else (macro, header)
     written = [name for name in headers if layout.is_stable(name)]
     includes = [*(_include_of(registry, name) for name in written), *([header] if header else [])]
@@ -74,18 +73,6 @@ def stable_file(
         headers=sorted({*standard_headers(adapters), *system} - {_LIBRARY}), late=late,
     )  # fmt: skip
     return [], [NewFile(path, encode(text), "bindings/torch_bindings.cpp.jinja")]
-
-
-def _with_macro(registry: Registry, text: str) -> str:
-    """`text` with the macro for the namespace of the operators where each library of the file has one of its own."""
-    if not registry.layout.has_computed_namespace:
-        return text
-    name = re.escape(registry.layout.legacy_library)
-    return re.sub(rf"\b(STABLE_TORCH_LIBRARY(?:_FRAGMENT|_IMPL)?\(){name}\b", rf"\1{NAMESPACE_MACRO}", text)
-
-
-def _by_macro(registry: Registry, edit: Edit) -> Edit:
-    return replace(edit, replacement=encode(_with_macro(registry, decode(edit.replacement))))
 
 
 def _missing_headers(registry: Registry, document: Document, headers: Sequence[str]) -> list[Edit]:
