@@ -17,6 +17,7 @@ CODE_MODULES = (
     "torch_stabilize.program.codes",
     "torch_stabilize.retire.codes",
     "torch_stabilize.verify.codes",
+    "torch_stabilize.verify.golden.pages",
     "torch_stabilize.checking.check",
 )
 

@@ -19,8 +19,9 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "codemod")]
 
-from torch_stabilize.verify.build import BuildOptions, BuiltSide, Side, build  # noqa: E402
+from torch_stabilize.verify.build import build  # noqa: E402
 from torch_stabilize.verify.headers import nvcc_folders  # noqa: E402
+from torch_stabilize.verify.side import BuildOptions, BuiltSide, Side  # noqa: E402
 from torch_stabilize.verify.sides import HeaderOptions, Library, legacy_side, stable_side  # noqa: E402
 from torch_stabilize.verify.toolchain import Toolchain, find_toolchain  # noqa: E402
 

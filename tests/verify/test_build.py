@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
-from torch_stabilize.verify.build import BuildOptions, Side, ninja_file
+from torch_stabilize.verify.ninja_file import ninja_file
+from torch_stabilize.verify.side import BuildOptions, Side
 from torch_stabilize.verify.sides import HeaderOptions, Library, legacy_side
 from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 

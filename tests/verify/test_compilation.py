@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.verify import codes
-from torch_stabilize.verify.build import LEGACY, BuiltSide, BuiltUnit, Side
 from torch_stabilize.verify.compilation import compile_step
 from torch_stabilize.verify.headers import comes_with_cuda
 from torch_stabilize.verify.result import Status
+from torch_stabilize.verify.side import LEGACY, BuiltSide, BuiltUnit, Side
 from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 
 TOOLS = Toolchain("/bin/c++", "/bin/ninja", TorchInstall("2.13.0", Path("/t/include"), Path("/t/lib")), Path("/py"))

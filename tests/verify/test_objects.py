@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.verify.build import BuildOptions, BuiltSide, BuiltUnit, Side
 from torch_stabilize.verify.objects import ObjectStore
+from torch_stabilize.verify.side import BuildOptions, BuiltSide, BuiltUnit, Side
 from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 
 FILES = {"a.cpp": '#include "a.h"\n', "a.h": "int f();\n", "b.cpp": "int g();\n"}

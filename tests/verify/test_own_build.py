@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.verify.build import LEGACY, REMAINDER, STABLE, BuiltSide, Side, sides_of
 from torch_stabilize.verify.finished import Finished, given_libraries, with_libraries
 from torch_stabilize.verify.own_build import build_by_project
+from torch_stabilize.verify.side import LEGACY, REMAINDER, STABLE, BuiltSide, Side, sides_of
 
 MAKE = """\
 mkdir -p gen/include && echo '#define MADE 1' > gen/include/made.h

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.verify import prefix
-from torch_stabilize.verify.build import BuildOptions, Side, build, object_path, prefix_path
+from torch_stabilize.verify.build import build
+from torch_stabilize.verify.ninja_file import object_path, prefix_path
 from torch_stabilize.verify.prefix import HEAVY, WORTH_IT, is_gcc, with_prefix
+from torch_stabilize.verify.side import BuildOptions, Side
 from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 
 UNITS = tuple(f"u{number}.cpp" for number in range(WORTH_IT + 1))

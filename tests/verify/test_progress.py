@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from torch_stabilize.verify.build import BuildOptions, Side, build, object_path
+from torch_stabilize.verify.build import build
 from torch_stabilize.verify.group import Clock
+from torch_stabilize.verify.ninja_file import object_path
 from torch_stabilize.verify.progress import Reporter, reporting
 from torch_stabilize.verify.result import Step
+from torch_stabilize.verify.side import BuildOptions, Side
 from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 
 NINJA = """#!/bin/sh

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from torch_stabilize.verify import codes
-from torch_stabilize.verify.build import BuiltUnit
 from torch_stabilize.verify.device_code import UnitPair, compare_unit, device_code_step
 from torch_stabilize.verify.ptx import read_kernels, read_resources
 from torch_stabilize.verify.result import Status
+from torch_stabilize.verify.side import BuiltUnit
 
 
 def ptx(path_hash: str, file: str, constant: str = "0f3FC00000", table: str = "1, 2", more: str = "") -> str:

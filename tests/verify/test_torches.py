@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from torch_stabilize.model import Refusal
 from torch_stabilize.verify import codes, torches
-from torch_stabilize.verify.build import BuiltSide, Side
 from torch_stabilize.verify.result import Status
+from torch_stabilize.verify.side import BuiltSide, Side
 from torch_stabilize.verify.torches import OtherTorch, parse_torches, torch_steps
 
 

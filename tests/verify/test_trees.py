@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.snapshot import open_snapshot
-from torch_stabilize.verify.build import LEGACY, REMAINDER, STABLE
 from torch_stabilize.verify.golden.capture.calls import CAPTURED_FILE, Captured, write_captured
 from torch_stabilize.verify.golden.cases import CASES_FILE
 from torch_stabilize.verify.group import Request, find_cases, verify_group
 from torch_stabilize.verify.project import gpu_macros, include_folders, read_libraries
 from torch_stabilize.verify.setup import Setup
+from torch_stabilize.verify.side import LEGACY, REMAINDER, STABLE
 from torch_stabilize.verify.sides import HeaderOptions
 from torch_stabilize.verify.toolchain import Toolchain, find_torch
 from torch_stabilize.verify.trees import Tree, landed, legacy_tree, read_tree

@@ -8,15 +8,13 @@ from functools import cached_property
 
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.boxing.adapters import Adapter, listed
-from torch_stabilize.bindings.boxing.implementations import Boxed, Boxer
-from torch_stabilize.bindings.boxing.widening import Widening
-from torch_stabilize.bindings.effects.program import Program
+from torch_stabilize.bindings.boxing.implementations import Boxed
 from torch_stabilize.bindings.effects.writes import accesses, returned_parameters
 from torch_stabilize.bindings.fakes.meta import is_symbolic_meta, symbolic_fake
 from torch_stabilize.bindings.given_back import writing_kernel
-from torch_stabilize.bindings.keys import EXPLICIT, IMPLICIT, KeyFinder, Keys
+from torch_stabilize.bindings.keys import EXPLICIT, IMPLICIT, Keys
 from torch_stabilize.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
-from torch_stabilize.bindings.reading.model import Operator, Side, Statement, StatementKind
+from torch_stabilize.bindings.reading.model import Operator, Statement, StatementKind
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.reading.text import decode
 from torch_stabilize.bindings.schemas.check import (
@@ -27,35 +25,27 @@ from torch_stabilize.bindings.schemas.check import (
     check_schema,
 )
 from torch_stabilize.bindings.schemas.fakes import fake_stub
-from torch_stabilize.bindings.schemas.finder import SchemaFinder, Writers
-from torch_stabilize.bindings.schemas.infer import read_type, type_aliases
+from torch_stabilize.bindings.schemas.finder import Writers
 from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Located, Moved, Selection, diagnostic
+from torch_stabilize.bindings.sources import Place, Sources
 from torch_stabilize.bindings.tags import stable_tags
 from torch_stabilize.bindings.unmoved import report_blocks
 from torch_stabilize.bindings.writing.items import Item, definition_item, implementation_items, widened_arguments
-from torch_stabilize.bindings.writing.legacy_declarations import find_declarations
-from torch_stabilize.bindings.writing.translate import spelled_out, visible_types
+from torch_stabilize.bindings.writing.translate import spelled_out
 from torch_stabilize.codes import Code
-from torch_stabilize.model import Diagnostic, Severity, Span
+from torch_stabilize.model import Diagnostic, Severity
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.uses import Access
 
-Place = tuple[str, Span]
-
 
 @dataclass
-class Draft:
+class Draft(Sources):
     """One run's registrations in stable form. `boxed`, `schemas` and `keys` go by the place of the statement.
 
     `moved_lambdas` are those that become functions of the stable bindings file.
     """
 
-    registry: Registry
-    group: Group
-    selection: Selection
-    target: str
-    lambdas: Mapping[Place, StableLambda]
     items: list[Item] = field(default_factory=list)
     adapters: list[Adapter] = field(default_factory=list)
     boxed: dict[Place, Boxed] = field(default_factory=dict)
@@ -69,7 +59,6 @@ class Draft:
     )  # Python for the meta kernels that are not registered in C++ any more
     differentiable: frozenset[str] = frozenset()  # operators whose derivative Python registers
     opaque: frozenset[str] = frozenset()  # operators that call one without a fake kernel
-    writers: Writers = field(default_factory=dict)
     native_tags: dict[Place, str] = field(default_factory=dict)
     python_tags: list[str] = field(default_factory=list)
     composite: set[Place] = field(default_factory=set)  # those of them that are put together from ops of torch
@@ -82,71 +71,6 @@ class Draft:
             self._definition(moved)
         if statement.function is not None and (moved.functions or moved.in_place) and not self._is_fake(moved):
             self._implementation(moved)
-
-    # what the group's files say
-
-    @cached_property
-    def files(self) -> tuple[str, ...]:
-        """The group's units and headers and the headers that declare operators."""
-        paths = (*self.registry.layout.legacy_declarations, *self.group.units, *self.group.moving_headers)
-        return tuple(path for path in paths if self.registry.snapshot.exists(path))
-
-    @cached_property
-    def aliases(self) -> dict[str, str]:
-        """The type aliases that signatures may be written with."""
-        found = type_aliases([self.registry.document(path) for path in self.files])
-        exists = self.registry.snapshot.exists
-        included = [p for p in self.registry.graph.closure(self.files) if p not in self.files and exists(p)]
-        others = type_aliases([self.registry.document(path) for path in included])
-        return {**{name: text for name, text in others.items() if read_type(text, others)}, **found}
-
-    @cached_property
-    def visible(self) -> Mapping[str, str]:
-        """The types of torch that signatures may be written with without their namespace."""
-        return visible_types(self.program.documents)
-
-    @cached_property
-    def program(self) -> Program:
-        """Where the functions are looked up that a function calls."""
-        paths = dict.fromkeys((*self.files, *self.group.shared_headers))
-        return Program([self.registry.document(p) for p in paths if self.registry.snapshot.exists(p)])
-
-    @cached_property
-    def widening(self) -> Widening:
-        """The functions whose parameters can become wider."""
-        declarations = find_declarations(self.registry, self.selection.functions, self.group)
-        return Widening(
-            self.registry, self.group, self.program, self.selection.moved, self.aliases, declarations, self.target
-        )
-
-    @cached_property
-    def boxer(self) -> Boxer:
-        """What boxes the functions."""
-        return Boxer(self.aliases, self.target, self.registry.document, self.program.documents)
-
-    @cached_property
-    def schema_finder(self) -> SchemaFinder:
-        """What infers the schemas that are not written."""
-        return SchemaFinder(
-            self.registry, self.group, self.selection, self.program, self.aliases, self.operators, self.writers
-        )
-
-    @cached_property
-    def key_finder(self) -> KeyFinder:
-        """What finds the dispatch keys of what has none."""
-        return KeyFinder(self.registry)
-
-    @cached_property
-    def operators(self) -> dict[tuple[str, str], Operator]:
-        """The legacy operators by namespace and name."""
-        return {(o.namespace, o.full_name): o for o in self.registry.operators if o.side is Side.LEGACY}
-
-    @cached_property
-    def whole(self) -> frozenset[tuple[str, Span]]:
-        """The blocks of which every statement moves."""
-        going = {(moved.statement.path, moved.statement.span) for moved in self.selection.moved}
-        staying = {(s.path, s.block.span) for s in self.registry.statements if (s.path, s.span) not in going}
-        return frozenset((m.statement.path, m.statement.block.span) for m in self.selection.moved) - staying
 
     # definitions
 
@@ -406,7 +330,7 @@ def make_draft(
     operators write to through others that the dispatcher calls.
     """
     draft = Draft(
-        registry, group, selection, target, lambdas, differentiable=differentiable, opaque=opaque, writers=writers or {}
+        registry, group, selection, target, lambdas, writers or {}, differentiable=differentiable, opaque=opaque
     )
     for moved in selection.moved:
         draft.add(moved)

@@ -125,10 +125,10 @@ def command(
             check_writable(path)
     from torch_stabilize.cli.workspace import open_tree
     from torch_stabilize.report.lines import lines
-    from torch_stabilize.verify.build import BuildOptions
     from torch_stabilize.verify.finished import OwnLibraries
     from torch_stabilize.verify.group import Request, verify_group
     from torch_stabilize.verify.progress import reporting
+    from torch_stabilize.verify.side import BuildOptions
     from torch_stabilize.verify.sides import HeaderOptions
     from torch_stabilize.verify.table import print_verification
     from torch_stabilize.verify.torches import parse_torches

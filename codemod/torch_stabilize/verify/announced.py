@@ -12,7 +12,7 @@ from torch_stabilize.bindings.select import Moved, select
 from torch_stabilize.bindings.staying import staying_units
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.layout import Group
-from torch_stabilize.verify.build import CUDA_SUFFIX
+from torch_stabilize.verify.side import CUDA_SUFFIX
 from torch_stabilize.verify.trees import Tree
 
 

@@ -62,13 +62,13 @@ NEVER_REACHED = "TSA866"
 CLASS_NOT_WATCHED = "TSA867"
 
 
-def _finding(code: str, title: str, text: str) -> Code:
+def finding_code(code: str, title: str, text: str) -> Code:
     """Every finding here is for a person to act on: verify changes nothing."""
     return Code(code, title, text, Confidence.MANUAL)
 
 
 CODES: tuple[Code, ...] = (
-    _finding(
+    finding_code(
         STABLE_DOES_NOT_COMPILE,
         "A migrated unit does not compile with only torch's stable headers on the include path.",
         "The stable side is compiled with an include tree that holds torch/csrc/stable, torch/headeronly and"
@@ -76,24 +76,24 @@ CODES: tuple[Code, ...] = (
         " is not found is an unstable one. The message is the compiler's; where the plan of the migration is at hand,"
         " the rule that edited the line is named. Fix the line, or report the rule.",
     ),
-    _finding(
+    finding_code(
         LEGACY_DOES_NOT_COMPILE,
         "A unit of the legacy side, as it was before the migration, does not compile.",
         "Nothing can be compared with a side that does not build. Usual causes: headers that the build takes from"
         " elsewhere (name their folder with --include), or a commit that never built with this torch.",
     ),
-    _finding(
+    finding_code(
         REMAINDER_DOES_NOT_COMPILE,
         "A unit that stayed legacy no longer compiles after the migration.",
         "Units left behind lose includes that used to come in through a moved header, or still name a declaration that"
         " moved. Add the include or keep the declaration; both builds must work after every group.",
     ),
-    _finding(
+    finding_code(
         NOT_COMPILED,
         "Units were not compiled because a tool or a header is missing here.",
         "The message names what was not found. The result holds for the units that were compiled and for no other.",
     ),
-    _finding(
+    finding_code(
         STAND_IN_HEADER,
         "A CUDA library header is missing here and a stand-in that declares its handles took its place.",
         "Torch's CUDA headers include those of cuBLAS, cuSPARSE and cuSOLVER but need only their handle and status"
@@ -101,172 +101,105 @@ CODES: tuple[Code, ...] = (
         " a generated header declares those types. A unit that calls the library itself needs the real header: install"
         " the wheel with `pip install --no-deps`.",
     ),
-    _finding(
+    finding_code(
         DOES_NOT_LINK,
         "A library could not be linked.",
         "The message is the linker's. A symbol defined twice usually means that a source is in both targets.",
     ),
-    _finding(
+    finding_code(
         UNSTABLE_SYMBOL,
         "The stable library refers to a symbol of the unstable C++ API.",
         "torch-abi-audit finds undefined symbols of at::, c10:: or torch:: outside torch::stable and torch::headeronly."
         " One is enough to tie the binary to a single torch release. Usual source: a unit compiled with the full"
         " include tree, or a declaration written out by hand.",
     ),
-    _finding(
+    finding_code(
         NEWER_THAN_TARGET,
         "The stable library needs a newer torch than the target.",
         "Each symbol of the C shim belongs to a torch release. Raise the target, or replace the call that needs it.",
     ),
-    _finding(
+    finding_code(
         UNKNOWN_SYMBOL,
         "The stable library refers to a shim symbol that torch-abi-audit does not know.",
         "Its tables are older than the headers, so that the minimum torch is only a lower bound. Update"
         " torch-abi-audit.",
     ),
-    _finding(
+    finding_code(
         DOES_NOT_LOAD,
         "A library does not load into a Python process with torch.",
         "An undefined symbol is one whose definition is in a unit that is not part of the target: usually a helper that"
         " stayed on the other side, or a kernel registered in a build that does not have it.",
     ),
-    _finding(
+    finding_code(
         OPERATOR_LOST,
         "An operator that the legacy library registered is registered by neither library after the migration.",
         "The two libraries together must register what the legacy one did, under the same names and overloads.",
     ),
-    _finding(
+    finding_code(
         SCHEMA_DIFFERS,
         "The schema of an operator is not what it was.",
         "Both texts are what the dispatcher says, with defaults and aliasing. Callers, torch.compile and saved programs"
         " depend on names, types, order, defaults and aliasing of the arguments. A schema that torch inferred had"
         " numbers for names; that names, defaults and aliasing are written now, with the same types, is a note.",
     ),
-    _finding(
+    finding_code(
         KEYS_DIFFER,
         "An operator has kernels for other dispatch keys than before.",
         "A kernel that moved from CompositeExplicitAutograd to CPU, say, is no longer found for other devices. One that"
         " was registered without a key, and so under CompositeImplicitAutograd, may be under CompositeExplicitAutograd,"
         " CPU or CUDA now, which TSA503 gave it: that is a note.",
     ),
-    _finding(
+    finding_code(
         CALLS_DIFFER,
         "An operator does something else when it is called in another way.",
         "Each operator of the group is called with the arguments of one of its golden cases: all of them by keyword,"
         " with those left out that are what they are by default, with a wrong type in each place, and with fake tensors"
         " where the legacy library has a kernel for those. Results and errors have to be what they were.",
     ),
-    _finding(
+    finding_code(
         DEVICE_CODE_DIFFERS,
         "The device code of a kernel changed.",
         "The PTX of every kernel is compared between the legacy and the stable build, with names replaced that differ"
         " by build only. A migration to the stable ABI touches host code alone; a difference means that a constant, a"
         " type or a template argument changed.",
     ),
-    _finding(
+    finding_code(
         KERNEL_LOST,
         "A kernel is in the device code of one side only.",
         "Kernels are instantiated by host code: one that is new or gone means that a dispatch covers other types.",
     ),
-    _finding(
+    finding_code(
         RESOURCES_DIFFER,
         "A kernel uses other registers, shared memory or stack than before.",
         "Reported by ptxas for the architecture that was compiled for.",
     ),
-    _finding(
+    finding_code(
         LAUNCH_DIFFERS,
         "The host code launches kernels in another sequence or with other parameters.",
         "Compared are the kernel, grid, block, shared memory and stream expressions of each launch, in source order,"
         " after the rewrites that a migration makes (names of types, calls that became functions).",
     ),
-    _finding(
+    finding_code(
         STREAM_DROPPED,
         "A launch lost its stream and now runs on the default stream.",
         "The result is right on an idle device and wrong under torch.cuda.stream or CUDA graphs. Pass the current"
         " stream.",
     ),
-    _finding(
+    finding_code(
         GUARD_DIFFERS,
         "A device guard is gone, is behind its launch, or makes another device current.",
         "The result is right on a machine with one GPU; with more, kernels run on the GPU that happens to be current"
         " and read memory of another. Guards are compared by the tensor whose device they take and by the launch that"
         " follows. It is a warning where one of the two texts is part of the other.",
     ),
-    _finding(
-        OUTPUT_DIFFERS,
-        "An operator's result is not bit for bit what the legacy library gave.",
-        "Returns and mutated arguments are compared with their dtype, shape and strides; NaN payloads and the sign of"
-        " zero count. A case may ask for a tolerance, with a reason.",
-    ),
-    _finding(
-        ERROR_DIFFERS,
-        "A case raises in one library and not in the other, or an exception of another kind.",
-        "An error case names the type it must raise; a widened dispatch shows as a case that no longer raises.",
-    ),
-    _finding(
-        ERROR_TEXT_DIFFERS,
-        "An error has another type or text than before.",
-        "Callers may match on it. TORCH_CHECK_EQ prints both values and STD_TORCH_CHECK does not; dispatch macros of"
-        " the stable API raise RuntimeError where the legacy ones raise NotImplementedError, which derives from it.",
-    ),
-    _finding(
-        GOLDEN_STALE,
-        "A recorded output belongs to another version of its case.",
-        "The case in cases.toml changed since it was recorded. Record again with `torch-stabilize golden record"
-        " --force` on the legacy build.",
-    ),
-    _finding(
-        GOLDEN_MISSING,
-        "A case has no recorded output.",
-        "Record it on the legacy build with `torch-stabilize golden record`.",
-    ),
-    _finding(
-        GOLDEN_REFUSED,
-        "A golden file cannot be trusted: truncated, corrupted, or not one.",
-        "The checksum over cases and tensors does not match, or the file cannot be read. Take it from version control"
-        " again, or record it anew.",
-    ),
-    _finding(
-        CASE_CRASHED,
-        "The process that ran a case died or hung.",
-        "The case is named with the signal; the other cases ran in a process of their own.",
-    ),
-    _finding(
-        WITHIN_TOLERANCE,
-        "A result differs, within the tolerance that its case asks for.",
-        "The greatest difference is reported with the reason the case gives.",
-    ),
-    _finding(
-        UNDECLARED_WRITE,
-        "An operator wrote to an argument that its schema does not mark as mutated.",
-        "functionalisation and torch.compile believe the schema: an undeclared write gives wrong results under compile."
-        " Mark the argument with `!`.",
-    ),
-    _finding(
-        OTHER_MACHINE,
-        "The recorded outputs differ from what the legacy library gives on this machine.",
-        "Legacy and stable agree here; the file was recorded on another processor, torch or GPU, where the last bits of"
-        " transcendental functions may differ.",
-    ),
-    _finding(
-        INPUTS_DIFFER,
-        "The inputs of a case are not those that its output was recorded with.",
-        "Inputs come from torch's random generator with the seed of the case; another torch drew other numbers. Record"
-        " again with this torch.",
-    ),
-    _finding(
-        DEVICE_ABSENT,
-        "Cases were not run because their device is not here.",
-        "Run them on a machine that has it.",
-    ),
-    _finding(
+    finding_code(
         CHANGED_SINCE,
         "A file is not as the migration writes it.",
         "The migration was planned again on the tree before it, for the report, and gives another text for this file:"
         " somebody edited the file since, or another version of the tool wrote it. What the report says of the file is"
         " the plan's; the evidence is about the file as it is.",
     ),
-    _finding(
+    finding_code(
         NO_CUDA_TOOLKIT,
         "Sources of the library include headers of the CUDA toolkit, which is not installed here.",
         "CUDA units are left out where there is no nvcc, but a source for the C++ compiler that includes such a header"
@@ -274,92 +207,19 @@ CODES: tuple[Code, ...] = (
         " Run `verify` where nvcc is, name another folder that has the headers with --include, or put what is for the"
         " GPU behind the macro of the GPU build.",
     ),
-    _finding(
-        RANKS_ABSENT,
-        "Cases between several GPUs were not run because this machine has fewer.",
-        "What ranks do together, an all-reduce for one, runs in a process for each rank, and each has a GPU of its own."
-        " Nothing is known of these cases here. Run `torch-stabilize golden check` on a machine with that many GPUs of"
-        " one host; outputs that were recorded on one are in the group's folder, under a name like cuda-sm90-x2.",
-    ),
-    _finding(
-        NO_CASE,
-        "An operator of the group has no golden case.",
-        "Nothing is known of what it computes, before or after, so that the group is not proven. Write a case for it in"
-        " the group's cases.toml, and record it on the legacy build with `torch-stabilize golden record`.",
-    ),
-    _finding(
-        BECAME_OPERATOR,
-        "An operator is new, and the migration announced it.",
-        "The migration of a pybind11 module makes each of its functions an operator of the name that TSA521 announces:"
-        " golden cases call the function of the module before, and the operator after. That of an autograd function"
-        " (TSA531) adds an operator for its backward, which has no counterpart that `verify` could call in the legacy"
-        " library: compare gradients by the project's own tests.",
-    ),
-    _finding(
+    finding_code(
         LEGACY_DOES_NOT_LINK,
         "The library of the tree before the migration could not be linked.",
         "The message is the linker's. Nothing can be compared with a library that does not build; the migration is not"
         " at fault. Usual cause: libraries that the project's build links and `verify` does not know of.",
     ),
-    _finding(
-        CAUSE_LOST,
-        "An error no longer says what caused it.",
-        "Both libraries raise for this captured call, but the stable one says only that a call of the C interface"
-        " failed: the text of an exception is lost where it crosses that interface, in a parallel loop for example."
-        " Check what can fail before the loop, with STD_TORCH_CHECK.",
-    ),
-    _finding(
-        GRADIENT_LOST,
-        "A result that had a gradient has none any more, or a gradient by another argument.",
-        "The legacy function could be differentiated, by an autograd function in C++ for example. Where the migration"
-        " registers the backward in Python, the module has to be imported for it: name it with --import. Elsewhere"
-        " register it, with torch.library.register_autograd.",
-    ),
-    _finding(
-        COUNTER_DIFFERS,
-        "The version counter of an argument takes other steps.",
-        "Autograd refuses a tensor that was written since it was saved, and sees a write by its version. A step less"
-        " hides a write from it: write through an operation that counts, as before, or mark the argument as mutated in"
-        " the schema. A step more only costs a check that was not there before.",
-    ),
-    _finding(
-        UNSTABLE_CALL,
-        "A captured call does not do the same each time on the legacy library alone.",
-        "It was made several times in fresh processes, with the same inputs and seeds, one thread, and other contents"
-        " of fresh memory. What differs draws from a generator that cannot be seeded, depends on the order of threads,"
-        " or reads memory that nothing wrote. Such a call compares nothing and is left out; the function is not proven"
-        " by it.",
-    ),
-    _finding(
-        NEVER_CALLED,
-        "The program that was watched never called a function of the group.",
-        "Nothing that it does is compared. Run more of the project's tests, or write a case for it in cases.toml;"
-        " `torch-stabilize golden suggest` drafts one.",
-    ),
-    _finding(
-        LEFT_OUT,
-        "Calls were seen that cannot be kept.",
-        "Their arguments are no plain tensors, numbers and texts, or too large. The reason is counted in the message."
-        " Calls for a compiler (fake tensors) and calls inside a captured call are no loss and not told here.",
-    ),
-    _finding(
-        NEVER_REACHED,
-        "Lines of the group that no call of the watched program reached.",
-        "What these lines do is not compared by the captured calls. Variations of the calls reach some of them; others"
-        " take a test or a case of its own.",
-    ),
-    _finding(
-        CLASS_NOT_WATCHED,
-        "A class that the module binds is not watched.",
-        "Calls of its methods are not captured: what they do is not compared.",
-    ),
-    _finding(
+    finding_code(
         LEGACY_GIVES_NOTHING,
         "A case gives nothing on the library before the migration.",
         "The process died or hung there, or that library has no such operator, so there is nothing to compare with: the"
         " verdict is not proven. Mend the case, or name the right library with --legacy-library.",
     ),
-    _finding(
+    finding_code(
         MACRO_UNDEFINED,
         "Code depends on a macro that no side defines.",
         "Both sides are compiled with the macros that the project's own build gives its units, as its compilation"
@@ -367,7 +227,7 @@ CODES: tuple[Code, ...] = (
         " leaves out the code that asks for it: on both sides, so nothing of it was compared. The verdict names it."
         " Give it with --define, or hand over a compilation database with --compile-commands.",
     ),
-    _finding(
+    finding_code(
         TAGS_DIFFER,
         "The tags of an operator changed.",
         "Tags promise compilers something: that strides stay as they are (needs_fixed_stride_order), that the operator"
@@ -375,42 +235,13 @@ CODES: tuple[Code, ...] = (
         " second argument. Below, define the operator in Python (torch.library.define with tags=), and leave its"
         " kernels in C++.",
     ),
-    _finding(
+    finding_code(
         MODULE_DIFFERS,
         "An operator lost the Python module of its fakes, or has another one.",
         "m.set_python_module in C++ names the Python module that registers fake kernels, so that torch can say which"
         " import is missing. The stable API has no word for it. Import that module where the library is loaded.",
     ),
-    _finding(
-        VERSION_DIFFERS,
-        "A call moves the version counter of an argument on that it left alone, or the other way round.",
-        "Autograd and functionalisation believe version counters: a write that moves none is a wrong gradient without a"
-        " word. The usual cause is a method that writes (`copy_`, `fill_`) which became a write through a pointer, or a"
-        " pointer that became a method.",
-    ),
-    _finding(
-        LEAKS,
-        "Calls of an operator leave host memory taken that they gave back before.",
-        "The operator is called up to 10,000 times on both sides. Handles that are made by hand are the usual cause:"
-        " release what an aoti_torch function gives. torch's own headers before 2.14 do not free a `str` that an"
-        " operator takes or gives; that is a warning. Build with the headers of 2.14 or newer (the library still runs"
-        " on the target), or hand over a number.",
-    ),
-    _finding(
-        SLOWER,
-        "A call takes more than twice the time that it took.",
-        "The time is that of the fastest of many calls, measured three times, and differences below 50 us do not count."
-        " The usual cause is a copy (`contiguous`, `to`) or a synchronisation that was not there.",
-    ),
-    _finding(
-        OTHER_TORCH,
-        "The stable library does not do the same under another torch.",
-        "--torch loads the library that was built here under each torch that is named, in an environment of its own,"
-        " and runs the golden cases there. A library that does not load needs a symbol that this torch has not: the"
-        " `symbols` step says the oldest torch that has all. Build with a lower target, or raise the target that you"
-        " promise.",
-    ),
-    _finding(
+    finding_code(
         PLAN_DOES_NOT_COMPILE,
         "What the migration would write does not compile with torch's stable headers alone.",
         "`migrate --compile` hands the stable units to the compiler's front end before anything is written. The place"

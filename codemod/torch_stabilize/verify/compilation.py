@@ -7,19 +7,11 @@ from dataclasses import replace
 
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
-from torch_stabilize.verify.build import (
-    CUDA_SUFFIX,
-    LEGACY,
-    REMAINDER,
-    STABLE,
-    BuiltSide,
-    device_code_alone,
-    sides_of,
-    unit_of,
-)
 from torch_stabilize.verify.errors import error_diagnostics, missing_headers, parse_errors
 from torch_stabilize.verify.headers import comes_with_cuda
+from torch_stabilize.verify.ninja_file import device_code_alone
 from torch_stabilize.verify.result import Finding, Step, counted, finding
+from torch_stabilize.verify.side import CUDA_SUFFIX, LEGACY, REMAINDER, STABLE, BuiltSide, sides_of, unit_of
 from torch_stabilize.verify.toolchain import Toolchain
 
 _CODES = {

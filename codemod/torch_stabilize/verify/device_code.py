@@ -13,9 +13,9 @@ from pathlib import Path
 
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
-from torch_stabilize.verify.build import BuiltUnit
 from torch_stabilize.verify.ptx import Kernel, Resources, read_kernels, read_resources
 from torch_stabilize.verify.result import Finding, Step, counted, finding
+from torch_stabilize.verify.side import BuiltUnit
 
 DIFF_LINES = 60
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch_stabilize.model import Refusal
-from torch_stabilize.verify.build import LEGACY, REMAINDER, STABLE, BuiltSide, Side
 from torch_stabilize.verify.golden.modules import module_name
 from torch_stabilize.verify.own_build import build_by_project, unpacked
 from torch_stabilize.verify.progress import Reporter
 from torch_stabilize.verify.setup import Setup
+from torch_stabilize.verify.side import LEGACY, REMAINDER, STABLE, BuiltSide, Side
 
 
 @dataclass(frozen=True)

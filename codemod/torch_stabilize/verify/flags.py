@@ -15,7 +15,7 @@ from typing import NamedTuple
 from torch_stabilize.buildfiles.cmake.evaluate.flags import CUDA, CXX, Machine, TargetFlags, kept_flags, target_flags
 from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
 from torch_stabilize.model import Refusal
-from torch_stabilize.verify.build import CUDA_SUFFIX
+from torch_stabilize.verify.side import CUDA_SUFFIX
 from torch_stabilize.verify.toolchain import Toolchain
 from torch_stabilize.verify.trees import Tree
 

@@ -18,11 +18,11 @@ from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import include_graph
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.architectures import asked_arch, known_archs
-from torch_stabilize.verify.build import CUDA_SUFFIX, Side
 from torch_stabilize.verify.errors import MOST_PER_UNIT, line_span, parse_errors
 from torch_stabilize.verify.flags import ProjectFlags
 from torch_stabilize.verify.origins import Migration
 from torch_stabilize.verify.project import include_folders, read_libraries
+from torch_stabilize.verify.side import CUDA_SUFFIX, Side
 from torch_stabilize.verify.sides import HeaderOptions, Library, stable_side
 from torch_stabilize.verify.toolchain import Toolchain, find_toolchain
 from torch_stabilize.verify.trees import Tree

@@ -12,19 +12,7 @@ from pathlib import Path
 from torch_stabilize.model import DEFAULT_TARGET, Refusal
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.verify.announced import announced
-from torch_stabilize.verify.build import (
-    CUDA_SUFFIX,
-    LEGACY,
-    REMAINDER,
-    STABLE,
-    BuildOptions,
-    BuiltSide,
-    Side,
-    build,
-    device_code_alone,
-    sides_of,
-    unit_of,
-)
+from torch_stabilize.verify.build import build
 from torch_stabilize.verify.compilation import compile_step
 from torch_stabilize.verify.coverage import listed
 from torch_stabilize.verify.device_code import UnitPair, device_code_step
@@ -34,11 +22,23 @@ from torch_stabilize.verify.golden.cases import CASES_FILE, CaseFile, has_cases,
 from torch_stabilize.verify.headers import write_if_changed
 from torch_stabilize.verify.host_code import launches_step
 from torch_stabilize.verify.loaded import GOLDENS, OPERATORS, loaded_steps
+from torch_stabilize.verify.ninja_file import device_code_alone
 from torch_stabilize.verify.objects import ObjectStore
 from torch_stabilize.verify.progress import Reporter
 from torch_stabilize.verify.registrations import registrations
 from torch_stabilize.verify.result import Step, Verification
 from torch_stabilize.verify.setup import Setup
+from torch_stabilize.verify.side import (
+    CUDA_SUFFIX,
+    LEGACY,
+    REMAINDER,
+    STABLE,
+    BuildOptions,
+    BuiltSide,
+    Side,
+    sides_of,
+    unit_of,
+)
 from torch_stabilize.verify.sides import HeaderOptions, check_stable_target
 from torch_stabilize.verify.symbols import Audit, AuditMissing, audit, symbols_step, without_own
 from torch_stabilize.verify.toolchain import Toolchain, find_toolchain

@@ -10,7 +10,6 @@ from dataclasses import replace
 from torch_stabilize.model import Refusal, Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.announced import Announced
-from torch_stabilize.verify.build import LEGACY, REMAINDER, STABLE, BuiltSide, sides_of
 from torch_stabilize.verify.calls import compare_calls
 from torch_stabilize.verify.coverage import covered_step
 from torch_stabilize.verify.golden.cases import CaseFile
@@ -31,6 +30,7 @@ from torch_stabilize.verify.golden.session import (
 from torch_stabilize.verify.operators import Offered, operators_step
 from torch_stabilize.verify.registrations import Registrations
 from torch_stabilize.verify.result import Finding, Step, counted, finding
+from torch_stabilize.verify.side import LEGACY, REMAINDER, STABLE, BuiltSide, sides_of
 
 OPERATORS, GOLDENS = "operators", "golden outputs"
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.verify.build import BuildOptions, BuiltSide, Side, command_of, object_path, wanted_units
+from torch_stabilize.verify.ninja_file import command_of, object_path, wanted_units
+from torch_stabilize.verify.side import BuildOptions, BuiltSide, Side
 from torch_stabilize.verify.toolchain import Toolchain
 
 KEPT_DAYS = 30

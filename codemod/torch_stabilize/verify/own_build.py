@@ -14,9 +14,9 @@ from pathlib import Path
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import SOURCE_SUFFIXES
-from torch_stabilize.verify.build import CUDA_SUFFIX
 from torch_stabilize.verify.flags import flags_of_call
 from torch_stabilize.verify.golden.modules import module_name
+from torch_stabilize.verify.side import CUDA_SUFFIX
 
 _COMPILERS = ("c++", "g++", "gcc", "cc", "clang++", "clang", "nvcc", "x86_64-linux-gnu-g++", "x86_64-linux-gnu-gcc")
 _CUDA_COMPILERS = frozenset(("nvcc", "clang++", "clang"))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from torch_stabilize.verify.build import CUDA_SUFFIX, Side
+from torch_stabilize.verify.side import CUDA_SUFFIX, Side
 from torch_stabilize.verify.toolchain import Toolchain
 
 WORTH_IT = 6  # units: making it takes as long as two of them, and one then takes a third of its time

@@ -10,7 +10,7 @@ from posixpath import dirname, normpath
 from torch_stabilize.bindings.reading.read import read_bindings
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.sources import include_graph
-from torch_stabilize.verify.build import CUDA_SUFFIX
+from torch_stabilize.verify.side import CUDA_SUFFIX
 from torch_stabilize.verify.sides import Library
 from torch_stabilize.verify.targets import Target, read_targets
 from torch_stabilize.verify.trees import Tree

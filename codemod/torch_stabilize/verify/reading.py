@@ -16,9 +16,9 @@ from torch_stabilize.model import Refusal
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.source.patterns import INCLUDED
 from torch_stabilize.source.spans import line_start
-from torch_stabilize.verify.build import CUDA_SUFFIX
 from torch_stabilize.verify.declarations import without_unused
 from torch_stabilize.verify.headers import write_if_changed
+from torch_stabilize.verify.side import CUDA_SUFFIX
 
 _MARK = "torch_stabilize_elsewhere"
 _MARKED = re.compile(rf'^\s*#pragma {_MARK} "(?P<name>[^"]+)"\s*$', re.M)

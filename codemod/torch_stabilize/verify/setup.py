@@ -14,13 +14,14 @@ from torch_stabilize.repository.layout import Group
 from torch_stabilize.repository.sources import include_graph
 from torch_stabilize.source.document import Document
 from torch_stabilize.verify.architectures import asked_arch, known_archs
-from torch_stabilize.verify.build import CUDA_SUFFIX, LEGACY, REMAINDER, STABLE, Side, object_path
 from torch_stabilize.verify.flags import DATABASES, ProjectFlags, read_database
+from torch_stabilize.verify.ninja_file import object_path
 from torch_stabilize.verify.origins import Migration, plan_again
 from torch_stabilize.verify.prefix import with_prefix
 from torch_stabilize.verify.project import Libraries, include_folders, read_libraries
 from torch_stabilize.verify.reading import Reader, Readings
 from torch_stabilize.verify.result import Finding
+from torch_stabilize.verify.side import CUDA_SUFFIX, LEGACY, REMAINDER, STABLE, Side
 from torch_stabilize.verify.sides import HeaderOptions, Library, legacy_side, stable_side
 from torch_stabilize.verify.toolchain import Toolchain
 from torch_stabilize.verify.trees import Tree, landed

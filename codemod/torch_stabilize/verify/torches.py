@@ -13,12 +13,12 @@ from pathlib import Path
 
 from torch_stabilize.model import Refusal, Severity
 from torch_stabilize.verify import codes
-from torch_stabilize.verify.build import STABLE, BuiltSide, sides_of
 from torch_stabilize.verify.golden.cases import CaseFile
 from torch_stabilize.verify.golden.outcome import LoadError
 from torch_stabilize.verify.golden.process import Worker
 from torch_stabilize.verify.golden.session import Run, compare_runs, run_cases
 from torch_stabilize.verify.result import Finding, Step, finding
+from torch_stabilize.verify.side import STABLE, BuiltSide, sides_of
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?\Z")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"

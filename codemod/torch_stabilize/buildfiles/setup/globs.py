@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-import re
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch_stabilize.buildfiles.python.syntax import dotted_name
+from torch_stabilize.buildfiles.setup.evaluate.paths import MAGIC, matches
 from torch_stabilize.buildfiles.setup.values import Values, place
 
 if TYPE_CHECKING:
     import libcst as cst
 
 _WIDTH = 88
-_MAGIC = re.compile(r"[*?\[]")
 
 
 class Glob(NamedTuple):
@@ -34,22 +32,14 @@ class Glob(NamedTuple):
         """Whether the glob finds `path`."""
         if self.without and path.startswith(self.without + "/"):
             return False
-        return _matches(path.split("/"), self.pattern.split("/"), self.recursive)
+        return matches(path, self.pattern, recursive=self.recursive)
 
     @property
     def fixed(self) -> str:
         """The folder that every file it finds lies in."""
         parts = self.pattern.split("/")
-        magic = next((index for index, part in enumerate(parts) if _MAGIC.search(part)), len(parts) - 1)
+        magic = next((index for index, part in enumerate(parts) if MAGIC.search(part)), len(parts) - 1)
         return "/".join(parts[:magic])
-
-
-def _matches(parts: list[str], patterns: list[str], recursive: bool) -> bool:
-    if not patterns:
-        return not parts
-    if patterns[0] == "**" and recursive:
-        return any(_matches(parts[skipped:], patterns[1:], recursive) for skipped in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:], recursive)
 
 
 def read_glob(values: Values, node: cst.CSTNode, folder: str) -> Glob | None:
@@ -117,7 +107,7 @@ def left_out(glob: Glob, values: Values, below: str) -> str | None:
     if isinstance(argument, cst.SimpleString):
         written = argument.evaluated_value
         assert isinstance(written, str)
-        magic = _MAGIC.search(written)
+        magic = MAGIC.search(written)
         head = written[: written.rfind("/", 0, magic.start() if magic else len(written)) + 1]
         prefix = f'"{head}{below}/"'
     else:
@@ -144,7 +134,7 @@ def _joined_folders(glob: Glob, values: Values) -> tuple[str, str | None]:
     if not isinstance(argument, cst.Call) or not dotted_name(argument.func).endswith("join"):
         return "", None
     parts = [values.string(part.value) for part in argument.args]
-    plain = next((index for index, part in enumerate(parts) if part is None or _MAGIC.search(part)), 0)
+    plain = next((index for index, part in enumerate(parts) if part is None or MAGIC.search(part)), 0)
     if not plain:
         return "", None
     texts = ", ".join(values.file.text(part.value) for part in argument.args[:plain])
