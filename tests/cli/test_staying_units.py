@@ -211,3 +211,36 @@ def test_what_stays_is_not_taken_for_what_is_left_to_do(tmp_path: Path, run_cli:
     assert not (tree / "csrc/libtorch_stable/module.cpp").exists()
     bindings = (tree / "csrc/libtorch_stable/torch_bindings.cpp").read_text()
     assert "return std::vector(result.begin(), result.end());" in bindings
+
+
+@pytest.mark.parametrize(
+    "binding",
+    [
+        'py::class_<Drawer>(m, "Drawer").def(py::init<>()).def("put", &Drawer::put);',
+        'py::class_<Drawer, std::shared_ptr<Drawer>> bound(m, "Drawer");\n  bound.def(py::init<>());',
+    ],
+)
+def test_a_function_that_binds_a_class_for_another_file_stays_with_it(
+    tmp_path: Path, run_cli: Run, binding: str
+) -> None:
+    drawer = (
+        '#include "sums.h"\n\nnamespace py = pybind11;\n\n'
+        "struct Drawer {\n  void put(at::Tensor coin) { coins.push_back(coin); }\n  std::vector<at::Tensor> coins;\n};\n\n"
+        f"void bind_drawer(py::module& m) {{\n  {binding}\n}}\n"
+    )
+    module = (
+        '#include "sums.h"\n\nvoid bind_drawer(pybind11::module& m);\n\n'
+        "PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {\n"
+        '  m.def("sums", &sums, py::arg("x"), py::arg("step") = 2);\n  bind_drawer(m);\n}\n'
+    )
+    setup = FILES["setup.py"].replace('"csrc/sums.cpp"', '"csrc/sums.cpp", "csrc/drawer.cpp"')
+    files = {"csrc/drawer.cpp": drawer, "csrc/module.cpp": module, "setup.py": setup}
+    tree = make_repository(tmp_path / "till", FILES | files)
+
+    ran = run_cli("migrate", "csrc/module.cpp", "csrc/sums.cpp", "csrc/drawer.cpp", "--write", cwd=tree)
+
+    assert ran.code == 1, ran
+    assert "csrc/drawer.cpp stays in the legacy module _C: it binds a class" in ran.out + ran.err
+    assert "TSA707" not in ran.out + ran.err
+    assert (tree / "csrc/drawer.cpp").read_text() == drawer
+    assert (tree / "csrc/libtorch_stable/sums.cpp").exists()

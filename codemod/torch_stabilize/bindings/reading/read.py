@@ -159,7 +159,10 @@ def _registering_functions(
     for match in _REGISTERING.finditer(code) if b"module" in code else ():
         end = partners(document).get(match.end())
         variable = match.group("variable")
-        if end is None or not re.search(rb"\b" + variable + rb"\s*\.\s*def\s*\(", code[match.end() : end]):
+        binds = (
+            rb"\b" + variable + rb"\s*\.\s*def\s*\(|\b(?:class_|enum_|bind_\w+)\s*<[^;{}]*?\(\s*" + variable + rb"\b"
+        )
+        if end is None or not re.search(binds, code[match.end() : end]):
             continue
         yield Block(
             path=document.path, kind=BlockKind.PYBIND, side=Side.LEGACY, macro="", namespace_text=name,
