@@ -71,6 +71,7 @@ class StableHelpers:
 
     names: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    takes: Mapping[str, str] = field(default_factory=dict)  # what is to be given where nothing is: see `helpers`
 
     def name(self, role: str) -> str:
         """The C++ name of the helper for `role`: by default the role's own."""

@@ -28,6 +28,7 @@ _RESULTS = {
 }  # fmt: skip
 # A header without any of these words has no helper: its functions are not read.
 _TELLING = frozenset({*_MARKS.values(), *(role.encode() for role in _MARKS)})
+_INDEX = re.compile(r"\b(?:int|int8_t|int16_t|int32_t|int64_t|long|DeviceIndex|auto)\b")
 _STD_MACRO = re.compile(r"^STD_(?:TORCH|CUDA)_\w+$")
 
 
@@ -35,16 +36,49 @@ def find_helpers(documents: Iterable[Document]) -> StableHelpers:
     """The helpers that headers of the stable folder define: functions by what they call, STD_* macros by name."""
     names: dict[str, str] = {}
     headers: dict[str, str] = {}
+    takes: dict[str, str] = {}
     for document in documents:
         for function in () if _TELLING.isdisjoint(document.words) else read_signatures(document):
             for role in _roles_of(function, document):
-                names.setdefault(role, function.name)
-                headers.setdefault(role, document.path)
+                taken = _takes(role, function)
+                if taken is None or role in names:
+                    continue  # its callers would have to say what is not known here: another one is written
+                names[role], headers[role], takes[role] = _spelled(function, document), document.path, taken
         for macro in document.macros:
             if _STD_MACRO.match(macro.name):
                 names.setdefault(macro.name, macro.name)
                 headers.setdefault(macro.name, document.path)
-    return StableHelpers(names, headers)
+    return StableHelpers(names, headers, takes)
+
+
+def _takes(role: str, function: Function) -> str | None:
+    """How the helper is called where nothing is given: "" plainly, "-1" with that, None where a call is not known.
+
+    A helper for streams that takes no device is called "()": nothing can be given to it. One that takes a tensor, whose
+    device it asks, is called with the one that is guarded.
+    """
+    parameters = function.parameters
+    required = [one for one in parameters if not one.default]
+    if role == "get_current_cuda_stream":
+        if not parameters:
+            return "()"
+        if len(required) > 1:
+            return None
+        if re.search(r"\bTensor\b", parameters[0].type_text):
+            return "tensor"
+        return None if not _INDEX.search(parameters[0].type_text) else "-1" if required else ""
+    if role == "get_device_prop" and "*" not in function.return_type:
+        return None
+    wanted = {"storage_nbytes": 1, "get_cuda_stream_from_pool": len(parameters)}.get(role, 0)
+    return "" if len(required) <= wanted <= len(parameters) else None
+
+
+def _spelled(function: Function, document: Document) -> str:
+    """The name by which any file can call a helper."""
+    spaces = [space for space in function.namespace if space]
+    if not spaces or re.search(rb"\busing\s+namespace\s+" + spaces[-1].encode() + rb"\b", document.code):
+        return function.name
+    return function.name if function.needs_scope else function.qualified
 
 
 def _roles_of(function: Function, document: Document) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tree_sitter import Node
 
@@ -90,9 +90,43 @@ def stream(site: Site, context: Context, entry: Entry) -> Outcome | None:
         wanted = _stream_index(argument, fragment, context)
         inside += [b", ", *wanted] if inside else [*wanted]
     name = context.project.helpers.name(role).encode()
+    taken = context.project.helpers.takes.get(role, "")
+    if taken == "tensor":
+        tensor = _tensor_asked(node, given)
+        if not tensor:
+            message = f"{name.decode()} takes the tensor whose device is asked, and which it is cannot be told"
+            return context.diagnose(site, entry.rule, message, f"call {name.decode()} with it")
+        inside = [tensor.encode()]
+    elif taken == "()" and inside:
+        message = f"{site.name} is asked for a device, and {name.decode()} takes none"
+        return context.diagnose(site, entry.rule, message, "let the helper take the index of the device")
+    inside = inside or ([taken.encode()] if taken not in ("", "()") else [])
     return context.rewrite(fragment.span(node), (name + b"(", *inside, b")"), entry.rule, helpers=(role,))
 
 
+def _tensor_asked(node: Node, given: Sequence[Node]) -> str:
+    """The tensor whose device a stream is asked of: by what is given, else the one that a guard before it is for."""
+    if given:
+        match = _OF_TENSOR.fullmatch(text_of(given[0]))
+        return match[1] if match else ""
+    current: Node | None = node
+    while current is not None and current.type != "function_definition":
+        before = current.prev_sibling
+        while before is not None:
+            if before.type == "declaration" and (match := _GUARDS.search(text_of(before))):
+                return match[1] or match[2]
+            before = before.prev_sibling
+        current = current.parent
+    return ""
+
+
+_OF_TENSOR = re.compile(
+    r"(\w+)\s*\.\s*(?:device\s*\(\s*\)(?:\s*\.\s*index\s*\(\s*\))?|get_device(?:_index)?\s*\(\s*\))"
+)
+_GUARDS = re.compile(
+    r"Guard\s+\w+\s*[({]\s*(?:(?:at::|c10::)?(?:cuda::)?device_of\s*\(\s*(\w+)\s*\)"
+    r"|(?:\([^()]*\)\s*)?(\w+)\s*\.\s*(?:device|get_device)\s*\()"
+)
 _CURRENT = b"torch::stable::accelerator::getCurrentDeviceIndex()"
 _OF_STREAMS = {"getStreamFromPool": 1, "getStreamFromExternal": 1, "getCurrentCUDAStream": 0, "getDefaultCUDAStream": 0}
 _MOVES_DEVICE = re.compile(r"Guard\b|\bset_?[dD]evice\b|\bcudaSetDevice\b")
