@@ -16,6 +16,7 @@ from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.scopes import TypeFinder
 from torch_stabilize.source.types import UNKNOWN, CppType
+from torch_stabilize.source.upwards import parent_of
 from torch_stabilize.source.uses import Uses
 from torch_stabilize.surface.effects import known_effects
 from torch_stabilize.surface.entry import Entry
@@ -141,7 +142,7 @@ class Context(NamedTuple):
                 return None
             if node.type in kinds:
                 return node
-            node = node.parent
+            node = parent_of(node)
         return None
 
     def call(self, site: Site) -> Node | None:

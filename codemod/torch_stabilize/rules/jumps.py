@@ -21,7 +21,7 @@ class Jump(NamedTuple):
 
 def jumps(tree: Tree) -> Iterator[Jump]:
     """The jumps of a tree; computed ones (`goto *p`) have no label and are left out."""
-    return iter(_jumps(tree) if b"goto" in (tree.root_node.text or b"") else ())
+    return iter(_jumps(tree))
 
 
 def end_of_turns(place: int, declared: int, tree: Tree) -> int:
@@ -34,8 +34,10 @@ def is_passed_over(start: int, place: int, tree: Tree) -> bool:
     return any(jump.start < start < jump.label <= place for jump in jumps(tree))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1024)
 def _jumps(tree: Tree) -> tuple[Jump, ...]:
+    if b"goto" not in (tree.root_node.text or b""):
+        return ()
     found: list[Jump] = []
     labels: dict[tuple[int, str], int] = {}
     gotos: list[tuple[int, Node]] = []

@@ -16,6 +16,7 @@ from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.signatures import Function
+from torch_stabilize.source.upwards import parent_of
 
 _WORD = re.compile(rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*")
 
@@ -87,12 +88,34 @@ def _variables_in(value: Node) -> Iterator[tuple[str, Node]]:
 def _in_earlier_lambdas(name: str, value: Node, fragment: Fragment) -> Iterator[Node]:
     """Uses of a variable in the lambdas of the function before `value`, which may be called behind it."""
     function = _function_around(value)
-    for use in uses_of(name, function.start_byte, value.start_byte, fragment) if function is not None else ():
+    if function is None or not _has_lambdas(fragment.tree, function.start_byte, value.start_byte):
+        return
+    for use in uses_of(name, function.start_byte, value.start_byte, fragment):
         around = use.parent
         while around is not None and around.type not in ("lambda_expression", "function_definition"):
             around = around.parent
         if around is not None and around.type == "lambda_expression" and around.end_byte <= value.start_byte:
             yield use
+
+
+def _has_lambdas(tree: Tree, start: int, end: int) -> bool:
+    """Whether a lambda begins between two offsets."""
+    places = _lambdas(tree)
+    first = bisect_left(places, start)
+    return first < len(places) and places[first] < end
+
+
+@functools.lru_cache(maxsize=256)
+def _lambdas(tree: Tree) -> tuple[int, ...]:
+    """Where lambdas begin."""
+    root, found, place = tree.root_node, list[int](), 0
+    text = root.text or b""
+    while (place := text.find(b"[", place)) >= 0:
+        node = root.descendant_for_byte_range(root.start_byte + place, root.start_byte + place + 1)
+        if node is not None and node.parent is not None and node.parent.type == "lambda_capture_specifier":
+            found.append(root.start_byte + place)
+        place += 1
+    return tuple(found)
 
 
 def _function_around(node: Node) -> Node | None:
@@ -241,12 +264,12 @@ def _around(node: Node, declared: int) -> Iterator[Node]:
 @functools.lru_cache(maxsize=1 << 14)
 def _loop_or_lambda(node: Node) -> Node | None:
     """The nearest loop or lambda around `node`; in deep code the answer of what is further out is kept."""
-    walk, steps = node.parent, 0
+    walk, steps = parent_of(node), 0
     while walk is not None and walk.type not in _REPEATED:
         steps += walk.type == "compound_statement"
         if steps == _STEPS:
             return _loop_or_lambda(walk)
-        walk = walk.parent
+        walk = parent_of(walk)
     return walk
 
 

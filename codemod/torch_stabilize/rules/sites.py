@@ -13,7 +13,7 @@ from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Site, SiteKind
 from torch_stabilize.source.aliases import USING_NAME
 from torch_stabilize.source.conditions import conditions_at
-from torch_stabilize.source.document import Document, lines_matching
+from torch_stabilize.source.document import Document, lines_matching, per_document
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.spans import line_start
 from torch_stabilize.surface.entry import Entry
@@ -85,9 +85,14 @@ def find_sites(
     return tuple({site.span: site for site in found}.values())
 
 
+@per_document
+def _names_target(document: Document) -> bool:
+    return b"TORCH_TARGET_VERSION" in document.data
+
+
 def in_legacy_branch(document: Document, offset: int) -> bool:
     """Whether the place is compiled only where TORCH_TARGET_VERSION is not defined."""
-    if b"TORCH_TARGET_VERSION" not in document.data:
+    if not _names_target(document):
         return False
     return any(LEGACY_ONLY.match(condition) for condition in conditions_at(document, offset))
 

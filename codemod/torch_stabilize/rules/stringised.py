@@ -13,6 +13,7 @@ from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.rewrite import Rewrite
 from torch_stabilize.source.document import Document, Macro
 from torch_stabilize.source.scopes import arguments_of
+from torch_stabilize.source.upwards import parent_of
 
 SHOWN = page(
     "TSA210",
@@ -75,7 +76,7 @@ def _macro_call(node: Node | None, context: Context) -> Node | None:
         if callee is not None and _macro(callee, context) is not None:
             found = node
             break
-        node = node.parent
+        node = parent_of(node)
     known.update(dict.fromkeys(way, found))
     return found
 

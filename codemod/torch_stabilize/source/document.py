@@ -33,6 +33,7 @@ UNIT_SUFFIXES = (*CPP_SUFFIXES, ".cu")
 Read = TypeVar("Read")
 
 _WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" ") for byte in range(128)) + b" " * 128
+_WORD = re.compile(rb"\w+")
 _CONTINUATION = re.compile(rb"\\(\r?)\n")
 _BLANKS_BEHIND = re.compile(rb"\\([ \t]+)(?=\r?\n)")
 _DEFINE = re.compile(
@@ -235,3 +236,12 @@ def per_document(read: Callable[[Document], Read]) -> Callable[[Document], Read]
         return found
 
     return kept
+
+
+@per_document
+def word_places(document: Document) -> dict[bytes, list[int]]:
+    """Where each word of the code begins."""
+    found: dict[bytes, list[int]] = {}
+    for match in _WORD.finditer(document.code):
+        found.setdefault(match[0], []).append(match.start())
+    return found

@@ -12,13 +12,14 @@ import re
 import string
 from collections.abc import Iterable, Iterator
 
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, word_places
 from torch_stabilize.source.patterns import places
 
 _ARGUMENTS = rb"\s*\([^()]*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)[^()]*)*\)\s*"
 _PROTOTYPE_TAIL = re.compile(_ARGUMENTS + rb";")
 _DEFINITION_TAIL = re.compile(_ARGUMENTS + rb"(?:const\s*|noexcept\s*)*\{")
 _TYPE_END = re.compile(rb"[\w>&*\])]")
+_FEW = 20
 _LONGEST_GAP = 200  # bytes between the end of a type and a name
 _NO_TYPES = frozenset({b"return", b"else", b"throw", b"case", b"co_return", b"new", b"delete"})
 
@@ -50,9 +51,14 @@ def _named(document: Document, functions: frozenset[str], tail: re.Pattern[bytes
         for name in wanted
         if any(
             tail.match(document.code, place + len(name.encode())) and _is_typed(document.code, place)
-            for place in places(document.code, name.encode())
+            for place in _places_of(document, name, of_many=len(wanted) > _FEW)
         )
     )
+
+
+def _places_of(document: Document, name: str, *, of_many: bool) -> list[int]:
+    known = word_places(document) if of_many else {}  # which takes longer and more than to look for a few
+    return known[name.encode()] if name.encode() in known else places(document.code, name.encode())
 
 
 @functools.lru_cache(maxsize=64)

@@ -136,6 +136,15 @@ def read_signatures(document: Document) -> tuple[Function, ...]:
     return _in_hidden_namespaces(document, functions) if b"HIDDEN_NAMESPACE_BEGIN" in document.words else functions
 
 
+@per_document
+def functions_by_name(document: Document) -> dict[str, list[Function]]:
+    """Those that `read_signatures` finds, by their names without a scope."""
+    found: dict[str, list[Function]] = {}
+    for function in read_signatures(document):
+        found.setdefault(function.name, []).append(function)
+    return found
+
+
 def _in_hidden_namespaces(document: Document, functions: tuple[Function, ...]) -> tuple[Function, ...]:
     """`functions` with the namespaces that torch's macros open: `HIDDEN_NAMESPACE_BEGIN(outer, inner)`."""
     stretches = []

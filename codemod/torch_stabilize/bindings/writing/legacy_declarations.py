@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Set
 from typing import NamedTuple
 
@@ -16,9 +17,9 @@ from torch_stabilize.layout.decide import is_elsewhere
 from torch_stabilize.layout.read import libraries_of
 from torch_stabilize.model import Diagnostic, FileEdit, Span
 from torch_stabilize.repository.layout import Group
-from torch_stabilize.source.document import HEADER_SUFFIXES, Document
+from torch_stabilize.source.document import HEADER_SUFFIXES, Document, word_places
 from torch_stabilize.source.patterns import word_start
-from torch_stabilize.source.signatures import Function, read_signatures
+from torch_stabilize.source.signatures import Function, functions_by_name, read_signatures
 from torch_stabilize.source.spans import line_end, line_start
 
 _INCLUDED = re.compile(rb'#\s*include\s*["<](?:[^">]*/)?([^"/>]+)[">]')
@@ -76,12 +77,15 @@ def legacy_edits(
     edits: list[FileEdit] = []
     diagnostics: list[Diagnostic] = []
     going: dict[str, list[Span]] = {}
-    moved = {(moved.statement.path, moved.statement.span) for moved in selection.moved}
+    moved = Covered((moved.statement.path, moved.statement.span) for moved in selection.moved)
+    homes: dict[str, set[str]] = {}
+    for one in (one for moving in selection.moved for one in moving.functions):
+        homes.setdefault(one.function.qualified, set()).add(one.path)
     places = _legacy_places(registry, group, {one.path for found in declarations.values() for one in found})
     bridges: list[Bridge] = []
     for name, found in declarations.items():
         users = legacy_users(registry, places, found[0].function, moved)
-        home = _libraries_of_definitions(registry, selection, name)
+        home = libraries_of(registry.snapshot, sorted(homes.get(name, ())))  # that its definitions are built into
         linking = [
             (path, offset)
             for path, offset, links in users
@@ -110,16 +114,27 @@ def legacy_edits(
     return edits, [*diagnostics, *(one.diagnostic for one in bridges)]
 
 
-def _libraries_of_definitions(registry: Registry, selection: Selection, name: str) -> frozenset[tuple[str, str]]:
-    """The libraries that the definitions of a function which move are built into."""
-    paths = {one.path for moved in selection.moved for one in moved.functions if one.function.qualified == name}
-    return libraries_of(registry.snapshot, sorted(paths))
-
-
 def _is_of_another(registry: Registry, path: str, home: frozenset[tuple[str, str]]) -> bool:
     """Whether a unit is known to be built into other libraries than `home` alone."""
     theirs = libraries_of(registry.snapshot, (path,))
     return bool(home and theirs) and home.isdisjoint(theirs)
+
+
+class Covered:
+    """Stretches of files, and whether a place is within one of them."""
+
+    def __init__(self, stretches: Iterable[tuple[str, Span]]) -> None:
+        self._starts: dict[str, list[int]] = {}
+        self._ends: dict[str, list[int]] = {}  # the furthest of those that begin so early
+        for path, span in sorted(stretches):
+            ends = self._ends.setdefault(path, [])
+            self._starts.setdefault(path, []).append(span.start)
+            ends.append(max(span.end, ends[-1] if ends else 0))
+
+    def covers(self, path: str, span: Span) -> bool:
+        """Whether `span` of the file is within a stretch."""
+        behind = bisect_right(self._starts.get(path, ()), span.start)
+        return behind > 0 and self._ends[path][behind - 1] >= span.end
 
 
 class _LegacyPlaces(NamedTuple):
@@ -144,7 +159,7 @@ def _legacy_places(registry: Registry, group: Group, declaring: Set[str]) -> _Le
 
 
 def legacy_users(
-    registry: Registry, places: _LegacyPlaces, function: Function, moved: set[tuple[str, Span]]
+    registry: Registry, places: _LegacyPlaces, function: Function, moved: Covered
 ) -> list[tuple[str, int, bool]]:
     """Places in legacy files that still use `function`: path, offset, and whether they need its moved definition."""
     name = function.name.encode()
@@ -152,19 +167,23 @@ def legacy_users(
     found: list[tuple[str, int, bool]] = []
     for path in places.paths:
         data = registry.snapshot.read(path)
-        if name not in data or not pattern.search(data):
+        if name not in data:
             continue
         document = registry.document(path)
-        used = [Span(*m.span()) for m in pattern.finditer(document.code) if _is_use(document.code, *m.span(), function)]
+        found_at = (m for place in word_places(document).get(name, ()) if (m := pattern.match(document.code, place)))
+        used = [Span(*m.span()) for m in found_at if _is_use(document.code, *m.span(), function)]
         if not used:
             continue
-        heads = [f for f in read_signatures(document) if f.name == function.name]
+        heads = functions_by_name(document).get(function.name, ())
         if not _sees(document, places.headers) and not any(f.answers_to(function.qualified) for f in heads):
             continue
         defines = any(f.is_definition and f.answers_to(function.qualified) for f in heads)
-        aside = [*(span for other, span in moved if other == path), *(f.head for f in heads)]
         links = not defines and not _other_build_unit(registry, path)
-        found += [(path, span.start, links) for span in used if not any(one.contains(span) for one in aside)]
+        found += [
+            (path, span.start, links)
+            for span in used
+            if not moved.covers(path, span) and not any(function.head.contains(span) for function in heads)
+        ]
     return found
 
 
