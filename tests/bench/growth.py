@@ -115,6 +115,43 @@ def _build_entries(count: int) -> Files:
     return _tree(_function("return x;"), more=units, sources="".join(f', "{unit}"' for unit in units))
 
 
+def _extensions(count: int) -> Files:
+    calls = "".join(f'CppExtension("made._E{n}", ["csrc/e{n}.cpp"]), ' for n in range(count))
+    one = "at::Tensor e#(at::Tensor x) { return x.clone(); }\n"
+    one += 'PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("e#", &e#); }\n'
+    head = "#include <torch/extension.h>\n"
+    units = {f"csrc/e{n}.cpp": head + one.replace("#", str(n)) for n in range(count)}
+    files = dict(_tree(_function("return x;"), more=units))
+    files["setup.py"] = files["setup.py"].replace("ext_modules=[", f"ext_modules=[{calls}")
+    return files
+
+
+def _namespaces(count: int) -> Files:
+    inner = "inline int64_t rows(const at::Tensor& x) { return x.size(0); }"
+    name = "::".join(f"n{n}" for n in range(count))
+    text = "".join(f"namespace n{n} {{\n" for n in range(count)) + inner + "}" * count + "\n"
+    return _tree(_function(f"TORCH_CHECK({name}::rows(x) > 0);", "return x;", before=text))
+
+
+def _long_macro(count: int) -> Files:
+    lines = "".join(f"  y = y + {n}; \\\n" for n in range(count))
+    return _tree(
+        _function("at::Tensor y = x;", "ADD_ALL(y)", "return y;", before=f"#define ADD_ALL(y) \\\n{lines}  y = y;\n")
+    )
+
+
+def _conditions(count: int) -> Files:
+    one = "#ifdef USE_#\n  y = y + #;\n#else\n  y = y - #;\n#endif"
+    body = (one.replace("USE_#", f"USE_{n}").replace("+ #", f"+ {n}").replace("- #", f"- {n}") for n in range(count))
+    return _tree(_function("at::Tensor y = x;", *(f"\n{text}\n" for text in body), "return y;"))
+
+
+def _same_names(count: int) -> Files:
+    one = "namespace s# { at::Tensor g(const at::Tensor& x) { return x.clone(); } }\n"
+    calls = " + ".join(f"s{n}::g(x)" for n in range(count))
+    return _tree(_function(f"return {calls};", before="".join(one.replace("#", str(n)) for n in range(count))))
+
+
 KINDS: Mapping[str, Callable[[int], Files]] = {
     "operands of an expression": lambda n: _tree(_function("return " + " + ".join("x" for _ in range(n)) + ";")),
     "include cycles": _include_cycles,
@@ -132,6 +169,11 @@ KINDS: Mapping[str, Callable[[int], Files]] = {
     "checks": lambda n: _tree(_function(*_each(n, 'TORCH_CHECK(x.size(0) == #, "bad ", x.sizes());'))),
     "registrations": _registrations,
     "build entries": _build_entries,
+    "extensions": _extensions,
+    "namespaces in each other": _namespaces,
+    "lines of a macro": _long_macro,
+    "conditions": _conditions,
+    "functions of one name": _same_names,
 }
 
 

@@ -43,6 +43,8 @@ class Module(NamedTuple):
     def names(self, source: str) -> int:
         """How many components of the path `source` the module's sources spell out, counted from its end; 0 for none."""
         parts = source.split("/")
+        if parts[-1] not in self.sources:
+            return 0
         for start in range(len(parts)):
             if self._spells("/".join(parts[start:])):
                 return len(parts) - start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from posixpath import dirname
 
@@ -27,6 +27,7 @@ class Libraries:
     """The legacy libraries of an extension and the stable ones next to them; every question is answered once."""
 
     extension: Extension
+    _named: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def _modules(self) -> tuple[Module, ...]:
@@ -64,16 +65,21 @@ class Libraries:
 
     def _namespaces(self, file: Registrations) -> tuple[str, ...]:
         """The namespaces that `file` registers in; "" for one whose name is not known."""
-        own = extension_name(self._document(file.path)) or module_of(file.path, self._modules) or ""
+        own = extension_name(self._document(file.path)) or self._module_of(file.path) or ""
         return tuple(own if space in COMPUTED_NAMES else space for space in file.libraries)
 
     def _module_name(self, file: Registrations) -> str | None:
         """The module `file` is built into: as the build files say, else as the file itself does."""
-        if (named := module_of(file.path, self._modules)) is not None:
+        if (named := self._module_of(file.path)) is not None:
             return named
         libraries = (name for name in file.libraries if not (self._modules and self._is_package(name)))
         known = (name for name in (*file.modules, *libraries) if name.isidentifier())
         return next((name for name in known if name not in COMPUTED_NAMES), None)
+
+    def _module_of(self, path: str) -> str | None:
+        if path not in self._named:
+            self._named[path] = module_of(path, self._modules)
+        return self._named[path]
 
     def _is_package(self, name: str) -> bool:
         """Whether `name` is the package itself, which no module that is built into it can be called by."""
@@ -104,7 +110,7 @@ class Libraries:
             return configured
         # Nothing but a build file or an export tells a module's name from the namespace of its ops.
         found = self.stable
-        if found and (named := module_of(found.path, self._modules) or next(iter(found.modules), None)):
+        if found and (named := self._module_of(found.path) or next(iter(found.modules), None)):
             return named
         named_stable = [module.name for module in self._modules if "stable" in module.name]
         own = self.legacy_name + STABLE_SUFFIX
