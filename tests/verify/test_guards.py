@@ -67,5 +67,76 @@ def test_a_guard_that_does_something_else(old: str, new: str, message: str) -> N
     assert messages(STABLE.replace(old, new, 1)) == [(codes.GUARD_DIFFERS, message)]
 
 
+def test_a_guard_that_is_given_its_device_later() -> None:
+    legacy = "void f(const at::Tensor& x) { c10::cuda::OptionalCUDAGuard guard; guard.set_device(x.device()); }"
+    stable = "void f(const Tensor& x) { OptionalDeviceGuard guard; guard.set_device(x.get_device_index()); }"
+
+    def said(after: str) -> list[str]:
+        pair = Document("a.cu", legacy.encode()), Document("a.cu", after.encode())
+        return [found.message for found in launches_step([pair]).diagnostics]
+
+    assert said(stable) == []
+    assert said(stable.replace("guard.set_device(x.get_device_index()); ", "")) == [
+        "the guard of the device of 'x' is gone; it was in line 1"
+    ]
+
+
 def test_a_new_guard_does_no_harm() -> None:
     assert messages(STABLE.replace("  DeviceGuard numbered", "  DeviceGuard more(0);\n  DeviceGuard numbered")) == []
+
+
+ON_STREAM = """
+void three(const at::Tensor& x, const at::Tensor& y, int64_t wide) {
+  const auto stream = c10::cuda::getStreamFromPool(false, x.get_device());
+  {
+    const c10::cuda::CUDAStreamGuard on(stream);
+    fill<<<1, 32, 0, stream>>>(x.data_ptr<float>());
+  }
+  c10::cuda::CUDAStreamGuard again(c10::cuda::getStreamFromPool(/*isHighPriority=*/true));
+  c10::cuda::CUDAStreamGuard third{c10::cuda::getCurrentCUDAStream(y.device().index())};
+  c10::cuda::CUDAStreamGuard unknown(of(wide));
+}
+"""
+STREAM_STABLE = """
+class CudaStreamGuard {
+ public:
+  CudaStreamGuard(cudaStream_t stream, int32_t device_index) {}
+  CudaStreamGuard(const CudaStreamGuard&) = delete;
+};
+void three(const Tensor& x, const Tensor& y, int64_t wide) {
+  const cudaStream_t stream = get_cuda_stream_from_pool(false, x.get_device_index());
+  {
+    const CudaStreamGuard on(stream, x.get_device_index());
+    fill<<<1, 32, 0, stream>>>(x.mutable_data_ptr<float>());
+  }
+  CudaStreamGuard again(get_cuda_stream_from_pool(true), torch::stable::accelerator::getCurrentDeviceIndex());
+  CudaStreamGuard third{get_current_cuda_stream(y.get_device_index()), y.get_device_index()};
+  CudaStreamGuard unknown(of(wide), wide);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("", "", ""),
+        (
+            "on(stream, x.",
+            "on(stream, y.",
+            "the stream guard makes the device of 'y' current instead of the device of 'x'",
+        ),
+        (
+            "again(get_cuda_stream_from_pool(true), torch::stable::accelerator::getCurrentDeviceIndex())",
+            "again(get_cuda_stream_from_pool(true), 0)",
+            "the stream guard makes the device of '0' current instead of no other device",
+        ),
+        ("  CudaStreamGuard unknown(of(wide), wide);\n", "", "a stream guard is gone; it was in line 10"),
+    ],
+)
+def test_a_stream_guard_is_for_the_device_of_its_stream(old: str, new: str, message: str) -> None:
+    assert old in STREAM_STABLE
+    stable = STREAM_STABLE.replace(old, new, 1)
+    step = launches_step([(Document("a.cu", ON_STREAM.encode()), Document("a.cu", stable.encode()))])
+    assert [(found.code, found.message) for found in step.diagnostics] == (
+        [(codes.GUARD_DIFFERS, message)] if message else []
+    )

@@ -99,6 +99,28 @@ def test_a_variable_made_from_an_api_call_is_for_a_person_to_look_at() -> None:
     assert (code, severity) == (codes.LAUNCH_DIFFERS, Severity.WARNING)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "differs"),
+    [
+        (
+            "c10::cuda::getStreamFromPool(false, x.get_device())",
+            "get_cuda_stream_from_pool(false, x.get_device_index())",
+            False,
+        ),
+        ("at::cuda::getStreamFromPool()", "get_cuda_stream_from_pool()", False),
+        ("c10::cuda::getDefaultCUDAStream()", "cudaStream_t{}", False),
+        ("c10::cuda::getStreamFromExternal(mine, 0)", "mine", False),
+        ("c10::cuda::getStreamFromPool(false, 0)", "get_cuda_stream_from_pool(true, 0)", True),
+        ("c10::cuda::getStreamFromPool(false, 0)", "get_current_cuda_stream(0)", True),
+    ],
+)
+@pytest.mark.parametrize("used", ["stream", "stream.stream()", "(cudaStream_t)stream"])
+def test_streams_under_the_names_that_a_migration_gives_them(before: str, after: str, differs: bool, used: str) -> None:
+    text = "void f(const T& x) {{ auto stream = {made};\n  add<<<1, 32, 0, {used}>>>(1); }}"
+    found = differences(text.format(made=before, used=used), text.format(made=after, used="stream"))
+    assert bool(found) == differs, found
+
+
 def test_macro_bodies_and_continued_lines() -> None:
     text = """
 #define LAUNCH(N)                                  \\

@@ -21,7 +21,7 @@ from torch_stabilize.verify.result import Verification
 
 from tests.conftest import commit_all
 
-from .planted.device import DEVICE, LEGACY, STABLE
+from .planted.device import DEVICE, LEGACY, POOL, STABLE, STREAMS
 from .planted.host import HOST, cases_text, legacy_text, name_of, stable_text
 
 HAS_NVCC = shutil.which("nvcc") is not None
@@ -131,8 +131,19 @@ def test_a_defect_of_a_launch_is_caught(defect: str) -> None:
     assert any(message.startswith(words) for message in caught), caught
 
 
-def test_without_a_defect_nothing_is_said_of_launches() -> None:
-    step = launches_step([(Document("a.cu", LEGACY.encode()), Document("b.cu", STABLE.encode()))])
+@pytest.mark.parametrize("defect", STREAMS)
+def test_a_defect_of_a_stream_is_caught(defect: str) -> None:
+    old, new, code, words = STREAMS[defect]
+    before, after = POOL
+    assert after.count(old) == 1
+    step = launches_step([(Document("a.cu", before.encode()), Document("b.cu", after.replace(old, new).encode()))])
+    caught = [one.message for one in step.diagnostics if one.code == code and one.severity is Severity.ERROR]
+    assert any(message.startswith(words) for message in caught), step.diagnostics
+
+
+@pytest.mark.parametrize(("before", "after"), [(LEGACY, STABLE), POOL])
+def test_without_a_defect_nothing_is_said_of_launches(before: str, after: str) -> None:
+    step = launches_step([(Document("a.cu", before.encode()), Document("b.cu", after.encode()))])
     assert step.diagnostics == ()
 
 
@@ -158,4 +169,4 @@ def test_what_a_definition_promises_is_caught(after: Operator, code: str, words:
 
 
 def test_at_least_forty_kinds() -> None:
-    assert len(HOST) + len(DEVICE) >= 40
+    assert len(HOST) + len(DEVICE) + len(STREAMS) >= 55

@@ -14,17 +14,12 @@ from torch_stabilize.model import Severity, Span
 from torch_stabilize.source.brackets import closing_bracket
 from torch_stabilize.source.document import Document
 from torch_stabilize.verify import codes
-from torch_stabilize.verify.launches import Launch, plain_text
+from torch_stabilize.verify.launches import Launch
 from torch_stabilize.verify.result import Finding, finding
+from torch_stabilize.verify.spelling import device_text
 
-_GUARD = re.compile(rb"\b(?:Optional)?(?:CUDA|HIP|Device)Guard(?:MasqueradingAsCUDA)?\s*\w*\s*[({]")
-# What both APIs write around the thing whose device is meant: `device_of(x)`, `x.device()`, `(char)x.get_device()`.
-_AROUND = (
-    (re.compile(r"\bdevice_of\(((?:[^()]|\([^()]*\))*)\)"), r"\1"),
-    (re.compile(r"\bDevice\((?:DeviceType::CUDA|kCUDA),(.*)\)$"), r"\1"),
-    (re.compile(r"^(?:static_cast<[\w:]+>|\(\w+\))(?=[\w(])"), ""),
-    (re.compile(r"(?:\.|->)(?:get_device(?:_index)?|device|index)\(\)"), ""),
-    (re.compile(r"^\((.*)\)$"), r"\1"),
+_GUARD = re.compile(
+    rb"\b(?:Optional)?(?:CUDA|HIP|Device)Guard(?:MasqueradingAsCUDA)?\s*\w*\s*[({]|\b\w*[gG]uard\w*\.set_(?:device|index)\s*\("
 )
 
 
@@ -47,7 +42,7 @@ def read_guards(document: Document, launches: Sequence[Launch]) -> tuple[Guard, 
             continue
         kernel = next((launch.kernel for launch in launches if launch.span.start > end), "")
         line = code.count(b"\n", 0, match.start()) + 1
-        device = _device(plain_text(code[match.end() : end]))
+        device = device_text(code[match.end() : end])
         found.append(Guard(device, kernel, Span(match.start(), end + 1), line))
     return tuple(found)
 
@@ -71,9 +66,3 @@ def compare_guards(before: Iterable[Guard], after: Iterable[Guard], path: str) -
         for lost in old[i + m - k : j]:
             text = f"the guard of the device of {lost.device!r} is gone; it was in line {lost.line}"
             yield finding(codes.GUARD_DIFFERS, text, path=path)
-
-
-def _device(text: str) -> str:
-    for around, inside in _AROUND:
-        text = around.sub(inside, text)
-    return text

@@ -8,6 +8,7 @@ from torch_stabilize.source.document import Document
 from torch_stabilize.verify.guards import compare_guards, read_guards
 from torch_stabilize.verify.launches import compare_launches, read_launches
 from torch_stabilize.verify.result import Finding, Step, counted
+from torch_stabilize.verify.stream_guards import compare_stream_guards, read_stream_guards
 
 
 def launches_step(pairs: Iterable[tuple[Document, Document]]) -> Step:
@@ -20,6 +21,9 @@ def launches_step(pairs: Iterable[tuple[Document, Document]]) -> Step:
         guarded = read_guards(legacy, before), read_guards(stable, after)
         guards += len(guarded[0])
         diagnostics += compare_guards(*guarded, stable.path)
+        on_stream = read_stream_guards(legacy), read_stream_guards(stable)
+        guards += len(on_stream[0])
+        diagnostics += compare_stream_guards(*on_stream, stable.path)
         if before or after:
             figures[stable.path] = len(after)
             diagnostics += compare_launches(before, after, stable.path)

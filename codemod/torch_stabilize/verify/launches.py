@@ -16,6 +16,7 @@ from torch_stabilize.source.brackets import closing_angle, closing_bracket, spli
 from torch_stabilize.source.document import Document
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.result import Finding, finding
+from torch_stabilize.verify.spelling import device_text, plain_text
 
 PARAMETERS = ("grid", "block", "shared memory", "stream")
 DEFAULT_STREAM = "the default stream"
@@ -26,19 +27,17 @@ _CALL = re.compile(rb"\b(cudaLaunch(?:Cooperative)?Kernel\w*|cuLaunchKernel\w*)\
 _CONFIGURED = re.compile(rb"\b(\w+)\s*(?:\.|->)\s*(stream|hStream|gridDim|blockDim|dynamicSmemBytes)\s*=(?!=)")
 _NAME_BEFORE = re.compile(rb"(?:[A-Za-z_]\w*(?:\s*::\s*))*[A-Za-z_]\w*\s*$")
 _CURRENT = re.compile(r"current\w*stream", re.I)
-_NO_STREAM = re.compile(r"^(?:0|nullptr|NULL|\{\}|cudaStream_t\(0\)|cudaStreamDefault|cudaStreamLegacy)?$")
+_NO_STREAM = re.compile(
+    r"^(?:0|nullptr|NULL|\{\}|cudaStream_t(?:\((?:0|nullptr)?\)|\{(?:0|nullptr)?\})|cudaStreamDefault|cudaStreamLegacy"
+    r"|getDefault(?:CUDA|HIP)Stream(?:MasqueradingAsCUDA)?\(.*\))?$"
+)
+_AS_STREAM = re.compile(r"^(?:\(cudaStream_t\)|static_cast<cudaStream_t>)|\.stream\(\)$")
+_POOL = re.compile(r"^(?:getStreamFromPool(?:MasqueradingAsCUDA)?|get_cuda_stream_from_pool)\((.*)\)$")
+_EXTERNAL = re.compile(r"^getStreamFromExternal(?:MasqueradingAsCUDA)?\((\w+),.*\)$")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(?P<name>\w+)\((?P<arguments>[^)]*)\)", re.MULTILINE)
 _IN_DEFINE = re.compile(rb"^[ \t]*#[ \t]*(?:define|undef)[ \t]*$")  # what is before the name that it defines
 _DEEPEST = 3
-_CONTINUED = re.compile(rb"\\\r?\n")
-# Spellings that a migration changes and that mean the same: namespaces of torch's types, its methods for pointers, its
-# functions for the properties of a device.
-_NAMESPACE = re.compile(
-    r"\b(?:::)?(?:torch::(?:headeronly|stable(?:::accelerator)?)|torch|at(?:::cuda)?|c10(?:::cuda)?)::"
-)
-_POINTER = re.compile(r"\b(?:const_|mutable_)?data_ptr\b")
-_PROPERTIES = re.compile(r"\b(?:get(?:Current)?DeviceProperties|get_device_prop\w*)\b")
 _OF_TORCH = re.compile(r"(?:\bat|\bc10|\btorch)::|[Pp]rop|->|\.(?:sizes?|numel|element_size|itemsize)\b")
 
 
@@ -218,7 +217,10 @@ def _launch(document: Document, kernel: str, texts: list[str], span: Span) -> La
 def _stream(document: Document, text: str, place: int) -> str:
     if text == CURRENT_STREAM:
         return text
-    for _ in range(3):  # a variable, made from a variable, made from a call
+    for _ in range(4):  # a variable, made from a variable, made from a call
+        text = _EXTERNAL.sub(r"\1", _AS_STREAM.sub("", text))
+        if pool := _POOL.match(text):
+            return f"a stream of the pool ({', '.join(map(device_text, pool[1].encode().split(b',')))})"
         if _NO_STREAM.match(text):
             return DEFAULT_STREAM
         if _CURRENT.search(text):
@@ -284,10 +286,3 @@ def _opening_angle(code: bytes, closing: int) -> int | None:
         if closing_angle(code, place) in (closing, closing + 1):
             return place
     return None
-
-
-def plain_text(code: bytes) -> str:
-    """Code without line continuations and space, with the spellings of both APIs made one."""
-    text = _CONTINUED.sub(b" ", code).decode("utf-8", "replace")
-    text = re.sub(r"\s*([^\w\s])\s*", r"\1", " ".join(text.split()))
-    return _PROPERTIES.sub("get_device_prop", _POINTER.sub("data_ptr", _NAMESPACE.sub("", text)))

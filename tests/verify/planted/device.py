@@ -102,6 +102,23 @@ void clear_cuda(torch::stable::Tensor& out) {
 """
 )
 
+_POOL = """
+void pool_cuda(at::Tensor& out, const at::Tensor& in) {
+  const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool(false, in.get_device());
+  const c10::cuda::CUDAStreamGuard guard(stream);
+  clear_kernel<<<2, 32, 0, stream>>>(out.mutable_data_ptr<float>(), out.numel());
+}
+"""
+_POOL_STABLE = """
+void pool_cuda(torch::stable::Tensor& out, const torch::stable::Tensor& in) {
+  const cudaStream_t stream = get_cuda_stream_from_pool(false, in.get_device_index());
+  const CudaStreamGuard guard(stream, in.get_device_index());
+  clear_kernel<<<2, 32, 0, stream>>>(out.mutable_data_ptr<float>(), out.numel());
+}
+"""
+# A unit of its own: the launches are read from the source, and nothing has to compile.
+POOL = (_POOL, _POOL_STABLE)
+
 # defect -> what stands in STABLE, what is planted, the code that catches it, words of the message
 DEVICE: dict[str, tuple[str, str, str, str]] = {
     "a kernel that computes something else": (
@@ -178,5 +195,32 @@ DEVICE: dict[str, tuple[str, str, str, str]] = {
         "  const torch::stable::accelerator::DeviceGuard guard(out.get_device_index());",
         codes.GUARD_DIFFERS,
         "the guard of the device of 'in' is gone",
+    ),
+}
+
+STREAMS: dict[str, tuple[str, str, str, str]] = {
+    "the stream guard of another device": (
+        "guard(stream, in.get_device_index())",
+        "guard(stream, out.get_device_index())",
+        codes.GUARD_DIFFERS,
+        "the stream guard makes the device of 'out' current instead of the device of 'in'",
+    ),
+    "a stream guard that is gone": (
+        "  const CudaStreamGuard guard(stream, in.get_device_index());\n",
+        "",
+        codes.GUARD_DIFFERS,
+        "a stream guard is gone",
+    ),
+    "a stream of another pool": (
+        "get_cuda_stream_from_pool(false, in",
+        "get_cuda_stream_from_pool(true, in",
+        codes.LAUNCH_DIFFERS,
+        "clear_kernel: runs on a stream of the pool (true, in) instead of a stream of the pool (false, in)",
+    ),
+    "the current stream instead of one of the pool": (
+        "get_cuda_stream_from_pool(false, in.get_device_index())",
+        "get_current_cuda_stream(in.get_device_index())",
+        codes.LAUNCH_DIFFERS,
+        "clear_kernel: runs on the current stream instead of a stream of the pool",
     ),
 }

@@ -125,6 +125,17 @@ HOST: dict[str, Planted] = {
         ("torch::stable::to(zeros(x), ScalarType::Double)", "zeros(x)"),
         (codes.OUTPUT_DIFFERS, "{op}[cpu]: return 0 has dtype float32 instead of float64"),
     ),
+    "another promotion of dtypes": Planted(
+        "{op}(Tensor x, Tensor y) -> Tensor",
+        "at::Tensor {op}(const at::Tensor& x, const at::Tensor& y) {"
+        " return at::zeros({2}, x.options().dtype(at::result_type(x, y))); }",
+        "Tensor {op}(const Tensor& x, const Tensor& y) {"
+        " return torch::stable::to(zeros(x, {2}), x.scalar_type() == ScalarType::Long ? y.scalar_type() :"
+        " x.scalar_type()); }",
+        'args = [{ tensor = { shape = [2], dtype = "int64" } }, { tensor = { shape = [2], dtype = "float16" } }]',
+        ("y.scalar_type() :", "ScalarType::Float :"),
+        (codes.OUTPUT_DIFFERS, "{op}[cpu]: return 0 has dtype float32 instead of float16"),
+    ),
     "another shape": Planted(
         "{op}(Tensor x) -> Tensor",
         "at::Tensor {op}(const at::Tensor& x) { return x.amax({1}, true); }",
@@ -300,6 +311,15 @@ HOST: dict[str, Planted] = {
         X,
         ("return torch::stable::transpose(x, 0, 1)", "return detached(torch::stable::transpose(x, 0, 1))"),
         (codes.CALLS_DIFFER, "{op}[cpu], with gradients: "),
+        "CompositeImplicitAutograd",
+    ),
+    "a gradient that is gone under a compiler": Planted(
+        "{op}(Tensor x) -> Tensor",
+        "at::Tensor {op}(const at::Tensor& x) { return x.transpose(0, 1); }",
+        "Tensor {op}(const Tensor& x) { return torch::stable::transpose(x, 0, 1); }",
+        X,
+        ("return torch::stable::transpose(x, 0, 1)", "return detached(torch::stable::transpose(x, 0, 1))"),
+        (codes.CALLS_DIFFER, "{op}[cpu], with gradients under a compiler: "),
         "CompositeImplicitAutograd",
     ),
     "what opcheck finds": Planted(
