@@ -21,6 +21,18 @@ GPU = Machine("2.13.0", "13.0", ("80", "90a", "100a"))
 # What CMake makes of them: with the files, the macros and flags of `amp` are the same.
 PROJECTS = {
     "plain definitions": {"CMakeLists.txt": LIBRARY + "target_compile_definitions(amp PRIVATE LOUD HEIGHT=3)\n"},
+    "what a file of the project says": {
+        "height.txt": "3",
+        "version.h": "#pragma once\n#define AMP_MAJOR 2\n#define AMP_MINOR 7\n",
+        "CMakeLists.txt": """
+            file(READ height.txt HEIGHT)
+            file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/version.h LINES REGEX "^#define AMP_M")
+            list(GET LINES 1 MINOR)
+            string(REGEX REPLACE "[^0-9]" "" MINOR "${MINOR}")
+            add_library(amp SHARED amp.cpp)
+            target_compile_definitions(amp PRIVATE HEIGHT=${HEIGHT} MINOR=${MINOR})
+        """,
+    },
     "a list of a variable": {
         "CMakeLists.txt": 'set(FLAGS -DLOUD)\nlist(APPEND FLAGS "-DHEIGHT=3")\nlist(REMOVE_ITEM FLAGS "-DLOUD")\n'
         + LIBRARY

@@ -12,6 +12,7 @@ from torch_stabilize.verify.headers import comes_with_cuda
 from torch_stabilize.verify.result import Status
 from torch_stabilize.verify.side import LEGACY, BuiltSide, BuiltUnit, Side
 from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
+from torch_stabilize.verify.verdict import Verdict, judge_steps
 
 TOOLS = Toolchain("/bin/c++", "/bin/ninja", TorchInstall("2.13.0", Path("/t/include"), Path("/t/lib")), Path("/py"))
 MISSING = """\
@@ -122,3 +123,17 @@ def test_a_unit_that_stayed_and_compiles_on_neither_side_is_named_and_no_fault(t
     assert ["made_by_the_build.h" in found.message for found in step.diagnostics] == [True]
     step = compile_step({**whole, "remainder": after}, (), TOOLS, [("a.cpp", "stable/a.cpp")])
     assert step.status is Status.FAILED, "it compiled before"
+
+
+def test_a_unit_that_fails_as_it_did_before_is_no_difference(tmp_path: Path) -> None:
+    log = "{unit}:3:1: error: 'OFFSET' was not declared in this scope\n"
+    more = "{unit}:4:1: error: 'at' has not been declared\n"
+
+    def verdict(stable: str) -> Verdict:
+        before = built("legacy", tmp_path, {"a.cpp": log.format(unit=tmp_path / "a.cpp")})
+        after = built("stable", tmp_path, {"s/a.cpp": stable.format(unit=tmp_path / "s/a.cpp")})
+        units = (("a.cpp", "s/a.cpp"),)
+        return judge_steps([compile_step({"legacy": before, "stable": after}, (), TOOLS, units)])
+
+    assert verdict(log).text == "not proven: s/a.cpp compiled on neither side, for the same reason"
+    assert verdict(log + more).text.startswith("something differs")

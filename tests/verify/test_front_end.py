@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from torch_stabilize.verify import codes
+from torch_stabilize.verify.front_end import Compilers
 
 from tests.conftest import Run, commit_all
 
@@ -67,3 +70,27 @@ def test_an_error_is_told_at_the_place_before_the_migration(tmp_path: Path, run_
     assert (one["concern"], one["place"]["path"], one["place"]["line"]) == ("manual", "csrc/loud.cpp", 8)
     assert "HEIGHT" in one["message"]
     assert not (root / "csrc/libtorch_stable").exists()
+
+
+def test_who_stops_a_run_ends_its_compilers(tmp_path: Path) -> None:
+    compilers = Compilers()
+    begun = time.monotonic()
+    (tmp_path / "child.sh").write_text("sleep 60 & echo $! > child; wait\n")
+
+    def interrupted() -> None:
+        with ThreadPoolExecutor(1) as pool, compilers.stopped_early():
+            pool.submit(compilers.run, ["/bin/sh", "child.sh"], tmp_path)
+            while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text().strip():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - begun < 30
+    child = Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/stat")
+    deadline = time.monotonic() + 10
+    while child.exists() and child.read_text().split()[2] != "Z" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not child.exists() or child.read_text().split()[2] == "Z"
+    assert compilers.run(["/bin/sh", "-c", "exit 3"], tmp_path) == (0, ""), "none starts any more"
+    assert Compilers().run(["/bin/sh", "-c", "echo no; exit 3"], tmp_path) == (3, "no\n")

@@ -19,6 +19,7 @@ _CODES = {
     REMAINDER: codes.REMAINDER_DOES_NOT_COMPILE,
     STABLE: codes.STABLE_DOES_NOT_COMPILE,
 }
+_AS_BEFORE = "the unit failed with this message before the migration too: see --define, --include and --build"
 _HELP = {
     LEGACY: "the tree before the migration does not build here",
     REMAINDER: "this unit stayed legacy and compiled before the migration",
@@ -39,6 +40,7 @@ def compile_step(
     `origin` tells where a line of the migrated tree comes from; `same_text` counts the legacy units that see a changed
     header and need no compiler, for they read the same.
     """
+    as_before = _fail_as_before(built, units)
     takes_toolkit = _takes_toolkit(built, tools)
     found: list[Finding] = [_no_toolkit(takes_toolkit)] if takes_toolkit else []
     never_compiled = {unit.path for side in sides_of(built.values(), LEGACY) for unit in side.failed}
@@ -51,7 +53,7 @@ def compile_step(
         for unit in side.failed:
             if unit.path in takes_toolkit or (role == REMAINDER and unit.path in never_compiled):
                 continue
-            found += error_diagnostics(
+            made = error_diagnostics(
                 _CODES[role],
                 unit.path,
                 unit.log,
@@ -59,6 +61,9 @@ def compile_step(
                 origin=origin if role != LEGACY else None,
                 help=_HELP[role],
             )
+            if unit.path in as_before:
+                made = tuple(replace(one, severity=Severity.WARNING, help=_AS_BEFORE) for one in made)
+            found += made
         if side.link_log and side.library is None and side.side.is_loaded:
             code = codes.LEGACY_DOES_NOT_LINK if role == LEGACY else codes.DOES_NOT_LINK
             found.append(finding(code, f"{side.side.library} ({name}): {_last_lines(side.link_log)}"))
@@ -78,7 +83,22 @@ def compile_step(
         "compile", f"units compiled: {counts}{launcher}{read}", tuple(dict.fromkeys((*found, *notes))), figures
     )
     not_run = (*_without_nvcc(built, units, tools), *_unseen(neither))
-    return replace(step, undone=_undone(left_out), not_run=not_run)
+    undone = (f"{', '.join(as_before)} compiled on neither side, for the same reason",) if as_before else ()
+    return replace(step, undone=(*_undone(left_out), *undone), not_run=not_run)
+
+
+def _fail_as_before(built: Mapping[str, BuiltSide], units: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The stable units that fail with no other message than their legacy ones: flags or headers that are not here."""
+    found = []
+    for old, new in units:
+        texts = []
+        for role, path in ((LEGACY, old), (STABLE, new)):
+            logs = [(unit.log, side.side.tree) for side in sides_of(built.values(), role) for unit in side.failed
+                    if unit.path == path]  # fmt: skip
+            texts.append({error.message for log, tree in logs for error in parse_errors(log, tree)})
+        if texts[1] and texts[1] <= texts[0]:
+            found.append(new)
+    return tuple(found)
 
 
 def _on_neither_side(path: str, side: BuiltSide) -> Finding:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch_stabilize.config import Config
@@ -45,8 +47,9 @@ def with_compiled(
         tree = Tree("the planned tree", after, config, layout)
         _write(after, tree, units, folder / "tree")
         side = _side(tree, units, folder, plan.target, tools)
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            logs = list(pool.map(lambda unit: _front_end(unit, side, tree, tools), units))
+        compilers = Compilers()
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool, compilers.stopped_early():
+            logs = list(pool.map(lambda unit: _front_end(unit, side, tree, tools, compilers), units))
         migration = Migration(plan, snapshot.read)
         found: dict[Diagnostic, None] = {}
         for unit, log in zip(units, logs, strict=True):
@@ -77,7 +80,48 @@ def _side(tree: Tree, units: tuple[str, ...], folder: Path, target: str, tools: 
     return stable_side(folder / "tree", library, tools, folder, target, HeaderOptions())
 
 
-def _front_end(unit: str, side: Side, tree: Tree, tools: Toolchain) -> str:
+@dataclass
+class Compilers:
+    """The compilers that run: whoever stops the run ends them, and none starts any more."""
+
+    _running: set[subprocess.Popen[str]] = field(default_factory=set)
+    _is_over: bool = False
+
+    def run(self, command: Sequence[str], folder: Path, seconds: float = SECONDS) -> tuple[int, str]:
+        """The exit code of `command` and what it says. Raises OSError, and TimeoutExpired after so many seconds."""
+        if self._is_over:
+            return 0, ""
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+            errors="replace", env={**os.environ, "LC_ALL": "C"}, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+        self._running.add(process)
+        try:
+            said, _ = process.communicate(timeout=seconds)
+        finally:
+            self._running.discard(process)
+            _end(process)
+        return process.returncode, said
+
+    @contextmanager
+    def stopped_early(self) -> Iterator[None]:
+        """Where the block is left by an exception, all compilers are ended."""
+        try:
+            yield
+        except BaseException:
+            self._is_over = True
+            for process in list(self._running):
+                _end(process)
+            raise
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process and those that it started, if they are not over."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def _front_end(unit: str, side: Side, tree: Tree, tools: Toolchain, compilers: Compilers) -> str:
     """What the compiler says of a unit; "" where it takes it, or where there is no compiler for it."""
     own = side.own_flags.get(unit, ())
     if unit.endswith(CUDA_SUFFIX):
@@ -92,15 +136,12 @@ def _front_end(unit: str, side: Side, tree: Tree, tools: Toolchain) -> str:
         command = [tools.cxx, "-fsyntax-only", *(side.gpu_flags if unit in side.gpu else side.flags)]
     command += [*own, "-std=c++20", "-w", "-c", str(side.tree / unit), "-o", os.devnull]
     try:
-        ran = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False, timeout=SECONDS,
-            env={**os.environ, "LC_ALL": "C"}, cwd=side.tree,
-        )  # fmt: skip
+        code, said = compilers.run(command, side.tree)
     except subprocess.TimeoutExpired:
         return ""
     except OSError as error:
         raise Refusal(f"cannot run {command[0]}: {error.strerror}") from error
-    return (ran.stdout + ran.stderr) if ran.returncode else ""
+    return said if code else ""
 
 
 def _diagnostics(unit: str, log: str, tree: Path, after: Snapshot, migration: Migration) -> Iterator[Diagnostic]:

@@ -184,6 +184,30 @@ def _parse_arguments(on: Interpreter, words: list[str]) -> None:
     on.set(f"{prefix}_UNPARSED_ARGUMENTS", ";".join(rest) or None)
 
 
+def _file(on: Interpreter, words: list[str]) -> None:
+    """`file(READ|STRINGS FILE VARIABLE ...)` of a file of the project: a version, a number, a list."""
+    what, *rest = words or [""]
+    if what.upper() not in ("READ", "STRINGS") or len(rest) < 2:
+        return
+    path, name, *options = on.path(rest[0]), *rest[1:]
+    if not on.snapshot.exists(path):
+        return
+    text = on.snapshot.read(path).decode("utf-8", "replace")
+    if what.upper() == "READ":
+        on.set(name, text if not options else None)
+        return
+    lines = [line for line in text.splitlines() if line]
+    if "REGEX" in options:
+        try:
+            wanted = re.compile(options[options.index("REGEX") + 1])
+        except (re.error, IndexError):
+            return
+        lines = [line for line in lines if wanted.search(line)]
+    if "LIMIT_COUNT" in options:
+        lines = lines[: int(options[options.index("LIMIT_COUNT") + 1])]
+    on.set(name, ";".join(lines))
+
+
 def _include(on: Interpreter, words: list[str]) -> None:
     on.include(words[0])
 
@@ -305,6 +329,7 @@ COMMANDS: dict[str, Run] = {
     "math": _math,
     "project": _project,
     "cmake_parse_arguments": _parse_arguments,
+    "file": _file,
     "include": _include,
     "add_subdirectory": _subdirectory,
     "target_compile_definitions": _target_definitions,
