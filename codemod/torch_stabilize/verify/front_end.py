@@ -96,6 +96,8 @@ class Compilers:
             errors="replace", env={**os.environ, "LC_ALL": "C"}, cwd=folder, start_new_session=True,
         )  # fmt: skip
         self._running.add(process)
+        if self._is_over:  # it was stopped while the process began
+            _end(process)
         try:
             said, _ = process.communicate(timeout=seconds)
         finally:
