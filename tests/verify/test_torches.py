@@ -28,7 +28,8 @@ def test_versions_and_interpreters() -> None:
 def test_without_a_library_each_torch_is_undone() -> None:
     steps = list(torch_steps(parse_torches("2.11,2.13"), built(None), (), "2.11"))
     assert [(one.name, one.undone) for one in steps] == [
-        (f"torch {version}", ("the stable library could not be built",)) for version in ("2.11", "2.13")
+        (f"torch {version}", (f"torch {version}, the stable library could not be built",))
+        for version in ("2.11", "2.13")
     ]
 
 
@@ -42,8 +43,8 @@ def test_what_cannot_be_checked_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(torches, "environment", nowhere)
     real = next(Path(torch.__file__).parent.glob("lib/libshm*.so"))
     older, absent = torch_steps(parse_torches("2.10,2.99"), built(real), (), "2.11")
-    assert older.undone == ("older than the target 2.11",)
-    assert absent.undone == ("no environment for torch 2.99: no network",)
+    assert older.undone == (f"{older.name}, older than the target 2.11",)
+    assert absent.undone == ("torch 2.99, no environment for torch 2.99: no network",)
 
 
 @pytest.mark.torch

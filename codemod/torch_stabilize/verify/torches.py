@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch_stabilize.model import Refusal, Severity
@@ -55,13 +55,18 @@ def torch_steps(
     side = next(iter(side for side in sides_of(built.values(), STABLE) if side.library is not None), None)
     if side is None or side.library is None:
         for one in torches:
-            yield Step.impossible(f"torch {one.name}", "the stable library could not be built")
+            yield _impossible(f"torch {one.name}", "the stable library could not be built")
         return
     with Worker([side.library]) as here:
         operators = {one.name: one.schema for one in here.operators()}
         runs = [run_cases(file, here) for file in _of(cases, operators)] if torches else []
         for one in torches:
             yield _checked(one, side.library, operators, _of(cases, operators), runs, target)
+
+
+def _impossible(name: str, reason: str) -> Step:
+    """A torch that nothing is proven for; the verdict names it."""
+    return replace(Step.impossible(name, reason), undone=(f"{name}, {reason}",))
 
 
 def _of(cases: Sequence[CaseFile], operators: Mapping[str, str]) -> list[CaseFile]:
@@ -80,11 +85,11 @@ def _checked(
 ) -> Step:
     name = f"torch {other.name}"
     if other.python is None and _numbers(other.name) < _numbers(target):
-        return Step.impossible(name, f"older than the target {target}")
+        return _impossible(name, f"older than the target {target}")
     try:
         python = other.python or environment(other.name)
     except Refusal as refusal:
-        return Step.impossible(name, str(refusal))
+        return _impossible(name, str(refusal))
     try:
         with Worker([library], python=str(python)) as there:
             found = list(_compared_operators(operators, {one.name: one.schema for one in there.operators()}))

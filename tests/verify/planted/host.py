@@ -23,6 +23,7 @@ class Planted(NamedTuple):
 
 
 X = "args = [{ tensor = { shape = [3, 4] } }]"
+FINE = '\n\n[[case]]\nop = "{op}"\nid = "{op}-fine"\nargs = [{ int = 1 }]'  # what a check lets pass
 LOOP = "for (int64_t i = 0; i < x.numel(); ++i)"
 OLD = "at::Tensor {op}(const at::Tensor& x)"
 NEW = "Tensor {op}(const Tensor& x)"
@@ -202,7 +203,7 @@ HOST: dict[str, Planted] = {
         "{op}(int n) -> int",
         'int64_t {op}(int64_t n) { TORCH_CHECK(n > 0, "n must be positive"); return n; }',
         'int64_t {op}(int64_t n) { STD_TORCH_CHECK(n > 0, "n must be positive"); return n; }',
-        'args = [{ int = 0 }]\nraises = "RuntimeError"',
+        'args = [{ int = 0 }]\nraises = "RuntimeError"' + FINE,
         ('STD_TORCH_CHECK(n > 0, "n must be positive");', ""),
         (codes.ERROR_DIFFERS, "{op}[cpu]: the stable library raises nothing"),
         "CompositeExplicitAutograd",
@@ -220,7 +221,7 @@ HOST: dict[str, Planted] = {
         "{op}(int n) -> int",
         'int64_t {op}(int64_t n) { TORCH_CHECK(n > 0, "n must be positive, got ", n); return n; }',
         'int64_t {op}(int64_t n) { STD_TORCH_CHECK(n > 0, "n must be positive, got ", n); return n; }',
-        'args = [{ int = -7 }]\nraises = "RuntimeError"\nmessage = "got -7"',
+        'args = [{ int = -7 }]\nraises = "RuntimeError"\nmessage = "got -7"' + FINE,
         ('got ", n)', 'got ", n + 1)'),
         (codes.ERROR_DIFFERS, "{op}[cpu]: the stable library's text has no match for 'got -7'"),
         "CompositeExplicitAutograd",
@@ -229,7 +230,7 @@ HOST: dict[str, Planted] = {
         "{op}(int n) -> int",
         'int64_t {op}(int64_t n) { TORCH_CHECK(n > 0, "too small"); return n; }',
         'int64_t {op}(int64_t n) { STD_TORCH_CHECK(n > 0, "too small"); return n; }',
-        'args = [{ int = -7 }]\nraises = "RuntimeError"',
+        'args = [{ int = -7 }]\nraises = "RuntimeError"' + FINE,
         ("too small", "too tiny"),
         (codes.ERROR_TEXT_DIFFERS, "{op}[cpu]: text of the error: legacy 'too small', stable 'too tiny'"),
         "CompositeExplicitAutograd",
@@ -238,7 +239,8 @@ HOST: dict[str, Planted] = {
         "{op}(Tensor x) -> int",
         'int64_t {op}(const at::Tensor& x) { TORCH_CHECK(x.scalar_type() == at::kFloat, "floats"); return 1; }',
         'int64_t {op}(const Tensor& x) { STD_TORCH_CHECK(x.scalar_type() == ScalarType::Float, "floats"); return 1; }',
-        'args = [{ tensor = { shape = [2], dtype = "float64" } }]\nraises = "RuntimeError"',
+        'args = [{ tensor = { shape = [2], dtype = "float64" } }]\nraises = "RuntimeError"'
+        + FINE.replace("{ int = 1 }", "{ tensor = { shape = [2] } }"),
         ("x.scalar_type() == ScalarType::Float", "x.scalar_type() >= ScalarType::Float"),
         (codes.ERROR_DIFFERS, "{op}[cpu]: the stable library raises nothing"),
     ),
@@ -489,5 +491,8 @@ def stable_text(defects: frozenset[str] = frozenset()) -> str:
 
 def cases_text() -> str:
     """The golden cases: one for each operator."""
-    tables = (f'[[case]]\nop = "{name_of(index)}"\n{one.case}\n' for index, one in enumerate(HOST.values()))
+    tables = (
+        f'[[case]]\nop = "{name_of(index)}"\n{one.case.replace("{op}", name_of(index))}\n'
+        for index, one in enumerate(HOST.values())
+    )
     return 'group = "host"\nlibrary = "planted"\n\n' + "\n".join(tables)
