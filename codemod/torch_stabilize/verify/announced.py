@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from torch_stabilize.bindings.autograd.convert import convert_autograd
+from torch_stabilize.bindings.given_back import kernel_name
 from torch_stabilize.bindings.reading.model import BlockKind, Operator, Side, Statement, StatementKind
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.select import Moved, select
@@ -21,8 +22,9 @@ class Announced:
     """The operators of a group, as "ns::name" or "ns::name.overload".
 
     `functions` are those that were functions of a Python module, with the name they had there ("_C.f"). `added` are
-    operators that the migration adds, for the backward of autograd functions; `earlier` those that the stable library
-    had before it. `always` are the ones of all of them that no condition and no CUDA unit keeps out of a build.
+    operators that the migration may add, for the backward of autograd functions and for functions that give back what
+    they write to; `earlier` those that the stable library had before it. `always` are the ones of all of them that no
+    condition and no CUDA unit keeps out of a build.
     `unread` says why the registrations cannot be read.
     """
 
@@ -57,7 +59,7 @@ def announced(legacy: Tree, work: Tree, group: Group, target: str) -> Announced:
         {name: f"{one.statement.block.namespace}.{one.statement.name}" for name, one in functions.items()},
         frozenset(name for name, one in functions.items() if _is_in_every_build(one.statement))
         | {_full_name(o) for o in earlier if o.definitions and all(map(_is_in_every_build, o.definitions))},
-        frozenset(added),
+        frozenset(added) | {kernel_name(name) for name in functions},
         frozenset(map(_full_name, earlier)),
         _runs_on_cuda(group, moved),
     )

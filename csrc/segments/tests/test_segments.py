@@ -97,3 +97,42 @@ def test_compiled(backend):
     (want,) = torch.autograd.grad(model(x), x)
     (got,) = torch.autograd.grad(torch.compile(model, backend=backend)(x), x)
     assert torch.equal(got, want)
+
+
+@pytest.fixture
+def gpu():
+    """The GPU; skips where there is none, or segments was built without CUDA."""
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    try:
+        segments.segment_mean(torch.ones(1, 1, device="cuda"), torch.tensor([0, 1], device="cuda"))
+    except RuntimeError as error:
+        if "was built for the CPU" not in str(error):
+            raise
+        pytest.skip("segments was built for the CPU")
+    return torch.device("cuda")
+
+
+@pytest.mark.parametrize("backend", [None, *BACKENDS])
+def test_segment_mean_on_a_gpu(gpu, backend):
+    x, offsets = random(8, 300, seed=7).detach().to(gpu).requires_grad_(), OFFSETS.to(gpu)
+    function = segments.segment_mean if backend is None else torch.compile(segments.segment_mean, backend=backend)
+    wanted = means(x, OFFSETS.tolist())
+    assert torch.allclose(function(x, offsets), wanted)
+    weight = random(4, 300, seed=8).detach().to(gpu)
+    (got,) = torch.autograd.grad((function(x, offsets) * weight).sum(), x)
+    (grad,) = torch.autograd.grad((wanted * weight).sum(), x)
+    assert torch.allclose(got, grad)
+
+
+def test_other_functions_on_a_gpu(gpu):
+    x, scale = random(5, 4, seed=9).detach().to(gpu), torch.arange(5.0, dtype=torch.float64, device=gpu)
+    values, columns = segments.row_max(x)
+    assert torch.equal(values, x.max(1).values)
+    assert torch.equal(columns, x.max(1).indices)
+    assert torch.allclose(segments.weighted_sum([x, x], torch.tensor([1.0, 2.0], device=gpu)), x * 3)
+    with pytest.raises(RuntimeError):  # it runs on the CPU
+        segments.SoftThreshold(0.5)(x)
+    with pytest.raises(RuntimeError, match="x and offsets must be on one device"):
+        segments.segment_mean(x, torch.tensor([0, 5]))
+    assert torch.allclose(segments._C.scale_rows_(x.clone(), scale), x * scale[:, None])

@@ -82,6 +82,11 @@ class Case:
     names: tuple[tuple[str, Any], ...] = ()
     captured: Call | None = None
 
+    @property
+    def operator(self) -> str:
+        """The full name of what it calls: "ns::name" or "ns::name.overload"."""
+        return f"{self.namespace}::{self.op}" + (f".{self.overload}" if self.overload != "default" else "")
+
     def runs_on(self, devices: Iterable[str]) -> bool:
         """Whether a machine with these devices is one that the case is for."""
         return self.device in devices and self.without not in devices

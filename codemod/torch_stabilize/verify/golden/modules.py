@@ -81,7 +81,7 @@ def load_libraries(libraries: Iterable[Path], functions: Mapping[str, str], torc
     _functions.clear()
     for operator, called in functions.items():
         function = _find(called, modules)
-        if function is not None:
+        if function is not None and operator not in operators:
             _functions[operator] = ModuleFunction(operator, called, function)
     return Loaded(operators, tuple(sorted({name for module in modules for name in _offered(module)})))
 

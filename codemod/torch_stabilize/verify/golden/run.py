@@ -60,8 +60,7 @@ def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> 
 def find_op(case: Case, torch: Any) -> Any:
     """The overload that `case` calls, or the function of a Python module that it was. Raises LookupError where no
     library has it."""
-    overload = f".{case.overload}" if case.overload != "default" else ""
-    function = function_for(f"{case.namespace}::{case.op}{overload}")
+    function = function_for(case.operator)
     if function is not None:
         return function
     try:

@@ -75,9 +75,13 @@ def run_on(
     python: str = sys.executable,
     modules: Iterable[str] = (),
 ) -> Run:
-    """Run all cases of `file` where `libraries` are loaded and `modules` imported. Raises Refusal if they cannot be."""
+    """Run all cases of `file` where `libraries` are loaded and `modules` imported. Raises Refusal if they cannot be.
+
+    What no library registers may be a function of a Python module, before its migration.
+    """
+    functions = {case.operator: f"{case.namespace}.{case.op}" for case in file.cases}
     try:
-        with Worker(libraries, python=python, modules=modules) as worker:
+        with Worker(libraries, python=python, modules=modules, functions=functions) as worker:
             return run_cases(file, worker, progress=progress)
     except LoadError as error:
         raise Refusal(f"the library does not load: {error}") from error
