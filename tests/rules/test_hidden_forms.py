@@ -310,6 +310,16 @@ REPORTED = {
         "std::vector<at::Tensor> r(std::move_iterator(l.begin()), std::move_iterator(l.end())); }\n",
         [],
     ),
+    "what options are asked": (
+        "bool f(at::Tensor x) { auto o = x.options(); o.device_index(); o.type_equal(x.options()); o.memory_format_opt(); "
+        "o.has_pinned_memory(); return o.requires_grad(); }\n",
+        ["TSA121"] * 5,
+    ),
+    "what options are asked and what replaces them knows": (
+        "bool f(at::Tensor x, int requires_grad) { auto o = x.options(); o.dtype(); o.device(); o.layout(); o.pinned_memory(); "
+        "o.dtype_opt(); o = o.device_index(1); struct { bool type_equal(int); } k; return k.type_equal(requires_grad); }\n",
+        [],
+    ),
     "optional views that are kept, of numbers": (
         "at::Tensor m(at::Tensor x, at::OptionalIntArrayRef d) { return x.mean(d); }\nvoid g(at::OptionalIntArrayRef e = {0});\n"
         "at::Tensor f(at::Tensor x, int64_t n) { at::OptionalIntArrayRef a{0}, b = n; at::OptionalIntArrayRef c; c = {1}; "

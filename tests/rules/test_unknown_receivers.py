@@ -8,6 +8,10 @@ from tests.rules.rewriting import rewrite
 
 # A class without a name: the type of its member cannot be told.
 STATE = "struct { at::Tensor kept; } state;\n"
+BOX = (
+    "template <class T> struct Box { T v; std::optional<T> o; std::vector<T> all; T get() const { @ } };\n"
+    "void f(at::Tensor x) { Box<at::Tensor> b{x}; b.get(); Box<int> k{1}; k.get(); }"
+)
 
 
 def told(text: str) -> list[str]:
@@ -33,6 +37,13 @@ def told(text: str) -> list[str]:
         ("#define TWICE(t) t * 2\nat::Tensor f() { return TWICE(state.kept); }", "TSA904"),
         ("template <class F> void each(F f);\nvoid f() { each([](auto t) { t.exp(); }); }", "TSA903"),
         ("#include <iostream>\nvoid f() { std::cout << state.kept; }", "TSA904"),
+        # template parameters that mean a tensor and something else
+        (BOX.replace("@", "return v + v;"), "TSA904"),
+        (BOX.replace("@", "return -this->v;"), "TSA904"),
+        (BOX.replace("@", "return all[0] + v;"), "TSA904"),
+        (BOX.replace("@", "return o ? *o * 2 : v;"), "TSA904"),
+        (BOX.replace("@", "return v.exp();"), "TSA903"),
+        ("template <class T> T f(T t) { return t + t; }\nvoid g(at::Tensor x) { f(x); f(1); }", "TSA904"),
         # what no file of the project declares
         ("auto f() { return lib::get().exp(); }", "TSA903"),
         ("auto f() { auto t = lib::get(1); return (t).exp(); }", "TSA903"),
@@ -53,6 +64,8 @@ def test_what_may_be_a_tensor_is_reported(text: str, code: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        BOX.replace("at::Tensor>", "float>").replace("@", "return v + -this->v;"),
+        BOX.replace("@", "int n = 1; return n + 1;"),
         # of the standard library, of CUTLASS, of the project, or of a class without a namespace
         "auto f() { return std::exp(2).exp(); }",
         "auto f() { return cute::shape(1).exp(); }",

@@ -20,6 +20,7 @@ from torch_stabilize.rules.generic import by_table
 from torch_stabilize.rules.handlers import clause_findings
 from torch_stabilize.rules.moved import moved_findings
 from torch_stabilize.rules.operators import operator_sites
+from torch_stabilize.rules.options_uses import options_findings
 from torch_stabilize.rules.own_macros import is_redefined
 from torch_stabilize.rules.references import keep_reference
 from torch_stabilize.rules.registry import site_handler
@@ -80,6 +81,7 @@ def rewrite_document(
         moved_findings(context),
         stream_findings(context),
         algorithm_findings(context),
+        options_findings(context),
     )
     outcomes += [one for found_there in others for one in found_there if _wanted(one[0], skipped, only)]
     if judge is not None:

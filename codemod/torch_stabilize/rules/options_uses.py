@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
-from torch_stabilize.model import Confidence, Span
+from torch_stabilize.model import Confidence, Diagnostic, Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.last_values import assignments, enclosing_block, uses_of
 from torch_stabilize.rules.options import read_options
 from torch_stabilize.rules.registry import rule
 from torch_stabilize.rules.rewrite import Rewrite
-from torch_stabilize.rules.tensor_calls import MethodCall, called_on, is_tensor_method
+from torch_stabilize.rules.sites import in_legacy_branch
+from torch_stabilize.rules.tensor_calls import MethodCall, called_on, is_tensor_method, receiver_type
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of
@@ -59,6 +61,15 @@ _TAKES_OPTIONS = frozenset({
             "torch::stable::Tensor f(torch::stable::Tensor x) { auto d = x.device(); auto t = x.scalar_type(); "
             "return torch::stable::empty({2}, torch::headeronly::CppTypeToScalarType<float>::value, std::nullopt, d); }",
         ),
+        Example(
+            "at::Tensor f(at::Tensor x) { auto o = x.options().dtype(at::kInt); auto d = o.dtype(); "
+            "return at::empty({2}, o).to(d); }",
+            "torch::stable::Tensor f(torch::stable::Tensor x) "
+            "{ auto o = options_of(x).dtype(torch::headeronly::ScalarType::Int); auto d = o.dtype(); "
+            "return torch::stable::to(torch::stable::empty({2}, o.dtype_opt(), o.layout_opt(), o.device_opt(), "
+            "o.pinned_memory_opt()), d); }",
+            "kept where it is asked, too",
+        ),
         untouched(
             "struct Menu { int options() const; };\nint f(const Menu& m) { auto o = m.options(); return o + 1; }",
             "of another class",
@@ -101,6 +112,31 @@ def _asked_of_tensor(site: Site, context: Context) -> Outcome | None:
     receiver = call.receiver_parts()
     itself = (b"(", *receiver, b")") if call.through_pointer else receiver
     return context.rewrite(call.fragment.span(outer[1]), (*itself, answer), "TSA121")
+
+
+# What c10::TensorOptions is asked for and the class that replaces it does not know; those in `_SETS` set it too.
+_LACKS = re.compile(
+    rb"\.\s*(?P<name>requires_grad(?:_opt)?|device_index|memory_format_opt|has_(?:requires_grad|memory_format|pinned_memory)"
+    rb"|type_equal|merge_in|merge_memory_format|backend|is_sparse(?:_csr|_compressed)?|computeDispatchKey)\s*\((?P<none>\s*\))?"
+)
+_SETS = frozenset({b"requires_grad", b"device_index"})
+
+
+def options_findings(context: Context) -> Iterator[tuple[Site, Diagnostic]]:
+    """Places of a file that moves where options are asked for what the class that replaces them does not know."""
+    document = context.document
+    if document.path not in context.project.moving or not (
+        b"options" in document.words or b"TensorOptions" in document.words
+    ):
+        return
+    for match in _LACKS.finditer(document.code):
+        site = Site(Span(*match.span("name")), match["name"].decode(), SiteKind.OPERATOR)
+        is_asked = match["none"] is not None or match["name"] not in _SETS
+        kind = receiver_type(site, context) if is_asked else None
+        if kind is not None and kind.name == "TensorOptions" and not in_legacy_branch(document, site.span.start):
+            message = f"{site.name}() of TensorOptions has no stable form"
+            advice = "ask the tensor that the options are of, or keep what is asked for in a variable of its own"
+            yield site, context.diagnose(site, "TSA121", message, advice)
 
 
 def _stand_in(site: Site, node: Node | None, context: Context) -> Outcome | None:
@@ -193,6 +229,8 @@ def _all_uses_known(name: str, statement: Node, fragment: Fragment, context: Con
             continue
         if parent.type == "assignment_expression" and parent.child_by_field_name("left") == use:
             continue
+        if parent.type == "field_expression" and _is_question(parent):
+            return False
         if _is_argument_of_factory(use):
             options = read_options(use, fragment, context)
             if options is None or options.is_stand_in:
@@ -203,6 +241,13 @@ def _all_uses_known(name: str, statement: Node, fragment: Fragment, context: Con
             continue
         return False
     return seen
+
+
+def _is_question(callee: Node) -> bool:
+    """`options.dtype()`, which asks for what `options.dtype(x)` and `options.dtype<T>()` set."""
+    call = callee.parent
+    is_called = call is not None and call.type == "call_expression" and call.child_by_field_name("function") == callee
+    return call is None or not is_called or (not arguments_of(call) and "<" not in text_of(callee))
 
 
 def _assigned_to(name: str, node: Node) -> bool:

@@ -12,15 +12,16 @@ from torch_stabilize.model import Confidence, Diagnostic
 from torch_stabilize.rules.certainty import BROKEN, is_cut_off
 from torch_stabilize.rules.context import Context, Site, SiteKind
 from torch_stabilize.rules.foreign import is_foreign
+from torch_stabilize.rules.number_places import holds_tensor, is_other, wants_a_number
 from torch_stabilize.rules.operators import operands, operator_nodes, operator_of
 from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.tensor_calls import UNMISTAKABLE, receiver_of, receiver_type
 from torch_stabilize.source.calls import returns_of
 from torch_stabilize.source.declarations import Declared, text_of
 from torch_stabilize.source.document import Document, Fragment
-from torch_stabilize.source.library import METHODS
+from torch_stabilize.source.library import BOXES, CONTAINERS, METHODS
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
-from torch_stabilize.source.types import TENSOR, CppType, parse_type
+from torch_stabilize.source.types import CppType, parse_type
 
 METHOD = page(
     "TSA903",
@@ -66,16 +67,7 @@ _FOR_DEVICE = re.compile(r"\b(?:__device__|__global__|(?:CUTE|CUTLASS)_(?:HOST_)
 # Rules of methods that guards, streams, exceptions and devices have, and tensors do not.
 _NO_TENSORS = frozenset({"TSA139", "TSA173", "TSA208", "TSA402", "TSA408"})
 _OF_DEVICES = frozenset({"device_of", "c10::device_of", "at::device_of"})  # found by the type of its argument
-# What an expression is put into that no tensor can be put into.
-_TRUTHS = frozenset({"condition_clause", "while_statement", "do_statement", "static_assert_declaration"})
-_ELSEWHERE = frozenset({
-    "cast_expression", "sizeof_expression", "template_argument_list", "enumerator", "array_declarator", "case_statement",
-    "bitfield_clause", "new_expression", "new_declarator", "decltype", "switch_statement", "kernel_call_syntax",
-    "subscript_argument_list",
-})  # fmt: skip
-_INSIDE = frozenset({
-    "parenthesized_expression", "binary_expression", "unary_expression", "initializer_list", "comma_expression",
-})  # fmt: skip
+_PLAIN = frozenset({"int", "int64_t", "size_t", "float", "double", "bool", "string", "ScalarType", "Device"})
 _PARTS = {
     "subscript_expression": ("argument",),
     "pointer_expression": ("argument",),
@@ -126,7 +118,7 @@ def unknown_operators(context: Context) -> Iterator[tuple[Site, Diagnostic]]:
         printed = node.child_by_field_name("right") if operator_of(node) == "<<" else None
         given = [printed] if printed is not None else list(operands(node))
         kinds = [finder.type_of(one, fragment, document) for one in given]
-        if any(kind.is_tensor or _is_other(kind) for kind in kinds) or _wants_a_number(node, fragment, context):
+        if any(kind.is_tensor or is_other(kind) for kind in kinds) or wants_a_number(node, fragment, context):
             continue
         unknown = [one for one in given if may_be_tensor(one, fragment, document, context)]
         if unknown:
@@ -145,11 +137,6 @@ def _short(node: Node) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _is_other(kind: CppType) -> bool:
-    """Whether a type is known to be neither a tensor's nor a number's: a pointer, a string, a class."""
-    return kind.is_known and (kind.pointers > 0 or bool(kind.arguments) or kind.name in ("string", "list"))
-
-
 # where a tensor may come from ---------------------------------------------------------------------------------------
 
 
@@ -157,8 +144,10 @@ def may_be_tensor(node: Node, fragment: Fragment, document: Document, context: C
     """Whether an expression, if its type is unknown, comes from where a tensor may come from."""
     finder = context.project.finder
     kind = finder.type_of(node, fragment, document)
-    if kind.is_known or depth > _DEPTH:
-        return kind.is_tensor
+    is_open = kind.name in CONTAINERS | BOXES and kind.inner is not None and not kind.inner.is_known  # std::optional<T>
+    is_open = is_open and node.type == "identifier"
+    if (kind.is_known and not is_open) or depth > _DEPTH:
+        return kind.is_tensor or (kind.name not in _PLAIN and _is_tensor_somewhere(kind, node, document, context))
     if node.type == "identifier":
         return _name_may_be(node, fragment, document, context, depth)
     if node.type == "call_expression":
@@ -177,6 +166,9 @@ def _name_may_be(node: Node, fragment: Fragment, document: Document, context: Co
     declared = finder.declaration_of(text_of(node), node)
     if declared is None and fragment.macro is not None:
         return _given_may_be(text_of(node), fragment, context, depth)
+    if declared is None:
+        written = parse_type(finder.written.member(finder.class_at(node), text_of(node)))
+        return _is_tensor_somewhere(written, node, document, context)
     return declared is not None and _declared_may_be(declared, node, fragment, document, context, depth)
 
 
@@ -194,6 +186,13 @@ def _declared_may_be(
         held = finder.type_of(value, fragment, document)
         return not held.is_known and may_be_tensor(value, fragment, document, context, depth + 1)
     return may_be_tensor(value, fragment, document, context, depth + 1)
+
+
+def _is_tensor_somewhere(written: CppType, node: Node, document: Document, context: Context) -> bool:
+    """Whether a type is a template parameter, or is made of one, that means a tensor and something else."""
+    meant = written.inner if written.inner and written.name in CONTAINERS | BOXES else written
+    kinds = context.project.finder.instances.kinds_of(meant, node, document)
+    return len(kinds) > 1 and any(kind.is_tensor for kind in kinds)
 
 
 def _given_may_be(name: str, fragment: Fragment, context: Context, depth: int) -> bool:
@@ -221,11 +220,11 @@ def _call_may_be(node: Node, fragment: Fragment, document: Document, context: Co
         owner = finder.type_of(receiver, fragment, document)
         if owner.is_known and not finder.written.classes.named(owner.name):  # maybe a template parameter
             made = finder.written.classes.with_method(name) if not owner.arguments else ()
-            return any(_holds_tensor(finder.written.resolved(parse_type(method.returns))) for method in made)
+            return any(holds_tensor(finder.written.resolved(parse_type(method.returns))) for method in made)
         if owner.is_known:
             return bool(finder.written.methods_of(owner._replace(pointers=0), name))
         known = finder.returns.method(name, [finder.type_of(a, fragment, document) for a in arguments_of(node)])
-        if known and not _holds_tensor(parse_type(known)):
+        if known and not holds_tensor(parse_type(known)):
             return False
         return may_be_tensor(receiver, fragment, document, context, depth + 1)
     if callee.type == "lambda_expression":
@@ -241,7 +240,7 @@ def _call_may_be(node: Node, fragment: Fragment, document: Document, context: Co
         definition = finder.instances.definition(where, function)
         if written.is_known and written.name != "auto":
             names = finder.instances.parameters(where, function) if function.template else ()
-            if _holds_tensor(written) or written.name in names:
+            if holds_tensor(written) or written.name in names:
                 return True
         elif definition is None or _body_may_be(definition, where.whole, where, context, depth):
             return True
@@ -252,8 +251,8 @@ def _call_may_be(node: Node, fragment: Fragment, document: Document, context: Co
         return False
     if name in _OF_DEVICES:
         return False
-    is_asked_for = any(map(_holds_tensor, parse_type(f"{name}<{template}").arguments)) if template else False
-    return is_asked_for or any(_holds_tensor(finder.type_of(one, fragment, document)) for one in arguments_of(node))
+    is_asked_for = any(map(holds_tensor, parse_type(f"{name}<{template}").arguments)) if template else False
+    return is_asked_for or any(holds_tensor(finder.type_of(one, fragment, document)) for one in arguments_of(node))
 
 
 def _body_may_be(body_of: Node, fragment: Fragment, document: Document, context: Context, depth: int) -> bool:
@@ -269,15 +268,16 @@ def _field_may_be(node: Node, fragment: Fragment, document: Document, context: C
     owner = finder.type_of(receiver, fragment, document)
     if owner.is_known:
         found = [m for one in finder.written.classes.named(owner.name) if (m := one.members.get(name))]
-        return any("Tensor" in member.type_text or "decltype" in member.type_text for member in found)
+        return any(
+            "Tensor" in member.type_text
+            or "decltype" in member.type_text
+            or _is_tensor_somewhere(parse_type(member.type_text), node, document, context)
+            for member in found
+        )
     declared = finder.declaration_of(text_of(receiver), receiver) if receiver.type == "identifier" else None
     if declared is not None and not parse_type(declared.type_text).is_known:
         return "Tensor" in declared.type_text
     return may_be_tensor(receiver, fragment, document, context, depth + 1)
-
-
-def _holds_tensor(kind: CppType) -> bool:
-    return kind.name == "Tensor" or kind.inner == TENSOR or any(map(_holds_tensor, kind.arguments))
 
 
 def _is_on_device(node: Node, context: Context) -> bool:
@@ -320,73 +320,6 @@ def _is_number_elsewhere(declared: Declared, node: Node, fragment: Fragment, con
         waiting += one.named_children
         if one.type not in ("identifier", "type_identifier") or text_of(one) != declared.name:
             continue
-        if one.type == "type_identifier" or _wants_a_number(one, fragment, context):  # `f<i>()` is read as of a type
+        if one.type == "type_identifier" or wants_a_number(one, fragment, context):  # `f<i>()` is read as of a type
             return True
     return False
-
-
-# where no tensor can go ---------------------------------------------------------------------------------------------
-
-
-def _wants_a_number(node: Node, fragment: Fragment, context: Context) -> bool:
-    """Whether the value of an expression is put where no tensor can be: a condition, an index, a variable of an int."""
-    current = node
-    while (parent := current.parent) is not None:
-        if parent.type == "binary_expression" and operator_of(parent) in ("&&", "||", "<<", ">>"):
-            return operator_of(parent) in ("&&", "||")
-        if parent.type == "binary_expression" and any(
-            _is_other(context.type_of(side, fragment)) for side in operands(parent) if side != current
-        ):
-            return True
-        if parent.type == "unary_expression" and operator_of(parent) == "!":
-            return True
-        if parent.type in _TRUTHS or parent.type in _ELSEWHERE:
-            return True
-        if parent.type == "conditional_expression" and parent.child_by_field_name("condition") == current:
-            return True
-        if parent.type == "for_statement":
-            return parent.child_by_field_name("condition") == current
-        if parent.type == "argument_list":
-            return _argument_is_number(parent, current, fragment, context)
-        if parent.type in ("init_declarator", "declaration", "return_statement", "assignment_expression"):
-            return _is_kept_as_number(parent, current, fragment, context)
-        if parent.type not in _INSIDE and parent.type != "conditional_expression":
-            return False
-        current = parent
-    return False
-
-
-def _argument_is_number(listed: Node, argument: Node, fragment: Fragment, context: Context) -> bool:
-    call = listed.parent
-    callee = call.child_by_field_name("function") if call is not None else None
-    if call is None or callee is None:
-        if call is not None and call.type == "init_declarator":
-            return _is_kept_as_number(call, listed, fragment, context)
-        return True  # of a kernel that is launched, or of an attribute
-    name = text_of(callee).partition("<")[0].strip()
-    if name.endswith("_cast"):
-        return True
-    place = [c for c in listed.named_children if c.type != "comment"].index(argument)
-    own = [f for _, f in context.project.finder.functions.named(name.rpartition("::")[2]) if f.answers_to(name)]
-    wanted = [parse_type(f.parameters[place].type_text) for f in own if place < len(f.parameters)]
-    return bool(wanted) and all(_is_number(kind) for kind in wanted)
-
-
-def _is_kept_as_number(parent: Node, value: Node, fragment: Fragment, context: Context) -> bool:
-    if parent.type == "assignment_expression":
-        left = parent.child_by_field_name("left")
-        if left is None or left == value:
-            return False
-        return _is_number(context.type_of(left, fragment))
-    scope: Node | None = parent
-    if parent.type == "return_statement":
-        while scope is not None and scope.type not in ("function_definition", "lambda_expression"):
-            scope = scope.parent
-    elif parent.type == "init_declarator":
-        scope = parent.parent
-    kind = scope.child_by_field_name("type") if scope is not None else None
-    return kind is not None and _is_number(context.project.finder.written.resolved(parse_type(text_of(kind))))
-
-
-def _is_number(kind: CppType) -> bool:
-    return kind.is_known and kind.name != "auto" and not _holds_tensor(kind)
