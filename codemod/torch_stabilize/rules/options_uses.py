@@ -62,12 +62,11 @@ _TAKES_OPTIONS = frozenset({
             "return torch::stable::empty({2}, torch::headeronly::CppTypeToScalarType<float>::value, std::nullopt, d); }",
         ),
         Example(
-            "at::Tensor f(at::Tensor x) { auto o = x.options().dtype(at::kInt); auto d = o.dtype(); "
+            "at::Tensor f(at::Tensor x) { auto o = x.options().dtype(at::kInt); auto d = o.device(); "
             "return at::empty({2}, o).to(d); }",
             "torch::stable::Tensor f(torch::stable::Tensor x) "
-            "{ auto o = options_of(x).dtype(torch::headeronly::ScalarType::Int); auto d = o.dtype(); "
-            "return torch::stable::to(torch::stable::empty({2}, o.dtype_opt(), o.layout_opt(), o.device_opt(), "
-            "o.pinned_memory_opt()), d); }",
+            "{ auto o = options_of(x).dtype(torch::headeronly::ScalarType::Int); auto d = o.device(); "
+            "return torch::stable::to(torch::stable::empty({2}, torch::headeronly::ScalarType::Int, std::nullopt, x.device()), d); }",
             "kept where it is asked, too",
         ),
         untouched(
