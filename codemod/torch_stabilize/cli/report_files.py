@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from torch_stabilize.model import Refusal
+from torch_stabilize.report.forms import FORMS
 
 if TYPE_CHECKING:
     from torch_stabilize.codes import Code
     from torch_stabilize.report.view import Report
 
-SUFFIXES = (".md", ".html", ".json", ".sarif")
+SUFFIXES = tuple(FORMS)
 
 
 def report_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -40,19 +41,7 @@ def check_writable(path: Path) -> None:
 
 def rendered(report: Report, path: Path, codes: Mapping[str, Code]) -> str:
     """`report` in the form that the suffix of `path` asks for."""
-    from torch_stabilize.report.as_json import report_json
-    from torch_stabilize.report.documents import report_html, report_markdown
-    from torch_stabilize.report.sarif import sarif
-
-    match path.suffix:
-        case ".md":
-            return report_markdown(report)
-        case ".html":
-            return report_html(report)
-        case ".json":
-            return report_json(report)
-        case _:
-            return sarif([(finding, report.place(finding)) for finding in report.findings], codes)
+    return FORMS[path.suffix](report, codes)
 
 
 def write_text(path: Path, text: str) -> None:
