@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.carriers import sorted_by_form, take_over
 from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow, written_list
+from torch_stabilize.buildfiles.cmake.linked import not_linked, without_gaps
 from torch_stabilize.buildfiles.cmake.lists import reindent, with_comment
 from torch_stabilize.buildfiles.cmake.logic import residual
 from torch_stabilize.buildfiles.cmake.run import HEADERS, CMakeRun
@@ -53,7 +54,7 @@ def create_target(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow]) ->
         _helpers(run, wanted, flows, list_name, indent),
         *_carriers(run, flows, list_name, legacy, indent, before=False),
         _definition(run, wanted, list_name, rename),
-        *(_copied(file, command, rename, known, indent, project) for command in own),
+        *(_copied(run, file, command, rename, known, indent) for command in own),
         _settings(run, wanted, known, indent),
     ]
     at = max(file.line_end(command.span.end) for command in (legacy.command, *_enclosing_ends(file, legacy, own)))
@@ -284,14 +285,18 @@ def _with_limited_api(run: CMakeRun, legacy: Command, text: str, indent: str) ->
 
 
 def _copied(
-    file: CMakeFile, command: Command, rename: _Renamer, known: Sequence[str], indent: str, project: CMakeProject
+    run: CMakeRun, file: CMakeFile, command: Command, rename: _Renamer, known: Sequence[str], indent: str
 ) -> str:
     """A call that names the legacy target, for the stable one."""
     start = Span(with_comment(file, command.span).start, command.span.end)
     if command.arguments and any("TORCH_TARGET_VERSION" in a.text for a in command.arguments):
         return ""
-    text = rendered(file, start, {a.span: rename(file.text(a.span)) for a in command.arguments})
-    conditions = residual(command.conditions, known, project.domains)
+    out = not_linked(run, command, rename.new)
+    if out is None:
+        return ""
+    text = rendered(file, start, {a.span: rename(file.text(a.span)) for a in command.arguments} | out)
+    text = without_gaps(text) if out else text
+    conditions = residual(command.conditions, known, run.project.domains)
     return wrap(conditions, reindent(text, file.indent(command.span.start), indent) + "\n", indent)
 
 
@@ -301,8 +306,12 @@ def _repeat(run: CMakeRun, file: CMakeFile, command: Command, rename: _Renamer, 
         argument = next(a for a in command.arguments if run.project.expand(a.text, file.path) == old)
         run.edits[file.path].insert(argument.span.end, f" {new}", TARGET_CREATED)
         return
+    out = not_linked(run, command, new)
+    if out is None:
+        return
     indent = file.indent(command.span.start)
-    text = rendered(file, command.span, {a.span: rename(file.text(a.span)) for a in command.arguments})
+    text = rendered(file, command.span, {a.span: rename(file.text(a.span)) for a in command.arguments} | out)
+    text = without_gaps(text) if out else text
     run.edits[file.path].insert(file.line_end(command.span.end), f"{indent}{text}\n", TARGET_CREATED)
 
 

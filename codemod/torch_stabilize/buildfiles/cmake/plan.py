@@ -89,7 +89,7 @@ def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     edits_made = tuple(edit for text in edits.values() for edit in text.edits())
     return CMakeResult(
         edits_made, tuple(run.diagnostics), found | listed, frozenset(made), frozenset(run.entered), tuple(run.widened),
-        bool(candidates),
+        bool(candidates) and (not made or any(one.name == short_name(layout.stable_library) for one in candidates)),
     )  # fmt: skip
 
 
@@ -107,7 +107,8 @@ def _may_be_partner(run: CMakeRun, definition: Definition) -> bool:
         return True
     sources = [flow.path for flow in run.project.flows(definition)]
     is_named = definition.name.endswith(STABLE_SUFFIX)
-    return not is_named and may_be_counterpart(run.project.snapshot, run.layout, sources)
+    # one whose sources are not known has its own name, and says of no other library that it is its counterpart
+    return not is_named and bool(sources) and may_be_counterpart(run.project.snapshot, run.layout, sources)
 
 
 def _owners(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow
 from torch_stabilize.buildfiles.cmake.lists import with_comment
-from torch_stabilize.buildfiles.cmake.logic import residual
+from torch_stabilize.buildfiles.cmake.logic import implies, residual
 from torch_stabilize.buildfiles.cmake.run import CMakeRun
 from torch_stabilize.buildfiles.cmake.site import StableSite
 from torch_stabilize.buildfiles.cmake.syntax import VARIABLE, CMakeFile, Command
@@ -65,14 +65,15 @@ def device_settings(
         values = project.domains.get(match.group(1), ()) if match else ()
         if match and any(value.upper() in _DEVICE_MACROS for value in values):
             pairs = [(f'{match.group(1)} STREQUAL "{v}"', _DEVICE_MACROS.get(v.upper())) for v in values]
-            return [(residual([c], conditions, project.domains), macro) for c, macro in pairs if macro]
+            may_be = [(c, m) for c, m in pairs if m and not implies(conditions, [f"NOT ( {c} )"], project.domains)]
+            return [(residual([c], conditions, project.domains), macro) for c, macro in may_be]
     cuda = [flow for flow in project.flows(definition) if flow.path.endswith(".cu")]
     if not cuda:
         return []
     found: dict[str, tuple[str, ...]] = {}
     for flow in cuda:
         needed = residual(flow.conditions, conditions, project.domains)
-        macro = "USE_ROCM" if _is_for_rocm(needed) else "USE_CUDA"
+        macro = "USE_ROCM" if _is_for_rocm((*conditions, *needed)) else "USE_CUDA"
         if macro not in found or len(needed) < len(found[macro]):
             found[macro] = needed
     if "USE_CUDA" in found:
