@@ -125,7 +125,7 @@ def test_the_python_module_of_a_library() -> None:
 
 
         @torch.library.impl(_shop, "top", "CompositeImplicitAutograd")
-        def _(x):
+        def _(x: torch.Tensor) -> torch.Tensor:
             torch.ops.shop.top_kernel(x)
             return x
 
@@ -168,7 +168,10 @@ def test_keyword_only_arguments_reach_the_operator_by_name() -> None:
         'm.def("top", &top, py::arg("x"), py::kw_only(), py::arg("by") = 2, py::arg("odd") = false);',
     )
     text = migrate({**FILES, PATH: unit}, [PATH], SIDE).text("shop/_C_ops.py")
-    assert "def _(x, *, by, odd):\n    torch.ops.shop.top_kernel(x, by=by, odd=odd)\n    return x\n" in text
+    head = (
+        "def _(x: torch.Tensor, *, by: int = 2, odd: bool = False) -> torch.Tensor:\n"  # what is by default is left out
+    )
+    assert f"{head}    torch.ops.shop.top_kernel(x, by=by, odd=odd)\n    return x\n" in text
 
 
 def test_without_a_package_the_fakes_are_listed() -> None:

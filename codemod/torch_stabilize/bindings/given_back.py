@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from torch_stabilize.bindings.fakes.expressions import python_name
 from torch_stabilize.bindings.keys import IMPLICIT
 from torch_stabilize.bindings.reading.model import BlockKind, Statement
 from torch_stabilize.bindings.reading.namespaces import package_folder, package_of_module
 from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.schemas.fakes import argument_name, python_function
 from torch_stabilize.bindings.schemas.schema import Schema
 
 
@@ -36,17 +36,12 @@ def writing_kernel(registry: Registry, statement: Statement, schema: Schema) -> 
 
 def python_of(namespace: str, schema: Schema, kernel: Schema) -> str:
     """Python text: the operator of `schema` calls `kernel` and returns what that writes to."""
-    arguments = [(python_name(argument.name), argument) for argument in schema.arguments]
-    of = {argument.type.alias: name for name, argument in arguments}
-    given = [f"{name}={name}" if argument.keyword_only else name for name, argument in arguments]
-    taken = [name for name, _ in arguments]
-    places = [place for place, (_, argument) in enumerate(arguments) if argument.keyword_only]
-    if places:
-        taken.insert(places[0], "*")
-    lines = [
-        f'@torch.library.impl(_{namespace}, "{schema.full_name}", "{IMPLICIT}")',
-        f"def _({', '.join(taken)}):",
-        f"    torch.ops.{namespace}.{kernel.full_name}({', '.join(given)})",
-        f"    return {', '.join(of[value.type.alias] for value in schema.returns)}",
+    names = {argument.name: argument_name(argument) for argument in schema.arguments}
+    of = {argument.type.alias: names[argument.name] for argument in schema.arguments}
+    given = [f"{names[a.name]}={names[a.name]}" if a.keyword_only else names[a.name] for a in schema.arguments]
+    body = [
+        f"torch.ops.{namespace}.{kernel.full_name}({', '.join(given)})",
+        f"return {', '.join(of[value.type.alias] for value in schema.returns)}",
     ]
-    return "\n".join(lines) + "\n"
+    registered = f'@torch.library.impl(_{namespace}, "{schema.full_name}", "{IMPLICIT}")'
+    return f"{registered}\n{python_function(schema, body)}"

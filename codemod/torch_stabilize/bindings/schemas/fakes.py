@@ -29,18 +29,25 @@ def fake_stub(namespace: str, schema: Schema, meta_body: str = "") -> str:
 
 def fake_kernel(namespace: str, schema: Schema, body: Sequence[str]) -> str:
     """`torch.library.register_fake` for `schema` with these statements."""
+    return f'@torch.library.register_fake("{namespace}::{schema.full_name}")\n{python_function(schema, body)}'
+
+
+def python_function(schema: Schema, body: Sequence[str]) -> str:
+    """A function with the arguments and the defaults of `schema` and these statements.
+
+    Python gets no argument that is what it would be by default.
+    """
     parameters = []
     for argument in schema.arguments:
         if argument.keyword_only and "*" not in parameters:
             parameters.append("*")
         parameters.append(_parameter(argument))
-    name = f"{namespace}::{schema.name}{'.' + schema.overload if schema.overload else ''}"
     head = f"def _({', '.join(parameters)}) -> {_returns(schema)}:"
     if len(head) > _LINE:
         lines = "".join(f"    {parameter},\n" for parameter in parameters)
         head = f"def _(\n{lines}) -> {_returns(schema)}:"
     statements = "\n".join(f"    {line}" for line in body)
-    return f'@torch.library.register_fake("{name}")\n{head}\n{statements}\n'
+    return f"{head}\n{statements}\n"
 
 
 def python_type(kind: Type) -> str:
@@ -55,7 +62,7 @@ def python_type(kind: Type) -> str:
 
 
 def _parameter(argument: Argument) -> str:
-    text = f"{_name(argument)}: {python_type(argument.type)}"
+    text = f"{argument_name(argument)}: {python_type(argument.type)}"
     return f"{text} = {_default(argument)}" if argument.default else text
 
 
@@ -68,7 +75,8 @@ def _default(argument: Argument) -> str:
     return argument.default
 
 
-def _name(argument: Argument) -> str:
+def argument_name(argument: Argument) -> str:
+    """What Python calls it."""
     return f"{argument.name}_" if keyword.iskeyword(argument.name) else argument.name
 
 
@@ -86,7 +94,7 @@ def _body(schema: Schema, meta_body: str) -> list[str]:
     tensor = next((a for a in schema.arguments if a.type.form == "base" and a.type.name == "Tensor"), None)
     source = like["of"] if like and any(a.name == like["of"] for a in schema.arguments) else ""
     note = [] if source else ["# The shape and dtype of the result are those of the first tensor: adjust them."]
-    source = source or (_name(tensor) if tensor else "")
+    source = source or (argument_name(tensor) if tensor else "")
     if not source or any(value.type.leaf != "Tensor" for value in schema.returns):
         return ['raise NotImplementedError("describe the result from the arguments")']
     values = [f"torch.empty_like({source})" for _ in schema.returns]
