@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch_stabilize.config import Config
 from torch_stabilize.layout.nearest import every_layout
+from torch_stabilize.layout.read import is_built_stable
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Diagnostic, Plan, Refusal, Severity, Span
 from torch_stabilize.program.groups import joined, suggest, with_headers
@@ -181,7 +182,7 @@ def _elsewhere(every: Sequence[Units], by_file: dict[str, int], named: set[str])
     reasons: dict[str, list[str]] = {}
     for path in sorted(by_file.keys() - named):
         units = next((one for one in reversed(every) if path.startswith(f"{one.layout.source_root}/")), every[0])
-        if units.layout.is_stable(path):
+        if units.layout.is_stable(path) or is_built_stable(units.snapshot, path):
             why = STABLE
         elif path in units.all and units.is_hollow(path):
             why = EMPTIED
