@@ -6,7 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from torch_stabilize.verify.headers import CUDA_LIBRARY_HEADERS, legacy_cuda_headers, stable_cuda_headers, wheel_folders
+from torch_stabilize.verify.headers import (
+    CUDA_LIBRARY_HEADERS,
+    HEADER_LIBRARIES,
+    legacy_cuda_headers,
+    stable_cuda_headers,
+    wheel_folders,
+)
 
 NO_NVCC = "/nonexistent/nvcc"
 
@@ -39,3 +45,12 @@ def test_the_wheel_of_a_header_library_is_found_without_importing_it(
     monkeypatch.syspath_prepend(str(tmp_path))
     assert package / "source/include" in wheel_folders()
     assert "cutlass_library" not in sys.modules
+
+
+def test_header_libraries_are_where_their_wheels_have_them() -> None:
+    """CUTLASS's wheel has its tools and the examples that attention kernels are made from."""
+    folders = wheel_folders()
+    if not any((folder / "cutlass/cutlass.h").is_file() for folder in folders):
+        pytest.skip("cutlass_library is not installed")
+    missing = [name for name in HEADER_LIBRARIES if not any((folder / name).is_file() for folder in folders)]
+    assert missing == []

@@ -28,7 +28,9 @@ CUDA_LIBRARY_HEADERS = {
 HEADER_LIBRARIES = {
     "cutlass/cutlass.h": ("cutlass_library", "source/include"),
     "cutlass/util/packed_stride.hpp": ("cutlass_library", "source/tools/util/include"),
-    "gather_tensor.hpp": ("cutlass_library", "source/examples/common"),  # attention kernels are made from the examples
+    # Attention kernels are made from the examples.
+    "gather_tensor.hpp": ("cutlass_library", "source/examples/common"),
+    "common/pow_2.hpp": ("cutlass_library", "source/examples/77_blackwell_fmha"),
 }
 # Headers of the CUDA toolkit that code for the host includes, and folders of such headers.
 TOOLKIT_HEADERS = frozenset(
