@@ -21,38 +21,54 @@ from torch_stabilize.repository.layout import Group
 class Along(NamedTuple):
     """A group with the units that come along, and the diagnostics about them.
 
-    `shared` are units that use no torch and that both sides need: they stay, and the stable library builds them too.
+    `shared` are units that both sides need: they stay, and the stable library builds them too. Those of them that use
+    torch are `both`, code that each side compiles as its own.
     """
 
     group: Group
     shared: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    both: tuple[str, ...] = ()
 
 
 def come_along(program: Program, units: Units, group: Group) -> Along:
     """`group` with what it needs of its library, and with what needs it there.
 
-    What defines something for it comes along unless a unit that stays needs that too, and uses torch: then it stays,
-    which is said by those who check the links. What calls it comes along where `scan` suggests both in one group.
+    What defines something for it comes along unless a unit that stays needs that too, or another library: then both
+    sides compile it, or it stays, which is said by those who check the links. What calls it comes along where `scan`
+    suggests both in one group.
     """
     shared: dict[str, str] = {}
+    both: dict[str, str] = {}
     told: list[Diagnostic] = []
     while group.units:
-        needs = _Needs(program, units, group)
-        defining = {path: why for path, why in needs.defining().items() if path not in shared}
-        kept = needs.kept_by_others(defining)
+        needs = _Needs(program, units, group, tuple(both))
+        defining = {path: why for path, why in needs.defining().items() if path not in shared | both}
+        kept = needs.kept_by_others(defining) | needs.built_elsewhere(defining)
+        added = {path: why for path, why in defining.items() if path in kept and needs.may_be_both(path)}
+        both |= added
         shared |= {path: why for path, why in defining.items() if path in kept and needs.is_neutral(path)}
         joining = {path: why for path, why in defining.items() if path not in kept}
         callers = needs.callers()
         together = suggested_with(units, group.units) if callers else frozenset()
         joining |= {path: why for path, why in callers.items() if path in together}
-        joining = joining or needs.rest()
-        if not joining:
+        joining = joining or ({} if added else needs.rest())
+        if not joining and not added:
             break
         told += [_told(path, f"comes along: {why}") for path, why in sorted(joining.items())]
-        group = with_headers(units, group.name, tuple(sorted({*group.units, *joining})), group.migrated)
+        if joining:
+            group = with_headers(units, group.name, tuple(sorted({*group.units, *joining})), group.migrated)
+    shared |= both
     told += [_told(path, f"is built into both libraries: {why}") for path, why in sorted(shared.items())]
-    return Along(group, tuple(shared), tuple(told))
+    return Along(group, tuple(shared), tuple(told), tuple(both))
+
+
+def with_both(units: Units, group: Group, both: Iterable[str]) -> Group:
+    """`group` with units that both sides compile, and the headers of these, as code that has to serve both."""
+    known = {*group.files, *group.migrated, *group.shared_headers}
+    headers = (path for path in units.graph.closure(both) if path not in known and not units.layout.is_stable(path))
+    more = tuple(path for path in headers if units.is_unstable(path))
+    return group._replace(shared_headers=tuple(dict.fromkeys((*group.shared_headers, *both, *more))))
 
 
 def _told(path: str, what: str) -> Diagnostic:
@@ -65,6 +81,7 @@ class _Needs(NamedTuple):
     program: Program
     units: Units
     group: Group
+    both: tuple[str, ...] = ()  # units that stay and that both sides compile
 
     @property
     def staying(self) -> frozenset[str]:
@@ -81,9 +98,9 @@ class _Needs(NamedTuple):
         """Units that stay and define what those of the group ask for, with a reason."""
         linker, found = linker_of(self.program), dict[str, str]()
         staying, moving = self.staying, {*self.group.units, *self.group.migrated}
-        for unit in self.group.units if staying else ():
+        for unit in (*self.group.units, *self.both) if staying else ():
             for reference in linker.references(unit, abi=Abi.LEGACY):
-                if linker.is_defined_in(reference.symbol, moving):
+                if linker.is_defined_in(reference.symbol, {*moving, *self.both}):
                     continue
                 for path in sorted({one.path for one in linker.defining(reference.symbol)} & staying):
                     if self._may_move(path):
@@ -100,6 +117,21 @@ class _Needs(NamedTuple):
                 for reference in linker.references(unit, names, Abi.LEGACY):
                     kept |= {one.path for one in linker.defining(reference.symbol)} & asked
         return frozenset(kept)
+
+    def built_elsewhere(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those of `paths` that another legacy library builds too, of which something stays."""
+        name, found = self.units.layout.legacy_library, set[str]()
+        leaving = {*self.group.units, *self.group.migrated}
+        for path in paths:
+            for library, _ in self.program.by_unit.get(path, ()):
+                others = library.units - leaving - {path}
+                if library.name != name and library.abi is not Abi.STABLE and others:
+                    found.add(path)
+        return frozenset(found)
+
+    def may_be_both(self, path: str) -> bool:
+        """Whether both sides can compile a unit that uses torch: it registers nothing."""
+        return not self.is_neutral(path) and path not in self.units.bindings and self._may_move(path)
 
     def callers(self) -> dict[str, str]:
         """Units that stay and call functions of the group, with a reason."""

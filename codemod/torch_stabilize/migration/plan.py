@@ -25,7 +25,7 @@ from torch_stabilize.layout.decision import Decision
 from torch_stabilize.layout.nearest import layout_for
 from torch_stabilize.layout.read import Program
 from torch_stabilize.layout.variants import with_variants
-from torch_stabilize.migration.coming_along import Along, come_along
+from torch_stabilize.migration.coming_along import Along, come_along, with_both
 from torch_stabilize.migration.composed import compose
 from torch_stabilize.migration.emptied import without_emptied
 from torch_stabilize.migration.helper_files import plan_helpers
@@ -240,6 +240,8 @@ def _plan_part(
     others = (*group.moving_headers, *group.shared_headers)
     declarations = tuple(path for path in layout.legacy_declarations if path not in others)
     layout = replace(layout, legacy_declarations=declarations)
+    if along.both and not layout.is_whole:
+        group = with_both(Units(snapshot, layout, config), group, along.both)
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
     scripts = scripts_of(snapshot, layout, group)
     moves = () if in_place else (*_moves(snapshot, layout, group), *script_moves(layout, scripts))

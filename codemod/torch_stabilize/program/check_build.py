@@ -95,7 +95,14 @@ def _is_unknown(planned: Planned, library: Library) -> bool:
 def _may_be_shared(planned: Planned, allowed: frozenset[tuple[str, str]], unit: str) -> bool:
     """Whether a unit was in a library and its counterpart before, or uses no torch, and so has one form for both."""
     owners = {owner.key for owner, _ in planned.before.by_unit.get(unit, ())}
-    return len(owners & allowed) > 1 or abi_of(planned.after, planned.now(unit) or unit) is Abi.NEUTRAL
+    now = planned.now(unit) or unit
+    if len(owners & allowed) > 1 or abi_of(planned.after, now) is Abi.NEUTRAL:
+        return True
+    return any(
+        b"TORCH_TARGET_VERSION" in line
+        for line in planned.after.snapshot.document(now).code.splitlines()
+        if line.lstrip().startswith(b"#")
+    )  # code of its own for each side
 
 
 def _counterpart(planned: Planned, library: Library) -> str:
