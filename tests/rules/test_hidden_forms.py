@@ -8,6 +8,11 @@ from tests.rules.rewriting import rewrite, rewritten
 
 STABLE = "torch::stable::Tensor"
 CASES = {
+    "a device that is waited for, whose errors are raised": (
+        "void f(int n) { c10::cuda::device_synchronize(); if (n) at::cuda::device_synchronize(); else c10::cuda::set_device(n); }\n",
+        "void f(int n) { STD_CUDA_CHECK(cudaDeviceSynchronize()); if (n) STD_CUDA_CHECK(cudaDeviceSynchronize()); "
+        "else STD_CUDA_CHECK(cudaSetDevice(n)); }\n",
+    ),
     "a using-directive": (
         "using namespace at;\nTensor f(const Tensor& a) { return zeros({2}, kInt); }\n",
         f"{STABLE} f(const {STABLE}& a) {{ return torch::stable::full({{2}}, 0, torch::headeronly::ScalarType::Int); }}\n",
@@ -376,3 +381,10 @@ REPORTED = {
 def test_what_is_reported(name: str) -> None:
     before, codes = REPORTED[name]
     assert [diagnostic.code for diagnostic in rewrite(before, "kernel.cpp")[1].diagnostics] == codes
+
+
+def test_calls_of_the_cuda_runtime_bring_its_header() -> None:
+    for name in ("device_synchronize()", "set_device(1)"):
+        assert {"cuda_runtime.h", "torch/csrc/stable/macros.h"} <= rewrite(f"void f() {{ c10::cuda::{name}; }}")[
+            1
+        ].includes
