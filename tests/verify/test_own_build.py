@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.verify.announced import Announced
 from torch_stabilize.verify.finished import Finished, given_libraries, with_libraries
+from torch_stabilize.verify.loaded import loaded_steps
 from torch_stabilize.verify.own_build import build_by_project
 from torch_stabilize.verify.side import LEGACY, REMAINDER, STABLE, BuiltSide, Side, sides_of
 
@@ -89,3 +91,10 @@ def test_finished_libraries_take_the_place_of_those_built(tmp_path: Path) -> Non
     }
     with pytest.raises(Refusal, match="the stable library is called _D; given are _C, _C_stable"):
         with_libraries(built, given, "_D")
+
+
+def test_a_build_that_makes_no_library_is_what_leaves_the_group_unproven(tmp_path: Path) -> None:
+    built = {name: BuiltSide(Side(name, tmp_path, "_C", (), ()), (), None) for name in (LEGACY, STABLE)}
+    found = with_libraries(built, Finished((), (), "built by `true`", ("before: `true` builds no _C",)), "_C_stable")
+    steps = list(loaded_steps(found, (), Announced(("ext::f",))))
+    assert [step.undone for step in steps] == [("_C could not be built",)] * 2

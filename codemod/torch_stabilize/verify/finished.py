@@ -90,7 +90,10 @@ def with_libraries(built: Mapping[str, BuiltSide], finished: Finished, stable: s
         raise Refusal(f"the stable library is called {stable}; given are {', '.join(names) or 'none'}", exit_code=2)
     found = {name: replace(side, library=None, audited=None, link_log="") for name, side in built.items()}
     if finished.faults:  # nothing is loaded: what is missing has no library
-        return {name: replace(side, side=replace(side.side, is_loaded=True)) for name, side in found.items()}
+        why = "; ".join(finished.faults)
+        return {
+            name: replace(side, side=replace(side.side, is_loaded=True), link_log=why) for name, side in found.items()
+        }
     roles = [(LEGACY, path) for path in finished.legacy]
     roles += [(STABLE if module_name(path) == stable else REMAINDER, path) for path in finished.stable]
     for number, (role, path) in enumerate(roles):
