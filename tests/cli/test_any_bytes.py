@@ -71,12 +71,55 @@ def test_every_form_of_report_is_written_or_nothing_is(hostile: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "arguments", [("scan",), ("scan", "--sites"), ("scan", "--json"), ("check", "csrc"), ("check", "csrc", "--sarif")]
+    "arguments",
+    [
+        *(("scan",), ("scan", "--sites"), ("scan", "--json"), ("scan", "--ops"), ("scan", "--ops", "--json")),
+        *(("check", "csrc"), ("check", "csrc", "--sarif"), ("check", "csrc", "--json")),
+        *(("series",), ("series", "--json"), ("retire",), ("retire", "--json")),
+    ],
+    ids=" ".join,
 )
 def test_reading_verbs(hostile: Path, arguments: tuple[str, ...]) -> None:
     done = ran(hostile, *arguments)
     assert done.returncode in (0, 1), done.stderr
     assert not UNSAFE.search(done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("suffix", ["md", "html", "json", "sarif"])
+def test_a_report_of_retire(hostile: Path, tmp_path: Path, suffix: str) -> None:
+    report = tmp_path / f"report.{suffix}"
+    done = ran(hostile, "retire", "--write", "--report", str(report))
+    assert done.returncode in (0, 1), done.stderr
+    assert not UNSAFE.search(done.stdout + done.stderr + report.read_bytes())
+
+
+def test_a_series_says_why_a_file_whose_name_does_not_decode_stays(hostile: Path) -> None:
+    done = ran(hostile, "series")
+    assert done.returncode == 1, done.stderr
+    assert b"the name is not UTF-8, so no build file can name it" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("golden", "record", "csrc/caf\udce9\x1b[31m.cpp"),
+        ("golden", "check", "no\x1b[31msuch"),
+        ("verify", "no\x1b[31m\nsuch"),
+        ("series", "--target", "2\x1b.1"),
+        ("retire", "--headers", "\x1b[2J"),
+        ("explain", "\x1b[2J"),
+    ],
+    ids=lambda arguments: (
+        " ".join(arguments).encode("ascii", "backslashreplace").decode("ascii").replace("\x1b", "ESC")
+    ),
+)
+def test_what_cannot_be_done_is_said_in_safe_lines(hostile: Path, arguments: tuple[str, ...]) -> None:
+    before = tree(hostile)
+    done = ran(hostile, *arguments)
+    assert done.returncode in (2, 3), (done.returncode, done.stdout, done.stderr)
+    assert b"Traceback" not in done.stderr
+    assert not UNSAFE.search(done.stdout + done.stderr)
+    assert tree(hostile) == before
 
 
 def test_a_piped_diff_has_the_bytes_of_the_file(hostile: Path) -> None:

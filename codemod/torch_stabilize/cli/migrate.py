@@ -73,7 +73,6 @@ def command(
         _check_whole(workspace.snapshot, names)
         group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, names)
         for path in (*group.files, *group.shared_headers):
-            _check_name(path)
             refuse_unparsable(workspace.snapshot.document(path))
     with progress(f"Migrating {group.name}"):
         chosen = target or workspace.config.target or DEFAULT_TARGET
@@ -112,11 +111,3 @@ def _check_whole(snapshot: Snapshot, names: tuple[str, ...]) -> None:
     if wanted and git.is_sparse(snapshot.root):
         more = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
         raise Refusal(f"{wanted[0]}{more} is tracked and left out by the sparse checkout: check out all files first")
-
-
-def _check_name(path: str) -> None:
-    """Refuse a file whose name is no text: build files and includes, which are, could not name it."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise Refusal(f"{path}: the name is not UTF-8, so no build file can name it: rename it first") from None

@@ -16,11 +16,14 @@ _DIRECTIVE = re.compile(rb"#[ \t]*(?:include|define|undef|pragma|if|ifdef|ifndef
 
 
 def refuse_unparsable(document: Document) -> None:
-    """Raise Refusal with the place where `document` is no text, or has a bracket that nothing opens or closes or a
-    directive behind code of its line.
+    """Raise Refusal where `document` or its name is no text, or has a stray bracket or a directive behind code.
+
+    It names the place.
 
     Each branch of an `#if` may open and close brackets of its own; what follows is read as after the first branch.
     """
+    if not is_nameable(document.path):
+        raise Refusal(f"{document.path}: the name is not UTF-8, so no build file can name it: rename it first")
     if document.data.startswith(_WIDE):
         raise Refusal(f"{document.path} is UTF-16; save it as UTF-8")
     if (zero := document.data.find(b"\0")) >= 0:
@@ -33,6 +36,11 @@ def refuse_unparsable(document: Document) -> None:
         if "#if 0" not in conditions_at(document, found.start()):
             line, text = document.line(found.start()), found[0].decode()
             raise Refusal(f"{document.path}:{line}: cannot be parsed: `{text}` in the middle of a line is no directive")
+
+
+def is_nameable(path: str) -> bool:
+    """Whether a path is text, and can be written into a build file."""
+    return not any("\udc80" <= character <= "\udcff" for character in path)
 
 
 def refuse_unwritable(document: Document, after: bytes) -> None:
