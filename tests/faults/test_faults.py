@@ -143,6 +143,33 @@ def test_a_commit_that_is_stopped(template: Path, tmp_path: Path, fault: Fault) 
     assert drive(template, tmp_path / "tree", committed, fault, EVERY) == []
 
 
+@pytest.mark.parametrize("fault", [Fault.KILLED, Fault.TERMINATED, Fault.INTERRUPTED], ids=lambda fault: fault.name)
+def test_a_step_of_a_series_that_is_stopped(template: Path, tmp_path: Path, fault: Fault) -> None:
+    """One commit with a message of its own, as `series --commit` makes it for each group."""
+
+    def step(root: Path) -> None:
+        commit(plan(), open_snapshot(root), two_commits=False, message="Move norm")
+
+    def is_whole_step(root: Path) -> bool:
+        commits = int(git(root, "rev-list", "--count", "HEAD"))
+        is_old = tree(root) == BEFORE and commits == 1
+        is_clean = git(root, "status", "--porcelain") == ""
+        left = (questions.folder_of(root) / questions.OWN_FOLDER).exists()
+        return is_clean and not left and (is_old or (tree(root) == AFTER and commits == 2))
+
+    wrong = []
+    for at in range(1, events(template, tmp_path / "tree", step) + 1, EVERY):
+        root = copied(template, tmp_path / "tree")
+        run_with_fault(lambda root=root: step(root), root, fault, at)  # type: ignore[misc]
+        recover(root)
+        if not is_whole_step(root):
+            wrong.append(f"event {at}: {sorted(tree(root))}")
+        elif tree(root) == BEFORE:
+            step(root)
+            wrong += [] if is_whole_step(root) and tree(root) == AFTER else [f"event {at}: not the same again"]
+    assert wrong == []
+
+
 def test_there_are_enough_points(template: Path, tmp_path: Path) -> None:
     """What `make faults` drives."""
     points = events(template, tmp_path / "tree", written) + events(template, tmp_path / "tree", committed)
