@@ -109,7 +109,7 @@ int64_t lanes() { return 8; }
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("scale", &scale, "Scale a tensor.", py::arg("x"), py::arg("by") = 2.0);
   m.def("scale_", &scale_);
-  m.def("clip_", &clip_, py::arg("x"), py::arg("top"));
+  m.def("clip_", &clip_, py::arg("x"), py::arg("top") = 0.75);
   m.def("rows", &rows, py::arg("x"), py::arg("extra") = 0);
   m.def("blend", &blend);
   m.def("cube", &cube);
@@ -159,6 +159,7 @@ r = torch.ones(3, requires_grad=True)
 seen["asks"] = [_C.scale(r).requires_grad, _C.blend(r, r).requires_grad, _C.cube(r, 2.0).requires_grad]
 seen["cube"] = torch.autograd.grad(_C.cube(r, 2.0).sum(), r)[0].tolist()
 t = torch.ones(3)
+seen["by default"] = _C.clip_(torch.ones(2)).tolist()
 seen["same"] = [_C.clip_(t, 0.5).data_ptr() == t.data_ptr(), _C.clip_(t, top=0.4) is t, t.tolist()]
 
 def step(x):

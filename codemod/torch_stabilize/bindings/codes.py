@@ -144,7 +144,8 @@ PYTHON_CALLERS = Code(
     "TSA521",
     "Functions of a Python module become operators.",
     "What was `module.f(x)` is `torch.ops.<namespace>.f(x)` from now on: the stable library has no pybind11 module. "
-    "Calls in the repository are rewritten. Autograd does not see into an operator: a function that was differentiable "
+    "Calls in the repository are rewritten. A call with wrong arguments raises RuntimeError where pybind11 raised "
+    "TypeError. Autograd does not see into an operator: a function that was differentiable "
     "because it was put together from torch's own needs torch.library.register_autograd.",
     confidence=Confidence.REVIEW,
 )
