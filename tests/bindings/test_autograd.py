@@ -393,6 +393,19 @@ def test_a_kernel_for_a_device_that_applies_one_is_left() -> None:
     assert done.backwards == ()
 
 
+def test_what_is_registered_by_its_name_says_that_it_gives_back_its_argument() -> None:
+    """`m.def("ramp", &ramp)` gets a schema, which has to say what torch took for granted of a function without one."""
+    source = SOURCE.replace("ctx->save_for_backward({x, w});", "ctx->mark_dirty({x});")
+    source = source.replace("return ramp_kernel(x * w, top);", "x.mul_(top); return x;")
+    source = source.replace("auto w = saved[1];", "").replace(
+        "grads[0] * w * top, grads[0] * saved[0] * top", "grads[0] * top, at::Tensor()"
+    )
+    source = source.replace("const auto saved = ctx->get_saved_variables();", "")
+    source = source.replace('"ramp(Tensor x, Tensor w, float top) -> Tensor"', '"ramp"')
+    text = converted(source).files[UNIT].decode()
+    assert 'm.def("ramp(Tensor(a!) a, Tensor b, float c) -> Tensor(a!)", &ramp);' in text
+
+
 def test_a_written_argument_among_other_results_is_returned_by_python() -> None:
     """`return {x, y};`: the operator gives y alone, whose place in Python is another one."""
     source = SOURCE.replace("static at::Tensor forward", "static variable_list forward").replace(

@@ -208,13 +208,15 @@ class _Unit:
         written = written_by_caller(self.document, made, statement)
         if written is None:
             return
-        schema, _ = infer_schema(statement.full_name, "", written.function, {}, written=written.names)
+        schema, _ = infer_schema(
+            statement.full_name, "", written.function, {}, written=written.names, returned=written.returned
+        )
         first = self.document.text(statement.first)
         name = re.fullmatch(rb'(?:[\w:]+\s*\(\s*)?"(?P<space>\w+::)?[\w.]+"\)?', first.strip())
         if schema is None or name is None:
             return
         self.taken.add(statement.name)
-        labels = iter("abcdefgh")  # TorchScript takes no mark without one
+        labels = (one for one in "abcdefgh" if f"({one}!)" not in str(schema))  # TorchScript takes no mark without
         marked = re.sub(r"\bTensor!", lambda _: f"Tensor({next(labels)}!)", str(schema))
         text = f'"{(name["space"] or b"").decode()}{marked}"'.encode()
         self._edit(Edit(statement.first, text, _CODE))

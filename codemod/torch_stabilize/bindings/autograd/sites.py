@@ -76,10 +76,11 @@ def registering(
 
 
 class Written(NamedTuple):
-    """A function and those of its parameters that an autograd function writes to."""
+    """A function and those of its parameters that an autograd function writes to, and that it gives back."""
 
     function: Function
     names: frozenset[str]
+    returned: tuple[str, ...] = ()
 
 
 def written_by_caller(document: Document, made: AutogradClass, statement: Statement) -> Written | None:
@@ -98,9 +99,12 @@ def written_by_caller(document: Document, made: AutogradClass, statement: Statem
         closing = closing_bracket(document.code, match.end())
         given = [document.code[slice(*part)].strip() for part in split_spans(document.code, match.end() + 1, closing)]
         pairs = zip((name for _, name in made.parameters), given, strict=False)
-        names = {text.decode("utf-8", "replace") for name, text in pairs if name in made.forward.dirty}
+        texts = {name: text.decode("utf-8", "replace") for name, text in pairs}
+        names = {texts[name] for name in made.forward.dirty if name in texts}
         if names <= {parameter.name for parameter in function.parameters}:
-            return Written(function, frozenset(names))
+            is_result = made.forward.results == 1 and document.code[: match.start()].rstrip().endswith(b"return")
+            back = made.forward.given_back if is_result else ()
+            return Written(function, frozenset(names), tuple(texts.get(name, "") for name in back))
     return None
 
 
