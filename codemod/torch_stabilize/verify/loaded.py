@@ -85,7 +85,8 @@ def loaded_steps(
             return
         was, now = legacy.result(), stable.result()
         registered = now.operators()
-        group = replace(group, operators=_moved(group, registered, stable_names))
+        there = frozenset(one.name for one in registered)  # an older version may have added others
+        group = replace(group, operators=_moved(group, registered, stable_names), added=group.added & there)
         if OPERATORS in skip:
             yield Step.turned_off(OPERATORS, is_needed=True)
         else:
