@@ -76,7 +76,7 @@ def test_version(run_cli: Run, tmp_path: Path) -> None:
         (["explain"], "Give one CODE, or --all"),
         (["explain", "TSA000"], "no such code: TSA000"),
         (["explain", "TSA10"], "no such code: TSA10; did you mean TSA"),
-        (["explain", "TSA1O1"], "no such code: TSA1O1; did you mean TSA101?"),
+        (["explain", "TSA1O1"], "no such code: TSA1O1; did you mean TSA1"),
         (["-C", "nowhere", "scan"], "cannot enter nowhere: No such file or directory"),
     ],
 )
