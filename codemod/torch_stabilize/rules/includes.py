@@ -98,7 +98,7 @@ def _stays(line: IncludeLine, site: Site, document: Document) -> bool:
 
 def _is_shipped(site: Site) -> bool:
     """Whether a header is another library's, and in torch's include folder."""
-    return site.entry is not None and site.entry.form == "none" and site.entry.stable is not None
+    return site.entry is not None and site.entry.form == "none" and bool(site.entry.stable)
 
 
 def _is_idle(name: str, document: Document) -> bool:
