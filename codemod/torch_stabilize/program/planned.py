@@ -97,11 +97,15 @@ class Planned:
         known = {library.key: library for library in self.before.libraries}
         found: dict[tuple[str, str], set[tuple[str, str]]] = {key: {key} for key in known}
         claimed: set[tuple[str, str]] = set()
+        by_name: dict[tuple[str, str], list[Library]] = {}
+        for other in self.after.libraries:
+            by_name.setdefault((other.project, other.name), []).append(other)
         for library in self.before.libraries:
-            for other in self.after.libraries:
-                if other.project == library.project and self._is_named_after(other, library):
-                    found[library.key].add(other.key)
-                    claimed.add(other.key)
+            for other in (
+                one for name in self._stable_names(library) for one in by_name.get((library.project, name), ())
+            ):
+                found[library.key].add(other.key)
+                claimed.add(other.key)
         # A library of another name belongs to the one that most of its units come from, or that it shares its
         # operators' namespace with.
         for other in self.after.libraries:
@@ -112,15 +116,15 @@ class Planned:
                 found[owner.key].add(other.key)
         return {key: frozenset(keys) for key, keys in found.items()}
 
-    def _is_named_after(self, other: Library, library: Library) -> bool:
-        if other.name in (library.name + STABLE_SUFFIX, library.name + "_stable"):
-            return True
-        own = self.config.of_library(library.name).stable_library
-        if own:
-            return other.name == own
+    def _stable_names(self, library: Library) -> set[str]:
+        """What the stable counterpart of `library` may be called."""
+        names = {library.name + STABLE_SUFFIX, library.name + "_stable"}
         stable, legacy = self.config.stable_library, self.config.legacy_library
-        is_named = stable is not None and other.name == stable.rpartition(".")[2]
-        return is_named and (legacy is None or library.name == legacy.rpartition(".")[2])
+        if own := self.config.of_library(library.name).stable_library:
+            names.add(own)
+        elif stable is not None and (legacy is None or library.name == legacy.rpartition(".")[2]):
+            names.add(stable.rpartition(".")[2])
+        return names
 
     def _owner(self, other: Library, free: Iterable[Library]) -> Library | None:
         """The library of `free` that most units of `other` come from."""

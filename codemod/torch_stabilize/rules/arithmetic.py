@@ -256,8 +256,7 @@ def _gives_variable(call: Node, fragment: Fragment, context: Context) -> bool | 
     if value is not None and value.type == "lambda_expression":
         declarator = value.child_by_field_name("declarator")
         return "->" in text_of(declarator) and "&" in text_of(declarator) if declarator is not None else False
-    named = context.project.functions.named(name.rpartition("::")[2])
-    results = {"&" in function.return_type for _, function in named if function.answers_to(name)}
+    results = {"&" in function.return_type for _, function in context.project.functions.meant_by(name)}
     return results.pop() if len(results) == 1 else None
 
 

@@ -245,8 +245,8 @@ class _Reader(NamedTuple):
     def _own_function(self, name: str, count: int) -> Effects:
         found = [
             (document, function)
-            for document, function in self.project.functions.named(name.rpartition("::")[2])
-            if function.answers_to(name) and len(function.parameters) >= count
+            for document, function in self.project.functions.meant_by(name)
+            if len(function.parameters) >= count
         ]
         bodies = [(document, function) for document, function in found if function.body is not None]
         if not bodies or self.depth >= _FUNCTIONS_DEEP:

@@ -64,7 +64,7 @@ def _argument_is_number(listed: Node, argument: Node, fragment: Fragment, contex
     if name.endswith("_cast"):
         return True
     place = [c for c in listed.named_children if c.type != "comment"].index(argument)
-    own = [f for _, f in context.project.finder.functions.named(name.rpartition("::")[2]) if f.answers_to(name)]
+    own = [f for _, f in context.project.finder.functions.meant_by(name)]
     wanted = [(f, parse_type(f.parameters[place].type_text)) for f in own if place < len(f.parameters)]
     return bool(wanted) and all(_is_number(kind) and not _is_parameter(kind, f) for f, kind in wanted)
 

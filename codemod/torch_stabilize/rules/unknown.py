@@ -234,7 +234,7 @@ def _call_may_be(node: Node, fragment: Fragment, document: Document, context: Co
     value = finder.value_of(name, callee, fragment) if callee.type == "identifier" else None
     if value is not None and value.type == "lambda_expression":
         return _body_may_be(value, fragment, document, context, depth)
-    own = [(d, f) for d, f in finder.functions.named(name.rpartition("::")[2]) if f.answers_to(name)]
+    own = finder.functions.meant_by(name)
     for where, function in own:
         written = parse_type(function.return_type)
         definition = finder.instances.definition(where, function)
@@ -303,8 +303,7 @@ def _is_called_on_device(function: Node, context: Context) -> bool:
     functions = context.project.finder.functions
     heads = [
         document.data[function.span.start : function.head.end].decode("utf-8", "replace")
-        for document, function in functions.named(name.rpartition("::")[2])
-        if function.answers_to(name)
+        for document, function in functions.meant_by(name)
     ]
     return bool(heads) and all(map(_FOR_DEVICE.search, heads))
 

@@ -66,12 +66,11 @@ class Callees(NamedTuple):
     def named(self, reference: str, count: int) -> list[Callee]:
         """The free functions and static members that `reference` may mean with `count` arguments."""
         owner, _, bare = reference.rpartition("::")
-        named = self.finder.functions.named(bare)
-        found = [pair for pair in named if pair[1].answers_to(reference)]
+        found = list(self.finder.functions.meant_by(reference))
         if not found and owner:
             if members := self.members(owner.rpartition("::")[2], bare, count):
                 return members
-            found = [pair for pair in named if not pair[1].written_scope]
+            found = [pair for pair in self.finder.functions.named(bare) if not pair[1].written_scope]
         return _fitting([of_function(*pair) for pair in found], count)
 
     def members(self, owner: str, name: str, count: int) -> list[Callee]:

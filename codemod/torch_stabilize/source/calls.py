@@ -212,7 +212,7 @@ def _own(
 ) -> CppType:
     """What a function of the project gives back, a static one of a class, or one of the class around."""
     kinds = given(finder, node, fragment, document, depth)
-    named = [(d, f) for d, f in finder.functions.named(name.rpartition("::")[2]) if f.answers_to(name)]
+    named = list(finder.functions.meant_by(name))
     around = finder.class_at(node) if "::" not in name else ""
     here = finder.instances.class_around(around, node, document, depth) if around else UNKNOWN
     if named and (made := result_of_method(finder, here, name, len(kinds), depth)).is_known:

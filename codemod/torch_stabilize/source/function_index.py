@@ -17,6 +17,7 @@ class FunctionIndex:
 
     documents: Sequence[Document]
     _found: dict[str, tuple[Located, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _by_scope: dict[str, dict[str, tuple[Located, ...]]] = field(default_factory=dict, repr=False, compare=False)
 
     def named(self, name: str) -> tuple[Located, ...]:
         """Every function called `name`, declared or defined, with its document."""
@@ -30,6 +31,26 @@ class FunctionIndex:
                 if function.name == name
             )
         return self._found[name]
+
+    def meant_by(self, reference: str) -> tuple[Located, ...]:
+        """Every function that `reference`, a name as written somewhere, may mean, with its document."""
+        owner, _, name = reference.strip().removeprefix("::").rpartition("::")
+        found = self._with_scope(name, owner.rpartition("::")[2]) if owner else self.named(name)
+        return tuple(located for located in found if located[1].answers_to(reference))
+
+    def _with_scope(self, name: str, scope: str) -> tuple[Located, ...]:
+        """The functions called `name` directly in a namespace called `scope`, and those in none."""
+        if name not in self._by_scope:
+            scopes: dict[str, list[Located]] = {}
+            for located in self.named(name):
+                scopes.setdefault(located[1].qualified.rpartition("::")[0].rpartition("::")[2], []).append(located)
+            order = {id(located): place for place, located in enumerate(self.named(name))}
+            bare = scopes.get("", [])
+            self._by_scope[name] = {
+                one: tuple(sorted([*found, *(bare if one else [])], key=lambda located: order[id(located)]))
+                for one, found in (scopes | {"": bare}).items()
+            }
+        return self._by_scope[name].get(scope, self._by_scope[name][""])
 
     def __contains__(self, name: str) -> bool:
         """Whether there is a function called `name`."""

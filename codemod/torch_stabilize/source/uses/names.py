@@ -59,14 +59,19 @@ def region_start(binding: Node, scope: Node) -> int:
     return start
 
 
+def behind(assignment: Node) -> Span:
+    """The bytes of the tree in which every way behind `assignment` leads over it: up to the next choice around it."""
+    reach, walk = assignment, assignment.parent
+    while walk is not None and walk.type not in _CHOICES:
+        reach, walk = walk, walk.parent
+    if walk is not None and walk.type == "case_statement":
+        reach = walk
+    return Span(reach.start_byte, reach.end_byte)
+
+
 def cuts_off(assignment: Node, node: Node, binding: Node | None) -> bool:
-    """Whether every way from `binding`, or from the start, to `node` leads over `assignment`."""
+    """Whether every way from `binding`, or from the start, to `node`, which is `behind` it, leads over `assignment`."""
     comes_before = binding is not None and assignment.start_byte < binding.start_byte
     if binding is not None and comes_before:
         comes_before = node.start_byte > binding.start_byte or in_lambda(node, binding)
-    walk = assignment.parent if assignment.end_byte <= node.start_byte and not comes_before else None
-    while walk is not None and not walk.start_byte <= node.start_byte < walk.end_byte:
-        if walk.type in _CHOICES:
-            return False
-        walk = walk.parent
-    return walk is not None and (walk.type not in _CHOICES or walk.type == "case_statement")
+    return assignment.end_byte <= node.start_byte and not comes_before

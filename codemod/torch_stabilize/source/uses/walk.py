@@ -17,7 +17,7 @@ from torch_stabilize.source.patterns import word_pattern
 from torch_stabilize.source.scopes import TypeFinder, receiver_type_parts
 from torch_stabilize.source.types import CppType, parse_type
 from torch_stabilize.source.uses.held import NUMBERS, VIEWS, Access, Effects, Held, is_const_pointer, taken, viewed
-from torch_stabilize.source.uses.names import SCOPES, cuts_off, identifiers, in_lambda, region_start
+from torch_stabilize.source.uses.names import SCOPES, behind, cuts_off, identifiers, in_lambda, region_start
 
 _ARRAY_REFERENCE = re.compile(r"[\w:]+\s*\(\s*&+\s*\w+\s*\)\s*\[")  # `float(&r)[4] = ..` is read as a call
 _MOST = 3000  # steps for one question
@@ -301,14 +301,14 @@ class Walk:
 
     def _named(self, name: str, region: Span, declared: Span, binding: Node | None, at: At) -> Iterator[Event | At]:
         """What becomes of what a variable holds in a region of its fragment."""
-        others: list[At] = []  # what gives it something else to hold
+        others: list[tuple[At, Span]] = []  # what gives it something else to hold, and where that is so
         for place in self._places(name, region, declared, at):
             parent = place.node.parent or place.node
             is_left = parent.type == "assignment_expression" and parent.child_by_field_name("left") == place.node
             if is_left and parent != binding and _is_plain(parent) and not at.held.is_element:
-                others.append(place.up())
+                others.append((place.up(), behind(parent)))
                 yield Access.UNKNOWN if self.typed else Access.READ
-            if not any(cuts_off(one.node, place.node, binding) for one in others if one.fragment is place.fragment):
+            if not _is_cut_off(place, binding, others):
                 yield place
 
     def _places(
@@ -336,6 +336,16 @@ def inside_of(document: Document, macro: Macro, held: Held) -> tuple[At, Span]:
     fragment = document.fragment_at(macro.body.start)
     body = macro.body.shifted(-fragment.base)
     return At(fragment.tree.root_node, fragment, document, held), body
+
+
+def _is_cut_off(place: At, binding: Node | None, others: Iterable[tuple[At, Span]]) -> bool:
+    """Whether every way to `place` leads over one of the assignments `others`."""
+    start = place.node.start_byte
+    for one, reach in others:
+        is_behind = reach.start <= start < reach.end and one.fragment is place.fragment
+        if is_behind and cuts_off(one.node, place.node, binding):
+            return True
+    return False
 
 
 def _is_plain(assignment: Node) -> bool:
