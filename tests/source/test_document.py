@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_stabilize.model import Edit, Span
-from torch_stabilize.source.document import Document, Fragment
+from torch_stabilize.source.document import Document, Fragment, per_document, word_places
 from torch_stabilize.source.edits import apply
 from torch_stabilize.source.mask import mask, mask_comments
 from tree_sitter import Node
@@ -169,3 +169,22 @@ def test_blanks_behind_a_backslash_do_not_end_a_macro() -> None:
     assert not document.whole.tree.root_node.has_error
     assert not document.fragment_at(data.index(b"TORCH_CHECK")).tree.root_node.has_error
     assert document.data == data
+
+
+def test_words_are_those_of_the_code() -> None:
+    document = Document("a.cpp", b'int n = f(n);  // n\nauto s = "n";\n')
+    assert word_places(document)[b"n"] == [4, 10]
+    assert set(word_places(document)) == {b"int", b"n", b"f", b"auto", b"s"}
+
+
+def test_what_is_read_of_a_document_is_kept_with_it() -> None:
+    asked: list[str] = []
+
+    @per_document
+    def length(document: Document) -> int:
+        asked.append(document.path)
+        return len(document.data)
+
+    first, second = Document("a.cpp", b"int a;\n"), Document("b.cpp", b"")
+    assert [length(first), length(first), length(second)] == [7, 7, 0]
+    assert asked == ["a.cpp", "b.cpp"]

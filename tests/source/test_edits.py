@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from torch_stabilize.model import Confidence, Edit, Span
-from torch_stabilize.source.edits import OverlapError, apply, settle
+from torch_stabilize.source.edits import OverlapError, apply, includes_first, settle
 
 # Bytes as they stand in real files: line ends of both kinds, a BOM, UTF-8, Latin-1, and what is no text at all.
 CONTENT = st.lists(
@@ -110,6 +110,31 @@ def test_what_two_deletions_take_out_goes_once(start: int, length: int, other: i
     gone = {*range(start, start + length), *range(other, other + other_length)}
     edits = [edit(start, start + length, b"", "TSA001"), edit(other, other + other_length, b"", "TSA002")]
     assert apply(data, edits) == bytes(byte for byte in data if byte not in gone)
+
+
+def test_include_lines_come_before_what_else_is_inserted_there() -> None:
+    inserted = [
+        edit(4, 4, b"struct S;\n", "TSA300"),
+        edit(4, 4, b"#include <vector>\n", "TSA001"),
+        edit(4, 4, b"#include <array>\n", "TSA001"),
+        edit(9, 9, b"x", "TSA400"),
+    ]
+    expected = b"one\n#include <array>\n#include <vector>\nstruct S;\n" + b"two;\nx"
+    assert apply(b"one\ntwo;\n", includes_first(inserted)) == expected
+    assert apply(b"one\ntwo;\n", includes_first([*inserted[::-1], inserted[0]])) == expected
+
+
+def test_two_other_insertions_at_the_place_of_an_include_line_stay_ambiguous() -> None:
+    inserted = [edit(0, 0, b"#include <array>\n", "TSA001"), edit(0, 0, b"a", "TSA300"), edit(0, 0, b"b", "TSA400")]
+    assert includes_first(inserted) == inserted
+    with pytest.raises(OverlapError):
+        apply(b"", includes_first(inserted))
+
+
+def test_a_replaced_include_line_is_not_joined_with_an_insertion_in_front_of_it() -> None:
+    edits = [edit(0, 3, b"two", "TSA001"), edit(0, 0, b"<", "TSA300")]
+    assert includes_first(edits) == edits
+    assert apply(b"one", includes_first(edits)) == b"<two"
 
 
 def test_a_deletion_of_what_is_replaced_is_an_error() -> None:

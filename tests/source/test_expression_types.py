@@ -9,7 +9,8 @@ from torch_stabilize.source.arguments import argument_spans
 from torch_stabilize.source.definitions import things_defined
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.scopes import TypeFinder
-from torch_stabilize.source.spans import line_end, merged, whole_lines, with_line
+from torch_stabilize.source.spans import Spans, line_end, merged, whole_lines, with_line
+from torch_stabilize.source.types import CppType
 
 HEAD = """\
 #include <ATen/ATen.h>
@@ -17,7 +18,7 @@ struct Grid {
   at::Tensor cells; std::vector<at::Tensor> layers; int rows;
   static at::Tensor blank(); at::Tensor at_row(int i) const; Grid next(); at::Tensor operator()(int i);
   at::Tensor operator[](int i) const; Grid operator+(const Grid& o) const; Grid operator-() const;
-  at::Tensor& operator*(); at::Tensor* operator->();
+  at::Tensor& operator*(); at::Tensor* operator->(); static const at::Tensor unit; std::function<at::Tensor(int)> load;
 };
 template <class T> struct Box { T held; T get() const; std::vector<T> all; };
 template <int N> struct Slots { static at::Tensor made(at::Tensor x); template <typename U> U run(U u) { return u; } };
@@ -27,6 +28,8 @@ auto doubled(at::Tensor x) { return x + x; }
 auto trailing(int n) -> at::Tensor { return load(n); }
 template <typename T> T same(T x) { return x; }
 template <typename T, typename U> T told(U x);
+template <typename... Args> at::Tensor sum_of(at::Tensor x, Args... rest); int sum_of(at::Tensor x);
+template <typename T> T in_box(Box<T> b);
 at::Tensor kept; std::map<std::string, at::Tensor> named;
 #define FIRST(v) (v)[0]
 #define COUNT 3
@@ -39,6 +42,7 @@ BEFORE = """\
   Box<at::Tensor> box; Boxes boxes; Grid* pg = &grid; auto e = {1, 2}; auto shared = std::make_shared<at::Tensor>(x);
   std::reference_wrapper<at::Tensor> rw(x); std::array<at::Tensor, 2> arr; decltype(x) like; auto q = x; auto* pq = &x;
   std::weak_ptr<at::Tensor> weak; std::string text; std::optional<at::Tensor> opt;
+  auto member = &Grid::cells; c10::cuda::CUDAStream stream = other(); std::variant<int, at::Tensor> either;
 """
 # An expression, and the name of its type with a star for each pointer; "" where it cannot be told.
 TYPES = {
@@ -79,6 +83,14 @@ TYPES = {
     "std::numeric_limits<float>::max()": "float", "-std::numeric_limits<int64_t>::min()": "int64_t", "-INFINITY": "float",
     "INT_MAX": "int", "at::OptionalIntArrayRef()": "OptionalIntArrayRef",
     # names
+    "Grid::unit": "Tensor", "grid.*member": "Tensor",
+    "x.options().dtype<float>()": "TensorOptions", "x.options().dtype(at::kFloat)": "TensorOptions",
+    "x.options().dtype()": "ScalarType", "x.options().device().index()": "int64_t", "x.options().device().type()": "DeviceType",
+    "x.options().has_device()": "bool", "x.device().is_cuda()": "bool", "x.item<float>()": "float",
+    "x.data_ptr<int64_t>()": "int64_t*", "made.data_ptr<float>()": "float*", "grid.load(1)": "Tensor",
+    "stream.stream()": "cudaStream_t", "stream.id()": "", "std::get<at::Tensor>(either)": "Tensor",
+    "std::get<at::Tensor>(pair)": "Tensor", "std::get<at::Tensor>(n)": "", "std::cend(v)[0]": "Tensor",
+    "std::accumulate(v.begin(), v.end(), x)": "Tensor", "sum_of(x, x, x)": "Tensor", "in_box(box)": "Tensor",
     "kept": "Tensor", 'named["a"]': "Tensor", "like": "Tensor", "e": "int64_t", "FIRST(v)": "Tensor", "COUNT": "int64_t",
     "MADE": "Tensor", "at::kFloat": "ScalarType", "at::kCUDA": "DeviceType", "nowhere": "",
     "c10::CppTypeToScalarType<float>::value": "ScalarType",
@@ -130,6 +142,47 @@ CONTEXTS = {
     "static auto": ("static auto made() { return at::empty({1}); }\nvoid g() { MARK(made()); }", "made()", "Tensor"),
     "a member of a class template": (
         "template <class T> struct S { T t; void g() { MARK(t); } };\nvoid h() { S<at::Tensor> s; }", "t", "Tensor"),
+    "a class template whose uses differ": (
+        "template <class T> struct S { T t; void g() { MARK(t); } };\nvoid h() { S<at::Tensor> s; S<int> i; }", "t", ""),
+    "a class template in a class template": (
+        "template <class T> struct In { T t; void g() { MARK(t); } };\ntemplate <class U> struct Out { In<U> in; };\n"
+        "void h() { Out<at::Tensor> o; }", "t", "Tensor"),
+    "this of a class template": (
+        "template <class T> struct S { T t; void g() { MARK(this->t); } };\nvoid h() { S<at::Tensor> s; }", "this->t", "Tensor"),
+    "a function of a class template, outside of it": (
+        "template <class T> struct S { T t; void g(); };\ntemplate <class T> void S<T>::g() { MARK(t); }\n"
+        "void h() { S<at::Tensor> s; }", "t", "Tensor"),
+    "a template with its argument written out": (
+        "template <class T> void use() { T t; MARK(t); } void g() { use<at::Tensor>(); }", "t", "Tensor"),
+    "a vector of a template's type": (
+        "template <class T> void use(std::vector<T> v) { MARK(v[0]); } void g(std::vector<at::Tensor> l) { use(l); }",
+        "v[0]", "Tensor"),
+    "a template that gets what nothing tells": (
+        "template <class T> void use(T t) { MARK(t); } void g(at::Tensor x) { use(x); use(unknown()); }", "t", ""),
+    "a template that returns a pointer": (
+        "template <class T> T* use(T t) { MARK(t); } void g(at::Tensor x) { use(x); }", "t", "Tensor"),
+    "a template of device code": (
+        "template <class T> __device__ void use(T t) { MARK(t); } void g(at::Tensor x) { use(x); }", "t", "T"),
+    "a template that nothing calls": ("template <class T> void use(T t) { MARK(t); }", "t", "T"),
+    "a lambda that is called at once": ("void g(at::Tensor x) { [](auto t) { MARK(t); }(x); }", "t", "Tensor"),
+    "a lambda of an algorithm": (
+        "void g(std::vector<at::Tensor> v) { std::for_each(v.begin(), v.end(), [](auto& t) { MARK(t); }); }", "t", "Tensor"),
+    "a lambda of parallel_for": ("void g() { at::parallel_for(0, 9, 1, [](auto b, auto e) { MARK(b); }); }", "b", "int64_t"),
+    "a lambda that is called with two types": (
+        "void g(at::Tensor x) { auto use = [](auto t) { MARK(t); }; use(x); use(1); }", "t", ""),
+    "a lambda that is given away": ("void g(at::Tensor x) { later([](auto t) { MARK(t); }); }", "t", ""),
+    "a lambda of two parameters": (
+        "void g(at::Tensor x) { auto use = [](int n, auto t) { MARK(t); }; use(1, x); }", "t", "Tensor"),
+    "a lambda in a lambda": (
+        "void g(at::Tensor x) { auto use = [](auto t) { auto in = [&] { MARK(t); }; in(); }; use(x); }", "t", "Tensor"),
+    "a base class that is a template": (
+        "template <class T> struct B { T t; }; struct S : B<at::Tensor> { void g() { MARK(t); } };", "t", "Tensor"),
+    "a class of the project that is called Tensor": (
+        "namespace own { struct Tensor { int n; }; void g(Tensor t) { MARK(t); } }", "t", "own::Tensor"),
+    "torch's Tensor where the project has its own": (
+        "namespace own { struct Tensor { int n; }; void g(::at::Tensor t) { MARK(t); } }", "t", "Tensor"),
+    "what a method of an own Tensor returns": (
+        "namespace own { struct Tensor { Tensor next(); }; void g(Tensor t) { MARK(t.next()); } }", "t.next()", "own::Tensor"),
     "a base class": ("struct B { at::Tensor t; }; struct S : B { void g() { MARK(t); } };", "t", "Tensor"),
 }  # fmt: skip
 
@@ -143,6 +196,22 @@ def test_the_type_of_a_name_by_what_is_around(name: str) -> None:
     node = fragment.node_at(Span(start, start + len(expression)))
     assert node is not None
     assert TypeFinder((document,), known_returns()).type_of(node, fragment, document).name == expected
+
+
+def test_all_types_that_a_template_parameter_means() -> None:
+    """What a rule asks that must know of every call, also where they differ."""
+    code = (
+        "template <class T, class U> void use(T t, U u) { MARK(t); }\n"
+        "void f(at::Tensor x, float s) { use(x, 1); use(s, 1); use(x, 2.0); }\n"
+    )
+    document = Document("a.cpp", code.encode())
+    start = code.index("MARK(") + 5
+    node = document.whole.node_at(Span(start, start + 1))
+    assert node is not None
+    instances = TypeFinder((document,), known_returns()).instances
+    assert {kind.name for kind in instances.kinds_of(CppType("T"), node, document)} == {"Tensor", "float"}
+    assert {kind.name for kind in instances.kinds_of(CppType("U"), node, document)} == {"int64_t", "double"}
+    assert instances.kinds_of(CppType("Grid"), node, document) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -169,6 +238,15 @@ def test_spans_and_lines() -> None:
     assert with_line(data, Span(6, 9)) == Span(4, 10)
     assert with_line(data, Span(6, 8)) == Span(6, 8)
     assert merged([Span(5, 7), Span(0, 2), Span(2, 4), Span(6, 9)]) == [Span(0, 4), Span(5, 9)]
+
+
+def test_spans_that_hold_others() -> None:
+    spans = Spans([Span(20, 25), Span(2, 10), Span(4, 6)])
+    assert spans.hold(Span(2, 10))
+    assert spans.hold(Span(7, 9)), "by the outer one, which began before the last that begins in front of it"
+    assert not spans.hold(Span(9, 21))
+    assert not spans.hold(Span(0, 3))
+    assert not Spans([]).hold(Span(0, 0))
 
 
 def test_what_a_header_defines() -> None:

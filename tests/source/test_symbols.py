@@ -104,14 +104,32 @@ MADE = [
      "init PyInit__C external C"),
     ("#define DEF(name, ...) void name(__VA_ARGS__) {}\nnamespace a { DEF(f, int x, int y) }\n",
      "function a::f(int,int) external"),
+    ("#define BOTH(name) void name() {} void name##_out(int n) {}\n#define ALL(x) BOTH(x##_cuda)\nALL(relu)\n",
+     "function relu_cuda() external, function relu_cuda_out(int) external"),
+    ('#define NAMED(name) const char* name##_text = #name\nNAMED(relu)\n', "variable relu_text external"),
+    ("#define TYPE float\n#define DEF(name) TYPE name(TYPE x) { return x; }\nDEF(relu)\n", "function relu(float) external"),
+    ("#define CALL(f) f\n#define DEF(name) void name() { CALL; }\nDEF(relu)\n", "function relu() external"),
+    ("#define DEF(name, T) T name() {}\nDEF(relu)\n", ""),  # an argument that is missing is nothing
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "shown"), MADE)
 def test_macros_that_make_functions(text: str, shown: str) -> None:
     made, hidden = _expand(text)
-    assert [one.partition(" via ")[0] for one in made] == [shown]
+    assert ", ".join(one.partition(" via ")[0] for one in made) == shown
     assert not hidden
+
+
+def test_macros_that_announce_functions() -> None:
+    """The macro is in a header: what it declares is seen where it is used."""
+    document = _read("#define OP(name) at::Tensor name(at::Tensor x)\nnamespace ops { OP(relu); OP(gelu); }\n")
+    macros: dict[str, tuple[Document, Macro]] = {macro.name: (document, macro) for macro in document.macros}
+    found = expand(read_symbols(document).uses, macros.get)
+    assert [_shown(d) for d in found.declarations] == [
+        "function ops::relu(at::Tensor) external",
+        "function ops::gelu(at::Tensor) external",
+    ]
+    assert [document.text(d.span) for d in found.declarations] == [b"OP(relu)", b"OP(gelu)"]
 
 
 def test_a_macro_that_nobody_sees_hides_its_arguments() -> None:

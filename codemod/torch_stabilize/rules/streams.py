@@ -153,10 +153,10 @@ def _guard(site: Site, context: Context, entry: Entry) -> Outcome:
 
 def _device_of_stream(node: Node, use: Node, fragment: Fragment, context: Context) -> tuple[Part, ...] | None:
     """The index of the device that a stream was asked for, at `use`; None where it is not known or was another then."""
-    if node.type == "parameter_declaration" and re.fullmatch(r"[A-Za-z_]\w*", text_of(node)):
-        value = context.project.finder.value_of(text_of(node), node, fragment)
-        return _device_of_stream(value, use, fragment, context) if value is not None else None
-    if node.type == "identifier":
+    # `CUDAStreamGuard guard(s);` reads as the declaration of a function that takes an `s`
+    if node.type == "identifier" or (
+        node.type == "parameter_declaration" and re.fullmatch(r"[A-Za-z_]\w*", text_of(node))
+    ):
         value = last_value(text_of(node), node, fragment, context)
         return _device_of_stream(value, use, fragment, context) if value is not None else None
     callee = node.child_by_field_name("function") if node.type == "call_expression" else None

@@ -120,12 +120,15 @@ class Item(NamedTuple):
 
 _HIDDEN_BEGIN = re.compile(rb"\bHIDDEN_NAMESPACE_BEGIN\s*\((?P<names>[\w\s,]+)\)")
 _HIDDEN_END = re.compile(rb"\bHIDDEN_NAMESPACE_END\b")
+_HIDDEN_MACROS = re.compile(rb"\bHIDDEN_NAMESPACE_(?:BEGIN|END)\s*\([\w\s,]*\)")
 
 
 @per_document
 def read_signatures(document: Document) -> tuple[Function, ...]:
     """Every function at namespace scope of `document`, in file order."""
-    code = plain_code(document)
+    code, has_hidden = plain_code(document), b"HIDDEN_NAMESPACE_BEGIN" in document.words
+    if has_hidden:  # macros without a `;`, which are no part of the function behind them
+        code = _HIDDEN_MACROS.sub(lambda macro: b" " * len(macro[0]), code)
     items = (
         item
         for item in read_items(document, code, 0, len(code), ())
@@ -133,7 +136,7 @@ def read_signatures(document: Document) -> tuple[Function, ...]:
     )
     found = (function_of(document, code, item.begin, item.end, item.close, item.namespace) for item in items)
     functions = tuple(function for function in found if function is not None)
-    return _in_hidden_namespaces(document, functions) if b"HIDDEN_NAMESPACE_BEGIN" in document.words else functions
+    return _in_hidden_namespaces(document, functions) if has_hidden else functions
 
 
 @per_document
