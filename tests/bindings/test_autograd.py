@@ -45,6 +45,7 @@ SOURCE = """
       m.def("ramp(Tensor x, Tensor w, float top) -> Tensor", &ramp);
     }
 """
+SAVE = "ctx->save_for_backward({x, w});"
 LAID_OUT = replace(LAYOUT, legacy_bindings=(UNIT,), libraries=(Library("_C", (UNIT,)),), python_roots=("shop",))
 
 
@@ -111,6 +112,24 @@ def test_forward_and_backward_become_operators() -> None:
         ('saved_data["top"] = top;', 'saved_data["top"] = std::exp(top);', "keeps `std::exp(top)`, and"),
         ("ctx->saved_data", "if (top > 1) ctx->mark_dirty({x}); ctx->saved_data", "as written in a branch"),
         ("ctx->saved_data", "ctx->mark_non_differentiable({w}); ctx->saved_data", "which is none of its results"),
+        (SAVE, f"{SAVE} ctx->save_for_backward({{w}});", "saves tensors in one of several ways"),
+        (SAVE, f'{SAVE} ctx->saved_data["base"] = x;', "keeps tensors in saved_data: base"),
+        (SAVE, f'{SAVE} ctx->saved_data["top"] = 2.0;', "keeps top in one of several ways"),
+        (SAVE, "ctx->save_for_backward({x, top});", "saves top, which is no tensor"),
+        (SAVE, f"ctx->mark_non_differentiable(listed(x)); {SAVE}", "marks as not differentiable what cannot be told"),
+        (SAVE, f"for (;;) {{ ctx->mark_dirty({{x}}); }} {SAVE}", "marks x as written in a branch"),
+        (SAVE, f"if (x.defined()) ctx->mark_dirty({{w}}); {SAVE}", "marks w as written in a branch"),
+        (SAVE, f"if (x.defined()) ctx->mark_dirty({{x}}); else (void)w; {SAVE}", "marks x as written in a branch"),
+        (SAVE, f"if (x.defined()) {{ ctx->mark_dirty({{x}}); (void)w; }} {SAVE}", "written in a branch with more in it"),
+        (SAVE, f"auto z = x * 2; ctx->mark_dirty({{z}}); {SAVE}", "marks z as written, which is no argument"),
+        (SAVE, f"ctx->mark_dirty({{}}); {SAVE}", "marks as written what cannot be told"),
+        ("return ramp_kernel(x * w, top);", "return {ramp_kernel(x * w, top)};", "a list in braces as one tensor"),
+        ("return ramp_kernel(x * w, top);", "ramp_kernel(x * w, top);", "does not return the same number of tensors"),
+        ("grads[0] * w", "grads[3] * w", "asks for a gradient of more results than forward has"),
+        ("* saved[0]", "* (ctx->needs_input_grad(5) ? saved[0] : w)", "gradient of an argument that cannot be told"),
+        ("* saved[0]", "* (any_variable_requires_grad({w, grads}) ? saved[0] : w)", "whether what was no argument requires"),
+        ("return {grads[0] * w * top, grads[0] * saved[0] * top, at::Tensor()};", "", "backward has no `return`"),
+        ("return {grads[0] * w * top, grads[0] * saved[0] * top, ", "return {at::Tensor(), at::Tensor(), ", "gives no gradient"),
         ("saved[1];", "saved[7];", "asks for a tensor that was not saved"),
         ("saved[1];", "saved[1]; if (helped(ctx)) w = w + 1;", "backward does more with its context"),
         ('saved_data["top"].toDouble()', 'saved_data["top"].toTuple()', "reads top in a way that is not known"),
@@ -130,6 +149,68 @@ def test_what_is_not_read_is_one_message_for_the_class(old: str, new: str, reaso
     (said,) = done.diagnostics
     assert said.code == "TSA532"
     assert reason in said.message
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        ("listed(x, w)", "returns `listed(x, w)`, whose tensors cannot be counted"),
+        ("{}", "its forward returns nothing"),
+    ],
+)
+def test_the_results_of_a_list_are_counted(returned: str, reason: str) -> None:
+    source = SOURCE.replace("static at::Tensor forward", "static variable_list forward")
+    (said,) = converted(source.replace("return ramp_kernel(x * w, top);", f"return {returned};")).diagnostics
+    assert (said.code, reason in said.message) == ("TSA532", True)
+
+
+def test_what_is_made_for_the_backward_needs_one_place_where_forward_returns() -> None:
+    """It becomes a result more; with a second `return` it might not be made yet."""
+    source = SOURCE.replace(SAVE, "auto z = x * 2;\n        ctx->save_for_backward({z, w});")
+    assert "return std::make_tuple(ramp_kernel(x * w, top), unshared(z, given));" in converted(source).files[UNIT].decode()
+    again = source.replace("return ramp_kernel", "if (top > 1) return ramp_kernel(w, top);\n        return ramp_kernel")
+    done = converted(again)
+    assert not done.files
+    (said,) = done.diagnostics
+    assert "it keeps z, and its forward returns in several places" in said.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "schema", "body"),
+    [
+        (SAVE, f"{SAVE} ctx->set_materialize_grads(false);",
+         "Tensor? maybe_grad_output, Tensor saved_x, Tensor w, float top",
+         "at::Tensor grad_output = maybe_grad_output.value_or(at::Tensor());"),
+        ("* saved[0] * top", "* (ctx->needs_input_grad(1) ? saved[0] : w)",
+         "Tensor grad_output, Tensor saved_x, Tensor w, float top, bool needs_w",
+         "grad_output * (needs_w ? saved_x : w)"),
+        ("* saved[0] * top", "* (w.requires_grad() ? saved[0] : w)",
+         "Tensor grad_output, Tensor saved_x, Tensor w, float top, bool needs_w",
+         "grad_output * (needs_w ? saved_x : w)"),
+        ("* saved[0] * top", "* joined(saved) * top", "Tensor grad_output, Tensor saved_x, Tensor w, float top",
+         "std::vector<at::Tensor> saved = {saved_x, w};"),
+        ("auto w = saved[1];", "auto first = saved[0], w = saved[1];",
+         "Tensor grad_output, Tensor first, Tensor w, float top", "grad_output * first * top"),
+        ('["top"].toDouble()', '["top"].toDouble() * 2', "Tensor grad_output, Tensor saved_x, Tensor w, float saved_top",
+         "const double top = saved_top * 2;"),
+    ],
+)  # fmt: skip
+def test_what_backward_asks_its_context_for_is_an_argument(old: str, new: str, schema: str, body: str) -> None:
+    text = converted(SOURCE.replace(old, new, 1)).files[UNIT].decode()
+    assert f'm.def("ramp_backward({schema}) -> (Tensor, Tensor)", &ramp_backward);' in text
+    assert body in text
+
+
+def test_a_size_of_the_result_is_kept() -> None:
+    """It is worked out from the result where the context is set up."""
+    source = SOURCE.replace(
+        "return ramp_kernel(x * w, top);",
+        'auto y = ramp_kernel(x * w, top);\n        ctx->saved_data["rows"] = y.size(0);\n        return y;',
+    )
+    done = converted(source.replace("saved[0] * top,", 'saved[0] * ctx->saved_data["rows"].toInt(),'))
+    (backward,) = done.backwards
+    assert "    ctx.rows = output.size(0)\n" in backward.text
+    assert "torch.ops.shop.ramp_backward(grad_output, saved_x, w, ctx.top, ctx.rows)" in backward.text
 
 
 APART = """

@@ -59,6 +59,56 @@ def test_results_that_the_body_does_not_tell(body: str) -> None:
     assert derived(f"{{ {body} }}".encode(), NAMES, 1) is None
 
 
+@pytest.mark.parametrize(
+    ("made", "python"),
+    [
+        ("x.new_full({k}, 1.5f, at::kFloat)", "x.new_full((k,), 1.5, dtype=torch.float32)"),
+        ("at::empty({x.size(0) > k ? k : -k}, x.options())",
+         "torch.empty(((k if x.size(0) > k else -k),), dtype=x.dtype, device=x.device)"),
+        ("at::zeros({x.sizes()[0]}, x.options().requires_grad(false))",
+         "torch.zeros((x.shape[0],), dtype=x.dtype, device=x.device)"),
+        ("at::empty({static_cast<int64_t>(k)}, torch::dtype(at::kInt))", "torch.empty((k,), dtype=torch.int32)"),
+        ("at::empty({k / 2}, torch::device(at::kCUDA))", 'torch.empty((k // 2,), device="cuda")'),
+        ("at::empty({k}, at::kCPU)", 'torch.empty((k,), device="cpu")'),
+        ("at::empty({k}, at::TensorOptions())", "torch.empty((k,))"),
+        ("at::empty({k}, at::dtype(at::kInt).device(w.device()))",
+         "torch.empty((k,), dtype=torch.int32, device=weight.device)"),
+        ("at::empty({k}, w.scalar_type())", "torch.empty((k,), dtype=weight.dtype)"),
+        ("at::empty(w.view({k, 2}).sizes().vec(), w.options())",
+         "torch.empty(weight.view((k, 2)).shape, dtype=weight.dtype, device=weight.device)"),
+        ("at::empty_like(w.to(at::kHalf))", "torch.empty_like(weight.to(torch.float16))"),
+        ("at::empty_like(x.transpose(0, 1))", "torch.empty_like(x.transpose(0, 1))"),
+        ("at::full({k}, false, at::kBool)", "torch.full((k,), False, dtype=torch.bool)"),
+        ("at::empty({std::move(k)}, x.options())", "torch.empty((k,), dtype=x.dtype, device=x.device)"),
+    ],
+)  # fmt: skip
+def test_sizes_and_options(made: str, python: str) -> None:
+    """Options name what they say: nothing where C++ leaves a dtype or a device to the defaults."""
+    assert derived(f"{{ return {made}; }}".encode(), NAMES, 1) == [f"return {python}"]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "at::empty({~k}, x.options())",
+        "at::empty({k << 1}, x.options())",
+        "at::empty({k * 1.5 / 2}, x.options())",  # no whole number on the way
+        "at::empty({count}, x.options())",
+        "at::empty({k}, x.options().layout(at::kSparse))",
+        "at::empty({k}, options_of(k))",
+        "at::empty({k}, kSpecial)",
+        "at::empty({k}, 3)",
+        "at::empty({at::kSparse}, x.options())",
+        "at::empty({x[0, 1]}, x.options())",
+        "at::empty({x.item<int>()}, x.options())",
+        "at::arange(k)",
+    ],
+)
+def test_expressions_that_are_not_translated(made: str) -> None:
+    """Bits, layouts, values of tensors and names of the project make no fake kernel, rather than a wrong one."""
+    assert derived(f"{{ return {made}; }}".encode(), NAMES, 1) is None
+
+
 @pytest.mark.parametrize("made", ["{y, z}", "std::make_tuple(y, z)", "std::tuple<at::Tensor, at::Tensor>(y, z)"])
 def test_several_results(made: str) -> None:
     """Each is made by itself."""

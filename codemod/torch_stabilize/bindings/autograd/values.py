@@ -59,13 +59,13 @@ class ValuesOf:
         translator = _Translator(self._text, names, self._local)
         try:
             value = translator.value(node)
-            lines = [*self._given_anew(node, translator, start), *self._locals(translator, start)]
+            placed = [*self._given_anew(node, translator, start), *self._locals(translator, start)]
         except Unplain as found:
             raise Reason(f"it keeps `{text}`, and {found} cannot be worked out in Python") from None
-        return value, tuple(lines)
+        return value, tuple(line for _, line in sorted(placed))
 
-    def _given_anew(self, node: Node, translator: Translator, place: int) -> Iterator[str]:
-        """The statements that give the arguments of an expression the values they have at `place`."""
+    def _given_anew(self, node: Node, translator: Translator, place: int) -> Iterator[tuple[int, str]]:
+        """The statements that give the arguments of an expression the values they have at `place`, and their places."""
         used = {self._text(n) for n in _below(node) if n.type == "identifier"}
         waiting, seen = sorted(used), set[str]()
         while waiting:
@@ -74,11 +74,13 @@ class ValuesOf:
                 continue
             seen.add(name)
             if name in self.parameters:
-                yield from self._argument_anew(name, translator, place)
+                for at, right in self._argument_anew(name, place):
+                    yield at, f"{python_name(name)} = {translator.value(right)}"
+                    waiting += sorted({self._text(n) for n in _below(right) if n.type == "identifier"})
             elif (value := self._local(name)) is not None:
                 waiting += sorted({self._text(n) for n in _below(value) if n.type == "identifier"})
 
-    def _argument_anew(self, name: str, translator: Translator, place: int) -> Iterator[str]:
+    def _argument_anew(self, name: str, place: int) -> Iterator[tuple[int, Node]]:
         places = assignments(self.body, name)
         if not places:
             return
@@ -91,20 +93,20 @@ class ValuesOf:
             return  # of the same sizes
         if any(o != name and assignments(self.body, o) for o in self._arguments_in(right)):
             raise Unplain(f"{name}, which depends on what gets other values,")
-        yield f"{python_name(name)} = {translator.value(right)}"
+        yield at, right
 
     def _arguments_in(self, node: Node) -> set[str]:
         return {self._text(n) for n in _below(node) if n.type == "identifier"} & set(self.parameters)
 
-    def _locals(self, translator: Translator, place: int) -> list[str]:
-        done: dict[str, str] = {}
+    def _locals(self, translator: Translator, place: int) -> list[tuple[int, str]]:
+        done: dict[str, tuple[int, str]] = {}
         while missing := [name for name in translator.used if name not in done]:
             for name in missing:
                 value = self._local(name)
                 if value is None or value.start_byte - len(_HEAD) > place:
                     raise Unplain(name)
-                done[name] = f"{python_name(name)} = {translator.value(value)}"
-        return [done[name] for name in reversed(translator.used)]
+                done[name] = value.start_byte, f"{python_name(name)} = {translator.value(value)}"
+        return list(done.values())
 
     def _local(self, name: str) -> Node | None:
         """What a local is bound to, always and only once."""
