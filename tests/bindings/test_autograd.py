@@ -167,7 +167,9 @@ def test_the_results_of_a_list_are_counted(returned: str, reason: str) -> None:
 def test_what_is_made_for_the_backward_needs_one_place_where_forward_returns() -> None:
     """It becomes a result more; with a second `return` it might not be made yet."""
     source = SOURCE.replace(SAVE, "auto z = x * 2;\n        ctx->save_for_backward({z, w});")
-    assert "return std::make_tuple(ramp_kernel(x * w, top), unshared(z, given));" in converted(source).files[UNIT].decode()
+    assert (
+        "return std::make_tuple(ramp_kernel(x * w, top), unshared(z, given));" in converted(source).files[UNIT].decode()
+    )
     again = source.replace("return ramp_kernel", "if (top > 1) return ramp_kernel(w, top);\n        return ramp_kernel")
     done = converted(again)
     assert not done.files

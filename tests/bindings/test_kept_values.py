@@ -7,7 +7,9 @@ from torch_stabilize.bindings.autograd.model import Reason
 from torch_stabilize.bindings.autograd.values import ValuesOf
 
 
-def kept(before: str, value: str, after: str = "", results: dict[str, str] | None = None) -> tuple[str, tuple[str, ...]]:
+def kept(
+    before: str, value: str, after: str = "", results: dict[str, str] | None = None
+) -> tuple[str, tuple[str, ...]]:
     """The Python of `value` behind the statements `before`, in a forward of the arguments x, dim and other."""
     head = f"{{ {before} keep = "
     body = f"{head}{value}; {after} }}".encode()

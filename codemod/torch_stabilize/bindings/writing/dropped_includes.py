@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.reading.model import BlockKind
 from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.reading.text import newline_of
 from torch_stabilize.model import Edit, Span
 from torch_stabilize.repository.includes import Include, IncludeGraph
 from torch_stabilize.repository.layout import Group
@@ -14,7 +16,9 @@ from torch_stabilize.source.document import Document
 from torch_stabilize.source.spans import line_end, line_start
 
 _FOR_MODULES = ("torch/extension.h", "torch/python.h", "pybind11/pybind11.h")
-_FOR_LIBRARIES = ("torch/library.h", "torch/extension.h", "torch/all.h", "torch/torch.h", "torch/script.h")
+_FOR_LIBRARIES = (
+    "torch/library.h", "torch/extension.h", "torch/all.h", "torch/torch.h", "torch/script.h", "torch/python.h",
+)  # fmt: skip
 
 
 def dropped_includes(registry: Registry, group: Group, document: Document) -> tuple[list[Span], list[Edit]]:
@@ -23,16 +27,20 @@ def dropped_includes(registry: Registry, group: Group, document: Document) -> tu
         return [], []
     includes = registry.graph.includes(document.path)
     dropped = [include for include in includes if include.target in group.moving_headers]
-    lost = _first_lost(registry, document, dropped, [i for i in includes if i not in dropped])
-    edits = [Edit(include.span, f"<{name}>".encode(), codes.MOVED.code) for include, name in lost]
-    going = [include for include in dropped if not any(include == kept for kept, _ in lost)]
+    lost = _lost(registry, document, dropped, [i for i in includes if i not in dropped])
+    between = newline_of(document.data) + b"#include "
+    edits = [
+        Edit(include.span, between.join(f"<{name}>".encode() for name in names), codes.MOVED.code)
+        for include, names in lost.items()
+    ]
+    going = [include for include in dropped if include not in lost]
     return [_line(document, include.span) for include in going], edits
 
 
-def _first_lost(
+def _lost(
     registry: Registry, document: Document, dropped: list[Include], staying: list[Include]
-) -> list[tuple[Include, str]]:
-    """The include through which alone the file has the macro of a block, and torch's header that has it; or nothing."""
+) -> dict[Include, list[str]]:
+    """The includes through which alone the file has the macro of a block, with the headers of others that have it."""
     found = registry.bindings.get(document.path)
     kinds = {block.kind for block in found.blocks} if found else set()
     wanted = [
@@ -41,13 +49,16 @@ def _first_lost(
         if needed
     ]
     brought = _of_others(registry.graph, staying)
+    lost: dict[Include, list[str]] = {}
     for names in wanted:
-        if not brought.intersection(names):
-            for include in dropped:
-                through = _of_others(registry.graph, [include])
-                if name := next((name for name in names if name in through), ""):
-                    return [(include, name)]
-    return []
+        if brought.intersection(names):
+            continue
+        through = ((include, _of_others(registry.graph, [include])) for include in dropped)
+        having = ((include, name) for include, found in through for name in names if name in found)
+        for include, name in itertools.islice(having, 1):
+            lost.setdefault(include, []).append(name)
+            brought |= {name}
+    return lost
 
 
 def _of_others(graph: IncludeGraph, includes: Iterable[Include]) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence, Set
+from dataclasses import replace
 
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.boxing.adapters import Adapter, adapters_text
@@ -46,15 +47,15 @@ def stable_file(
         document = registry.document(path)
         bindings = registry.bindings.get(path, Bindings(path))
         ending = _ending(registry)[0]
-        edits = [*insert_items(document, bindings, items, style, ending)]
+        edits = _missing_includes(document, adapters, system) if adapters else []
+        edits += _missing_headers(registry, document, headers) if items else []
         if adapters:
             first = bindings.blocks[0].span.start if bindings.blocks else len(document.data)
             place = _above_comments(document.data, first)
             block = encode(f"{adapters}\n\n".replace("\n", decode(newline_of(document.data))))
             edits.append(Edit(Span(place, place), block, codes.ADAPTER.code))
-            edits += _missing_includes(document, adapters, system)
-        edits += _missing_headers(registry, document, headers) if items else []
-        return edits_named_by_build(layout, (FileEdit(path, edit) for edit in edits)), []
+        edits += insert_items(document, bindings, items, style, ending)
+        return edits_named_by_build(layout, (FileEdit(path, edit) for edit in _in_order(edits))), []
     if not items:
         return [], []
     from torch_stabilize.templates import render
@@ -73,6 +74,14 @@ def stable_file(
         headers=sorted({*standard_headers(adapters), *system} - {_LIBRARY}), late=late,
     )  # fmt: skip
     return [], [NewFile(path, encode(text), "bindings/torch_bindings.cpp.jinja")]
+
+
+def _in_order(insertions: Sequence[Edit]) -> list[Edit]:
+    """The same, those of one place as one: includes come before the adapters that need them, these before blocks."""
+    places: dict[Span, list[Edit]] = {}
+    for edit in insertions:
+        places.setdefault(edit.span, []).append(edit)
+    return [replace(found[0], replacement=b"".join(one.replacement for one in found)) for found in places.values()]
 
 
 def _missing_headers(registry: Registry, document: Document, headers: Sequence[str]) -> list[Edit]:
