@@ -55,6 +55,20 @@ def converted(source: str) -> Converted:
     return convert_autograd(Registry(files, LAID_OUT), Group("ramp", (UNIT,)))
 
 
+def test_comments_and_a_last_comma_in_lists_change_nothing() -> None:
+    source = SOURCE.replace("{x, w}", "{\n            x,  // the rows, as given\n            w,  // last\n        }")
+    source = source.replace("at::Tensor()};", "/* top, none */ at::Tensor(),  // nothing\n        };")
+    assert source != SOURCE
+    assert converted(source).files == converted(SOURCE).files
+
+
+def test_what_forward_makes_and_keeps_may_have_a_comment() -> None:
+    kept = "ctx->save_for_backward({\n            x,\n            top > 0 ? w : x,  // one of both\n        });"
+    text = converted(SOURCE.replace("ctx->save_for_backward({x, w});", kept)).files[UNIT].decode()
+    assert "at::Tensor saved_0 = top > 0 ? w : x;\n" in text
+    assert "saved_1" not in text.partition("_backward(")[0]
+
+
 def test_forward_and_backward_become_operators() -> None:
     """The guard, what was saved and the names of torch::autograd go; the rest stays as it was written."""
     done = converted(SOURCE)

@@ -226,13 +226,14 @@ class _Reader:
         """Make every `return` give the gradients that there are; their places."""
         count = len(self.arguments)
         found: list[tuple[int, int, list[bytes]]] = []
-        for match in re.finditer(rb"(?<!\w)return\b\s*", self.body):
-            opening = _LIST.match(self.body, match.end())
+        body = mask_comments(self.body)
+        for match in re.finditer(rb"(?<!\w)return\b\s*", body):
+            opening = _LIST.match(body, match.end())
             start = opening.end() if opening else match.end()
-            if self.body[start : start + 1] != b"{":
+            if body[start : start + 1] != b"{":
                 raise Reason("its backward has a `return` that is no list in braces")
-            closing = closing_bracket(self.body, start)
-            parts = [self.body[slice(*part)].strip() for part in split_spans(self.body, start + 1, closing)]
+            closing = closing_bracket(body, start)
+            parts = [body[slice(*part)].strip() for part in split_spans(body, start + 1, closing)]
             parts = [part for part in parts if part]
             while len(parts) > count and UNDEFINED.fullmatch(parts[-1]):
                 parts.pop()

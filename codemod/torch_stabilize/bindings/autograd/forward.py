@@ -20,6 +20,7 @@ from torch_stabilize.bindings.autograd.text import (
 )
 from torch_stabilize.bindings.autograd.values import ValuesOf
 from torch_stabilize.source.brackets import closing_bracket, split_spans
+from torch_stabilize.source.mask import mask_comments
 
 _VALUE = rb"[ \t]*\b%s\s*->\s*saved_data\s*\[\s*\"(?P<key>\w+)\"\s*\]\s*=\s*(?P<value>[^;]*?)\s*;[ \t]*\n?"
 _RETURN = re.compile(rb"(?<!\w)return\b\s*(?P<value>[^;]*?)\s*;")
@@ -91,6 +92,7 @@ class _Reader(NamedTuple):
             if text.startswith(b"{"):
                 raise Reason("its forward returns a list in braces as one tensor")
             return [text]
+        text = mask_comments(text).strip()
         opening = _TUPLE.match(text) or _LIST.match(text)
         start = opening.end() if opening else 0
         if text[start : start + 1] not in (b"{", b"("):

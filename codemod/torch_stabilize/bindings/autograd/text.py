@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch_stabilize.source.brackets import closing_bracket, split_spans
+from torch_stabilize.source.mask import mask_comments
 
 GUARD = re.compile(
     rb"[ \t]*(?:(?:at|c10)\s*::\s*)?AutoDispatchBelow(?:ADInplaceOrView|Autograd)\s+\w+(?:\{\})?\s*;[ \t]*\n?"
@@ -62,7 +63,7 @@ def is_bare(body: bytes, place: int) -> bool:
 
 def listed(inside: bytes) -> list[bytes] | None:
     """The elements of `{a, b}`, None for what is no list in braces."""
-    text = inside.strip()
+    text = mask_comments(inside).strip()
     if not text.startswith(b"{") or closing_bracket(text, 0) != len(text) - 1:
         return None
     parts = [text[slice(*part)].strip() for part in split_spans(text, 1, len(text) - 1)]
