@@ -90,6 +90,10 @@ GUARDS = {
     "auto s = at::cuda::getStreamFromPool(true, n); n = 2;": "",
     "auto s = at::cuda::getStreamFromPool(true, next());": "",
     "auto s = at::cuda::getCurrentCUDAStream(n); if (n) s = at::cuda::getCurrentCUDAStream(0);": "",
+    "auto s = at::cuda::getStreamFromPool(true, 1), t = chosen(); std::swap(s, t);": "",
+    "auto s = at::cuda::getStreamFromPool(true, 1); choose(s);": "",
+    "auto s = at::cuda::getStreamFromPool(true, 1); launch(s); auto t = s;": "1",
+    "auto s = at::cuda::getStreamFromPool(true, 1); auto t = s; s = chosen(); s = t;": "1",
     "auto s = chosen();": "",
     "auto s = given;": "",
 }
@@ -98,7 +102,8 @@ GUARDS = {
 @pytest.mark.parametrize("before", GUARDS)
 def test_a_guard_of_a_stream_gets_the_device_of_it(before: str) -> None:
     code = (
-        "int next(); at::cuda::CUDAStream chosen();\nvoid f(at::Tensor x, int n, at::cuda::CUDAStream given) "
+        "int next(); at::cuda::CUDAStream chosen(); void launch(const at::cuda::CUDAStream& s);\n"
+        "void choose(at::cuda::CUDAStream& s) { s = chosen(); }\nvoid f(at::Tensor x, int n, at::cuda::CUDAStream given) "
         f"{{ {before} at::cuda::CUDAStreamGuard g(s); }}\n"
     )
     text, found = rewrite(code)

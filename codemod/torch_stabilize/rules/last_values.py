@@ -75,6 +75,11 @@ def is_unchanged(value: Node, use: Node, fragment: Fragment, context: Context) -
     return True
 
 
+def is_handed_on(name: str, value: Node, use: Node, fragment: Fragment, context: Context) -> bool:
+    """Whether what the variable `name` got with `value` may be another value at `use`: of a function that was given it."""
+    return any(_changes(one, fragment, context) for one in uses_of(name, value.end_byte, use.start_byte, fragment))
+
+
 def _variables_in(value: Node) -> Iterator[tuple[str, Node]]:
     """The names that an expression takes values from."""
     waiting = [value]

@@ -12,7 +12,7 @@ from torch_stabilize.model import Confidence, Diagnostic, Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.device_arguments import guard_argument
 from torch_stabilize.rules.effects import is_repeatable
-from torch_stabilize.rules.last_values import is_unchanged, last_value
+from torch_stabilize.rules.last_values import is_handed_on, is_unchanged, last_value
 from torch_stabilize.rules.registry import case, rule
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.rules.sites import in_legacy_branch
@@ -157,8 +157,11 @@ def _device_of_stream(node: Node, use: Node, fragment: Fragment, context: Contex
     if node.type == "identifier" or (
         node.type == "parameter_declaration" and re.fullmatch(r"[A-Za-z_]\w*", text_of(node))
     ):
-        value = last_value(text_of(node), node, fragment, context)
-        return _device_of_stream(value, use, fragment, context) if value is not None else None
+        name = text_of(node)
+        value = last_value(name, node, fragment, context)
+        if value is None or is_handed_on(name, value, node, fragment, context):
+            return None
+        return _device_of_stream(value, use, fragment, context)
     callee = node.child_by_field_name("function") if node.type == "call_expression" else None
     place = _OF_STREAMS.get(text_of(callee).rpartition("::")[2]) if callee is not None else None
     if place is None:
