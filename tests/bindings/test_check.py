@@ -111,6 +111,54 @@ def test_schemas_that_read_well_and_that_torch_refuses(schema: str, fault: str) 
     assert ("TSA506", f"f: {fault}") in complaints(schema, "void f(at::Tensor x) {}\n")
 
 
+@pytest.mark.parametrize(
+    ("kind", "default", "is_fine"),
+    [
+        ("Device", '"cpu"', True), ("Device", "1", False), ("Tensor", "1", False), ("Tensor[]", "[]", False),
+        ("int[]", "[1, x]", False), ("int[]", "[1.5]", False), ("float[]", "[1.5, 2]", True), ("bool[]", "[True]", True),
+        ("bool[]", "[1]", False), ("bool[2]", "True", True), ("int[2]", "3", True), ("int[]", "None", False),
+        ("int?", "None", True), ("str[]", '["a"]', False), ("str", "abc", False), ("(int, int)", "(1, 2)", False),
+        ("ScalarType", "half", True), ("ScalarType", "uint16", True), ("ScalarType", "float8_e8m0fnu", True),
+        ("ScalarType", "quint8", True), ("ScalarType", "floating", False),
+    ],
+)  # fmt: skip
+def test_defaults_that_torch_takes(kind: str, default: str, is_fine: bool) -> None:
+    """One value may be all of a list of known length; a dtype is called by any name it has in torch."""
+    fault = default_fault(parse_schema(f"f({kind} x={default}) -> ()").arguments[0])
+    assert fault == ("" if is_fine else f"`{default}` is no default for `{kind}`")
+
+
+@pytest.mark.torch
+def test_every_dtype_may_be_a_default() -> None:
+    torch = pytest.importorskip("torch")
+    names = [name for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype)]
+    assert len(names) > 20
+    faults = [default_fault(parse_schema(f"f(ScalarType x={name}) -> ()").arguments[0]) for name in names]
+    assert set(faults) == {""}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_twice"),
+    [
+        ("#ifdef WIDE", "#ifndef WIDE", False),
+        ("#ifndef WIDE", "#ifdef WIDE", False),
+        ("#if WIDE > 1", "#if !(WIDE > 1)", False),
+        ("#if !(WIDE > 1)", "#if WIDE > 1", False),
+        ("#ifdef WIDE", "#ifdef DEEP", True),
+        ("#if WIDE > 1", "#if WIDE > 2", True),
+    ],
+)
+def test_an_operator_of_two_builds_is_defined_once_in_each(first: str, second: str, is_twice: bool) -> None:
+    """Conditions that exclude each other; others may hold together, and torch ends the import then."""
+    define = '  m.def("f(Tensor x) -> ()", &f);\n#endif\n'
+    files = {
+        UNIT: "void f(at::Tensor x) {}\n",
+        BINDINGS: f"TORCH_LIBRARY(my, m) {{\n{first}\n{define}{second}\n{define}}}\n",
+    }
+    said = f"my::f is defined twice, the first time in {BINDINGS}"
+    assert (said in migrate(files, [UNIT]).messages("TSA510")) == is_twice
+
+
 @pytest.mark.torch
 def test_what_torch_refuses_is_found_and_its_own_defaults_are_fine() -> None:
     torch = pytest.importorskip("torch")

@@ -201,6 +201,51 @@ def test_the_python_module_of_a_library() -> None:
     ]
 
 
+LEGACY = """
+    import torch
+
+    from shop import _C as _legacy
+    from shop import _C_stable_libtorch  # noqa: F401
+
+    older = torch.ops.shop.older
+
+
+    def __getattr__(name: str) -> object:
+        \"\"\"What has not moved.\"\"\"
+        return getattr(_legacy, name)
+"""
+
+
+def test_a_python_module_that_is_there_gets_what_has_moved_since() -> None:
+    """What asked the legacy module is taken out with the last function of it."""
+    text = migrate({**FILES, "shop/_C_ops.py": LEGACY}, [PATH], SIDE).text("shop/_C_ops.py")
+    compile(text, "_C_ops.py", "exec")
+    assert text.startswith(
+        "import torch\n\nfrom shop import _C_stable_libtorch  # noqa: F401\n\nolder = torch.ops.shop.older\n\n\n"
+    )
+    assert "_legacy" not in text
+    assert text.count("import ") == 2
+    assert "\ntwice = torch.ops.shop.twice\n" in text
+    assert text.count('torch.library.Library("shop", "IMPL")') == 1
+
+
+def test_a_library_of_registrations_is_made_once() -> None:
+    """A second one of the same name would take back what the first one registered."""
+    there = LEGACY.replace("\n    older", '\n    _shop = torch.library.Library("shop", "IMPL")\n    older')
+    text = migrate({**FILES, "shop/_C_ops.py": there}, [PATH], SIDE).text("shop/_C_ops.py")
+    assert text.count('torch.library.Library("shop", "IMPL")') == 1
+    assert '    _shop.impl(_name, torch.library.fallthrough_kernel, "Autograd")\n' in text
+
+
+def test_a_legacy_module_that_keeps_a_class_is_still_asked() -> None:
+    bound = UNIT.replace("    PYBIND11_MODULE", "    struct Bag {};\n    PYBIND11_MODULE")
+    bound = bound.replace('      m.def("gate"', '      py::class_<Bag>(m, "Bag");\n      m.def("gate"')
+    files = {**FILES, PATH: bound, "shop/_C_ops.py": LEGACY}
+    text = migrate(files, [PATH], SIDE).text("shop/_C_ops.py")
+    assert text.count("from shop import _C as _legacy\n") == 1
+    assert text.count("return getattr(_legacy, name)\n") == 1
+
+
 def test_what_gives_back_more_than_what_it_writes_to_stays_one_operator() -> None:
     """A kernel that makes a result of its own as well has a stub: nothing of it is put together in Python."""
     body = "{ x.data_ptr<float>()[0] = 0; return {x, at::empty_like(x)}; }"

@@ -8,7 +8,7 @@ import pytest
 from torch_stabilize.model import Severity
 from torch_stabilize.repository.layout import Library
 
-from tests.bindings.trees import BINDINGS, LAYOUT, OPS, STABLE_BINDINGS, STABLE_OPS, dedented, migrate
+from tests.bindings.trees import BINDINGS, LAYOUT, OPS, STABLE_BINDINGS, STABLE_OPS, Migrated, dedented, migrate
 
 UNIT = "csrc/norm.cu"
 REGISTRATION = """
@@ -542,6 +542,50 @@ def test_a_function_that_legacy_code_still_calls_is_reported() -> None:
     )
     made = migrate({**files, "csrc/rest.cu": '#include "rest.h"\n', "csrc/rest.h": header}, [UNIT])
     assert "TSA732" not in {one.code for one in made.change.diagnostics}
+
+
+def _still_called(signature: str, call: str) -> Migrated:
+    """A function that moves, and that a legacy unit calls."""
+    files = {
+        "csrc/f.cu": f'#include "ops.h"\n{signature} {{ return g(x); }}\n',
+        OPS: f"#pragma once\n#include <torch/all.h>\n{signature};\n",
+        "csrc/rest.cu": f'#include "ops.h"\nvoid rest(at::Tensor x) {{ {call}; }}\n',
+        BINDINGS: '#include "ops.h"\n#include <torch/library.h>\nTORCH_LIBRARY(my, m) {\n  m.def("f", &f);\n}\n',
+    }
+    return migrate(files, ["csrc/f.cu"])
+
+
+@pytest.mark.parametrize(
+    ("signature", "typed", "called"),
+    [
+        ("std::vector<at::Tensor> f(const at::Tensor& x, int n, float by, std::optional<at::Tensor> y)",
+         "std::vector<at::Tensor>(const at::Tensor&, int64_t, double, std::optional<at::Tensor>)",
+         "op.call(x, static_cast<int64_t>(n), static_cast<double>(by), y)"),
+        ("int f(at::Tensor x)", "int64_t(at::Tensor)", "static_cast<int>(op.call(x))"),
+        ("std::tuple<at::Tensor, int64_t> f(at::Tensor x)", "std::tuple<at::Tensor, int64_t>(at::Tensor)", "op.call(x)"),
+    ],
+)  # fmt: skip
+def test_legacy_code_calls_the_operator_with_the_types_of_its_schema(signature: str, typed: str, called: str) -> None:
+    """They are wider than those of the function, whose callers stay as they are."""
+    text = _still_called(signature, "f(x, 1, 2, x)").text("csrc/rest.cu")
+    assert f"\n{signature} {{\n" in text
+    assert f".typed<{typed}>();\n  return {called};\n}}" in text
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "std::string f(at::Tensor x)",
+        "at::Tensor f(at::Tensor x, std::string how)",
+        "at::Tensor& f(at::Tensor& x)",
+        "at::Tensor f(at::Tensor&& x)",
+    ],
+)
+def test_what_cannot_be_called_through_the_dispatcher_is_left_to_do(signature: str) -> None:
+    """Nothing is written into the unit that calls it."""
+    made = _still_called(signature, "f(x)")
+    assert "f is used here, and its definition moves to the stable library" in made.messages("TSA518")
+    assert "Dispatcher" not in made.text("csrc/rest.cu")
 
 
 def test_type_aliases_come_along() -> None:

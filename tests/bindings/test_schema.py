@@ -86,6 +86,44 @@ def test_one_spelling() -> None:
     assert normalised("not  a\nschema") == "not a schema"
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("f(Dict(str, Tensor) d) -> Dict(int, Tensor[])", "dict"),
+        ("f(Future(Tensor) x) -> Tensor", "dict"),
+        ("f(int[] a=[1, -2], (int, int) b=(1, 2)) -> ()", "list"),
+        ("f(Tensor(a! -> *) x) -> Tensor(a|b)", "base"),
+        ("ns::f.out(Tensor x, *, Tensor(a!) out) -> Tensor(a!)", "base"),
+        ("f(Tensor x, ...) -> (Tensor, ...)", "base"),
+        ("f(...) -> ...", ""),
+        ("f() -> ((int, int))", ""),  # one value, which is a tuple
+    ],
+)
+def test_rarer_forms(text: str, form: str) -> None:
+    """They are printed as they were read."""
+    schema = parse_schema(text)
+    assert str(schema) == text
+    assert "".join(argument.type.form for argument in schema.arguments[:1]) == form
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("f(Tensor 3x) -> ()", "expected the name of an argument, found '3'"),
+        ("f(3 x) -> ()", "expected a type, found '3'"),
+        ("f(Tensor x) -> ;", "unexpected ';'"),
+        ("f(Tensor x] -> ()", "expected ',', found ']'"),
+        ("f(Tensor x) Tensor", "expected '->', found 'Tensor'"),
+        ("f(int[] a=[1 2]) -> ()", "expected ',', found '2'"),
+        ("f(..., int x) -> ()", "expected ')', found ','"),
+    ],
+)
+def test_errors_name_what_was_found(text: str, message: str) -> None:
+    with pytest.raises(SchemaError) as error:
+        parse_schema(text)
+    assert str(error.value).startswith(message)
+
+
 @pytest.mark.torch
 def test_torch_reads_the_same() -> None:
     torch = pytest.importorskip("torch")

@@ -27,7 +27,9 @@ _MEANT = {
 }  # fmt: skip
 _DTYPE_LIST = (
     "float double half bfloat16 int long short bool uint8 int8 int16 int32 int64 float16 float32 float64 complex64 "
-    "complex128 float8_e4m3fn float8_e5m2"
+    "complex128 uint16 uint32 uint64 chalf cfloat cdouble complex32 float8_e4m3fn float8_e5m2 float8_e4m3fnuz "
+    "float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2 qint8 qint32 quint8 quint4x2 quint2x4 bits1x8 bits2x4 bits4x2 "
+    "bits8 bits16 bit int1 int2 int3 int4 int5 int6 int7 uint1 uint2 uint3 uint4 uint5 uint6 uint7"
 )
 _DTYPES = frozenset(_DTYPE_LIST.split())
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
