@@ -98,11 +98,8 @@ def _is_function(declarator: Node) -> bool:
 
 def _is_local(declarator: Node) -> bool:
     """Whether it is written in a function: the grammar of C++ takes `Guard guard(device_of(x))` for a declaration."""
-    return (
-        declarator.parent is not None
-        and declarator.parent.parent is not None
-        and (declarator.parent.parent.type in ("compound_statement", "case_statement"))
-    )
+    block = declarator.parent.parent if declarator.parent is not None else None
+    return block is not None and block.type in ("compound_statement", "case_statement")
 
 
 def _holder(node: Node | None) -> Node | None:

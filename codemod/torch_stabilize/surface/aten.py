@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
+from torch_stabilize.source.reach import reach
 from torch_stabilize.surface.entry import Entry, TableError
 from torch_stabilize.surface.numbers import NOT_OF_BOOL, STORED, TWINS, emulated, emulation, is_supported
 from torch_stabilize.surface.schemas import DIMENSION_FIRST, Argument, Op, cpp_arguments, find_op, op_names, overloads
@@ -121,13 +122,7 @@ def _with_needs(wanted: Iterable[str]) -> list[str]:
 
     The order depends on nothing but what comes out: a header that has them all already is written the same again.
     """
-    found: set[str] = set()
-    asked = list(wanted)
-    while asked:
-        name = asked.pop()
-        if name not in found:
-            found.add(name)
-            asked += needs(name)
+    found = reach(wanted, needs)
     called = {other for name in found for other in needs(name)}
     ordered: dict[str, None] = {}
 

@@ -59,7 +59,7 @@ def region_start(binding: Node, scope: Node) -> int:
     return start
 
 
-def behind(assignment: Node) -> Span:
+def stretch_behind(assignment: Node) -> Span:
     """The bytes of the tree in which every way behind `assignment` leads over it: up to the next choice around it."""
     reach, walk = assignment, assignment.parent
     while walk is not None and walk.type not in _CHOICES:
@@ -70,7 +70,10 @@ def behind(assignment: Node) -> Span:
 
 
 def cuts_off(assignment: Node, node: Node, binding: Node | None) -> bool:
-    """Whether every way from `binding`, or from the start, to `node`, which is `behind` it, leads over `assignment`."""
+    """Whether every way from `binding`, or from the start, to `node` leads over `assignment`.
+
+    The node is in the `stretch_behind` the assignment.
+    """
     comes_before = binding is not None and assignment.start_byte < binding.start_byte
     if binding is not None and comes_before:
         comes_before = node.start_byte > binding.start_byte or in_lambda(node, binding)

@@ -17,7 +17,7 @@ from torch_stabilize.source.patterns import word_pattern
 from torch_stabilize.source.scopes import TypeFinder, receiver_type_parts
 from torch_stabilize.source.types import CppType, parse_type
 from torch_stabilize.source.uses.held import NUMBERS, VIEWS, Access, Effects, Held, is_const_pointer, taken, viewed
-from torch_stabilize.source.uses.names import SCOPES, behind, cuts_off, identifiers, in_lambda, region_start
+from torch_stabilize.source.uses.names import SCOPES, cuts_off, identifiers, in_lambda, region_start, stretch_behind
 
 _ARRAY_REFERENCE = re.compile(r"[\w:]+\s*\(\s*&+\s*\w+\s*\)\s*\[")  # `float(&r)[4] = ..` is read as a call
 _MOST = 3000  # steps for one question
@@ -306,7 +306,7 @@ class Walk:
             parent = place.node.parent or place.node
             is_left = parent.type == "assignment_expression" and parent.child_by_field_name("left") == place.node
             if is_left and parent != binding and _is_plain(parent) and not at.held.is_element:
-                others.append((place.up(), behind(parent)))
+                others.append((place.up(), stretch_behind(parent)))
                 yield Access.UNKNOWN if self.typed else Access.READ
             if not _is_cut_off(place, binding, others):
                 yield place
