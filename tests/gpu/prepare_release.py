@@ -1,11 +1,11 @@
-"""Lay out what a GPU machine without a network needs of a release whose all-reduce kernels are to run there.
+"""Lay out what a GPU machine without a network needs of a release whose kernels are to run there.
 
-    python3 -m tests.gpu.prepare_release FOLDER
+    python3 -m tests.gpu.prepare_release FOLDER [CASE]
 
-The release before the request that tests/replay/cases.toml calls pr10b is fetched, its units that work between GPUs are
-migrated, and from both trees the files that these units and the bindings reach are copied to FOLDER/legacy and
-FOLDER/stable; libraries.json says which library is made of what. `tests/gpu/build_release.py` builds them. Nothing of the
-release is part of this repository.
+The release before a request of tests/replay/cases.toml is fetched, the units of the request are migrated (without CASE:
+those of pr10b that work between GPUs), and from both trees the files that these units and the bindings reach are copied
+to FOLDER/legacy and FOLDER/stable; libraries.json says which library is made of what and which operators moved. `tests/gpu/build_release.py` builds
+them. Nothing of the release is part of this repository.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,32 +25,33 @@ from tests.replay.cases import SOURCES, STABLE, read_cases
 from tests.replay.releases import Store
 from tests.replay.replay import ROOT, lay_out, migrate
 
-CASE = "pr10b"
-UNITS = ("custom_all_reduce.cu", "minimax_reduce_rms_kernel.cu")
+BETWEEN_GPUS = "pr10b", ("custom_all_reduce.cu", "minimax_reduce_rms_kernel.cu")
 BINDINGS = "torch_bindings.cpp"
 DEFINES = ("ENABLE_FP8",)
 
 
-def prepare(folder: Path, store: Store) -> str:
-    """Fill `folder`; the version of the release."""
+def prepare(folder: Path, store: Store, name: str, units: Sequence[str] = ()) -> str:
+    """Fill `folder` with `units` of the case called `name`, all of them where none is given; the version of the release."""
     cases, _ = read_cases()
-    case = replace(cases[CASE], units=UNITS, after=cases[CASE].before, blackwell=frozenset())
+    units = tuple(units) or cases[name].units
+    case = replace(cases[name], units=units, after=cases[name].before, blackwell=frozenset())
     shutil.rmtree(folder, ignore_errors=True)
     replay = lay_out(case, store, folder / "tree")
-    migrate(replay)
+    plan, _ = migrate(replay)
     old = f"{SOURCES}/{BINDINGS}"
-    legacy = {"_C": [old, *(f"{SOURCES}/{unit}" for unit in UNITS)]}
+    legacy = {"_C": [old, *(f"{SOURCES}/{unit}" for unit in units)]}
     stable = {
         "_C": [old],  # what stays behind
         "_C_stable_libtorch": [
             f"{SOURCES}/{STABLE}/{BINDINGS}",
-            *(f"{SOURCES}/{case.landing(unit)}" for unit in UNITS),
+            *(f"{SOURCES}/{case.landing(unit)}" for unit in units),
         ],
     }
     for side, tree, libraries in (("legacy", replay.before, legacy), ("stable", replay.migrated, stable)):
-        copy_reached(tree, (unit for units in libraries.values() for unit in units), folder / side)
+        copy_reached(tree, (unit for made_of in libraries.values() for unit in made_of), folder / side)
     shutil.rmtree(folder / "tree")
     told = {"release": case.before, "defines": DEFINES, "legacy": legacy, "stable": stable}
+    told["callables"] = [one.stable for one in plan.callables]
     (folder / "libraries.json").write_text(json.dumps(told, indent=1) + "\n")
     return case.before
 
@@ -66,10 +67,11 @@ def copy_reached(tree: Path, units: Iterable[str], folder: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Fill the folder that is named, build/gpu/release by default."""
+    """Fill the folder that is named, build/gpu/release by default, for the case that is named."""
+    name, units = (arguments[1], ()) if len(arguments) > 1 else BETWEEN_GPUS
     folder = Path(arguments[0] if arguments else ROOT / "build/gpu/release").resolve()
     store = Store(Path(os.environ.get("REPLAY_CACHE") or ROOT / "build/replay").resolve())
-    print(f"{prepare(folder, store)} in {folder}")
+    print(f"{prepare(folder, store, name, units)} in {folder}")
     return 0
 
 

@@ -4,8 +4,8 @@
 
 `tests/gpu/prepare.sh` made build/gpu beforehand, on a machine with a network; here only python3 with torch, ninja and
 nvcc are needed. Written to FOLDER: results.md and results.json, goldens.tgz with what the legacy library gave
-(GROUP/cpu.safetensors, GROUP/cuda-smXX.safetensors, and GROUP/cuda-smXX-x2.safetensors for what two ranks do together,
-with a GPU each), and the logs of the builds. A group that fails or takes too long does not keep the others from being
+(GROUP/cpu.safetensors, GROUP/cuda-smXX.safetensors, GROUP/cuda-smXX-x2.safetensors for two ranks with a GPU each), and
+the logs of the builds. A group that fails or takes too long does not keep the others from being
 compared. A release that `prepare_release.py` laid out in build/gpu/release is built and compared too, and where there
 are two GPUs a rank is lost on purpose (lost_rank.py). Exit code 1 where anything differs or is missing.
 """
@@ -135,7 +135,7 @@ def main() -> int:
     release = replace(machine, folder=machine.folder / "release", libraries={}, golden=RELEASE)
     machine.only = release.only = ("--device", chosen.device) if chosen.device else ()
 
-    facts = {**_facts(), "commit": _text(machine.folder / "commit").strip() or "unknown"}
+    facts = {**facts_of_machine(), "commit": _text(machine.folder / "commit").strip() or "unknown"}
     print(json.dumps(facts), flush=True)
     builds = _build(machine, facts["capability"], release, units_alone=chosen.units_alone)
     print(f"built: {builds} after {time.monotonic() - begun:.0f} s", flush=True)
@@ -201,7 +201,7 @@ def _write(out: Path, document: dict[str, Any], golden: Path) -> None:
             archive.add(path, path.relative_to(golden))
 
 
-def _facts() -> dict[str, Any]:
+def facts_of_machine() -> dict[str, Any]:
     said = subprocess.run([sys.executable, "-c", FACTS], capture_output=True, text=True, check=True)
     facts: dict[str, Any] = json.loads(said.stdout)
     asked = {
@@ -213,12 +213,18 @@ def _facts() -> dict[str, Any]:
     return facts
 
 
-def _build(machine: Machine, capability: str, release: Machine, *, units_alone: bool) -> dict[str, str]:
-    """Build both sides at once with their own setup.py, as their users do; and the release, where it is laid out."""
+def build_environment(machine: Machine, capability: str) -> dict[str, str]:
+    """The environment in which both sides are built at once, for the GPU of this machine."""
     jobs = max(1, (os.cpu_count() or 2) // len(SIDES))
     arch = f"{capability}a" if capability == "9.0" else capability
     environment = {**machine.environment, "MAX_JOBS": str(jobs), "TORCH_CUDA_ARCH_LIST": arch, "SAMPLEX_CUDA": "1"}
     environment["LDFLAGS"] = f"{os.environ.get('LDFLAGS', '')} {_standard_library(machine)}".strip()
+    return environment
+
+
+def _build(machine: Machine, capability: str, release: Machine, *, units_alone: bool) -> dict[str, str]:
+    """Build both sides at once with their own setup.py, as their users do; and the release, where it is laid out."""
+    environment = build_environment(machine, capability)
 
     def build(side: str) -> str:
         tree = Path(shutil.copytree(machine.folder / side, machine.work / side))
@@ -240,15 +246,15 @@ def _build(machine: Machine, capability: str, release: Machine, *, units_alone: 
         return outcome if machine.libraries[side] else f"{outcome}; no library"
 
     with ThreadPoolExecutor(len(SIDES) + 1) as pool:
-        other = pool.submit(_build_release, release, environment) if release.folder.exists() else None
+        other = pool.submit(build_release, release, environment) if release.folder.exists() else None
         if units_alone:
-            alone = _build_release(machine, environment)
+            alone = build_release(machine, environment)
             return {"units alone": alone} | ({"release": other.result()} if other else {})
         outcomes = dict(zip(SIDES, pool.map(build, SIDES), strict=True))
         return outcomes | ({"release": other.result()} if other else {})
 
 
-def _build_release(release: Machine, environment: dict[str, str]) -> str:
+def build_release(release: Machine, environment: dict[str, str]) -> str:
     """How building the release went. Its libraries are in `release` then."""
     script = [
         sys.executable,
@@ -307,7 +313,7 @@ def _compare(machine: Machine, group: str) -> GroupResult:
         "--golden",
         machine.golden,
         *machine.only,
-        *_libraries(machine, "legacy"),
+        *library_options(machine, "legacy"),
         seconds=GROUP_SECONDS,
     )
     result.recorded = recorded.stdout.strip()
@@ -317,7 +323,7 @@ def _compare(machine: Machine, group: str) -> GroupResult:
         result.failure = "; ".join(lines[-3:]) or "nothing recorded"
         return result
     check = ("golden", "check", group, "--json", "--golden", machine.golden)
-    checked = machine.tool(*check, *machine.only, *_libraries(machine, "stable"), seconds=GROUP_SECONDS)
+    checked = machine.tool(*check, *machine.only, *library_options(machine, "stable"), seconds=GROUP_SECONDS)
     result.step = _json(checked.stdout)
     if result.step is None:
         result.failure = checked.stderr.strip() or "golden check said nothing"
@@ -359,7 +365,7 @@ def _explain_crash(machine: Machine, results: list[GroupResult]) -> None:
 
 def _lose_rank(machine: Machine, side: str) -> dict[str, Any]:
     """What lost_rank.py prints for one side."""
-    script = [sys.executable, str(REPOSITORY / "tests/gpu/lost_rank.py"), *_libraries(machine, side)]
+    script = [sys.executable, str(REPOSITORY / "tests/gpu/lost_rank.py"), *library_options(machine, side)]
     try:
         seconds = machine.left(LOST_SECONDS)
         ran = subprocess.run(script, env=machine.environment, capture_output=True, text=True, timeout=seconds)
@@ -382,7 +388,7 @@ def _overhead(machine: Machine, result: GroupResult) -> None:
         result.untimed = (answer.stderr.strip() or "nothing printed").splitlines()[-1]
 
 
-def _libraries(machine: Machine, side: str) -> list[str]:
+def library_options(machine: Machine, side: str) -> list[str]:
     return [word for path in machine.libraries[side] for word in ("--library", path)]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from torch_stabilize.model import Refusal
 from torch_stabilize.source.document import Document
-from torch_stabilize.verify.flags import ProjectFlags, UnitFlags, flags_of_call, is_in_build, read_database
+from torch_stabilize.verify.flags import ProjectFlags, flags_of_call, is_in_build, read_database
+from torch_stabilize.verify.side import UnitFlags
 from torch_stabilize.verify.toolchain import Toolchain, TorchInstall
 from torch_stabilize.verify.trees import folder_tree
 from torch_stabilize.verify.undefined import undefined_macros

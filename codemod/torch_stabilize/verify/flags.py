@@ -10,12 +10,11 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.evaluate.flags import CUDA, CXX, Machine, TargetFlags, kept_flags, target_flags
 from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
 from torch_stabilize.model import Refusal
-from torch_stabilize.verify.side import CUDA_SUFFIX
+from torch_stabilize.verify.side import CUDA_SUFFIX, UnitFlags
 from torch_stabilize.verify.toolchain import Toolchain
 from torch_stabilize.verify.trees import Tree
 
@@ -30,18 +29,6 @@ _RELEASE = re.compile(r"release (\d+\.\d+)")
 _CHIPS = ("75", "80", "86", "89", "90a", "100a", "120a")
 DATABASES = ("compile_commands.json", "build/compile_commands.json")
 _VALUED = frozenset(("-I", "-isystem", "-include", "-D", "-U", "-o", "-MF", "-MT", "-MQ", "-x"))
-
-
-class UnitFlags(NamedTuple):
-    """The flags of a library's units, by what compiles them; `own` are those of single units, beyond these."""
-
-    host: tuple[str, ...] = ()
-    cuda: tuple[str, ...] = ()
-    gpu: tuple[str, ...] = ()  # host units of a GPU build
-    own: Mapping[str, tuple[str, ...]] = {}
-
-
-NO_FLAGS = UnitFlags()
 
 
 @dataclass(frozen=True)

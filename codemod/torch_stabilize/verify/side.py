@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 CUDA_SUFFIX = ".cu"
 LEGACY, REMAINDER, STABLE = "legacy", "remainder", "stable"  # the roles of sides
+
+
+class UnitFlags(NamedTuple):
+    """The flags of a library's units, by what compiles them; `own` are those of single units, beyond these."""
+
+    host: tuple[str, ...] = ()
+    cuda: tuple[str, ...] = ()
+    gpu: tuple[str, ...] = ()  # host units of a GPU build
+    own: Mapping[str, tuple[str, ...]] = {}
+
+
+NO_FLAGS = UnitFlags()
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch_stabilize.surface.headers import check_target, installed_version, target_macro
-from torch_stabilize.verify.flags import NO_FLAGS, UnitFlags
 from torch_stabilize.verify.headers import legacy_cuda_headers, nvcc_folders, stable_cuda_headers, stable_tree
 from torch_stabilize.verify.result import Finding
-from torch_stabilize.verify.side import CUDA_SUFFIX, Side
+from torch_stabilize.verify.side import CUDA_SUFFIX, NO_FLAGS, Side, UnitFlags
 from torch_stabilize.verify.toolchain import Toolchain
 
 PY_LIMITED_API = "0x030A0000"  # CPython 3.10, the oldest that current torch runs on
