@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from torch_stabilize.bindings.effects.backends import CPU, BackendFinder, Backends
+from torch_stabilize.bindings.effects.backends import BackendFinder, Backends
+from torch_stabilize.bindings.effects.bodies import CPU
 from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.source.document import Document
 
@@ -79,3 +80,63 @@ def test_a_function_that_many_ways_lead_to_is_looked_at_once() -> None:
         for side in ("left", "right")
     )
     assert backends(a__cpp=last + steps + "void f(at::Tensor p) { left1(p); right1(p); }") == Backends((CPU,))
+
+
+LAUNCH = "__global__ void k(float* p) {}\nvoid g(at::Tensor x) { k<<<1, 1>>>(x.data_ptr<float>()); }\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("struct Table { float* data_ptr() { return p; } float* p; };\n"
+         "at::Tensor f(at::Tensor x) { Table t; t.data_ptr(); return x; }", ()),
+        ("namespace { float cublasLikeScale(float n) { return n * 2; } }\n"
+         "at::Tensor f(at::Tensor x) { return x * cublasLikeScale(2); }", ()),
+        ("void gpu_kernel(at::Tensor& x) { x.mul_(2); }\nvoid f(at::Tensor x) { gpu_kernel(x); }", ()),
+        ("at::Tensor f(at::Tensor x) { bool TOUCH = true; auto launch = [&] { return x + 1; }; return launch(); }", ()),
+        ("void f(at::Tensor x, at::Tensor n) { TORCH_CHECK(x.is_cuda() == n.is_cuda()); x.data_ptr(); }", ("CPU",)),
+        ("void f(at::Tensor x, bool b) { TORCH_CHECK(b || x.is_cuda(), 1); x.data_ptr(); }", ("CPU",)),
+        ("void f(at::Tensor x) { TORCH_CHECK(x.dim() == 1, x.is_cuda()); x.data_ptr(); }", ("CPU",)),
+        ("void f(at::Tensor x) { auto y = x.dim() > 1 ? x.to(at::kCUDA) : x; y.data_ptr(); }", ("CPU",)),
+        ("struct G { int run; };\nint run(int n) { return n; }\nat::Tensor f(G g) { return at::ones({g.run}); }", ()),
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_kernel_or_a_check_is_none(text: str, keys: tuple[str, ...]) -> None:
+    """Own classes and functions with the names of others, and devices that are compared or printed."""
+    assert backends(a__cpp=text).keys == keys
+
+
+@pytest.mark.parametrize(
+    ("files", "keys"),
+    [
+        ({"a__cpp": "void f(at::Tensor x) { if (!x.is_cuda()) throw std::runtime_error(\"no\"); x.data_ptr(); }"},
+         ("CUDA",)),
+        ({"a__cpp": "void f(at::Tensor x) { if (x.is_cpu()) { AT_ERROR(\"no\"); } else { x.data_ptr(); } }"}, ("CPU",)),
+        ({"a__cpp": "#define MUST(c) do { if (!(c)) throw 1; } while (0)\n"
+                    "void f(at::Tensor x) { MUST(x.device().type() == at::kCUDA); x.data_ptr(); }"}, ("CUDA",)),
+        ({"a__cpp": "#define OWN(c, ...) TORCH_CHECK((c), __VA_ARGS__)\n"
+                    "void f(at::Tensor x) { OWN(x.is_cuda() && x.dim() == 2, 1); x.data_ptr(); }"}, ("CUDA",)),
+        ({"a__cu": LAUNCH + "void f(at::Tensor x, at::Tensor n) { TORCH_CHECK(n.is_cpu()); g(x); n.data_ptr<int>(); }"},
+         ("CUDA",)),
+        ({"a__cu": LAUNCH + "void h(at::Tensor x) { x.data_ptr(); }\nvoid f(at::Tensor x) {\n"
+                            "  switch (x.device().type()) { case at::kCUDA: g(x); break; default: h(x); } x.data_ptr(); }"},
+         ("CPU", "CUDA")),
+        ({"a__cu": LAUNCH + "void f(at::Tensor x) { const bool gpu = x.is_cuda(); x.data_ptr(); if (gpu) g(x); }"},
+         ("CPU", "CUDA")),
+        ({"a__cu": LAUNCH + "template <class F> void each(at::Tensor x, F run) { run(x); }\nvoid f(at::Tensor x) { each(x, g); }"},
+         ("CUDA",)),
+        ({"a__h": "struct Net { void run(at::Tensor x); };", "a__cu": LAUNCH + "void Net::run(at::Tensor x) { g(x); }",
+          "b__cpp": "void f(at::Tensor x) { Net n; n.run(x); }"}, ("CUDA",)),
+        ({"a__h": "struct Base { void go(at::Tensor x) { x.data_ptr(); } };\nstruct Net : Base {};",
+          "b__cpp": "void f(at::Tensor x) { Net().go(x); }"}, ("CPU",)),
+        ({"a__cu": "#define launch(k, n, p) k<<<n, 256>>>(p)\nvoid f(at::Tensor x) { launch(k, 1, x.data_ptr()); }"},
+         ("CUDA",)),
+        ({"a__cpp": "void f(at::Tensor x) { cublasSgemm(0, x.data_ptr<float>()); }"}, ("CUDA",)),
+        ({"a__cpp": "void scale(float* p, cudaStream_t s);\nvoid f(at::Tensor x, at::Tensor y) { scale(x.data_ptr<float>(), 0); }"},
+         ("CUDA",)),
+        ({"a__cpp": "void scale(float* p);\nvoid f(at::Tensor x) { scale(x.data_ptr<float>()); }"}, ("CPU", "CUDA")),
+    ],
+)  # fmt: skip
+def test_devices_are_found_by_what_decides_them(files: dict[str, str], keys: tuple[str, ...]) -> None:
+    """Checks of any form, functions that are handed on, members defined elsewhere, macros in small letters."""
+    assert backends(**files).keys == keys

@@ -52,7 +52,7 @@ class KeyFinder:
             return Keys((EXPLICIT,), "it takes no tensor")
         found = self.backends(statement, located)
         if found.is_composite:
-            return Keys((IMPLICIT,), "it is put together from ops of torch")
+            return Keys((IMPLICIT,), "it is put together from ops of torch", found.is_known)
         others = {s.key for s in operator.implementations if s is not statement} if operator else set[str]()
         keys = tuple(key for key in _BACKENDS if key in found.keys and key not in others)
         if schema is not None and all(_may_be_missing(argument.type) for argument in schema.arguments):
@@ -64,7 +64,7 @@ class KeyFinder:
         function = statement.function
         if function is not None and function.is_lambda:
             document = self.registry.document(statement.path)
-            return self._finder.of_text(document, document.code[function.span.start : function.span.end])
+            return self._finder.of_span(document, function.span)
         if located is None:
             return Backends(_BACKENDS, is_known=False)
         return self._finder.of_function(self.registry.document(located.path), located.function)

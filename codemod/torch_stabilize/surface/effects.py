@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 
 from torch_stabilize.source.uses.held import Effects
@@ -21,9 +22,15 @@ def known_effects() -> Effects:
 
 
 @functools.cache
+def _raw() -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return found
+
+
+@functools.cache
 def _table() -> dict[str, dict[str, str]]:
     """Letters by name: of methods of a tensor, and of functions a letter per argument, the last one for the rest."""
-    raw: dict[str, dict[str, str]] = json.loads(TABLE.read_text(encoding="utf-8"))
+    raw = _raw()
     return {
         "methods": {name: letter for letter, names in raw["methods"].items() for name in names.split()},
         "functions": {name: letters for letters, names in raw["functions"].items() for name in names.split()},
@@ -61,6 +68,23 @@ def function_effect(name: str, index: int, count: int) -> str:
         return "R" if is_check(name) else ""
     letter = letters[min(index, len(letters) - 1)]
     return "" if letter == "?" else letter
+
+
+@functools.cache
+def _devices() -> dict[str, str]:
+    return {name: key for key, names in _raw()["devices"].items() for name in names.split()}
+
+
+@functools.cache
+def _of_libraries() -> re.Pattern[str]:
+    """The functions of the GPU's libraries: C has their namespace in their names, `cublasSgemm`, `rocblas_sgemm`."""
+    names = sorted(_raw()["libraries"]["CUDA"].split(), key=len, reverse=True)
+    return re.compile(rf"(?:{'|'.join(names)})(?:[A-Z]|_[a-z])\w*")
+
+
+def device_of(name: str) -> str:
+    """The dispatch key of the device that a function or class of torch or of a device's library works on, else ""."""
+    return _devices().get(name) or ("CUDA" if _of_libraries().fullmatch(name) else "")
 
 
 def is_check(name: str) -> bool:

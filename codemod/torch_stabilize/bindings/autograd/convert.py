@@ -240,7 +240,7 @@ class _Unit:
         """Whether what is kept may be an argument's memory, and the operator one that tracing does not see into."""
         if not made.forward.made:
             return False
-        return not self._backends.of_text(self.document, self.document.code[body.start : body.end]).is_composite
+        return not self._backends.of_span(self.document, body).is_composite
 
     @property
     def _unshared(self) -> str:

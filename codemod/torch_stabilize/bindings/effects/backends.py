@@ -7,39 +7,20 @@ under a composite key it would be run on tensors without memory when it is trace
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from torch_stabilize.bindings.effects.bodies import CPU, CUDA, Body, BodyReader, Mention
 from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.model import Span
 from torch_stabilize.source.document import CUDA_SUFFIXES, Document
 from torch_stabilize.source.signatures import Function
+from torch_stabilize.source.types import parse_type
 
-CPU, CUDA = "CPU", "CUDA"
-_LAUNCH = re.compile(
-    rb"<<<|\b(?:cu|cuda|hip)(?:LaunchKernel\w*|LaunchCooperativeKernel|Memcpy\w*|Memset\w*|Malloc\w*)\s*\("
-    rb"|\bgpu_kernel\w*\s*\(|\b(?:cublas|cusparse|cusolver|cudnn|hipblas)\w+\s*\("
-)
-_ON_GPU = re.compile(rb"\b(?:getCurrent(?:CUDA|HIP)Stream\w*|(?:Optional)?(?:CUDA|HIP)(?:Stream)?Guard\w*)\b")
-_TOUCH = re.compile(
-    rb"(?:\.|->)\s*(?:template\s+)?(?:(?:const_|mutable_)?data_ptr|(?:generic_)?packed_accessor(?:32|64)?|accessor"
-    rb"|storage|data\s*<[^;(){}]*>)\s*(?:<[^;{}]*?>)?\s*\(|\bcpu_kernel\w*\s*\("
-)
-_ASKS = re.compile(
-    rb"(?:\.|->)\s*is_(?P<is>cuda|cpu|hip)\s*\(|\bk(?P<constant>CUDA|CPU|HIP)\b|\bDeviceType\s*::\s*(?P<type>CUDA|CPU|HIP)\b"
-)
-_BRANCH = re.compile(rb"\bif\s*(?:constexpr\s*)?\(|\bswitch\s*\(|\?")
-_CHECK = re.compile(rb"\b[A-Z][A-Z0-9_]*(?:CHECK|ASSERT)[A-Z0-9_]*\s*\([^;]*$")
-_CALL = re.compile(rb"(?<![\w.>])(?:[A-Za-z_]\w*\s*::\s*)*([A-Za-z_]\w*)\s*(?:<[^;{}()]*>)?\s*\(")
-_NAME = re.compile(rb"(?<![\w.>])[A-Za-z_]\w*")
-_CLASS = re.compile(rb"\b(?:class|struct)\s+(?:[A-Z_]+\s+)?(?P<name>[A-Za-z_]\w*)[^;{}()]*\{")
-_KEYWORDS = frozenset(
-    b"if for while switch catch return sizeof alignof decltype defined assert static_assert throw new delete".split()
-)
-_FOREIGN = re.compile(rb"(?:at|torch|c10|std)\s*::\s*(?:\w+\s*::\s*)*$")
+_FOREIGN = ("at::", "torch::", "c10::", "std::")
+_STREAMS = frozenset({"cudaStream_t", "hipStream_t", "CUstream", "CUDAStream"})
 
 
 class Backends(NamedTuple):
@@ -57,21 +38,24 @@ class Backends(NamedTuple):
         return not self.keys
 
 
-class _Node(NamedTuple):
-    """A function or class that is reached: where, its text, and the functions of its name."""
+class _Place(NamedTuple):
+    """A body that is reached: of a function, a class or a lambda. `owner` is the class that it is a member of."""
 
     document: Document
     span: Span
-    text: bytes
+    owner: str = ""
+
+    @property
+    def key(self) -> tuple[str, Span]:
+        return self.document.path, self.span
 
 
-class _Own(NamedTuple):
-    """What one body does itself."""
+class _Step(NamedTuple):
+    """What a body does itself, the bodies it leads to, and the functions that are declared and defined nowhere."""
 
-    launches: bool
-    touches: bool
-    branches: bool  # whether it tells devices apart
-    wants: str  # the device it insists on
+    own: Body
+    callees: tuple[_Place, ...]
+    missing: tuple[Function, ...]
 
 
 _Reached = tuple[frozenset[str], bool]
@@ -82,138 +66,128 @@ class BackendFinder:
     """Answers for the functions of one program; each body is looked at once."""
 
     program: Program
-    _own: dict[tuple[str, Span], _Own] = field(default_factory=dict, repr=False, compare=False)
-    _called: dict[tuple[str, Span], tuple[_Node, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _steps: dict[tuple[str, Span], _Step] = field(default_factory=dict, repr=False, compare=False)
 
     def of_function(self, document: Document, function: Function) -> Backends:
         """The backends of `function`, defined in `document`."""
         if function.body is None:
             return Backends((CUDA,) if document.path.endswith(".cu") else (CPU, CUDA), is_known=False)
-        return self._answer(_Node(document, function.span, self.program.body(document, function)))
+        return self._answer(_of_function(document, function))
 
-    def of_text(self, document: Document, text: bytes) -> Backends:
-        """The backends of a lambda with this text in `document`."""
-        return self._answer(_Node(document, Span(0, 0), text))
+    def of_span(self, document: Document, span: Span) -> Backends:
+        """The backends of a lambda or a body at `span` of `document`."""
+        return self._answer(_Place(document, span))
 
-    def _answer(self, start: _Node) -> Backends:
+    def _answer(self, start: _Place) -> Backends:
         found, known = self._reached(start, {})
         return Backends(tuple(key for key in (CPU, CUDA) if key in found), known)
 
-    def _reached(self, node: _Node, done: dict[tuple[str, Span], _Reached | None]) -> _Reached:
+    def _reached(self, place: _Place, done: dict[tuple[str, Span], _Reached | None]) -> _Reached:
         """The devices of a body and all below it, and whether all of that was found.
 
         `done` has what was found so far, None for a body that is being looked at: a call back into it adds nothing.
         """
-        place = (node.document.path, node.span)
-        done[place] = None
-        own = self._of(node)
+        done[place.key] = None
+        step = self._step(place)
         below: set[str] = set()
-        known = True
-        for callee in self._calls(node):
-            key = (callee.document.path, callee.span)
-            reached = done[key] if key in done else self._reached(callee, done)
+        known = not step.missing
+        for callee in step.callees:
+            reached = done[callee.key] if callee.key in done else self._reached(callee, done)
             if reached is not None:
                 below |= reached[0]
                 known &= reached[1]
-        for name in self._missing(node):
-            known = False
-            below |= {CUDA} if b"cuda" in name.lower() or b"launch" in name.lower() else set()
-        result = frozenset(_devices(node, own, below)), known
-        done[place] = result
+        for function in step.missing:
+            below |= _devices_of_declared(function)
+        result = frozenset(_devices(place, step.own, below)), known
+        done[place.key] = result
         return result
 
-    def _calls(self, node: _Node) -> tuple[_Node, ...]:
-        key = (node.document.path, node.span)
-        if not len(node.span):
-            return tuple(self._callees(node))
-        if key not in self._called:
-            self._called[key] = tuple(self._callees(node))
-        return self._called[key]
-
-    def _of(self, node: _Node) -> _Own:
-        key = (node.document.path, node.span)
-        if not len(node.span) or key not in self._own:
-            self._own[key] = _read(node.text)
-        return self._own[key]
-
-    def _callees(self, node: _Node) -> Iterator[_Node]:
-        seen: set[tuple[str, Span]] = set()
-        for name in _called(node.text):
-            found = [one for one in self.program.functions.named(name.decode()) if one[1].is_definition]
-            own = [one for one in found if one[0].path == node.document.path]
-            for document, function in own or [one for one in found if not one[1].is_local]:
-                place = (document.path, function.span)
-                if place not in seen:
-                    seen.add(place)
-                    yield _Node(document, function.span, self.program.body(document, function))
-        for name in {match.group() for match in _NAME.finditer(node.text)} & self._classes.keys():
-            yield from (one for one in self._classes[name] if not _holds(one, node))
-
-    def _missing(self, node: _Node) -> Iterator[bytes]:
-        """Functions that are declared and defined nowhere."""
-        for name in _called(node.text):
-            found = self.program.functions.named(name.decode())
-            if found and not any(function.is_definition for _, function in found):
-                yield name
+    def _step(self, place: _Place) -> _Step:
+        if place.key not in self._steps:
+            own = self._reader.read(place.document, place.span)
+            callees = {one.key: one for one in (*self._functions(own, place), *self._classes(own, place))}
+            self._steps[place.key] = _Step(own, tuple(callees.values()), tuple(self._missing(own)))
+        return self._steps[place.key]
 
     @cached_property
-    def _classes(self) -> dict[bytes, list[_Node]]:
-        from torch_stabilize.source.brackets import partners
+    def _reader(self) -> BodyReader:
+        return BodyReader(self.program)
 
-        found: dict[bytes, list[_Node]] = {}
-        for document in self.program.documents:
-            for match in _CLASS.finditer(document.code):
-                end = partners(document).get(match.end() - 1)
-                if end is not None:
-                    span = Span(match.end(), end)
-                    found.setdefault(match["name"], []).append(_Node(document, span, document.code[span.start : end]))
-        return found
+    def _functions(self, own: Body, place: _Place) -> Iterator[_Place]:
+        """The functions that a body names, and the member functions it calls that are defined outside of classes."""
+        for mention in own.mentions:
+            found = [one for one in self._meant(mention) if one[1].is_definition]
+            near = [one for one in found if one[0].path == mention.document.path]
+            yield from (_of_function(*one) for one in near or found if near or not one[1].is_local)
+            if place.owner:
+                yield from self._members(mention.name, place.owner)
+        for mention in own.methods:
+            receiver = mention.node.child_by_field_name("argument")
+            if receiver is not None and mention.name in self.program.functions:
+                kind = self.program.uses.finder.type_of(receiver, mention.fragment, mention.document)
+                yield from self._members(mention.name, kind.name.rpartition("::")[2])
+
+    def _meant(self, mention: Mention) -> tuple[tuple[Document, Function], ...]:
+        """The functions of the program that a name may mean."""
+        name = mention.name.removeprefix("::")
+        is_foreign = name.startswith(_FOREIGN) and not self.program.uses.finder.own_spaces.has(name, mention.node)
+        return () if is_foreign else self.program.functions.meant_by(name)
+
+    def _members(self, name: str, owner: str) -> Iterator[_Place]:
+        """The functions `name` of the class `owner`, or of any if it is not known, that are defined outside of it."""
+        for document, function in self.program.functions.named(name):
+            scope = function.written_scope.rpartition("::")[2]
+            if function.is_definition and scope and owner in ("", scope):
+                yield _of_function(document, function)
+
+    def _classes(self, own: Body, place: _Place) -> Iterator[_Place]:
+        """The classes that a body names, with their bases: what is made of one may be used anywhere."""
+        classes = self.program.uses.finder.written.classes
+        waiting = [mention.name.rpartition("::")[2] for mention in own.mentions]
+        seen: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for one in classes.named(name):
+                span = Span(one.body.start_byte, one.body.end_byte)
+                if place.document.path != one.document.path or not span.contains(place.span):
+                    yield _Place(one.document, span, name)
+                    waiting += [base.name for base in one.bases]
+                yield from self._members(name, name)
+
+    def _missing(self, own: Body) -> Iterator[Function]:
+        """The functions it calls that are declared and defined nowhere."""
+        for mention in own.mentions:
+            found = self._meant(mention) if mention.is_called else ()
+            if found and not any(function.is_definition for _, function in found):
+                yield found[0][1]
 
 
-def _holds(outer: _Node, inner: _Node) -> bool:
-    """Whether `inner` is a part of `outer`."""
-    return outer.document.path == inner.document.path and outer.span.contains(inner.span)
+def _of_function(document: Document, function: Function) -> _Place:
+    assert function.body is not None
+    return _Place(document, function.body, function.written_scope.rpartition("::")[2])
 
 
-def _called(text: bytes) -> set[bytes]:
-    """The free functions that a body calls, those of torch and of the standard library left out."""
-    calls = (match for match in _CALL.finditer(text) if not _FOREIGN.match(text, match.start(), match.start(1)))
-    return {match[1] for match in calls} - _KEYWORDS
+def _devices_of_declared(function: Function) -> set[str]:
+    """The devices whose memory a function may touch of which only the declaration is there: it is given a pointer."""
+    kinds = [parse_type(parameter.type_text) for parameter in function.parameters]
+    if any(kind.name in _STREAMS for kind in kinds):
+        return {CUDA}
+    return {CPU, CUDA} if any(kind.pointers and kind.name != "char" for kind in kinds) else set()
 
 
-def _read(text: bytes) -> _Own:
-    asks = list(_ASKS.finditer(text))
-    checked = [one for one in asks if _CHECK.search(text, max(0, one.start() - 200), one.start())]
-    wants = {_device(one) for one in checked if not text[: one.start()].endswith((b"!= ", b"!=", b"!"))}
-    return _Own(
-        launches=bool(_LAUNCH.search(text) or _ON_GPU.search(text)),
-        touches=bool(_TOUCH.search(text)),
-        branches=any(_decides(text, one.start()) for one in asks if one not in checked),
-        wants=wants.pop() if len(wants) == 1 else "",
-    )
-
-
-def _device(asked: re.Match[bytes]) -> str:
-    name = asked["is"] or asked["constant"] or asked["type"]
-    return CPU if name.upper() == b"CPU" else CUDA
-
-
-def _decides(text: bytes, place: int) -> bool:
-    """Whether what is asked at `place` decides which statements run: it is in the condition of an `if`."""
-    start = max(text.rfind(sign, 0, place) for sign in (b";", b"{", b"}"))
-    end = min((e for e in (text.find(b"{", place), text.find(b";", place)) if e >= 0), default=len(text))
-    return _BRANCH.search(text, start + 1, end) is not None
-
-
-def _devices(node: _Node, own: _Own, below: Iterable[str]) -> set[str]:
+def _devices(place: _Place, own: Body, below: Iterable[str]) -> set[str]:
     """The devices of one body, given those of what it calls."""
     found = set(below)
     if own.launches:
         return {CPU, CUDA} if own.branches and (own.touches or CPU in found) else {CUDA, *(found & {CPU})}
-    if own.touches:
-        if own.wants:
-            return {own.wants} | (found if own.branches else set())
-        if CUDA in found:
-            return {CPU, CUDA} if own.branches else found
-        return {CPU, CUDA} if own.branches else {CUDA if node.document.path.endswith(CUDA_SUFFIXES) else CPU}
-    return found
+    wants = "" if own.wants == CPU and CUDA in found else own.wants  # of a tensor that stays on the host
+    if wants and (own.touches or found):
+        return {wants} | (found if own.branches else set())
+    if not own.touches:
+        return found
+    if CUDA in found:
+        return {CPU, CUDA} if own.branches else found
+    return {CPU, CUDA} if own.branches else {CUDA if place.document.path.endswith(CUDA_SUFFIXES) else CPU}
