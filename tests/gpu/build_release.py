@@ -30,6 +30,7 @@ TARGET = "2.11"
 _UNRESOLVED = re.compile(r"undefined reference to [`'‘]([^'’]+)['’]")
 _PYTHON = re.compile(r"_?Py")  # the interpreter has it
 _DRIVER = re.compile(r"cu[A-Z]")  # and the driver that
+_OF_TORCH = re.compile(r"cu(?:blas|dnn|fft|rand|solver|sparse)")  # and torch has loaded these for everyone
 
 
 def build_release(folder: Path, out: Path, flags: Sequence[str] = ()) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def link(side: BuiltSide, library: Path, toolchain: Toolchain, flags: Sequence[s
     ask = ["-Wl,-z,defs", "-Wl,--warn-unresolved-symbols", "-Wl,--no-demangle"]
     probe = _linked(side, [*objects, *ask], library, toolchain, flags)
     missing = unresolved(probe.stderr + probe.stdout)
-    traps = [name for name in missing if not _DRIVER.match(name)]
+    traps = [name for name in missing if not _DRIVER.match(name) and not _OF_TORCH.match(name)]
     driver = [name for name in missing if _DRIVER.match(name)]
     made = [_assembled(library.with_suffix(".traps.o"), traps, toolchain, ["-c"])]
     if driver:  # the driver is found by its name when the library is loaded

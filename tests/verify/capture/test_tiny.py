@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,29 @@ def test_a_large_storage_is_kept_as_a_generator(tiny: Tiny, captured: Documents)
     assert (tiny.legacy / "golden/blend/captured.safetensors").stat().st_size < 40_000
     shared = [call for call in calls if call.change is None and len(call.content["storages"]) == 1]
     assert shared, "one tensor passed twice lies in one storage"
+
+
+def test_a_command_that_is_killed_keeps_its_count(tiny: Tiny, tmp_path: Path) -> None:
+    """What it called is counted by what was kept; what it had not called yet leaves the group unproven."""
+    script = (
+        "import os, signal, torch, tiny\n"
+        "for limit in range(1, 4):\n"
+        "    torch.ops.tiny.raise_all(torch.arange(3.0), 1.0, limit)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ran = tiny.run(
+        *("golden", "capture", "csrc/blend.cpp", "--json", "--vary", "0", "--golden", str(tmp_path / "golden")),
+        *("--build-dir", str(tmp_path / "build"), "--", sys.executable, "-c", script),
+    )
+    found = json.loads(ran.stdout)
+    figures = found["figures"]
+    assert found["exit_code"] == -9
+    assert figures["calls"] == figures["seen"] >= 2
+    assert figures["signatures"] >= 2
+    texts = [one["message"] for one in found["diagnostics"]]
+    assert "SIGKILL ended the command: calls that it had not made by then are missing" in texts
+    assert "no call of tiny::raise_all was seen" not in texts
+    assert ran.returncode == 1
 
 
 @pytest.mark.parametrize("unit", ["blend", "gate"])

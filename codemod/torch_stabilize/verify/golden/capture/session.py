@@ -89,15 +89,18 @@ def _merged(folder: Path, targets: Sequence[Target], code: int) -> Seen:
         raise Refusal("the command's processes use several versions of torch", exit_code=3)
     counts: Counter[str] = Counter()
     left_out: dict[str, Counter[str]] = {}
+    written, features = _written(folder)
     for report in reports:
         counts.update(report["calls"])
         for name, reasons in report["left_out"].items():
             left_out.setdefault(name, Counter()).update(reasons)
+    for name, least in written.items():  # a process that is killed has written each kept call, but no last count
+        counts[name] = max(counts[name], least)
     return Seen(
         _calls(folder, targets),
         counts,
         left_out,
-        max(report["signatures"] for report in reports),
+        max(features, *(report["signatures"] for report in reports)),
         sum(report["seconds"] for report in reports),
         tuple(dict.fromkeys(report["how"] for report in with_torch)),
         with_torch[0]["torch"],
@@ -127,6 +130,17 @@ def _lines(path: Path) -> Iterable[dict[str, Any]]:
         if "line" in content:
             lines[content["line"]]["blocks"] = content["blocks"]
     return (content for content in lines if "line" not in content)
+
+
+def _written(folder: Path) -> tuple[Counter[str], int]:
+    """How many calls of each function were kept, by all processes, and the most kinds of calls that one process kept."""
+    counts: Counter[str] = Counter()
+    most = 0
+    for path in folder.glob("calls-*.jsonl"):
+        calls = list(_lines(path))
+        counts.update(call["target"] for call in calls)
+        most = max(most, len({tuple(call["features"]) for call in calls}))
+    return counts, most
 
 
 def _calls(folder: Path, targets: Sequence[Target]) -> tuple[Call, ...]:
