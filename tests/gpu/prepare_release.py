@@ -1,9 +1,9 @@
 """Lay out what a GPU machine without a network needs of a release whose kernels are to run there.
 
-    python3 -m tests.gpu.prepare_release FOLDER [CASE]
+    python3 -m tests.gpu.prepare_release FOLDER [CASE [UNIT...]]
 
-The release before a request of tests/replay/cases.toml is fetched, the units of the request are migrated (without CASE:
-those of pr10b that work between GPUs), and from both trees the files that these units and the bindings reach are copied
+The release before a request of tests/replay/cases.toml is fetched, the units of the request are migrated (all, or those
+that are named, for a GPU that the others are not for; without CASE those of pr10b that work between GPUs), and from both trees the files that these units and the bindings reach are copied
 to FOLDER/legacy and FOLDER/stable; libraries.json says which library is made of what and which operators moved. `tests/gpu/build_release.py` builds
 them. Nothing of the release is part of this repository.
 """
@@ -68,7 +68,7 @@ def copy_reached(tree: Path, units: Iterable[str], folder: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Fill the folder that is named, build/gpu/release by default, for the case that is named."""
-    name, units = (arguments[1], ()) if len(arguments) > 1 else BETWEEN_GPUS
+    name, units = (arguments[1], tuple(arguments[2:])) if len(arguments) > 1 else BETWEEN_GPUS
     folder = Path(arguments[0] if arguments else ROOT / "build/gpu/release").resolve()
     store = Store(Path(os.environ.get("REPLAY_CACHE") or ROOT / "build/replay").resolve())
     print(f"{prepare(folder, store, name, units)} in {folder}")

@@ -86,8 +86,8 @@ def _called(result: Result) -> tuple[Target, ...]:
 def _findings(result: Result) -> Iterable[Finding]:
     kept = {call.targets[0] for call in result.kept}
     if result.seen.exit_code < 0:
-        text = f"{signal.Signals(-result.seen.exit_code).name} ended the command: calls that it had not made by then are missing"
-        yield finding(codes.LEFT_OUT, text)
+        name = signal.Signals(-result.seen.exit_code).name
+        yield finding(codes.LEFT_OUT, f"{name} ended the command: calls that it had not made by then are missing")
     for target in result.targets:
         if not result.seen.counts.get(target.called):
             yield finding(codes.NEVER_CALLED, f"no call of {target.called} was seen")

@@ -133,7 +133,7 @@ def _lines(path: Path) -> Iterable[dict[str, Any]]:
 
 
 def _written(folder: Path) -> tuple[Counter[str], int]:
-    """How many calls of each function were kept, by all processes, and the most kinds of calls that one process kept."""
+    """How many calls of each function all processes kept, and the most kinds of calls that one of them kept."""
     counts: Counter[str] = Counter()
     most = 0
     for path in folder.glob("calls-*.jsonl"):
