@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import SETUP_SOURCE_MOVED
 from torch_stabilize.buildfiles.gone.taken_out import TakenOut
+from torch_stabilize.buildfiles.setup.computed.records import extensions_in_classes
 from torch_stabilize.buildfiles.setup.model import SetupModel, is_stable_extension, read_setup
 from torch_stabilize.buildfiles.setup.package import update_package
 from torch_stabilize.buildfiles.setup.run import SetupRun
@@ -30,7 +31,7 @@ def take_out_of_setup(snapshot: Snapshot, layout: Layout, path: str, target: str
     if name.encode() not in snapshot.read(path):
         return TakenOut(), []
     model = read_setup(snapshot, path)
-    extensions = model.extensions()
+    extensions = [*model.extensions(), *extensions_in_classes(model)]
     leaving = [one for one in extensions if short_name(one.name) == name]
     if not leaving:
         return TakenOut(), []

@@ -50,6 +50,10 @@ def _differences(before: SetupFile, after: SetupFile, moving: Moving, entered: S
         return
     if len(after.gaps) > len(before.gaps):
         yield after.gaps[-1].why
+    unread = {one.entry.module: len(one.entry.gaps) for one in before.entries}
+    for one in after.entries:
+        if len(one.entry.gaps) > unread.get(one.entry.module, len(one.entry.gaps)):
+            yield f"{one.entry.module}: {one.entry.gaps[-1].why}"
     old, new = _whens(before), _whens(after)
     is_open = any(one.is_open for one in before.entries)
     for unit in dict.fromkeys((*old, *(() if is_open else moving.units))):

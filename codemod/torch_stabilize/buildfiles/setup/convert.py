@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import EXTENSION_CREATED, SETUP_SOURCE_MOVED
-from torch_stabilize.buildfiles.setup.create import argument_names, macros_text, new_name, report_missing
+from torch_stabilize.buildfiles.setup.create import (
+    argument_names,
+    macros_text,
+    new_name,
+    report_missing,
+    settings_of,
+    with_settings,
+)
 from torch_stabilize.buildfiles.setup.element import Element
 from torch_stabilize.buildfiles.setup.families import Member, nodes_of, shared_first, unique
 from torch_stabilize.buildfiles.setup.mirror import finds, glob_text
 from torch_stabilize.buildfiles.setup.model import Extension
 from torch_stabilize.buildfiles.setup.placement import add_to_call
 from torch_stabilize.buildfiles.setup.text import add_after, add_statement
-from torch_stabilize.model import Severity
+from torch_stabilize.model import Severity, Span
 from torch_stabilize.repository.stable_target import short_name
 
 if TYPE_CHECKING:
@@ -81,6 +88,12 @@ def settle_arguments(run: SetupRun, extension: Extension) -> None:
             )
         elif name == "py_limited_api":
             edits.replace(file.span(argument.value), "True", EXTENSION_CREATED)
+    spread = settings_of(extension.call)
+    if spread is not None:
+        start = file.span(spread.value).start
+        text = with_settings(run, extension._replace(name=""), file.text(spread.value), "", file.indent(start))
+        edits.replace(Span(start - 2, file.span(spread.value).end), text, EXTENSION_CREATED)
+        return
     missing = [] if "py_limited_api" in arguments else ["py_limited_api=True"]
     if "define_macros" not in arguments:
         missing.append(f"define_macros={macros_text(run, extension, None, indent)}")

@@ -64,13 +64,41 @@ def extension_text(run: SetupRun, legacy: Extension, sources: str) -> str:
         elif _defines_limited_api(run, legacy):
             value = _LIMITED_FLAG.sub("", value)
         texts.append(head + value)
-    if "py_limited_api" not in arguments:
-        texts.append("py_limited_api=True")
-    if "define_macros" not in arguments:
-        texts.append(f"define_macros={macros_text(run, legacy, None, indent)}")
+    spread = settings_of(call)
+    if spread is not None:
+        index = list(arguments.values()).index(spread)
+        texts[index] = with_settings(run, legacy, texts[index].removeprefix("**"), sources, indent)
+    else:
+        if "py_limited_api" not in arguments:
+            texts.append("py_limited_api=True")
+        if "define_macros" not in arguments:
+            texts.append(f"define_macros={macros_text(run, legacy, None, indent)}")
     texts = _with_new_standard(run, legacy, texts)
     inner = "".join(f"\n{indent}{text}," for text in texts)
     return f"{file.text(call.func)}({inner}\n{outer})"
+
+
+def settings_of(call: cst.Call) -> cst.Arg | None:
+    """The dictionary of settings that a call is given, `**settings`, where it is given one."""
+    found = [argument for argument in call.args if argument.star == "**"]
+    return found[0] if len(found) == 1 else None
+
+
+def with_settings(run: SetupRun, legacy: Extension, settings: str, sources: str, indent: str) -> str:
+    """`**settings` with what the stable extension needs, which may be in the settings too; no `sources` keep theirs."""
+    arguments = argument_names(legacy.call)
+    parts = [f"**{settings}"]
+    if "name" not in arguments and legacy.name:
+        parts.append(f'"name": {new_name(run, legacy, "")}')
+    if "sources" not in arguments and sources:
+        parts.append('"sources": ' + sources.replace("\n", "\n" + indent + "    "))
+    if "define_macros" not in arguments:
+        held = settings if settings.isidentifier() else f"({settings})"
+        macros = macros_text(run, legacy, None, indent + "    ")
+        parts.append(f'"define_macros": [\n{indent}        *{held}.get("define_macros", ()),{macros[1:]}')
+    if "py_limited_api" not in arguments:
+        parts.append('"py_limited_api": True')
+    return "**{" + "".join(f"\n{indent}    {part}," for part in parts) + f"\n{indent}}}"
 
 
 def _with_new_standard(run: SetupRun, legacy: Extension, texts: list[str]) -> list[str]:

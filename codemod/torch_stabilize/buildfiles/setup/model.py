@@ -101,10 +101,14 @@ class SetupModel:
                     found.append(extension)
         return found
 
+    def extension(self, call: cst.Call) -> Extension | None:
+        """The extension module that a call makes, wherever it is."""
+        return self._extension(call, dotted_name(call.func).rpartition(".")[2], None)
+
     def _extension(self, call: cst.Call, kind: str, one: Round | None) -> Extension | None:
         from torch_stabilize.buildfiles.setup.reader import Reader
 
-        arguments = {a.keyword.value: a.value for a in call.args if a.keyword is not None}
+        arguments = {**_settings(call), **{a.keyword.value: a.value for a in call.args if a.keyword is not None}}
         positional = [a.value for a in call.args if a.keyword is None and not a.star]
         values = self.values(one.given if one is not None else None)
         name_node = arguments.get("name", positional[0] if positional else None)
@@ -157,6 +161,20 @@ class SetupModel:
     def path(self, text: str | None) -> str | None:
         """The repository path of a source that is written as `text`."""
         return place(text, self.folder) if text is not None and text.endswith(SOURCE_SUFFIXES) else None
+
+
+def _settings(call: cst.Call) -> dict[str, cst.BaseExpression]:
+    """What a dictionary that is written in the call gives by name: `**{**common, "sources": [...]}`."""
+    import libcst as cst
+
+    held = [argument.value for argument in call.args if argument.star == "**"]
+    return {
+        str(element.key.evaluated_value): element.value
+        for table in held
+        if isinstance(table, cst.Dict)
+        for element in table.elements
+        if isinstance(element, cst.DictElement) and isinstance(element.key, cst.SimpleString)
+    }
 
 
 def read_setup(snapshot: Snapshot, path: str, only: Sequence[ast.stmt] | None = None) -> SetupModel:

@@ -118,7 +118,9 @@ class Reader:
         import libcst as cst
 
         here = tuple(dict.fromkeys((*conditions, *self.model.file.conditions(statement))))
-        if isinstance(statement, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
+        if isinstance(statement, cst.Del):
+            value, into = None, True
+        elif isinstance(statement, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
             value, into = value_given(statement, name), True
         else:
             assert isinstance(statement, cst.Call)

@@ -119,6 +119,9 @@ class Bindings:
         for call in self.file.find(cst.Call):
             if isinstance(call.func, cst.Attribute) and call.func.attr.value in _GIVES_VALUE:
                 found.setdefault(dotted_name(call.func.value), []).append(call)
+        for deletion in self.file.find(cst.Del):
+            for name in _changed_in(deletion.target):
+                found.setdefault(name, []).append(deletion)
         for statements in found.values():
             statements.sort(key=lambda node: self.file.span(node).start)
         return found
@@ -130,7 +133,16 @@ def _names_in(target: cst.CSTNode) -> list[str]:
 
     if isinstance(target, (cst.Tuple, cst.List)):
         return [name for element in target.elements for name in _names_in(element.value)]
-    return [dotted_name(target)]
+    return _changed_in(target) or [dotted_name(target)]
+
+
+def _changed_in(target: cst.CSTNode) -> list[str]:
+    """The names of lists of which `target` is a part: `x[1:]`."""
+    import libcst as cst
+
+    if isinstance(target, cst.Tuple):
+        return [name for element in target.elements for name in _changed_in(element.value)]
+    return [dotted_name(target.value)] if isinstance(target, cst.Subscript) else []
 
 
 def value_given(statement: cst.CSTNode, name: str) -> cst.CSTNode | None:

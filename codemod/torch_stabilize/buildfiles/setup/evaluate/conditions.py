@@ -214,7 +214,8 @@ def in_list(state: State, needle: Text | Const, held: Items) -> list[tuple[When,
     if held.gaps or any(_plain(item.value) is None for item in items):
         return [((), None)]
     if len(found) > 1:
-        return [((), None)]
+        either = (" or ".join(" and ".join(f"({c})" for c in when) for when in found),)
+        return [(either, True), (without(either), False)]
     return [(found[0], True), (without(found[0]), False)] if found else [((), False)]
 
 

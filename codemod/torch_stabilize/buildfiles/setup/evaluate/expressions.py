@@ -239,6 +239,8 @@ class Expressions(Making):
         found: list[tuple[When, Value]] = []
         for when, (one, wanted) in combinations((held, key), self.state.when):
             value = self._element(one, wanted)
+            if value is None and isinstance(one, Table) and isinstance(wanted, (Unknown, External)):
+                value = self.by_open_key(one, node.slice, None)
             found.append((when, value if value is not None else self.unknown(node)))
         return choice(found) if found else self.unknown(node)
 

@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from torch_stabilize.buildfiles.model import Gap, When
 from torch_stabilize.buildfiles.setup.evaluate import conditions
 from torch_stabilize.buildfiles.setup.evaluate.calls import KEEP_ITEMS
+from torch_stabilize.buildfiles.setup.evaluate.classes import attribute_of, made_of
 from torch_stabilize.buildfiles.setup.evaluate.made import made_by
 from torch_stabilize.buildfiles.setup.evaluate.methods import Methods
 from torch_stabilize.buildfiles.setup.evaluate.state import DEEPEST, Exit, SetupCall, State
 from torch_stabilize.buildfiles.setup.evaluate.values import (
     NONE,
     Arguments,
+    Blueprint,
     Choice,
     Const,
     External,
     Frame,
     Function,
+    Instance,
     Item,
     Kind,
     Method,
@@ -41,6 +44,15 @@ _FILLS = frozenset({"append", "extend", "insert", "add", "update"})  # methods t
 
 class Functions(Methods):
     """Evaluates calls of what the repository defines."""
+
+    def attribute_of(self, node: ast.Attribute, held: Value) -> Value:
+        """An attribute of what a class of the repository makes, or of anything else."""
+        rows = alternatives(held, self.state.when)
+        if not all(isinstance(one, (Blueprint, Instance)) for _, one in rows):
+            return super().attribute_of(node, held)
+        return choice(
+            [(when, attribute_of(self, node, one)) for when, one in rows if isinstance(one, (Blueprint, Instance))]
+        )
 
     def block(self, body: Sequence[ast.stmt]) -> list[Exit]:
         """Run a block; how it may be left before its end. For the class that knows statements."""
@@ -120,6 +132,8 @@ class Functions(Methods):
             return self.invoke(node, function.function, Arguments([*held.by_place, *arguments.by_place], by_name))
         if isinstance(function, Function):
             return self.run(node, function, arguments)
+        if isinstance(function, Blueprint):
+            return made_of(self, node, function, arguments)
         if isinstance(function, Method):
             before = self.state.holder
             if isinstance(node.func, ast.Attribute) and function.name in _FILLS:

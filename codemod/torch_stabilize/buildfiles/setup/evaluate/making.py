@@ -115,6 +115,20 @@ class Making:
             value = choice([(when, value), (without(when), before)])
         table.values[plain] = value
 
+    def by_open_key(self, table: Table, key: ast.expr, otherwise: Value | None) -> Value | None:
+        """What a dictionary has for a key that the build decides on; None where that is not to be told."""
+        plain = [name for name in table.values if isinstance(name, str)]
+        if table.gaps or len(plain) < len(table.values) or not plain:
+            return None
+        text = conditions.condition_text(self.state, key)
+        rows: list[tuple[When, Value]] = []
+        left: When = ()
+        for name in plain:
+            test = (f'{text} == "{name}"',)
+            rows.append((both(left, test), table.values[name]))
+            left = both(left, without(test))
+        return choice([*rows, (left, otherwise)] if otherwise is not None else rows)
+
     def is_in(self, value: Value, held: Items, node: ast.expr) -> Test:
         """The test that keeps a value that is not in the list `held`."""
         rows: list[tuple[When, bool | None]] = [((), None)]

@@ -14,11 +14,13 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     ROOT,
     Arguments,
     Const,
+    External,
     Item,
     Items,
     Method,
     Table,
     Text,
+    Unknown,
     Value,
     alternatives,
     both,
@@ -129,6 +131,9 @@ class Methods(Calls):
             return self.new_list(rows, held.gaps)
         if name in ("get", "setdefault") and values:
             key = values[0].text if isinstance(values[0], Text) else None
+            if name == "get" and isinstance(values[0], (Unknown, External)) and not node.keywords:
+                found = self.by_open_key(held, node.args[0], values[1] if len(values) > 1 else NONE)
+                return found if found is not None else self.unknown(node)
             if key in held.values:
                 return held.values[key]
             if key is None or held.gaps:

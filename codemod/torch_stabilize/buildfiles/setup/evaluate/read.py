@@ -26,6 +26,7 @@ from torch_stabilize.buildfiles.setup.evaluate.values import (
     alternatives,
     beyond,
     both,
+    expanded,
     is_possible,
     joined,
 )  # fmt: skip
@@ -41,13 +42,15 @@ class SetupEntry(NamedTuple):
     """An extension module and what only setup.py has: the classes that make it, each with its conditions.
 
     `has_sources` tells an extension without sources (CMake builds it) from one with an empty list. `macros` are names,
-    values and the conditions of each, beyond those of the entry.
+    values and the conditions of each, beyond those of the entry. `spelled` has the path of each source, the text that
+    the list has for it, and whether that is a path rather than a string.
     """
 
     entry: BuildEntry
     kinds: tuple[tuple[When, str], ...]
     has_sources: bool
     macros: tuple[tuple[str, str, When], ...] = ()
+    spelled: tuple[tuple[str, str, bool], ...] = ()
 
     @property
     def is_given_unread(self) -> bool:
@@ -224,7 +227,14 @@ def _entry(state: State, made: Made, name: Value, when: When) -> SetupEntry:
         gaps=tuple(dict.fromkeys(gaps)),
     )
     defined = tuple(dict.fromkeys((name, value, beyond(more, when)) for name, value, more in macros))
-    return SetupEntry(entry, kinds, made.sources is not None, defined)
+    return SetupEntry(entry, kinds, made.sources is not None, defined, tuple(dict.fromkeys(_spelled(state, made))))
+
+
+def _spelled(state: State, made: Made) -> Iterator[tuple[str, str, bool]]:
+    for item in expanded(made.sources or ()):
+        path = place(item.value.text, state.folder) if isinstance(item.value, Text) else None
+        if isinstance(item.value, Text) and path is not None:
+            yield path, item.value.text, item.value.is_path
 
 
 def _alike(entries: Iterable[SetupEntry]) -> Iterator[SetupEntry]:

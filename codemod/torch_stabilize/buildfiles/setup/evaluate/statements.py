@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from torch_stabilize.buildfiles.model import When
 from torch_stabilize.buildfiles.setup.evaluate import conditions
+from torch_stabilize.buildfiles.setup.evaluate.classes import fields_of, set_attribute
 from torch_stabilize.buildfiles.setup.evaluate.functions import name_of
 from torch_stabilize.buildfiles.setup.evaluate.imports import Imports
 from torch_stabilize.buildfiles.setup.evaluate.state import MOST_ROUNDS, Exit
 from torch_stabilize.buildfiles.setup.evaluate.values import (
     NONE,
+    Blueprint,
     External,
+    Frame,
     Function,
     Item,
     Items,
@@ -131,6 +134,9 @@ class Statements(Imports):
                         self.put(one, key, value, node)
                 elif isinstance(one, Items):
                     one.gaps.append(self.state.gap(target, "an element of the list is replaced"))
+            return
+        if isinstance(target, ast.Attribute):
+            set_attribute(self, self.evaluate(target.value), target.attr, value, node)
             return
         for name, part in (self.bound(target, value) or {}).items():
             self.state.assign(name, part)
@@ -324,8 +330,20 @@ class Statements(Imports):
     def _do_classdef(self, node: ast.ClassDef) -> None:
         bases = [one for base in node.bases for _, one in alternatives(self.evaluate(base))]
         kinds = [kind for base in bases if (kind := self.kind_of(base)) is not None]
-        value: Value = Kind(node.name, node) if kinds else Unknown(node.name)
+        value: Value = Kind(node.name, node) if kinds else self._blueprint(node, bases)
         self.state.assign(node.name, value)
+
+    def _blueprint(self, node: ast.ClassDef, bases: Sequence[Value]) -> Value:
+        """A class with the names that its body defines; its functions do not see those."""
+        outer = self.state.frame
+        self.state.frame = inner = Frame(outer.path, outer)
+        self.block(node.body)
+        self.state.frame = outer
+        names = {
+            name: Function(value.node, outer) if isinstance(value, Function) and value.frame is inner else value
+            for name, value in inner.names.items()
+        }
+        return Blueprint(names, bases, [self.evaluate(one) for one in node.decorator_list], fields_of(node.body))
 
 
 def _always_left(exits: Sequence[Exit]) -> bool:

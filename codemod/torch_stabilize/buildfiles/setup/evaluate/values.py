@@ -184,6 +184,24 @@ class Made:
     gaps: Sequence[Gap]
 
 
+@dataclass(eq=False)
+class Blueprint:
+    """A class of the repository that makes no extension modules. `fields` are names that it declares with types."""
+
+    names: dict[str, Value]
+    bases: Sequence[Value] = ()
+    decorators: Sequence[Value] = ()
+    fields: Sequence[str] = ()
+
+
+@dataclass(eq=False)
+class Instance:
+    """What a class of the repository makes."""
+
+    kind: Blueprint
+    attributes: Table
+
+
 class Choice(NamedTuple):
     """One of several values. The conditions are those that tell them apart at this place."""
 
@@ -191,7 +209,8 @@ class Choice(NamedTuple):
 
 
 Value = (
-    Text | Const | Unknown | External | Kind | Function | Partial | Method | Module | Items | Table | Made | Choice
+    Text | Const | Unknown | External | Kind | Function | Partial | Method | Module | Items | Table | Made | Blueprint
+    | Instance | Choice
 )  # fmt: skip
 NONE = Const(None)
 
