@@ -137,8 +137,8 @@ CODES: tuple[Code, ...] = (
     Code(
         COMPUTED_SOURCES,
         "The sources of an extension are computed, or its place cannot be found.",
-        "A call makes the list, or something is taken out of it again. Nothing is guessed; the help has the lines "
-        "to add.",
+        "What is in the list is known only when the file runs, or its parts cannot be told apart there. Nothing is "
+        "guessed; the help has the lines to add.",
         confidence=Confidence.MANUAL,
     ),
     Code(

@@ -30,7 +30,7 @@ class Leaving:
     _statements: dict[int, cst.CSTNode] = field(default_factory=dict)
 
     def take_out(self, split: Split, units: Collection[str]) -> frozenset[str]:
-        """Those of `units` that will no longer be in the list, as each of their names is a literal that goes."""
+        """Those of `units` that will no longer be in the list, as each of their names is a literal that is taken out."""
         if not self.in_lists:
             return frozenset()
         found = []
@@ -90,7 +90,7 @@ class Leaving:
         return self._removable(line) if isinstance(line, cst.SimpleStatementLine) else None
 
     def _removable(self, line: cst.SimpleStatementLine) -> cst.CSTNode | None:
-        """A statement that may go: its block keeps others, or it is all that an `if` does, which goes with it."""
+        """A statement that may go: its block keeps others, or it is all that an `if` does, which is removed with it."""
         import libcst as cst
 
         file = self.run.model.file
