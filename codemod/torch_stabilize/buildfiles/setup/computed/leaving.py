@@ -30,7 +30,7 @@ class Leaving:
     _statements: dict[int, cst.CSTNode] = field(default_factory=dict)
 
     def take_out(self, split: Split, units: Collection[str]) -> frozenset[str]:
-        """Those of `units` that will no longer be in the list, as each of their names is a literal that is taken out."""
+        """Those of `units` that will no longer be in the list, as all of their names are literals."""
         if not self.in_lists:
             return frozenset()
         found = []
