@@ -3,9 +3,10 @@
     python3 -m tests.gpu.prepare_release FOLDER [CASE [UNIT...]]
 
 The release before a request of tests/replay/cases.toml is fetched, the units of the request are migrated (all, or those
-that are named, for a GPU that the others are not for; without CASE those of pr10b that work between GPUs), and from both trees the files that these units and the bindings reach are copied
-to FOLDER/legacy and FOLDER/stable; libraries.json says which library is made of what and which operators moved. `tests/gpu/build_release.py` builds
-them. Nothing of the release is part of this repository.
+that are named where the others are not for the GPU; without CASE those of pr10b that work between GPUs), and from both
+trees the files that these units and the bindings reach are copied to FOLDER/legacy and FOLDER/stable. libraries.json says
+which library is made of what and which operators moved. `tests/gpu/build_release.py` builds them. Nothing of the release
+is part of this repository.
 """
 
 from __future__ import annotations

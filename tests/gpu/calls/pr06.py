@@ -98,7 +98,7 @@ def gptq() -> None:
     """2, 3, 4 and 8 bits, with the shuffled weights of exllama and without, in an order of activations and without."""
     ops = torch.ops._C
     width, columns, group = 256, 128, 128
-    nothing = torch.empty(0, dtype=torch.int32, device="meta")
+    nothing = torch.empty(0, dtype=torch.int32, device=CUDA)
     for bits in (2, 3, 4, 8):
         packed = torch.randint(-(2**31), 2**31 - 1, (width // 32 * bits, columns), device=CUDA).to(torch.int32)
         zeros = torch.randint(-(2**31), 2**31 - 1, (width // group, columns // 32 * bits), device=CUDA).to(torch.int32)
