@@ -149,3 +149,40 @@ def test_operators_of_a_script_without_a_package(tmp_path: Path, run_cli: Run) -
     after = (tree / "run.py").read_text()
     assert f"extra_cflags=[{_FLAG}], is_python_module=False)" in after
     assert "print(torch.ops.brewer.boil(torch.ones(2)))" in after
+
+
+_INLINE = """
+
+_milk = load_inline("milk", cpp_sources=['#include "HEADER"\\n' "at::Tensor pour(at::Tensor x) { return x; }"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("header", "by_hand"), [("water.h", True), ("csrc/water.h", True), ("vector", False), ("hot_water.h", False)]
+)
+def test_code_in_strings_stays_next_to_what_migrates(
+    tmp_path: Path, run_cli: Run, header: str, *, by_hand: bool
+) -> None:
+    text = _AT_ONCE.replace("import load", "import load, load_inline") + _INLINE.replace("HEADER", header)
+    tree = make_repository(tmp_path / "brew", _SOURCES | {"brew/__init__.py": text})
+
+    ran = run_cli("migrate", *_UNITS, "--diff", cwd=tree)
+
+    assert ran.code == (1 if by_hand else 0), ran
+    line = text[: text.index("load_inline(")].count("\n") + 1
+    told = [one.strip() for one in (ran.out + ran.err).splitlines() if "TSA680" in one]
+    assert len(told) == 1, ran
+    assert told[0].startswith(f"brew/__init__.py:{line}:9 TSA680 milk is compiled from strings")
+    assert "is_python_module=False" in ran.out
+    assert "return torch.ops." in ran.out
+
+
+def test_a_project_that_has_its_code_in_strings_is_told_where(tmp_path: Path, run_cli: Run) -> None:
+    text = "import torch.utils.cpp_extension as ext\n\ncode = 'at::Tensor f(at::Tensor x) { return x; }'\n"
+    call = "_f = ext.load_inline(name='f', cpp_sources=code)\n"
+    tree = make_repository(tmp_path / "brew", {"brew/__init__.py": text + call})
+
+    ran = run_cli("scan", cwd=tree)
+
+    assert ran.code == 2
+    assert "brew/__init__.py:4 compiles strings with load_inline" in ran.err

@@ -32,6 +32,7 @@ CALL_UNDECIDED = "TSA641"
 PATH_NAMED = "TSA650"
 PATTERN_NAMED = "TSA651"
 COMPILED_AT_IMPORT = "TSA652"
+COMPILED_FROM_STRINGS = "TSA680"
 GENERATOR_MIGRATED = "TSA660"
 GENERATOR_LISTED = "TSA661"
 
@@ -235,6 +236,15 @@ CODES: tuple[Code, ...] = (
         "what has moved has to leave it, and becomes a library of its own; what migrated in place needs the flags of "
         "the stable ABI. Neither is a Python module any more: `is_python_module=False` loads it, and its operators "
         "are called through torch.ops.",
+        confidence=Confidence.MANUAL,
+    ),
+    Code(
+        COMPILED_FROM_STRINGS,
+        "A Python file compiles C++ code that it has in strings.",
+        "`torch.utils.cpp_extension.load_inline` puts torch's own headers in front of the code and binds its functions "
+        "with pybind11: that is not the stable ABI, and the code is in no file that could be migrated. It works as "
+        "before, unless it includes a header that has become stable code. "
+        "Put the code into files, and compile those with `load(..., is_python_module=False)`.",
         confidence=Confidence.MANUAL,
     ),
     Code(

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from torch_stabilize.buildfiles.cmake.plan import plan_cmake
 from torch_stabilize.buildfiles.codes import COMPUTED_SOURCES, NOT_FOUND
 from torch_stabilize.buildfiles.generators import plan_generators
+from torch_stabilize.buildfiles.jit.inline import inline_code
 from torch_stabilize.buildfiles.jit.plan import plan_jit
 from torch_stabilize.buildfiles.kernels.plan import plan_kernels
 from torch_stabilize.buildfiles.mentions import names_one_of, plan_mentions
@@ -67,6 +68,9 @@ def plan_build(
     jit = plan_jit(snapshot, moving)
     edits.extend(jit.edits)
     diagnostics.extend(jit.diagnostics)
+    headers = {*renames, *group.moving_headers} - set(group.units)
+    near = {path for path, _ in layout.entries} if layout.is_compiled_at_import else set()
+    diagnostics.extend(inline_code(snapshot, layout.project_root, headers, near))
     kernels = plan_kernels(snapshot, moving)
     edits.extend(kernels.edits)
     diagnostics.extend(kernels.diagnostics)

@@ -27,7 +27,7 @@ def detect_layout(snapshot: Snapshot, config: Config, build: str = "") -> Layout
     _check_configured(snapshot, config)
     extension = Extension(snapshot, config, build)
     if not extension.units:
-        raise Refusal("no C++ or CUDA source in this repository", exit_code=2)
+        raise Refusal(f"no C++ or CUDA source in this repository{_in_strings(snapshot)}", exit_code=2)
     libraries = Libraries(extension)
     legacy = extension.legacy
     return Layout(
@@ -51,6 +51,16 @@ def detect_layout(snapshot: Snapshot, config: Config, build: str = "") -> Layout
         is_other_build=bool(build),
         other_builds=tuple(found.path for found in extension.central if found not in legacy and not found.stable),
     )
+
+
+def _in_strings(snapshot: Snapshot) -> str:
+    """Where Python files have C++ code in strings, if any do."""
+    from torch_stabilize.buildfiles.jit.inline import WAY_OUT, inline_calls
+
+    places = [(one.path, snapshot.read(one.path).count(b"\n", 0, one.span.start) + 1) for one in inline_calls(snapshot)]
+    if not places:
+        return ""
+    return f": {', '.join(f'{path}:{line}' for path, line in places)} compiles strings with load_inline. {WAY_OUT}"
 
 
 def _check_configured(snapshot: Snapshot, config: Config) -> None:

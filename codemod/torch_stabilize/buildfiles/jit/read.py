@@ -61,15 +61,20 @@ def read_jit_entries(snapshot: Snapshot, paths: Sequence[str]) -> tuple[tuple[Bu
 
 def load_calls(tree: ast.Module) -> Iterator[ast.Call]:
     """The calls of `load`, however it is imported."""
-    names, modules = {"torch.utils.cpp_extension.load"}, set[str]()
+    return calls_of(tree, "load")
+
+
+def calls_of(tree: ast.Module, function: str) -> Iterator[ast.Call]:
+    """The calls of a function of `torch.utils.cpp_extension`, however it is imported."""
+    names, modules = {f"torch.utils.cpp_extension.{function}"}, set[str]()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "torch.utils.cpp_extension":
-            names |= {alias.asname or alias.name for alias in node.names if alias.name == "load"}
+            names |= {alias.asname or alias.name for alias in node.names if alias.name == function}
         elif isinstance(node, ast.ImportFrom) and node.module == "torch.utils":
             modules |= {alias.asname or alias.name for alias in node.names if alias.name == "cpp_extension"}
         elif isinstance(node, ast.Import):
             modules |= {a.asname for a in node.names if a.name == "torch.utils.cpp_extension" and a.asname}
-    names |= {f"{module}.load" for module in modules}
+    names |= {f"{module}.{function}" for module in modules}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in names:
             yield node
@@ -77,10 +82,15 @@ def load_calls(tree: ast.Module) -> Iterator[ast.Call]:
 
 def given(call: ast.Call, name: str) -> ast.expr | None:
     """What a call of `load` gives to the parameter `name`."""
+    return given_as(call, name, _PARAMETERS)
+
+
+def given_as(call: ast.Call, name: str, parameters: Sequence[str]) -> ast.expr | None:
+    """What a call gives to the parameter `name`; `parameters` are those that may be given by place."""
     for keyword in call.keywords:
         if keyword.arg == name:
             return keyword.value
-    place = _PARAMETERS.index(name) if name in _PARAMETERS else len(call.args)
+    place = parameters.index(name) if name in parameters else len(call.args)
     return call.args[place] if place < len(call.args) else None
 
 
