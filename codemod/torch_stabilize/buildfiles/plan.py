@@ -16,6 +16,7 @@ from torch_stabilize.buildfiles.kernels.plan import plan_kernels
 from torch_stabilize.buildfiles.mentions import names_one_of, plan_mentions
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.python.compiled import compiled_sources
+from torch_stabilize.buildfiles.requirements import plan_requirements
 from torch_stabilize.buildfiles.setup.plan import plan_setup
 from torch_stabilize.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from torch_stabilize.repository.layout import Group, Layout
@@ -76,6 +77,10 @@ def plan_build(
     diagnostics.extend(kernels.diagnostics)
     owned = cmake.owned.union(jit.owned, kernels.owned, *(setup.owned for setup in setups))
     diagnostics.extend(_unowned(snapshot, layout, group, renames, owned, diagnostics, target))
+    if owned:
+        required, asked = plan_requirements(snapshot, layout.project_root, target)
+        edits.extend(required)
+        diagnostics.extend(asked)
     exists = cmake.has_stable or any(setup.has_stable for setup in setups)
     is_replaced = layout.is_whole or any(setup.replaced for setup in setups)
     imports: tuple[FileEdit, ...] = ()

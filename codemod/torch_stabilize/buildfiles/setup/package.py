@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import TORCH_PINNED, TORCH_REQUIRED, WHEEL_TAG
 from torch_stabilize.buildfiles.python.syntax import dotted_name
+from torch_stabilize.buildfiles.requirements import raised
 from torch_stabilize.buildfiles.setup.create import lowest_python
 from torch_stabilize.buildfiles.setup.model import Extension
 from torch_stabilize.buildfiles.setup.text import add_after
 from torch_stabilize.buildfiles.setup.values import value_given
 from torch_stabilize.model import Confidence, Severity
-from torch_stabilize.repository.stable_target import version_tuple
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 _OLDEST_PYTHON = 10  # of the torch versions that have the stable ABI
 _LIMITED = re.compile(r"py_limited_api\s*=\s*(?!False\b)")
 _SETUPS = frozenset({"setup", "setuptools.setup"})
-_REQUIREMENT = re.compile(
-    r"(?P<name>torch)(?P<space>\s*)(?P<versions>(?:[<>=!~]=?[^;]*)?)(?P<rest>\s*(?:;.*)?)", re.DOTALL
-)
-_VERSION = re.compile(r"(?P<operator>~=|>=|==|>)\s*(?P<version>\d+(?:\.\d+)*)")
 
 
 def update_package(run: SetupRun, extensions: Sequence[Extension], converted: Sequence[Extension]) -> None:
@@ -104,26 +100,17 @@ def _requirements(run: SetupRun, call: cst.Call) -> Iterator[cst.SimpleString]:
 
 def _raise_floor(run: SetupRun, node: cst.SimpleString) -> None:
     """`torch>=2.4` asks for less than the stable library needs; `torch` for anything."""
-    value = node.evaluated_value
-    found = _REQUIREMENT.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not isinstance(value, str):
+    value = str(node.evaluated_value)
+    change = raised(value, run.target)
+    if change is None:
         return
-    bounds = list(_VERSION.finditer(found["versions"]))
-    if any(version_tuple(b["version"]) >= version_tuple(run.target) for b in bounds):
-        return
-    if any(bound["operator"] == "==" for bound in bounds):
+    if change.text is None:
         run.report(
             TORCH_PINNED, Severity.ERROR, node,
             f"{value} is asked for, and the stable library needs torch {run.target}", f"Ask for torch>={run.target}.",
         )  # fmt: skip
         return
-    floor, versions = f">={run.target}", found["versions"]
-    for bound in bounds:
-        new = f"{'>=' if bound['operator'] == '>' else bound['operator']}{run.target}"
-        versions, floor = versions.replace(bound[0], new), ""
-    if floor:
-        versions = f"{floor},{versions}" if versions.strip() else floor
-    text = found["name"] + found["space"] + versions + found["rest"]
-    written = run.model.file.text(node).replace(str(value), text)
+    text = change.text
+    written = run.model.file.text(node).replace(value, text)
     run.edits.replace(run.model.file.span(node), written, TORCH_REQUIRED, Confidence.REVIEW)
     run.report(TORCH_REQUIRED, Severity.NOTE, node, f"{value} becomes {text}: the stable library needs it")
