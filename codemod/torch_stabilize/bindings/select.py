@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
 from torch_stabilize.bindings import codes
@@ -13,7 +13,7 @@ from torch_stabilize.codes import Code
 from torch_stabilize.layout.read import libraries_of
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.repository.layout import Group
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.signatures import Function, read_signatures
 
@@ -73,12 +73,13 @@ def select(registry: Registry, group: Group) -> Selection:
     moved: dict[tuple[str, Span], Moved] = {}
     diagnostics: list[Diagnostic] = []
     homes = _homes(registry, files)
-    handed = {p: _handed_to_macros(registry.document(p)) for p in files if registry.snapshot.exists(p)}
-    for operator in registry.operators:
+    documents = {path: registry.document(path) for path in files if registry.snapshot.exists(path)}
+    words = frozenset[bytes]().union(*(document.words for document in documents.values()))
+    for operator in registry.operators_about(files, words):
         if operator.side is Side.STABLE or _is_other_build(registry, operator):
             continue
         operator = _within(registry, operator, homes)
-        named = [(s, _meant(s, definitions) or _by_macro(registry, s, handed)) for s in operator.implementations]
+        named = [(s, _meant(s, definitions) or _by_macro(registry, s, documents)) for s in operator.implementations]
         ours = [
             (s, functions) for s, functions in named if s.path in files or (functions and not _has_its_own(registry, s))
         ]
@@ -91,7 +92,7 @@ def select(registry: Registry, group: Group) -> Selection:
         own = {(s.path, s.span) for s, _ in ours}
         staying = [s for s in operator.implementations if (s.path, s.span) not in own]
         diagnostics += [_split(operator, s) for s in staying]
-    diagnostics += _other_builds(registry, definitions, moved)
+    diagnostics += _other_builds(registry, definitions, words, moved)
     order = {(s.path, s.span): place for place, s in enumerate(registry.statements)}
     return Selection(
         tuple(sorted(moved.values(), key=lambda m: order[m.statement.path, m.statement.span])), tuple(diagnostics)
@@ -152,12 +153,9 @@ def _has_its_own(registry: Registry, statement: Statement) -> bool:
 
 def _meant(statement: Statement, functions: FunctionIndex) -> tuple[Located, ...]:
     """The definitions that a statement's function may mean: of its own file first, else those other units can see."""
-    if statement.function is None:
-        return ()
-    names = statement.function.calls if statement.function.is_lambda else (statement.function.name,)
     found = [
         located
-        for name in names
+        for name in statement.function_names
         for located in _defined(functions, name.rpartition("::")[2])
         if located.function.answers_to(name)
     ]
@@ -165,18 +163,19 @@ def _meant(statement: Statement, functions: FunctionIndex) -> tuple[Located, ...
     return same_file or tuple(located for located in found if not located.function.is_local)
 
 
+@per_document
 def _handed_to_macros(document: Document) -> frozenset[bytes]:
     """The words in the arguments of macros that are used at the start of a line."""
     return frozenset(word for use in _MACRO_USE.finditer(document.code) for word in _NAME.findall(use.group(1)))
 
 
-def _by_macro(registry: Registry, statement: Statement, handed: Mapping[str, frozenset[bytes]]) -> tuple[Located, ...]:
+def _by_macro(registry: Registry, statement: Statement, documents: Mapping[str, Document]) -> tuple[Located, ...]:
     """A function that a macro of a unit defines: `DEFINE_ACTIVATION(relu, ...)`, declared in a header."""
     reference = statement.function
-    if reference is None or not reference.is_plain or statement.path in handed:
+    if reference is None or not reference.is_plain or statement.path in documents:
         return ()
     bare = reference.name.rpartition("::")[2].encode()
-    units = [path for path, words in handed.items() if bare in words]
+    units = [path for path, document in documents.items() if bare in _handed_to_macros(document)]
     headers = [path for path in registry.layout.legacy_declarations if registry.snapshot.exists(path)]
     if len(units) != 1:
         return ()
@@ -203,12 +202,12 @@ def _split(operator: Operator, statement: Statement) -> Diagnostic:
 
 
 def _other_builds(
-    registry: Registry, definitions: FunctionIndex, moved: dict[tuple[str, Span], Moved]
+    registry: Registry, definitions: FunctionIndex, words: Set[bytes], moved: dict[tuple[str, Span], Moved]
 ) -> list[Diagnostic]:
     """Functions of the group that only an alternative build registers."""
     taken = {located.function.qualified for found in moved.values() for located in found.functions}
     found = []
-    for statement in registry.statements:
+    for statement in registry.statements_about(words):
         if not registry.build_of(statement.path) or statement.kind is StatementKind.OTHER:
             continue
         for located in _meant(statement, definitions):

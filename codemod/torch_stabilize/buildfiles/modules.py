@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename, dirname
@@ -30,6 +30,7 @@ _CMAKE_TARGET = re.compile(
 )
 _CMAKE_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _WITHIN_PATH = re.compile(r"[\w./-]")
+_WORD = re.compile(r"\w+")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -95,11 +96,12 @@ class BuildFiles:
         setup = join(self.root, "setup.py")
         texts = {setup: self._text(setup)} if self.snapshot.exists(setup) else {}
         named = texts.get(setup, "")
+        words = frozenset(_WORD.findall(named))
         for path in self.files((".py",)):
             folders = path.removeprefix(self.root).strip("/").split("/")[:-1]
             near = not folders or (len(folders) == 1 and folders[0] in TOOL_FOLDERS)
-            is_named = near and re.search(rf"\b{re.escape(basename(path)[:-3])}\b", named)
-            if path != setup and is_named and _BUILD_HELPER.search(self.snapshot.read(path)):
+            is_helper = path != setup and near and _is_named(basename(path)[:-3], named, words)
+            if is_helper and _BUILD_HELPER.search(self.snapshot.read(path)):
                 texts[path] = self._text(path)
         return texts
 
@@ -135,6 +137,18 @@ class BuildFiles:
 
     def _text(self, path: str) -> str:
         return self.snapshot.read(path).decode("utf-8", "surrogateescape")
+
+
+def _is_named(module: str, text: str, words: Set[str]) -> bool:
+    """Whether `text`, which has these words, names a module."""
+    if module in words:
+        return True
+    return _WORD.fullmatch(module) is None and re.search(rf"\b{re.escape(module)}\b", text) is not None
+
+
+def build_files(snapshot: Snapshot, root: str) -> BuildFiles:
+    """The build files of the project at `root`, read once for a tree."""
+    return snapshot.once((BuildFiles, root), lambda: BuildFiles(snapshot, root))
 
 
 def _modules_of_kernels(files: BuildFiles) -> Iterator[Module]:

@@ -26,6 +26,7 @@ _UPWARDS = re.compile(
     rb"\.parents\b|\.parent\s*\.\s*parent\b|[\"']\.\.(?:/|[\"'])|\bpardir\b|dirname\s*\(\s*(?:\w+\.)*dirname\b"
 )
 _WILDCARDS = re.compile(r"\*\*/?|[*?]|\[[^\]]*\]")
+_LONGEST_NAME = 255  # bytes: what file systems allow
 _TEMPLATES = (".jinja", ".j2", ".tmpl", ".in", ".mako")
 
 
@@ -83,11 +84,10 @@ def stand_in(pattern: str) -> str:
 
 def _scripts(snapshot: Snapshot, layout: Layout) -> tuple[Script, ...]:
     """The scripts that a build file names and that have include lines in their strings."""
-    texts = [snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files)]
+    named = _ends_of_words([snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files)], b".py")
     found = []
     for path in snapshot.below(layout.project_root, (".py",)):
-        name = posixpath.basename(path).encode()
-        if path in layout.setup_files or not any(name in text for text in texts):
+        if posixpath.basename(path).encode("utf-8", "surrogateescape") not in named or path in layout.setup_files:
             continue
         data = snapshot.read(path)
         folder = posixpath.dirname(path)
@@ -95,6 +95,16 @@ def _scripts(snapshot: Snapshot, layout: Layout) -> tuple[Script, ...]:
         if _INCLUDES.search(data) or (templates and b"open" in data):
             found.append(_script(snapshot, path, data, templates))
     return tuple(one for one in found if one.includes)
+
+
+def _ends_of_words(texts: Iterable[bytes], suffix: bytes) -> frozenset[bytes]:
+    """Everything in `texts` that ends in `suffix` and could be the name of a file."""
+    found: set[bytes] = set()
+    for text in texts:
+        for match in re.finditer(re.escape(suffix), text):
+            word = text[max(0, match.end() - _LONGEST_NAME) : match.end()].rpartition(b"/")[2]
+            found.update(word[start:] for start in range(len(word)))
+    return frozenset(found)
 
 
 def _script(snapshot: Snapshot, path: str, data: bytes, templates: tuple[str, ...]) -> Script:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import click
 
 from torch_stabilize.config import Config, load_config
-from torch_stabilize.layout.nearest import every_layout, layout_for
+from torch_stabilize.layout.nearest import layout_for, other_layouts
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository import git
 from torch_stabilize.repository.building_torch import BuildingTorch, building_torch
@@ -28,9 +28,8 @@ class Workspace(NamedTuple):
 
     @property
     def others(self) -> tuple[Layout, ...]:
-        """The layouts of the repository's other extensions, where its main one is at hand."""
-        every = every_layout(self.snapshot, self.config)
-        return every[1:] if every[0] == self.layout else ()
+        """The layouts of the repository's other extensions, for a run that names none of their files."""
+        return other_layouts(self.snapshot, self.config, self.layout)
 
     def headers(self, target: str, given: str | None = None) -> BuildingTorch:
         """The torch whose headers build for `target`. Raises Refusal (exit 2) where they cannot."""

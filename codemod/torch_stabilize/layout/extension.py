@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from posixpath import dirname
 
-from torch_stabilize.buildfiles.modules import BuildFiles
+from torch_stabilize.buildfiles.modules import BuildFiles, build_files
 from torch_stabilize.config import Config
 from torch_stabilize.repository.registrations import Registrations, registrations_of
 from torch_stabilize.repository.snapshot import Snapshot
@@ -130,7 +130,7 @@ class Extension:
     @cached_property
     def build(self) -> BuildFiles:
         """The project's build files."""
-        return BuildFiles(self.snapshot, self.project_root)
+        return build_files(self.snapshot, self.project_root)
 
     @cached_property
     def project_root(self) -> str:

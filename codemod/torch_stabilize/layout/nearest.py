@@ -43,10 +43,15 @@ def layout_for(snapshot: Snapshot, config: Config, names: Iterable[str]) -> Layo
 def every_layout(snapshot: Snapshot, config: Config) -> tuple[Layout, ...]:
     """The layouts of all extensions of a repository: the main one, its alternative builds, and other projects."""
     main = detect_layout(snapshot, config)
+    return (main, *other_layouts(snapshot, config, main))
+
+
+def other_layouts(snapshot: Snapshot, config: Config, main: Layout) -> tuple[Layout, ...]:
+    """The layouts of all extensions but the `main` one."""
     if _is_configured(config):
-        return (main,)
+        return ()
     builds = (_of_build(snapshot, config, path) for path in _alternatives(snapshot, main))
-    return (main, *builds, *(_of_project(snapshot, config, folder) for folder in _other_projects(snapshot, main)))
+    return (*builds, *(_of_project(snapshot, config, folder) for folder in _other_projects(snapshot, main)))
 
 
 def _is_configured(config: Config) -> bool:

@@ -8,7 +8,7 @@ from functools import cached_property
 from posixpath import dirname
 
 from torch_stabilize.buildfiles.model import Abi, BuildEntry, EntryKind, Gap, GapKind, Library, When
-from torch_stabilize.buildfiles.modules import BuildFiles
+from torch_stabilize.buildfiles.modules import build_files
 from torch_stabilize.config import Config
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.snapshot import Snapshot
@@ -55,7 +55,7 @@ class Program:
         gaps: list[Gap] = []
         taken: set[str] = set()
         for project in sorted(self.projects, key=lambda folder: -len(folder)):  # a file is the innermost project's
-            files = BuildFiles(self.snapshot, project)
+            files = build_files(self.snapshot, project)
             for system in SYSTEMS:
                 own = [path for path in system.detect(files) if path not in taken]
                 taken |= set(own)

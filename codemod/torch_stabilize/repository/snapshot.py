@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,7 +71,7 @@ class Snapshot:
         known = self._read.get(path)
         if known is None:
             try:
-                with open(os.path.join(self.root, path), "rb", buffering=0) as file:
+                with open(os.path.join(self._place, path), "rb", buffering=0) as file:
                     known = file.readall()
             except OSError as error:
                 raise Refusal(f"cannot read {path}: {error.strerror}") from error
@@ -96,21 +98,26 @@ class Snapshot:
 
     def below(self, folder: str, suffixes: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The files in `folder` ("" is the root) and under it, with one of `suffixes` if any are given, sorted."""
-        prefix = f"{folder}/" if folder else ""
-        return tuple(f for f in self.files if f.startswith(prefix) and (not suffixes or f.endswith(suffixes)))
+        return self.once(("below", folder, suffixes), lambda: self._below(folder, suffixes))
+
+    def _below(self, folder: str, suffixes: tuple[str, ...]) -> tuple[str, ...]:
+        files: Sequence[str] = self.files
+        if folder:  # they are sorted: what begins alike lies together, and "0" is what comes after "/"
+            files = files[bisect_left(files, f"{folder}/") : bisect_left(files, f"{folder}0")]
+        return tuple(f for f in files if f.endswith(suffixes)) if suffixes else tuple(files)
 
     def with_overlay(self, changed: Mapping[str, bytes]) -> Snapshot:
         """The same tree with the bytes of some files replaced, and files that were not there added."""
         overlay = {**self.overlay, **changed}
         return replace(self, files=tuple(sorted({*self.files, *changed})), overlay=overlay)
 
-    @property
+    @cached_property
     def _paths(self) -> frozenset[str]:
-        paths = self.__dict__.get("_path_set")
-        if paths is None:
-            paths = frozenset(self.files)
-            object.__setattr__(self, "_path_set", paths)
-        return paths
+        return frozenset(self.files)
+
+    @cached_property
+    def _place(self) -> str:
+        return os.fspath(self.root)
 
 
 def open_snapshot(start: Path, *, without_git: bool = False) -> Snapshot:

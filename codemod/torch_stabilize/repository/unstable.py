@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.patterns import word_start
 
 # Each begins with letters that must occur: a search for those skips the rest of a file.
@@ -51,7 +51,7 @@ _DEFINE = re.compile(rb"^[ \t]*#[ \t]*define\b(?:\\\r?\n|[^\n])*", re.MULTILINE)
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b((?:\\\r?\n|[^\n])*)", re.MULTILINE)
 _TARGET = rb"TORCH_TARGET_VERSION"
 
-
+_STABLE_WORDS = (b"torch/csrc/stable/", b"STABLE_TORCH_LIBRARY")
 _STABLE = re.compile(rb"^[ \t]*(?:#[ \t]*include[ \t]*<torch/csrc/stable/|STABLE_TORCH_LIBRARY)", re.MULTILINE)
 
 
@@ -61,6 +61,15 @@ def holds_unstable_names(document: Document, own: str = "") -> bool:
     Code that only the legacy build sees (`#ifndef TORCH_TARGET_VERSION`) does not count, nor does the macro `own`,
     which is the project's whatever it is called.
     """
+    return _holds_unstable_names(document, own) if own else _holds_any(document)
+
+
+@per_document
+def _holds_any(document: Document) -> bool:
+    return _holds_unstable_names(document, "")
+
+
+def _holds_unstable_names(document: Document, own: str) -> bool:
     if not any(word in document.data for word in _WORDS):
         return False  # most files of a large tree: they need no look at what is code in them
     code = document.code
@@ -75,7 +84,7 @@ def holds_unstable_names(document: Document, own: str = "") -> bool:
 
 def is_stable_text(data: bytes) -> bool:
     """Whether a file includes the stable API or registers with it, as far as a look at its lines tells."""
-    return _STABLE.search(data) is not None
+    return any(word in data for word in _STABLE_WORDS) and _STABLE.search(data) is not None
 
 
 def _holds(patterns: Iterable[re.Pattern[bytes]], code: bytes) -> bool:

@@ -5,6 +5,7 @@ This search knows nothing of the rules; what the rules make of the sites is coun
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Container, Iterator, Mapping
 from types import MappingProxyType
@@ -23,7 +24,12 @@ from torch_stabilize.surface.versions import parse_version
 
 # These patterns run over every byte of a tree. A search is fast where the first thing it asks for is a letter, so what
 # must not stand before a name is looked at behind its first letter.
-_QUALIFIED = re.compile(rb"(?:torch|at|c10|caffe2)(?:\s*::\s*[A-Za-z_]\w*)+")
+_SPACES = (b"torch", b"at", b"c10", b"caffe2")
+_BEHIND_SPACE = rb"\s*[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)*"
+_QUALIFIED = re.compile(b"::(?:" + b"|".join(b"(?<=%b::)" % space for space in _SPACES) + b")" + _BEHIND_SPACE)
+_QUALIFIED_APART = re.compile(b"(?:" + b"|".join(_SPACES) + rb")\s*::" + _BEHIND_SPACE)  # `at :: Tensor`, rare and slow
+_COLONS_APART = re.compile(rb"::(?<=\s::)")
+_LONGEST_GAP = 200  # bytes between a namespace and its colons
 _LEADING_COLONS = re.compile(rb"::\s*\Z")
 _NOT_BEFORE_A_NAME = re.compile(rb"[\w:.>]\Z")
 _STABLE_NAMESPACE = re.compile(r"^torch::(?:stable|headeronly)(?:::|$)")
@@ -147,9 +153,12 @@ def _names(document: Document, surface: Surface) -> Iterator[Site]:
 
 def _qualified(code: bytes) -> Iterator[Span]:
     """The names of torch's namespaces, with a leading `::` where there is one."""
-    place = 0
-    while match := _QUALIFIED.search(code, place):
+    is_apart = any(map(functools.partial(_ends_apart, code), _COLONS_APART.finditer(code)))
+    pattern, place = _QUALIFIED_APART if is_apart else _QUALIFIED, 0
+    while match := pattern.search(code, place):
         start = match.start()
+        if not is_apart:
+            start -= next(len(space) for space in _SPACES if code.endswith(space, 0, start))
         before = code[max(0, start - 40) : start]
         if colons := _LEADING_COLONS.search(before):
             start -= len(colons.group())
@@ -159,6 +168,11 @@ def _qualified(code: bytes) -> Iterator[Span]:
             continue
         yield Span(start, match.end())
         place = match.end()
+
+
+def _ends_apart(code: bytes, colons: re.Match[bytes]) -> bool:
+    """Whether one of torch's namespaces is before these colons, with blanks between."""
+    return code[max(0, colons.start() - _LONGEST_GAP) : colons.start()].rstrip().endswith(_SPACES)
 
 
 def _span_of(span: Span, text: bytes, prefix: str, name: str) -> Span:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch_stabilize.model import Span
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.types import CppType, parse_type
 
@@ -21,8 +21,7 @@ USING_NAMESPACE = re.compile(word_start(b"using") + rb"\s+namespace\s+(?:::\s*)?
 USING_NAME = re.compile(word_start(b"using") + rb"\s+(?:::\s*)?(?P<name>(?:torch|at|c10)::[\w:]+)\s*;")
 
 
-@dataclass(frozen=True)
-class TypeAlias:
+class TypeAlias(NamedTuple):
     """`name` represents the type written `type_text`, blanks squeezed; `span` is the declaration with its semicolon."""
 
     name: str
@@ -30,6 +29,7 @@ class TypeAlias:
     span: Span
 
 
+@per_document
 def read_aliases(document: Document) -> tuple[TypeAlias, ...]:
     """The aliases that `document` declares, in file order, in whatever scope. Those of templates are among them."""
     return tuple(

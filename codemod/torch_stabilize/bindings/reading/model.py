@@ -126,6 +126,13 @@ class Statement(NamedTuple):
         return self.block.path
 
     @property
+    def function_names(self) -> tuple[str, ...]:
+        """What the function is called, or the functions that a lambda calls."""
+        if self.function is None:
+            return ()
+        return self.function.calls if self.function.is_lambda else (self.function.name,)
+
+    @property
     def full_name(self) -> str:
         """The name with its overload: `scaled_fp4_quant.out`."""
         return f"{self.name}.{self.overload}" if self.overload else self.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -144,6 +144,20 @@ class Registry:
         paths = sorted(self.bindings, key=lambda path: (order.get(path, len(order)), path))
         return tuple(statement for path in paths for statement in self.bindings[path].statements)
 
+    def statements_about(self, words: Set[bytes]) -> tuple[Statement, ...]:
+        """The statements whose functions have a name among `words`."""
+        found = {place for word in self._by_word.keys() & words for place in self._by_word[word]}
+        return tuple(self.statements[place] for place in sorted(found))
+
+    @cached_property
+    def _by_word(self) -> dict[bytes, list[int]]:
+        """The places of the statements by the names of their functions."""
+        found: dict[bytes, list[int]] = {}
+        for place, statement in enumerate(self.statements):
+            for name in statement.function_names:
+                found.setdefault(name.rpartition("::")[2].encode(), []).append(place)
+        return found
+
     @cached_property
     def neutral_declarations(self) -> frozenset[str]:
         """The declaring headers without a name of torch: both libraries include them as they are."""
@@ -170,3 +184,20 @@ class Registry:
             if definitions or functions:
                 found.append(Operator(side, namespace, first.name, first.overload, definitions, functions))
         return tuple(found)
+
+    def operators_about(self, files: Collection[str], words: Set[bytes]) -> tuple[Operator, ...]:
+        """The operators that are registered in `files`, or for functions with a name among `words`."""
+        keys = {("", word) for word in self._by_word.keys() & words} | {(path, b"") for path in files}
+        found = {place for key in keys for place in self._operators_by.get(key, ())}
+        return tuple(self.operators[place] for place in sorted(found))
+
+    @cached_property
+    def _operators_by(self) -> dict[tuple[str, bytes], list[int]]:
+        """The places of the operators by the files they are registered in, and by the names of their functions."""
+        found: dict[tuple[str, bytes], list[int]] = {}
+        for place, operator in enumerate(self.operators):
+            for statement in (*operator.definitions, *operator.implementations):
+                found.setdefault((statement.path, b""), []).append(place)
+                for name in statement.function_names:
+                    found.setdefault(("", name.rpartition("::")[2].encode()), []).append(place)
+        return found

@@ -12,7 +12,7 @@ from torch_stabilize.bindings.schemas.faults import RESERVED, default_fault
 from torch_stabilize.bindings.schemas.schema import Argument, Schema, Type
 from torch_stabilize.source.aliases import read_aliases
 from torch_stabilize.source.conditions import read_directives
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.parameters import Parameter
 from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.types import INTEGERS, CppType, parse_type
@@ -28,6 +28,7 @@ _WIDER = {**dict.fromkeys(INTEGERS - {"int64_t"}, "int"), "float": "float"}
 _LISTS = frozenset({"vector", "ArrayRef", "IntArrayRef", "TensorList", "List", "HeaderOnlyArrayRef"})
 _TYPE = {name: Type("base", base) for name, base in (*_BASE.items(), *_WIDER.items())}
 _NAME = re.compile(r"(?<![\w:])((?:\w+::)*)(\w+)(?!\s*::)")
+_TYPE_MACRO = re.compile(r"(\w+)\s+((?:\w+::)*\w+_t)")
 _FOREIGN = ("std::", "torch::", "at::", "c10::")  # whose types no alias of the project represents
 
 
@@ -35,14 +36,18 @@ def type_aliases(documents: Sequence[Document]) -> dict[str, str]:
     """The type aliases that `documents` declare: `using fptr_t = int64_t;` gives {"fptr_t": "int64_t"}."""
     found: dict[str, str] = {}
     for document in documents:
-        for alias in read_aliases(document):
-            found.setdefault(alias.name, alias.type_text)
-        for directive in read_directives(document):
-            if directive.kind == "define" and (
-                define := re.fullmatch(r"(\w+)\s+((?:\w+::)*\w+_t)", directive.argument)
-            ):
-                found.setdefault(define[1], define[2])
+        for name, text in _aliases_of(document):
+            found.setdefault(name, text)
     return found
+
+
+@per_document
+def _aliases_of(document: Document) -> tuple[tuple[str, str], ...]:
+    defined = (_TYPE_MACRO.fullmatch(one.argument) for one in read_directives(document) if one.kind == "define")
+    return (
+        *((alias.name, alias.type_text) for alias in read_aliases(document)),
+        *((define[1], define[2]) for define in defined if define),
+    )
 
 
 def unaliased(text: str, aliases: Mapping[str, str]) -> str:
