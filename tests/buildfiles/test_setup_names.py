@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from torch_stabilize.buildfiles.modules import setup_modules
 from torch_stabilize.buildfiles.python.syntax import read_python
 from torch_stabilize.buildfiles.setup.model import SetupModel
 from torch_stabilize.buildfiles.setup.names import sourceless_extensions, telling_statements
-from torch_stabilize.buildfiles.setup.tree import parse_setup
+from torch_stabilize.buildfiles.setup.tree import SetupTree
 from torch_stabilize.repository.snapshot import Snapshot
 
 THROUGH_CMAKE = """\
@@ -103,7 +104,7 @@ if cuda:
 USE_HIP = 1
 left_out_too = 2
 """
-    only = telling_statements(parse_setup(text), ["hip"])
+    only = telling_statements(SetupTree(ast.parse(text)), ["hip"])
     file = read_python("setup.py", text, only)
     assert [file.text(s).split("\n")[0] for s in file.module.body] == [
         "def _is_hip(): return HIP",
@@ -113,4 +114,4 @@ left_out_too = 2
 
 
 def test_a_module_that_a_function_makes_takes_the_whole_file() -> None:
-    assert telling_statements(parse_setup(THROUGH_CMAKE.encode()), ["hip"]) is None
+    assert telling_statements(SetupTree(ast.parse(THROUGH_CMAKE.encode())), ["hip"]) is None

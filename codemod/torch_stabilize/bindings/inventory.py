@@ -11,7 +11,7 @@ from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.given_back import kernel_name
 from torch_stabilize.bindings.keys import NO_KEY, kept_keys
 from torch_stabilize.bindings.reading.model import BlockKind, Operator, Side, Statement
-from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.reading.registry import Registry, registry_of
 from torch_stabilize.bindings.schemas.infer import stable_schema
 from torch_stabilize.bindings.schemas.schema import SchemaError, normalised, parse_schema
 from torch_stabilize.bindings.select import diagnostic
@@ -55,7 +55,8 @@ class OpEntry:
 
 def inventory(snapshot: Snapshot, layout: Layout, definitions: Mapping[str, str] | None = None) -> tuple[OpEntry, ...]:
     """The operators that the tree registers, the legacy side's in front of the stable side's."""
-    return registry_inventory(Registry(snapshot, layout, definitions or {}))
+    registry = Registry(snapshot, layout, definitions) if definitions else registry_of(snapshot, layout)
+    return registry_inventory(registry)
 
 
 def registry_inventory(registry: Registry) -> tuple[OpEntry, ...]:

@@ -29,6 +29,7 @@ _LARGEST = 1_000_000
 _INCLUDED_FOLDER = re.compile(
     r"^[ \t]*(?:graft|recursive-include)[ \t]+(?P<folder>\S+)(?P<patterns>[^\n]*)", re.MULTILINE
 )
+_WILDCARD = re.compile(r"[*?]")
 _PATTERN = re.compile(r"[\w./*?\[\]{}-]*[*?][\w./*?\[\]{}-]*")
 
 
@@ -98,7 +99,7 @@ def names_one_of(names: Iterable[str]) -> Callable[[bytes], bool]:
 
 
 def _is_text(path: str) -> bool:
-    name = PurePosixPath(path).name
+    name = posixpath.basename(path)
     if ".egg-info/" in path or name.endswith((".lock", "-lock.json")):  # written by tools
         return False
     return path.endswith(_TEXT_SUFFIXES) or name in _TEXT_NAMES or name.startswith(("Dockerfile", "requirements"))
@@ -144,14 +145,14 @@ def _spellings(path: str, layout: Layout, old: str, new: str) -> list[tuple[str,
 
 
 def _has_patterns(path: str) -> bool:
-    name = PurePosixPath(path).name
+    name = posixpath.basename(path)
     return name in _TEXT_NAMES or path.endswith((".yaml", ".yml", ".toml", ".cfg")) or name.startswith(".")
 
 
 def _patterns(path: str, data: bytes, moved: Mapping[str, str]) -> Iterator[Diagnostic]:
     """Globs and folder patterns that caught the old place and miss the new one."""
     text = data.decode("utf-8", "replace")
-    for match in _PATTERN.finditer(text):
+    for match in _with_wildcards(text):
         pattern = match.group().lstrip("/")
         if "/" not in pattern:
             continue
@@ -170,6 +171,15 @@ def _patterns(path: str, data: bytes, moved: Mapping[str, str]) -> Iterator[Diag
         yield from _manifest(path, text, moved)
     elif name == ".pre-commit-config.yaml":
         yield from _hooks(path, text, moved)
+
+
+def _with_wildcards(text: str) -> Iterator[re.Match[str]]:
+    """The words with a `*` or a `?`, looked for in the lines that have one."""
+    place = 0
+    while found := _WILDCARD.search(text, place):
+        start, place = text.rfind("\n", 0, found.start()) + 1, text.find("\n", found.end())
+        place = place if place >= 0 else len(text)
+        yield from _PATTERN.finditer(text, start, place)
 
 
 def _owners(path: str, text: str, moved: Mapping[str, str]) -> Iterator[Diagnostic]:

@@ -16,6 +16,7 @@ from torch_stabilize.buildfiles.cmake.flow import CMakeProject, glob_matches, re
 from torch_stabilize.buildfiles.cmake.syntax import Command
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.layout import Layout
+from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import HEADER_SUFFIXES, UNIT_SUFFIXES
 
@@ -65,7 +66,9 @@ def _find(snapshot: Snapshot, layout: Layout) -> Iterator[Written]:
         script = _writer(scripts, pattern)
         if script is None:
             continue
-        found = [p for p in snapshot.files if glob_matches(pattern, p, recursive=recursive)]
+        folder = _WILDCARDS.split(pattern, maxsplit=1)[0].rpartition("/")[0]
+        below = snapshot.below("" if recursive else folder)
+        found = [path for path in below if glob_matches(pattern, path, recursive=recursive)]
         kept = [path for path in found if set(script.includes) <= set(_lines(_text(snapshot, path)))]
         if kept:
             made.update({path: Written(script, path, pattern, True) for path in kept})
@@ -108,9 +111,8 @@ def _ends_of_words(texts: Iterable[bytes], suffix: bytes) -> frozenset[bytes]:
 
 
 def _script(snapshot: Snapshot, path: str, data: bytes, templates: tuple[str, ...]) -> Script:
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):
+    tree = python_tree(data)
+    if tree is None:
         return Script(path, (), (), (), (), False)
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     headers = tuple(posixpath.basename(one) for one in texts if one.endswith(HEADER_SUFFIXES) and "\n" not in one)
@@ -177,9 +179,8 @@ def _of_command(project: CMakeProject, command: Command) -> Iterator[tuple[str, 
 
 
 def _of_setup(path: str, data: bytes) -> Iterator[tuple[str, bool]]:
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):
+    tree = python_tree(data)
+    if tree is None:
         return
     folder = posixpath.dirname(path)
     for node in ast.walk(tree):

@@ -32,7 +32,7 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
     if list_ops:
         return _print_operators(snapshot, layout, as_json=as_json)
 
-    from torch_stabilize.bindings.reading.registry import Registry
+    from torch_stabilize.bindings.reading.registry import registry_of
     from torch_stabilize.explain import all_codes
     from torch_stabilize.model import DEFAULT_TARGET
     from torch_stabilize.program.groups import joined, suggest, without_staying
@@ -48,7 +48,7 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
             )
             for one in (layout, *workspace.others)
         )
-        ops = ops_by_function(Registry(snapshot, layout).operators)
+        ops = ops_by_function(registry_of(snapshot, layout).operators)
     within = tree_path(snapshot, path)
     report = build_scan_report(scan, found, ops, root=str(snapshot.root), within=within)
     if as_json:

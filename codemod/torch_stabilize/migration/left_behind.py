@@ -95,12 +95,11 @@ def still_called(
     """
     moving = {*group.units, *group.moving_headers}
     defined = {name for unit in group.units for name in _defined_names(snapshot, unit)} - set(known)
-    words = [name.encode() for name in defined]
+    words = frozenset(name.encode() for name in defined)
 
     @functools.cache
     def names_one(path: str) -> bool:
-        data = snapshot.read(path) if snapshot.exists(path) else b""
-        return any(word in data for word in words)
+        return snapshot.exists(path) and not words.isdisjoint(snapshot.document(path).words)
 
     @functools.cache
     def declared_by(path: str) -> frozenset[str]:

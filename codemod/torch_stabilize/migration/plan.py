@@ -14,7 +14,7 @@ from torch_stabilize.bindings.codes import STILL_CALLED
 from torch_stabilize.bindings.notes import notes_on
 from torch_stabilize.bindings.plan import plan_bindings
 from torch_stabilize.bindings.reading.model import BlockKind
-from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.reading.registry import Registry, registry_of
 from torch_stabilize.bindings.select import select
 from torch_stabilize.bindings.staying import staying_units
 from torch_stabilize.buildfiles.plan import plan_build
@@ -224,7 +224,7 @@ def _plan_part(
     """What the units of one library take; `later` are units that other parts of the request take out of theirs."""
     snapshot, config, target, group = program.snapshot, program.config, options.target, along.group
     files = (*group.files, *group.migrated)
-    staying = staying_units(Registry(snapshot, layout), group, target)
+    staying = staying_units(registry_of(snapshot, layout), group, target)
     if staying:
         units = tuple(unit for unit in group.units if unit not in staying)
         group = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
@@ -232,7 +232,7 @@ def _plan_part(
     placement = place_group(program, layout, group, in_place=in_place)
     layout, group = _placed(program, layout, group, placement)
     files = (*group.files, *group.migrated)
-    autograd = convert_autograd(Registry(snapshot, layout), group)
+    autograd = convert_autograd(registry_of(snapshot, layout), group)
     if autograd.files:  # the rest reads what replaces the autograd functions
         snapshot = snapshot.with_overlay(autograd.files)
         program = Program(snapshot, config, layout.include_roots)
@@ -246,7 +246,7 @@ def _plan_part(
     scripts = scripts_of(snapshot, layout, group)
     moves = () if in_place else (*_moves(snapshot, layout, group), *script_moves(layout, scripts))
     rewritten = rewrite_files(made, files)
-    registry = Registry(snapshot, layout)
+    registry = registry_of(snapshot, layout)
     lambdas = registered_lambdas(registry, group, made, rewritten)
     bindings = plan_bindings(
         registry, group, target=options.target, lambdas=lambdas.stable, backwards=autograd.backwards
@@ -328,7 +328,7 @@ def _registering_for(snapshot: Snapshot, layout: Layout, group: Group) -> tuple[
     """The files of registrations that were asked for and of which everything moves with the units of `group`."""
     if not group.registrations:
         return ()
-    registry = Registry(snapshot, layout)
+    registry = registry_of(snapshot, layout)
     moved = {(one.statement.path, one.statement.span) for one in select(registry, group).moved}
     found = []
     for path in group.registrations:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from posixpath import basename, dirname, normpath
 from typing import NamedTuple
 
-from torch_stabilize.bindings.reading.registry import Registry
+from torch_stabilize.bindings.reading.registry import registry_of
 from torch_stabilize.bindings.staying import staying_units
 from torch_stabilize.config import Config
 from torch_stabilize.layout.read import is_built_stable
@@ -96,7 +96,7 @@ def without_staying(snapshot: Snapshot, layout: Layout, found: Suggestions, targ
         return found  # in a first run a group stays only in part
     groups: list[Group] = []
     refused = list(found.refused)
-    registry = Registry(snapshot, layout)
+    registry = registry_of(snapshot, layout)
     for group in found.groups:
         staying = staying_units(registry, group, target)
         if staying and staying.keys() >= set(group.units):

@@ -11,6 +11,7 @@ from posixpath import dirname
 from typing import NamedTuple
 
 from torch_stabilize.model import Span
+from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.spans import line_end, line_start
@@ -49,10 +50,7 @@ class PythonSource:
     @cached_property
     def tree(self) -> ast.Module | None:
         """The file's syntax tree; None where it cannot be parsed."""
-        try:
-            return ast.parse(self.snapshot.read(self.path))
-        except (SyntaxError, ValueError):
-            return None
+        return python_tree(self.snapshot.read(self.path))
 
     @cached_property
     def package(self) -> str:

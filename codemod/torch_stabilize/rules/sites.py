@@ -267,7 +267,7 @@ def _includes(document: Document, surface: Surface) -> Iterator[Site]:
 
 
 def _bare(document: Document, surface: Surface) -> Iterator[Site]:
-    if not any(name in document.code for name in _BARE_NAMES):
+    if document.words.isdisjoint(_BARE_NAMES):
         return
     for match in _BARE.finditer(document.code):
         if _NOT_BEFORE_A_NAME.search(document.code[max(0, match.start() - 1) : match.start()]):

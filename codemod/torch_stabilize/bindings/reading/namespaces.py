@@ -15,6 +15,7 @@ from posixpath import basename, dirname
 from torch_stabilize import toml
 from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
 from torch_stabilize.repository.layout import Layout
+from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.stable_target import short_name
 
@@ -105,11 +106,8 @@ def project_name(snapshot: Snapshot, layout: Layout) -> str:
         if name:
             return str(name)
     for path in layout.setup_files:
-        try:
-            tree = ast.parse(snapshot.read(path))
-        except (SyntaxError, ValueError):
-            continue
-        for call in ast.walk(tree):
+        tree = python_tree(snapshot.read(path))
+        for call in ast.walk(tree) if tree is not None else ():
             called = call.func if isinstance(call, ast.Call) else None
             if isinstance(call, ast.Call) and getattr(called, "attr", getattr(called, "id", "")) == "setup":
                 values = [k.value for k in call.keywords if k.arg == "name"]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from torch_stabilize.repository.layout import Layout
+from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
 
 _MARKS = re.compile(rb"\b(?:custom_op|triton_op|define)\b")
@@ -25,9 +26,8 @@ def python_operators(snapshot: Snapshot, layout: Layout) -> frozenset[tuple[str,
 
 
 def _operators(data: bytes) -> Iterator[tuple[str, str]]:
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):
+    tree = python_tree(data)
+    if tree is None:
         return
     texts = dict(_assigned(tree))
     spaces = dict(_libraries(tree, texts))

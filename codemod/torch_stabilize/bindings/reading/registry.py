@@ -201,3 +201,8 @@ class Registry:
                 for name in statement.function_names:
                     found.setdefault(("", name.rpartition("::")[2].encode()), []).append(place)
         return found
+
+
+def registry_of(snapshot: Snapshot, layout: Layout) -> Registry:
+    """The registrations of a tree, read once for everybody who asks."""
+    return snapshot.once((Registry, layout), lambda: Registry(snapshot, layout))

@@ -16,6 +16,7 @@ from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.schemas.schema import SchemaError, parse_schema
 from torch_stabilize.bindings.select import Selection
 from torch_stabilize.repository.layout import Layout
+from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.signatures import Function
@@ -87,10 +88,8 @@ def _functions(snapshot: Snapshot, path: str) -> list[_Function]:
 
 
 def _read_functions(data: bytes) -> list[_Function]:
-    try:
-        waiting: list[ast.AST] = [ast.parse(data)]
-    except (SyntaxError, ValueError):
-        return []
+    tree = python_tree(data)
+    waiting: list[ast.AST] = [tree] if tree is not None else []
     for node in waiting:
         waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, _HOLDS_STATEMENTS)]
     return [node for node in waiting if isinstance(node, _Function)]

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from torch_stabilize.repository.layout import Layout
+from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -19,12 +20,21 @@ def mutated_arguments(snapshot: Snapshot, layout: Layout, name: str, arity: int)
     found = {
         marks
         for root in layout.python_roots or (layout.project_root,)
-        for path in snapshot.below(root, (".py",))
-        if b"mutates_args" in snapshot.read(path) and name.encode() in snapshot.read(path)
+        for path in _with_custom_ops(snapshot, root)
+        if name.encode() in snapshot.read(path)
         for function, mutated in _custom_ops(snapshot, path)
         for marks in _calls(function, mutated, name, arity)
     }
     return found.pop() if len(found) == 1 else ()
+
+
+def _with_custom_ops(snapshot: Snapshot, root: str) -> tuple[str, ...]:
+    """The Python files below `root` that may say what a custom op writes."""
+
+    def read() -> tuple[str, ...]:
+        return tuple(path for path in snapshot.below(root, (".py",)) if b"mutates_args" in snapshot.read(path))
+
+    return snapshot.once((_with_custom_ops, root), read)
 
 
 def _custom_ops(snapshot: Snapshot, path: str) -> list[tuple[_Function, frozenset[str]]]:
@@ -32,11 +42,8 @@ def _custom_ops(snapshot: Snapshot, path: str) -> list[tuple[_Function, frozense
 
 
 def _read(data: bytes) -> Iterator[tuple[_Function, frozenset[str]]]:
-    try:
-        tree = ast.parse(data)
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
+    tree = python_tree(data)
+    for node in ast.walk(tree) if tree is not None else ():
         for decorator in node.decorator_list if isinstance(node, _Function) else ():
             keywords = decorator.keywords if isinstance(decorator, ast.Call) else ()
             value = next((k.value for k in keywords if k.arg == "mutates_args"), None)

@@ -280,7 +280,7 @@ class CMakeProject:
             beginning = _WILDCARD.split(pattern, maxsplit=1)[0]
             if recursive:  # its last part is matched in all folders below
                 beginning = beginning[: beginning.rfind("/") + 1]
-            for path in self.snapshot.files:
+            for path in self.snapshot.below(beginning.rpartition("/")[0]):
                 if not path.startswith(beginning) or any(expression.search(path) for expression in filters):
                     continue
                 if glob_matches(pattern, path, recursive=recursive):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from torch_stabilize.buildfiles.jit.paths import Paths
 from torch_stabilize.buildfiles.model import Abi, BuildEntry, EntryKind, Gap, GapKind, Origin, Source
 from torch_stabilize.model import Span
+from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import UNIT_SUFFIXES
 
@@ -48,9 +49,8 @@ def read_jit_entries(snapshot: Snapshot, paths: Sequence[str]) -> tuple[tuple[Bu
     entries: list[BuildEntry] = []
     for path in paths:
         data = snapshot.read(path)
-        try:
-            tree = ast.parse(data)
-        except (SyntaxError, ValueError):
+        tree = python_tree(data)
+        if tree is None:
             continue
         for call in load_calls(tree):
             entry = _entry(snapshot, Paths(path, tree), data, call)

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from torch_stabilize.model import Refusal, Span
+from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.source.spans import line_end, line_start
 
 if TYPE_CHECKING:
@@ -155,13 +156,12 @@ def read_python(path: str, data: bytes, only: Sequence[ast.stmt] | None = None) 
 
 def statements_about(data: bytes, words: re.Pattern[bytes]) -> list[ast.stmt] | None:
     """The imports, and the statements of the top level that hold one of `words`; None where this Python cannot tell."""
-    try:
-        statements = ast.parse(data).body
-    except (SyntaxError, ValueError):
+    tree = python_tree(data)
+    if tree is None:
         return None  # LibCST says what is wrong, or knows newer syntax than this Python
     starts = _line_starts(data)
     imports = (ast.Import, ast.ImportFrom)
-    return [s for s in statements if isinstance(s, imports) or words.search(data, *_lines_of(s, starts))]
+    return [s for s in tree.body if isinstance(s, imports) or words.search(data, *_lines_of(s, starts))]
 
 
 def _outline(data: bytes, only: Sequence[ast.stmt]) -> bytes:

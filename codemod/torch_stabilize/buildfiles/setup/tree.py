@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
 
 NodeType = TypeVar("NodeType", bound=ast.AST)
@@ -53,17 +54,10 @@ def read_setup_tree(snapshot: Snapshot, path: str) -> SetupTree | None:
     """The setup file at `path`, parsed once for everybody who asks; None where this Python cannot read it."""
 
     def parse() -> SetupTree | None:
-        try:
-            return parse_setup(snapshot.read(path))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+        tree = python_tree(snapshot.read(path))
+        return SetupTree(tree) if tree is not None else None
 
     return snapshot.once((SetupTree, path), parse)
-
-
-def parse_setup(data: bytes) -> SetupTree:
-    """The tree of a setup file. Raises SyntaxError or ValueError where this Python cannot read it."""
-    return SetupTree(ast.parse(data))
 
 
 def last_name(node: ast.expr | None) -> str:
