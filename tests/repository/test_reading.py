@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from torch_stabilize.buildfiles.modules import BuildFiles, cmake_modules, module_of, setup_modules
+from torch_stabilize.buildfiles.modules import BuildFiles, cmake_modules, setup_modules
 from torch_stabilize.repository.registrations import Registrations, read_registrations
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.unstable import holds_unstable_names
@@ -92,10 +92,11 @@ add_custom_target(${NAME} DEPENDS x)
 def test_modules_of_cmake() -> None:
     modules = cmake_modules("CMakeLists.txt", CMAKE)
     assert [module.name for module in modules] == ["_C", "loaded"]
-    assert module_of("b.cu", modules) == "_C"
-    assert module_of("sub/ops.cpp", modules) == "_C"
-    assert module_of("ops.cpp", modules) == "loaded"
-    assert module_of("c.cpp", modules) is None
+    files = BuildFiles(Snapshot(Path(), ("CMakeLists.txt",), {"CMakeLists.txt": CMAKE.encode()}), "")
+    assert files.module_of("b.cu") == "_C"
+    assert files.module_of("sub/ops.cpp") == "_C"
+    assert files.module_of("ops.cpp") == "loaded"
+    assert files.module_of("c.cpp") is None
 
 
 def test_modules_of_setup() -> None:
@@ -112,10 +113,10 @@ def extensions():
     return [CUDAExtension(name="pkg.sub._C", sources=["a.cu"]), cpp.CppExtension(
         'other', sources), CMakeExtension(NAME), CMakeExtension(name=f"_{suffix}")]
 """
-    modules = setup_modules(Snapshot(Path(), ("setup.py",), {"setup.py": text.encode()}), "setup.py")
-    assert [module.name for module in modules] == ["_C", "other", "_fast"]
-    assert module_of("csrc/b.cpp", modules) == "other"
-    assert module_of("csrc/late.cpp", modules) == "other"
+    snapshot = Snapshot(Path(), ("setup.py",), {"setup.py": text.encode()})
+    assert [module.name for module in setup_modules(snapshot, "setup.py")] == ["_C", "other", "_fast"]
+    assert BuildFiles(snapshot, "").module_of("csrc/b.cpp") == "other"
+    assert BuildFiles(snapshot, "").module_of("csrc/late.cpp") == "other"
     broken = Snapshot(Path(), ("setup.py",), {"setup.py": b"print 'python 2'"})
     assert BuildFiles(broken, "").modules == ()
 

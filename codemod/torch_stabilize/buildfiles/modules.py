@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename, dirname
@@ -30,6 +30,7 @@ _CMAKE_TARGET = re.compile(
 )
 _CMAKE_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _WITHIN_PATH = re.compile(r"[\w./-]")
+_FILE_NAME = re.compile(r"[\w.-]+")
 _WORD = re.compile(r"\w+")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
@@ -128,6 +129,28 @@ class BuildFiles:
             *_compiled_modules(self),
         )
 
+    @cached_property
+    def _by_file_name(self) -> dict[str, list[Module]]:
+        """The modules by what their sources may call a file, up to each dot of it."""
+        found: dict[str, dict[int, Module]] = {}
+        for place, module in enumerate(self.modules):
+            for word in set(_FILE_NAME.findall(module.sources)):
+                ends = [dot for dot, letter in enumerate(word) if letter == "."]
+                for end in (*ends, len(word)):
+                    found.setdefault(word[:end], {})[place] = module
+        return {name: list(modules.values()) for name, modules in found.items()}
+
+    def naming(self, source: str) -> Sequence[Module]:
+        """The modules that may name `source`, in their order."""
+        name = basename(source)
+        return self._by_file_name.get(name, ()) if _FILE_NAME.fullmatch(name) else self.modules
+
+    def module_of(self, source: str) -> str | None:
+        """The module whose sources name `source` with most of its path; the first of several."""
+        ranked = [(module.names(source), module.name) for module in self.naming(source)]
+        most = max((count for count, _ in ranked), default=0)
+        return next((name for count, name in ranked if count == most), None) if most else None
+
     def files(self, endings: tuple[str, ...]) -> list[str]:
         """The project's own files that end in one of `endings`."""
         skipped = FOREIGN_FOLDERS | BESIDE_FOLDERS
@@ -220,10 +243,3 @@ def setup_modules(snapshot: Snapshot, path: str) -> tuple[Module, ...]:
 
 def _text(snapshot: Snapshot, path: str, span: Span) -> str:
     return snapshot.read(path)[span.start : span.end].decode("utf-8", "replace")
-
-
-def module_of(source: str, modules: Iterable[Module]) -> str | None:
-    """The module whose sources name `source` with most of its path; the first of several."""
-    ranked = [(module.names(source), module.name) for module in modules]
-    most = max((count for count, _ in ranked), default=0)
-    return next((name for count, name in ranked if count == most), None) if most else None

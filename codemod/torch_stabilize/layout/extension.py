@@ -159,7 +159,7 @@ class Extension:
     def _folders_like(self, folder: str) -> list[str]:
         """Folders of other modules' sources next to `folder`, one for each: ops/near/src is like ops/far/src."""
         parts = folder.split("/")
-        named = {dirname(path) for path in self.units if any(module.owns(path) for module in self.build.modules)}
+        named = {dirname(path) for path in self.units if any(module.owns(path) for module in self.build.naming(path))}
         alike = (other for other in sorted(named) if other.count("/") == folder.count("/"))
         return [other for other in alike if sum(a != b for a, b in zip(parts, other.split("/"), strict=True)) == 1]
 

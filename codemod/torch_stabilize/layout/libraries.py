@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from posixpath import dirname
 
-from torch_stabilize.buildfiles.modules import Module, module_of
+from torch_stabilize.buildfiles.modules import Module
 from torch_stabilize.config import OwnLibrary
 from torch_stabilize.layout.extension import Extension
 from torch_stabilize.repository.includes import IncludeGraph
@@ -47,13 +47,20 @@ class Libraries:
 
     def _stable_of(self, library: str, *, is_main: bool) -> Registrations | None:
         """The first stable bindings whose module is called after `library`; the main one also takes other names."""
-        others = {self._module_name(file) for file in self.extension.legacy if file.defines} - {library}
-        for file in (file for file in self.extension.central if file.stable):
+        for file in self._stable_files:
             name = self._module_name(file) or ""
-            own_name = not name.endswith(STABLE_SUFFIX) and name not in others
+            own_name = not name.endswith(STABLE_SUFFIX) and (name == library or name not in self._legacy_names)
             if name == library + STABLE_SUFFIX or (is_main and own_name and self._shares_operators(file, library)):
                 return file
         return None
+
+    @cached_property
+    def _stable_files(self) -> tuple[Registrations, ...]:
+        return tuple(file for file in self.extension.central if file.stable)
+
+    @cached_property
+    def _legacy_names(self) -> frozenset[str | None]:
+        return frozenset(self._module_name(file) for file in self.extension.legacy if file.defines)
 
     def _shares_operators(self, stable: Registrations, library: str) -> bool:
         """Whether stable bindings of another name may be those of `library`: one namespace, as far as that is known."""
@@ -78,7 +85,7 @@ class Libraries:
 
     def _module_of(self, path: str) -> str | None:
         if path not in self._named:
-            self._named[path] = module_of(path, self._modules)
+            self._named[path] = self.extension.build.module_of(path)
         return self._named[path]
 
     def _is_package(self, name: str) -> bool:
@@ -137,13 +144,11 @@ class Libraries:
         )
 
     def _library(self, name: str, files: list[Registrations], *, several: bool) -> Library:
-        units = self.extension.units
-        modules = [module for module in self._modules if module.name == name]
         library = Library(
             name,
             tuple(file.path for file in files),
             # Whose a source is matters only where there are several to choose from.
-            tuple(path for path in units if any(module.owns(path) for module in modules)) if several else (),
+            self._owned.get(name, ()) if several else (),
             self.stable_name,
             self.stable_bindings,
             self.stable_declarations,
@@ -151,6 +156,16 @@ class Libraries:
         if name == self.stable_name or name.endswith(STABLE_SUFFIX):  # something legacy was left in it
             return replace(library, stable_name=name)
         return library if name == self.legacy_name else self._other_library(library, files)
+
+    @cached_property
+    def _owned(self) -> dict[str, tuple[str, ...]]:
+        """The units that the modules of each name spell out with their whole path."""
+        found: dict[str, dict[str, None]] = {}
+        for path in self.extension.units:
+            for module in self.extension.build.naming(path):
+                if module.owns(path):
+                    found.setdefault(module.name, {})[path] = None
+        return {name: tuple(paths) for name, paths in found.items()}
 
     def _other_library(self, library: Library, files: list[Registrations]) -> Library:
         """A library next to the main one: its stable bindings and declarations land where its legacy ones come from."""

@@ -24,14 +24,13 @@ def headers_of_bindings(units: Units, inside: Set[str]) -> tuple[str, ...]:
 def owners_by_header(units: Units, inside: Set[str] = frozenset()) -> dict[str, frozenset[str]]:
     """The units whose functions each header needs. Only files that register, and units `inside`, include the header."""
     found = {}
-    for header in units.graph.closure(path for path in units.bindings if path not in inside):
-        document = units.snapshot.document(header)
-        users = units.users(header)
-        if not users or any(path not in units.bindings and path not in inside for path in users):
+    for header, users in units.included_by_bindings:
+        if any(path not in units.bindings and path not in inside for path in users):
             continue
         outside = users - inside
         if not outside:
             continue
+        document = units.snapshot.document(header)
         registered = frozenset(name for path in outside for name in units.bindings[path].functions)
         if not units.snapshot.once(("defined", header, registered), partial(defines, document, registered)):
             continue

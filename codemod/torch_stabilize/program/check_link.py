@@ -93,9 +93,13 @@ class LinkCheck:
             )
         return self._mentions[path]
 
+    @cached_property
+    def _before(self) -> dict[tuple[str, str], Library]:
+        return {one.key: one for one in reversed(self.planned.before.libraries)}
+
     def _concerns(self, library: Library) -> bool:
         """Whether a unit that changes was in this library."""
-        old = next((one for one in self.planned.before.libraries if one.key == library.key), None)
+        old = self._before.get(library.key)
         return old is not None and not old.units.isdisjoint(self.planned.moved)
 
     def _missing(self, library: Library, unit: str, reference: Reference) -> str | None:

@@ -42,8 +42,16 @@ class RegistrationCheck:
 
     def partners(self, library: Library) -> list[Library]:
         """The libraries of the planned tree that hold what `library` held."""
-        keys = self.planned.partners[library.key]
-        return [one for one in self.planned.after.libraries if one.key in keys]
+        places = (place for key in self.planned.partners[library.key] for place in self._after.get(key, ()))
+        return [self.planned.after.libraries[place] for place in sorted(places)]
+
+    @cached_property
+    def _after(self) -> dict[tuple[str, str], list[int]]:
+        """The places of the libraries of the planned tree."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for place, library in enumerate(self.planned.after.libraries):
+            found.setdefault(library.key, []).append(place)
+        return found
 
     def findings(self) -> Iterator[Diagnostic]:
         """What would be lost, doubled or registered elsewhere."""

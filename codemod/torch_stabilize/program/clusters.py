@@ -152,8 +152,11 @@ def _same_header(units: Units, members: list[str]) -> list[list[str]]:
 def _same_op(units: Units, members: list[str]) -> list[list[str]]:
     """Units that implement one op for different dispatch keys."""
     implementations: dict[object, set[str]] = {}
+    alike = Counter(_named_library(units, file) for file in units.bindings.values() if file.exclusive)
     for file in (*units.bindings.values(), *units.stable_bindings):
-        library = _library(units, file)
+        # several files may open a library of one name, each its own
+        is_one_of_several = file.exclusive and alike[_named_library(units, file)] > 1
+        library: object = file.path if is_one_of_several else _named_library(units, file)
         for op, function in file.implements:
             if function:
                 implementations.setdefault((library, op), set()).add(function)
@@ -163,14 +166,8 @@ def _same_op(units: Units, members: list[str]) -> list[list[str]]:
     return [part for paths in found if paths for part in _by_domain(units, paths)]
 
 
-def _library(units: Units, file: Registrations) -> object:
-    """What tells the library of `file` from others: its name, unless several files open a library of that name."""
-
-    def named(other: Registrations) -> tuple[str, tuple[str, ...]]:
-        return units.domain(other.path), other.libraries[:1]
-
-    alike = [other for other in units.bindings.values() if other.exclusive and named(other) == named(file)]
-    return file.path if file.exclusive and len(alike) > 1 else named(file)
+def _named_library(units: Units, file: Registrations) -> tuple[str, tuple[str, ...]]:
+    return units.domain(file.path), file.libraries[:1]
 
 
 def _calls(units: Units, members: list[str]) -> list[list[str]]:
@@ -193,11 +190,13 @@ def _python_module(units: Units, members: list[str]) -> list[list[str]]:
 
     The module becomes registrations where it is, and they need all of their functions.
     """
+    modules = [p for p in members if p in units.bindings and b"PYBIND11_MODULE" in units.snapshot.read(p)]
+    functions = frozenset[str]().union(*(units.bindings[path].functions for path in modules))
+    definers = _definers(units, members, functions)
     found = []
-    for path in members:
-        if path in units.bindings and b"PYBIND11_MODULE" in units.snapshot.read(path):
-            definers = _definers(units, members, units.bindings[path].functions)
-            found += _by_domain(units, {path, *(owner for owners in definers.values() for owner in owners)})
+    for path in modules:
+        owners = (owner for name in units.bindings[path].functions for owner in definers.get(name, ()))
+        found += _by_domain(units, {path, *owners})
     return found
 
 

@@ -93,6 +93,12 @@ class Units:
         return {path: found for path, found in read if found is not None}
 
     @cached_property
+    def included_by_bindings(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """The files that those of `bindings` include, directly or through others, each with the units that do."""
+        found = ((path, self.users(path)) for path in self.graph.closure(self.bindings))
+        return tuple((path, users) for path, users in found if users)
+
+    @cached_property
     def stable_bindings(self) -> tuple[Registrations, ...]:
         """The registrations of the stable libraries."""
         paths = dict.fromkeys((self.layout.stable_bindings, *(one.stable_bindings for one in self.layout.libraries)))

@@ -64,6 +64,10 @@ class Layout:
     variants: tuple[str, ...] = ()  # other libraries made of the same bindings: "_C_AVX2", with flags of its own
     has_computed_namespace: bool = False  # operators of such libraries are in namespaces that the build names
 
+    def __hash__(self) -> int:
+        # as a key it is asked for this often, and the libraries of a tree are many
+        return hash((self.source_root, self.legacy_library, self.stable_library, self.stable_bindings, self.label))
+
     @property
     def is_whole(self) -> bool:
         """Whether the library is converted where it is: then it is its own counterpart."""

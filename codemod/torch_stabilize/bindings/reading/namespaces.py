@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator
+from functools import partial
 from posixpath import basename, dirname
 
 from torch_stabilize import toml
@@ -88,11 +89,19 @@ def _built_as(snapshot: Snapshot, layout: Layout, module: str) -> str | None:
     """The full name under which a setup.py builds the extension module; None where none is known to."""
     for path in layout.setup_files:
         if snapshot.exists(path):
-            entries = [one.entry for one in read_setup_file(snapshot, path).entries]
-            named = {entry.module for entry in entries if entry.module and short_name(entry.module) == module}
+            named = snapshot.once((_modules_of, path), partial(_modules_of, snapshot, path)).get(module, set())
             if len(named) == 1:
-                return named.pop()
+                return next(iter(named))
     return None
+
+
+def _modules_of(snapshot: Snapshot, path: str) -> dict[str, set[str]]:
+    """The full names of the modules that a setup.py builds, by their short names."""
+    found: dict[str, set[str]] = {}
+    for one in read_setup_file(snapshot, path).entries:
+        if one.entry.module:
+            found.setdefault(short_name(one.entry.module), set()).add(one.entry.module)
+    return found
 
 
 def project_name(snapshot: Snapshot, layout: Layout) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +35,7 @@ class PythonFile:
     _spans: Mapping[cst.CSTNode, Any] = field(repr=False)
     _parents: Mapping[cst.CSTNode, cst.CSTNode] = field(repr=False)
     _shift: int = 0
+    _ordered: dict[type[cst.CSTNode], tuple[list[cst.CSTNode], list[int]]] = field(default_factory=dict, repr=False)
 
     def span(self, node: cst.CSTNode) -> Span:
         """The bytes of `node` with its parentheses, without comments and white space around it."""
@@ -124,15 +126,23 @@ class PythonFile:
 
     def find(self, kind: type[NodeType]) -> list[NodeType]:
         """Every node of `kind`, in file order."""
-        by_kind = self._by_kind
-        found = [node for known in by_kind if issubclass(known, kind) for node in by_kind[known]]
-        return sorted(cast("list[NodeType]", found), key=lambda node: self._spans[node].start)
+        return list(self._in_order(kind)[0])
+
+    def _in_order(self, kind: type[NodeType]) -> tuple[list[NodeType], list[int]]:
+        """Every node of `kind` in file order, and where each starts."""
+        if kind not in self._ordered:
+            by_kind = self._by_kind
+            found = [node for known in by_kind if issubclass(known, kind) for node in by_kind[known]]
+            found.sort(key=lambda node: self._spans[node].start)
+            self._ordered[kind] = found, [self._spans[node].start for node in found]
+        nodes, starts = self._ordered[kind]
+        return cast("list[NodeType]", nodes), starts
 
     def find_in(self, around: cst.CSTNode, kind: type[NodeType]) -> list[NodeType]:
         """Every node of `kind` inside of a node, in file order."""
         place = self._spans[around]
-        inside = range(place.start, place.start + place.length)
-        return [node for node in self.find(kind) if self._spans[node].start in inside]
+        nodes, starts = self._in_order(kind)
+        return nodes[bisect_left(starts, place.start) : bisect_left(starts, place.start + place.length)]
 
 
 def read_python(path: str, data: bytes, only: Sequence[ast.stmt] | None = None) -> PythonFile:
