@@ -21,7 +21,7 @@ def variants_of(snapshot: Snapshot, layout: Layout) -> dict[str, str]:
 
     Only what CMake builds, and bindings that register operators: a Python module of functions is one library's own.
     """
-    return snapshot.once((variants_of, layout.libraries), partial(_variants_of, snapshot, layout))
+    return snapshot.once((variants_of, layout), partial(_variants_of, snapshot, layout))
 
 
 def _variants_of(snapshot: Snapshot, layout: Layout) -> dict[str, str]:
