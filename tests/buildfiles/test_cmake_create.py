@@ -280,3 +280,11 @@ def test_a_condition_that_cannot_be_widened_is_an_error() -> None:
     planned = plan({"CMakeLists.txt": cmake, "macros.cmake": MACRO}, ["csrc/norm.cu"])
     (found,) = planned.diagnostics("TSA608")
     assert "csrc/norm.cu" in found.message
+
+
+def test_a_list_has_a_name_that_cmake_takes() -> None:
+    text = created(
+        'Python_add_library(_C.fast MODULE "csrc/bindings.cpp" "csrc/norm.cpp")\n', "csrc/norm.cpp", macro=""
+    )
+    assert "set(C_FAST_STABLE_SOURCES" in text
+    assert "${C_FAST_STABLE_SOURCES}" in text

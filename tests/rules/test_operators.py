@@ -100,3 +100,12 @@ def test_a_class_template_called_tensor_is_none_of_torch() -> None:
     assert "static_assert(cute::size<0>(source) == cute::size<0>(target) * 2);" in text
     assert "view[0] = source(0) + 1;" in text
     assert "torch::stable::fill_(torch::stable::select(x, 0, 0), 1);" in text
+
+
+def test_what_a_method_of_tensors_alone_gives_is_an_operand() -> None:
+    unit = "at::Tensor f(const at::Tensor& x) { auto ranks = elsewhere(x); return ranks.cumsum(0) + 1; }\n"
+    assert "return stable_aten::add(stable_aten::cumsum(ranks, 0), 1);" in rewritten(unit)
+    own = (
+        "struct Runs { int cumsum(int n) const; };\nint f(const at::Tensor& x) { return elsewhere(x).cumsum(0) + 1; }\n"
+    )
+    assert "return elsewhere(x).cumsum(0) + 1;" in rewritten(own)

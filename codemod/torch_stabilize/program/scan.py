@@ -18,8 +18,8 @@ from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import include_graph
 from torch_stabilize.rules.context import Site, SiteKind
 from torch_stabilize.rules.sites import find_sites, in_legacy_branch
-from torch_stabilize.rules.tensor_calls import UNMISTAKABLE
 from torch_stabilize.source.document import Document
+from torch_stabilize.source.results import UNMISTAKABLE
 from torch_stabilize.source.signatures import function_names
 from torch_stabilize.source.spans import line_start
 from torch_stabilize.surface.entry import Entry

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from tree_sitter import Node
 
 from torch_stabilize.model import Diagnostic, Span
 from torch_stabilize.rules.context import Context, Site
 from torch_stabilize.rules.rewrite import Part
-from torch_stabilize.source.calls import reached
+from torch_stabilize.source.calls import is_unmistakable, reached
 from torch_stabilize.source.declarations import text_of
-from torch_stabilize.source.document import Document, Fragment, per_document
+from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import receiver_type_parts
 from torch_stabilize.source.types import CppType
 from torch_stabilize.surface.entry import Entry
-
-# No class of the standard library, of CUDA or of CUTLASS has these: a receiver of unknown type is taken for a tensor.
-UNMISTAKABLE = frozenset({
-    "data_ptr", "scalar_type", "numel", "is_contiguous", "contiguous", "element_size", "storage_offset", "dtype",
-    "is_cuda", "is_cpu", "unsqueeze", "get_device", "packed_accessor32", "packed_accessor64", "index_put_", "item",
-    "options", "nbytes", "itemsize", "reshape", "view_as", "reshape_as", "new_empty", "new_zeros", "zero_", "fill_",
-    "copy_", "narrow", "masked_fill_", "masked_fill", "index_select", "toType", "argmax", "argmin", "argsort",
-    "cumsum", "cumprod", "masked_select", "masked_scatter_", "scatter_", "scatter_add_", "index_add_", "index_fill_",
-    "index_copy_", "expand_as", "bmm", "addmm", "addmm_", "topk", "softmax", "log_softmax", "is_floating_point",
-    "is_sparse", "new_full", "new_ones", "new_tensor", "set_requires_grad", "requires_grad_", "unsafeGetTensorImpl",
-    "add_", "sub_", "mul_", "div_", "pow_", "clamp_", "clamp_min_", "clamp_max_", "sqrt_", "exp_", "neg_", "abs_",
-    "resize_", "set_", "squeeze_", "unsqueeze_", "transpose_", "t_", "uniform_", "normal_", "bernoulli_", "random_",
-    "type_as", "permute", "repeat_interleave", "nonzero", "index_put", "clamp_min", "clamp_max", "is_meta",
-})  # fmt: skip
 
 
 class MethodCall:
@@ -165,20 +149,7 @@ def is_tensor_method(site: Site, context: Context) -> bool:
     kind = receiver_type(site, context)
     if kind is not None and kind.is_known:
         return kind.is_tensor
-    return (
-        site.name in UNMISTAKABLE
-        and site.name not in context.project.finder.written.classes.method_names
-        and _may_hold_tensors(context.document)
-    )
-
-
-_OF_TORCH = re.compile(rb"\b(?:torch|at|c10|ATen|Tensor)\b")
-
-
-@per_document
-def _may_hold_tensors(document: Document) -> bool:
-    """Whether a file says anything of torch. Coordinates of CUTLASS have a `contiguous()` too."""
-    return _OF_TORCH.search(document.uncommented) is not None
+    return is_unmistakable(context.project.finder, site.name, context.document)
 
 
 def called_on(node: Node) -> tuple[str, Node] | None:

@@ -15,11 +15,12 @@ from torch_stabilize.rules.foreign import is_foreign
 from torch_stabilize.rules.number_places import holds_tensor, is_other, wants_a_number
 from torch_stabilize.rules.operators import operands, operator_nodes, operator_of
 from torch_stabilize.rules.registry import page
-from torch_stabilize.rules.tensor_calls import UNMISTAKABLE, receiver_of, receiver_type
+from torch_stabilize.rules.tensor_calls import receiver_of, receiver_type
 from torch_stabilize.source.calls import returns_of
 from torch_stabilize.source.declarations import Declared, text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.library import BOXES, CONTAINERS, METHODS
+from torch_stabilize.source.results import UNMISTAKABLE
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.types import CppType, parse_type
 

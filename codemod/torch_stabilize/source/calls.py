@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,10 @@ from tree_sitter import Node
 from torch_stabilize.source import library
 from torch_stabilize.source.classes import template_parameters
 from torch_stabilize.source.declarations import text_of
-from torch_stabilize.source.document import Document, Fragment
-from torch_stabilize.source.results import method_result
+from torch_stabilize.source.document import Document, Fragment, per_document
+from torch_stabilize.source.results import UNMISTAKABLE, method_result
 from torch_stabilize.source.signatures import Function
-from torch_stabilize.source.types import LIST, NUMBERS, UNKNOWN, CppType, parse_type, split_arguments
+from torch_stabilize.source.types import LIST, NUMBERS, TENSOR, UNKNOWN, CppType, parse_type, split_arguments
 from torch_stabilize.source.written_types import substituted
 
 if TYPE_CHECKING:
@@ -327,7 +328,25 @@ def _method(
     called = finder.written.member_of(owner, method) if owner.is_known else UNKNOWN
     if called.is_known:  # a member that is called
         return _called(finder, called, len(_arguments(node)), depth)
+    if not owner.is_known and is_unmistakable(finder, method, document):
+        made = method_result(TENSOR, method, kinds, finder.returns)
+        if made.is_tensor:
+            return made
     return method_result(owner, method, kinds, finder.returns)
+
+
+def is_unmistakable(finder: TypeFinder, method: str, document: Document) -> bool:
+    """Whether a method is a tensor's, called on whatever: in a file about torch, and no class here has one."""
+    return method in UNMISTAKABLE and method not in finder.written.classes.method_names and _may_hold_tensors(document)
+
+
+_OF_TORCH = re.compile(rb"\b(?:torch|at|c10|ATen|Tensor)\b")
+
+
+@per_document
+def _may_hold_tensors(document: Document) -> bool:
+    """Whether a file says anything of torch. Coordinates of CUTLASS have a `contiguous()` too."""
+    return _OF_TORCH.search(document.uncommented) is not None
 
 
 def receiver_type_parts(callee: Node) -> tuple[Node | None, str]:

@@ -17,6 +17,19 @@ class KnownReturns(NamedTuple):
     constant: Callable[[str], str] = lambda name: ""  # the type of a constant by its qualified name
 
 
+# No class of the standard library, of CUDA or of CUTLASS has these: a receiver of unknown type is taken for a tensor.
+UNMISTAKABLE = frozenset({
+    "data_ptr", "scalar_type", "numel", "is_contiguous", "contiguous", "element_size", "storage_offset", "dtype",
+    "is_cuda", "is_cpu", "unsqueeze", "get_device", "packed_accessor32", "packed_accessor64", "index_put_", "item",
+    "options", "nbytes", "itemsize", "reshape", "view_as", "reshape_as", "new_empty", "new_zeros", "zero_", "fill_",
+    "copy_", "narrow", "masked_fill_", "masked_fill", "index_select", "toType", "argmax", "argmin", "argsort",
+    "cumsum", "cumprod", "masked_select", "masked_scatter_", "scatter_", "scatter_add_", "index_add_", "index_fill_",
+    "index_copy_", "expand_as", "bmm", "addmm", "addmm_", "topk", "softmax", "log_softmax", "is_floating_point",
+    "is_sparse", "new_full", "new_ones", "new_tensor", "set_requires_grad", "requires_grad_", "unsafeGetTensorImpl",
+    "add_", "sub_", "mul_", "div_", "pow_", "clamp_", "clamp_min_", "clamp_max_", "sqrt_", "exp_", "neg_", "abs_",
+    "resize_", "set_", "squeeze_", "unsqueeze_", "transpose_", "t_", "uniform_", "normal_", "bernoulli_", "random_",
+    "type_as", "permute", "repeat_interleave", "nonzero", "index_put", "clamp_min", "clamp_max", "is_meta",
+})  # fmt: skip
 # What options are asked for, and set to where there is an argument.
 _OF_OPTIONS = {"dtype": "ScalarType", "device": "Device", "layout": "Layout", "pinned_memory": "bool"}
 

@@ -150,7 +150,7 @@ class _Renamer(NamedTuple):
 def _list_name(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow]) -> str:
     """A name for the list of the new target that no other list has."""
     legacy = wanted.legacy
-    own = f"{legacy.name.strip('_').upper()}_STABLE_SOURCES"
+    own = re.sub(r"\W", "_", f"{legacy.name.strip('_').upper()}_STABLE_SOURCES")
     names = [flow.variables[-1] for flow in flows if flow.variables]
     others = [d for d in run.project.definitions if d != legacy]
     shared = {v for d in others for flow in run.project.flows(d) for v in flow.variables}
