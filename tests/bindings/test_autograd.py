@@ -127,7 +127,6 @@ def test_forward_and_backward_become_operators() -> None:
         ("ctx->saved_data", "if (top > 1) ctx->mark_dirty({x}); ctx->saved_data", "as written in a branch"),
         ("ctx->saved_data", "ctx->mark_non_differentiable({w}); ctx->saved_data", "which is none of its results"),
         (SAVE, f"{SAVE} ctx->save_for_backward({{w}});", "saves tensors in one of several ways"),
-        (SAVE, f'{SAVE} ctx->saved_data["base"] = x;', "keeps tensors in saved_data: base"),
         (SAVE, f'{SAVE} ctx->saved_data["top"] = 2.0;', "keeps top in one of several ways"),
         (SAVE, "ctx->save_for_backward({x, top});", "saves top, which is no tensor"),
         (SAVE, f"ctx->mark_non_differentiable(listed(x)); {SAVE}", "marks as not differentiable what cannot be told"),

@@ -120,7 +120,8 @@ def _package_root(extension: Extension, path: str) -> str | None:
     below = [folder for folder in folders if folder != extension.project_root]
     if not below or basename(below[0]) in TOOL_FOLDERS:
         return None
-    if below[0] == extension.source_root:  # a package may be in the folder of the C++ sources
+    has_package = extension.snapshot.exists(join(below[0], "__init__.py"))
+    if below[0] == extension.source_root and not has_package:  # a package may be in the folder of the C++ sources
         inside = below[1] if len(below) > 1 else ""
         return inside if inside and extension.snapshot.exists(join(inside, "__init__.py")) else None
     if basename(below[0]) in ("src", "python") and len(below) > 1:

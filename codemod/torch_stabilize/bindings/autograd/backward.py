@@ -20,10 +20,18 @@ _TO = {
     "toDoubleList": "std::vector<double>", "toStringRef": "std::string", "toScalarType": "at::ScalarType",
     "to<int64_t>": "int64_t", "to<double>": "double", "to<bool>": "bool", "to<std::string>": "std::string",
     "to<std::vector<int64_t>>": "std::vector<int64_t>",
+} | {
+    f"{method}<{wrapped}>": f"std::optional<{kind}>"
+    for kind in ("int64_t", "double", "bool", "std::string")
+    for method, wrapped in (("toOptional", kind), ("to", f"std::optional<{kind}>"), ("to", f"c10::optional<{kind}>"))
 }  # fmt: skip
 _READ = (
     rb"\b%s\s*->\s*saved_data\s*\[\s*\"(?P<key>\w+)\"\s*\]\s*\.\s*(?P<to>to\w*\s*(?:<[\w:<>\s]*>)?)\s*\(\)"
     rb"(?:\s*\.\s*vec\(\))?"
+)
+_TENSOR = (
+    rb"\b%s\s*->\s*saved_data\s*\[\s*\"(?P<key>\w+)\"\s*\]\s*\.\s*"
+    rb"(?:toTensor|to\s*<\s*(?:at|torch)\s*::\s*Tensor\s*>)\s*\(\)"
 )
 _GRADIENTS = re.compile(
     rb"(?:torch\s*::\s*)?(?:autograd\s*::\s*)?any_variable_requires_grad\s*\(\s*\{(?P<names>[\w\s,]*)\}\s*\)"
@@ -40,6 +48,11 @@ def read_backward(
     Raises Reason.
     """
     return _Reader(body, context, gradients, parameters, forward, converters).read()
+
+
+def tensors_kept(body: bytes, context: str) -> frozenset[str]:
+    """The keys of saved_data that the body of `backward` reads tensors of."""
+    return frozenset(match["key"].decode() for match in re.finditer(_TENSOR % re.escape(context.encode()), body))
 
 
 class _Reader:
@@ -84,6 +97,7 @@ class _Reader:
         """Saved tensors by name, in the body and as they are called."""
         saved = self.forward.saved
         names = [f"saved_{_word(one, place)}" for place, one in enumerate(saved)]
+        count = sum(not one.key for one in saved)  # those of saved_data are behind
         everything = rb"\b" + self.context + rb"\s*->\s*get_saved_variables\(\)"
         listed = re.search(_LOCAL + everything + _END, self.body)
         whole = everything
@@ -94,7 +108,7 @@ class _Reader:
 
         def index_of(match: re.Match[bytes]) -> int:
             index = int(match["index"])
-            if index >= len(names):
+            if index >= count:
                 raise Reason("its backward asks for a tensor that was not saved")
             return index
 
@@ -103,8 +117,27 @@ class _Reader:
         self.body = re.sub(_LOCAL + element + _END, b"", self.body)
         self.body = re.sub(element, lambda match: names[index_of(match)].encode(), self.body)
         if listed and re.search(rb"(?<![\w.>])" + listed["name"] + rb"\b", self.body):
-            self._insert(b"std::vector<at::Tensor> %s = {%s};" % (listed["name"], ", ".join(names).encode()))
+            self._insert(b"std::vector<at::Tensor> %s = {%s};" % (listed["name"], ", ".join(names[:count]).encode()))
+        self._keyed(names)
         return tuple(names)
+
+    def _keyed(self, names: list[str]) -> None:
+        """Tensors of saved_data, under the names that the body gives them."""
+        places = {one.key: place for place, one in enumerate(self.forward.saved) if one.key}
+        pattern = _TENSOR % self.context
+
+        def named(match: re.Match[bytes]) -> bytes:
+            if match["key"].decode() not in places:
+                raise Reason(f"its backward reads {match['key'].decode()}, which is not kept")
+            return names[places[match["key"].decode()]].encode()
+
+        for match in re.finditer(_LOCAL + pattern + _END, self.body):
+            if match["key"].decode() in places:
+                names[places[match["key"].decode()]] = match["name"].decode()
+        self.body = re.sub(
+            _LOCAL + pattern + _END, lambda match: b"" if named(match) == match["name"] else match.group(), self.body
+        )
+        self.body = re.sub(pattern, named, self.body)
 
     def _insert(self, line: bytes) -> None:
         """Add a statement at the beginning of the body."""
@@ -256,7 +289,7 @@ class _Reader:
 
 
 def _word(one: Saved, place: int) -> str:
-    return one.text if one.source == "input" else str(place)
+    return one.key or (one.text if one.source == "input" else str(place))
 
 
 def _one_by_one(body: bytes) -> bytes:

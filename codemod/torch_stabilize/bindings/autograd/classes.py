@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from torch_stabilize.bindings.autograd.backward import read_backward
+from torch_stabilize.bindings.autograd.backward import read_backward, tensors_kept
 from torch_stabilize.bindings.autograd.forward import read_forward
+from torch_stabilize.bindings.autograd.members import members_of, qualified
 from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor, plain_type, plain_types
 from torch_stabilize.model import Span
 from torch_stabilize.source.brackets import partners
@@ -21,6 +22,7 @@ _CLASS = re.compile(
     rb"Function\s*<\s*(?P=name)\s*>\s*\{"
 )
 _ACCESS = re.compile(rb"\b(?:public|private|protected)\s*:")
+_OWN_GRADIENTS = re.compile(rb"\bautograd\s*::\s*(?P<name>grad|backward)\s*\(|(?:->|\.)\s*(?P<method>backward)\s*\(")
 _TENSOR_LIST = re.compile(
     r"\b(?:vector|ArrayRef|List)\s*<\s*(?:at::|torch::)?(?:Tensor|Variable)\s*>|\b(?:variable_list|tensor_list|TensorList)\b"
 )
@@ -37,18 +39,22 @@ def autograd_classes(document: Document) -> Iterator[tuple[str, Span, Span]]:
 
 
 def read_class(
-    document: Document, name: str, span: Span, body: Span, converters: frozenset[str] = frozenset()
-) -> AutogradClass:
+    document: Document, name: str, span: Span, body: Span, converters: frozenset[str] = frozenset(),
+    applied: Mapping[str, str] | None = None, left: Collection[str] = (),
+) -> AutogradClass:  # fmt: skip
     """The class at `span`. `converters` are functions that make a vector of a c10::List.
 
+    `applied` are the functions that stand for `F::apply` of classes that are converted, `left` those that are not.
     Raises Reason for what is not read.
     """
     text = _ACCESS.sub(lambda m: b" " * len(m.group()), document.code[body.start : body.end])
     inside = Document("class.cpp", text)
-    methods = {f.name: f for f in read_signatures(inside) if f.is_definition}
-    if set(methods) != {"forward", "backward"}:
-        held = ", ".join(sorted(methods)) or "nothing that can be read"
-        raise Reason(f"it has {held} and not forward and backward alone")
+    found = [f for f in read_signatures(inside) if f.name not in ("forward", "backward") or f.is_definition]
+    methods = {f.name: f for f in found}
+    if missing := [one for one in ("forward", "backward") if one not in methods]:
+        raise Reason(f"no definition of its {' and '.join(missing)} is read")
+    if any(sum(f.name == one for f in found) > 1 for one in ("forward", "backward")):
+        raise Reason("it has several of forward or backward")
     forward, backward = methods["forward"], methods["backward"]
     if not forward.parameters or "AutogradContext" not in forward.parameters[0].type_text:
         raise Reason("its forward has no context")
@@ -66,11 +72,31 @@ def read_class(
     ):
         raise Reason(f"its forward gives {forward.return_type}")
     source = document.data[body.start : body.end]
+    members = members_of(name, source, text, found)
+
+    def free(method: Function) -> bytes:
+        """The body of a method as that of a function."""
+        made = qualified(_body(source, method), name, members, [p.name for p in method.parameters])
+        if asked := _OWN_GRADIENTS.search(made):
+            raise Reason(f"its {method.name} works out gradients itself, by {(asked['name'] or asked['method']).decode()}()")
+        return plain_types(_applying(made, applied or {}, left))
+
     context = forward.parameters[0].name
-    does = read_forward(plain_types(_body(source, forward)), context, parameters, several)
+    kept = tensors_kept(free(backward), backward.parameters[0].name)
+    does = read_forward(free(forward), context, parameters, several, kept)
     context, gradients = (parameter.name for parameter in backward.parameters)
-    gives = read_backward(plain_types(_body(source, backward)), context, gradients, parameters, does, converters)
-    return AutogradClass(name, span, parameters, returned, does, gives)
+    gives = read_backward(free(backward), context, gradients, parameters, does, converters)
+    return AutogradClass(name, span, parameters, returned, does, gives, members.text)
+
+
+def _applying(body: bytes, applied: Mapping[str, str], left: Collection[str]) -> bytes:
+    """A body with calls of the functions that stand for `F::apply`. Raises Reason where another class stays."""
+    for name in left:
+        if re.search(rb"\b" + re.escape(name.encode()) + rb"\s*::\s*apply\b", body):
+            raise Reason(f"it applies {name}, which is not converted")
+    for name, function in applied.items():
+        body = re.sub(rb"\b" + re.escape(name.encode()) + rb"\s*::\s*apply\b", function.encode(), body)
+    return body
 
 
 def _body(source: bytes, function: Function) -> bytes:

@@ -93,11 +93,12 @@ def convert_autograd(registry: Registry, group: Group) -> Converted:
         found = list(autograd_classes(document)) if b"Function" in document.data else []
         if not found:
             continue
-        unit = _Unit(registry, document, frozenset(span for _, span, _ in found))
+        unit = _Unit(registry, document, {span: name for name, span, _ in found})
         for name, span, body in found:
             try:
                 backward = unit.convert(name, span, body)
             except Reason as reason:
+                unit.left[span] = name
                 message = f"{name} cannot become operators: {reason}"
                 advice = "write the backward in Python with torch.library.register_autograd"
                 said.append(
@@ -129,21 +130,25 @@ class _Unit:
 
     registry: Registry
     document: Document
-    classes: frozenset[Span]
+    classes: Mapping[Span, str]
     edits: dict[str, list[Edit]] = field(default_factory=dict)
     # Lines of fragments, by namespace and the conditions they are under.
     definitions: dict[tuple[str, tuple[str, ...]], list[str]] = field(default_factory=dict)
     behind: dict[Span, list[str]] = field(default_factory=dict)  # lines behind a statement of this file
     taken: set[str] = field(default_factory=set)
     once: list[bytes] = field(default_factory=list)
+    applied: dict[str, str] = field(default_factory=dict)  # what stands for `F::apply` of converted classes
+    left: dict[Span, str] = field(default_factory=dict)  # classes that are not converted
 
     def convert(self, name: str, span: Span, body: Span) -> Backward:
         """Take one class apart. Raises Reason where that cannot be done; then nothing has changed."""
         converters = list_converters(self.registry, self.document)
-        made = read_class(self.document, name, span, body, frozenset(converters))
+        made = read_class(
+            self.document, name, span, body, frozenset(converters), self.applied, tuple(self.left.values())
+        )
         self._place_for_python()
         wrapper = wrapper_of(self.document, made)
-        statement = registering(self.registry, self.document, made, wrapper, self.classes)
+        statement = registering(self.registry, self.document, name, self.classes)
         is_own = statement.function is not None and wrapper is not None and wrapper.answers_to(statement.function.name)
         if wrapper is not None and made.is_plain and is_own and not is_autograd_kernel(statement):
             return self._plain(made, wrapper, statement)
@@ -162,7 +167,7 @@ class _Unit:
         head = self.document.data[wrapper.head.start : wrapper.head.end].decode("utf-8", "replace")
         taken, body = of_wrapper(made, wrapper)
         text = f"{head[: head.index('(')]}({taken}) ".encode() + dedented(body)
-        self._edit(Edit(made.span, b"", _CODE))
+        self._edit(Edit(made.span, made.members, _CODE))
         self._edit(Edit(wrapper.span, text + b"\n\n" + backward_function(made, backward), _CODE))
         self._define(statement, {backward: schema}, wrapper.span.start)
         python = registered_backward(
@@ -179,13 +184,12 @@ class _Unit:
         called = self._free(f"{base}_apply", f"{base}_autograd_apply")
         schemas = {forward: forward_schema(made, forward), backward: backward_schema(made, backward)}
         namespace = statement.namespace
-        parts = [*self._helpers(made, body)]
+        parts = [*filter(None, (made.members,)), *self._helpers(made, body)]
         parts.append(forward_function(made, forward, self._unshared if self._shares(made, body) else ""))
         parts += [backward_function(made, backward), apply_function(made, called, f"{namespace}::{forward}")]
         self._edit(Edit(made.span, b"\n\n".join(part.rstrip() for part in parts), _CODE))
         self._spell_out(made, statement)
-        for match in re.finditer(rb"\b" + made.name.encode() + rb"\s*::\s*apply\b", self.document.code):
-            self._edit(Edit(Span(match.start(), match.end()), called.encode(), _CODE))
+        self.applied[made.name] = called
         self._define(statement, schemas, made.span.start)
         note = "it is called through the dispatcher, which loses the text of errors in it for targets before torch 2.13"
         conditional = bool(conditions_at(self.document, made.span.start) or statement.conditions)
@@ -220,6 +224,14 @@ class _Unit:
         marked = re.sub(r"\bTensor!", lambda _: f"Tensor({next(labels)}!)", str(schema))
         text = f'"{(name["space"] or b"").decode()}{marked}"'.encode()
         self._edit(Edit(statement.first, text, _CODE))
+
+    def _calls(self) -> None:
+        """Call what stands for `F::apply` where a class is applied: the bodies of converted ones do so already."""
+        converted = [span for span in self.classes if span not in self.left]
+        for name, function in self.applied.items():
+            for match in re.finditer(rb"\b" + name.encode() + rb"\s*::\s*apply\b", self.document.code):
+                if not any(span.start <= match.start() < span.end for span in converted):
+                    self._edit(Edit(Span(match.start(), match.end()), function.encode(), _CODE))
 
     # helpers
 
@@ -275,6 +287,7 @@ class _Unit:
         """The files as they are now."""
         if not self.edits:
             return {}
+        self._calls()
         for span, lines in self.behind.items():
             self._edit(Edit(Span(span.end, span.end), "".join(f"\n  {line}" for line in lines).encode(), _CODE))
         for (namespace, conditions), lines in self.definitions.items():

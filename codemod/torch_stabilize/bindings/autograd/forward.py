@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from torch_stabilize.bindings.autograd.model import Forward, Reason, Saved, Value, is_optional, is_tensor
@@ -31,6 +31,14 @@ _ASKED = re.compile(rb"[ \t]*\bif\s*\(\s*(?P<name>\w+)(?:\s*\.\s*(?:has_value|de
 _KNOWN = frozenset({"save_for_backward", "mark_non_differentiable", "mark_dirty", "set_materialize_grads"})
 
 
+class _Kept(NamedTuple):
+    """Where saved_data keeps a tensor."""
+
+    start: int
+    end: int
+    text: bytes
+
+
 class _Cut(NamedTuple):
     """A stretch of the body that is removed."""
 
@@ -39,9 +47,15 @@ class _Cut(NamedTuple):
     text: bytes = b""
 
 
-def read_forward(body: bytes, context: str, parameters: Sequence[tuple[str, str]], several: bool) -> Forward:
-    """What the body of `forward` does. `several` says that it gives a list or a tuple. Raises Reason."""
-    return _Reader(body, re.escape(context.encode()), {name: kind for kind, name in parameters}, several).read()
+def read_forward(
+    body: bytes, context: str, parameters: Sequence[tuple[str, str]], several: bool, kept: Set[str] = frozenset()
+) -> Forward:
+    """What the body of `forward` does. `several` says that it gives a list or a tuple. Raises Reason.
+
+    `kept` are the keys of saved_data that backward reads tensors of.
+    """
+    types = {name: kind for kind, name in parameters}
+    return _Reader(body, re.escape(context.encode()), types, several, kept).read()
 
 
 class _Reader(NamedTuple):
@@ -49,6 +63,7 @@ class _Reader(NamedTuple):
     context: bytes
     types: Mapping[str, str]  # of the parameters, by name
     several: bool
+    kept: Set[str] = frozenset()  # keys of saved_data that are tensors
 
     def read(self) -> Forward:
         returned = self._returned()
@@ -58,7 +73,7 @@ class _Reader(NamedTuple):
         }  # fmt: skip
         values, tensors, cuts = self._values(results)
         saves = [call for call in calls if call.method == "save_for_backward"]
-        saved = self._saved(saves, returned, tensors)
+        saved = [*self._saved(saves, returned), *(self._keyed(key, cut, returned) for key, cut in tensors.items())]
         marks = [self._marked(call, results) for call in calls if call.method == "mark_non_differentiable"]
         dirty = [self._dirty(call) for call in calls if call.method == "mark_dirty"]
         switches = [call for call in calls if call.method == "set_materialize_grads"]
@@ -69,7 +84,8 @@ class _Reader(NamedTuple):
         if made and len(returned) > 1:
             raise Reason(f"it keeps {', '.join(one.text for one in made)}, and its forward returns in several places")
         back = frozenset(name for names, _ in dirty for name in names)
-        text, kept = self._without(cuts, returned, saved, made, saves, back)
+        places = {one: tensors[one.key] if one.key else saves[0] for one in saved}
+        text, kept = self._without(cuts, returned, saved, made, places, back)
         return Forward(
             text, len(returned[0][1]), tuple(kept), tuple(values), tuple(i for found in marks for i in found),
             tuple(name for names, _ in dirty for name in names),
@@ -108,10 +124,10 @@ class _Reader(NamedTuple):
 
     # what it keeps
 
-    def _values(self, results: Mapping[str, str]) -> tuple[list[Value], dict[str, bytes], list[_Cut]]:
-        """The values of `saved_data`, the tensors of it, and where both are kept."""
+    def _values(self, results: Mapping[str, str]) -> tuple[list[Value], dict[str, _Kept], list[_Cut]]:
+        """The values of `saved_data`, the tensors of it by key, and where both are kept."""
         values: list[Value] = []
-        tensors: dict[str, bytes] = {}
+        tensors: dict[str, _Kept] = {}
         cuts: list[_Cut] = []
         of = ValuesOf(self.body, tuple(self.types), results)
         for match in re.finditer(_VALUE % self.context, self.body):
@@ -121,19 +137,15 @@ class _Reader(NamedTuple):
                 raise Reason(f"it keeps {key} in one of several ways")
             cuts.append(_Cut(match.start(), match.end()))
             name = text.decode("utf-8", "replace")
-            if name in self.types and is_tensor(self.types[name]):
-                tensors[key] = text
+            if key in self.kept or (name in self.types and is_tensor(self.types[name])):
+                tensors[key] = _Kept(match.start(), match.end(), text)
             elif name in self.types and not assignments(self.body, name):
                 values.append(Value(key, name, (), is_argument=True))
             else:
                 values.append(Value(key, *of.python(*match.span("value"))))
         return values, tensors, cuts
 
-    def _saved(
-        self, saves: Sequence[Call], returned: Sequence[tuple[re.Match[bytes], list[bytes]]], more: Mapping[str, bytes]
-    ) -> list[Saved]:
-        if more:
-            raise Reason(f"it keeps tensors in saved_data: {', '.join(more)}")
+    def _saved(self, saves: Sequence[Call], returned: Sequence[tuple[re.Match[bytes], list[bytes]]]) -> list[Saved]:
         if not saves:
             return []
         if len(saves) > 1 or not is_bare(self.body, saves[0].start + _blanks(self.body, saves[0].start)):
@@ -143,6 +155,12 @@ class _Reader(NamedTuple):
             raise Reason(f"it saves `{saves[0].inside.decode('utf-8', 'replace')}`, whose tensors cannot be counted")
         results = returned[0][1]
         return [self._one(element, results, saves[0].start) for element in elements]
+
+    def _keyed(self, key: str, kept: _Kept, returned: Sequence[tuple[re.Match[bytes], list[bytes]]]) -> Saved:
+        found = self._one(kept.text, returned[0][1], kept.start)
+        if found.may_be_missing:
+            raise Reason(f"it keeps {key} in saved_data, which may be no tensor")
+        return found._replace(key=key)
 
     def _one(self, text: bytes, results: Sequence[bytes], place: int) -> Saved:
         name = of_optional(text) or (text.decode("utf-8", "replace") if is_name(text) else "")
@@ -206,26 +224,25 @@ class _Reader(NamedTuple):
 
     def _without(
         self, cuts: Sequence[_Cut], returned: Sequence[tuple[re.Match[bytes], list[bytes]]], saved: Sequence[Saved],
-        made: Sequence[Saved], saves: Sequence[Call], dirty: frozenset[str],
+        made: Sequence[Saved], places: Mapping[Saved, Call | _Kept], dirty: frozenset[str],
     ) -> tuple[bytes, list[Saved]]:  # fmt: skip
         """The body of the operator, and what is saved, with the names that what is made has in it.
 
-        `dirty` are the arguments that it writes to and does not give back.
+        `places` are the statements that save. `dirty` are the arguments that it writes to and does not give back.
         """
         changes = list(cuts)
         renamed: dict[Saved, Saved] = {}
-        lines = []
+        lines: dict[tuple[int, int], list[bytes]] = {}
         for place, one in enumerate(made):
-            text = one.text.encode()
-            if is_name(text) and not any(p > saves[0].start for p in assignments(self.body, one.text)):
+            text, at = one.text.encode(), places[one]
+            if is_name(text) and not any(p > at.start for p in assignments(self.body, one.text)):
                 continue
             renamed[one] = one._replace(text=f"saved_{place}")
-            lines.append(b"at::Tensor saved_%d = %s;\n" % (place, text))
-        if lines:
-            indent = re.compile(rb"[ \t]*").match(self.body, saves[0].start)
-            changes = [cut for cut in changes if cut.start != saves[0].start]
-            text = b"".join((indent.group() if indent else b"") + line for line in lines)
-            changes.append(_Cut(saves[0].start, saves[0].end, text))
+            lines.setdefault((at.start, at.end), []).append(b"at::Tensor saved_%d = %s;\n" % (place, text))
+        for (start, end), added in lines.items():
+            indent = re.compile(rb"[ \t]*").match(self.body, start)
+            changes = [cut for cut in changes if cut.start != start]
+            changes.append(_Cut(start, end, b"".join((indent.group() if indent else b"") + line for line in added)))
         kept = [renamed.get(one, one) for one in saved]
         changes += list(self._returns(returned, [one for one in kept if one.source == "made"], dirty))
         body = self.body

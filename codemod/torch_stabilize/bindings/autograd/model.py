@@ -23,12 +23,13 @@ class Saved(NamedTuple):
     """A tensor that `save_for_backward` keeps: an argument, a result, or what only `forward` has.
 
     `source` is "input", "output" or "made", `text` the argument, the place of the result, or the C++ of the value.
-    `may_be_missing` says that there may be no tensor.
+    `may_be_missing` says that there may be no tensor, `key` what it is called where saved_data keeps it.
     """
 
     source: str
     text: str
     may_be_missing: bool = False
+    key: str = ""
 
 
 class Value(NamedTuple):
@@ -97,7 +98,10 @@ class Backward(NamedTuple):
 
 
 class AutogradClass(NamedTuple):
-    """One class: `parameters` are type and name of each argument of forward, `returned` is what apply gives in C++."""
+    """One class: `parameters` are type and name of each argument of forward, `returned` is what apply gives in C++.
+
+    `members` is a class of its name with what else it has, b"" for nothing.
+    """
 
     name: str
     span: Span
@@ -105,6 +109,7 @@ class AutogradClass(NamedTuple):
     returned: str
     forward: Forward
     backward: Backward
+    members: bytes = b""
 
     @property
     def is_plain(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch_stabilize.bindings.autograd.model import AutogradClass, Reason
@@ -46,20 +47,25 @@ def wrapper_of(document: Document, made: AutogradClass) -> Function | None:
             given = [part.strip().decode() for part in match["given"].split(b",")] if match else []
             if match and given == [p.name for p in function.parameters] and len(given) == len(made.parameters):
                 found.append(function)
-    uses = len(re.findall(rb"\b" + name + rb"\s*::", document.code))
+    uses = len(re.findall(rb"\b" + name + rb"\s*::\s*apply\b", document.code))
     return found[0] if len(found) == 1 and uses == 1 else None
 
 
-def registering(
-    registry: Registry, document: Document, made: AutogradClass, wrapper: Function | None, classes: frozenset[Span]
-) -> Statement:
-    """The statement that registers what applies the class. Raises Reason."""
-    places = [m.start() for m in re.finditer(rb"\b" + re.escape(made.name.encode()) + rb"\s*::", document.code)]
-    if any(span.start <= place < span.end for place in places for span in classes):
-        raise Reason("another autograd function applies it")
+def registering(registry: Registry, document: Document, name: str, classes: Mapping[Span, str]) -> Statement:
+    """The statement that registers what applies the class `name`, or what applies it through another of `classes`.
+
+    Raises Reason.
+    """
+    places = [m.start() for m in re.finditer(rb"\b" + re.escape(name.encode()) + rb"\s*::\s*apply\b", document.code)]
+    inside = [other for span, other in classes.items() for place in places if span.start <= place < span.end]
+    if name in inside:
+        raise Reason("it applies itself")
+    places = [place for place in places if not any(span.start <= place < span.end for span in classes)]
+    if not places and inside:
+        return registering(registry, document, inside[0], classes)
     if not places:
         raise Reason("nothing in its file applies it")
-    if any(made.name.encode() in other.words for other in _others(registry, document)):
+    if any(name.encode() in other.words for other in _others(registry, document)):
         raise Reason("other files name it")
     functions = read_signatures(document)
     around = [f for f in functions if f.body and any(f.body.start <= place < f.body.end for place in places)]
