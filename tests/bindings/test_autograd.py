@@ -147,11 +147,9 @@ def test_forward_and_backward_become_operators() -> None:
         ("saved[1];", "saved[1]; if (helped(ctx)) w = w + 1;", "backward does more with its context"),
         ('saved_data["top"].toDouble()', 'saved_data["top"].toTuple()', "reads top in a way that is not known"),
         ("static at::Tensor forward", "static std::string forward", "its forward gives std::string"),
-        ("return {grads[0] * w * top,", "return combined(grads[0], w); return {grads[0] * w * top,", "`return` that is no list"),
         ("grads[0] * saved[0] * top, at::Tensor()}", "at::Tensor()}", "gives 2 gradients for 3 arguments"),
         ("return Ramp::apply(a, b, c);", "return a;", "nothing in its file applies it"),
         ("&ramp);", "&other);", "no function that applies it is registered"),
-        ("const at::Tensor& w, double top) {\n", "std::vector<at::Tensor> w, double top) {\n", "takes w, a list of tensors"),
     ],
 )  # fmt: skip
 def test_what_is_not_read_is_one_message_for_the_class(old: str, new: str, reason: str) -> None:
@@ -172,7 +170,7 @@ def test_what_is_not_read_is_one_message_for_the_class(old: str, new: str, reaso
     ],
 )
 def test_the_results_of_a_list_are_counted(returned: str, reason: str) -> None:
-    source = SOURCE.replace("static at::Tensor forward", "static variable_list forward")
+    source = SOURCE.replace("static at::Tensor forward", "static std::tuple<at::Tensor, at::Tensor> forward")
     (said,) = converted(source.replace("return ramp_kernel(x * w, top);", f"return {returned};")).diagnostics
     assert (said.code, reason in said.message) == ("TSA532", True)
 

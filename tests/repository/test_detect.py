@@ -110,6 +110,25 @@ def test_sources_inside_a_python_package(make_repository: MakeRepository) -> Non
     assert layout.python_roots == ("vision",)
 
 
+def test_modules_next_to_their_sources_in_subpackages(make_repository: MakeRepository) -> None:
+    """The package is the folder of all sources, and no subpackage is one of its own."""
+    layout = layout_of(
+        make_repository(
+            {
+                "setup.py": "a = CppExtension('nets.sums.sum_cpu', ['nets/sums/sum_cpu.cpp'])\n"
+                "b = CppExtension('nets.hashes.hash_cpu', ['nets/hashes/hash_cpu.cpp'])\n",
+                "nets/__init__.py": "",
+                "nets/sums/__init__.py": "from .sum_cpu import sum\n",
+                "nets/sums/sum_cpu.cpp": PYBIND,
+                "nets/hashes/__init__.py": "from .hash_cpu import hash\n",
+                "nets/hashes/hash_cpu.cpp": PYBIND,
+            }
+        )
+    )
+    assert layout.source_root == "nets"
+    assert layout.python_roots == ("nets",)
+
+
 @pytest.mark.parametrize("maker", ["CppExtension", "extension"])
 def test_a_module_is_not_called_as_the_package_it_is_built_into(make_repository: MakeRepository, maker: str) -> None:
     layout = layout_of(

@@ -218,15 +218,19 @@ AUTOGRAD_CONVERTED = Code(
     "Arguments without a gradient get None, as before. Where `forward` keeps tensors that it alone has, or the "
     "function that applied the class does more, the operator is one of its own: it gives those tensors back as "
     "further results, copied where they share memory with an argument, and is called through the dispatcher. One that "
-    "writes to an argument (mark_dirty) is joined by a torch.autograd.Function.",
+    "writes to an argument (mark_dirty) is joined by a torch.autograd.Function. Helpers, constants and types of the "
+    "class stay in a class of its name; a template is written out for what it is applied with; a class that another "
+    "one applies in its backward is called as an operator there. Tensors of an `at::TensorList` have gradients, those "
+    "of a `std::vector` none, as in torch; a result asks for a gradient now where only the latter do.",
     confidence=Confidence.REVIEW,
 )
 AUTOGRAD_LEFT = Code(
     "TSA532",
     "An autograd function is not converted.",
     "The message says why: it saves in one of several ways, keeps a value that Python cannot work out of the "
-    "arguments, hands its context on, takes a list of tensors, returns what cannot be counted, or no function that "
-    "applies it is registered without a key. Write the backward in Python with torch.library.register_autograd, over "
+    "arguments, hands its context on, returns what cannot be counted, calls torch::autograd::grad, is a template whose "
+    "arguments differ from call to call, or no function that applies it is registered without a key. It is the one "
+    "line for the class. Write the backward in Python with torch.library.register_autograd, over "
     "operators for `forward` and `backward`.",
     confidence=Confidence.MANUAL,
 )

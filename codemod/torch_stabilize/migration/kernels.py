@@ -10,17 +10,36 @@ from torch_stabilize.bindings.reading.read import binding_spans, registration_sp
 from torch_stabilize.includes.relocate import Relocation
 from torch_stabilize.migration.file_includes import FileIncludes
 from torch_stabilize.migration.project import GroupProject
-from torch_stabilize.model import Change, Diagnostic, Edit, FileEdit, Span
+from torch_stabilize.model import Change, Diagnostic, Edit, FileEdit, Severity, Span
 from torch_stabilize.rules.engine import Rewritten, rewrite_document
 from torch_stabilize.rules.raised import dtypes_shown, raised
 from torch_stabilize.rules.shared import dual_judge, switched
 from torch_stabilize.rules.shared_state import is_idle, shared_state
+
+_NO_FORM = "TSA190"
 
 
 def rewrite_files(made: GroupProject, files: Iterable[str]) -> dict[str, Rewritten]:
     """What the rules make of the group's files and of the headers it shares, by path."""
     rewritten = {path: _rewrite(made, path) for path in files}
     return rewritten | {path: _rewrite_shared(made, path) for path in made.shared}
+
+
+def without_classes(rewritten: Mapping[str, Rewritten], said: Iterable[Diagnostic]) -> dict[str, Rewritten]:
+    """`rewritten` without a line for each name in classes of which `said` speaks as a whole."""
+    spans: dict[str, list[Span]] = {}
+    for one in said:
+        if one.severity is Severity.ERROR:
+            spans.setdefault(one.path, []).append(one.span)
+    return {
+        path: one._replace(
+            diagnostics=tuple(
+                d for d in one.diagnostics
+                if d.code != _NO_FORM or not any(span.contains(d.span) for span in spans.get(path, ()))
+            )
+        )
+        for path, one in rewritten.items()
+    }  # fmt: skip
 
 
 def _rewrite(made: GroupProject, path: str) -> Rewritten:

@@ -30,7 +30,7 @@ from torch_stabilize.migration.composed import compose
 from torch_stabilize.migration.emptied import without_emptied
 from torch_stabilize.migration.helper_files import plan_helpers
 from torch_stabilize.migration.join import formatted, join
-from torch_stabilize.migration.kernels import kernel_change, rewrite_files
+from torch_stabilize.migration.kernels import kernel_change, rewrite_files, without_classes
 from torch_stabilize.migration.left_behind import left_behind, lost_definitions, still_called
 from torch_stabilize.migration.lost_operators import lost_operators
 from torch_stabilize.migration.project import GroupProject, make_project
@@ -245,7 +245,7 @@ def _plan_part(
     made = make_project(snapshot, layout, _with_migrated(group), options.target, config, options.headers)
     scripts = scripts_of(snapshot, layout, group)
     moves = () if in_place else (*_moves(snapshot, layout, group), *script_moves(layout, scripts))
-    rewritten = rewrite_files(made, files)
+    rewritten = without_classes(rewrite_files(made, files), autograd.diagnostics)
     registry = registry_of(snapshot, layout)
     lambdas = registered_lambdas(registry, group, made, rewritten)
     bindings = plan_bindings(

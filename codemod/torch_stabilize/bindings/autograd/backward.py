@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from torch_stabilize.bindings.autograd.model import Backward, Forward, Needed, Reason, Saved, is_optional, is_tensor
+from torch_stabilize.bindings.autograd.model import (
+    Backward,
+    Forward,
+    Needed,
+    Reason,
+    Saved,
+    is_optional,
+    is_tensor,
+)
 from torch_stabilize.bindings.autograd.text import GUARD, UNDEFINED, assignments, is_bare
 from torch_stabilize.bindings.fakes.expressions import python_name
 from torch_stabilize.source.brackets import closing_bracket, split_spans
@@ -33,6 +41,11 @@ _TENSOR = (
     rb"\b%s\s*->\s*saved_data\s*\[\s*\"(?P<key>\w+)\"\s*\]\s*\.\s*"
     rb"(?:toTensor|to\s*<\s*(?:at|torch)\s*::\s*Tensor\s*>)\s*\(\)"
 )
+# `{ TORCH_CHECK(false, "no second derivative"); }`
+_RAISES = re.compile(
+    rb"\{\s*TORCH_CHECK\s*\(\s*(?:0|false)\s*,\s*(?P<text>(?:\"(?:[^\"\\]|\\.)*\"\s*)+)\)\s*;"
+    rb"\s*(?:return\s*\{\s*\}\s*;\s*)?\}"
+)
 _GRADIENTS = re.compile(
     rb"(?:torch\s*::\s*)?(?:autograd\s*::\s*)?any_variable_requires_grad\s*\(\s*\{(?P<names>[\w\s,]*)\}\s*\)"
 )
@@ -41,13 +54,13 @@ _LIST = re.compile(rb"(?:[\w:]*\bvariable_list|[\w:]*\btensor_list|(?:std\s*::\s
 
 def read_backward(
     body: bytes, context: str, gradients: str, parameters: Sequence[tuple[str, str]], forward: Forward,
-    converters: frozenset[str],
+    converters: frozenset[str], lists: frozenset[str] = frozenset(),
 ) -> Backward:  # fmt: skip
     """The operator that `backward` becomes. `converters` are functions that make a vector of a c10::List.
 
-    Raises Reason.
+    `lists` are the arguments whose tensors each get a gradient. Raises Reason.
     """
-    return _Reader(body, context, gradients, parameters, forward, converters).read()
+    return _Reader(body, context, gradients, parameters, forward, converters, lists).read()
 
 
 def tensors_kept(body: bytes, context: str) -> frozenset[str]:
@@ -58,8 +71,9 @@ def tensors_kept(body: bytes, context: str) -> frozenset[str]:
 class _Reader:
     def __init__(
         self, body: bytes, context: str, gradients: str, parameters: Sequence[tuple[str, str]], forward: Forward,
-        converters: frozenset[str],
+        converters: frozenset[str], lists: frozenset[str],
     ) -> None:  # fmt: skip
+        self.lists = lists
         self.body = _one_by_one(body)
         self.context, self.gradients = re.escape(context.encode()), re.escape(gradients.encode())
         self.arguments = parameters
@@ -69,6 +83,10 @@ class _Reader:
         self.needs: dict[str, Needed] = {}
 
     def read(self) -> Backward:
+        if raised := _RAISES.fullmatch(self.body.strip()):
+            text = b"".join(re.findall(rb'"((?:[^"\\]|\\.)*)"', raised["text"])).decode("utf-8", "replace")
+            names = tuple(f"grad_output_{i}" for i in range(self.forward.results)) or ("grad_output",)
+            return Backward(self.body, (), (), (), names, raises=f'"{text}"')
         self._guards()
         names = self._saved()
         self._values()
@@ -76,7 +94,8 @@ class _Reader:
         taken = self._gradients()
         if re.search(rb"\b" + self.context + rb"\b", self.body):
             raise Reason("its backward does more with its context than to read what was saved")
-        gives = self._returned()
+        gives_list = self._gives_list()
+        gives = () if gives_list else self._returned()
         used = words_of(mask_comments(self.body))
         parameters = [self._gradient(name) for i, name in enumerate(taken) if not i or name.encode() in used]
         tensors = zip(names, self.forward.saved, strict=True)
@@ -86,7 +105,7 @@ class _Reader:
         self._missing([name if name.encode() in used else "" for name in names])
         if twice := {p.name for p in parameters if [q.name for q in parameters].count(p.name) > 1}:
             raise Reason(f"its backward has several meanings of {', '.join(sorted(twice))}")
-        return Backward(self.body, tuple(parameters), gives, names, taken)
+        return Backward(self.body, tuple(parameters), gives, names, taken, gives_list)
 
     def _guards(self) -> None:
         self.body = GUARD.sub(b"", self.body)
@@ -99,6 +118,8 @@ class _Reader:
         names = [f"saved_{_word(one, place)}" for place, one in enumerate(saved)]
         count = sum(not one.key for one in saved)  # those of saved_data are behind
         everything = rb"\b" + self.context + rb"\s*->\s*get_saved_variables\(\)"
+        if saved and saved[0].source == "list":
+            return self._whole_list(names, everything)
         listed = re.search(_LOCAL + everything + _END, self.body)
         whole = everything
         if listed:
@@ -118,6 +139,16 @@ class _Reader:
         self.body = re.sub(element, lambda match: names[index_of(match)].encode(), self.body)
         if listed and re.search(rb"(?<![\w.>])" + listed["name"] + rb"\b", self.body):
             self._insert(b"std::vector<at::Tensor> %s = {%s};" % (listed["name"], ", ".join(names[:count]).encode()))
+        self._keyed(names)
+        return tuple(names)
+
+    def _whole_list(self, names: list[str], everything: bytes) -> tuple[str, ...]:
+        """The saved list as one parameter, under the name that the body gives it."""
+        local = re.search(_LOCAL + everything + _END, self.body)
+        if local:
+            names[0] = local["name"].decode()
+            self.body = self.body[: local.start()] + self.body[local.end() :]
+        self.body = re.sub(everything, names[0].encode(), self.body)
         self._keyed(names)
         return tuple(names)
 
@@ -153,6 +184,8 @@ class _Reader:
                 self._insert(f"at::Tensor {name} = maybe_{name}.value_or(at::Tensor());".encode())
 
     def _tensor(self, name: str, one: Saved) -> Needed:
+        if one.source == "list":
+            return Needed("std::vector<at::Tensor>", name, python_name(name))
         if one.may_be_missing:
             return Needed("const std::optional<at::Tensor>&", f"maybe_{name}", python_name(name))
         kind = "at::Tensor" if assignments(self.body, name) else "const at::Tensor&"
@@ -204,7 +237,7 @@ class _Reader:
 
         def by_place(match: re.Match[bytes]) -> bytes:
             index = int(match["index"])
-            if index >= len(tensors) or any(is_optional(self.types[name]) for name in tensors[:index]):
+            if self.lists or index >= len(tensors) or any(is_optional(self.types[name]) for name in tensors[:index]):
                 raise Reason("its backward asks for the gradient of an argument that cannot be told")
             return need(tensors[index])
 
@@ -223,6 +256,10 @@ class _Reader:
 
     def _gradients(self) -> tuple[str, ...]:
         """The gradients of the results by name."""
+        if self.forward.gives_list:
+            if not self.forward.materializes:
+                raise Reason("it gives a list of tensors, of which some may have no gradient")
+            return (self.gradients.decode(),)
         count = self.forward.results
         is_alone = count == 1 and self.gradients != b"grad_output"
         names = ["grad_output"] if is_alone else [f"grad_output_{i}" for i in range(count)]
@@ -247,6 +284,8 @@ class _Reader:
         return tuple(names)
 
     def _gradient(self, name: str) -> Needed:
+        if self.forward.gives_list:
+            return Needed("std::vector<at::Tensor>", name, python_name(name))
         if not self.forward.materializes:
             self._insert(f"at::Tensor {name} = maybe_{name}.value_or(at::Tensor());".encode())
             return Needed("const std::optional<at::Tensor>&", f"maybe_{name}", python_name(name))
@@ -254,6 +293,29 @@ class _Reader:
         return Needed(kind, name, python_name(name))
 
     # what it gives
+
+    def _gives_list(self) -> bool:
+        """Whether one list has the gradients: those of a list of tensors have no place of their own.
+
+        Every `return` gives such a list then.
+        """
+        body = mask_comments(self.body)
+        returns = list(re.finditer(rb"(?<!\w)return\b\s*", body))
+        starts = []
+        for match in returns:
+            opening = _LIST.match(body, match.end())
+            starts.append(opening.end() if opening else match.end())
+        are_braces = [body[start : start + 1] == b"{" for start in starts]
+        if not returns or (all(are_braces) and not self.lists):
+            return False
+        for match, start, is_brace in reversed(list(zip(returns, starts, are_braces, strict=True))):
+            if is_brace:
+                closing = closing_bracket(body, start)
+                parts = [self.body[slice(*part)] for part in split_spans(body, start + 1, closing)]
+                parts = [UNDEFINED.sub(b"at::Tensor()", p) if UNDEFINED.fullmatch(p.strip()) else p for p in parts]
+                text = b"std::vector<at::Tensor>{" + b",".join(parts) + b"}"
+                self.body = self.body[: match.end()] + text + self.body[closing + 1 :]
+        return True
 
     def _returned(self) -> tuple[int | None, ...]:
         """Make every `return` give the gradients that there are; their places."""
@@ -289,7 +351,7 @@ class _Reader:
 
 
 def _word(one: Saved, place: int) -> str:
-    return one.key or (one.text if one.source == "input" else str(place))
+    return one.key or (one.text if one.source in ("input", "list") else str(place))
 
 
 def _one_by_one(body: bytes) -> bytes:

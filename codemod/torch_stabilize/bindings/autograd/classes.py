@@ -11,7 +11,15 @@ from collections.abc import Collection, Iterator, Mapping
 from torch_stabilize.bindings.autograd.backward import read_backward, tensors_kept
 from torch_stabilize.bindings.autograd.forward import read_forward
 from torch_stabilize.bindings.autograd.members import members_of, qualified
-from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor, plain_type, plain_types
+from torch_stabilize.bindings.autograd.model import (
+    AutogradClass,
+    Reason,
+    is_tensor,
+    is_tensor_list,
+    plain_type,
+    plain_types,
+)
+from torch_stabilize.bindings.autograd.sites import differentiated_lists
 from torch_stabilize.model import Span
 from torch_stabilize.source.brackets import partners
 from torch_stabilize.source.document import Document
@@ -22,7 +30,7 @@ _CLASS = re.compile(
     rb"Function\s*<\s*(?P=name)\s*>\s*\{"
 )
 _ACCESS = re.compile(rb"\b(?:public|private|protected)\s*:")
-_OWN_GRADIENTS = re.compile(rb"\bautograd\s*::\s*(?P<name>grad|backward)\s*\(|(?:->|\.)\s*(?P<method>backward)\s*\(")
+_OWN_GRADIENTS = re.compile(rb"\bautograd\s*::\s*(?P<name>grad|backward)\s*\(|(?:->|\.)\s*(?P<own>backward)\s*\(")
 _TENSOR_LIST = re.compile(
     r"\b(?:vector|ArrayRef|List)\s*<\s*(?:at::|torch::)?(?:Tensor|Variable)\s*>|\b(?:variable_list|tensor_list|TensorList)\b"
 )
@@ -63,8 +71,8 @@ def read_class(
     if len(backward.parameters) != 2:
         raise Reason("its backward does not take a context and a list of gradients")
     parameters = tuple((plain_type(p.type_text), p.name) for p in forward.parameters[1:])
-    if lists := [name for kind, name in parameters if _TENSOR_LIST.search(kind)]:
-        raise Reason(f"its forward takes {', '.join(lists)}, a list of tensors")
+    if unread := [name for kind, name in parameters if _TENSOR_LIST.search(kind) and not is_tensor_list(kind)]:
+        raise Reason(f"its forward takes {', '.join(unread)}, a list of tensors that is not read")
     returned = re.sub(r"\s+", " ", plain_type(forward.return_type)).strip()
     several = not is_tensor(returned)
     if several and not re.fullmatch(
@@ -78,15 +86,18 @@ def read_class(
         """The body of a method as that of a function."""
         made = qualified(_body(source, method), name, members, [p.name for p in method.parameters])
         if asked := _OWN_GRADIENTS.search(made):
-            raise Reason(f"its {method.name} works out gradients itself, by {(asked['name'] or asked['method']).decode()}()")
+            called = (asked["name"] or asked["own"]).decode()
+            raise Reason(f"its {method.name} works out gradients itself, by {called}()")
         return plain_types(_applying(made, applied or {}, left))
 
     context = forward.parameters[0].name
     kept = tensors_kept(free(backward), backward.parameters[0].name)
-    does = read_forward(free(forward), context, parameters, several, kept)
+    gives_list = several and is_tensor_list(returned)
+    does = read_forward(free(forward), context, parameters, several, kept, gives_list=gives_list)
     context, gradients = (parameter.name for parameter in backward.parameters)
-    gives = read_backward(free(backward), context, gradients, parameters, does, converters)
-    return AutogradClass(name, span, parameters, returned, does, gives, members.text)
+    lists = differentiated_lists(document, name, parameters)
+    gives = read_backward(free(backward), context, gradients, parameters, does, converters, lists)
+    return AutogradClass(name, span, parameters, returned, does, gives, members.text, lists)
 
 
 def _applying(body: bytes, applied: Mapping[str, str], left: Collection[str]) -> bytes:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.autograd.classes import autograd_classes, read_class
+from torch_stabilize.bindings.autograd.instances import has_templates, written_out
 from torch_stabilize.bindings.autograd.model import AutogradClass, Reason
 from torch_stabilize.bindings.autograd.operators import (
     CHECKED,
@@ -50,6 +51,7 @@ from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.conditions import conditions_at
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.edits import apply
+from torch_stabilize.source.mask import mask_comments
 from torch_stabilize.source.signatures import Function
 
 _USING = re.compile(rb"^[ \t]*using\s+torch::autograd::(?P<name>\w+)\s*;[ \t]*\r?\n", re.MULTILINE)
@@ -85,6 +87,40 @@ class Converted(NamedTuple):
 
 def convert_autograd(registry: Registry, group: Group) -> Converted:
     """The autograd functions in the units of `group` that can be converted, and why others cannot."""
+    with_templates = [path for path in group.units if has_templates(registry.document(path))]
+    if not with_templates:
+        return _converted(registry, group)
+    staying: dict[str, dict[str, tuple[str, Span]]] = {path: {} for path in with_templates}
+    while True:  # a template of which one class cannot be converted stays as it is
+        texts: dict[str, bytes] = {}
+        said: list[Diagnostic] = []
+        made: dict[tuple[str, str], tuple[str, Span]] = {}
+        for path in with_templates:
+            written, left = written_out(registry.document(path), frozenset(staying[path]))
+            made |= {(path, called): template for called, template in written.made.items()}
+            said += [_left(path, span, name, why) for name, (why, span) in (staying[path] | left).items()]
+            if written.made:
+                texts[path] = written.data
+        snapshot = registry.snapshot.with_overlay(texts)
+        done = _converted(Registry(snapshot, registry.layout, registry.definitions), group)
+        failed = [one for one in done.diagnostics if (one.path, one.subject) in made]
+        if not failed:
+            return done._replace(files={**texts, **done.files}, diagnostics=(*done.diagnostics, *said))
+        for one in failed:
+            name, span = made[one.path, one.subject]
+            staying[one.path].setdefault(name, (one.message.partition(": ")[2], span))
+
+
+def _left(path: str, span: Span, name: str, reason: str) -> Diagnostic:
+    message = f"{name} cannot become operators: {reason}"
+    advice = "write the backward in Python with torch.library.register_autograd"
+    return diagnostic(
+        codes.AUTOGRAD_LEFT, path, span, message, severity=Severity.ERROR, advice=advice, subject=name
+    )  # fmt: skip
+
+
+def _converted(registry: Registry, group: Group) -> Converted:
+    """The autograd functions that are no templates."""
     files: dict[str, bytes] = {}
     backwards: list[Backward] = []
     said: list[Diagnostic] = []
@@ -99,15 +135,12 @@ def convert_autograd(registry: Registry, group: Group) -> Converted:
                 backward = unit.convert(name, span, body)
             except Reason as reason:
                 unit.left[span] = name
-                message = f"{name} cannot become operators: {reason}"
-                advice = "write the backward in Python with torch.library.register_autograd"
-                said.append(
-                    diagnostic(
-                        codes.AUTOGRAD_LEFT, path, span, message, severity=Severity.ERROR, advice=advice, subject=name
-                    )
-                )
+                said.append(_left(path, span, name, str(reason)))
                 continue
             backwards.append(backward)
+            if vectors := unit.vectors.get(name):
+                note = f"tensors of {', '.join(vectors)} had no gradient and have none, but results ask for one now"
+                backward = backward._replace(note="; ".join(filter(None, (backward.note, note))))
             message = f"{name} is {backward.operator} and its backward now, joined in Python"
             said.append(diagnostic(codes.AUTOGRAD_CONVERTED, path, Span(0, 0), message, advice=backward.note))
         changed = unit.files()
@@ -138,6 +171,7 @@ class _Unit:
     taken: set[str] = field(default_factory=set)
     once: list[bytes] = field(default_factory=list)
     applied: dict[str, str] = field(default_factory=dict)  # what stands for `F::apply` of converted classes
+    vectors: dict[str, list[str]] = field(default_factory=dict)  # lists of tensors without gradients, by class
     left: dict[Span, str] = field(default_factory=dict)  # classes that are not converted
 
     def convert(self, name: str, span: Span, body: Span) -> Backward:
@@ -146,6 +180,7 @@ class _Unit:
         made = read_class(
             self.document, name, span, body, frozenset(converters), self.applied, tuple(self.left.values())
         )
+        self.vectors[name] = [one for one in made.lists if one not in made.differentiated]
         self._place_for_python()
         wrapper = wrapper_of(self.document, made)
         statement = registering(self.registry, self.document, name, self.classes)
@@ -163,18 +198,19 @@ class _Unit:
         """The registered function gets the body of forward."""
         assert wrapper.body is not None
         backward = self._free(f"{statement.name}_backward", f"{statement.name}_autograd_backward")
-        schema = backward_schema(made, backward)
+        schemas = {} if made.backward.raises else {backward: backward_schema(made, backward)}
         head = self.document.data[wrapper.head.start : wrapper.head.end].decode("utf-8", "replace")
         taken, body = of_wrapper(made, wrapper)
         text = f"{head[: head.index('(')]}({taken}) ".encode() + dedented(body)
         self._edit(Edit(made.span, made.members, _CODE))
-        self._edit(Edit(wrapper.span, text + b"\n\n" + backward_function(made, backward), _CODE))
-        self._define(statement, {backward: schema}, wrapper.span.start)
+        behind = b"" if made.backward.raises else b"\n\n" + backward_function(made, backward)
+        self._edit(Edit(wrapper.span, text + behind, _CODE))
+        self._define(statement, schemas, wrapper.span.start)
         python = registered_backward(
             made, statement.namespace, statement.name, backward, is_conditional=bool(statement.conditions)
         )
         operator, gradient = f"{statement.namespace}::{statement.full_name}", f"{statement.namespace}::{backward}"
-        return Backward(operator, python, gradient)
+        return Backward(operator, python, "" if made.backward.raises else gradient)
 
     def _apart(self, made: AutogradClass, statement: Statement, body: Span) -> Backward:
         """An operator of its own gets the body of forward, and is called where `apply` was."""
@@ -182,11 +218,15 @@ class _Unit:
         forward = self._free(f"{base}_forward", f"{base}_autograd_forward")
         backward = self._free(f"{base}_backward", f"{base}_autograd_backward")
         called = self._free(f"{base}_apply", f"{base}_autograd_apply")
-        schemas = {forward: forward_schema(made, forward), backward: backward_schema(made, backward)}
+        schemas = {forward: forward_schema(made, forward)}
+        if not made.backward.raises:
+            schemas[backward] = backward_schema(made, backward)
         namespace = statement.namespace
         parts = [*filter(None, (made.members,)), *self._helpers(made, body)]
         parts.append(forward_function(made, forward, self._unshared if self._shares(made, body) else ""))
-        parts += [backward_function(made, backward), apply_function(made, called, f"{namespace}::{forward}")]
+        if not made.backward.raises:
+            parts.append(backward_function(made, backward))
+        parts.append(apply_function(made, called, f"{namespace}::{forward}"))
         self._edit(Edit(made.span, b"\n\n".join(part.rstrip() for part in parts), _CODE))
         self._spell_out(made, statement)
         self.applied[made.name] = called
@@ -273,6 +313,8 @@ class _Unit:
 
     def _define(self, statement: Statement, schemas: Mapping[str, str], place: int) -> None:
         """Register functions that are written at `place`: behind `statement`, or in a new block."""
+        if not schemas:
+            return
         block = statement.block
         if block.kind in (BlockKind.LIBRARY, BlockKind.FRAGMENT) and statement.path == self.document.path:
             lines = [f'{block.variable}.def("{schema}", &{name});' for name, schema in schemas.items()]
@@ -316,14 +358,15 @@ def _with_includes(data: bytes, once: list[bytes]) -> bytes:
 
 def _tidied(data: bytes) -> bytes:
     """Without the names of torch::autograd that nothing uses any more, and its headers."""
+    code = mask_comments(data)
 
     def unused(match: re.Match[bytes]) -> bytes:
-        uses = re.findall(rb"\b" + match["name"] + rb"\b", data)
+        uses = re.findall(rb"\b" + match["name"] + rb"\b", code)
         return b"" if len(uses) == 1 else match.group()
 
     data = _USING.sub(unused, data)
-    if not re.search(_NAMES_LEFT, data):
+    if not re.search(_NAMES_LEFT, code):
         data = _USING_ALL.sub(b"", data)
-    if b"autograd::" not in data:
+    if b"autograd::" not in mask_comments(data):
         data = _INCLUDE.sub(b"", data)
     return re.sub(rb"\n{3,}", b"\n\n", data)

@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from torch_stabilize.bindings.autograd.model import Forward, Reason, Saved, Value, is_optional, is_tensor
+from torch_stabilize.bindings.autograd.model import (
+    Forward,
+    Reason,
+    Saved,
+    Value,
+    is_optional,
+    is_tensor,
+    is_tensor_list,
+)
 from torch_stabilize.bindings.autograd.text import (
     GUARD,
     UNDEFINED,
@@ -26,6 +34,7 @@ _VALUE = rb"[ \t]*\b%s\s*->\s*saved_data\s*\[\s*\"(?P<key>\w+)\"\s*\]\s*=\s*(?P<
 _RETURN = re.compile(rb"(?<!\w)return\b\s*(?P<value>[^;]*?)\s*;")
 _TUPLE = re.compile(rb"(?:std\s*::\s*)?(?:make_tuple|tuple\s*(?:<[^;]*>)?|make_pair)\s*(?=[({])")
 _LIST = re.compile(rb"(?:[\w:]*\bvariable_list|[\w:]*\btensor_list|(?:std\s*::\s*)?vector\s*<[^;{}]*>)\s*(?=\{)")
+_MADE_OF_PARTS = re.compile(rb"\bmake_(?:tuple|pair)\b|\btuple\s*<")
 # `if (out.has_value()) ctx->mark_dirty({out.value()});`
 _ASKED = re.compile(rb"[ \t]*\bif\s*\(\s*(?P<name>\w+)(?:\s*\.\s*(?:has_value|defined)\(\))?\s*\)\s*(?P<brace>\{)?\s*$")
 _KNOWN = frozenset({"save_for_backward", "mark_non_differentiable", "mark_dirty", "set_materialize_grads"})
@@ -48,14 +57,15 @@ class _Cut(NamedTuple):
 
 
 def read_forward(
-    body: bytes, context: str, parameters: Sequence[tuple[str, str]], several: bool, kept: Set[str] = frozenset()
-) -> Forward:
+    body: bytes, context: str, parameters: Sequence[tuple[str, str]], several: bool, kept: Set[str] = frozenset(),
+    *, gives_list: bool = False,
+) -> Forward:  # fmt: skip
     """What the body of `forward` does. `several` says that it gives a list or a tuple. Raises Reason.
 
-    `kept` are the keys of saved_data that backward reads tensors of.
+    `kept` are the keys of saved_data that backward reads tensors of, `gives_list` says that it gives a list.
     """
     types = {name: kind for kind, name in parameters}
-    return _Reader(body, re.escape(context.encode()), types, several, kept).read()
+    return _Reader(body, re.escape(context.encode()), types, several, kept, gives_list).read()
 
 
 class _Reader(NamedTuple):
@@ -64,6 +74,7 @@ class _Reader(NamedTuple):
     types: Mapping[str, str]  # of the parameters, by name
     several: bool
     kept: Set[str] = frozenset()  # keys of saved_data that are tensors
+    gives_list: bool = False
 
     def read(self) -> Forward:
         returned = self._returned()
@@ -84,6 +95,10 @@ class _Reader(NamedTuple):
         if made and len(returned) > 1:
             raise Reason(f"it keeps {', '.join(one.text for one in made)}, and its forward returns in several places")
         back = frozenset(name for names, _ in dirty for name in names)
+        if not returned[0][1] and (made or dirty):
+            raise Reason(
+                "it keeps or writes to tensors, and its forward returns a list whose tensors cannot be counted"
+            )
         places = {one: tensors[one.key] if one.key else saves[0] for one in saved}
         text, kept = self._without(cuts, returned, saved, made, places, back)
         return Forward(
@@ -91,6 +106,7 @@ class _Reader(NamedTuple):
             tuple(name for names, _ in dirty for name in names),
             materializes=not any(call.inside.strip() == b"false" for call in switches),
             returned=tuple(one.decode() if is_name(one) else "" for one in returned[0][1]),
+            gives_list=not returned[0][1],
         )  # fmt: skip
 
     # results
@@ -111,6 +127,8 @@ class _Reader(NamedTuple):
         text = mask_comments(text).strip()
         opening = _TUPLE.match(text) or _LIST.match(text)
         start = opening.end() if opening else 0
+        if self.gives_list and not opening and text[:1] != b"{" and not _MADE_OF_PARTS.search(text):
+            return []
         if text[start : start + 1] not in (b"{", b"("):
             raise Reason(f"its forward returns `{text.decode('utf-8', 'replace')}`, whose tensors cannot be counted")
         end = closing_bracket(text, start)
@@ -150,6 +168,9 @@ class _Reader(NamedTuple):
             return []
         if len(saves) > 1 or not is_bare(self.body, saves[0].start + _blanks(self.body, saves[0].start)):
             raise Reason("it saves tensors in one of several ways")
+        name = saves[0].inside.strip().removesuffix(b".vec()").decode("utf-8", "replace")
+        if is_tensor_list(self.types.get(name, "")) and not assignments(self.body, name):
+            return [Saved("list", name)]
         elements = listed(saves[0].inside)
         if elements is None:
             raise Reason(f"it saves `{saves[0].inside.decode('utf-8', 'replace')}`, whose tensors cannot be counted")
@@ -254,7 +275,7 @@ class _Reader(NamedTuple):
         self, returned: Sequence[tuple[re.Match[bytes], list[bytes]]], made: Sequence[Saved], dirty: frozenset[str]
     ) -> Iterator[_Cut]:
         back = {place for place, text in enumerate(returned[0][1]) if text.decode("utf-8", "replace") in dirty}
-        if not made and not self.several and not back:
+        if (not made and not self.several and not back) or not returned[0][1]:
             return
         for match, _ in returned:
             results = self._results(match["value"])

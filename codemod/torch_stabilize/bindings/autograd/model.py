@@ -22,7 +22,8 @@ class Reason(Exception):
 class Saved(NamedTuple):
     """A tensor that `save_for_backward` keeps: an argument, a result, or what only `forward` has.
 
-    `source` is "input", "output" or "made", `text` the argument, the place of the result, or the C++ of the value.
+    `source` is "input", "output", "made", or "list" for an argument that is a list of tensors; `text` is the argument,
+    the place of the result, or the C++ of the value.
     `may_be_missing` says that there may be no tensor, `key` what it is called where saved_data keeps it.
     """
 
@@ -57,6 +58,7 @@ class Forward(NamedTuple):
     dirty: tuple[str, ...] = ()  # arguments
     materializes: bool = True
     returned: tuple[str, ...] = ()  # the names of the results, "" for what has none
+    gives_list: bool = False  # as many tensors as there are, in one list
 
     @property
     def given_back(self) -> tuple[str, ...]:
@@ -90,6 +92,8 @@ class Backward(NamedTuple):
     gives: tuple[int | None, ...]
     names: tuple[str, ...]  # what the saved tensors are called
     gradients: tuple[str, ...]  # what the gradients of the results are called
+    gives_list: bool = False  # one list has the gradients of all arguments; `gives` says nothing then
+    raises: str = ""  # the text of the error that is all it does, as a literal: there is no operator then
 
     @property
     def gradients_given(self) -> int:
@@ -100,7 +104,8 @@ class Backward(NamedTuple):
 class AutogradClass(NamedTuple):
     """One class: `parameters` are type and name of each argument of forward, `returned` is what apply gives in C++.
 
-    `members` is a class of its name with what else it has, b"" for nothing.
+    `members` is a class of its name with what else it has, b"" for nothing; `differentiated` are the lists of tensors
+    whose tensors get gradients.
     """
 
     name: str
@@ -110,11 +115,17 @@ class AutogradClass(NamedTuple):
     forward: Forward
     backward: Backward
     members: bytes = b""
+    differentiated: frozenset[str] = frozenset()
 
     @property
     def is_plain(self) -> bool:
         """Whether the operator of forward has just the results that apply gives, and writes to nothing."""
         return not self.forward.made and not self.forward.dirty
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The arguments that are lists of tensors."""
+        return tuple(name for kind, name in self.parameters if is_tensor_list(kind))
 
 
 def plain_type(text: str) -> str:
@@ -131,6 +142,12 @@ def is_tensor(kind: str) -> bool:
     """Whether a parameter of this type is one tensor, which may be missing."""
     bare = re.sub(r"\s|\bconst\b|&|at::|torch::|std::|c10::", "", plain_type(kind))
     return bare in ("Tensor", "optional<Tensor>")
+
+
+def is_tensor_list(kind: str) -> bool:
+    """Whether a parameter of this type is a list of tensors."""
+    bare = re.sub(r"\s|\bconst\b|&|at::|torch::|std::|c10::", "", plain_type(kind))
+    return bare in ("vector<Tensor>", "ArrayRef<Tensor>", "TensorList")
 
 
 def is_optional(kind: str) -> bool:

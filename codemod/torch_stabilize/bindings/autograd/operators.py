@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor, plain_type
+from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor, is_tensor_list, plain_type
 from torch_stabilize.bindings.autograd.text import assignments
 from torch_stabilize.bindings.schemas.infer import read_type
 from torch_stabilize.bindings.schemas.schema import Type
@@ -30,6 +30,7 @@ static at::Tensor {unshared}(const at::Tensor& kept, const std::vector<at::Tenso
 }}
 """
 CHECKED = f"{ERROR_CODES}\n".encode()
+_LIST = "std::vector<at::Tensor>"
 _BOXED = {"int": "int64_t", "float": "double"}  # what the stack holds, by schema type
 
 
@@ -41,7 +42,8 @@ def forward_function(made: AutogradClass, name: str, unshared: str = "") -> byte
     body = made.forward.body
     if unshared and made.forward.made:
         body = _with_unshared(made, body, unshared)
-    returned = _returned(len(made.forward.own) + len(made.forward.made))
+    count = len(made.forward.own) + len(made.forward.made)
+    returned = _LIST if made.forward.gives_list else _returned(count)
     return f"{returned} {name}({_parameters(made)}) ".encode() + dedented(body)
 
 
@@ -83,21 +85,25 @@ def _is_only_asked(body: bytes, name: str) -> bool:
 def backward_function(made: AutogradClass, name: str) -> bytes:
     """The operator of backward."""
     parameters = ", ".join(f"{needed.cpp_type} {needed.name}" for needed in made.backward.parameters)
-    return f"{_returned(made.backward.gradients_given)} {name}({parameters}) ".encode() + dedented(made.backward.body)
+    returned = _LIST if made.backward.gives_list else _returned(made.backward.gradients_given)
+    return f"{returned} {name}({parameters}) ".encode() + dedented(made.backward.body)
 
 
 def apply_function(made: AutogradClass, name: str, operator: str) -> bytes:
     """What replaces `F::apply`: a call of `namespace::operator` through the dispatcher, autograd in Python."""
     own, back = made.forward.own, made.forward.given_back
-    count = len(own) + len(made.forward.made)
+    count = max(1, len(own) + len(made.forward.made)) if made.forward.gives_list else len(own) + len(made.forward.made)
     given = [_handed(kind, parameter) for kind, parameter in made.parameters]
     given += ["StableIValue{}"] * (count - len(given))
     results = [f"torch::stable::detail::to<at::Tensor>(ivalues[{i}])" for i in range(count)]
-    lines = [f"static {made.returned} {name}({_parameters(made)}) {{"]
+    taken = ", ".join(f"{'at::TensorList' if is_tensor_list(kind) else kind} {one}" for kind, one in made.parameters)
+    lines = [f"static {made.returned} {name}({taken}) {{"]
     lines.append(f"  std::array<StableIValue, {len(given)}> ivalues{{")
     lines += [f"      {one}," for one in given[:-1]] + [f"      {given[-1]}}};"]
     lines.append("  STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(")
     lines.append(f'      "{operator}", "", ivalues.data(), TORCH_ABI_VERSION));')
+    if made.forward.gives_list:
+        return "\n".join([*lines, f"  return torch::stable::detail::to<{_LIST}>(ivalues[0]);", "}"]).encode()
     names = [back[i] or f"result_{i}" for i in range(made.forward.results)]
     lines += [f"  at::Tensor result_{i} = {text};" for i, text in zip(own, results, strict=False)]
     if made.forward.made:
@@ -116,14 +122,16 @@ def forward_schema(made: AutogradClass, name: str) -> str:
         if parameter in made.forward.dirty:
             text = text.replace("Tensor", f"Tensor({next(labels)}!)")
         arguments.append(f"{text} {parameter}")
-    given = _schema_results(len(made.forward.own) + len(made.forward.made))
+    count = len(made.forward.own) + len(made.forward.made)
+    given = "Tensor[]" if made.forward.gives_list else _schema_results(count)
     return f"{name}({', '.join(arguments)}) -> {given}"
 
 
 def backward_schema(made: AutogradClass, name: str) -> str:
     """The schema of the operator of backward."""
     arguments = [f"{_schema_type(needed.cpp_type)} {needed.name}" for needed in made.backward.parameters]
-    return f"{name}({', '.join(arguments)}) -> {_schema_results(made.backward.gradients_given)}"
+    given = "Tensor[]" if made.backward.gives_list else _schema_results(made.backward.gradients_given)
+    return f"{name}({', '.join(arguments)}) -> {given}"
 
 
 def dedented(body: bytes) -> bytes:
@@ -157,6 +165,8 @@ def _parameters(made: AutogradClass) -> str:
 
 def _handed(kind: str, name: str) -> str:
     """An argument as the stack holds it: integers and floats are wide there."""
+    if is_tensor_list(kind):
+        return f"torch::stable::detail::from({name}.vec())"
     base = str(_schema_type(kind))
     wide = _BOXED.get(base)
     bare = re.sub(r"\bconst\b|&|\s", "", kind)

@@ -83,6 +83,7 @@ def _kept(made: AutogradClass) -> list[str]:
     lines: list[str] = []
     if does.saved:
         lines.append(f"ctx.save_for_backward({', '.join(_python_of(made, one) for one in does.saved)})")
+    lines += [f"ctx.count_{python_name(name)} = len({python_name(name)})" for name in made.lists]
     marked = [*does.not_differentiable, *range(does.results, does.results + len(does.made))]
     if marked:
         lines.append(f"ctx.mark_non_differentiable({', '.join(_output(made, i) for i in marked)})")
@@ -100,6 +101,8 @@ def _kept(made: AutogradClass) -> list[str]:
 
 
 def _python_of(made: AutogradClass, one: Saved) -> str:
+    if one.source == "list":
+        return f"*{python_name(one.text)}"
     if one.source == "input":
         return python_name(one.text)
     if one.source == "output":
@@ -127,15 +130,45 @@ def _gradients(made: AutogradClass) -> list[str]:
 
 
 def _gradient_lines(made: AutogradClass, namespace: str, backward: str) -> list[str]:
-    lines = []
+    lines: list[str] = []
+    if made.backward.raises:
+        return [f"raise RuntimeError({made.backward.raises})"]
     if made.backward.names:
-        lines.append(f"{_unpacked([python_name(name) for name in made.backward.names])} = ctx.saved_tensors")
+        kinds = [one.source for one in made.forward.saved]
+        names = [python_name(name) for name in made.backward.names]
+        names = [f"*{name}" if kind == "list" else name for name, kind in zip(names, kinds, strict=True)]
+        lines.append(f"{_unpacked(names)} = ctx.saved_tensors")
     given = [needed.python for needed in made.backward.parameters]
     lines.append(f"gradients = torch.ops.{namespace}.{backward}({', '.join(given)})")
+    if made.backward.gives_list:
+        return [*lines, f"return {_out_of_list(made)}"]
     several = made.backward.gradients_given > 1
     gives = made.backward.gives
     results = ["None" if p is None else f"gradients[{p}]" if several else "gradients" for p in gives]
+    results = [_nothing(made, name) or text for (_, name), text in zip(made.parameters, results, strict=True)]
     return [*lines, f"return {', '.join(results)}"]
+
+
+def _out_of_list(made: AutogradClass) -> str:
+    """The gradients of the arguments out of the list `gradients`: those of a list of tensors are a list."""
+    if not made.lists:
+        return f"tuple(gradients[:{len(made.parameters)}])"
+    parts, place, counted = [], 0, ""
+    for _, name in made.parameters:
+        start = f"{place}{counted}" if place or not counted else counted.removeprefix(" + ")
+        if name in made.differentiated:
+            counted += f" + ctx.count_{python_name(name)}"
+            end = f"{place}{counted}" if place else counted.removeprefix(" + ")
+            parts.append(f"list(gradients[{start}:{end}])")
+        else:
+            parts.append(_nothing(made, name) or f"gradients[{start}]")
+            place += 1
+    return ", ".join(parts) + ("," if len(parts) == 1 else "")
+
+
+def _nothing(made: AutogradClass, name: str) -> str:
+    """What stands for the gradient of a list of tensors that have none, "" for other arguments."""
+    return f"[None] * ctx.count_{python_name(name)}" if name in made.lists and name not in made.differentiated else ""
 
 
 def _unpacked(names: Sequence[str]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from torch_stabilize.bindings.autograd.model import AutogradClass, Reason
+from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor_list
 from torch_stabilize.bindings.reading.model import Statement, StatementKind
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.model import Edit, Span
@@ -49,6 +49,48 @@ def wrapper_of(document: Document, made: AutogradClass) -> Function | None:
                 found.append(function)
     uses = len(re.findall(rb"\b" + name + rb"\s*::\s*apply\b", document.code))
     return found[0] if len(found) == 1 and uses == 1 else None
+
+
+_OF_TENSORS = r"<\s*(?:(?:at|torch)\s*::\s*)?(?:Tensor|Variable)\s*>"
+_REFERENCE = re.compile(rf"(?:(?:at|c10|torch)\s*::\s*)?(?:TensorList\b|ArrayRef\s*{_OF_TENSORS})")
+_VECTOR = re.compile(rf"\b(?:vector\s*{_OF_TENSORS}|variable_list\b|tensor_list\b)")
+
+
+def differentiated_lists(document: Document, name: str, parameters: Sequence[tuple[str, str]]) -> frozenset[str]:
+    """Those of the lists of tensors that `F::apply` takes whose tensors get gradients.
+
+    Torch looks into an ArrayRef, and sees a std::vector as one argument without a gradient; what counts is the type of
+    what is handed over. Raises Reason where that is not clear.
+    """
+    lists = [place for place, (kind, _) in enumerate(parameters) if is_tensor_list(kind)]
+    found: dict[int, set[bool]] = {place: set() for place in lists}
+    call = re.compile(rb"\b" + re.escape(name.encode()) + rb"\s*::\s*apply\s*(?=\()")
+    for match in call.finditer(document.code) if lists else ():
+        closing = closing_bracket(document.code, match.end())
+        given = [document.code[slice(*part)].strip() for part in split_spans(document.code, match.end() + 1, closing)]
+        for place in lists:
+            text = given[place].decode("utf-8", "replace") if place < len(given) else ""
+            found[place].add(_is_reference(document, match.start(), text))
+    if unclear := [parameters[place][1] for place, kinds in found.items() if len(kinds) != 1]:
+        raise Reason(f"it is applied with {unclear[0]} in several ways")
+    return frozenset(parameters[place][1] for place, kinds in found.items() if kinds == {True})
+
+
+def _is_reference(document: Document, place: int, text: str) -> bool:
+    """Whether the list of tensors `text`, handed over at `place`, is an ArrayRef. Raises Reason."""
+    kind = text
+    if re.fullmatch(r"\w+", text):
+        around = [f for f in read_signatures(document) if f.body and f.body.start <= place < f.body.end]
+        kinds = [p.type_text for f in around for p in f.parameters if p.name == text]
+        start = around[0].body.start if around and around[0].body else 0
+        declared = re.compile(rb"(?P<kind>[\w:]+(?:\s*<[^;<>]*>)?)\s*&?\s+" + text.encode() + rb"\s*[=;({]")
+        kinds += [match["kind"].decode() for match in declared.finditer(document.code, start, place)]
+        kind = kinds[-1] if kinds else ""
+    if _REFERENCE.search(kind):
+        return True
+    if not _VECTOR.search(kind):
+        raise Reason(f"it is applied with `{text}`, and whether those tensors get gradients cannot be told")
+    return False
 
 
 def registering(registry: Registry, document: Document, name: str, classes: Mapping[Span, str]) -> Statement:

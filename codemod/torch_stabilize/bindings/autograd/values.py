@@ -26,6 +26,8 @@ class _Translator(Translator):
     def _method(self, node: Node, function: Node, values: list[Node]) -> str:
         if not values and self.text(function.named_children[-1]) in ("has_value", "defined"):
             return f"({self.value(function.named_children[0])} is not None)"
+        if not values and self.text(function.named_children[-1]) == "size":  # that of a list: a tensor's has a place
+            return f"len({self.value(function.named_children[0])})"
         return super()._method(node, function, values)
 
 
