@@ -170,7 +170,7 @@ class _Unit:
     behind: dict[Span, list[str]] = field(default_factory=dict)  # lines behind a statement of this file
     taken: set[str] = field(default_factory=set)
     once: list[bytes] = field(default_factory=list)
-    applied: dict[str, str] = field(default_factory=dict)  # what stands for `F::apply` of converted classes
+    applied: dict[str, str] = field(default_factory=dict)  # the function in place of `F::apply` of converted classes
     vectors: dict[str, list[str]] = field(default_factory=dict)  # lists of tensors without gradients, by class
     left: dict[Span, str] = field(default_factory=dict)  # classes that are not converted
 
@@ -266,7 +266,7 @@ class _Unit:
         self._edit(Edit(statement.first, text, _CODE))
 
     def _calls(self) -> None:
-        """Call what stands for `F::apply` where a class is applied: the bodies of converted ones do so already."""
+        """Call the function in place of `F::apply` where a class is applied: the bodies of converted ones do so already."""
         converted = [span for span in self.classes if span not in self.left]
         for name, function in self.applied.items():
             for match in re.finditer(rb"\b" + name.encode() + rb"\s*::\s*apply\b", self.document.code):

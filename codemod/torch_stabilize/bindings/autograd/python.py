@@ -167,7 +167,7 @@ def _out_of_list(made: AutogradClass) -> str:
 
 
 def _nothing(made: AutogradClass, name: str) -> str:
-    """What stands for the gradient of a list of tensors that have none, "" for other arguments."""
+    """The gradient of a list of tensors that have none, "" for other arguments."""
     return f"[None] * ctx.count_{python_name(name)}" if name in made.lists and name not in made.differentiated else ""
 
 
