@@ -266,7 +266,7 @@ class _Unit:
         self._edit(Edit(statement.first, text, _CODE))
 
     def _calls(self) -> None:
-        """Call the function in place of `F::apply` where a class is applied: the bodies of converted ones do so already."""
+        """Call the function in place of `F::apply` where a class is applied, but in bodies of converted ones."""
         converted = [span for span in self.classes if span not in self.left]
         for name, function in self.applied.items():
             for match in re.finditer(rb"\b" + name.encode() + rb"\s*::\s*apply\b", self.document.code):
