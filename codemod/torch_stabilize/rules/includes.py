@@ -16,7 +16,7 @@ from torch_stabilize.rules.context import Site
 from torch_stabilize.rules.include_block import IncludeBlock, IncludeLine, read_include_lines, without_double_gaps
 from torch_stabilize.rules.needed_headers import names_from, not_covered, words_of_users
 from torch_stabilize.rules.registry import page
-from torch_stabilize.rules.sites import in_legacy_branch
+from torch_stabilize.rules.sites import STABLE_ONLY, in_legacy_branch
 from torch_stabilize.source.conditions import conditions_at
 from torch_stabilize.source.document import UNIT_SUFFIXES, Document
 
@@ -142,11 +142,12 @@ def _respelled(lines: Iterable[IncludeLine], respell: Respell) -> tuple[set[str]
 
 
 def _is_seen_everywhere(document: Document, line: IncludeLine) -> bool:
-    """Whether an include serves all the code that needs its header, not only what is under its condition.
+    """Whether an include serves all stable code that needs its header, not only what is under its condition.
 
     Headers of CUDA and of torch that stand under a condition are left to it: an alternative is in its other arm.
     """
-    if "." in line.name or not line.conditions:
+    conditions = tuple(condition for condition in line.conditions if not STABLE_ONLY.match(condition))
+    if "." in line.name or not conditions:
         return True
     names = [re.escape(name.encode()) for name in names_from(line.name)]
     uses = re.finditer(rb"(?<![\w:])(?:" + b"|".join(names) + rb")(?!\w)", document.code) if names else ()

@@ -69,8 +69,22 @@ def _state(node: Node, context: Context) -> Iterator[Declared]:
         is_function = any(c.type == "function_declarator" for c in node.children_by_field_name("declarator"))
         if is_function or _is_constant(declared, kind, node):
             continue
-        if function is None or not _only_read(declared, kind, function, context):
+        kind = _element(kind) if declared.name in _arrays(node) else kind
+        depth = 1 if declared.name in _arrays(node) else 0
+        if function is None or not _only_read(declared, kind, function, context, depth):
             yield declared
+
+
+def _arrays(node: Node) -> frozenset[str]:
+    """The variables of a declaration that are arrays of one dimension."""
+    found = (child for child in node.children_by_field_name("declarator"))
+    inner = (c.child_by_field_name("declarator") if c.type == "init_declarator" else c for c in found)
+    arrays = (c.child_by_field_name("declarator") for c in inner if c is not None and c.type == "array_declarator")
+    return frozenset(text_of(name) for name in arrays if name is not None and name.type == "identifier")
+
+
+def _element(array: CppType) -> CppType:
+    return array._replace(pointers=array.pointers - 1)
 
 
 def _is_template(node: Node) -> bool:
@@ -120,8 +134,11 @@ def _in_class(function: Node) -> bool:
     return function.parent is not None and function.parent.type == "field_declaration_list"
 
 
-def _only_read(declared: Declared, kind: CppType, function: Node, context: Context) -> bool:
-    """Whether a static number gets its value once: nothing writes it, and nobody outside gets it to write."""
+def _only_read(declared: Declared, kind: CppType, function: Node, context: Context, depth: int) -> bool:
+    """Whether a static number gets its value once: nothing writes it, and nobody outside gets it to write.
+
+    `depth` is 1 for an array of numbers, whose elements are meant.
+    """
     is_text = kind.const and kind.pointers == 1  # or other memory that cannot be written by way of it
     if not _SCALAR.match(kind.name) or (kind.pointers and not is_text) or declared.type_text.rstrip().endswith("]"):
         return False
@@ -133,12 +150,19 @@ def _only_read(declared: Declared, kind: CppType, function: Node, context: Conte
     while waiting:
         node = waiting.pop()
         waiting += node.named_children
-        if node.type == "identifier" and text_of(node) == declared.name and node.start_byte != declared.start:
-            value = Held(depth=0)
-            is_returned = node.parent is not None and node.parent.type == "return_statement"
+        if _names(node) and text_of(node) == declared.name and node.start_byte != declared.start:
+            value = Held(depth=depth)
+            is_returned = node.parent is not None and node.parent.type == "return_statement" and not depth
             if not is_returned and uses.of_expression(node, document.whole, document, value) is not Access.READ:
                 return False
     return True
+
+
+def _names(node: Node) -> bool:
+    """Whether a node names a variable; `n` of `V v(n);` is taken for a parameter's type."""
+    around = node.parent
+    is_type = node.type == "type_identifier" and around is not None and around.type == "parameter_declaration"
+    return node.type == "identifier" or is_type
 
 
 def is_idle(context: Context, region: Span) -> bool:

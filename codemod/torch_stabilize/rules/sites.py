@@ -62,6 +62,7 @@ _NAMESPACE_ALIAS = re.compile(
     rb"(?P<space>(?:::\s*)?(?:torch|at|c10)(?:\s*::\s*\w+)*)\s*;"
 )
 _IN_ALIAS = re.compile(rb"\bnamespace\s+[A-Za-z_]\w*\s*=\s*$")
+STABLE_ONLY = re.compile(r"^#(?:ifdef\s+TORCH_TARGET_VERSION|if\s+defined\s*\(?\s*TORCH_TARGET_VERSION\s*\)?)$")
 LEGACY_ONLY = re.compile(r"^#(?:ifndef\s+TORCH_TARGET_VERSION|if\s+!\s*defined\s*\(?\s*TORCH_TARGET_VERSION\s*\)?)$")
 
 

@@ -86,7 +86,9 @@ def declared_by(node: Node) -> Iterator[Declared]:
     kind = node.child_by_field_name("type")
     if kind is None:
         return
-    qualifiers = " ".join(text_of(c) for c in node.children if c.type == "type_qualifier")
+    qualifiers = " ".join(
+        text_of(c) for c in node.children if c.type == "type_qualifier" and not text_of(c).startswith("alignas")
+    )
     written, like = _written(kind)
     type_text = f"{qualifiers} {written}".strip()
     for declarator, value in _declarators(node):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import LIBRARY_LOADED, LIBRARY_PROBED
@@ -267,6 +268,18 @@ def _now_named(sites: Sites, text: cst.SimpleString) -> str:
     return sites.library.imported if is_item or called == "sys.modules.get" else ""
 
 
+def _finds(pattern: str, library: str) -> bool:
+    """Whether the last word of a text, a pattern of the shell or a regular expression, finds a file of `library`."""
+    word = re.split(r"[/\s]", pattern)[-1]
+    files = [f"{library}{end}" for end in (".abi3.so", ".so", ".pyd", ".dylib", ".cpython-312-x86_64-linux-gnu.so")]
+    if any(fnmatchcase(file, word) for file in files):
+        return True
+    try:
+        return any(re.search(word, file) for file in files)
+    except re.error:
+        return False
+
+
 def _list_probes(sites: Sites) -> None:
     """Strings that mean the legacy library and are neither imported nor loaded: probes, patterns, tables."""
     import libcst as cst
@@ -288,7 +301,7 @@ def _list_probes(sites: Sites) -> None:
                 Severity.NOTE, node, f"this looks for {text}: the operators that moved are in {sites.library.stable}",
                 "Look for the stable library too if what follows needs those operators.",
             )  # fmt: skip
-        elif re.search(rf"(?<!\w){legacy}[^/\s]*\*[^/\s]*$", text):
+        elif re.search(rf"(?<!\w){legacy}[^/\s]*\*[^/\s]*$", text) and _finds(text, sites.library.stable):
             if sites.replaces and _loads_a_file(sites, node):  # the stable library is the only one that it finds
                 sites.finds_it = True
                 if sites.library.facade and not _has_facade(sites):
