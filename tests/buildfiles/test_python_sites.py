@@ -152,7 +152,7 @@ def test_probes_and_patterns_are_listed(text: str, severity: Severity) -> None:
     assert [d.severity for d in done.diagnostics("TSA631")] == [severity]
 
 
-@pytest.mark.parametrize("pattern", ["_C.*so", "exactly one _Core*.so", "_C[.]abi3[.]so*"])
+@pytest.mark.parametrize("pattern", ["exactly one _Core*.so", "_C[.]abi3[.]so*"])
 def test_a_pattern_that_does_not_find_the_stable_library_is_none(pattern: str) -> None:
     found = planned(f'files = HERE.glob("{pattern}")\n').diagnostics("TSA631")
     assert not any("pattern" in one.message for one in found)

@@ -60,6 +60,37 @@ def test_stable_files_are_looked_at_wherever_they_are(run_cli: Run, tmp_path: Pa
     ]  # fmt: skip
 
 
+COMPILES = """#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/util/Half.h>
+#define CUDA_CHECK(call) (call)
+struct Matrix { float item(int row) const; float* data(); };
+namespace cute { struct Tensor { float* data(); }; }
+void scale(torch::stable::Tensor& x, Matrix rows, cute::Tensor tile) {
+  c10::Half one(1.0f);
+  CUDA_CHECK(static_cast<int>(x.get_device() + x.element_size() + rows.item(2)));
+  tile.data();
+}
+"""
+SLIPPED_METHODS = """#include <torch/csrc/stable/tensor.h>
+void scale(torch::stable::Tensor& x) {
+  auto y = x.contiguous();
+  c10::optional<int> n = x.item();
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("unit", "names"), [(COMPILES, []), (SLIPPED_METHODS, ["`contiguous`", "`c10::optional`", "`item`"])]
+)
+def test_what_the_stable_headers_have_is_no_site_where_nothing_else_is_built(
+    run_cli: Run, tmp_path: Path, unit: str, names: list[str]
+) -> None:
+    files = {"csrc/bindings.cpp": LEGACY, "csrc/scale.cpp": unit, "setup.py": IN_PLACE}
+    ran = run_cli("check", cwd=make_repository(tmp_path, files))
+    assert ran.code == (1 if names else 0)
+    assert [line.split()[3] for line in ran.out.splitlines() if " unstable `" in line] == names
+
+
 def test_github_shows_a_finding_at_its_line(run_cli: Run, tmp_path: Path) -> None:
     ran = run_cli("check", "--github", cwd=repository(tmp_path, SLIPPED))
     assert ran.code == 1

@@ -48,3 +48,11 @@ def test_bytes_that_would_be_lost_in_new_text_are_refused() -> None:
     refuse_unwritable(document, b"int cafe;\n")
     marked = Document("ops.cpp", 'const char* mark = "\ufffd";\n'.encode())
     refuse_unwritable(marked, marked.data)  # the mark was in the file before
+
+
+def test_a_macro_goes_on_behind_a_comment_of_several_lines() -> None:
+    text = b"#define F(x) \\\n  { \\\n    /* one \\\n       two */ \\\n    g(x); \\\n  }\n\nint f() { F(1) return 0; }\n"
+    document = Document("a.cu", text)
+    refuse_unparsable(document)
+    (macro,) = document.macros
+    assert b"g(x)" in text[macro.body.start : macro.body.end]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,14 +40,18 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
     from torch_stabilize.checking.view import check_json, print_annotations, print_check
     from torch_stabilize.cli.workspace import open_workspace, progress
     from torch_stabilize.explain import all_codes
+    from torch_stabilize.layout.read import Program
+    from torch_stabilize.program.abi import files_of_stable_libraries
     from torch_stabilize.program.scan import scan_tree
     from torch_stabilize.report.lines import lines
     from torch_stabilize.report.sarif import sarif
 
     with progress("Looking for unstable sites"):
         workspace = open_workspace(reads_only=True)
-        files = _files(workspace.snapshot, workspace.layout, workspace.config, paths)
-        scan = scan_tree(workspace.snapshot, workspace.layout, workspace.config)
+        program = Program(workspace.snapshot, workspace.config, workspace.layout.include_roots)
+        built = files_of_stable_libraries(program)
+        files = _files(workspace.snapshot, workspace.layout, built, paths)
+        scan = scan_tree(workspace.snapshot, workspace.layout, workspace.config, built)
     codes = all_codes()
     before = _config_at(workspace.snapshot, workspace.config, base)
     result = check(scan, workspace.config, files, codes, base=before, read=workspace.snapshot.read)
@@ -62,15 +66,12 @@ def command(paths: tuple[Path, ...], base: str | None, as_json: bool, as_sarif: 
     return 1 if result.findings else 0
 
 
-def _files(snapshot: Snapshot, layout: Layout, config: Config, paths: Sequence[Path]) -> tuple[str, ...]:
-    """The sources below the stable root, those of stable libraries wherever they are, and those below `paths`."""
+def _files(snapshot: Snapshot, layout: Layout, built: Set[str], paths: Sequence[Path]) -> tuple[str, ...]:
+    """The sources below the stable root, those `built` into stable libraries alone, and those below `paths`."""
     from torch_stabilize.cli.workspace import tree_path
-    from torch_stabilize.layout.read import Program
-    from torch_stabilize.program.abi import files_of_stable_libraries
     from torch_stabilize.source.document import SOURCE_SUFFIXES
 
-    found = set(snapshot.below(layout.stable_root, SOURCE_SUFFIXES))
-    found |= files_of_stable_libraries(Program(snapshot, config, layout.include_roots))
+    found = set(snapshot.below(layout.stable_root, SOURCE_SUFFIXES)) | built
     for path in paths:
         place = tree_path(snapshot, path)
         found |= {place} if path.is_file() else set(snapshot.below(place, SOURCE_SUFFIXES))

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @click.option(
     "--texts", type=click.Path(path_type=Path, file_okay=False), help="A folder for the text of each request."
 )
+@click.option(
+    "--by-hand", is_flag=True, help="Go on with groups of which lines are left to do by hand; they come last."
+)
 @click.option("--steps", "most", type=click.IntRange(min=1), help="Stop after so many steps.")
 @target_option
 @headers_option
@@ -34,6 +37,7 @@ def command(
     mode: str,
     prefix: str | None,
     texts: Path | None,
+    by_hand: bool,
     most: int | None,
     target: str | None,
     headers: str | None,
@@ -42,8 +46,9 @@ def command(
 ) -> int:
     """Migrate every group, in an order in which each step leaves a tree that builds, and show what is left.
 
-    A step has nothing that is left to do by hand; what stays is listed with its reason, and the exit code is 1. What is
-    done is read off the tree: run it again after an interruption, or when the tree has moved on.
+    A step has nothing that is left to do by hand; what stays is listed with its reason, and the exit code is 1. With
+    --by-hand groups follow whose stable library builds once the lines that are listed are done. What is done is read
+    off the tree: run it again after an interruption, or when the tree has moved on.
     """
     if prefix is not None and mode != COMMITTED:
         raise click.UsageError("--branches needs --commit.")
@@ -62,7 +67,7 @@ def command(
         if mode == COMMITTED:
             _check_clean(workspace.snapshot)
         options = Options(target=chosen, in_place=in_place, headers=built.version, format=mode == COMMITTED)
-        series = Series(workspace.snapshot, workspace.config, options)
+        series = Series(workspace.snapshot, workspace.config, options, by_hand)
     out = lines(stderr=as_json)
     print_heading(series.start, out)
     steps: list[Step] = []
@@ -85,7 +90,8 @@ def command(
         click.echo(series_json(steps, staying, series.start), nl=False)
     else:
         print_end(steps, staying, series.start, out)
-    return 1 if any(one.reason != EMPTIED for one in staying) else 0
+    is_done = not any(step.by_hand for step in steps) and all(one.reason == EMPTIED for one in staying)
+    return 0 if is_done else 1
 
 
 def _check_clean(snapshot: Snapshot) -> None:

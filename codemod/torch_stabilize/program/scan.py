@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import include_graph
 from torch_stabilize.rules.context import Site, SiteKind
+from torch_stabilize.rules.shared import is_same_type
 from torch_stabilize.rules.sites import find_sites, in_legacy_branch
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.results import UNMISTAKABLE
@@ -29,6 +30,9 @@ from torch_stabilize.surface.versions import parse_version
 
 NO_TARGET = "none"
 _TENSOR = re.compile(rb"\bTensor\b(?:\s*>)?(?:\s*const\b)?[\s&*]*\b([A-Za-z_]\w*)\b")
+_STABLE_TENSOR = re.compile(rb"\bstable\s*::\s*Tensor\b(?:\s*>)?(?:\s*const\b)?[\s&*]*\b([A-Za-z_]\w*)\b")
+_OWN_CHECK = "TSA206"
+_METHODS_OF_BOTH = frozenset({"get_device"})  # of another type in the stable API
 _RECEIVER = re.compile(rb"([A-Za-z_]\w*)\s*(?:\.\s*value\s*\(\s*\)\s*)?(?:\.|->)\s*(?:template\s+)?\Z")
 _DEFINED = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:TORCH|AT|C10|CAFFE2)_\w+)", re.MULTILINE)
 # A file without one of these has no site. Each is looked for by itself: that is faster than any pattern.
@@ -67,8 +71,10 @@ class Scan:
     sites: tuple[FoundSite, ...]
 
 
-def scan_tree(snapshot: Snapshot, layout: Layout, config: Config | None = None) -> Scan:
-    """The sites of every C++ and CUDA file of the extension."""
+def scan_tree(
+    snapshot: Snapshot, layout: Layout, config: Config | None = None, stable: Container[str] = frozenset()
+) -> Scan:
+    """The sites of every C++ and CUDA file of the extension; `stable` are those built for the stable ABI alone."""
     files = include_graph(snapshot, layout, config or Config()).files
     known: set[str] = set()
     worth: list[str] = []
@@ -76,9 +82,17 @@ def scan_tree(snapshot: Snapshot, layout: Layout, config: Config | None = None) 
         data = snapshot.read(path)
         if is_worth_a_look(data):
             worth.append(path)
-            if any(mark in data for mark in _OWN_MACROS):
-                known.update(name.decode() for name in _DEFINED.findall(data))
-    return Scan(tuple(site for path in worth for site in scan_document(snapshot.document(path), frozenset(known))))
+            known.update(own_macros(data))
+    macros = frozenset(known)
+    return Scan(
+        tuple(site for path in worth for site in scan_document(snapshot.document(path), macros, path in stable))
+    )
+
+
+def own_macros(data: bytes) -> Iterator[str]:
+    """The macros that a file defines under a name as torch's have them."""
+    if any(mark in data for mark in _OWN_MACROS):
+        yield from (name.decode() for name in _DEFINED.findall(data))
 
 
 def is_worth_a_look(data: bytes) -> bool:
@@ -86,11 +100,17 @@ def is_worth_a_look(data: bytes) -> bool:
     return any(word in data for word in _WORDS) or (b"at " in data and _SPACED.search(data) is not None)
 
 
-def scan_document(document: Document, known: frozenset[str] = frozenset()) -> tuple[FoundSite, ...]:
-    """The sites of one file; `known` are macros that the project defines elsewhere."""
+def scan_document(
+    document: Document, known: frozenset[str] = frozenset(), is_stable: bool = False
+) -> tuple[FoundSite, ...]:
+    """The sites of one file; `known` are macros that the project defines elsewhere.
+
+    Where it is built for the stable ABI alone, `is_stable`, what compiles there is no site: the names of c10 that the
+    stable headers define, methods that their tensor has or that no tensor of theirs is asked for, and own macros.
+    """
     if not is_worth_a_look(document.data):
         return ()
-    return tuple(_Scanner(document, known).sites())
+    return tuple(_Scanner(document, known, is_stable).sites())
 
 
 def _target(entry: Entry | None) -> str:
@@ -116,6 +136,7 @@ def _since(entry: Entry | None) -> tuple[str, str]:
 class _Scanner:
     document: Document
     known: frozenset[str] = frozenset()
+    is_stable: bool = False
 
     def sites(self) -> Iterator[FoundSite]:
         unstable = [site for site in find_sites(self.document, load_surface(), (), self.known) if self._counts(site)]
@@ -135,7 +156,27 @@ class _Scanner:
             return False
         if site.kind is SiteKind.BARE or (site.kind is SiteKind.METHOD and not self._is_tensors(site)):
             return False
+        if self.is_stable and (self._is_in_stable_headers(site) or self._is_of_project(site)):
+            return False
         return not self._is_stable_form(site) and not in_legacy_branch(self.document, site.span.start)
+
+    def _is_in_stable_headers(self, site: Site) -> bool:
+        """Whether the stable headers have the name: as a type of c10 that they define, or a method of their tensor."""
+        if site.kind is SiteKind.METHOD:
+            own = site.entry is not None and (site.entry.stable or "").startswith(f"{{self}}.{site.name}(")
+            return own or site.name in _METHODS_OF_BOTH or not self._is_stable_tensor(site)
+        return site.entry is not None and is_same_type(site.name, site.entry)
+
+    def _is_of_project(self, site: Site) -> bool:
+        """Whether a macro for status codes is the project's own."""
+        return site.kind is SiteKind.MACRO and site.entry is not None and site.entry.rule == _OWN_CHECK
+
+    def _is_stable_tensor(self, site: Site) -> bool:
+        """Whether the receiver has the name of something that is declared as a tensor of the stable API."""
+        before = self.document.code[max(0, site.span.start - 80) : site.span.start]
+        receiver = _RECEIVER.search(before)
+        names = _STABLE_TENSOR.findall(self.document.code)
+        return receiver is not None and receiver.group(1) in names
 
     def _is_stable_form(self, site: Site) -> bool:
         """Whether the name is that of its own stable form: `t.element_size()`, whose type alone is another."""

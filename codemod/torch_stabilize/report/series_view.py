@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch_stabilize.report.documents import summary
@@ -11,6 +12,7 @@ from torch_stabilize.report.lines import Lines
 from torch_stabilize.report.view import Concern, Report
 
 if TYPE_CHECKING:
+    from torch_stabilize.model import Diagnostic
     from torch_stabilize.series.burn_down import Left
     from torch_stabilize.series.plan import Staying, Step
 
@@ -49,6 +51,42 @@ def print_end(steps: Sequence[Step], staying: Sequence[Staying], start: Left, ou
         name = one.name or _listed(one.files)
         code = f"{one.code} " if one.code else ""
         out.print(f"{one.sites:6}  {name}  {code}{one.reason}")
+    found = [one for step in steps for one in step.by_hand]
+    if found:
+        groups = sum(bool(step.by_hand) for step in steps)
+        out.print(f"\nby hand, in {groups} of the steps: {len(found)} places", style="bold")
+        for row in by_hand(found):
+            out.print(f"{row.places:6}  {_listed(row.names)}  {row.code} in {len(row.files)} files: {row.help}")
+
+
+class ByHand(NamedTuple):
+    """What has one way out: the names, or what is said where no name is, in how many places of which files."""
+
+    code: str
+    help: str
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    places: int
+
+
+def by_hand(found: Iterable[Diagnostic]) -> tuple[ByHand, ...]:
+    """What is left to be done by hand, once for each way out, the most frequent first."""
+    alike: dict[tuple[str, str], list[Diagnostic]] = {}
+    for one in found:
+        alike.setdefault((one.code, one.help), []).append(one)
+    rows = (
+        ByHand(code, way_out, _most_first(map(_subject, same)), _most_first(one.path for one in same), len(same))
+        for (code, way_out), same in alike.items()
+    )
+    return tuple(sorted(rows, key=lambda row: (-row.places, row.code, row.names)))
+
+
+def _subject(found: Diagnostic) -> str:
+    return found.message.removesuffix(" has no stable form").removesuffix(" has no stable counterpart")
+
+
+def _most_first(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(text for text, _ in Counter(texts).most_common())
 
 
 def series_json(steps: Sequence[Step], staying: Sequence[Staying], start: Left) -> str:
@@ -62,6 +100,7 @@ def series_json(steps: Sequence[Step], staying: Sequence[Staying], start: Left) 
                 "units": list(step.group.units),
                 "left_out": list(step.left_out),
                 "left": step.left._asdict(),
+                "by_hand": [{**one._asdict(), "files": list(one.files)} for one in by_hand(step.by_hand)],
             }
             for step in steps
         ],
@@ -79,11 +118,15 @@ def commit_message(report: Report, before: Left, after: Left) -> str:
         f"Unstable sites: {before.sites} -> {after.sites}. Legacy units: {before.units} -> {after.units}.",
         f"Operators on the stable ABI: {before.stable_operators} -> {after.stable_operators}.",
     ]
-    found = report.alike(Concern.REVIEW)
-    if found:
-        lines += ["", "To review:"]
-        lines += [f"- {report.where(one)} {one[0].code} {one[0].message}" for one in found[:_MOST_FINDINGS]]
-        lines += [f"- and {len(found) - _MOST_FINDINGS} more"] if len(found) > _MOST_FINDINGS else []
+    for concern, heading in (
+        (Concern.MANUAL, "Left to do by hand, until when the stable library does not build:"),
+        (Concern.REVIEW, "To review:"),
+    ):
+        found = report.alike(concern)
+        if found:
+            lines += ["", heading]
+            lines += [f"- {report.where(one)} {one[0].code} {one[0].message}" for one in found[:_MOST_FINDINGS]]
+            lines += [f"- and {len(found) - _MOST_FINDINGS} more"] if len(found) > _MOST_FINDINGS else []
     return "\n".join(lines) + "\n"
 
 

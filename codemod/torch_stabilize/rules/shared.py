@@ -16,6 +16,7 @@ from torch_stabilize.rules.rewrite import Copy, Part, Rewrite
 from torch_stabilize.source.conditions import conditions_at
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.spans import merged, whole_lines
+from torch_stabilize.surface.entry import Entry
 
 ONE_WORLD = page(
     "TSA005",
@@ -75,10 +76,9 @@ def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outc
         if entry is not None and entry.stable.startswith("torch::headeronly::") and site.kind is SiteKind.NAME:
             if entry.kind != "type":
                 return outcome
-            shared = "c10::" + entry.stable.removeprefix("torch::headeronly::")
-            if shared not in entry.legacy:  # another type than the legacy one
+            if _of_c10(entry) not in entry.legacy:  # another type than the legacy one
                 return outcome._replace(one_world=True)
-            if site.name == shared:  # it only needs its header
+            if is_same_type(site.name, entry):  # it only needs its header
                 return Rewrite(outcome.span, (outcome.span,), outcome.rule, includes=outcome.includes)
             return outcome
         if entry is not None and entry.stable.startswith("std::"):
@@ -86,6 +86,16 @@ def dual_judge(document: Document, check: str) -> Callable[[Site, Outcome], Outc
         return outcome._replace(one_world=True)
 
     return judge
+
+
+def _of_c10(entry: Entry) -> str:
+    return "c10::" + entry.stable.removeprefix("torch::headeronly::")
+
+
+def is_same_type(name: str, entry: Entry) -> bool:
+    """Whether `name`, of c10, is a type that the header-only headers define under that very name."""
+    is_type = entry.kind == "type" and entry.stable.startswith("torch::headeronly::")
+    return is_type and name == _of_c10(entry) and name in entry.legacy
 
 
 def _check(site: Site, outcome: Rewrite, check: str) -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,14 +9,14 @@ from typing import NamedTuple
 from torch_stabilize.bindings.inventory import inventory
 from torch_stabilize.bindings.reading.model import Side
 from torch_stabilize.config import Config
+from torch_stabilize.layout.read import Program
 from torch_stabilize.model import Refusal
-from torch_stabilize.program.scan import FoundSite, is_worth_a_look, scan_document
+from torch_stabilize.program.abi import files_of_stable_libraries
+from torch_stabilize.program.scan import FoundSite, is_worth_a_look, own_macros, scan_document
 from torch_stabilize.program.units import Units
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.sources import include_graph
-
-_DEFINED = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:TORCH|AT|C10|CAFFE2)_\w+)", re.MULTILINE)
 
 
 class Left(NamedTuple):
@@ -36,14 +35,16 @@ class Counter:
     """Counts trees that differ in few files: what was found in a file is kept for as long as its bytes are the same."""
 
     config: Config
-    _sites: dict[str, tuple[bytes, frozenset[str], tuple[FoundSite, ...]]] = field(default_factory=dict)
+    _sites: dict[str, tuple[bytes, frozenset[str], bool, tuple[FoundSite, ...]]] = field(default_factory=dict)
 
     def sites(self, snapshot: Snapshot, layouts: Sequence[Layout]) -> tuple[FoundSite, ...]:
         """The unstable sites of a tree, by path and place."""
         files = dict.fromkeys(f for one in layouts for f in include_graph(snapshot, one, self.config).files)
         worth = [path for path in files if is_worth_a_look(snapshot.read(path))]
-        known = frozenset(name.decode() for path in worth for name in _DEFINED.findall(snapshot.read(path)))
-        return tuple(site for path in worth for site in self._of_file(snapshot, path, known))
+        known = frozenset(name for path in worth for name in own_macros(snapshot.read(path)))
+        roots = layouts[0].include_roots if layouts else ()
+        stable = files_of_stable_libraries(Program(snapshot, self.config, roots))
+        return tuple(site for path in worth for site in self._of_file(snapshot, path, known, path in stable))
 
     def left(self, snapshot: Snapshot, layouts: Sequence[Layout]) -> Left:
         """The figures of a tree with extensions of these layouts."""
@@ -58,12 +59,13 @@ class Counter:
             len({site.name for site in sites}), len(sites), len(unstable), len(stable), legacy, len(sides) - legacy
         )
 
-    def _of_file(self, snapshot: Snapshot, path: str, known: frozenset[str]) -> tuple[FoundSite, ...]:
+    def _of_file(self, snapshot: Snapshot, path: str, known: frozenset[str], is_stable: bool) -> tuple[FoundSite, ...]:
         data = snapshot.read(path)
         kept = self._sites.get(path)
-        if kept is None or kept[0] != data or kept[1] != known:
-            kept = self._sites[path] = (data, known, scan_document(snapshot.document(path), known))
-        return kept[2]
+        if kept is None or kept[:3] != (data, known, is_stable):
+            found = scan_document(snapshot.document(path), known, is_stable)
+            kept = self._sites[path] = (data, known, is_stable, found)
+        return kept[3]
 
 
 def _sides(snapshot: Snapshot, layout: Layout) -> list[Side]:

@@ -11,6 +11,7 @@ from torch_stabilize.layout.nearest import every_layout
 from torch_stabilize.layout.read import is_built_stable
 from torch_stabilize.migration.plan import Options, plan_migration
 from torch_stabilize.model import Diagnostic, Plan, Refusal, Severity, Span
+from torch_stabilize.program.codes import NAME_LEFT
 from torch_stabilize.program.groups import joined, suggest, with_headers
 from torch_stabilize.program.planned import planned_tree
 from torch_stabilize.program.units import Units
@@ -24,12 +25,14 @@ class Step(NamedTuple):
     """One group, its plan in the tree that the steps before it leave, and what is left afterwards.
 
     `left_out` are units of the suggested group in which something is left to do by hand: they are not part of it.
+    `by_hand` is what the step itself leaves to be done: only steps that were asked for so have any.
     """
 
     group: Group
     plan: Plan
     left: Left
     left_out: tuple[str, ...] = ()
+    by_hand: tuple[Diagnostic, ...] = ()
 
 
 class Staying(NamedTuple):
@@ -47,11 +50,13 @@ class Series:
     """The steps from the tree of `snapshot` on. They are made one by one, so that each may be written before the next.
 
     What has migrated is read off the tree alone: run again, or on a tree that moved on, a series begins where it is.
+    With `by_hand` groups of which lines are left to do by hand come after all others.
     """
 
     snapshot: Snapshot
     config: Config
     options: Options
+    by_hand: bool = False
     tree: Snapshot = field(init=False)  # after the steps so far
     start: Left = field(init=False)
 
@@ -62,12 +67,18 @@ class Series:
         self.start = self._counter.left(self.tree, self._layouts())
 
     def steps(self) -> Iterator[Step]:
-        """Every step that leaves nothing to do by hand. A group that cannot move yet is tried again after others."""
+        """Every step that leaves nothing to do by hand, then those that do, if these are asked for.
+
+        A group that cannot move yet is tried again after others.
+        """
         moved = True
         while moved:
             moved = False
             tried = {units for units, found in self._manual.items() if any(map(_is_final, found))}
             while (step := self._next(tried)) is not None:
+                moved = True
+                yield step
+            if not moved and self.by_hand and (step := self._with_lines_by_hand()) is not None:
                 moved = True
                 yield step
 
@@ -101,6 +112,18 @@ class Series:
                     return step
         return None
 
+    def _with_lines_by_hand(self) -> Step | None:
+        """The first group by name whose code can migrate but for lines that are left to be done by hand."""
+        for layout in self._layouts():
+            for group in suggest(self.tree, layout, self.config).groups:
+                found = self._manual.get(frozenset(group.units), ())
+                if not found or not all(map(_is_of_code, found)):
+                    continue
+                step = self._step(layout, self._without_registrations(layout, group), by_hand=True)
+                if step is not None:
+                    return step
+        return None
+
     def _without_registrations(self, layout: Layout, group: Group) -> Group:
         """A group without files that do nothing but register, which a glob of the configuration may have brought in."""
         units = Units(self.tree, layout, self.config)
@@ -110,9 +133,11 @@ class Series:
         rest = tuple(unit for unit in group.units if unit not in registrations)
         return with_headers(units, group.name, rest)._replace(registrations=registrations)
 
-    def _step(self, layout: Layout, group: Group) -> Step | None:
-        plan = self._planned(layout, group)
+    def _step(self, layout: Layout, group: Group, *, by_hand: bool = False) -> Step | None:
+        plan = self._planned(layout, group, by_hand=by_hand)
         left_out: tuple[str, ...] = ()
+        if plan is None and by_hand:
+            return None
         if plan is None:
             part = self._without_manual(layout, group)
             plan = self._planned(layout, part) if part is not None else None
@@ -124,10 +149,14 @@ class Series:
         if plan.is_empty:
             return None
         self.tree = planned_tree(self.tree, plan)
-        return Step(group, plan, self._counter.left(self.tree, self._layouts()), left_out)
+        found = tuple(one for one in plan.diagnostics if one.severity is Severity.ERROR)
+        return Step(group, plan, self._counter.left(self.tree, self._layouts()), left_out, found)
 
-    def _planned(self, layout: Layout, group: Group) -> Plan | None:
-        """The plan of a group; None where it leaves something to do by hand, which is kept as the reason."""
+    def _planned(self, layout: Layout, group: Group, *, by_hand: bool = False) -> Plan | None:
+        """The plan of a group; None where it leaves something to do by hand, which is kept as the reason.
+
+        With `by_hand` lines in the code may be left so.
+        """
         found: tuple[Diagnostic, ...]
         try:
             plan = plan_migration(self.tree, layout, group, self.options, self.config)
@@ -135,7 +164,7 @@ class Series:
             found = (Diagnostic(CANNOT_BE_PLANNED, Severity.ERROR, "", Span(0, 0), str(refusal)),)
         else:
             found = tuple(one for one in plan.diagnostics if one.severity is Severity.ERROR)
-            if not found:
+            if not found or (by_hand and all(map(_is_of_code, found))):
                 return plan
         self._manual[frozenset(group.units)] = found
         return None
@@ -166,6 +195,11 @@ class Series:
 def _is_final(found: Diagnostic) -> bool:
     """Whether what is to be done by hand is in the code of a unit itself: no other step changes that."""
     return found.code[:4] in ("TSA1", "TSA2", "TSA3", "TSA4", "TSA9")
+
+
+def _is_of_code(found: Diagnostic) -> bool:
+    """Whether what is to be done by hand is in the code, and the build files and the libraries are right without it."""
+    return found.code[:4] not in ("TSA6", "TSA7", "TSA8") or found.code == NAME_LEFT.code
 
 
 NOT_TRIED = "the series ended before it"

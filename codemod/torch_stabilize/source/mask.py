@@ -1,6 +1,7 @@
 """Blank out comments and literals, byte for byte, so that a plain search sees code alone.
 
-Offsets stay what they were: every blanked byte becomes a space, line ends stay. Include paths are kept.
+Offsets stay what they were: every blanked byte becomes a space, line ends stay, and so do the backslashes before them
+in a comment of several lines. Include paths are kept.
 
 Every file of a tree passes through here, so the pattern does no more than find where a comment or a literal may begin.
 Each of its alternatives starts with one known byte: only then does a search skip the bytes between without a try.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import functools
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from torch_stabilize.source.spans import line_start
 
@@ -21,6 +22,7 @@ _LINE = re.compile(rb"[^\n\\]*(?:\\(?:\r?\n)?[^\n\\]*)*")
 _STRING = re.compile(rb'"[^"\\\n]*(?:\\(?s:\r\n|.)[^"\\\n]*)*"?')
 _RAW = re.compile(rb'"(?P<tag>[^()\\\s]{0,16})\((?s:.*?)\)(?P=tag)"')
 _RAW_PREFIX = re.compile(rb"(?:^|\W)(?:u8|[uUL])?R\Z")
+_JOINED = re.compile(rb"\\\r?\n")
 _CHAR = re.compile(rb"'(?:\\.|[^'\\\n]){1,8}'")
 _WORD = frozenset((string.ascii_letters + string.digits + "_").encode())
 _BLANKS = bytes(byte if byte in b"\n\r" else 32 for byte in range(256))
@@ -63,7 +65,7 @@ def _stretches(data: bytes) -> list[_Stretch]:
         first = data[start]
         if first == 0x2F:  # a slash, and what kind of comment it opens
             place = _comment_end(data, start)
-            found.append((start, place, True))
+            found += _comment(data, start, place)
         elif first == 0x22:
             place = _add_string(data, start, found)
         elif first == 0x27:
@@ -80,6 +82,15 @@ def _comment_end(data: bytes, start: int) -> int:
     line = _LINE.match(data, start)
     assert line is not None
     return line.end()
+
+
+def _comment(data: bytes, start: int, end: int) -> Iterator[_Stretch]:
+    """A comment, without the backslashes in a `/* */` that join lines: a macro goes on behind it."""
+    if data[start + 1] == 0x2A and b"\\" in data[start:end]:
+        for joined in _JOINED.finditer(data, start, end):
+            yield start, joined.start(), True
+            start = joined.start() + 1
+    yield start, end, True
 
 
 def _add_string(data: bytes, start: int, found: list[_Stretch]) -> int:
