@@ -54,6 +54,12 @@ page(
             "torch defines square as this power",
         ),
         Example(
+            "at::Tensor f(const at::Tensor& x, const at::Tensor& y) { return at::_ops::lerp_Tensor::call(x, y, y); }",
+            "torch::stable::Tensor f(const torch::stable::Tensor& x, const torch::stable::Tensor& y) "
+            "{ return stable_aten::lerp(x, y, y); }",
+            "an op by its schema",
+        ),
+        Example(
             "at::Tensor f(const at::Tensor& x, const int64_t* n) { return at::cumsum(x, n[0]); }",
             "torch::stable::Tensor f(const torch::stable::Tensor& x, const int64_t* n) { return stable_aten::cumsum(x, n[0]); }",
         ),
