@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from textwrap import indent
 from typing import NamedTuple
 
 from torch_stabilize.bindings import codes
@@ -28,6 +29,7 @@ from torch_stabilize.bindings.schemas.fakes import fake_kernel
 from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Moved, diagnostic
 from torch_stabilize.bindings.writing.inplace import is_idle
+from torch_stabilize.layout.read import built_program
 from torch_stabilize.model import Diagnostic, Edit, FileEdit, NewFile, Span
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.signatures import Function
@@ -254,7 +256,7 @@ class _Side:
             constants=list(self.constants.values()),
             tags=self.draft.python_tags,
             undifferentiable=sorted(names.items()), giving_back=list(self._giving_back()),
-            fakes=[*(kernel.fake for kernel in self.kernels), *self.draft.fakes],
+            fakes=[*map(self._fake, self.kernels), *self.draft.fakes],
             backwards=[backward.text for backward in self.backwards],
         )  # fmt: skip
         said = tuple(self._stubs())
@@ -262,6 +264,25 @@ class _Side:
         if not registry.snapshot.exists(self.path):
             return PythonModule(name, (), (NewFile(self.path, text.encode(), _TEMPLATE),), said)
         return PythonModule(name, tuple(self._added(text)), (), said)
+
+    def _fake(self, kernel: _Kernel) -> str:
+        """The fake kernel of an operator, where it is defined: torch takes none for another."""
+        if not self._may_lack(kernel.statement):
+            return kernel.fake
+        asked = f'if hasattr(torch.ops.{kernel.statement.namespace}, "{kernel.statement.name}"):'
+        return f"{asked}\n\n{indent(kernel.fake, '    ')}"
+
+    def _may_lack(self, statement: Statement) -> bool:
+        """Whether a build of the library may have no such operator: under a condition, or without the file."""
+        operator = self.draft.operators.get((statement.namespace, statement.full_name))
+        definitions = operator.definitions if operator is not None else ()
+        if statement.conditions or any(one.conditions for one in definitions):
+            return True
+        program = built_program(self.draft.registry.snapshot)
+        names = {library.name for library, _ in program.by_unit.get(statement.path, ())}
+        entries = [e for library in program.libraries if library.name in names for e in library.entries if e.sources]
+        has_it = [any(source.path == statement.path for source in entry.sources) for entry in entries]
+        return any(has_it) and not all(has_it)
 
     def _giving_back(self) -> Iterator[tuple[str, str]]:
         """The functions that call an operator and return what it writes to: the namespace, and Python text."""

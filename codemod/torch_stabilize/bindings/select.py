@@ -79,7 +79,9 @@ def select(registry: Registry, group: Group) -> Selection:
         if operator.side is Side.STABLE or _is_other_build(registry, operator):
             continue
         operator = _within(registry, operator, homes)
-        named = [(s, _meant(s, definitions) or _by_macro(registry, s, documents)) for s in operator.implementations]
+        named = [
+            (s, _meant(registry, s, definitions) or _by_macro(registry, s, documents)) for s in operator.implementations
+        ]
         ours = [
             (s, functions) for s, functions in named if s.path in files or (functions and not _has_its_own(registry, s))
         ]
@@ -147,20 +149,38 @@ def _has_its_own(registry: Registry, statement: Statement) -> bool:
     return (
         statement.function is not None
         and not statement.function.is_lambda
-        and bool(_meant(statement, _index(registry, (statement.path,))))
+        and bool(_meant(registry, statement, _index(registry, (statement.path,))))
     )
 
 
-def _meant(statement: Statement, functions: FunctionIndex) -> tuple[Located, ...]:
+def _meant(registry: Registry, statement: Statement, functions: FunctionIndex) -> tuple[Located, ...]:
     """The definitions that a statement's function may mean: of its own file first, else those other units can see."""
     found = [
         located
         for name in statement.function_names
         for located in _defined(functions, name.rpartition("::")[2])
-        if located.function.answers_to(name)
+        if located.function.answers_to(name) and not _hides(registry, statement.path, name, located.function)
     ]
     same_file = tuple(located for located in found if located.path == statement.path)
     return same_file or tuple(located for located in found if not located.function.is_local)
+
+
+def _hides(registry: Registry, path: str, name: str, function: Function) -> bool:
+    """Whether `name` means another function in `path` than `function`, whose namespace `name` leaves out.
+
+    One that is declared there under that very name comes before what a namespace has.
+    """
+    whole = name.removeprefix("::")
+    if function.qualified == whole or not registry.snapshot.exists(path):
+        return False
+    seen = (registry.document(one) for one in registry.graph.closure((path,)) if registry.snapshot.exists(one))
+    word = whole.rpartition("::")[2].encode()
+    return any(
+        one.qualified == whole and not one.is_local and not one.is_device
+        for document in seen
+        if word in document.words
+        for one in read_signatures(document)
+    )
 
 
 @per_document
@@ -210,7 +230,7 @@ def _other_builds(
     for statement in registry.statements_about(words):
         if not registry.build_of(statement.path) or statement.kind is StatementKind.OTHER:
             continue
-        for located in _meant(statement, definitions):
+        for located in _meant(registry, statement, definitions):
             if located.function.qualified in taken:
                 continue
             name = located.function.name

@@ -112,6 +112,8 @@ class LinkCheck:
         if any(symbol.bare in self.after.made(path).hidden for path in units if path in self.after._made):
             return None  # a macro that cannot be read may define it
         then = self.planned.then(unit)
+        if then is None and self._was_hidden(library, unit, reference):
+            return None
         if then is None:
             elsewhere = [d.path for d in definitions] or [d.path for d in self.before.defining(symbol)]
             return elsewhere[0] if elsewhere else None
@@ -129,6 +131,14 @@ class LinkCheck:
             return self.planned.now(had[0]) or had[0]
         is_new = not any(r.symbol.name == symbol.name for r in self.before.references(then, frozenset({symbol.bare})))
         return definitions[0].path if definitions and is_new and homes else None
+
+    def _was_hidden(self, library: Library, unit: str, reference: Reference) -> bool:
+        """Whether a new file of registrations names what the flags of this library hide, as in the one it is of."""
+        if len(self.planned.after.by_unit.get(unit, ())) < 2:
+            return False
+        legacy = [one for one in self.planned.before.libraries if library.key in self.planned.partners[one.key]]
+        had_it = any(self.before.is_defined_in(reference.symbol, one.units) for one in legacy)
+        return bool(legacy) and not had_it and self._is_conditional(unit, reference.symbol.bare)
 
     def _is_conditional(self, unit: str, name: str) -> bool:
         """Whether a file of registrations names a function under conditions alone."""
