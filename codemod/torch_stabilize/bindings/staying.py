@@ -96,7 +96,9 @@ def _unboxable(draft: Draft, moved: Moved) -> str:
     reference = moved.statement.function
     if reference is None or reference.is_lambda or not moved.functions:
         return ""
-    problems = (d.message for d in draft.boxer.box(moved, None).diagnostics if d.severity is Severity.ERROR)
+    operator = draft.operators.get((moved.statement.namespace, moved.statement.full_name))
+    schema = next((one.schema for one in operator.definitions if one.schema), None) if operator is not None else None
+    problems = (d.message for d in draft.boxer.box(moved, schema).diagnostics if d.severity is Severity.ERROR)
     return next(problems, "")
 
 

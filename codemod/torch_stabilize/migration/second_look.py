@@ -22,6 +22,7 @@ from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
 from torch_stabilize.source.spans import line_end, line_start
 
 _HIDDEN = re.compile(rb"\bHIDDEN_NAMESPACE_(?:BEGIN|END)\s*\([\w\s,]*\)")
+_NEXT_CASE = re.compile(rb"\)(?=\s*(?:THO|AT)_(?:PRIVATE|DISPATCH)_CASE\w*\s*\()")
 _INCLUDE = re.compile(rb"^[ \t]*#[ \t]*include\b.*$", re.MULTILINE)
 
 
@@ -74,8 +75,8 @@ def not_parsed(plan: Plan, snapshot: Snapshot) -> tuple[Diagnostic, ...]:
             raise Refusal(f"{path}: cannot be parsed: an edit would leave a bracket open or close one too many")
         if snapshot.document(path).whole.tree.root_node.has_error:
             continue
-        # torch's macros around a namespace of helpers are no code for the grammar
-        shown = _HIDDEN.sub(lambda found: b" " * len(found[0]), after)
+        # torch's macros around a namespace of helpers, and its cases one after another, are no code for the grammar
+        shown = _NEXT_CASE.sub(b"),", _HIDDEN.sub(lambda found: b" " * len(found[0]), after))
         errors = list(_errors(Document(file.new_path or path, shown).whole.tree.root_node))
         if errors:
             line = after.count(b"\n", 0, errors[0].start_byte) + 1
