@@ -201,6 +201,37 @@ def test_the_python_module_of_a_library() -> None:
     ]
 
 
+WITH_CONDITION = """
+    #include <torch/all.h>
+
+    at::Tensor twice(const at::Tensor& x) {
+      auto y = at::empty_like(x);
+      y.data_ptr<float>()[0] = 2 * x.data_ptr<float>()[0];
+      return y;
+    }
+    #ifdef WIDE
+    void wide(at::Tensor& x) { x.data_ptr<float>()[0] = 0; }
+    #endif
+
+    TORCH_LIBRARY(shop, m) {
+      m.def("twice(Tensor x) -> Tensor", &twice);
+    #ifdef WIDE
+      m.def("wide(Tensor(a!) x) -> ()", &wide);
+    #endif
+    }
+"""
+
+
+def test_a_fake_kernel_of_an_operator_that_not_every_build_has() -> None:
+    """torch refuses one for an operator that is not defined: the module could not be imported."""
+    text = migrate({**FILES, PATH: WITH_CONDITION}, [PATH], SIDE).text("shop/_C_ops.py")
+    assert '\n\n@torch.library.register_fake("shop::twice")\n' in text
+    assert (
+        '\n\nif hasattr(torch.ops.shop, "wide"):\n\n    @torch.library.register_fake("shop::wide")\n    def _(' in text
+    )
+    compile(text, "_C_ops.py", "exec")
+
+
 LEGACY = """
     import torch
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torch_stabilize.model import Refusal
 
-from tests.bindings.trees import BINDINGS, STABLE_BINDINGS, migrate
+from tests.bindings.trees import BINDINGS, OPS, STABLE_BINDINGS, migrate
 from tests.conftest import Run, make_repository
 
 
@@ -26,6 +26,22 @@ def test_a_registration_means_the_function_of_its_own_file() -> None:
     assert "b_mm" not in made.text(STABLE_BINDINGS)
     assert 'm.def("b_mm(Tensor x) -> Tensor");' in made.text(BINDINGS)
     assert made.lost == ()
+
+
+def test_a_registration_means_what_its_file_declares() -> None:
+    """Not a function of a namespace under the same name, in a unit that moves."""
+    files = {
+        "csrc/a.cpp": "namespace inner {\ntemplate <typename T>\nvoid pad(T* out, int64_t n) { out[0] = n; }\n}\n"
+        "int64_t a(int64_t n) { float x; inner::pad(&x, n); return n; }\n",
+        "csrc/b.cpp": '#include "ops.h"\nint64_t pad(int64_t n) { return n; }\n',
+        OPS: "#pragma once\nint64_t a(int64_t n);\nint64_t pad(int64_t n);\n",
+        BINDINGS: '#include "ops.h"\n'
+        'TORCH_LIBRARY(my, m) {\n  m.def("a(int n) -> int", &a);\n  m.def("pad(int n) -> int", &pad);\n}\n',
+    }
+    made = migrate(files, ["csrc/a.cpp"])
+    assert "pad" not in made.text(STABLE_BINDINGS)
+    assert 'm.def("pad(int n) -> int", &pad);' in made.text(BINDINGS)
+    assert not [one for one in made.diagnostics if one.severity.name == "ERROR"]
 
 
 def test_a_type_alias_of_a_namespace() -> None:

@@ -43,6 +43,17 @@ def test_functions_alone_keep_nothing() -> None:
     assert staying({MODULE: module('m.def("total", &total);'), SUMS: SUM}, MODULE, SUMS) == {}
 
 
+def test_an_overload_that_the_schema_does_not_mean_keeps_nothing() -> None:
+    fill = (
+        "void fill(at::Tensor& x, const float* from, int64_t n) {}\n"
+        "void fill(at::Tensor& x, int64_t n) { fill(x, nullptr, n); }\n"
+    )
+    register = (
+        'TORCH_LIBRARY(my, m) { m.def("fill(Tensor(a!) x, int n) -> ()"); m.impl("fill", torch::kCPU, &fill); }\n'
+    )
+    assert staying({MODULE: fill + register, SUMS: SUM}, MODULE, SUMS) == {}
+
+
 def test_a_unit_alone_is_not_left_out() -> None:
     """Nothing would move: the plan has a message of its own for the class."""
     files = {MODULE: module('m.def("total", &total);', BIND_BAG, before=SUM + BAG)}

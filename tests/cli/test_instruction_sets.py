@@ -145,6 +145,16 @@ def test_the_last_group_takes_every_legacy_library_along(tmp_path: Path, run_cli
     assert stable.index("#ifdef WIDE") < stable.index('m.def("add_wide')
 
 
+def test_all_in_one_request_asks_no_library_for_what_its_flags_hide(tmp_path: Path, run_cli: Run) -> None:
+    tree = _tree(tmp_path, _EACH)
+
+    ran = run_cli("migrate", "add_one", "add_two", "add_wide", "--write", cwd=tree)
+
+    assert ran.code == 0, ran
+    cmake = (tree / "CMakeLists.txt").read_text()
+    assert cmake.count('"csrc/libtorch_stable/add_wide.cpp"') == 1, cmake
+
+
 def test_a_list_that_two_libraries_read_gives_each_a_list(tmp_path: Path, run_cli: Run) -> None:
     tree = _tree(tmp_path, _COMMON, own="#define TORCH_EXTENSION_NAME simd_ops")
 

@@ -17,6 +17,11 @@ HELPER = b"HIDDEN_NAMESPACE_BEGIN(stable_helpers)\n\ninline int two() { return 2
     ("after", "count"),
     [
         (BEFORE + HELPER, 0),  # torch's macros are no code for the grammar
+        (
+            BEFORE + b"void two(int t) {\n  THO_DISPATCH_SWITCH(t, THO_DISPATCH_CASE(1, [&] { one(); })\n"
+            b"    THO_DISPATCH_CASE(2, [&] { one(); }));\n}\n",
+            0,
+        ),
         (BEFORE + b"inline int two( = { return 2; })\n", 1),
     ],
 )

@@ -53,9 +53,9 @@ def files(**bodies: str) -> dict[str, str]:
     }
 
 
-def series(root: Path) -> Series:
+def series(root: Path, *, by_hand: bool = False) -> Series:
     work = open_workspace(root)
-    return Series(work.snapshot, work.config, Options(target="2.11", format=False))
+    return Series(work.snapshot, work.config, Options(target="2.11", format=False), by_hand)
 
 
 @pytest.fixture
@@ -77,6 +77,35 @@ def test_every_group_that_can_migrates_and_the_rest_stays_with_its_reason(ropes:
     assert "_foreach_none" in knot.reason
     assert [one.files for one in staying if one.reason == BINDINGS] == [("csrc/bindings.cpp",)]
     assert sum(one.sites for one in staying) == steps[-1].left.sites
+
+
+def test_groups_with_lines_by_hand_come_last_where_they_are_asked_for(ropes: Path) -> None:
+    made = series(ropes, by_hand=True)
+    *clean, last = made.steps()
+    assert [step.group.name for step in clean] == ["bend", "fold", "twist"]
+    assert not any(step.by_hand for step in clean)
+    assert last.group.name == "knot"
+    assert [one.path for one in last.by_hand] == ["csrc/knot.cpp"]
+    assert last.left.stable_operators == 4
+
+
+def test_what_is_left_by_hand_is_named_once_for_each_way_out(tmp_path: Path, run_cli: Run) -> None:
+    body = "at::vec::Vectorized<float> a(1.f), b(2.f); at::vec::maximum(a, b); return at::empty_like(x);"
+    repository = make_repository(tmp_path / "ropes", files(knot=body, twist=body))
+    ran = run_cli("series", "--by-hand", cwd=repository)
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    (heading,) = [
+        number for number, line in enumerate(lines) if line.startswith("by hand, in 2 of the steps: 4 places")
+    ]
+    (row,) = lines[heading + 1 :]
+    assert row.split()[:3] == ["4", "at::vec::Vectorized,", "at::vec::maximum"]
+    assert "TSA190 in 2 files: The CPU vector classes are closed to stable code" in row
+    committed = run_cli("series", "--by-hand", "--commit", cwd=repository)
+    assert committed.code == 1
+    message = git(repository, "log", "-1", "--format=%B")
+    assert "Left to do by hand; the stable library builds once it is done:" in message
+    assert "at::vec::maximum has no stable form" in message
 
 
 def test_all_of_a_library(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def print_end(steps: Sequence[Step], staying: Sequence[Staying], start: Left, ou
 
 
 class ByHand(NamedTuple):
-    """What has one way out: the names, or what is said where no name is, in how many places of which files."""
+    """What has one way out: the names, or the message where no name is, in how many places of which files."""
 
     code: str
     help: str
@@ -119,7 +119,7 @@ def commit_message(report: Report, before: Left, after: Left) -> str:
         f"Operators on the stable ABI: {before.stable_operators} -> {after.stable_operators}.",
     ]
     for concern, heading in (
-        (Concern.MANUAL, "Left to do by hand, until when the stable library does not build:"),
+        (Concern.MANUAL, "Left to do by hand; the stable library builds once it is done:"),
         (Concern.REVIEW, "To review:"),
     ):
         found = report.alike(concern)

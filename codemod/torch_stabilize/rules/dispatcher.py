@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tree_sitter import Node
 
@@ -13,14 +13,13 @@ from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.kinds import kind_in_schemas
 from torch_stabilize.rules.options import NOTHING, read_options
 from torch_stabilize.rules.overlapping import HELP, MESSAGE, WRITTEN_OUT, reads_part_of
-from torch_stabilize.rules.registry import case, page
+from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import MethodCall
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
-from torch_stabilize.source.scopes import arguments_of
-from torch_stabilize.surface.aten import NAMESPACE, aten_name, derived_entry, wrapper
-from torch_stabilize.surface.entry import Entry, TableError
+from torch_stabilize.surface.aten import NAMESPACE, aten_name, wrapper
+from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.numbers import INTEGERS_ONLY
 from torch_stabilize.surface.schemas import (
     Argument,
@@ -29,7 +28,6 @@ from torch_stabilize.surface.schemas import (
     choose,
     cpp_arguments,
     find_op,
-    overloads,
     undecided,
 )
 
@@ -120,28 +118,6 @@ def _of_template(kind: str, context: Context) -> str:
 def _unbraced(node: Node) -> Node:
     """`n` of `{n}`, which a number may be given as."""
     return node.named_children[0] if node.type == "initializer_list" and node.named_child_count == 1 else node
-
-
-@case("TSA130", "call")
-def _by_overload(site: Site, context: Context, entry: Entry) -> Outcome | None:
-    """`at::_ops::index_Tensor::call(x, ..)`: the function `at::index`, where the arguments mean that overload."""
-    from torch_stabilize.rules.methods import free_function
-
-    node, written = context.call(site), site.name.split("::")[-2]
-    arguments = tuple(arguments_of(node)) if node is not None else ()
-    for op in _written_as(written):
-        function = context.surface.name(f"at::{op.name}") or derived_entry("function", f"at::{op.name}")
-        meant = site._replace(name=f"at::{op.name}", entry=function)
-        if function is not None and choose_overloads(arguments, False, context, meant) == (op,):
-            return free_function(meant, context, function)
-    return context.diagnose(site, "TSA190", f"{site.name} has no stable form", entry.note)
-
-
-def _written_as(name: str) -> Iterator[Op]:
-    """The ops that are called so in namespace at::_ops: by their name and that of the overload, "index_Tensor"."""
-    places = [place for place, letter in enumerate(name) if letter == "_"]
-    for base, overload in [(name, ""), *((name[:place], name[place + 1 :]) for place in places)]:
-        yield from (op for op in overloads(base) if (op.name, op.overload) == (base, overload))
 
 
 _OTHER_ARGUMENTS = "Hand it tensors where numbers stand, call another op that does the same, or write a kernel."

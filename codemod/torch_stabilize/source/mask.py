@@ -85,7 +85,7 @@ def _comment_end(data: bytes, start: int) -> int:
 
 
 def _comment(data: bytes, start: int, end: int) -> Iterator[_Stretch]:
-    """A comment, without the backslashes in a `/* */` that join lines: a macro goes on behind it."""
+    """A comment, without the backslashes in a `/* */` that join lines: a macro continues behind it."""
     if data[start + 1] == 0x2A and b"\\" in data[start:end]:
         for joined in _JOINED.finditer(data, start, end):
             yield start, joined.start(), True
