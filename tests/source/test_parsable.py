@@ -51,7 +51,9 @@ def test_bytes_that_would_be_lost_in_new_text_are_refused() -> None:
 
 
 def test_a_macro_goes_on_behind_a_comment_of_several_lines() -> None:
-    text = b"#define F(x) \\\n  { \\\n    /* one \\\n       two */ \\\n    g(x); \\\n  }\n\nint f() { F(1) return 0; }\n"
+    text = (
+        b"#define F(x) \\\n  { \\\n    /* one \\\n       two */ \\\n    g(x); \\\n  }\n\nint f() { F(1) return 0; }\n"
+    )
     document = Document("a.cu", text)
     refuse_unparsable(document)
     (macro,) = document.macros
