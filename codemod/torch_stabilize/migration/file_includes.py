@@ -12,10 +12,11 @@ from torch_stabilize.includes.relocate import Relocation
 from torch_stabilize.migration.helper_files import headers_of
 from torch_stabilize.migration.project import GroupProject
 from torch_stabilize.model import Diagnostic, Edit
+from torch_stabilize.repository.includes import Include
 from torch_stabilize.rules.engine import Rewritten
 from torch_stabilize.rules.includes import IncludeWish, write_includes
 from torch_stabilize.rules.needed_headers import needed_by_names, with_implied
-from torch_stabilize.source.conditions import conditions_at
+from torch_stabilize.source.conditions import CONDITION_KINDS, conditions_at, read_directives
 from torch_stabilize.source.document import ANY_HEADER, CUDA_SUFFIXES, HEADER_SUFFIXES, Document, lines_matching
 from torch_stabilize.source.edits import OverlapError, apply
 from torch_stabilize.source.mask import mask
@@ -61,7 +62,9 @@ class FileIncludes:
         system = self._system_headers(after)
         if is_shared and not both_worlds:
             system = frozenset(name for name in system if not name.startswith("torch/csrc/"))
-        wish = IncludeWish(system, self._spelled(own), self._spelled(own & {made.check[1]}), self._provided(own))
+        wish = IncludeWish(
+            system, self._spelled(own), self._spelled(own & {made.check[1]}), self._provided(own), self._asked_for()
+        )
         uses_dispatch = any(role.startswith(("dispatch:", "switch:")) for role in one.helpers)
         respell = place.respeller(path, uses_dispatch, made.idle_headers(path, after))
         return write_includes(
@@ -96,31 +99,63 @@ class FileIncludes:
 
     def _relied_upon(self) -> frozenset[str]:
         """What headers that are left as they are had from torch's, which the file includes before them and loses."""
-        graph, snapshot = self.made.graph, self.place.snapshot
+        behind = [include.target for include in self._behind_torch() if include.target]
         found: set[str] = set()
-        for header in graph.closure(self._behind_torch()):
-            if header in self.rewritten or not snapshot.exists(header):
-                continue
-            reached = graph.reached(header)
-            brought = self.made.once("brought", reached, partial(self._brought_by, reached))
-            if not any(map(_CLOSED.match, brought)):
-                found |= needed_by_names(snapshot.document(header).code) - brought
+        for document, brought in self._without_torch(behind):
+            if document.path not in self.rewritten:
+                found |= needed_by_names(document.code) - brought
         return frozenset(found) - with_implied((*_STABLE, *_COMMON))
+
+    def _without_torch(self, headers: Iterable[str]) -> Iterable[tuple[Document, frozenset[str]]]:
+        """The files that `headers` reach without one of torch's, each with the system headers that it brings."""
+        snapshot = self.place.snapshot
+        for header in self.made.graph.closure(headers):
+            if snapshot.exists(header):
+                brought = self._brought(header)
+                if not any(map(_CLOSED.match, brought)):
+                    yield snapshot.document(header), brought
+
+    def _asked_for(self) -> Mapping[str, int]:
+        """Headers whose macros conditions ask for, each with the place in the file where the first one does.
+
+        A condition is false without a word where the macro it asks for is defined further down, as by a header that
+        only torch's had included before.
+        """
+        if not self._loses_torch():
+            return {}
+        document = self._document
+        asked = {name: start for start, name in reversed(_asked(document))}
+        had: set[str] = set()
+        behind = self._behind_torch()
+        for include in self.made.graph.includes(self.path):
+            if include in behind and include.target:
+                for other, brought in self._without_torch([include.target]):
+                    for _, name in _asked(other):
+                        if name not in brought | had:
+                            asked[name] = min(asked.get(name, include.span.start), include.span.start)
+            if include.target:
+                had |= self._brought(include.target)
+        usual = with_implied((*_STABLE, *_COMMON))
+        return {name: place for name, place in asked.items() if name not in usual}
+
+    def _brought(self, header: str) -> frozenset[str]:
+        reached = self.made.graph.reached(header)
+        return self.made.once("brought", reached, partial(self._brought_by, reached))
 
     def _brought_by(self, paths: Iterable[str]) -> frozenset[str]:
         snapshot = self.place.snapshot
         documents = (snapshot.document(path) for path in paths if snapshot.exists(path))
         return with_implied(name for document in documents for name in _brought(document))
 
-    def _behind_torch(self) -> list[str]:
+    def _behind_torch(self) -> list[Include]:
         """The headers that the file includes after one of torch that is removed, or one of its own that has such."""
-        graph, found, is_behind = self.made.graph, list[str](), False
+        graph, found, is_behind = self.made.graph, list[Include](), False
         for include in graph.includes(self.path):
             if include.target is None:
                 is_behind |= _CLOSED.match(include.name) is not None
                 continue
             if is_behind:
-                found.append(include.target)
+                found.append(include)
             own = graph.reached(include.target)
             is_behind = is_behind or bool(self.made.once("torch", own, partial(self._with_torch, own)))
         return found
@@ -178,6 +213,12 @@ def _left_behind(document: Document) -> frozenset[str]:
         return frozenset()
     brought = with_implied((*_STABLE, *_COMMON))
     return frozenset(h for h in needed_by_names(document.code) - brought if "." not in h)
+
+
+def _asked(document: Document) -> list[tuple[int, str]]:
+    """Headers of macros that the conditions of `document` ask for, with where."""
+    conditions = (line for line in read_directives(document) if line.kind in CONDITION_KINDS)
+    return [(line.span.start, name) for line in conditions for name in needed_by_names(line.argument.encode())]
 
 
 def _after(data: bytes, edits: Sequence[Edit]) -> bytes:

@@ -80,7 +80,8 @@ def condition(site: Site, context: Context) -> Outcome | None:
     """`#ifdef TORCH_CHECK`: without a macro of that name another branch would be compiled."""
     entry = site.entry
     if entry is None:
-        return None
+        message = f"this asks for {site.name}, which is not defined in stable code if a header of torch defined it"
+        return context.diagnose(site, "TSA900", message, "ask for what the project's own build or headers define")
     found = re.match(r"STD_[A-Z_]+", entry.stable)
     if found is not None:
         return context.replace(site, found.group(), entry.rule, entry=entry)

@@ -7,14 +7,15 @@ Quoted includes keep meaning the same file from the new place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from posixpath import dirname, relpath
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch_stabilize.model import Confidence, Diagnostic, Edit, Severity
 from torch_stabilize.rules.context import Site
 from torch_stabilize.rules.include_block import IncludeBlock, IncludeLine, read_include_lines, without_double_gaps
-from torch_stabilize.rules.needed_headers import names_from, not_covered, words_of_users
+from torch_stabilize.rules.needed_headers import names_from, not_covered, with_implied, words_of_users
 from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.sites import STABLE_ONLY, in_legacy_branch
 from torch_stabilize.source.conditions import conditions_at
@@ -38,13 +39,15 @@ class IncludeWish(NamedTuple):
     """What a file wants to include: system headers, and the repository's own as the file will spell them.
 
     Those of `own` that are also in `dual` serve the legacy build as well. `provided` are system headers that come in
-    without being asked for.
+    without being asked for. `asked_for` are headers that have to be included before a place of the file, where a
+    condition asks for a macro of theirs.
     """
 
     system: frozenset[str]
     own: frozenset[str] = frozenset()
     dual: frozenset[str] = frozenset()
     provided: frozenset[str] = frozenset()
+    asked_for: Mapping[str, int] = MappingProxyType({})
 
 
 def write_includes(
@@ -73,10 +76,12 @@ def write_includes(
     ]
     own_lines = [line for line in lines if line not in of_torch and line not in gone]
     kept_own, dropped, edits = _respelled(own_lines, respell)
-    block = IncludeBlock(document, lines, gone, [line for line in lines if line not in gone and line not in dropped])
+    kept = [line for line in lines if line not in gone and line not in dropped]
+    block = IncludeBlock(document, lines, gone, kept)
     own = sorted(wish.own - kept_own)
     present = {line.name for line in lines if _is_seen_everywhere(document, line)} - {line.name for line in gone}
-    system = not_covered(wish.system, present | wish.provided)
+    late = {name for name, place in wish.asked_for.items() if not _is_before(name, place, kept)}
+    system = not_covered(wish.system | late, (present | wish.provided) - late)
     if legacy_too is None:
         edits += block.replaced(own, system)
     else:
@@ -87,6 +92,11 @@ def write_includes(
     ]
     closed = tuple(_closed(line, site, document) for line, site in torch_gone if _is_closed(line, site, uses))
     return tuple(without_double_gaps(document, edits)), closed
+
+
+def _is_before(header: str, place: int, lines: Iterable[IncludeLine]) -> bool:
+    """Whether one of `lines` includes `header` before `place`, or another header that brings it along."""
+    return header in with_implied(line.name for line in lines if line.span.start < place)
 
 
 def _stays(line: IncludeLine, site: Site, document: Document) -> bool:

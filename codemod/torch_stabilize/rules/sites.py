@@ -218,7 +218,7 @@ def _macros(
         if not (known or name in project or strange or entry is not None):
             continue
         if _is_directive_name(document.code, match.start()):
-            if not own and entry is not None and _ASKED_FOR.search(_line_before(document.code, match.start())):
+            if not own and (entry is not None or strange) and _is_asked_for(document.code, match.start()):
                 yield Site(Span(*match.span()), name, SiteKind.CONDITION, entry)
             continue
         yield Site(Span(*match.span()), name, SiteKind.MACRO, entry)
@@ -229,11 +229,16 @@ def _is_own(document: Document, name: str, place: int, defined: Mapping[str, int
     return defined[name] <= place or any(macro.body.start <= place < macro.body.end for macro in document.macros)
 
 
-_ASKED_FOR = re.compile(rb"(?:#[ \t]*ifn?def|\bdefined[ \t]*\(?)[ \t]*$")
+_CONDITION = re.compile(rb"[ \t]*#[ \t]*(?:ifn?def|if|elifn?def|elif)\b")
 
 
 def _line_before(code: bytes, offset: int) -> bytes:
     return code[line_start(code, offset) : offset]
+
+
+def _is_asked_for(code: bytes, offset: int) -> bool:
+    """Whether a condition of the preprocessor asks for the token, or for its value."""
+    return _CONDITION.match(_line_before(code, offset)) is not None
 
 
 def _is_directive_name(code: bytes, offset: int) -> bool:

@@ -16,6 +16,7 @@ _DIRECTIVE = re.compile(rb"#[ \t]*(?P<kind>[a-z]+)\b(?P<rest>[^\n\r\\]*(?:\\(?:\
 _JOINED = re.compile(rb"\\\r?\n")
 _OPENING = frozenset({"if", "ifdef", "ifndef"})
 _MIDDLE = frozenset({"elif", "elifdef", "elifndef", "else"})
+CONDITION_KINDS = (_OPENING | _MIDDLE) - {"else"}  # of the lines that ask for something
 
 
 class Directive(NamedTuple):
