@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Run, make_repository
 
 FILES = {
@@ -41,3 +43,40 @@ def test_a_header_that_stays_relied_on_torch_s_headers(run_cli: Run, tmp_path: P
     migrated = (folder / "csrc/libtorch_stable/sort.cu").read_text()
     assert migrated.index("#include <cublas_v2.h>\n") < migrated.index("status.cuh")
     assert (folder / "csrc/status.cuh").read_text() == files["csrc/status.cuh"]
+
+
+_UNIT = (
+    '#include <torch/all.h>\n#include "wide.cuh"\n{}\nvoid sort(torch::Tensor& x) {{ wide(x.data_ptr<float>()); }}\n'
+)
+_WIDE = (
+    "#pragma once\n{}#if defined(CUDA_VERSION) && CUDA_VERSION >= 12090\n#define WIDTH 8\n#else\n#define WIDTH 4\n#endif\n"
+    "inline void wide(float* x) {{ x[0] = WIDTH; }}\n"
+)
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["a header that stays", "a header that moves along"])
+def test_a_header_asks_for_a_macro_that_the_unit_includes_later(run_cli: Run, tmp_path: Path, stays: bool) -> None:
+    """<cuda.h> is there, and too late: without it the header would take its narrow branch, and nothing would fail."""
+    files = {**FILES, "csrc/wide.cuh": _WIDE.format(""), "csrc/sort.cu": _UNIT.format("#include <cuda.h>")}
+    if stays:
+        files["csrc/other.cu"] = '#include <torch/all.h>\n#include "wide.cuh"\nvoid other() { wide(nullptr); }\n'
+    folder = make_repository(tmp_path, files)
+    run_cli("migrate", "csrc/sort.cu", "--write", cwd=folder)
+    migrated = (folder / "csrc/libtorch_stable/sort.cu").read_text()
+    assert migrated.index("#include <cuda.h>\n") < migrated.index("wide.cuh")
+    assert (folder / "csrc/wide.cuh").exists() == stays
+
+
+LOOK_ALIKES = {
+    "the header includes it": _WIDE.format("#include <cuda.h>\n"),
+    "a header that it includes does": _WIDE.format('#include "driver.cuh"\n'),
+    "nothing asks for it": "#pragma once\ninline void wide(float* x) { x[0] = 4; }\n",
+}
+
+
+@pytest.mark.parametrize("kind", LOOK_ALIKES)
+def test_headers_that_need_nothing(run_cli: Run, tmp_path: Path, kind: str) -> None:
+    files = {**FILES, "csrc/wide.cuh": LOOK_ALIKES[kind], "csrc/driver.cuh": "#pragma once\n#include <cuda.h>\n"}
+    folder = make_repository(tmp_path, {**files, "csrc/sort.cu": _UNIT.format("")})
+    run_cli("migrate", "csrc/sort.cu", "--write", cwd=folder)
+    assert "<cuda.h>" not in (folder / "csrc/libtorch_stable/sort.cu").read_text()

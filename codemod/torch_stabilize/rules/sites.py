@@ -13,7 +13,7 @@ from types import MappingProxyType
 from torch_stabilize.model import Span
 from torch_stabilize.rules.context import Site, SiteKind
 from torch_stabilize.source.aliases import USING_NAME
-from torch_stabilize.source.conditions import conditions_at
+from torch_stabilize.source.conditions import conditions_at, read_directives
 from torch_stabilize.source.document import Document, lines_matching, per_document
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.spans import line_start
@@ -218,7 +218,8 @@ def _macros(
         if not (known or name in project or strange or entry is not None):
             continue
         if _is_directive_name(document.code, match.start()):
-            if not own and (entry is not None or strange) and _is_asked_for(document.code, match.start()):
+            known = entry is not None or (strange and not _is_defined(document, name))
+            if not own and known and _is_asked_for(document.code, match.start()):
                 yield Site(Span(*match.span()), name, SiteKind.CONDITION, entry)
             continue
         yield Site(Span(*match.span()), name, SiteKind.MACRO, entry)
@@ -234,6 +235,11 @@ _CONDITION = re.compile(rb"[ \t]*#[ \t]*(?:ifn?def|if|elifn?def|elif)\b")
 
 def _line_before(code: bytes, offset: int) -> bytes:
     return code[line_start(code, offset) : offset]
+
+
+def _is_defined(document: Document, name: str) -> bool:
+    """Whether the file defines the macro, as header guards are, which have no text."""
+    return any(line.kind == "define" and line.argument == name for line in read_directives(document))
 
 
 def _is_asked_for(code: bytes, offset: int) -> bool:
