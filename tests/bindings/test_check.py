@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from torch_stabilize.bindings.effects.program import Program
-from torch_stabilize.bindings.effects.writes import accesses, returned_parameters
+from torch_stabilize.bindings.effects.returned import may_return
+from torch_stabilize.bindings.effects.writes import accesses
 from torch_stabilize.bindings.schemas.faults import default_fault, schema_faults
 from torch_stabilize.bindings.schemas.schema import parse_schema
 from torch_stabilize.source.document import Document
@@ -262,11 +263,17 @@ def test_reads_and_writes(body: str, more: str, expected: Access) -> None:
         ("return at::empty_like(x);", ()),
         ("return x.clone();", ()),
         ("auto y = x.contiguous(); return g(y);", ()),
+        ("auto g = [&] { return x; }; return g().clone();", ()),
+        ("return n ? x.clone() : x;", ("x",)),
+        ("at::Tensor y = x.clone(); if (n) y = x.select(0, 1); return y;", ("x",)),
+        ("at::Tensor& y = x; return y.add_(1);", ("x",)),
+        ("auto y = x; return y + 1;", ()),
+        ("auto y = own(x); x = y; return y;", ()),
     ],
 )
 def test_returned_arguments(body: str, returned: tuple[str, ...]) -> None:
     document = Document("a.cu", f"at::Tensor f(at::Tensor& x) {{ {body} }}\n".encode())
-    assert returned_parameters(document, read_signatures(document)[0]) == returned
+    assert may_return(document, read_signatures(document)[0]) == returned
 
 
 def test_an_inferred_schema_says_what_is_written() -> None:

@@ -38,8 +38,17 @@ NAMED = {
         f"{T} made(int n);\n{T} f({T} x) {{ return [&](auto&& self) {{ return torch::stable::to(x, self.scalar_type(), "
         "std::nullopt, self.device()); }(made(1)); }",
     ),
+    "a function of the standard library that writes": (
+        "void f(std::vector<at::Tensor>& v) { v[0].copy_(*std::rotate(v.begin(), v.begin() + 1, v.end())); }",
+        f"void f(std::vector<{T}>& v) {{ [&](auto&& self) {{ return torch::stable::copy_(self, "
+        "*std::rotate(v.begin(), v.begin() + 1, v.end())); }(v[0]); }",
+    ),
 }
 PLAIN = {
+    "a function of the standard library that reads": (
+        "at::Tensor f(at::Tensor x, int n) { return x.relu_().narrow(0, std::gcd(n, 4), std::int64_t(n)); }",
+        f"{T} f({T} x, int n) {{ return stable_aten::narrow(stable_aten::relu_(x), 0, std::gcd(n, 4), std::int64_t(n)); }}",
+    ),
     "a variable changed before": (
         "at::Tensor f(at::Tensor x, at::Tensor y) { return x.relu_().matmul(y); }",
         f"{T} f({T} x, {T} y) {{ return torch::stable::matmul(stable_aten::relu_(x), y); }}",

@@ -388,3 +388,12 @@ def test_calls_of_the_cuda_runtime_bring_its_header() -> None:
         assert {"cuda_runtime.h", "torch/csrc/stable/macros.h"} <= rewrite(f"void f() {{ c10::cuda::{name}; }}")[
             1
         ].includes
+
+
+def test_slices_that_no_index_takes_apart_are_reported() -> None:
+    """The index of another class gets what it got: there is a line where that holds a Slice of torch."""
+    text = "struct Book {{ int index(torch::indexing::Slice s); }};\nat::Tensor f({0} b) {{ return b.index({{torch::indexing::Slice(1)}}); }}"
+    assert [[one.code for one in rewrite(text.format(kind))[1].diagnostics] for kind in ("at::Tensor", "Book")] == [
+        ["TSA132"],
+        ["TSA132", "TSA132"],
+    ]

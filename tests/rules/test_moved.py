@@ -50,3 +50,13 @@ def test_a_use_is_reported(where: str) -> None:
 @pytest.mark.parametrize("why", UNUSED)
 def test_nothing_is_reported_where(why: str) -> None:
     assert not _is_reported(UNUSED[why])
+
+
+def test_functions_of_the_project_in_a_namespace_of_torch_may_take_it() -> None:
+    """`torch::ext::keep` is none of torch's, and takes what it is handed by value."""
+    text = "namespace torch { namespace ext { void keep(at::Tensor t); } }\nat::Tensor f(at::Tensor x) { %s; return x.exp(); }"
+    codes = [
+        [one.code for one in rewrite(text % call)[1].diagnostics]
+        for call in ("torch::ext::keep(std::move(x))", "at::relu(std::move(x))")
+    ]
+    assert ["TSA178" in found for found in codes] == [True, False]

@@ -9,7 +9,8 @@ from functools import cached_property
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.boxing.adapters import Adapter, listed
 from torch_stabilize.bindings.boxing.implementations import Boxed
-from torch_stabilize.bindings.effects.writes import accesses, returned_parameters
+from torch_stabilize.bindings.effects.returned import may_return
+from torch_stabilize.bindings.effects.writes import accesses
 from torch_stabilize.bindings.fakes.meta import is_symbolic_meta, symbolic_fake
 from torch_stabilize.bindings.given_back import writing_kernel
 from torch_stabilize.bindings.keys import EXPLICIT, IMPLICIT, Keys
@@ -165,7 +166,7 @@ class Draft(Sources):
             elif len(same) == 1:
                 function = located.function
                 self.diagnostics += check_aliases(statement, schema, function, self._accesses(located))
-                returned = returned_parameters(self.registry.document(located.path), function)
+                returned = may_return(self.registry.document(located.path), function)
                 self.diagnostics += check_returns(statement, schema, function, returned)
 
     def _check_lambdas(self, statement: Statement, schema: Schema, implementing: Sequence[Moved]) -> None:

@@ -15,8 +15,9 @@ from torch_stabilize.source.declarations import declared_in, text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.signatures import Function
-from torch_stabilize.source.types import CppType
+from torch_stabilize.source.types import NUMBERS, CppType
 from torch_stabilize.surface.aten import aten_name
+from torch_stabilize.surface.effects import changes_nothing
 from torch_stabilize.surface.schemas import overloads
 
 
@@ -57,10 +58,6 @@ _DRAWS = Effects(State.RANDOM, State.RANDOM | State.DATA | State.SHAPE)
 _RESHAPES = frozenset({
     "resize_", "resize_as_", "set_", "squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_", "as_strided_",
     "detach_", "reset", "swap", "requires_grad_", "set_requires_grad",
-})  # fmt: skip
-_STD_WITH_EFFECTS = frozenset({
-    "std::exchange", "std::swap", "std::rand", "std::memcpy", "std::memset", "std::fill", "std::copy", "std::generate",
-    "std::fill_n", "std::copy_n", "std::transform", "std::iota", "std::sort", "std::invoke", "std::apply",
 })  # fmt: skip
 # Methods of containers that change nothing.
 ASKING = frozenset({
@@ -203,7 +200,8 @@ class _Reader(NamedTuple):
         if name in ("static_cast", "reinterpret_cast", "const_cast", "dynamic_cast", "sizeof"):
             return NONE
         if name.startswith("std::"):
-            return _UNKNOWN if name in _STD_WITH_EFFECTS or self._hands_lambda(node) else NONE
+            is_read = changes_nothing(name) or self._makes_number(node, name)
+            return NONE if is_read and not self._hands_lambda(node) else _UNKNOWN
         if callee.type in ("primitive_type", "sized_type_specifier"):
             return NONE
         if _OF_TORCH.match(name) and name.rpartition("::")[2] not in self.project.functions:
@@ -213,8 +211,17 @@ class _Reader(NamedTuple):
             return self._lambda(value)
         return self._own_function(name, len(arguments_of(node)))
 
+    def _makes_number(self, node: Node, name: str) -> bool:
+        """`std::int64_t(n)`, `std::numeric_limits<float>::max()`."""
+        return name.removeprefix("std::") in NUMBERS or (not arguments_of(node) and self._type(node).name in NUMBERS)
+
     def _hands_lambda(self, node: Node) -> bool:
-        return any(argument.type == "lambda_expression" for argument in arguments_of(node))
+        finder = self.project.finder
+        values = [
+            finder.value_of(text_of(one), one, self.fragment) if one.type == "identifier" else one
+            for one in arguments_of(node)
+        ]
+        return any(value is not None and value.type == "lambda_expression" for value in values)
 
     def _lambda(self, value: Node) -> Effects:
         body = value.child_by_field_name("body")

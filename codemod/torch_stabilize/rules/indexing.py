@@ -16,8 +16,9 @@ from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
 from torch_stabilize.rules.wide_numbers import filled, full
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
-from torch_stabilize.source.scopes import arguments_of
+from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.spans import with_line
+from torch_stabilize.source.types import UNKNOWN
 from torch_stabilize.surface.entry import Entry
 
 RULE = "TSA132"
@@ -203,9 +204,12 @@ def _name(site: Site, context: Context, entry: Entry) -> Outcome:
     while walk is not None:
         if walk.type == "using_declaration":
             return context.rewrite(with_line(context.document.data, context.fragment(site).span(walk)), (), RULE)
-        if walk.type == "call_expression" and _called(walk).endswith(
-            (".index", ".index_put_", "->index", "->index_put_")
-        ):
-            return Allowed("taken apart by the index around it")
+        callee = walk.child_by_field_name("function") if walk.type == "call_expression" else None
+        if callee is not None and callee.type == "field_expression":
+            receiver, method = receiver_type_parts(callee)
+            is_index = receiver is not None and method in ("index", "index_put_")
+            kind = context.type_of(receiver, context.fragment(site)) if receiver is not None and is_index else UNKNOWN
+            if kind.is_tensor or kind.pointee.is_tensor:
+                return Allowed("taken apart by the index around it")
         walk = walk.parent
     return context.diagnose(site, RULE, f"{site.name} is kept in a place that cannot be followed", entry.note)

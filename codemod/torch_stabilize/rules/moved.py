@@ -19,6 +19,7 @@ from torch_stabilize.rules.undefined import UNDEFINED, leaves, names_in
 from torch_stabilize.source.callees import Callees, reference_of
 from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Fragment
+from torch_stabilize.source.types import parse_type
 
 MOVED = page(
     "TSA178",
@@ -151,10 +152,11 @@ def _takes_it(node: Node, context: Context) -> bool:
     if callee is None or callee.type not in ("identifier", "qualified_identifier", "template_function"):
         return True  # a constructor, or a method of a container
     given = [child for child in parent.named_children if child.type != "comment"]
-    name = text_of(callee)
-    if context.surface.name(name) is not None or (re.match(r"(?:at|torch)::", name) and not name.endswith("Tensor")):
+    name = reference_of(callee).removeprefix("::")
+    own = Callees(context.project.finder).named(name, len(given))
+    is_of_torch = context.surface.name(name) is not None or name.partition("::")[0] in ("at", "torch")
+    if not own and is_of_torch and not parse_type(name).is_tensor:
         return False
-    own = Callees(context.project.finder).named(reference_of(callee), len(given))
     types = [one.types[given.index(call)] for one in own if len(one.types) > given.index(call)]
     return not types or any(not kind.endswith("&") or kind.endswith("&&") for kind in types)
 

@@ -53,6 +53,9 @@ def wants_a_number(node: Node, fragment: Fragment, context: Context) -> bool:
     return False
 
 
+_CASTS = frozenset({"static_cast", "reinterpret_cast", "const_cast", "dynamic_cast", "c10::checked_convert"})
+
+
 def _argument_is_number(listed: Node, argument: Node, fragment: Fragment, context: Context) -> bool:
     call = listed.parent
     callee = call.child_by_field_name("function") if call is not None else None
@@ -61,7 +64,7 @@ def _argument_is_number(listed: Node, argument: Node, fragment: Fragment, contex
             return _is_kept_as_number(call, listed, fragment, context)
         return True  # of a kernel that is launched, or of an attribute
     name = text_of(callee).partition("<")[0].strip()
-    if name.endswith("_cast"):
+    if name in _CASTS:
         return True
     place = [c for c in listed.named_children if c.type != "comment"].index(argument)
     own = [f for _, f in context.project.finder.functions.meant_by(name)]

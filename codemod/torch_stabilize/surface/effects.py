@@ -70,6 +70,13 @@ def function_effect(name: str, index: int, count: int) -> str:
     return "" if letter == "?" else letter
 
 
+def changes_nothing(name: str) -> bool:
+    """Whether a function or class of the standard library only reads, or passes on, what it is given."""
+    bare = name.removeprefix("std::")
+    letters = [row for known, row in _table()["functions"].items() if known.partition("/")[0] == bare]
+    return bool(letters) and not set("".join(letters)) - set("RVAX")
+
+
 @functools.cache
 def _devices() -> dict[str, str]:
     return {name: key for key, names in _raw()["devices"].items() for name in names.split()}

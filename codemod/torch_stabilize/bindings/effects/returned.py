@@ -11,9 +11,13 @@ from torch_stabilize.source.callees import reference_of
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
+from torch_stabilize.source.signatures import Function
+from torch_stabilize.source.types import parse_type
+from torch_stabilize.surface.effects import method_effect
 
 _DEEPEST = 3  # calls that are followed
 _TUPLES = frozenset({"make_tuple", "make_pair", "tie", "forward_as_tuple", "tuple", "pair"})
+_VIEWS = frozenset({"reshape", "flatten", "ravel"})  # where the strides allow it
 _OTHERS = frozenset({"lambda_expression", "function_definition"})  # whose returns are their own
 
 
@@ -35,6 +39,56 @@ def returned_arguments(
     "" where that is none of `parameters`, or they differ.
     """
     return _Reader(parameters, follow).of(body, count)
+
+
+def may_return(document: Document, function: Function) -> tuple[str, ...]:
+    """The tensor parameters of which some `return` may give the tensor itself or a view, also through variables."""
+    body = document.fragment_at(function.body.start).node_at(function.body) if function.body is not None else None
+    while body is not None and body.type != "compound_statement":
+        body = body.parent
+    if body is None:
+        return ()
+    values = _values_of(body)
+    found = {name for node in _returned(body) for name in _may_be(node, values, frozenset())}
+    return tuple(p.name for p in function.parameters if p.name in found and parse_type(p.type_text).is_tensor)
+
+
+def _values_of(body: Node) -> dict[str, list[Node]]:
+    """What each variable of a body is given."""
+    found: dict[str, list[Node]] = {}
+    waiting = [body]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.named_children
+        pair = {"init_declarator": ("declarator", "value"), "assignment_expression": ("left", "right")}.get(node.type)
+        target, value = map(node.child_by_field_name, pair) if pair is not None else (None, None)
+        while target is not None and target.type == "reference_declarator":
+            target = target.named_children[0] if target.named_children else None
+        if target is not None and target.type == "identifier" and value is not None:
+            found.setdefault(text_of(target), []).append(value)
+    return found
+
+
+def _may_be(node: Node, values: Mapping[str, list[Node]], seen: frozenset[str]) -> Iterator[str]:
+    """The names whose tensor an expression may be, or be a view of."""
+    node = _bare(node)
+    if node.type == "identifier":
+        name = text_of(node)
+        given = values.get(name, []) if name not in seen else []
+        yield name
+        for value in given:
+            yield from _may_be(value, values, seen | {name})
+    elif node.type == "conditional_expression":
+        for side in (node.child_by_field_name("consequence"), node.child_by_field_name("alternative")):
+            yield from _may_be(side, values, seen) if side is not None else ()
+    callee = node.child_by_field_name("function") if node.type == "call_expression" else None
+    if callee is not None and callee.type == "field_expression":
+        receiver, name = receiver_type_parts(callee)
+        if receiver is not None and (method_effect(name) in ("V", "W") or name in _VIEWS):  # a view, or in place
+            yield from _may_be(receiver, values, seen)
+    elif callee is not None and reference_of(callee).removeprefix("::") in ("std::move", "move"):
+        for given_node in arguments_of(node)[:1]:
+            yield from _may_be(given_node, values, seen)
 
 
 def _returned(node: Node) -> Iterator[Node]:

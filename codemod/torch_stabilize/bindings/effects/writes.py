@@ -10,17 +10,9 @@ from collections.abc import Iterable
 
 from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.source.document import Document
-from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.types import parse_type
 from torch_stabilize.source.uses import Access
-
-_VIEW = rb"(?:\s*\.\s*(?:view|reshape|view_as|flatten|squeeze|unsqueeze|transpose|t)\s*\([^;]*\))?"
-_RETURNED = re.compile(
-    word_start(b"return") + rb"\s+(?:std::move\(\s*)?(?P<name>[A-Za-z_]\w*)" + _VIEW + rb"\s*\)?\s*;"
-)
-_ASSIGNED = re.compile(rb"[=?:]\s*([A-Za-z_]\w*)")
-_LOCAL = rb"\b(?P<local>[A-Za-z_]\w*)\s*=\s*(?:[^;?]*\?\s*(?:[^;:]*:\s*)?)?%s%s\s*(?::[^;]*)?;"
 
 
 def accesses(document: Document, function: Function, program: Program) -> dict[str, Access]:
@@ -30,33 +22,6 @@ def accesses(document: Document, function: Function, program: Program) -> dict[s
         for place, parameter in enumerate(function.parameters)
         if re.search(r"\bTensor\b|\bTensorList\b", parameter.type_text) and parameter.name
     }
-
-
-def returned_parameters(document: Document, function: Function) -> tuple[str, ...]:
-    """The tensor parameters that `function` may return: `return x;`, also through a local or as a view of it."""
-    if function.body is None:
-        return ()
-    text = document.code[function.body.start : function.body.end]
-    return tuple(
-        parameter.name
-        for parameter in function.parameters
-        if parameter.name
-        and parse_type(parameter.type_text).is_tensor
-        and _is_returned(text, parameter.name.encode(), 0)
-    )
-
-
-def _is_returned(text: bytes, name: bytes, depth: int) -> bool:
-    returned = {match.group("name") for match in _RETURNED.finditer(text)}
-    if not returned or name in returned:
-        return bool(returned)
-    if depth == 2 or name not in _ASSIGNED.findall(text):
-        return False
-    local = _LOCAL % (re.escape(name), _VIEW)
-    return any(
-        match.group("local") != name and _is_returned(text, match.group("local"), depth + 1)
-        for match in re.finditer(local, text)
-    )
 
 
 def written(found: Iterable[tuple[str, Access]], function: Function) -> frozenset[str]:
@@ -69,5 +34,5 @@ def written(found: Iterable[tuple[str, Access]], function: Function) -> frozense
         name
         for name, access in found
         if access is Access.WRITE
-        or (access is Access.UNKNOWN and types[name].rstrip().endswith("&") and "const" not in types[name])
+        or (access is Access.UNKNOWN and parse_type(types[name]).reference and not parse_type(types[name]).const)
     )
