@@ -17,7 +17,7 @@ from torch_stabilize.rules.engine import rewrite_document
 from torch_stabilize.source.document import Document
 from torch_stabilize.surface.table import load_surface
 
-from tests.rules.rewriting import context_of
+from tests.rules.rewriting import context_of, rewrite
 
 LEGACY = """\
 #define OWN_DISPATCH_CASE_FLOATING(...) \\
@@ -147,3 +147,19 @@ def test_headers_of_macros(text: str, is_any: bool, is_dispatch: bool) -> None:
     document = Document("dispatch.h", text.encode())
     assert is_macro_header(document) is is_any
     assert is_macro_header(document, surface=load_surface()) is is_dispatch
+
+
+@pytest.mark.parametrize(
+    ("text", "is_added"),
+    [
+        ('AT_DISPATCH_COMPLEX_TYPES(x.scalar_type(), "f", [&] { g(std::conj(scalar_t(1, 2))); });', True),
+        ('AT_DISPATCH_ALL_TYPES_AND_COMPLEX(x.scalar_type(), "f", [&] { g(std::sqrt(scalar_t(2))); });', True),
+        ('AT_DISPATCH_V2(x.scalar_type(), "f", AT_WRAP([&] { g(std::exp(scalar_t(2))); }), AT_EXPAND(AT_COMPLEX_TYPES));',
+         True),
+        ('AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "f", [&] { g(std::exp(scalar_t(2))); });', False),
+        ('AT_DISPATCH_COMPLEX_TYPES(x.scalar_type(), "f", [&] { g(scalar_t(1, 2) * scalar_t(3)); });', False),
+    ],
+)  # fmt: skip
+def test_functions_of_complex_numbers_come_with_a_dispatch_over_them(text: str, is_added: bool) -> None:
+    """c10 has std::conj and its kin for its complex numbers, torch::headeronly has not."""
+    assert ("complex_functions" in rewrite(f"void f(const at::Tensor& x) {{ {text} }}")[1].helpers) is is_added

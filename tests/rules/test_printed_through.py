@@ -64,3 +64,18 @@ def test_a_parameter_of_a_template_that_a_check_prints_is_reported() -> None:
     text = "template <class T> void need(const T& v) { TORCH_CHECK(false, v); }\n"
     found = rewrite(f"{text}void f(const at::Tensor& x) {{ need(x.sizes()); need(1); }}")[1]
     assert [one.code for one in found.diagnostics] == ["TSA124"]
+
+
+def test_a_member_function_prints_its_pack() -> None:
+    """Of a template in a class, whatever the object is called."""
+    log = "struct Log { template <class... A> void put(int k, const A&... a) { (std::cerr << ... << a); } int n; };\n"
+    text = f"{log}void f(const at::Tensor& x, Log& log) {{ log.put(1, {SIZES}, {NUMBER}); log.n = 2; }}"
+    assert f"log.put(1, {TEXT}, {NUMBER});" in rewrite(text)[0]
+
+
+def test_a_member_function_that_keeps_its_pack_prints_nothing() -> None:
+    """A pack that is stored is left alone."""
+    log = "struct Log { template <class... A> void put(int k, const A&... a) { keep(a...); } };\n"
+    assert (
+        f"log.put(1, {SIZES});" in rewrite(f"{log}void f(const at::Tensor& x, Log& log) {{ log.put(1, {SIZES}); }}")[0]
+    )

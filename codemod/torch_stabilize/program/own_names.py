@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch_stabilize.model import Span
 from torch_stabilize.program.scan import FoundSite
 from torch_stabilize.rules.snippets import known_returns
-from torch_stabilize.source.declarations import around
+from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.scopes import TypeFinder, receiver_type_parts
 from torch_stabilize.source.spans import line_end
@@ -30,7 +30,9 @@ class OwnNames:
             if receiver is None:
                 return False
             kind = self._finder.type_of(receiver, fragment, document)
-            return kind.is_known and not (kind.is_tensor or any(inner.is_tensor for inner in kind.arguments))
+            operator = field.child_by_field_name("operator") if field is not None else None
+            is_arrow = operator is not None and text_of(operator) == "->"
+            return kind.is_known and not (kind.pointee if is_arrow else kind).is_tensor  # a container's own method
         node = fragment.node_at(Span(start, start + 1))
         is_global = document.data[start : start + 2] == b"::"
         return node is not None and not is_global and self._finder.own_spaces.has(site.name, node)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Span
+from torch_stabilize.rules.complex_numbers import HELPER, uses_functions_of_complex
 from torch_stabilize.rules.context import Context, Outcome, Site
 from torch_stabilize.rules.macro_calls import call_arguments, whole_call
 from torch_stabilize.rules.registry import case, page, rule
 from torch_stabilize.rules.rewrite import Copy, Part, Rewrite
+from torch_stabilize.source.document import words_of
 from torch_stabilize.surface.entry import Entry
 
 _SCALAR = "torch::headeronly::ScalarType::"
@@ -97,7 +99,15 @@ def families(site: Site, context: Context, entry: Entry) -> Outcome | None:
     parts: list[Part] = [b"THO_DISPATCH_V2(", dtype, b", ", name, b", AT_WRAP((", inside, b")), " + lists.encode()]
     for span in extra:
         parts += [b", ", Copy(span)]
-    return context.rewrite(whole, (*parts, b")"), entry.rule, includes=("torch/headeronly/core/Dispatch_v2.h",))
+    helpers = _of_complex(_dtypes(entry, extra, context), context)
+    header = ("torch/headeronly/core/Dispatch_v2.h",)
+    return context.rewrite(whole, (*parts, b")"), entry.rule, includes=header, helpers=helpers)
+
+
+def _of_complex(dtypes: frozenset[str], context: Context) -> tuple[str, ...]:
+    """What lacks for the complex numbers among the types of a dispatch."""
+    is_complex = bool(dtypes & {"ComplexFloat", "ComplexDouble", "ComplexHalf"})
+    return (HELPER,) if is_complex and uses_functions_of_complex(context) else ()
 
 
 def _dtypes(entry: Entry, extra: tuple[Span, ...], context: Context) -> frozenset[str]:
@@ -135,7 +145,11 @@ def _case(
         parts += [b" " * bool(index) + f"THO_DISPATCH_CASE({_SCALAR}{dtype}, ".encode(), Copy(body), b")"]
     for span in arguments[:further]:
         parts += [b" THO_DISPATCH_CASE(", Copy(span), b", ", Copy(body), b")"]
-    return context.rewrite(whole, tuple(parts), entry.rule, includes=("torch/headeronly/core/Dispatch.h",))
+    helpers, header = (
+        _of_complex(_dtypes(entry, arguments[:further], context), context),
+        "torch/headeronly/core/Dispatch.h",
+    )
+    return context.rewrite(whole, tuple(parts), entry.rule, includes=(header,), helpers=helpers)
 
 
 page(
@@ -193,4 +207,9 @@ def _with_wrapped_body(site: Site, context: Context, entry: Entry) -> Outcome:
     if body.startswith(b"AT_WRAP(") and not body.startswith(b"AT_WRAP(("):
         inside = Span(arguments[2].start + len(b"AT_WRAP("), arguments[2].end - 1)
         also = (context.rewrite(inside, (b"(", inside, b")"), entry.rule),)
-    return context.replace(site, entry.stable, entry.rule, entry=entry, also=also)
+    words = {word.decode() for span in arguments[3:] for word in words_of(context.text(span))}
+    helpers = (HELPER,) if words & _COMPLEX_LISTS and uses_functions_of_complex(context) else ()
+    return context.replace(site, entry.stable, entry.rule, entry=entry, also=also, helpers=helpers)
+
+
+_COMPLEX_LISTS = frozenset({"AT_COMPLEX_TYPES", "AT_ALL_TYPES_AND_COMPLEX", "kComplexFloat", "kComplexDouble"})

@@ -28,6 +28,7 @@ from torch_stabilize.rules.rewrite import Copy, Nested, Rewrite, Rewrites, flatt
 from torch_stabilize.rules.shared import LEGACY_ONLY, ONE_WORLD
 from torch_stabilize.rules.sites import find_sites, in_legacy_branch
 from torch_stabilize.rules.small_vectors import copy_sites
+from torch_stabilize.rules.spliced import spliced_findings
 from torch_stabilize.rules.streams import stream_findings
 from torch_stabilize.rules.stringised import keep_text
 from torch_stabilize.rules.undefined import UNDEFINED, undefined_findings
@@ -79,6 +80,7 @@ def rewrite_document(
         clause_findings(context),
         undefined_findings(context),
         moved_findings(context),
+        spliced_findings(context),
         stream_findings(context),
         algorithm_findings(context),
         options_findings(context),

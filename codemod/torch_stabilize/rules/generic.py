@@ -9,6 +9,7 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Diagnostic, Span
 from torch_stabilize.rules.check_texts import printable
+from torch_stabilize.rules.complex_numbers import HELPER, uses_functions_of_complex
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.expressions import by_template
 from torch_stabilize.rules.methods import free_function
@@ -251,7 +252,7 @@ def _complex(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if _is_called(site, context):
         function = derived_entry("function", site.name)
         return free_function(site, context, function) if function is not None else None
-    helpers = ("complex_functions",) if _uses_functions_of_complex(context) else ()
+    helpers = (HELPER,) if uses_functions_of_complex(context) else ()
     return context.replace(site, entry.stable, entry.rule, entry=entry, helpers=helpers)
 
 
@@ -259,14 +260,6 @@ def _is_called(site: Site, context: Context) -> bool:
     """Whether arguments follow a name. Of c10's they make a value of the type."""
     following = context.document.code[site.span.end : site.span.end + 80].lstrip()
     return following.startswith(b"(") and not site.name.startswith("c10::")
-
-
-_OF_COMPLEX = re.compile(rb"\bstd::(?:conj|real|imag|norm|abs|arg)\s*\(")
-
-
-def _uses_functions_of_complex(context: Context) -> bool:
-    """Whether complex numbers may be handed to functions that c10 adds to namespace std."""
-    return any(_OF_COMPLEX.search(document.code) for document in context.project.documents)
 
 
 @case("TSA101", "SmallVector", "SmallVectorImpl")

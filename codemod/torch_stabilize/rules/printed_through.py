@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 from torch_stabilize.model import Span
-from torch_stabilize.rules.called import calls_of
+from torch_stabilize.rules.called import calls_of, place_of_parameter
 from torch_stabilize.rules.printing import printer_of
 from torch_stabilize.source.arguments import argument_spans
 from torch_stabilize.source.brackets import closing_bracket
+from torch_stabilize.source.declarations import around, declared_by
 from torch_stabilize.source.document import Document, Fragment, Macro
 from torch_stabilize.source.scopes import TypeFinder, arguments_of
 from torch_stabilize.source.signatures import Function, read_signatures
@@ -116,11 +117,29 @@ def _packs_of(document: Document) -> frozenset[tuple[str, int]]:
     """The function templates of a file that print their pack, with its place among the parameters."""
     if b"..." not in document.code:
         return frozenset()
-    return frozenset(
+    found = {
         (function.name, len(function.parameters) - 1)
         for function in read_signatures(document)
         if function.template and function.body is not None and _prints_pack(document, function)
-    )
+    }
+    return frozenset(found | set(_packs_of_methods(document)))
+
+
+def _packs_of_methods(document: Document) -> Iterator[tuple[str, int]]:
+    """The member functions that classes define and that print their pack."""
+    waiting = [document.whole.tree.root_node]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.named_children
+        if node.type != "variadic_parameter_declaration" or node.parent is None:
+            continue
+        place, method = place_of_parameter(node), around(node, ("function_definition",))
+        body = method.child_by_field_name("body") if method is not None else None
+        declared = next(declared_by(node), None)
+        if place is not None and body is not None and declared is not None:
+            inside = Span(body.start_byte, body.end_byte)
+            if around(node, ("field_declaration_list",)) is not None and _expands(declared.name, inside, document):
+                yield place.name, place.position
 
 
 def _prints_pack(document: Document, function: Function) -> bool:
@@ -130,12 +149,17 @@ def _prints_pack(document: Document, function: Function) -> bool:
         return False
     if "..." not in last.type_text or not last.name:
         return False
-    word = re.escape(last.name.encode())
+    return _expands(last.name, function.body, document)
+
+
+def _expands(name: str, inside: Span, document: Document) -> bool:
+    """Whether a body prints the pack `name`."""
+    word = re.escape(name.encode())
     expanded = re.compile(rb"\b" + word + rb"\s*\)?\s*\.\.\.")
-    body = document.code[function.body.start : function.body.end]
+    body = document.code[inside.start : inside.end]
     if re.search(rb"<<\s*(?:\.\.\.\s*<<\s*)?(?:std\s*::\s*forward\s*<[^;()]*>\s*\(\s*)?" + word + rb"\b", body):
         return True
-    for match in _PRINTS.finditer(document.code, function.body.start, function.body.end):
+    for match in _PRINTS.finditer(document.code, inside.start, inside.end):
         close = closing_bracket(document.code, match.end() - 1)
         if expanded.search(document.code[match.end() : close]):
             return True

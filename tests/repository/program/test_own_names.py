@@ -30,3 +30,19 @@ def test_own_namespaces_and_classes_are_told_from_torch() -> None:
         (5, "contiguous"): True, (6, "data_ptr"): True, (7, "contiguous"): False, (8, "zero_"): False,
         (9, "at::empty"): True, (9, "at::zeros"): False, (12, "at::empty"): False,
     }  # fmt: skip
+
+
+def test_a_container_has_its_own_methods() -> None:
+    """`.` is of the container or optional itself, and `->` reaches the tensor in it."""
+    code = """\
+void f(std::map<int, torch::stable::Tensor> kept, std::optional<torch::stable::Tensor> one) {
+  kept.emplace(1, kept[0]);
+  one.emplace(kept[0]);
+  one->contiguous();
+  kept[0].contiguous();
+}
+"""
+    document = Document("a.cpp", code.encode())
+    own = OwnNames((document,))
+    found = {site.line: own.have(site, document) for site in scan_document(document)}
+    assert found == {2: True, 3: True, 4: False, 5: False}
