@@ -74,3 +74,49 @@ def test_what_both_sides_need_is_compiled_by_both(tmp_path: Path, run_cli: Run, 
     again = run_cli("migrate", "csrc/bake.cpp", "--write", cwd=tree)
     assert again.code == 0, again
     assert (tree / "csrc/heat.cpp").read_text() == heat
+
+
+def _two_modules(tmp_path: Path) -> Path:
+    files = {"csrc/bind.cpp": _bind("oven", "bake"), "csrc/grill.cpp": _bind("grill", "roast")}
+    files["setup.py"] = _setup(("_oven", "bind bake heat"), ("_grill", "grill roast heat"))
+    files["oven/__init__.py"] = "from . import _grill, _oven\n"
+    return make_repository(tmp_path / "oven", _FILES | files)
+
+
+def test_what_others_need_is_compiled_by_both_where_it_is_asked_for(tmp_path: Path, run_cli: Run) -> None:
+    tree = _two_modules(tmp_path)
+
+    ran = run_cli("migrate", "csrc/heat.cpp", "csrc/bake.cpp", "--write", cwd=tree)
+
+    assert ran.code == 0, ran
+    assert "csrc/heat.cpp is built into both libraries" in ran.out
+    stable, _, legacy = (tree / "csrc/heat.cpp").read_text().partition("#else")
+    assert "torch::stable::Tensor heated(const torch::stable::Tensor& x)" in stable
+    assert "at::Tensor heated(const at::Tensor& x)" in legacy
+    setup = (tree / "setup.py").read_text()
+    assert setup.count('"csrc/heat.cpp"') == 3
+    assert '"csrc/libtorch_stable/bake.cpp",' in setup
+    assert "_grill_stable" not in setup
+
+
+def test_what_others_need_stays_where_nothing_else_is_asked_for(tmp_path: Path, run_cli: Run) -> None:
+    tree = _two_modules(tmp_path)
+
+    ran = run_cli("migrate", "csrc/heat.cpp", cwd=tree)
+
+    assert ran.code == 1, ran
+    said = "csrc/heat.cpp:1:1 TSA550 csrc/heat.cpp stays: csrc/bake.cpp, csrc/roast.cpp need what it defines, and stay"
+    assert said in ran.err
+    assert "diff --git" not in ran.out
+    assert run_cli("migrate", "csrc/heat.cpp", "csrc/bake.cpp", "csrc/roast.cpp", cwd=tree).code == 0
+
+
+def test_what_an_operator_is_bound_to_moves_though_others_call_it(tmp_path: Path, run_cli: Run) -> None:
+    bind = _bind("oven", "bake", "heated")
+    files = {"csrc/bind.cpp": bind, "setup.py": _setup(("_oven", "bind bake roast heat"))}
+    tree = make_repository(tmp_path / "oven", _FILES | files)
+
+    ran = run_cli("migrate", "csrc/heat.cpp", cwd=tree)
+
+    assert "TSA550" not in ran.out
+    assert "rename to csrc/libtorch_stable/heat.cpp" in ran.out

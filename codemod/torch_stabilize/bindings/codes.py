@@ -127,6 +127,14 @@ STILL_CALLED = Code(
     "Its definition leaves the legacy library, so the call does not link. Migrate the caller in the same group.",
     confidence=Confidence.MANUAL,
 )
+STAYS_FOR_OTHERS = Code(
+    "TSA550",
+    "A source that was asked for stays, as others that stay need it.",
+    "It defines what sources of its library use that were not asked for, and nothing that migrates uses it: in the "
+    "stable library it would be of no use, and its legacy library could not be loaded without it. Once one of those "
+    "migrates, both libraries compile it.",
+    confidence=Confidence.MANUAL,
+)
 OTHER_BUILD = Code(
     "TSA519",
     "A function is registered by an alternative build only.",
@@ -245,7 +253,8 @@ GIVEN_BACK = Code(
 CODES: tuple[Code, ...] = (
     MOVED, SPLIT_OPERATOR, CHOSEN_KEY, INFERRED_SCHEMA, NO_SCHEMA, BAD_SCHEMA, SCHEMA_MISMATCH,
     DUPLICATE_ARGUMENT, WRONG_ALIAS, DUPLICATE_OPERATOR, ADAPTER, UNBOXABLE, WIDENED_SCHEMA, TAGS, NO_STABLE_FORM,
-    META_KERNEL, UNREAD, STILL_CALLED, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED, LEFT_BEHIND, WIDENED,
+    META_KERNEL, UNREAD, STILL_CALLED, STAYS_FOR_OTHERS, OTHER_BUILD, LOST_OPERATOR, PYTHON_CALLERS, DECLARED,
+    LEFT_BEHIND, WIDENED,
     NO_EFFECT, PYTHON_MODULE, FAKE_WRITTEN, STAYS_BOUND, AUTOGRAD_CONVERTED, AUTOGRAD_LEFT,
     GIVEN_BACK,
 )  # fmt: skip

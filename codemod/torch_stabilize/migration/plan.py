@@ -13,9 +13,7 @@ from torch_stabilize.bindings.autograd.convert import convert_autograd
 from torch_stabilize.bindings.codes import STILL_CALLED
 from torch_stabilize.bindings.notes import notes_on
 from torch_stabilize.bindings.plan import plan_bindings
-from torch_stabilize.bindings.reading.model import BlockKind
 from torch_stabilize.bindings.reading.registry import Registry, registry_of
-from torch_stabilize.bindings.select import select
 from torch_stabilize.bindings.staying import staying_units
 from torch_stabilize.buildfiles.plan import plan_build
 from torch_stabilize.config import Config
@@ -25,6 +23,7 @@ from torch_stabilize.layout.decision import Decision
 from torch_stabilize.layout.nearest import layout_for
 from torch_stabilize.layout.read import Program
 from torch_stabilize.layout.variants import with_variants
+from torch_stabilize.migration.asked_shared import without_shared
 from torch_stabilize.migration.coming_along import Along, come_along, with_both
 from torch_stabilize.migration.composed import compose
 from torch_stabilize.migration.emptied import without_emptied
@@ -33,6 +32,7 @@ from torch_stabilize.migration.join import formatted, join
 from torch_stabilize.migration.kernels import kernel_change, rewrite_files, without_classes
 from torch_stabilize.migration.left_behind import left_behind, lost_definitions, still_called
 from torch_stabilize.migration.lost_operators import lost_operators
+from torch_stabilize.migration.placed import placed
 from torch_stabilize.migration.project import GroupProject, make_project
 from torch_stabilize.migration.registered_lambdas import registered_lambdas
 from torch_stabilize.migration.second_look import both, is_more_of, is_worth_a_look, landed, not_parsed, origins
@@ -57,13 +57,11 @@ from torch_stabilize.model import (
 )
 from torch_stabilize.program.check import check_plan
 from torch_stabilize.program.forms import (
-    Placement,
     is_in_place,
     joined,
     place_group,
     registrations_note,
     split_note,
-    whole_layout,
 )
 from torch_stabilize.program.groups import resolve_group, with_headers
 from torch_stabilize.program.planned import Planned, planned_tree
@@ -140,13 +138,23 @@ def _parts_together(snapshot: Snapshot, layout: Layout, group: Group, options: O
     options = replace(options, target=options.target or DEFAULT_TARGET)
     program = Program(snapshot, config, layout.include_roots)
     options = replace(options, in_place=is_in_place(program, layout, options.in_place, group.units))
+    group, told = (group, ()) if options.in_place else without_shared(program, layout, group)
+    if group.files or group.migrated:
+        made = _of_request(program, layout, group, options)
+    else:
+        made = _Made(program, Plan(group.name, options.target))
+    return made._replace(plan=replace(made.plan, diagnostics=(*told, *made.plan.diagnostics)))
+
+
+def _of_request(program: Program, layout: Layout, group: Group, options: Options) -> _Made:
+    """The plan of `group`, of which nothing stays."""
     decision = decide(program, layout, group.units)
     if options.in_place and len(decision.parts) > 1:
         decision = Decision(joined(program, layout, group, decision.parts))
     if len(decision.parts) >= 2:
         return _plan_parts(program, layout, decision, group, options)
     own = with_variants(program, layout.for_units(group.units or group.migrated))
-    along = _along(program, Units(snapshot, own, program.config), group, options)
+    along = _along(program, Units(program.snapshot, own, program.config), group, options)
     return _plan_part(program, own, along, options)
 
 
@@ -230,7 +238,7 @@ def _plan_part(
         group = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
     in_place = bool(options.in_place)
     placement = place_group(program, layout, group, in_place=in_place)
-    layout, group = _placed(program, layout, group, placement)
+    layout, group = placed(program, layout, group, placement)
     files = (*group.files, *group.migrated)
     autograd = convert_autograd(registry_of(snapshot, layout), group)
     if autograd.files:  # the rest reads what replaces the autograd functions
@@ -299,45 +307,6 @@ def _moves(snapshot: Snapshot, layout: Layout, group: Group) -> tuple[Move, ...]
     staying = staying_sources(snapshot, layout, group)
     moving = (path for path in group.files if path not in staying)
     return tuple(Move(path, layout.landing(path)) for path in moving if layout.landing(path) != path)
-
-
-def _placed(program: Program, layout: Layout, group: Group, placement: Placement) -> tuple[Layout, Group]:
-    """The layout and the group of a migration in the form of `placement`."""
-    snapshot, config = program.snapshot, program.config
-    along = placement.along if placement.form is Form.WHOLE_IN_PLACE else ()
-    if placement.form is Form.SPLIT_IN_PLACE:
-        along = _registering_for(snapshot, layout, group)
-    units = tuple(sorted({*group.units, *along}))
-    if placement.form is Form.WHOLE_IN_PLACE:
-        layout = whole_layout(program, layout, placement, units)
-    roots = layout.include_roots
-    if placement.form is not Form.MOVED:
-        entries = (entry for library in placement.libraries for entry in library.entries)
-        named = (folder for entry in entries for folder in entry.include_dirs)
-        roots = tuple(dict.fromkeys((*roots, *named)))
-    searches_more = roots != layout.include_roots
-    layout = replace(layout, form=placement.form, include_roots=roots)
-    if units == group.units and not searches_more:
-        return layout, group
-    left = tuple(path for path in group.registrations if path not in units)
-    found = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
-    return layout, found._replace(registrations=left)
-
-
-def _registering_for(snapshot: Snapshot, layout: Layout, group: Group) -> tuple[str, ...]:
-    """The files of registrations that were asked for and of which everything moves with the units of `group`."""
-    if not group.registrations:
-        return ()
-    registry = registry_of(snapshot, layout)
-    moved = {(one.statement.path, one.statement.span) for one in select(registry, group).moved}
-    found = []
-    for path in group.registrations:
-        bindings = registry.bindings.get(path)
-        if bindings is None or any(block.kind is BlockKind.PYBIND for block in bindings.blocks):
-            continue
-        if all((statement.path, statement.span) in moved for statement in bindings.statements):
-            found.append(path)
-    return tuple(found)
 
 
 def _of_tree(plan: Plan, original: Snapshot, converted: Set[str]) -> Plan:
