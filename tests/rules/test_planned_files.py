@@ -114,3 +114,23 @@ def test_state_that_would_be_there_twice_is_reported(plan: Plan) -> None:
 
 def test_the_difference_of_errors_is_told_once(plan: Plan) -> None:
     assert [one.code for one in plan.diagnostics].count("TSA177") == 1
+
+
+def test_a_unit_that_moves_after_its_header_was_switched_gets_what_torch_brought(tmp_path: Path) -> None:
+    """The header has torch for legacy units alone since the first migration: the second unit loses it with its own."""
+    files = dict(FILES)
+    files[OTHER] = '#include "canvas.h"\n' + FILES[OTHER].partition("\n")[2].partition("\n")[2].replace(
+        "  return", "  std::unordered_set<int64_t> seen(x.sizes().begin(), x.sizes().end());\n  return"
+    )
+    root = make_repository(tmp_path / "repository", files)
+    for unit in (UNIT, OTHER):
+        workspace = open_workspace(root, names=(unit,))
+        group = resolve_group(workspace.snapshot, workspace.layout, workspace.config, (unit,))
+        options = Options(format=False, target="2.11", in_place=True)
+        done = plan_migration(workspace.snapshot, workspace.layout, group, options, workspace.config)
+        for file in done.files:
+            if file.new_path is not None and file.after is not None:
+                (root / file.new_path).parent.mkdir(parents=True, exist_ok=True)
+                (root / file.new_path).write_bytes(file.after)
+    assert "def TORCH_TARGET_VERSION" in (root / SHARED).read_text()
+    assert "#include <unordered_set>" in (root / OTHER).read_text()

@@ -179,6 +179,20 @@ class FileIncludes:
                 if path in self.rewritten
                 else path in self.place.layout.legacy_declarations
             )
+            or self._has_switched(path)
+        )
+
+    def _has_switched(self, path: str) -> bool:
+        """Whether a header has includes of torch for the legacy build alone, since an earlier migration."""
+        snapshot = self.place.snapshot
+        if not path.endswith(ANY_HEADER) or not snapshot.exists(path):
+            return False
+        if b"TORCH_TARGET_VERSION" not in snapshot.read(path):
+            return False
+        document = snapshot.document(path)
+        return any(
+            _CLOSED.match(match.group(1).decode("utf-8", "replace")) and _is_switched(document, start)
+            for start, match in lines_matching(_SYSTEM_INCLUDE, document.data)
         )
 
     def _open(self, paths: frozenset[str]) -> frozenset[str]:
@@ -234,6 +248,10 @@ def _brought(document: Document) -> set[str]:
     lines = lines_matching(_SYSTEM_INCLUDE, document.data)
     found = {(match.group(1).decode("utf-8", "replace"), start) for start, match in lines}
     return {name for name, place in found if "." in name or not _is_conditional(document, place)}
+
+
+def _is_switched(document: Document, place: int) -> bool:
+    return any("TORCH_TARGET_VERSION" in condition for condition in conditions_at(document, place))
 
 
 def _is_conditional(document: Document, place: int) -> bool:
