@@ -55,6 +55,9 @@ def test_ops_of_torch_alone_are_composite(body: str) -> None:
          ("CUDA",)),
         ({"a__cpp": "void f(at::Tensor x) { if (x.is_cuda()) { g_gpu(x); return; } x.data_ptr<float>()[0] = 1; }",
           "b__cu": LAUNCHER + "void g_gpu(at::Tensor x) { launch_scale(x.data_ptr<float>(), 1); }"}, ("CPU", "CUDA")),
+        ({"a__cpp": "at::Tensor f(at::Tensor x) { if (x.device().is_cuda()) return g_gpu(x);\n  return x.sum(0) / 2; }",
+          "b__cu": LAUNCHER + "at::Tensor g_gpu(at::Tensor x) { launch_scale(x.data_ptr<float>(), 1); return x; }"},
+         ("CPU", "CUDA")),  # the other arm is put together from ops
         ({"a__cpp": "#define ON_GPU(x) TORCH_CHECK(x.is_cuda(), #x)\nvoid run(void*);\n"
                     "void f(at::Tensor x) { ON_GPU(x); run(x.data_ptr()); }"}, ("CUDA",)),
         ({"a__cpp": "void f(at::Tensor x) { TORCH_CHECK(x.device().is_cpu()); run(x.data_ptr()); }"}, ("CPU",)),

@@ -186,8 +186,8 @@ def _devices(place: _Place, own: Body, below: Iterable[str]) -> set[str]:
     wants = "" if own.wants == CPU and CUDA in found else own.wants  # of a tensor that stays on the host
     if wants and (own.touches or found):
         return {wants} | (found if own.branches else set())
-    if not own.touches:
-        return found
+    if not own.touches:  # one arm leads to a kernel of CUDA, and the other may be put together from ops
+        return found | {CPU} if own.branches and found else found
     if CUDA in found:
         return {CPU, CUDA} if own.branches else found
     return {CPU, CUDA} if own.branches else {CUDA if place.document.path.endswith(CUDA_SUFFIXES) else CPU}
