@@ -35,7 +35,7 @@ def tree_of(text: str) -> Snapshot:
 
 
 def names_in_model(text: str) -> list[str]:
-    model = SetupModel(read_python("setup.py", text.encode()), "", Snapshot(Path(), ("setup.py",)))
+    model = SetupModel(read_python("setup.py", text.encode()), "", Snapshot(Path(), ("setup.py",)), "setup.py")
     return [extension.name for extension in model.extensions()]
 
 

@@ -17,7 +17,9 @@ from torch_stabilize.buildfiles.mentions import names_one_of, plan_mentions
 from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.python.compiled import compiled_sources
 from torch_stabilize.buildfiles.requirements import plan_requirements
+from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
 from torch_stabilize.buildfiles.setup.plan import plan_setup
+from torch_stabilize.buildfiles.setup.result import SetupResult
 from torch_stabilize.model import Change, Diagnostic, FileEdit, Move, Severity, Span
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
@@ -59,6 +61,7 @@ def plan_build(
         plan_setup(snapshot, path, moving, through_cmake=bool(cmake.owned), widened=cmake.widened)
         for path in layout.setup_files
     ]
+    setups += [one for path in layout.setup_files for one in _helpers(snapshot, path, moving)]
     for setup in setups:
         edits.extend(setup.edits)
         diagnostics.extend(setup.diagnostics)
@@ -112,6 +115,15 @@ def plan_build(
     edits.extend((*imports, *_apart(mentioned, imports, edits), *_apart(generated, mentioned, edits)))
     diagnostics.extend((*stale, *unread))
     return Change(f"build files for {group.name}", tuple(edits), diagnostics=tuple(diagnostics))
+
+
+def _helpers(snapshot: Snapshot, path: str, moving: Moving) -> list[SetupResult]:
+    """The edits of other modules that make extensions for a setup file; none where it makes them itself."""
+    if all(one.entry.file in moving.layout.setup_files for one in read_setup_file(snapshot, path).entries):
+        return []
+    from torch_stabilize.buildfiles.setup.computed.attempts import plan_helpers
+
+    return plan_helpers(snapshot, path, moving)
 
 
 def _variants(layout: Layout, made: Set[str]) -> list[Layout]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ if torch.cuda.is_available():
     sources += [f for f in glob.glob("csrc/cuda/*.cu") if not f.endswith("_hip.cu")]
 {_LAST}""",
     "paths below a folder": f"""\
+import sys
 from pathlib import Path
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -188,4 +190,47 @@ def test_some_sources_move_at_once(form: str, has_cuda: bool, tmp_path: Path, mo
             ["csrc/libtorch_stable/pour.cpp", "csrc/libtorch_stable/torch_bindings.cpp", *moved]
         ),
         **_other(form),
+    }
+
+
+_HELPER = """\
+import glob
+import os
+
+import torch
+from torch.utils.cpp_extension import CppExtension, CUDAExtension
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def extensions():
+    found = sorted(glob.glob(os.path.join(ROOT, "csrc", "*.cpp")))
+    sources = [os.path.relpath(one, ROOT) for one in found if not one.endswith(("draft.cpp", "other.cpp"))]
+    if torch.cuda.is_available():
+        return [CUDAExtension("tea._C", sources + ["csrc/cuda/brew.cu", "csrc/cuda/chill.cu"])]
+    return [CppExtension("tea._C", sources)]
+"""
+
+
+@pytest.mark.parametrize("has_cuda", [True, False], ids=["cuda", "cpu"])
+def test_another_module_makes_the_extension(has_cuda: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = "import torch\nfrom setuptools import setup\nfrom tea_tools.build import extensions\n\n"
+    setup += 'setup(name="tea", install_requires=["torch>=2.4"], ext_modules=extensions())\n'
+    files = {"tea_tools/__init__.py": "", "tea_tools/build.py": _HELPER, "setup.py": setup}
+    done = migrated({**_TREE, **_MORE, **files}, ["pour"], ["csrc/cuda/chill.cu"])
+    assert done.by_hand == []
+    assert done.text("setup.py") == setup.replace("2.4", "2.11")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("tea_tools", "tea_tools.build"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    built = _built(done, tmp_path, has_cuda=has_cuda, monkeypatch=monkeypatch)
+    for name in ("tea_tools", "tea_tools.build"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    cuda = ["csrc/cuda/brew.cu"] if has_cuda else []
+    moved = ["csrc/libtorch_stable/cuda/chill.cu"] if has_cuda else []
+    assert built == {
+        "tea._C": sorted(["csrc/bind.cpp", "csrc/steep.cpp", *cuda]),
+        "tea._C_stable_libtorch": sorted(
+            ["csrc/libtorch_stable/pour.cpp", "csrc/libtorch_stable/torch_bindings.cpp", *moved]
+        ),
     }

@@ -29,10 +29,11 @@ def disagreements(
     before = read_setup_file(snapshot, path)
     if not before.entries or any(gap.kind is GapKind.FILE for gap in before.gaps):
         return
-    data = apply(snapshot.read(path), [edit.edit for edit in edits if edit.path == path])
+    edited = {edit.path: snapshot.read(edit.path) for edit in edits}
+    changed = {name: apply(data, [edit.edit for edit in edits if edit.path == name]) for name, data in edited.items()}
     gone = {old for old, new in moving.renames.items() if old != new}
     files = sorted({*snapshot.files, *moving.renames.values(), *moving.created} - gone)
-    overlay = {**snapshot.overlay, path: data}
+    overlay = {**snapshot.overlay, **changed}
     after = read_setup_file(replace(snapshot, files=tuple(files), overlay=overlay), path)
     found = list(dict.fromkeys(_differences(before, after, moving, sorted(entered))))
     if found:

@@ -55,11 +55,15 @@ class Extension(NamedTuple):
 
 @dataclass
 class SetupModel:
-    """One setup.py. `folder` is what its relative paths start from."""
+    """One setup.py, or a module that it calls. `folder` is what its relative paths start from.
+
+    `setup` is the path of the setup.py that is run.
+    """
 
     file: PythonFile
     folder: str
     snapshot: Snapshot
+    setup: str
     _bindings: Bindings = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -179,7 +183,12 @@ def _settings(call: cst.Call) -> dict[str, cst.BaseExpression]:
 
 def read_setup(snapshot: Snapshot, path: str, only: Sequence[ast.stmt] | None = None) -> SetupModel:
     """The model of one setup.py, or of `only` these statements of it. Raises Refusal for a syntax error."""
-    return SetupModel(read_python(path, snapshot.read(path), only), posixpath.dirname(path), snapshot)
+    return SetupModel(read_python(path, snapshot.read(path), only), posixpath.dirname(path), snapshot, path)
+
+
+def read_helper(snapshot: Snapshot, path: str, setup: str) -> SetupModel:
+    """The model of a module that the setup file `setup` calls. Raises Refusal for a syntax error."""
+    return SetupModel(read_python(path, snapshot.read(path)), posixpath.dirname(setup), snapshot, setup)
 
 
 def is_stable_extension(model: SetupModel, layout: Layout, extension: Extension) -> bool:

@@ -38,7 +38,12 @@ def update_package(run: SetupRun, extensions: Sequence[Extension], converted: Se
             _report_tag(run, calls[0], done=True)
         else:
             _report_tag(run, (converted or list(extensions))[0].call, done=False)
-    for call in calls:
+    raise_floors(run)
+
+
+def raise_floors(run: SetupRun) -> None:
+    """Make setup() ask for a torch that has what the stable library needs."""
+    for call in _setup_calls(run):
         for node in _requirements(run, call):
             _raise_floor(run, node)
 

@@ -10,7 +10,6 @@ from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
 from torch_stabilize.buildfiles.setup.names import device_words, sourceless_extensions, telling_statements
 from torch_stabilize.buildfiles.setup.result import SetupResult
 from torch_stabilize.buildfiles.setup.tree import read_setup_tree
-from torch_stabilize.model import Severity
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.stable_target import short_name
 
@@ -29,37 +28,15 @@ def plan_setup(
         if not through_cmake or (has_stable and not widened):
             return SetupResult(names=named, has_stable=has_stable)  # nothing moves, nothing is added
         only = telling_statements(tree, [word for value in widened for word in device_words(value)])
+    from torch_stabilize.buildfiles.setup.computed.attempts import checked, split_where_made
     from torch_stabilize.buildfiles.setup.model import read_setup
     from torch_stabilize.buildfiles.setup.run import run_setup
 
     model = read_setup(snapshot, path, only)
-    result = _checked(snapshot, path, moving, run_setup(model, moving, through_cmake=through_cmake, widened=widened))
+    result = checked(snapshot, path, moving, run_setup(model, moving, through_cmake=through_cmake, widened=widened))
     if through_cmake or only is not None or not _is_missing(snapshot, path, moving, result):
         return result
-    from torch_stabilize.buildfiles.setup.computed.plan import split_computed
-
-    for in_lists in (True, False):
-        split = split_computed(model, moving, in_lists=in_lists)
-        if split is None:
-            continue
-        split = _checked(snapshot, path, moving, split)
-        if not _has_errors(split):
-            return split
-    return result
-
-
-def _checked(snapshot: Snapshot, path: str, moving: Moving, result: SetupResult) -> SetupResult:
-    """`result` with what the edited file would build otherwise."""
-    from torch_stabilize.buildfiles.setup.agree import disagreements
-
-    if not result.edits or _has_errors(result):
-        return result
-    found = disagreements(snapshot, path, moving, result.edits, result.created)
-    return result._replace(diagnostics=(*result.diagnostics, *found))
-
-
-def _has_errors(result: SetupResult) -> bool:
-    return any(found.severity is Severity.ERROR for found in result.diagnostics)
+    return split_where_made(model, moving) or result
 
 
 def _is_missing(snapshot: Snapshot, path: str, moving: Moving, result: SetupResult) -> bool:

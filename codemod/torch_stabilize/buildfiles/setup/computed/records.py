@@ -53,10 +53,10 @@ def splits_of(model: SetupModel, moving: Moving, extensions: Sequence[Extension]
     import libcst as cst
 
     path = model.file.path
-    read = read_setup_file(model.snapshot, path)
+    read = read_setup_file(model.snapshot, model.setup)
     if any(gap.kind is GapKind.FILE for gap in read.gaps):
         return []
-    later = {_key(one): one.entry for one in read_setup_file(_moved(model.snapshot, moving), path).entries}
+    later = {_key(one): one.entry for one in read_setup_file(_moved(model.snapshot, moving), model.setup).entries}
     calls = {model.file.span(call): call for call in model.file.find(cst.Call)}
     legacy = [one for one in read.entries if one.entry.abi is Abi.LEGACY]
     found = []
@@ -80,10 +80,8 @@ def extensions_in_classes(model: SetupModel) -> list[Extension]:
     """The extension modules that methods of classes make, which the model leaves out."""
     import libcst as cst
 
-    path = model.file.path
-    spans = {
-        one.entry.span: one.entry for one in read_setup_file(model.snapshot, path).entries if one.entry.file == path
-    }
+    entries = [one.entry for one in read_setup_file(model.snapshot, model.setup).entries]
+    spans = {entry.span: entry for entry in entries if entry.file == model.file.path}
     found = []
     for call in model.file.find(cst.Call):
         entry = spans.get(model.file.span(call))

@@ -113,7 +113,7 @@ class Expressions(Making):
                 return rows[0][1] if len(rows) == 1 and not rows[0][0] else value
             return Unknown(node.id, value.gap) if isinstance(value, Unknown) else value
         if node.id == "__file__":
-            return Text(posixpath.basename(self.state.frame.path))
+            return Text(posixpath.relpath(self.state.frame.path, self.state.folder or "."))
         return External(node.id)
 
     def _attribute(self, node: ast.Attribute) -> Value:
