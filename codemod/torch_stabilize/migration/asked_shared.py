@@ -54,7 +54,10 @@ def without_shared(program: Program, layout: Layout, group: Group) -> Asked:
 
 
 def _staying_users(program: Program, units: Units, group: Group, unit: str) -> list[str]:
-    """The units that stay in the legacy libraries that `unit` is built into, and that use what it defines."""
+    """The units that stay in the legacy libraries that `unit` is built into, and that use what it defines.
+
+    What functions of headers use does not count: operators may be bound to these.
+    """
     libraries = [one for one, _ in program.by_unit.get(unit, ()) if one.abi is not Abi.STABLE]
     moving = {*group.units, *group.migrated}
     staying = sorted({other for one in libraries for other in one.units} - moving)
@@ -68,7 +71,9 @@ def _staying_users(program: Program, units: Units, group: Group, unit: str) -> l
         if program.snapshot.exists(other)
         and not units.is_only_bindings(other)
         and any(
-            unit in {d.path for d in linker.defining(r.symbol)} for r in linker.references(other, names, Abi.LEGACY)
+            symbol.bare.encode() in program.snapshot.document(other).words
+            and any(definition.path == unit for definition in linker.defining(symbol))
+            for symbol in (reference.symbol for reference in linker.references(other, names, Abi.LEGACY))
         )
     ]
     joining = suggested_with(units, group.units) if users else frozenset()
