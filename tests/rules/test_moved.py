@@ -42,6 +42,47 @@ def _is_reported(body: str) -> bool:
     return any(one.code == "TSA178" for one in rewrite(f"{FUNCTIONS}{body} }}")[1].diagnostics)
 
 
+ELEMENTS = """\
+struct Pair { at::Tensor first, second; };
+at::Tensor f(std::vector<at::Tensor> v, std::vector<at::Tensor> w, std::optional<at::Tensor> o, Pair p, int n) { """
+ELEMENT_USED = {
+    "of a list": "at::Tensor t = std::move(v[0]); return v[0].defined() ? v[0] : t;",
+    "the first": "at::Tensor t = std::move(v.front()); return v.front();",
+    "a member": "at::Tensor t = std::move(p.first); return p.first + t;",
+    "of an optional": "at::Tensor t = std::move(*o); return *o;",
+    "in one loop, used in the next": (
+        "for (int i = 0; i < n; ++i) w.push_back(std::move(v[i])); for (int i = 0; i < n; ++i) w[0].add_(v[i]); return w[0];"
+    ),
+    "all of them": "for (auto& t : v) w.push_back(std::move(t)); return v[0];",
+    "all of them, by iterators": (
+        "w.insert(w.end(), std::make_move_iterator(v.begin()), std::make_move_iterator(v.end())); return v.at(0);"
+    ),
+    "all of them, run through again": "for (auto&& t : v) w.push_back(std::move(t)); for (auto& t : v) t.zero_(); return w[0];",
+    "the same in the next turn": "for (int i = 0; i < n; ++i) w.push_back(std::move(v[0])); return w[0];",
+}
+ELEMENT_UNUSED = {
+    "it is another": "at::Tensor t = std::move(v[0]); return v[1] + t;",
+    "it is another member": "at::Tensor t = std::move(p.first); return p.second + t;",
+    "it has a new value": "at::Tensor t = std::move(v[0]); v[0] = t * 2; return v[0];",
+    "the list has new ones": "at::Tensor t = std::move(v[0]); v = w; return v[0];",
+    "the list is cleared": "for (auto& t : v) w.push_back(std::move(t)); v.clear(); v.push_back(w[0]); return v[0];",
+    "each turn has another": "for (int i = 0; i < n; ++i) w.push_back(std::move(v[i])); return w[0];",
+    "each turn has a copy": "for (auto t : v) w.push_back(std::move(t)); return v[0];",
+    "it is only looked at": "auto n0 = std::move(v[0]).numel(); return v[0];",
+    "it is asked how many": "for (auto& t : v) w.push_back(std::move(t)); return at::ones({int64_t(v.size())});",
+}
+
+
+@pytest.mark.parametrize("body", ELEMENT_USED.values(), ids=ELEMENT_USED.keys())
+def test_a_use_of_an_element_is_reported(body: str) -> None:
+    assert any(one.code == "TSA178" for one in rewrite(f"{ELEMENTS}{body} }}")[1].diagnostics)
+
+
+@pytest.mark.parametrize("body", ELEMENT_UNUSED.values(), ids=ELEMENT_UNUSED.keys())
+def test_nothing_is_reported_of_an_element_where(body: str) -> None:
+    assert not any(one.code == "TSA178" for one in rewrite(f"{ELEMENTS}{body} }}")[1].diagnostics)
+
+
 @pytest.mark.parametrize("where", USED)
 def test_a_use_is_reported(where: str) -> None:
     assert _is_reported(USED[where])

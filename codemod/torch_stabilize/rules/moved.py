@@ -11,6 +11,7 @@ from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Diagnostic, Span
 from torch_stabilize.rules.called import OWNERS, given_at, place_of_parameter, variable_of
 from torch_stabilize.rules.context import Context, Site, SiteKind
+from torch_stabilize.rules.elements import ANY, is_renewed, named, plain, root_of
 from torch_stabilize.rules.jumps import jumps
 from torch_stabilize.rules.last_values import uses_of
 from torch_stabilize.rules.registry import page
@@ -19,6 +20,7 @@ from torch_stabilize.rules.undefined import UNDEFINED, leaves, names_in
 from torch_stabilize.source.callees import Callees, reference_of
 from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Fragment
+from torch_stabilize.source.scopes import arguments_of
 from torch_stabilize.source.types import parse_type
 
 MOVED = page(
@@ -80,6 +82,8 @@ MOVED = page(
     Confidence.MANUAL,
 )
 _MOVE = re.compile(rb"\bstd\s*::\s*(?:move|forward\s*<\s*(?:at|torch)\s*::\s*Tensor\s*>)\s*\(\s*(?P<name>\w+)\s*\)")
+_MOVE_ELEMENT = re.compile(rb"\bstd\s*::\s*move\s*\(\s*(?=[\w*(])(?!\w+\s*\))")
+_MOVE_ALL = re.compile(rb"\bstd\s*::\s*(?:make_move_iterator|move)\s*\(\s*(?P<name>\w+)\s*\.\s*begin\s*\(")
 _STATEMENTS = ("compound_statement", "case_statement", "field_initializer_list", "function_definition", "if_statement",
                "else_clause", "for_statement", "for_range_loop", "while_statement", "do_statement", "try_statement",
                "switch_statement", "catch_clause")  # fmt: skip
@@ -98,6 +102,22 @@ def moved_findings(context: Context) -> Iterator[tuple[Site, Diagnostic]]:
     document = context.document
     if document.path not in context.project.moving or b"Tensor" not in document.words:
         return
+    for name, moved, there in (*_moved_variables(context), *_moved_elements(context)):
+        used = _used_behind(name, moved, there, context)
+        if used is None:
+            continue
+        site = Site(there.span(used), UNDEFINED, SiteKind.OPERATOR)
+        shown = text_of(moved) if not name.endswith(ANY) else f"an element of {root_of(name)}"
+        message = f"{shown} was moved from before it is used here, and a stable tensor has no handle then"
+        help_text = f"std::exchange({'it' if name.endswith(ANY) else shown}, torch::stable::Tensor()) where it is moved"
+        yield site, context.diagnose(site, MOVED, message, help_text)
+
+
+_Moved = tuple[str, Node, Fragment]  # its name, where it is moved
+
+
+def _moved_variables(context: Context) -> Iterator[_Moved]:
+    document = context.document
     for match in _MOVE.finditer(document.code):
         span = Span(*match.span("name"))
         fragment = context.fragment(Site(span, UNDEFINED, SiteKind.OPERATOR))
@@ -108,14 +128,40 @@ def moved_findings(context: Context) -> Iterator[tuple[Site, Diagnostic]]:
         if not found.is_tensor or found.pointers or found.const or not _takes_it(node, context):
             continue
         for moved, there in ((node, fragment), *_handed_over(node, fragment, context)):
-            used = _used_later(moved, there, context)
-            if used is None:
-                continue
-            site = Site(there.span(used), UNDEFINED, SiteKind.OPERATOR)
-            name = text_of(moved)
-            message = f"{name} was moved from before it is used here, and a stable tensor has no handle then"
-            help_text = f"std::exchange({name}, torch::stable::Tensor()) where it is moved"
-            yield site, context.diagnose(site, MOVED, message, help_text)
+            yield text_of(moved), moved, there
+        loop = around(node, ("for_range_loop",))
+        if loop is not None and (container := _run_through(text_of(node), loop)):
+            yield container + ANY, loop, fragment
+
+
+def _run_through(name: str, loop: Node) -> str:
+    """The variable whose elements a loop calls `name`, by reference; "" where it is something else."""
+    declared, right = loop.child_by_field_name("declarator"), loop.child_by_field_name("right")
+    is_reference = declared is not None and declared.type == "reference_declarator"
+    if not is_reference or right is None or right.type != "identifier" or declared is None:
+        return ""
+    return text_of(right) if text_of(declared).lstrip("& ") == name else ""
+
+
+def _moved_elements(context: Context) -> Iterator[_Moved]:
+    """Elements and members that are moved from: `std::move(v[0])`, and all of a container by its iterators."""
+    document = context.document
+    for match in _MOVE_ELEMENT.finditer(document.code):
+        fragment = document.fragment_at(match.start())
+        node = fragment.node_at(Span(match.start(), match.start() + 1))
+        call = around(node, ("call_expression",)) if node is not None else None
+        given = arguments_of(call) if call is not None else []
+        if len(given) != 1 or in_legacy_branch(document, match.start()):
+            continue
+        kind = context.type_of(given[0], fragment)
+        if kind.is_tensor and not kind.const and root_of(plain(given[0])) and _takes_it(given[0], context):
+            yield plain(given[0]), given[0], fragment
+    for match in _MOVE_ALL.finditer(document.code):
+        fragment = document.fragment_at(match.start())
+        node = fragment.node_at(Span(*match.span("name")))
+        inner = context.type_of(node, fragment).inner if node is not None else None
+        if node is not None and inner is not None and inner.is_tensor:
+            yield text_of(node) + ANY, node, fragment
 
 
 def _handed_over(node: Node, fragment: Fragment, context: Context) -> Iterator[tuple[Node, Fragment]]:
@@ -161,15 +207,10 @@ def _takes_it(node: Node, context: Context) -> bool:
     return not types or any(not kind.endswith("&") or kind.endswith("&&") for kind in types)
 
 
-def _used_later(node: Node, fragment: Fragment, context: Context) -> Node | None:
-    """The first use of the variable on a way on from where it is moved; None where it gets a value before, or there is none."""
-    return _used_behind(text_of(node), node, fragment, context)
-
-
 def _used_behind(name: str, node: Node, fragment: Fragment, context: Context) -> Node | None:
     """The first use of a variable on a way on from `node`, at which it is moved from."""
     finder = context.project.finder
-    declared = finder.declaration_of(name, node)
+    declared = finder.declaration_of(root_of(name), node)
     again = _in_the_next_turn(name, node, declared.start if declared is not None else -1, fragment)
     if again is not None:
         return again
@@ -191,7 +232,7 @@ def _used_behind(name: str, node: Node, fragment: Fragment, context: Context) ->
                 following = _behind(walk) if parent.type not in ("if_statement", "else_clause") else []
                 used, left = _first(name, [walk, *following] if is_label else following)
                 if used is not None:
-                    is_same = not _is_assigned(used) and finder.declaration_of(name, used) == declared
+                    is_same = not _is_assigned(used) and finder.declaration_of(root_of(name), used) == declared
                     return used if is_same else None
             if left is not None:
                 onward = _label_of(left, fragment) or _lambda_left(left)
@@ -199,12 +240,18 @@ def _used_behind(name: str, node: Node, fragment: Fragment, context: Context) ->
                     return None
                 walk, is_label = onward, onward.type == "labeled_statement"
                 continue
-            if parent.type in _LOOPS and declared is not None and declared.start < parent.start_byte:
+            is_again = parent.type in _LOOPS and declared is not None and declared.start < parent.start_byte
+            if is_again and not _is_another_element(name):
                 used, left = _first(name, _before(walk, node))
                 is_used = left is None and (used is None or not _is_assigned(used))
                 return (used or node) if is_used else None  # if nothing else, it is moved once more in the next turn
         walk, is_label = parent, False
     return None
+
+
+def _is_another_element(name: str) -> bool:
+    """Whether an element may be another one in the next turn of a loop: `v[i]`."""
+    return re.search(r"[\[(][^\])]*[A-Za-z_]", name) is not None or name.startswith(("*", "(*"))
 
 
 def _in_the_next_turn(name: str, node: Node, declared: int, fragment: Fragment) -> Node | None:
@@ -271,7 +318,7 @@ def _first(name: str, statements: list[Node]) -> tuple[Node | None, Node | None]
     for statement in statements:
         if statement.type == "else_clause":
             continue
-        for use in sorted(names_in(name, statement), key=lambda one: one.start_byte):
+        for use in sorted(named(name, statement), key=lambda one: one.start_byte):
             return use, None
         if leaves(statement):
             return None, statement
@@ -280,13 +327,13 @@ def _first(name: str, statements: list[Node]) -> tuple[Node | None, Node | None]
 
 def _is_assigned(node: Node) -> bool:
     parent = node.parent
-    if parent is None:
-        return False
+    if parent is None or (node.type == "identifier" and parent.type == "field_expression"):
+        return parent is not None and is_renewed(node)
     if parent.type == "assignment_expression" and parent.child_by_field_name("left") == node:
         right = parent.child_by_field_name("right")
         operator = parent.child_by_field_name("operator")
         is_plain = operator is None or text_of(operator) == "="
-        return is_plain and (right is None or not any(names_in(text_of(node), right)))
+        return is_plain and (right is None or not any(named(plain(node), right)))
     return parent.type in (
         "init_declarator",
         "declaration",
