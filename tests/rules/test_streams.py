@@ -141,3 +141,12 @@ def test_what_has_no_stable_form_stays_and_is_reported(body: str) -> None:
     text, found = rewrite(f"void f() {{ {body} }}\n")
     assert body in text
     assert [one.code for one in found.diagnostics] == ["TSA402"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_known"), [("at::cuda::CUDAStream&", False), ("const at::cuda::CUDAStream&", True)]
+)
+def test_a_stream_that_a_declared_function_may_replace(kind: str, is_known: bool) -> None:
+    """Of a function without a body only the parameter says what it may do."""
+    text = f"void use({kind} s);\nvoid f() {{ auto s = at::cuda::getCurrentCUDAStream(); use(s); at::cuda::CUDAStreamGuard g(s); }}"
+    assert ("cannot tell the device" not in str(rewrite(text)[1].diagnostics)) is is_known

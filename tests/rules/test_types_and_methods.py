@@ -146,3 +146,11 @@ def test_a_tensor_of_another_library_keeps_its_methods() -> None:
         "Tensor t = make_tensor(p, n)", "Tensor t = make()"
     )
     assert "t.data() =" not in rewrite(torchs)[0]
+
+
+def test_factories_with_overloads_for_tensors_are_found_without_their_namespace() -> None:
+    """`linspace(0, 1, n)` has no tensor among its arguments, and another of its overloads has."""
+    text = "using namespace at;\nTensor f(int64_t n) {{ return {}(1, 2, n); }}"
+    assert [d.code for d in rewrite(text.format("linspace"))[1].diagnostics] == ["TSA131"]
+    own = "at::Tensor linspace(int a, int b, int n);\n" + text.format("linspace")
+    assert [d.code for d in rewrite(own)[1].diagnostics] == []

@@ -48,6 +48,7 @@ def told(text: str) -> list[str]:
         ("auto f() { return lib::get().exp(); }", "TSA903"),
         ("auto f() { auto t = lib::get(1); return (t).exp(); }", "TSA903"),
         ("auto f(lib::Layer* layer) { return layer->weight().exp(); }", "TSA903"),
+        ("auto f(Layer* layer) { return layer->weight().exp(); }", "TSA903"),
         ("auto f(const lib::Layer& layer) { return layer.weight.exp(); }", "TSA903"),
         ("auto f() { return lib::layers().front().weight().exp(); }", "TSA903"),
         ("auto f() { return lib::make<int>(3).exp(); }", "TSA903"),
@@ -66,12 +67,12 @@ def test_what_may_be_a_tensor_is_reported(text: str, code: str) -> None:
     [
         BOX.replace("at::Tensor>", "float>").replace("@", "return v + -this->v;"),
         BOX.replace("@", "int n = 1; return n + 1;"),
-        # of the standard library, of CUTLASS, of the project, or of a class without a namespace
+        # of the standard library, of CUTLASS, or of the project
         "auto f() { return std::exp(2).exp(); }",
         "auto f() { return cute::shape(1).exp(); }",
         "#define GET() kept\nauto f() { return GET().exp(); }",
         "struct K : lib::Base { auto f() { return row().exp(); } auto row(); };",
-        "auto f(Layer* layer) { return layer->weight().exp(); }",
+        "struct Layer; auto f(Layer* layer) { return layer->weight().exp(); }",
         "namespace own { struct Row { Row exp(); }; Row row(); }\nauto f() { return own::row().exp(); }",
         "struct Row { static Row one(); Row exp(); };\nauto f() { return Row::one().exp(); }",
         "__device__ auto f() { return lib::get().exp(); }",
@@ -123,3 +124,20 @@ def test_a_member_of_what_a_class_template_gives_back_is_typed() -> None:
     after, found = rewrite(text)
     assert not found.diagnostics
     assert "stable_aten::mul(stable_aten::exp(k.get().w), k.get().n)" in after
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("at::Tensor f(Blob& b) { return b.tensor().exp(); }", True),
+        ("at::Tensor f(Blob* b) { auto t = b->tensor(); return t.exp(); }", True),
+        ("template <class Blob> auto f(Blob& b) { return b.tensor().exp(); }", False),
+        ("using Blob = Own<int>; int f(Blob& b) { return b.tensor().exp(); }", False),
+        ("typedef struct { int n; } Blob; int f(Blob& b) { return b.tensor().exp(); }", False),
+        ("enum Blob { A }; int f(Blob b) { return b.tensor().exp(); }", False),
+        ("int f(int b) { return b.tensor().exp(); }", False),
+    ],
+)
+def test_classes_that_nothing_declares(text: str, is_told: bool) -> None:
+    """What a class of a header from outside gives back may be a tensor, also where no namespace is written."""
+    assert any(d.code == "TSA903" for d in rewrite(text)[1].diagnostics) is is_told

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from tree_sitter import Node
 
 from torch_stabilize.rules.context import Context
+from torch_stabilize.source.aliases import read_aliases
+from torch_stabilize.source.callees import generic_names
 from torch_stabilize.source.declarations import text_of
-from torch_stabilize.source.document import Document, Fragment
+from torch_stabilize.source.document import Document, Fragment, per_document
 from torch_stabilize.source.library import CONTAINERS, POINTERS
 from torch_stabilize.source.scopes import receiver_type_parts
-from torch_stabilize.source.types import parse_type
+from torch_stabilize.source.types import NUMBERS, parse_type
 
 _STANDARD = ("std::", "::std::", "cute::", "cuda::", "torch::")
 _KNOWN = CONTAINERS | POINTERS | {"string", "optional", "iterator", "auto"}
 _DEPTH = 8
+_DECLARED = re.compile(
+    rb"\b(?:using|enum|class|struct|union|typename|concept|define)\s+(?:class\s+|struct\s+)?(\w+)|\}\s*(\w+)\s*;"
+)
 
 
 def is_foreign(node: Node, fragment: Fragment, document: Document, context: Context, depth: int = 0) -> bool:
@@ -72,4 +79,21 @@ def _is_of_foreign_class(callee: Node, fragment: Fragment, document: Document, c
     written = declared.type_text if declared is not None else ""
     name = written.replace("const", "").strip(" &*")
     known = context.surface.name(name) is not None or name.startswith(_STANDARD)
-    return "::" in name and not known and not finder.written.classes.named(owner.name)
+    is_type = not known and not finder.written.classes.named(owner.name)
+    return is_type and ("::" in name or _is_class_from_outside(name, receiver, document, context))
+
+
+def _is_class_from_outside(name: str, node: Node, document: Document, context: Context) -> bool:
+    """Whether a bare name is a class that nothing declares: no number, template's parameter, alias or enumeration."""
+    if not name.isidentifier() or name in generic_names(node) or name in NUMBERS:
+        return False
+    is_own = any(name in _declared(one) for one in context.project.finder.documents)
+    return not is_own and context.surface.name(f"at::{name}") is None and context.surface.name(f"c10::{name}") is None
+
+
+@per_document
+def _declared(document: Document) -> frozenset[str]:
+    """The names that a document declares as types or macros."""
+    found = (match[match.lastindex or 0] for match in _DECLARED.finditer(document.code))
+    words = {word.decode("utf-8", "replace") for word in found}
+    return frozenset(words | {alias.name for alias in read_aliases(document)})

@@ -16,6 +16,7 @@ from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.signatures import Function
+from torch_stabilize.source.types import parse_type
 from torch_stabilize.source.upwards import parent_of
 
 _WORD = re.compile(rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*")
@@ -187,7 +188,10 @@ def _changes_by(parent: Node, node: Node, fragment: Fragment, context: Context) 
     if name.removeprefix("std::") in _TAKES_OVER:
         return True
     place = arguments_of(call).index(node)
-    return any(_assigns(document, function, place) for document, function in context.project.functions.named(name))
+    found = context.project.functions.named(name.rpartition("::")[2])
+    if found and not any(function.is_definition for _, function in found):
+        return any(_may_assign(function, place) for _, function in found)
+    return any(_assigns(document, function, place) for document, function in found)
 
 
 def _is_bound(declaration: Node, value: Node) -> bool:
@@ -227,12 +231,17 @@ def _is_changed_by_calls(name: str, value: Node, around: Node, end: int, context
 
 def _assigns(document: Document, function: Function, place: int) -> bool:
     """Whether a function of the project gives the variable it is handed as its argument `place` another value."""
+    if not _may_assign(function, place) or not function.parameters[place].name:
+        return False
+    return function.body is not None and _is_assigned(function.parameters[place].name, document, function)
+
+
+def _may_assign(function: Function, place: int) -> bool:
+    """Whether a function is handed a reference that it could give another value."""
     if not 0 <= place < len(function.parameters):
         return False
-    parameter = function.parameters[place]
-    if "&" not in parameter.type_text or "const" in parameter.type_text or not parameter.name:
-        return False
-    return function.body is not None and _is_assigned(parameter.name, document, function)
+    kind = parse_type(function.parameters[place].type_text)
+    return kind.reference and not kind.const
 
 
 def _is_assigned(name: str, document: Document, function: Function) -> bool:

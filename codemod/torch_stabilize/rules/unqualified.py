@@ -229,9 +229,8 @@ def _is_meant(entry: Entry, match: re.Match[bytes], document: Document, finder: 
 
 @functools.lru_cache(maxsize=512)
 def _makes_a_tensor(name: str) -> bool:
-    """Whether an op makes a tensor of none, whatever its overload: `arange`, `rand`."""
-    ops = overloads(name)
-    return bool(ops) and not any("Tensor" in argument.type for op in ops for argument in op.arguments)
+    """Whether an overload of an op makes a tensor of none: `arange`, `rand`, and `linspace`, whose others take some."""
+    return any(not any("Tensor" in argument.type for argument in op.arguments) for op in overloads(name))
 
 
 def _in_body(match: re.Match[bytes], document: Document) -> bool:
