@@ -141,3 +141,24 @@ def test_a_member_of_what_a_class_template_gives_back_is_typed() -> None:
 def test_classes_that_nothing_declares(text: str, is_told: bool) -> None:
     """What a class of a header from outside gives back may be a tensor, also where no namespace is written."""
     assert any(d.code == "TSA903" for d in rewrite(text)[1].diagnostics) is is_told
+
+
+# A class of the project with such a method: the name alone tells nothing.
+HOLDER = "struct Holder { template <class T> T* data_ptr() const; };\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#define PICK(n, RUN) switch (n) { case 32: RUN(32); break; default: RUN(64); }\n"
+        "#define LAUNCH(HD) go(out.data_ptr<float>(), HD);\nvoid f(at::Tensor& out) { PICK(out.dim(), LAUNCH); }",
+        "#define TAKE(n) auto w = held.value(); auto m = w.size(n);\n"
+        "void f(const std::optional<at::Tensor>& held) { TAKE(0); go(w.data_ptr<float>(), m); }",
+    ],
+    ids=["a macro is handed to another one", "a macro declares a variable under its own name"],
+)
+def test_what_macros_name_is_known(text: str) -> None:
+    after, said = rewrite(f"void go(float* out, int n);\n{text}\n", others=[HOLDER])
+    assert "_data_ptr<float>()" in after
+    assert ".data_ptr" not in after
+    assert not said.diagnostics

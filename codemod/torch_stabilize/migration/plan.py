@@ -109,7 +109,7 @@ def plan_migration(
 def _whole_plan(snapshot: Snapshot, layout: Layout, group: Group, options: Options, config: Config) -> Plan:
     """All parts of `group` as one plan that is formatted and checked."""
     made = _settled(_parts_together(snapshot, layout, group, options, config), group, options)
-    if made.plan.files and not is_in_place(made.program, layout, options.in_place, group.units):
+    if made.plan.files:
         made = made._replace(plan=without_emptied(made.program, layout, made.plan))
     plan = formatted(made.plan, made.program.snapshot, made.styled) if options.format else made.plan
     if made.registry is not None:

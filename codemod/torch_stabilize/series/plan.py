@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from torch_stabilize.buildfiles.codes import NO_SOURCE_LEFT
 from torch_stabilize.config import Config
 from torch_stabilize.layout.nearest import every_layout
 from torch_stabilize.layout.read import is_built_stable
@@ -198,8 +199,11 @@ def _is_final(found: Diagnostic) -> bool:
 
 
 def _is_of_code(found: Diagnostic) -> bool:
-    """Whether what is to be done by hand is in the code, and the build files and the libraries are right without it."""
-    return found.code[:4] not in ("TSA6", "TSA7", "TSA8") or found.code == NAME_LEFT.code
+    """Whether what is to be done by hand is in the code, and the build files and the libraries are right without it.
+
+    But for a library that is to be taken out: nothing is left of it.
+    """
+    return found.code[:4] not in ("TSA6", "TSA7", "TSA8") or found.code in (NAME_LEFT.code, NO_SOURCE_LEFT)
 
 
 NOT_TRIED = "the series ended before it"

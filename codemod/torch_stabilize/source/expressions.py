@@ -44,7 +44,10 @@ def trimmed(document: Document, span: Span) -> Span:
 
 
 def calls_before(node: Node, name: str) -> Iterator[Node]:
-    """The calls, as statements before `node` in the blocks around it, that are handed something called `name`."""
+    """The calls, as statements before `node` in the blocks around it, that are handed something called `name`.
+
+    All of them where it is empty.
+    """
     scope: Node | None = node
     while scope is not None:
         if scope.type in ("compound_statement", "translation_unit"):
@@ -63,7 +66,7 @@ def _calls_in(scope: Node) -> dict[str, list[tuple[int, Node]]]:
         is_statement = child.type == "expression_statement" and child.named_children
         inner = child.named_children[0] if is_statement else child
         if inner.type == "call_expression":
-            for name in {text_of(argument) for argument in arguments_of(inner)}:
+            for name in {"", *(text_of(argument) for argument in arguments_of(inner))}:
                 found.setdefault(name, []).append((child.start_byte, inner))
     return found
 

@@ -28,6 +28,7 @@ class MacroUses:
 
     documents: Sequence[Document]
     _found: dict[str, list[Use]] = field(default_factory=dict)
+    _handed: dict[str, list[Use]] = field(default_factory=dict)
 
     @cached_property
     def definitions(self) -> dict[str, list[tuple[Document, Macro]]]:
@@ -44,13 +45,32 @@ class MacroUses:
             self._found[macro] = self._find(macro)
         return self._found[macro]
 
+    def handed_on(self, macro: str) -> list[Use]:
+        """Where the name of `macro` alone is an argument, of another macro that calls it: `FOR_EACH(n, LAUNCH)`."""
+        if macro not in self._handed:
+            pattern = re.compile(rb"(?<=[(,\s])" + re.escape(macro.encode()) + rb"(?=\s*[,)])")
+            found: list[Use] = []
+            for document in self.documents if macro in self.definitions else ():
+                for match in pattern.finditer(document.code):
+                    fragment = document.fragment_at(match.start())
+                    node = fragment.node_at(Span(match.start(), match.end()))
+                    if node is not None:
+                        found.append((document, fragment, (), node))
+            self._handed[macro] = found
+        return self._handed[macro]
+
     def declaring(self, macro: str, call: Node, name: str) -> Iterator[tuple[Declared, Fragment, Document]]:
-        """What the macro called by `call` declares by the argument `name`, with the fragment of its body."""
-        place = [text_of(c) for c in call.child_by_field_name("arguments").named_children].index(name)  # type: ignore[union-attr]
+        """What the macro called by `call` declares by the argument `name`, or under that name of its own.
+
+        With the fragment of its body.
+        """
+        arguments = call.child_by_field_name("arguments")
+        texts = [text_of(child) for child in arguments.named_children] if arguments is not None else []
         for document, one in self.definitions.get(macro, ()):
-            if place >= len(one.params or ()):
+            place = texts.index(name) if name in texts else -1
+            if place >= len(one.params or ()) or (place < 0 and name.encode() not in document.words):
                 continue
-            parameter = (one.params or ())[place]
+            parameter = (one.params or ())[place] if place >= 0 else name
             body = document.fragment_at(one.body.start)
             waiting = [body.tree.root_node]
             while waiting:

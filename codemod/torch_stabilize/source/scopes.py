@@ -241,7 +241,11 @@ class TypeFinder:
     def _type_at_uses(self, name: str, fragment: Fragment, document: Document, depth: int) -> CppType:
         assert fragment.macro is not None
         found: set[CppType] = set()
-        for user, use_fragment, arguments, node in self.macros.of(fragment.macro.name):
+        name_of_macro = fragment.macro.name
+        for user, use_fragment, arguments, node in (
+            *self.macros.of(name_of_macro),
+            *self.macros.handed_on(name_of_macro),
+        ):
             seen = UNKNOWN
             params = fragment.macro.params or ()
             if name in params:
@@ -270,8 +274,8 @@ class TypeFinder:
         return found.pop() if len(found) == 1 else UNKNOWN
 
     def _declared_by_macro(self, name: str, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
-        """The type of a variable that a macro declares by its argument: `DECLARE(name, value);`."""
-        for statement in expressions.calls_before(node, name):
+        """The type of a variable that a macro declares by its argument, `DECLARE(name, value);`, or by its own name."""
+        for statement in (*expressions.calls_before(node, name), *expressions.calls_before(node, "")):
             callee = statement.child_by_field_name("function")
             for declared, body, owner in self.macros.declaring(text_of(callee), statement, name) if callee else ():
                 found = self.declared_type(declared, body.tree.root_node, body, owner, depth + 1)
