@@ -170,6 +170,45 @@ def test_a_step_of_a_series_that_is_stopped(template: Path, tmp_path: Path, faul
     assert wrong == []
 
 
+@pytest.mark.parametrize("fault", [Fault.KILLED, Fault.TERMINATED, Fault.UNREADABLE], ids=lambda fault: fault.name)
+def test_a_step_on_a_branch_of_its_own_that_is_stopped(template: Path, tmp_path: Path, fault: Fault) -> None:
+    """`series --branches`: no branch without its commit is left, and the run starts again from the branch before."""
+
+    def step(root: Path) -> None:
+        commit(plan(), open_snapshot(root), two_commits=False, message="Move norm", branch="steps/01-norm")
+
+    def state(root: Path) -> tuple[str, str, bool]:
+        names = git(root, "for-each-ref", "--format=%(refname:short) %(contents:subject)", "refs/heads")
+        left = (questions.folder_of(root) / questions.OWN_FOLDER).exists()
+        return names, git(root, "symbolic-ref", "HEAD").strip(), left or git(root, "status", "--porcelain") != ""
+
+    calm = copied(template, tmp_path / "tree")
+    old = state(calm)
+    step(calm)
+    new = state(calm)
+    assert "steps/01-norm Move norm" in new[0]
+    assert new[1] == "refs/heads/steps/01-norm"
+    wrong = []
+    for at in range(1, events(template, tmp_path / "tree", step) + 1, EVERY):
+        root = copied(template, tmp_path / "tree")
+        run_with_fault(lambda root=root: step(root), root, fault, at)  # type: ignore[misc]
+        recover(root)
+        if state(root) == old and tree(root) == BEFORE:
+            step(root)
+        if state(root) != new or tree(root) != AFTER:
+            wrong.append(f"event {at}: {state(root)}")
+    assert wrong == []
+
+
+def test_a_branch_that_is_there_is_kept(template: Path, tmp_path: Path) -> None:
+    root = copied(template, tmp_path / "tree")
+    git(root, "branch", "steps/01-norm")
+    with pytest.raises(Refusal, match="there is a branch steps/01-norm already"):
+        commit(plan(), open_snapshot(root), branch="steps/01-norm")
+    assert "steps/01-norm" in git(root, "branch")
+    assert tree(root) == BEFORE
+
+
 def test_there_are_enough_points(template: Path, tmp_path: Path) -> None:
     """What `make faults` drives."""
     points = events(template, tmp_path / "tree", written) + events(template, tmp_path / "tree", committed)

@@ -56,6 +56,7 @@ def command(
     from torch_stabilize.migration.plan import Options
     from torch_stabilize.report.lines import lines
     from torch_stabilize.report.series_view import Row, print_end, print_heading, print_row, series_json
+    from torch_stabilize.repository.git import branches
     from torch_stabilize.series.plan import EMPTIED, Series
 
     if texts is not None:
@@ -70,6 +71,7 @@ def command(
         series = Series(workspace.snapshot, workspace.config, options, by_hand)
     out = lines(stderr=as_json)
     print_heading(series.start, out)
+    earlier = len(branches(workspace.snapshot.root, prefix)) if prefix is not None else 0  # of a run that was stopped
     steps: list[Step] = []
     before, tree = series.start, series.tree
     for step in series.steps():
@@ -79,7 +81,8 @@ def command(
         if texts is not None:
             _write_text(texts / f"{len(steps):02}-{_slug(step.group.name)}.md", report)
         if mode == COMMITTED:
-            branch = f"{prefix}/{len(steps):02}-{_slug(step.group.name)}" if prefix is not None else ""
+            number = earlier + len(steps)
+            branch = f"{prefix}/{number:02}-{_slug(step.group.name)}" if prefix is not None else ""
             _commit(step, workspace.snapshot, message, branch)
         print_row(Row(step.group.name, step.left), out)
         before, tree = step.left, series.tree
@@ -119,13 +122,10 @@ def _message(report: Report, before: object, step: Step) -> str:
 
 
 def _commit(step: Step, snapshot: Snapshot, message: str, branch: str) -> None:
-    from torch_stabilize.repository import git
     from torch_stabilize.writer import commit
 
-    if branch:
-        git.start_branch(snapshot.root, branch)
     plan = replace(step.plan, group=step.group.name)
-    commit(plan, snapshot, two_commits=False, message=message)
+    commit(plan, snapshot, two_commits=False, message=message, branch=branch)
 
 
 def _write_text(path: Path, report: Report) -> None:

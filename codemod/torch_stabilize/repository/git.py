@@ -135,6 +135,33 @@ def start_branch(root: Path, name: str) -> None:
         raise Refusal(f"git cannot start the branch {name}: {done.error}")
 
 
+def branches(root: Path, prefix: str) -> tuple[str, ...]:
+    """The branches called `prefix`, and those whose names begin with it and a slash."""
+    answer = run(root, "for-each-ref", "--format=%(refname:lstrip=2)", f"refs/heads/{prefix}")
+    return tuple(answer.output.decode("utf-8", "replace").splitlines())
+
+
+def current_branch(root: Path) -> str:
+    """The full name of the branch that commits are put on, "" where HEAD is detached."""
+    return run(root, "symbolic-ref", "--quiet", "HEAD").output.decode("utf-8", "surrogateescape").rstrip("\n")
+
+
+def undo_branch(root: Path, name: str, before: str, commit_id: str) -> None:
+    """Switch back to `before` ("" for no branch) and delete the branch `name`, which has no commit after `commit_id`.
+
+    The files are not touched. Raises Refusal where git cannot.
+    """
+    if current_branch(root) == f"refs/heads/{name}":
+        there = ("symbolic-ref", "HEAD", before) if before else ("switch", "--quiet", "--detach", commit_id)
+        done = run(root, *there)
+        if not done.ok:
+            raise Refusal(f"git cannot switch back to {before or commit_id[:12]}: {done.error}")
+    if name in branches(root, name):
+        done = run(root, "update-ref", "-d", f"refs/heads/{name}", commit_id)
+        if not done.ok:
+            raise Refusal(f"git cannot delete the branch {name}: {done.error}")
+
+
 def commits_between(root: Path, old: str, new: str) -> tuple[tuple[str, str], ...] | None:
     """Id and subject of the commits after `old` up to `new`, oldest first; None where `new` does not follow `old`."""
     if not run(root, "merge-base", "--is-ancestor", old, new).ok:

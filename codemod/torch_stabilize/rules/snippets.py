@@ -36,8 +36,15 @@ _STABLE = "torch::stable::"
 
 @functools.lru_cache(maxsize=4096)
 def _method_returns(name: str, kinds: tuple[str, ...]) -> str:
-    entry = load_surface().method(name)
+    entry = load_surface().method(name) or _stable_methods().get(name)
     return _returned(entry, choose(name, ("Tensor", *kinds), method=True) if _is_op(entry) else None)
+
+
+@functools.cache
+def _stable_methods() -> dict[str, Entry]:
+    """The rows of methods by their stable names, which a file has that somebody has migrated in part."""
+    rows = (entry for entry in load_surface().table if entry.kind == "method")
+    return {entry.stable: entry for entry in rows if entry.stable and entry.stable.isidentifier()}
 
 
 @functools.lru_cache(maxsize=4096)

@@ -55,11 +55,14 @@ def write(plan: Plan, snapshot: Snapshot, *, allow_dirty: bool = False) -> None:
         _end(root, journal, steps)
 
 
-def commit(plan: Plan, snapshot: Snapshot, *, two_commits: bool = True, message: str = "") -> tuple[str, ...]:
+def commit(
+    plan: Plan, snapshot: Snapshot, *, two_commits: bool = True, message: str = "", branch: str = ""
+) -> tuple[str, ...]:
     """Write `plan` and commit it: the moves alone first, where `two_commits` asks for that, then the rest.
 
-    Returns the ids of the commits. Hooks and signing are the user's. Where git refuses, the tree, the index and the
-    branch are put back, and Refusal tells why. Raises Refusal for whatever `write` refuses.
+    The commits are put on a new branch where there is a name for one. Returns the ids of the commits. Hooks and signing
+    are the user's. Where git refuses, the tree, the index and the branch are put back, and Refusal tells why. Raises
+    Refusal for whatever `write` refuses.
     """
     if plan.is_empty:
         return ()
@@ -67,12 +70,16 @@ def commit(plan: Plan, snapshot: Snapshot, *, two_commits: bool = True, message:
     steps = _steps(plan, message or f"Migrate {plan.group} to the libtorch stable ABI", two_commits)
     with locked(root) as handle:
         _check(plan, root, allow_dirty=False)
+        if branch and git.branches(root, branch):
+            raise Refusal(f"there is a branch {branch} already: delete it, or give another name", exit_code=2)
         todo = [operations(step.plan) for step in steps]
         messages = [step.message for step in steps]
         last, journal = git.head(root), None
         try:
             with signals_held():  # one that comes while the journal is written finds it, and takes it away again
-                journal = _begin(root, plan.group, todo, last, messages)
+                journal = _begin(root, plan.group, todo, last, messages, branch)
+                if branch:
+                    git.start_branch(root, branch)
             for step, doing in zip(steps, todo, strict=True):
                 with signals_held():
                     apply(root, doing)
@@ -100,10 +107,15 @@ def _check(plan: Plan, root: Path, *, allow_dirty: bool) -> None:
 
 
 def _begin(
-    root: Path, group: str, steps: Sequence[Sequence[Operation]], head: str = "", messages: Sequence[str] = ()
+    root: Path,
+    group: str,
+    steps: Sequence[Sequence[Operation]],
+    head: str = "",
+    messages: Sequence[str] = (),
+    branch: str = "",
 ) -> Journal:
     try:
-        return begin(root, group, steps, head, messages)
+        return begin(root, group, steps, head, messages, branch)
     except OSError as error:
         discard(journal_folder(root))
         raise Refusal(f"cannot write {error.filename}: {error.strerror}; nothing was changed") from error

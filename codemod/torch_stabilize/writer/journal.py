@@ -59,6 +59,8 @@ class Journal:
     messages: tuple[str, ...] = ()
     made: tuple[str, ...] = ()  # the ids of the commits so far
     done: bool = False
+    branch: str = ""  # that the run starts, and the one it was on before
+    branch_before: str = ""
 
     def bytes_before(self, entry: Entry) -> bytes:
         """What the file of `entry` held. Raises OSError where that cannot be read."""
@@ -101,7 +103,12 @@ def operations(plan: Plan) -> tuple[Operation, ...]:
 
 
 def begin(
-    root: Path, group: str, steps: Sequence[Sequence[Operation]], head: str = "", messages: Sequence[str] = ()
+    root: Path,
+    group: str,
+    steps: Sequence[Sequence[Operation]],
+    head: str = "",
+    messages: Sequence[str] = (),
+    branch: str = "",
 ) -> Journal:
     """Record what `steps` are about to do to the tree at `root`; nothing of the tree is touched."""
     folder = journal_folder(root)
@@ -114,6 +121,8 @@ def begin(
             _store_bytes(blobs / digest(operation.before), operation.before)
     flush_folder(blobs)
     journal = Journal(folder, group, entries, _missing_folders(root, entries), head, tuple(messages))
+    if branch:
+        journal = replace(journal, branch=branch, branch_before=git.current_branch(root))
     _store(journal)
     return journal
 

@@ -163,6 +163,8 @@ def _commits_back(root: Path, journal: Journal) -> list[str]:
         if _made(root, journal) is None:
             return [f"there are commits after {journal.head[:12]} that the migration did not make"]
         git.back_to(root, journal.head)
+        if journal.branch:
+            git.undo_branch(root, journal.branch, journal.branch_before, journal.head)
     except Refusal as refusal:
         return [str(refusal)]
     return []
