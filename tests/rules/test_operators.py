@@ -109,3 +109,10 @@ def test_what_a_method_of_tensors_alone_gives_is_an_operand() -> None:
         "struct Runs { int cumsum(int n) const; };\nint f(const at::Tensor& x) { return elsewhere(x).cumsum(0) + 1; }\n"
     )
     assert "return elsewhere(x).cumsum(0) + 1;" in rewritten(own)
+
+
+def test_names_of_the_global_namespace_are_those_of_torch() -> None:
+    own = "namespace paint { namespace at { inline int empty(int n) { return n; } }\n"
+    unit = own + "torch::Tensor draw() { return at::empty(1) + ::at::zeros({2}); } }\n"
+    assert "return stable_aten::add(" in rewritten(unit)
+    assert "at::empty(1)" in rewritten(unit)

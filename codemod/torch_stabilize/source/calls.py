@@ -42,7 +42,8 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
     if callee.type in ("lambda_expression", "call_expression", "subscript_expression", "pointer_expression"):
         return _of_object(finder, node, callee, fragment, document, depth)
     bare, bracket, rest = text_of(callee).partition("<")
-    bare = bare.strip().removeprefix("::").strip()
+    written = bare.strip()
+    bare = written.removeprefix("::").strip()
     template = tuple(map(parse_type, split_arguments(rest.rpartition(">")[0]))) if bracket else ()
     if bare in _CASTS and template:
         return finder.written.resolved(template[0])
@@ -52,7 +53,7 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
         found = _of_library(finder, node, bare.removeprefix("std::"), rest, fragment, document, depth)
         if found.is_known:
             return found
-    if "::" in bare and not finder.own_spaces.has(bare, node):
+    if "::" in bare and not finder.own_spaces.has(written, node):
         known = finder.returns.function(bare, given(finder, node, fragment, document, depth))
         if known:
             return parse_type(known)

@@ -103,8 +103,9 @@ def _qualified(finder: TypeFinder, node: Node, fragment: Fragment, document: Doc
     text = text_of(node)
     if re.match(r"(?s)(?:\w+::)*CppTypeToScalarType\s*<.*>\s*::\s*value$", text):
         return CppType("ScalarType")
-    name = "".join(text.split()).removeprefix("::")
-    if not finder.own_spaces.has(name, node) and (constant := finder.returns.constant(name)):
+    name = "".join(text.split())
+    constant = "" if finder.own_spaces.has(name, node) else finder.returns.constant(name.removeprefix("::"))
+    if constant:
         return CppType(constant)
     scope, _, name = text.rpartition("::")
     member = finder.written.member_of(parse_type(scope), name) if scope else UNKNOWN
