@@ -53,10 +53,10 @@ class Counter:
         every = [(units, path) for units in projects.values() for path in units.all]
         unstable = {path for units, path in every if units.is_unstable(path)}
         stable = {path for units, path in every if units.is_finished(path)}
-        sides = [side for units in projects.values() for side in _sides(snapshot, units.layout)]
-        legacy = sum(side is Side.LEGACY for side in sides)
+        operators = {entry for layout in layouts for entry in _operators(snapshot, layout)}
+        legacy = sum(side is Side.LEGACY for _, _, side in operators)
         return Left(
-            len({site.name for site in sites}), len(sites), len(unstable), len(stable), legacy, len(sides) - legacy
+            len({site.name for site in sites}), len(sites), len(unstable), len(stable), legacy, len(operators) - legacy
         )
 
     def _of_file(self, snapshot: Snapshot, path: str, known: frozenset[str], is_stable: bool) -> tuple[FoundSite, ...]:
@@ -68,8 +68,9 @@ class Counter:
         return kept[3]
 
 
-def _sides(snapshot: Snapshot, layout: Layout) -> list[Side]:
+def _operators(snapshot: Snapshot, layout: Layout) -> list[tuple[str, str, Side]]:
+    """The operators that the bindings of a layout register, with their files."""
     try:
-        return [entry.side for entry in inventory(snapshot, layout)]
+        return [(entry.full_name, entry.file, entry.side) for entry in inventory(snapshot, layout)]
     except Refusal:
         return []

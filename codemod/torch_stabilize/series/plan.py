@@ -64,6 +64,7 @@ class Series:
     def __post_init__(self) -> None:
         self.tree = self.snapshot
         self._counter = Counter(self.config)
+        self._done_by_hand: set[tuple[str, str]] = set()  # source roots and names of groups
         self._manual: dict[frozenset[str], tuple[Diagnostic, ...]] = {}  # by units, what stays to be done by hand
         self.start = self._counter.left(self.tree, self._layouts())
 
@@ -114,15 +115,22 @@ class Series:
         return None
 
     def _with_lines_by_hand(self) -> Step | None:
-        """The first group by name whose code can migrate but for lines that are left to be done by hand."""
-        for layout in self._layouts():
-            for group in suggest(self.tree, layout, self.config).groups:
-                found = self._manual.get(frozenset(group.units), ())
-                if not found or not all(map(_is_of_code, found)):
-                    continue
-                step = self._step(layout, self._without_registrations(layout, group), by_hand=True)
-                if step is not None:
-                    return step
+        """The first group by name whose code can migrate but for lines that are left to be done by hand.
+
+        Those of which that is known come first: what kept another one may have moved with them.
+        """
+        groups = [(one, group) for one in self._layouts() for group in suggest(self.tree, one, self.config).groups]
+
+        def is_known(group: Group) -> bool:
+            return all(map(_is_of_code, self._manual.get(frozenset(group.units), ())))
+
+        for layout, group in sorted(groups, key=lambda one: not is_known(one[1])):
+            if (layout.source_root, group.name) in self._done_by_hand:
+                continue  # what it leaves is to be done by hand first
+            step = self._step(layout, self._without_registrations(layout, group), by_hand=True)
+            if step is not None:
+                self._done_by_hand.add((layout.source_root, group.name))
+                return step
         return None
 
     def _without_registrations(self, layout: Layout, group: Group) -> Group:
