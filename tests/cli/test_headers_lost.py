@@ -80,3 +80,20 @@ def test_headers_that_need_nothing(run_cli: Run, tmp_path: Path, kind: str) -> N
     folder = make_repository(tmp_path, {**files, "csrc/sort.cu": _UNIT.format("")})
     run_cli("migrate", "csrc/sort.cu", "--write", cwd=folder)
     assert "<cuda.h>" not in (folder / "csrc/libtorch_stable/sort.cu").read_text()
+
+
+BUILDS = {
+    "a flag": "flags = ['-O2', '-DAT_PARALLEL_OPENMP']\n",
+    "a pair": "macros = [('AT_PARALLEL_OPENMP', '1')]\n",
+    "no build": "",
+}
+
+
+@pytest.mark.parametrize("kind", BUILDS)
+def test_a_condition_asks_for_what_the_build_defines(run_cli: Run, tmp_path: Path, kind: str) -> None:
+    """Without the build's own definition the branch is taken or not by what torch's configuration defines."""
+    unit = FILES["csrc/sort.cu"] + "#if AT_PARALLEL_OPENMP\nint threads = 2;\n#endif\n"
+    setup = FILES["setup.py"].replace("\n\n", f"\n\n{BUILDS[kind]}")
+    folder = make_repository(tmp_path, {**FILES, "csrc/sort.cu": unit, "setup.py": setup})
+    ran = run_cli("migrate", "csrc/sort.cu", cwd=folder)
+    assert ("this asks for AT_PARALLEL_OPENMP" in ran.out) == (kind == "no build")

@@ -11,6 +11,7 @@ from torch_stabilize.buildfiles.model import Abi
 from torch_stabilize.config import Config
 from torch_stabilize.model import Edit
 from torch_stabilize.program.abi import abi_of_file
+from torch_stabilize.program.scan import macros_of_build
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
@@ -98,7 +99,8 @@ def make_project(
         {},
         find_helpers(stable),
         switches(stable, surface),
-        frozenset(macro.name for document in (*finder.documents, *stable) for macro in document.macros),
+        frozenset(macro.name for document in (*finder.documents, *stable) for macro in document.macros)
+        | macros_of_build(snapshot, layout),
         frozenset((*group.files, *group.migrated)),
         leaving=frozenset(layout.legacy_declarations),
         headers=headers or target,

@@ -41,6 +41,9 @@ _WORDS = (
     b"CUDA_", b"gpuAtomic", b"RECORD_", b"THCuda", b"WARP_S", b"namespace at",
 )  # fmt: skip
 _SPACED = re.compile(rb"at\s+::")
+_LIKE_TORCH = re.compile(rb"(?:TORCH|AT|C10|CAFFE2)_\w+")
+_GIVEN_BY_BUILD = re.compile(rb"(?:-D[ \t]*|\([ \t]*[\"'])((?:TORCH|AT|C10|CAFFE2)_\w+)")
+_CMAKE_DEFINITIONS = re.compile(rb"_compile_definitions[ \t]*\(([^)]*)\)", re.IGNORECASE)
 _OWN_MACROS = (b"TORCH_", b"AT_", b"C10_", b"CAFFE2_")
 
 
@@ -83,10 +86,20 @@ def scan_tree(
         if is_worth_a_look(data):
             worth.append(path)
             known.update(own_macros(data))
-    macros = frozenset(known)
+    macros = frozenset(known) | macros_of_build(snapshot, layout)
     return Scan(
         tuple(site for path in worth for site in scan_document(snapshot.document(path), macros, path in stable))
     )
+
+
+def macros_of_build(snapshot: Snapshot, layout: Layout) -> frozenset[str]:
+    """The macros that the build files define under a name as torch's have them: `-DAT_FAST`, `("AT_FAST", None)`."""
+    texts = (snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files) if snapshot.exists(path))
+    found: set[bytes] = set()
+    for text in texts:
+        found.update(_GIVEN_BY_BUILD.findall(text))
+        found.update(name for words in _CMAKE_DEFINITIONS.findall(text) for name in _LIKE_TORCH.findall(words))
+    return frozenset(name.decode() for name in found)
 
 
 def own_macros(data: bytes) -> Iterator[str]:
