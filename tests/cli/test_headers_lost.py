@@ -96,4 +96,4 @@ def test_a_condition_asks_for_what_the_build_defines(run_cli: Run, tmp_path: Pat
     setup = FILES["setup.py"].replace("\n\n", f"\n\n{BUILDS[kind]}")
     folder = make_repository(tmp_path, {**FILES, "csrc/sort.cu": unit, "setup.py": setup})
     ran = run_cli("migrate", "csrc/sort.cu", cwd=folder)
-    assert ("this asks for AT_PARALLEL_OPENMP" in ran.out) == (kind == "no build")
+    assert ("this asks for AT_PARALLEL_OPENMP" in ran.out + ran.err) == (kind == "no build")
