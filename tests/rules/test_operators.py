@@ -116,3 +116,20 @@ def test_names_of_the_global_namespace_are_those_of_torch() -> None:
     unit = own + "torch::Tensor draw() { return at::empty(1) + ::at::zeros({2}); } }\n"
     assert "return stable_aten::add(" in rewritten(unit)
     assert "at::empty(1)" in rewritten(unit)
+
+
+OWN = "struct Scale {{ at::Tensor operator*(const at::Tensor& t) const; Scale& operator+=(at::Tensor t);{0} }};\n"
+
+
+def test_an_operator_of_the_projects_own_class_is_left_alone() -> None:
+    """The class on the left decides, what the operator gives back is a tensor again."""
+    text = OWN.format("") + "at::Tensor f(at::Tensor x, Scale s) { s += x; return s * x + 1; }"
+    after, found = rewrite(text)
+    assert "s += x; return stable_aten::add(s * x, 1);" in after
+    assert not found.diagnostics
+
+
+def test_a_class_that_becomes_a_tensor_is_reported() -> None:
+    """It may have been converted for an operator of torch."""
+    text = OWN.format(" operator at::Tensor() const;") + "at::Tensor f(at::Tensor x, Scale s) { return s * x; }"
+    assert [one.code for one in rewrite(text)[1].diagnostics] == ["TSA140"]

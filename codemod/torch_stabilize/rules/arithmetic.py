@@ -16,6 +16,7 @@ from torch_stabilize.rules.wide_numbers import filled
 from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import receiver_type_parts
+from torch_stabilize.source.types import parse_type
 from torch_stabilize.surface.schemas import choose
 
 RULE = "TSA140"
@@ -47,6 +48,8 @@ def binary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outc
     left, right = inside_parentheses(given[0]), inside_parentheses(given[1])
     if node.type == "assignment_expression" and site.name == "=":
         return _store(site, node, left, right, fragment, context)
+    if _is_of_class(left, site.name, fragment, context):
+        return None
     sign = site.name[:-1] if node.type == "assignment_expression" else site.name
     kinds = [_operand_kind(side, fragment, context) for side in (left, right)]
     op = _OPS.get(sign)
@@ -65,6 +68,16 @@ def binary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outc
     if sign in ("+", "-") and _are_floating((left, right), fragment, context):
         return _subtract(sign, node, left, right, fragment, context)
     return _call(site, node, op, kinds, (fragment.span(left), fragment.span(right)), fragment, context)
+
+
+def _is_of_class(left: Node, sign: str, fragment: Fragment, context: Context) -> bool:
+    """Whether the operator is a member of the left operand's class, which is no tensor and does not become one."""
+    kind, written = context.type_of(left, fragment), context.project.finder.written
+    if kind.is_tensor or kind.pointers or not written.methods_of(kind, f"operator{sign}"):
+        return False
+    classes = written.classes.named(kind.name)
+    names = [name.removeprefix("operator ") for one in classes for name in one.methods]
+    return not any(parse_type(name).is_tensor for name in names) and not any(one.bases for one in classes)
 
 
 def unary(site: Site, node: Node, fragment: Fragment, context: Context) -> Outcome | None:
