@@ -32,3 +32,11 @@ def test_a_macro_without_a_row_is_named(kind: str) -> None:
 def test_other_macros_are_left_alone(kind: str) -> None:
     text, found = rewrite(OWN[kind])
     assert (text, found.diagnostics) == (OWN[kind], ())
+
+
+def test_a_parameter_of_a_macro_is_no_name_of_torch() -> None:
+    define = "#define IMPL(NAME, TORCH_FUNC_NAME) int NAME() { return TORCH_FUNC_NAME(); }\n"
+    assert not rewrite(f"int one();\n{define}IMPL(two, one)\n")[1].diagnostics
+    assert [one.code for one in rewrite(f"{define}int three() {{ return TORCH_FUNC_NAME(); }}\n")[1].diagnostics] == [
+        "TSA900"
+    ]

@@ -217,12 +217,19 @@ def _macros(
             continue  # the project's, under the same name
         if not (known or name in project or strange or entry is not None):
             continue
+        if strange and _is_parameter(document, name, match.start()):
+            continue
         if _is_directive_name(document.code, match.start()):
             known = entry is not None or (strange and not _is_defined(document, name))
             if not own and known and _is_asked_for(document.code, match.start()):
                 yield Site(Span(*match.span()), name, SiteKind.CONDITION, entry)
             continue
         yield Site(Span(*match.span()), name, SiteKind.MACRO, entry)
+
+
+def _is_parameter(document: Document, name: str, place: int) -> bool:
+    """Whether a name in capitals is a parameter of the macro that `place` is in the definition of."""
+    return any(m.span.start <= place < m.span.end and name in (m.params or ()) for m in document.macros)
 
 
 def _is_own(document: Document, name: str, place: int, defined: Mapping[str, int]) -> bool:
