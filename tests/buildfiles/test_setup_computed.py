@@ -421,3 +421,29 @@ def test_a_function_whose_sources_depend_on_a_condition() -> None:
     )
     after = plan({"setup.py": HEAD + body}, MOVING).text("setup.py")
     assert ')] if "%s.%s" % (module, name) == "csrc._C" and not (CPU) else [])]\n' in after
+
+
+@pytest.mark.parametrize(
+    ("names", "is_split"),
+    [
+        ("[f'csrc/{name}.cpp' for name in listed(WITH_NORM)]", True),
+        ("(f'csrc/{name}.cpp' for name in listed(WITH_NORM))", False),
+        ("map('csrc/{}.cpp'.format, listed(WITH_NORM))", False),
+    ],
+)
+def test_an_iterator_is_not_asked_twice(names: str, *, is_split: bool) -> None:
+    """Whether it names a source cannot be asked where the legacy extension has used it up."""
+    body = f"""\
+def listed(with_norm):
+    found = ["bindings", "other"]
+    if with_norm:
+        found += ["norm", "act"]
+    return found
+
+names = {names}
+ext_modules = [CppExtension("pkg._C", list(names))]
+"""
+    planned = plan({"setup.py": HEAD + body}, MOVING)
+    assert ('*(["csrc/stable/norm.cpp"] if' in planned.text("setup.py")) is False
+    assert (')] if "csrc/norm.cpp" in list(names) else [])]' in planned.text("setup.py")) is is_split
+    assert bool(planned.codes & {"TSA607", "TSA622", "TSA628"}) is not is_split

@@ -10,7 +10,7 @@ from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.setup.computed.leaving import Leaving, leave_out
 from torch_stabilize.buildfiles.setup.computed.next_to import place_next_to
 from torch_stabilize.buildfiles.setup.computed.records import Split, extensions_in_classes, splits_of
-from torch_stabilize.buildfiles.setup.computed.spelling import compared, imports_os
+from torch_stabilize.buildfiles.setup.computed.spelling import compared, imports_os, is_used_up
 from torch_stabilize.buildfiles.setup.computed.visible import is_visible
 from torch_stabilize.buildfiles.setup.create import extension_text
 from torch_stabilize.buildfiles.setup.families import all_of, partner_of, partners
@@ -144,7 +144,7 @@ class _Splitting:
             if all(is_visible(run.model, one, at, call) for one in when):
                 return all_of(when), False
         sources = split.extension.sources
-        if unit not in split.named or sources is None:
+        if unit not in split.named or sources is None or is_used_up(run.model, sources):
             return None
         text = run.model.file.text(sources)
         if split.is_plain:

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from torch_stabilize.buildfiles.python.syntax import dotted_name
 from torch_stabilize.buildfiles.setup.computed.records import Split
 from torch_stabilize.buildfiles.setup.model import SetupModel
+from torch_stabilize.buildfiles.setup.values import value_given
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+
+_ITERATORS = frozenset(
+    {"map", "filter", "zip", "iter", "reversed", "enumerate", "iglob", "rglob", "iterdir", "chain", "from_iterable"}
+)
 
 
 def compared(split: Split, name: str) -> str:
@@ -20,3 +32,17 @@ def imports_os(model: SetupModel) -> bool:
         for line in model.file.find(cst.Import)
         for alias in line.names
     )
+
+
+def is_used_up(model: SetupModel, sources: cst.CSTNode) -> bool:
+    """Whether an expression uses up an iterator that has a name: it says something else when it is evaluated again."""
+    import libcst as cst
+
+    for name in model.file.find_in(sources, cst.Name):
+        for bound in model.bindings(name.value, name):
+            value = value_given(bound, name.value) if isinstance(bound, (cst.Assign, cst.AnnAssign)) else None
+            called = dotted_name(value.func) if isinstance(value, cst.Call) else ""
+            is_path = called.endswith(".glob") and called != "glob.glob"
+            if isinstance(value, cst.GeneratorExp) or called.rpartition(".")[2] in _ITERATORS or is_path:
+                return True
+    return False
