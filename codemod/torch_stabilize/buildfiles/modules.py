@@ -93,9 +93,14 @@ class BuildFiles:
 
     @cached_property
     def setup(self) -> dict[str, str]:
-        """setup.py, and the helpers it names that make extension objects, by path."""
+        """setup.py, and the helpers it names that make extension objects, by path.
+
+        Where there is none, those of folders of the project count that build sources of other folders.
+        """
         setup = join(self.root, "setup.py")
         texts = {setup: self._text(setup)} if self.snapshot.exists(setup) else {}
+        if not texts:
+            return {path: self._text(path) for path in self.files(("/setup.py",)) if self._builds_others(path)}
         named = texts.get(setup, "")
         words = frozenset(_WORD.findall(named))
         for path in self.files((".py",)):
@@ -105,6 +110,17 @@ class BuildFiles:
             if is_helper and _BUILD_HELPER.search(self.snapshot.read(path)):
                 texts[path] = self._text(path)
         return texts
+
+    def _builds_others(self, setup: str) -> bool:
+        """Whether a setup.py one folder down builds sources from outside of its folder."""
+        folder = dirname(setup)
+        if dirname(folder) != self.root:
+            return False
+        from torch_stabilize.buildfiles.setup.evaluate.read import read_setup_file
+
+        entries = [one.entry for one in read_setup_file(self.snapshot, setup).entries]
+        paths = [source.path for entry in entries for source in entry.sources]
+        return any(self.snapshot.exists(path) and not path.startswith(f"{folder}/") for path in paths)
 
     @cached_property
     def kernels(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -50,6 +51,7 @@ if torch.cuda.is_available():
     sources += [f for f in glob.glob("csrc/cuda/*.cu") if not f.endswith("_hip.cu")]
 {_LAST}""",
     "paths below a folder": f"""\
+import re
 import sys
 from pathlib import Path
 
@@ -72,6 +74,7 @@ if torch.cuda.is_available():
     sources += find("csrc", ".cu")
 {_LAST}""",
     "lists of platforms": f"""\
+import re
 import sys
 
 common = ["bind.cpp", "steep.cpp"]
@@ -234,3 +237,38 @@ def test_another_module_makes_the_extension(has_cuda: bool, tmp_path: Path, monk
             ["csrc/libtorch_stable/pour.cpp", "csrc/libtorch_stable/torch_bindings.cpp", *moved]
         ),
     }
+
+
+_BELOW = """\
+import os
+
+from setuptools import setup
+from torch.utils.cpp_extension import BuildExtension, CppExtension
+
+root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+
+
+def listed(*names):
+    return [os.path.join(root, "csrc", name) for name in names]
+
+
+setup(
+    name="tea",
+    ext_modules=[CppExtension("tea._C", listed("bind.cpp", "steep.cpp", "pour.cpp"))],
+    cmdclass={"build_ext": BuildExtension},
+)
+"""
+
+
+def test_a_setup_file_next_to_the_folder_of_its_sources() -> None:
+    tree = {path.replace("tea/", "python/tea/"): text for path, text in _TREE.items() if not path.endswith(".cu")}
+    tree["csrc/bind.cpp"] = tree["csrc/bind.cpp"].replace('m.def("chill(Tensor x) -> Tensor");', "")
+    tree["csrc/bind.cpp"] = tree["csrc/bind.cpp"].replace('m.impl("chill", torch::kCUDA, &chill);', "")
+    done = migrated({**tree, "python/setup.py": _BELOW}, ["pour"], ["steep"])
+    assert done.by_hand == []
+    assert done.text("python/tea/__init__.py").startswith("from . import _C_stable_libtorch")
+    text = done.text("python/setup.py")
+    named = [f'"../csrc/libtorch_stable/{name}.cpp"' for name in ("torch_bindings", "pour", "steep")]
+    assert re.findall(r'"[.\w/]*\.cpp"', text) == named
+    assert "tea._C_stable_libtorch" in text
+    assert '"tea._C"' not in text

@@ -157,6 +157,8 @@ def _has_its_own(snapshot: Snapshot, layout: Layout, path: str, library: Library
     project = project_of(snapshot, path)
     if project == layout.project_root or not project.startswith(layout.project_root):
         return False
+    if posixpath.join(project, "setup.py") in layout.setup_files:
+        return False  # it builds this library
     word = re.compile(rb"(?<!\w)" + re.escape(library.legacy.encode()) + rb"(?!\w)")
     files = (f"{project}/{name}" for name in ("setup.py", "CMakeLists.txt"))
     return any(snapshot.exists(file) and word.search(snapshot.read(file)) for file in files)

@@ -131,7 +131,7 @@ class SetupRun:
         return f'"{new}"'
 
     def _relative(self, path: str) -> str:
-        return path.removeprefix(f"{self.model.folder}/") if self.model.folder else path
+        return posixpath.relpath(path, self.model.folder or ".")
 
 
 def run_setup(model: SetupModel, moving: Moving, *, through_cmake: bool, widened: Sequence[str]) -> SetupResult:

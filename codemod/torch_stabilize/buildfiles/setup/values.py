@@ -13,7 +13,8 @@ from torch_stabilize.buildfiles.python.syntax import PythonFile, dotted_name
 if TYPE_CHECKING:
     import libcst as cst
 
-_ROOT = "/the folder of setup.py"  # what absolute paths start with
+_ABOVE = "/where the repository may begin"  # setup.py may name what is above of its folder
+_ROOT = _ABOVE + "/some/folders/above/the folder of setup.py"  # what absolute paths start with
 _DEPTH = 8
 _JOIN = re.compile(r"(?:[\w.]*\bpath|osp)\.join|join")
 _SAME = frozenset({"str", "Path", "pathlib.Path", "os.fspath", "fspath"})
@@ -321,7 +322,7 @@ def _of_path(function: str, values: list[str]) -> str | None:
 
 def place(text: str, folder: str) -> str | None:
     """The repository path of `text`, a path as a setup file in `folder` writes it; None for one outside."""
-    if text == _ROOT or text.startswith(_ROOT + "/"):
-        text = text[len(_ROOT) + 1 :]
+    if text == _ROOT or text.startswith(_ABOVE):
+        text = posixpath.relpath(text, _ROOT)
     found = posixpath.normpath(posixpath.join(folder, text))
     return None if found.startswith(("/", "..")) else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -103,8 +104,7 @@ def _split(
     decided = {unit: rows[0] if len(rows := joined(found)) == 1 else None for unit, found in whens.items()}
     later = {source.path for source in after.sources}
     again = later & {*(new for old, new in moving.renames.items() if old != new), *moving.created}
-    head = f"{model.folder}/" if model.folder else ""
-    plain = {(path, path.removeprefix(head), False) for path, _, _ in one.spelled}
+    plain = {(path, posixpath.relpath(path, model.folder or "."), False) for path, _, _ in one.spelled}
     return Split(
         extension, entry, decided, frozenset(later & units), frozenset(again), guard, set(one.spelled) <= plain
     )  # fmt: skip

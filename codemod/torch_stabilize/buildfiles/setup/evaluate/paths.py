@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from torch_stabilize.buildfiles.setup.evaluate.values import ROOT
+from torch_stabilize.buildfiles.setup.evaluate.values import ABOVE, ROOT
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import SOURCE_SUFFIXES
 
@@ -18,8 +18,8 @@ MAGIC = re.compile(r"[*?\[]")
 
 def place(text: str, folder: str) -> str | None:
     """The repository path of `text`, a path as a setup file in `folder` writes it; None for one outside."""
-    if text == ROOT or text.startswith(ROOT + "/"):
-        text = text[len(ROOT) + 1 :]
+    if text == ROOT or text.startswith(ABOVE):
+        text = posixpath.relpath(text, ROOT)
     found = posixpath.normpath(posixpath.join(folder, text))
     return None if found.startswith(("/", "..")) else found
 

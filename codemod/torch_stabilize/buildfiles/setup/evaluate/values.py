@@ -12,7 +12,8 @@ from typing import NamedTuple
 from torch_stabilize.buildfiles.model import Gap, Origin, When
 from torch_stabilize.model import Span
 
-ROOT = "/the folder of setup.py"  # what absolute paths start with
+ABOVE = "/where the repository may begin"  # setup.py may name what is above of its folder
+ROOT = ABOVE + "/some/folders/above/the folder of setup.py"  # what absolute paths start with
 _MOST_ALTERNATIVES = 16
 
 
