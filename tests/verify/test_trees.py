@@ -227,3 +227,19 @@ def test_cases_are_found_in_the_project_or_where_asked(repository: Repository, t
     assert found.group == "scale"
     with pytest.raises(Refusal, match="no golden cases for scale"):
         find_cases(tree, NAMES, tmp_path)
+
+
+def test_a_library_that_setup_py_makes_with_and_without_cuda_is_no_gpu_build(repository: Repository) -> None:
+    """Both arms make the same library: what both compile can be linked here, what one adds cannot."""
+    (repository.root / "CMakeLists.txt").unlink()
+    repository.write("csrc/entry.cpp", "#include <ATen/ATen.h>\n")
+    repository.write(
+        "setup.py",
+        "from setuptools import setup\nfrom torch.utils.cpp_extension import CppExtension, CUDAExtension\n"
+        "if with_cuda:\n    modules = [CUDAExtension('pack._C', ['csrc/scale.cpp', 'csrc/entry.cpp'])]\n"
+        "else:\n    modules = [CppExtension('pack._C', ['csrc/scale.cpp'])]\n"
+        "setup(name='pack', ext_modules=modules)\n",
+    )
+    (library,) = read_libraries(repository.tree(), (), with_cuda=False, includes=(), legacy=("_C",)).legacy
+    assert library.units == ("csrc/scale.cpp", "csrc/entry.cpp")
+    assert library.gpu == frozenset({"csrc/entry.cpp"})

@@ -130,6 +130,7 @@ def _sources(targets: Iterable[Target], name: str, *, stable: bool) -> dict[str,
 
     Sources of a build for another GPU than NVIDIA's are left out.
     """
+    found: dict[str, bool] = {}
     for target in targets:
         same = target.name.rpartition(".")[2] == name or (stable and target.is_stable)
         if same and target.is_stable == stable and not target.is_computed and target.sources:
@@ -137,9 +138,11 @@ def _sources(targets: Iterable[Target], name: str, *, stable: bool) -> dict[str,
                 source.path: [text for text in source.conditions if not _NEGATED.match(text)]
                 for source in target.sources
             }
-            return {
+            own = {
                 path: any(_OF_GPU.search(text) for text in conditions)
                 for path, conditions in positive.items()
                 if not any(_OF_OTHER_GPU.search(text) and not _OF_CUDA.search(text) for text in conditions)
             }
-    return {}
+            # `if with_cuda: CUDAExtension(n, sources) else: CppExtension(n, sources)` is one library, with two targets
+            found = {path: is_gpu and own.get(path, True) for path, is_gpu in found.items()} or own
+    return found
