@@ -79,7 +79,9 @@ _CALL = """\
 
 def _function(name: str, source: Source, use: Use) -> Function:
     statement = use.statement
-    if statement.startswith("auto r_ = "):
+    if ".data_ptr<" in statement:  # the tensor may be gone behind the statement
+        statement = f"seen({statement.removeprefix('auto r_ = ').rstrip(';')});"
+    elif statement.startswith("auto r_ = "):
         statement += " r_.fill_(1); seen(r_);" if "at::empty(" in statement else " seen(r_);"
     text = program(source._replace(after=""), use._replace(statement=statement))
     for declared, defined in _DEFINED.items():
