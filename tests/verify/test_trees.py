@@ -243,3 +243,10 @@ def test_a_library_that_setup_py_makes_with_and_without_cuda_is_no_gpu_build(rep
     (library,) = read_libraries(repository.tree(), (), with_cuda=False, includes=(), legacy=("_C",)).legacy
     assert library.units == ("csrc/scale.cpp", "csrc/entry.cpp")
     assert library.gpu == frozenset({"csrc/entry.cpp"})
+    setup = (repository.root / "setup.py").read_text().replace("pack._C'", "pack._C_stable_libtorch'")
+    repository.write(
+        "setup.py", setup.replace("])]", "], define_macros=[('TORCH_TARGET_VERSION', '0x020b000000000000ULL')])]")
+    )
+    stable = read_libraries(repository.tree(), (), with_cuda=False, includes=()).stable
+    assert stable is not None
+    assert (stable.units, stable.gpu) == (("csrc/scale.cpp", "csrc/entry.cpp"), frozenset({"csrc/entry.cpp"}))

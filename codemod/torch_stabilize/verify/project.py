@@ -89,8 +89,10 @@ def _legacy_sources(targets: Iterable[Target], name: str, everything: Iterable[s
 
 def _stable_sources(targets: Iterable[Target], name: str) -> tuple[str, dict[str, bool]]:
     """The name and the sources of the stable library; `name` is what it is called where no target makes it."""
+    targets = tuple(targets)
     for target in targets:
-        if target.is_stable and (found := _sources((target,), name, stable=True)):
+        arms = tuple(other for other in targets if other.name == target.name)
+        if target.is_stable and (found := _sources(arms, name, stable=True)):
             return _short_name(target), found
     return name, {}
 
