@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from torch_stabilize.bindings.reading.read import has_bindings, read_bindings
+from torch_stabilize.bindings.writing.inplace import is_module_doc
 from torch_stabilize.source.definitions import things_defined
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.symbols import Definition, Linkage, SymbolKind, read_symbols
@@ -22,6 +23,7 @@ _MODULE = re.compile(rb"\bPyModuleDef\b")
 _METHODS = re.compile(rb"\bPyMethodDef\b|PyModuleDef_HEAD_INIT\s*,(?:[^,{}]*,){3}\s*(?!(?:NULL|nullptr|0)\b)[\w&]")
 _CALLED = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
 _OF_INIT = re.compile(rb"PyInit_\w+|PyModule_Create2?|PyModuleDef_Init")
+_MODULE_DOC = re.compile(rb'\b\w+\s*\.\s*doc\s*\(\s*\)\s*=[\s"R]*;')  # in code whose literals are blanked
 _MOST_BRACES = 12  # a module's entry point has a few
 
 
@@ -33,15 +35,17 @@ def has_init(document: Document) -> bool:
 def is_hollow(document: Document) -> bool:
     """Whether a unit that is there to register something registers nothing any more, and defines nothing.
 
-    The entry point of an empty Python module may be left.
+    The entry point of an empty Python module may be left, and what the module said of itself.
     """
     if not has_init(document) and not _REGISTERS.search(document.data):
         return False
     code = _DIRECTIVE.sub(b"", document.code)
     if not code.strip():
         return True
-    if code.count(b"{") > _MOST_BRACES or (has_bindings(document.data) and read_bindings(document).statements):
+    statements = read_bindings(document).statements if has_bindings(document.data) else ()
+    if code.count(b"{") > _MOST_BRACES or not all(is_module_doc(document, one) for one in statements):
         return False
+    code = _MODULE_DOC.sub(b"", code) if statements else code
     inside = code[code.find(b"{") : code.rfind(b"}") + 1]
     if not all(_OF_INIT.fullmatch(name) for name in _CALLED.findall(inside)):
         return False

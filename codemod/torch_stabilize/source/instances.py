@@ -161,7 +161,7 @@ class Instances:
                 if closing < 0:
                     continue
                 node = document.fragment_at(match.start()).node_at(Span(*match.span()))
-                listed = split_arguments(document.code[match.end() + 1 : closing].decode())
+                listed = split_arguments(document.code[match.end() + 1 : closing].decode("utf-8", "replace"))
                 for name, argument in zip(names, listed, strict=False):
                     meant = self.finder.written.resolved(parse_type(argument))
                     meant = self._meant(meant, node, document, depth + 1) if node is not None else meant
