@@ -19,6 +19,7 @@ from torch_stabilize.buildfiles.python.library import (
     string_value,
 )
 from torch_stabilize.buildfiles.python.replace import replace_load
+from torch_stabilize.buildfiles.python.shadowed import shadowed_modules
 from torch_stabilize.buildfiles.python.syntax import PythonFile, dotted_name, read_python
 from torch_stabilize.buildfiles.python.twins import has_twin
 from torch_stabilize.buildfiles.text_edits import TextEdits
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 def take_out_of_python(snapshot: Snapshot, layout: Layout, named: Iterable[str]) -> TakenOut:
     """The edits of the Python files that load the library; `named` are its full names in setup files."""
     legacy, stable = short_name(layout.legacy_library), short_name(layout.stable_library)
-    library = Library(legacy, stable, legacy_modules(layout, named))
+    modules = legacy_modules(layout, named)
+    library = Library(legacy, stable, modules, "", shadowed_modules(snapshot, layout, modules))
     edits: list[FileEdit] = []
     for path in python_files(snapshot, layout, library):
         try:

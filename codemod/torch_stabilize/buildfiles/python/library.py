@@ -38,13 +38,15 @@ class Library(NamedTuple):
     """The legacy and the stable library: names without package, and every full name of the legacy one.
 
     `facade` is the Python module that is imported in place of the stable library and has what was bound under its old
-    names, "" where there is none.
+    names, "" where there is none. `shadowed` are those of `modules` that are no attribute of their package, which binds
+    something else to the name.
     """
 
     legacy: str
     stable: str
     modules: frozenset[str]
     facade: str = ""
+    shadowed: frozenset[str] = frozenset()
 
     @property
     def imported(self) -> str:
@@ -92,6 +94,14 @@ class Sites:
         stem = posixpath.basename(self.file.path).removesuffix(".py")
         return self.module if stem == "__init__" else ".".join(filter(None, (self.module, stem)))
 
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The full names of the legacy library under which its package has it as an attribute, seen from this file.
+
+        A package that binds the name to something else has the module until then.
+        """
+        return self.library.modules - {name for name in self.library.shadowed if name.rpartition(".")[0] != self.dotted}
+
     def loads(self, node: cst.Import | cst.ImportFrom) -> bool:
         """Whether an import loads the legacy library."""
         import libcst as cst
@@ -100,7 +110,8 @@ class Sites:
             return any(self.is_legacy(dotted_name(alias.name)) for alias in node.names)
         module = self.absolute(node)
         names = node.names if isinstance(node.names, Sequence) else ()
-        return self.is_legacy(module) or any(self.is_legacy(f"{module}.{dotted_name(a.name)}") for a in names)
+        attributes = self.attributes
+        return self.is_legacy(module) or any(f"{module}.{dotted_name(a.name)}" in attributes for a in names)
 
     def report(
         self, severity: Severity, node: cst.CSTNode, message: str, help: str = "", code: str = LIBRARY_PROBED

@@ -131,7 +131,7 @@ def _reached(sites: Sites) -> Iterator[ModuleName]:
         for alias in imported.names:
             package, bound = dotted_name(alias.name), alias_of(alias)
             around = package if bound else package.partition(".")[0]
-            for name in sorted(sites.library.modules):
+            for name in sorted(sites.attributes):
                 if name.startswith(f"{around}."):
                     yield ModuleName(f"{bound or around}{name[len(around) :]}", imported, scope)
     for imported_from in sites.file.find(cst.ImportFrom):
@@ -139,7 +139,7 @@ def _reached(sites: Sites) -> Iterator[ModuleName]:
             continue
         for alias in imported_from.names:  # from pkg import sub; sub._C.fwd(x)
             package, bound = _full_name(sites, imported_from, alias), alias_of(alias) or dotted_name(alias.name)
-            for name in sorted(sites.library.modules):
+            for name in sorted(sites.attributes):
                 if name.startswith(f"{package}."):
                     yield ModuleName(f"{bound}{name[len(package) :]}", imported_from, _scope(sites, imported_from))
 
@@ -163,7 +163,7 @@ def _imported(sites: Sites) -> Iterator[ModuleName]:
         module, scope = sites.absolute(imported_from), _scope(sites, imported_from)
         for alias in imported_from.names:
             full, bound = f"{module}.{dotted_name(alias.name)}", alias_of(alias) or dotted_name(alias.name)
-            if full in known:
+            if full in sites.attributes | sites.handed_on:
                 yield ModuleName(bound, imported_from, scope)
             for name in sites.handed_on:  # from pkg import backend; backend.ext.fwd(x)
                 if name.startswith(f"{full}."):

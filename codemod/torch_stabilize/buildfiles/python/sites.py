@@ -31,6 +31,7 @@ from torch_stabilize.buildfiles.python.library import (
     python_files,
     string_value,
 )
+from torch_stabilize.buildfiles.python.shadowed import shadowed_modules
 from torch_stabilize.buildfiles.python.syntax import dotted_name, read_python, statements_about
 from torch_stabilize.buildfiles.python.twins import add_twin, has_twin
 from torch_stabilize.buildfiles.setup.text import add_statement
@@ -68,7 +69,7 @@ def plan_imports(
     """
     modules = legacy_modules(layout, named)
     legacy, stable = short_name(layout.legacy_library), short_name(layout.stable_library)
-    library = Library(legacy, stable, modules, python_module)
+    library = Library(legacy, stable, modules, python_module, shadowed_modules(snapshot, layout, modules))
     paths = python_files(snapshot, layout, library, by_attribute=bool(functions))
     about = None
     if not (is_new or is_gone or functions or python_module):
