@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.rewriting import rewritten
+from tests.rules.rewriting import rewrite, rewritten
 
 CALLEES = (
     "void reads(const float* p);\nvoid reads_east(float const* __restrict__ p);\nvoid writes(float* p);\n"
@@ -70,3 +70,24 @@ def test_a_pointer_in_a_macro_is_looked_up_where_the_kernel_is_declared() -> Non
     )
     after = rewritten(before)
     assert "copy<<<GRID, 1>>>(out.mutable_data_ptr<float>(), in.const_data_ptr<float>());" in after
+
+
+@pytest.mark.parametrize("name", ["c10::qint8", "const c10::quint8", "at::qint32", "c10::bits8"])
+def test_a_type_without_a_pointer_is_named(name: str) -> None:
+    """The call would compile, and not link."""
+    _, found = rewrite(f"void f(at::Tensor& x) {{ auto* p = x.data_ptr<{name}>(); (void)p; }}", "kernel.cpp")
+    assert [said.message for said in found.diagnostics if "has no typed pointer" in said.message]
+
+
+@pytest.mark.parametrize("name", ["uint8_t", "c10::Float8_e4m3fn", "uint32_t", "c10::BFloat16", "own::qint8x"])
+def test_other_types_have_one(name: str) -> None:
+    _, found = rewrite(f"void f(at::Tensor& x) {{ auto* p = x.data_ptr<{name}>(); (void)p; }}", "kernel.cpp")
+    assert not [said.message for said in found.diagnostics if "has no typed pointer" in said.message]
+
+
+@pytest.mark.parametrize("macro", ["AT_DISPATCH_QINT_TYPES", "AT_DISPATCH_QINT_BYTE_TYPES", "AT_DISPATCH_BIT_TYPES"])
+def test_a_dispatch_over_such_types_stays(macro: str) -> None:
+    text = f'void f(at::Tensor& x) {{ {macro}(x.scalar_type(), "f", [&] {{ auto* p = x.data_ptr<scalar_t>(); (void)p; }}); }}'
+    made, found = rewrite(text, "kernel.cpp")
+    assert macro in made
+    assert [said for said in found.diagnostics if macro in said.message]

@@ -12,6 +12,10 @@ from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
 from torch_stabilize.source.uses import Access, Held
 from torch_stabilize.surface.entry import Entry
 
+# The stable tensor declares its typed pointers for every type, and defines them for those of AT_FORALL_SCALAR_TYPES_WITH_COMPLEX
+# and the unsigned ones: a pointer to these does not link.
+_NOT_DEFINED = re.compile(r"(?:[\w:]*::)?(?:q(?:u?int(?:8|32)|uint4x2|uint2x4)|bits(?:1x8|2x4|4x2|8|16))$")
+
 
 @rule(
     "TSA111",
@@ -73,8 +77,11 @@ def data_pointer(site: Site, context: Context, entry: Entry) -> Outcome | None:
         )
     call = MethodCall(site, context)
     wanted = call.template_text() if call.is_complete else ""
+    bare = re.sub(r"\s*\bconst\b\s*", "", wanted)
+    if _NOT_DEFINED.match(bare):
+        message = f"the stable tensor has no typed pointer to {bare}"
+        return context.diagnose(site, "TSA111", message, "cast the pointer without a type, if the dtype was checked")
     if re.match(r"const\b|.*\bconst$", wanted):
-        bare = re.sub(r"\s*\bconst\b\s*", "", wanted)
         opening = context.document.code.find(b"<", site.span.end)
         closing = context.document.code.find(b">", opening)
         return context.rewrite(
