@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from torch_stabilize.verify.build import build
 from torch_stabilize.verify.group import Clock
+from torch_stabilize.verify.held_signals import held_signals
 from torch_stabilize.verify.ninja_file import object_path
 from torch_stabilize.verify.progress import Reporter, reporting
 from torch_stabilize.verify.result import Step
@@ -94,6 +95,30 @@ build([Side("stable", folder, "_C", ("a.cpp",), ())], tools, folder / "build", B
     while _is_alive(child):
         assert time.monotonic() < deadline + 120
         time.sleep(0.05)
+
+
+def test_a_signal_waits_until_a_child_is_known() -> None:
+    """The child is quick: the signal comes before the call that starts it has returned."""
+    known: list[subprocess.Popen[bytes]] = []
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _start_one_that_signals(known)
+        assert signal.getsignal(signal.SIGTERM) is end
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [child.returncode for child in known] == [0]
+
+
+def _start_one_that_signals(known: list[subprocess.Popen[bytes]]) -> None:
+    with held_signals():
+        child = subprocess.Popen([sys.executable, "-c", f"import os; os.kill({os.getpid()}, {int(signal.SIGTERM)})"])
+        child.wait(60)
+        known.append(child)
 
 
 def _is_alive(process: int) -> bool:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from torch_stabilize.model import Refusal
 from torch_stabilize.verify.headers import write_if_changed
+from torch_stabilize.verify.held_signals import held_signals
 from torch_stabilize.verify.ninja_file import (
     arch_of,
     audit_path,
@@ -86,30 +87,39 @@ def _run_ninja(
     failed: Callable[[str], None] | None,
 ) -> None:
     command = [ninja, "-C", str(folder), "-f", "build.ninja", "-k", "0", "-j", str(jobs)]
-    try:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "LC_ALL": "C"}
-        )
-    except OSError as error:
-        raise Refusal(f"cannot run {ninja}: {error.strerror}") from error
-    assert process.stdout is not None
     said: list[str] = []
-    with process:
-        try:
-            for line in process.stdout:
-                said.append(line.rstrip())
-                match = _PROGRESS.match(line)
-                if match and progress is not None:
-                    progress(int(match[1]), int(match[2]))
-                elif failed is not None and (lost := _FAILED.match(line)):
-                    failed(lost[1].strip())
-        except BaseException:
+    process = None
+    try:
+        with held_signals():
+            process = _started(command)
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line.rstrip())
+            match = _PROGRESS.match(line)
+            if match and progress is not None:
+                progress(int(match[1]), int(match[2]))
+            elif failed is not None and (lost := _FAILED.match(line)):
+                failed(lost[1].strip())
+    except BaseException:
+        if process is not None:
             process.terminate()  # ninja stops its compilers
-            raise
+        raise
+    finally:
+        if process is not None:
+            process.communicate()
     # ninja fails where a unit does; what it says of itself starts with its name.
     complaint = next((line for line in said if line.startswith("ninja: error:")), None)
     if complaint is not None:
         raise Refusal(f"the build cannot start: {complaint.removeprefix('ninja: error:').strip()}")
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "LC_ALL": "C"}
+        )
+    except OSError as error:
+        raise Refusal(f"cannot run {command[0]}: {error.strerror}") from error
 
 
 def _collect(side: Side, toolchain: Toolchain, folder: Path, options: BuildOptions) -> BuiltSide:

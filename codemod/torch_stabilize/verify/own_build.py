@@ -16,6 +16,7 @@ from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import SOURCE_SUFFIXES
 from torch_stabilize.verify.flags import flags_of_call
 from torch_stabilize.verify.golden.modules import module_name
+from torch_stabilize.verify.held_signals import held_signals
 from torch_stabilize.verify.side import CUDA_SUFFIX
 
 _COMPILERS = ("c++", "g++", "gcc", "cc", "clang++", "clang", "nvcc", "x86_64-linux-gnu-g++", "x86_64-linux-gnu-gcc")
@@ -138,15 +139,18 @@ def _environment(folder: Path, calls: Path) -> dict[str, str]:
 
 
 def _run(command: str, place: Path, environment: dict[str, str], output: object) -> int:
-    process = subprocess.Popen(
-        command, shell=True, cwd=place, env=environment, stdout=output, stderr=subprocess.STDOUT,  # type: ignore[call-overload]
-        stdin=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    process = None
     try:
+        with held_signals():
+            process = subprocess.Popen(
+                command, shell=True, cwd=place, env=environment, stdout=output,  # type: ignore[call-overload]
+                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
         code: int = process.wait()
     except BaseException:
-        os.killpg(process.pid, 15)  # the shell and all that it started
-        process.wait()
+        if process is not None:
+            os.killpg(process.pid, 15)  # the shell and all that it started
+            process.wait()
         raise
     return code
 
