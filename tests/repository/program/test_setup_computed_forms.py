@@ -272,3 +272,42 @@ def test_a_setup_file_next_to_the_folder_of_its_sources() -> None:
     assert re.findall(r'"[.\w/]*\.cpp"', text) == named
     assert "tea._C_stable_libtorch" in text
     assert '"tea._C"' not in text
+
+
+_LATER = """\
+import os
+
+from setuptools import setup
+from torch.utils.cpp_extension import BuildExtension, CppExtension
+
+
+def listed():
+    return [f"csrc/{name}.cpp" for name in "bind steep pour".split()]
+
+
+sources = listed()
+extension = CppExtension("tea._C", sources)
+#
+setup(name="tea", ext_modules=[extension], cmdclass={"build_ext": BuildExtension})
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "is_split"),
+    [
+        ("sources.append('csrc/other.cpp')", False),
+        ("sources += ['csrc/other.cpp']", False),
+        ("sources[0:0] = ['csrc/other.cpp']", False),
+        ("print(len(sources))", True),
+        ("others = [*sources, 'csrc/other.cpp']", True),
+    ],
+)
+def test_a_list_that_changes_after_the_call_is_not_copied(line: str, is_split: bool) -> None:
+    """The extension has the list itself: what is put into it later is built too, and a copy would lack it."""
+    tree = {path: text for path, text in _TREE.items() if not path.endswith(".cu")}
+    tree["csrc/bind.cpp"] = tree["csrc/bind.cpp"].replace('m.def("chill(Tensor x) -> Tensor");', "")
+    tree["csrc/bind.cpp"] = tree["csrc/bind.cpp"].replace('m.impl("chill", torch::kCUDA, &chill);', "")
+    tree["csrc/other.cpp"] = "int other() { return 1; }\n"
+    done = migrated({**tree, "setup.py": _LATER.replace("#", line)}, ["pour"])
+    assert ("source for source in sources" in done.text("setup.py")) == is_split
+    assert (done.by_hand == []) == is_split

@@ -10,7 +10,7 @@ from torch_stabilize.buildfiles.moving import Moving
 from torch_stabilize.buildfiles.setup.computed.leaving import Leaving, leave_out
 from torch_stabilize.buildfiles.setup.computed.next_to import place_next_to
 from torch_stabilize.buildfiles.setup.computed.records import Split, extensions_in_classes, splits_of
-from torch_stabilize.buildfiles.setup.computed.spelling import compared, imports_os, is_used_up
+from torch_stabilize.buildfiles.setup.computed.spelling import compared, imports_os, is_changed_later, is_used_up
 from torch_stabilize.buildfiles.setup.computed.visible import is_visible
 from torch_stabilize.buildfiles.setup.create import extension_text
 from torch_stabilize.buildfiles.setup.families import all_of, partner_of, partners
@@ -114,10 +114,17 @@ class _Splitting:
             found = rows[id(split)]
             if found is None or not self._enter(split, found, becomes=split not in going):
                 return False
-            if split in going and not leave_out(self.run, split, left[id(split)]):
+            if split in going and not self._leave_out(split, left[id(split)]):
                 return False
         self.leaving.carry_out()
         return True
+
+    def _leave_out(self, split: Split, units: Sequence[str]) -> bool:
+        """Whether the call could be given a copy of the list without `units`, where it has some."""
+        legacy = split.extension
+        if units and legacy.sources is not None and is_changed_later(self.run.model, legacy.sources, legacy.call):
+            return False
+        return leave_out(self.run, split, units)
 
     def _rows(self, split: Split) -> list[_Row] | None:
         """What the stable extension gets; None where the conditions of a source cannot be told at the call."""

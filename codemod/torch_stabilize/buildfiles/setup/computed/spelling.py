@@ -17,6 +17,8 @@ _ITERATORS = frozenset(
     {"map", "filter", "zip", "iter", "reversed", "enumerate", "iglob", "rglob", "iterdir", "chain", "from_iterable"}
 )
 
+_CHANGES = frozenset({"append", "extend", "insert", "remove", "pop", "clear"})
+
 
 def compared(split: Split, name: str) -> str:
     """The expression that is a path from the folder of setup.py where the variable `name` is a source."""
@@ -32,6 +34,25 @@ def imports_os(model: SetupModel) -> bool:
         for line in model.file.find(cst.Import)
         for alias in line.names
     )
+
+
+def is_changed_later(model: SetupModel, sources: cst.CSTNode, call: cst.CSTNode) -> bool:
+    """Whether a list in an expression is changed after `call`, which was given it: a copy would not have that."""
+    import libcst as cst
+
+    file = model.file
+    names = {name.value for name in file.find_in(sources, cst.Name)}
+    if isinstance(sources, cst.Name):
+        names.add(sources.value)
+    changed: list[cst.CSTNode] = [one.target for one in file.find(cst.AugAssign)]
+    for one in file.find(cst.Call):
+        if isinstance(one.func, cst.Attribute) and one.func.attr.value in _CHANGES:
+            changed.append(one.func.value)
+    for one_slice in file.find(cst.Subscript):
+        if isinstance(file.parent(one_slice), (cst.AssignTarget, cst.Del)):
+            changed.append(one_slice.value)
+    behind = file.span(call).end
+    return any(isinstance(one, cst.Name) and one.value in names and file.span(one).start > behind for one in changed)
 
 
 def is_used_up(model: SetupModel, sources: cst.CSTNode) -> bool:
