@@ -17,7 +17,14 @@ from torch_stabilize.rules.engine import Rewritten
 from torch_stabilize.rules.includes import IncludeWish, write_includes
 from torch_stabilize.rules.needed_headers import needed_by_names, with_implied
 from torch_stabilize.source.conditions import CONDITION_KINDS, conditions_at, read_directives
-from torch_stabilize.source.document import ANY_HEADER, CUDA_SUFFIXES, HEADER_SUFFIXES, Document, lines_matching
+from torch_stabilize.source.document import (
+    ANY_HEADER,
+    CUDA_SUFFIXES,
+    HEADER_SUFFIXES,
+    Document,
+    lines_matching,
+    per_document,
+)
 from torch_stabilize.source.edits import OverlapError, apply
 from torch_stabilize.source.mask import mask
 from torch_stabilize.source.patterns import word_start
@@ -229,10 +236,11 @@ def _left_behind(document: Document) -> frozenset[str]:
     return frozenset(h for h in needed_by_names(document.code) - brought if "." not in h)
 
 
-def _asked(document: Document) -> list[tuple[int, str]]:
+@per_document
+def _asked(document: Document) -> tuple[tuple[int, str], ...]:
     """Headers of macros that the conditions of `document` ask for, with where."""
     conditions = (line for line in read_directives(document) if line.kind in CONDITION_KINDS)
-    return [(line.span.start, name) for line in conditions for name in needed_by_names(line.argument.encode())]
+    return tuple((line.span.start, name) for line in conditions for name in needed_by_names(line.argument.encode()))
 
 
 def _after(data: bytes, edits: Sequence[Edit]) -> bytes:

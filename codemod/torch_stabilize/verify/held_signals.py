@@ -15,7 +15,8 @@ def held_signals() -> Iterator[None]:
     """SIGINT and SIGTERM are answered when the block is over.
 
     Their handlers raise, and a child that was started has to be known to those who end it before that happens. Handlers
-    interrupt the main thread alone: in another one this does nothing.
+    interrupt the main thread alone: in another one this does nothing. The writer blocks its signals by a mask instead,
+    which a child would inherit: nothing could stop that one then.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
