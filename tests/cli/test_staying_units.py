@@ -244,3 +244,88 @@ def test_a_function_that_binds_a_class_for_another_file_stays_with_it(
     assert "TSA707" not in ran.out + ran.err
     assert (tree / "csrc/drawer.cpp").read_text() == drawer
     assert (tree / "csrc/libtorch_stable/sums.cpp").exists()
+
+
+_LEAN_BIND = """\
+at::Tensor ruled(const at::Tensor& x);
+at::Tensor drawn(const at::Tensor& x, const std::map<std::string, int64_t>& pens);
+at::Tensor halved(const at::Tensor& x);
+
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.def("drawn", &drawn);
+  m.def("ruled", &ruled);
+  m.def("halved", &halved);
+}
+"""
+_LEAN = {
+    "setup.py": """\
+from setuptools import setup
+from torch.utils.cpp_extension import BuildExtension, CppExtension
+
+setup(
+    name="desk",
+    packages=["desk"],
+    ext_modules=[CppExtension("desk._C", [{sources}])],
+    cmdclass={{"build_ext": BuildExtension}},
+)
+""",
+    "desk/__init__.py": "from desk import _C\n",
+    "csrc/drawn.cpp": """\
+#include <map>
+#include <torch/extension.h>
+
+at::Tensor drawn(const at::Tensor& x, const std::map<std::string, int64_t>& pens) {
+  TORCH_CHECK(x.dim() > 0, "no scalar");
+  return pens.empty() ? at::zeros_like(x) : at::empty_like(x);
+}
+""",
+    "csrc/ruled.cpp": """\
+#include <map>
+#include <torch/extension.h>
+
+at::Tensor drawn(const at::Tensor& x, const std::map<std::string, int64_t>& pens);
+at::Tensor ruled(const at::Tensor& x) { return drawn(x, {}); }
+""",
+    "csrc/halved.cpp": "#include <torch/extension.h>\n\nat::Tensor halved(const at::Tensor& x) { return x / 2; }\n",
+}
+
+
+def _desk(tmp_path: Path, **more: str) -> Path:
+    files = {**_LEAN, **{f"csrc/{name}.cpp": text for name, text in more.items()}}
+    sources = ", ".join(f'"{path}"' for path in sorted(files) if path.startswith("csrc/"))
+    return make_repository(tmp_path / "desk", {**files, "setup.py": _LEAN["setup.py"].format(sources=sources)})
+
+
+@pytest.mark.parametrize("form", [(), ("--in-place",)])
+def test_what_a_staying_unit_defines_is_compiled_by_both(tmp_path: Path, run_cli: Run, form: tuple[str, ...]) -> None:
+    """A function of it has no operator, and one that moves calls it: the stable library would not load without it."""
+    tree = _desk(tmp_path, bind=f"#include <map>\n#include <torch/extension.h>\n\n{_LEAN_BIND}")
+
+    ran = run_cli("migrate", "csrc", *form, "--write", cwd=tree)
+
+    assert ran.code == 1
+    assert "csrc/drawn.cpp stays in the legacy module _C: drawn: " in ran.out
+    assert "csrc/drawn.cpp is built into both libraries: csrc/ruled.cpp uses drawn, which it defines" in ran.out
+    legacy, stable = (tree / "setup.py").read_text().split("_stable_libtorch")
+    assert '"csrc/drawn.cpp"' in legacy
+    assert '"csrc/drawn.cpp"' in stable
+    text = (tree / "csrc/drawn.cpp").read_text()
+    assert "torch::stable::Tensor drawn(" in text
+    assert "\nat::Tensor drawn(" in text
+
+
+def test_what_needs_a_unit_that_stays_with_its_module_stays_too(tmp_path: Path, run_cli: Run) -> None:
+    """The function is defined next to the module's init, which only the legacy library can have."""
+    tree = _desk(
+        tmp_path, drawn=_LEAN["csrc/drawn.cpp"] + _LEAN_BIND.replace("at::Tensor drawn", "// at::Tensor drawn")
+    )
+
+    ran = run_cli("migrate", "csrc", "--write", cwd=tree)
+
+    assert ran.code == 1
+    assert "TSA550 csrc/ruled.cpp stays: it uses drawn, which csrc/drawn.cpp defines, and that stays" in ran.out
+    assert (tree / "csrc/ruled.cpp").read_text() == _LEAN["csrc/ruled.cpp"]
+    assert (tree / "csrc/libtorch_stable/halved.cpp").exists()
+    stable = (tree / "csrc/libtorch_stable/torch_bindings.cpp").read_text()
+    assert 'm.impl("halved"' in stable
+    assert "ruled" not in stable

@@ -45,7 +45,7 @@ def come_along(program: Program, units: Units, group: Group) -> Along:
         needs = _Needs(program, units, group, tuple(both))
         defining = {path: why for path, why in needs.defining().items() if path not in shared | both}
         kept = needs.kept_by_others(defining) | needs.built_elsewhere(defining)
-        added = {path: why for path, why in defining.items() if path in kept and needs.may_be_both(path)}
+        added = {path: why for path, why in defining.items() if path in kept and may_be_both(program, units, path)}
         both |= added
         shared |= {path: why for path, why in defining.items() if path in kept and needs.is_neutral(path)}
         joining = {path: why for path, why in defining.items() if path not in kept}
@@ -55,11 +55,11 @@ def come_along(program: Program, units: Units, group: Group) -> Along:
         joining = joining or ({} if added else needs.rest())
         if not joining and not added:
             break
-        told += [_told(path, f"comes along: {why}") for path, why in sorted(joining.items())]
+        told += [told_of(path, f"comes along: {why}") for path, why in sorted(joining.items())]
         if joining:
             group = with_headers(units, group.name, tuple(sorted({*group.units, *joining})), group.migrated)
     shared |= both
-    told += [_told(path, f"is built into both libraries: {why}") for path, why in sorted(shared.items())]
+    told += [told_of(path, f"is built into both libraries: {why}") for path, why in sorted(shared.items())]
     return Along(group, tuple(shared), tuple(told), tuple(both))
 
 
@@ -71,8 +71,22 @@ def with_both(units: Units, group: Group, both: Iterable[str]) -> Group:
     return group._replace(shared_headers=tuple(dict.fromkeys((*group.shared_headers, *both, *more))))
 
 
-def _told(path: str, what: str) -> Diagnostic:
+def told_of(path: str, what: str) -> Diagnostic:
+    """That a unit which was not asked for is taken, and how."""
     return Diagnostic(codes.COMES_ALONG.code, Severity.WARNING, path, Span(0, 0), f"{path} {what}")
+
+
+def may_be_both(program: Program, units: Units, path: str) -> bool:
+    """Whether both sides can compile a unit that uses torch: it registers nothing."""
+    return not _is_neutral(program, path) and path not in units.bindings and _may_move(units, path)
+
+
+def _is_neutral(program: Program, path: str) -> bool:
+    return abi_of(program, path) is Abi.NEUTRAL
+
+
+def _may_move(units: Units, path: str) -> bool:
+    return path in units.legacy and not units.is_only_bindings(path)
 
 
 class _Needs(NamedTuple):
@@ -92,7 +106,7 @@ class _Needs(NamedTuple):
 
     def is_neutral(self, path: str) -> bool:
         """Whether a unit is the same code for both libraries."""
-        return abi_of(self.program, path) is Abi.NEUTRAL
+        return _is_neutral(self.program, path)
 
     def defining(self) -> dict[str, str]:
         """Units that stay and define what those of the group ask for, with a reason."""
@@ -103,7 +117,7 @@ class _Needs(NamedTuple):
                 if linker.is_defined_in(reference.symbol, {*moving, *self.both}):
                     continue
                 for path in sorted({one.path for one in linker.defining(reference.symbol)} & staying):
-                    if self._may_move(path):
+                    if _may_move(self.units, path):
                         found.setdefault(path, f"{unit} uses {reference.symbol}, which it defines")
         return found
 
@@ -129,15 +143,11 @@ class _Needs(NamedTuple):
                     found.add(path)
         return frozenset(found)
 
-    def may_be_both(self, path: str) -> bool:
-        """Whether both sides can compile a unit that uses torch: it registers nothing."""
-        return not self.is_neutral(path) and path not in self.units.bindings and self._may_move(path)
-
     def callers(self) -> dict[str, str]:
         """Units that stay and call functions of the group, with a reason."""
         units = self.units
         found = still_called(units.snapshot, units.layout, units.graph, self.group)
-        return {one.path: f"it calls {one.subject}" for one in found if self._may_move(one.path)}
+        return {one.path: f"it calls {one.subject}" for one in found if _may_move(self.units, one.path)}
 
     def rest(self) -> dict[str, str]:
         """All that stays, where it uses no torch and nothing that the library was built for is left."""
@@ -146,10 +156,7 @@ class _Needs(NamedTuple):
         staying = [unit for unit in sorted(self.staying) if self.program.snapshot.exists(unit)]
         if not all(self.is_neutral(unit) and not self._has_entry(unit) for unit in staying):
             return {}
-        return {unit: "nothing of torch is left in its library" for unit in staying if self._may_move(unit)}
+        return {unit: "nothing of torch is left in its library" for unit in staying if _may_move(self.units, unit)}
 
     def _has_entry(self, unit: str) -> bool:
         return has_init(self.program.snapshot.document(unit))
-
-    def _may_move(self, path: str) -> bool:
-        return path in self.units.legacy and not self.units.is_only_bindings(path)

@@ -14,7 +14,6 @@ from torch_stabilize.bindings.codes import STILL_CALLED
 from torch_stabilize.bindings.notes import notes_on
 from torch_stabilize.bindings.plan import plan_bindings
 from torch_stabilize.bindings.reading.registry import Registry, registry_of
-from torch_stabilize.bindings.staying import staying_units
 from torch_stabilize.buildfiles.plan import plan_build
 from torch_stabilize.config import Config
 from torch_stabilize.includes.relocate import Relocation
@@ -29,6 +28,7 @@ from torch_stabilize.migration.composed import compose
 from torch_stabilize.migration.emptied import without_emptied
 from torch_stabilize.migration.helper_files import plan_helpers
 from torch_stabilize.migration.join import formatted, join
+from torch_stabilize.migration.kept_back import without_kept_back
 from torch_stabilize.migration.kernels import kernel_change, rewrite_files, without_classes
 from torch_stabilize.migration.left_behind import left_behind, lost_definitions, still_called
 from torch_stabilize.migration.lost_operators import lost_operators
@@ -230,12 +230,8 @@ def _plan_part(
     program: Program, layout: Layout, along: Along, options: Options, later: Set[str] = frozenset()
 ) -> _Made:
     """What the units of one library take; `later` are units that other parts of the request take out of theirs."""
-    snapshot, config, target, group = program.snapshot, program.config, options.target, along.group
-    files = (*group.files, *group.migrated)
-    staying = staying_units(registry_of(snapshot, layout), group, target)
-    if staying:
-        units = tuple(unit for unit in group.units if unit not in staying)
-        group = with_headers(Units(snapshot, layout, config), group.name, units, group.migrated)
+    along = without_kept_back(program, layout, along, options.target)
+    snapshot, config, group = program.snapshot, program.config, along.group
     in_place = bool(options.in_place)
     placement = place_group(program, layout, group, in_place=in_place)
     layout, group = placed(program, layout, group, placement)
@@ -291,7 +287,6 @@ def _plan_part(
         *((split_note(placement, layout, group),) if is_split else ()),
         *map(registrations_note, group.registrations),
         *along.diagnostics,
-        *staying.values(),
         *autograd.diagnostics,
         *_clashes(made, layout, roles),
         *notes_on(snapshot, layout, made.graph, group),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from torch_stabilize.bindings.codes import STAYS_BOUND, STAYS_FOR_OTHERS
 from torch_stabilize.bindings.reading.read import has_bindings
 from torch_stabilize.buildfiles.model import Library, Reference
 from torch_stabilize.model import Diagnostic, Span
@@ -16,8 +17,11 @@ from torch_stabilize.program.link import Linker, linker_of
 from torch_stabilize.program.planned import Planned
 from torch_stabilize.source.conditions import conditions_at
 from torch_stabilize.source.document import words_of
+from torch_stabilize.source.symbols import Definition, Symbol
 
 _SHOWN = 3
+_STABLE_TENSOR = re.compile(r"\b(?:torch::)?stable::Tensor\b")
+_STAYING = (STAYS_BOUND.code, STAYS_FOR_OTHERS.code)  # what stays is told: not that something else would miss it
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,18 @@ class LinkCheck:
         had_it = any(self.before.is_defined_in(symbol, one.units) for one in own)
         if is_shared and not had_it and self._is_conditional(unit, symbol.bare):
             return None  # bindings of several libraries: what the flags of this one hide was hidden before
-        had = [d.path for d in self.before.defining(symbol) if any(d.path in home.units for home in homes)]
+        had = [d.path for d in self._defining_before(symbol) if any(d.path in home.units for home in homes)]
         if had:
             return self.planned.now(had[0]) or had[0]
         is_new = not any(r.symbol.name == symbol.name for r in self.before.references(then, frozenset({symbol.bare})))
         return definitions[0].path if definitions and is_new and homes else None
+
+    def _defining_before(self, symbol: Symbol) -> Iterator[Definition]:
+        """What defined `symbol` in the tree as it was: tensors in its parameters may have been torch's then."""
+        yield from self.before.defining(symbol)
+        legacy = tuple(_STABLE_TENSOR.sub("at::Tensor", one) for one in symbol.types or ())
+        if legacy and legacy != symbol.types:
+            yield from self.before.defining(symbol._replace(types=legacy))
 
     def _was_hidden(self, library: Library, unit: str, reference: Reference) -> bool:
         """Whether a new file of registrations names what the flags of this library hide, as in the one it is of."""
@@ -152,9 +163,9 @@ class LinkCheck:
         symbols = list(dict.fromkeys(str(reference.symbol) for _, reference in found))
         unit = found[0][0]
         old = self.planned.then(definer) or definer
-        if any(self.planned.said(reference.symbol.bare) for _, reference in found):
+        if any(self.planned.said(reference.symbol.bare, but=_STAYING) for _, reference in found):
             return
-        if any(self.planned.said(path) for path in (definer, old)):
+        if any(self.planned.said(path, but=_STAYING) for path in (definer, old)):
             return  # a source that is built elsewhere or nowhere: what it defines is missing for that reason
         more = f" and {len(symbols) - _SHOWN} more" if len(symbols) > _SHOWN else ""
         is_one = len(symbols) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -81,11 +81,15 @@ class Planned:
         moved = at + span.start - start
         return Span(moved, min(moved + len(span), len(then))) if at >= 0 else Span(0, 0)
 
-    def said(self, *words: str) -> bool:
-        """Whether the plan, or its check so far, says as something to do by hand what concerns all of `words`."""
+    def said(self, *words: str, but: Collection[str] = ()) -> bool:
+        """Whether the plan, or its check so far, says as something to do by hand what concerns all of `words`.
+
+        `but` are codes that say something else of them.
+        """
         if not all(words):
             return False
-        texts = (f"{d.message} {d.help}" for d in (*self.plan.diagnostics, *self.found) if d.severity is Severity.ERROR)
+        told = (d for d in (*self.plan.diagnostics, *self.found) if d.severity is Severity.ERROR and d.code not in but)
+        texts = (f"{d.message} {d.help}" for d in told)
         patterns = [re.compile(rf"(?<![\w./]){re.escape(word)}(?![\w/]|\.\w)") for word in words]
         return any(all(pattern.search(text) for pattern in patterns) for text in texts)
 
