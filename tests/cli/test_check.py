@@ -174,6 +174,8 @@ def test_json_and_sarif(run_cli: Run, tmp_path: Path) -> None:
     assert document["passed"] is False
     (result,) = json.loads(run_cli("check", "--sarif", cwd=folder).out)["runs"][0]["results"]
     assert result["ruleId"] == "TSA101"
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 2, "startColumn": 12, "endLine": 2, "endColumn": 22}
 
 
 @pytest.mark.parametrize(

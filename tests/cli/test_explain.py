@@ -47,7 +47,7 @@ def test_a_code_used_twice_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_as_json(run_cli: Run, tmp_path: Path) -> None:
-    pages = json.loads(run_cli("explain", "--all", "--format", "json", cwd=tmp_path).out)
+    pages = json.loads(run_cli("explain", "--all", "--json", cwd=tmp_path).out)
     assert [page["code"] for page in pages] == list(explain.all_codes())
 
 

@@ -51,7 +51,6 @@ def refused(run_cli: Run, folder: Path, *arguments: str, code: int) -> str:
         (["layernorm", "--legacy", "HEAD"], 2, "layernorm is stable already"),
         (["layernorm", "--golden", "nowhere"], 2, "no golden cases for layernorm"),
         (["layernorm", "--torch-headers", "csrc"], 3, "no torch headers in csrc"),
-        (["layernorm", "--json", "nowhere/result.json"], 2, "there is no folder nowhere"),
         (["layernorm", "--report", "nowhere/report.md"], 2, "there is no folder nowhere"),
     ],
 )

@@ -185,6 +185,8 @@ def test_sarif_places_every_finding_and_describes_every_rule() -> None:
     assert log["version"] == "2.1.0"
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert rules == ["TSA190", "TSA201", "TSA601"]
+    names = [rule["name"] for rule in run["tool"]["driver"]["rules"]]
+    assert names == ["AMethodWithoutAStableFormB", "TORCH_CHECKIsSTD_TORCH_CHECK", "SourcesAreFoundByAGlob"]
     pages = [rule["helpUri"] for rule in run["tool"]["driver"]["rules"]]
     assert pages[0] == "https://torch-stabilize.readthedocs.io/en/latest/codes/TSA190/"
     assert [(r["level"], rules[r["ruleIndex"]]) for r in run["results"]] == [
@@ -195,7 +197,7 @@ def test_sarif_places_every_finding_and_describes_every_rule() -> None:
     location = run["results"][1]["locations"][0]["physicalLocation"]
     assert location == {
         "artifactLocation": {"uri": "csrc/norm.cu", "uriBaseId": "SRCROOT"},
-        "region": {"startLine": 3, "startColumn": 5},
+        "region": {"startLine": 3, "startColumn": 5, "endLine": 3, "endColumn": 12},
     }
     assert "call it through the dispatcher" in run["results"][1]["message"]["text"]
 

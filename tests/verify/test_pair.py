@@ -142,14 +142,15 @@ def test_a_second_run_builds_nothing_and_says_the_same_in_every_form(
     objects = {path: path.stat().st_mtime_ns for path in pair.root.glob("build/**/*.o")}
     assert objects
     begun = processor_seconds()
-    files = ["--json", str(tmp_path / "result.json"), "--report", str(tmp_path / "report.md")]
-    ran = run_cli("verify", "scale", "--target", "2.11", "--golden", str(PAIR / "golden"), *files, cwd=pair.root)
+    arguments = ["--target", "2.11", "--golden", str(PAIR / "golden"), "--report", str(tmp_path / "report.md")]
+    ran = run_cli("verify", "scale", *arguments, cwd=pair.root)
     assert ran.code == 0
     told = [line.partition("] ")[2].partition(":")[0] for line in ran.err.splitlines() if line.startswith("[")]
     assert told == ["launches", "compile", "symbols", "device code", "operators", "golden outputs"]  # one line each
     assert processor_seconds() - begun < 40  # of which most goes into importing torch, twice
     assert {path: path.stat().st_mtime_ns for path in pair.root.glob("build/**/*.o")} == objects
-    document = json.loads((tmp_path / "result.json").read_text())
+    only_json = run_cli("verify", "scale", *arguments[:4], "--json", cwd=pair.root)
+    document = json.loads(only_json.out)
     report = (tmp_path / "report.md").read_text()
     assert document["passed"]
     for found in document["steps"]:
@@ -182,12 +183,12 @@ def test_an_unstable_include_and_a_lost_helper_do_not_compile(
     pair.plant(HOST, "#include <tuple>", "#include <ATen/ATen.h>\n#include <tuple>")
     pair.plant("csrc/common.h", "#ifndef TORCH_TARGET_VERSION", "#ifdef TORCH_TARGET_VERSION")
     planted = (pair.root / HOST).read_text()
-    arguments = ["--target", "2.11", "--golden", str(PAIR / "golden"), "--json", str(tmp_path / "result.json")]
+    arguments = ["--target", "2.11", "--golden", str(PAIR / "golden"), "--report", str(tmp_path / "report.json")]
     ran = run_cli("verify", "scale", *arguments, cwd=pair.root)
     pair.restore()
     assert ran.code == 1
     assert "\nsomething differs; not proven: " in ran.out
-    steps = {found["name"]: found for found in json.loads((tmp_path / "result.json").read_text())["steps"]}
+    steps = {found["name"]: found for found in json.loads((tmp_path / "report.json").read_text())["verification"]["steps"]}
     assert [steps[name]["status"] for name in ("compile", "golden outputs")] == ["failed", "skipped"]
     lost, error = (found for found in steps["compile"]["diagnostics"] if found["severity"] == "error")
     assert (lost["code"], lost["path"], lost["line"]) == (codes.REMAINDER_DOES_NOT_COMPILE, "csrc/shift.cpp", 6)

@@ -93,8 +93,9 @@ def allows(entry: Allowed, site: FoundSite) -> bool:
 def _site_finding(site: FoundSite, codes: Mapping[str, Code]) -> Finding:
     where = f" in {site.function}" if site.function else ""
     place = Place(site.path, site.line, site.column)
+    end = Place(site.path, site.line, site.end_column)
     title = codes[site.code].title if site.code in codes else ""
-    return Finding(Concern.MANUAL, site.code, title, place, place, f"unstable `{site.name}`{where}")
+    return Finding(Concern.MANUAL, site.code, title, place, place, f"unstable `{site.name}`{where}", end=end)
 
 
 def _comment_findings(

@@ -14,10 +14,10 @@ from torch_stabilize.model import Refusal
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "md", "json"]),
+    type=click.Choice(["text", "md"]),
     default="text",
     show_default=True,
-    help="Output format.",
+    help="Text for the terminal, or Markdown.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(code: str | None, everything: bool, form: str, as_json: bool) -> None:
@@ -34,9 +34,9 @@ def command(code: str | None, everything: bool, form: str, as_json: bool) -> Non
             likely = closest(code.upper(), codes)
             raise Refusal(f"no such code: {code}{likely} (`torch-stabilize explain --all` lists them)", exit_code=2)
         wanted = (page,)
-    if form == "md" and not as_json:
-        click.echo(explain.pages_markdown(wanted), nl=False)
-    elif as_json or form == "json":
+    if as_json:
         click.echo(explain.pages_json(wanted), nl=False)
+    elif form == "md":
+        click.echo(explain.pages_markdown(wanted), nl=False)
     else:
         click.echo("\n".join(explain.page_text(page) for page in wanted), nl=False)

@@ -83,15 +83,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Leave a step out; the verdict names it, and without operators or golden-outputs nothing is proven.",
 )
 @click.option("-j", "--jobs", type=int, default=0, help="Parallel compilations.  [default: one per processor]")
-@click.option(
-    "--json",
-    "json_file",
-    metavar="[=FILE]",
-    is_flag=False,
-    flag_value="-",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Print JSON; with a FILE, write it there and print the table.",
-)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, and no table.")
 @report_option("Write the migration's report, with the result as its evidence")
 def command(
     names: tuple[str, ...],
@@ -111,7 +103,7 @@ def command(
     standard: str,
     skip: tuple[str, ...],
     jobs: int,
-    json_file: Path | None,
+    as_json: bool,
     report_file: Path | None,
 ) -> int:
     """Prove a migrated group: compile, symbols, device code, launches, operators, golden outputs.
@@ -120,9 +112,8 @@ def command(
     differs and that operators and outputs were compared on a device that is here; what was not run is named. Exit code
     1 says that something differs, or that the group is not proven and why.
     """
-    for path in (json_file, report_file):
-        if path is not None and str(path) != "-":
-            check_writable(path)
+    if report_file is not None:
+        check_writable(report_file)
     from torch_stabilize.cli.workspace import open_tree
     from torch_stabilize.report.lines import lines
     from torch_stabilize.verify.finished import OwnLibraries
@@ -152,12 +143,10 @@ def command(
         verification = verify_group(open_tree(), request, progress=progress)
     if report_file is not None:
         _write_report(verification, names, report_file)
-    if json_file is not None and str(json_file) == "-":
+    if as_json:
         click.echo(verification.to_json(), nl=False)
-        return 0 if verification.passed else 1
-    if json_file is not None:
-        write_text(json_file, verification.to_json())
-    print_verification(verification, lines())
+    else:
+        print_verification(verification, lines())
     return 0 if verification.passed else 1
 
 

@@ -50,6 +50,7 @@ _OWN_MACROS = (b"TORCH_", b"AT_", b"C10_", b"CAFFE2_")
 @dataclass(frozen=True, slots=True)
 class FoundSite:
     """One unstable site. `line` and `column` count from 1; `function` is the one around it, empty at namespace scope.
+    `end_column` is behind the name, where that ends on the same line.
 
     `target` is the oldest torch whose binaries may use the stable form: "" where every supported one does, "none" where
     there is no stable form. `headers` is the oldest torch whose headers have a form of their own for it, "" where those
@@ -65,6 +66,7 @@ class FoundSite:
     kind: str
     target: str
     headers: str = ""
+    end_column: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,10 @@ class _Scanner:
             column = start - line_start(data, start) + 1
             code = site.entry.rule if site.entry is not None else "TSA900"
             name, (target, headers) = sys.intern(site.name), _since(site.entry)
-            yield FoundSite(self.document.path, line, column, name, code, function, site.kind.value, target, headers)
+            end = column + len(site.span) if data.find(b"\n", start, site.span.end) < 0 else column
+            yield FoundSite(
+                self.document.path, line, column, name, code, function, site.kind.value, target, headers, end
+            )
 
     def _counts(self, site: Site) -> bool:
         if site.entry is not None and site.entry.form == "same":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -50,11 +51,18 @@ def _rule(name: str, code: Code | None) -> dict[str, Any]:
     properties = {"tags": ["libtorch-stable-abi", room(name)]}
     rule: dict[str, Any] = {"id": name, "helpUri": page_address(name), "properties": properties}
     if code is not None:
+        rule["name"] = _readable_name(code.title)
         rule["shortDescription"] = {"text": code.title}
         if code.text:
             rule["fullDescription"] = {"text": code.text}
     rule["help"] = {"text": f"torch-stabilize explain {name}"}
     return rule
+
+
+def _readable_name(title: str) -> str:
+    """The first part of a title as one word, as SARIF names rules: `TypesGetTheirStableName`."""
+    words = re.findall(r"\w+", re.split(r"[.;:,]", title, maxsplit=1)[0])
+    return "".join(word[0].upper() + word[1:] for word in words)
 
 
 def _result(finding: Finding, place: Place, index: Mapping[str, int]) -> dict[str, Any]:
@@ -68,9 +76,17 @@ def _result(finding: Finding, place: Place, index: Mapping[str, int]) -> dict[st
     if place.path:
         location: dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(place.path)), "uriBaseId": SRCROOT}}
         if place.line:
-            location["region"] = {"startLine": place.line, "startColumn": place.column}
+            location["region"] = {"startLine": place.line, "startColumn": place.column} | _end(finding, place)
         result["locations"] = [{"physicalLocation": location}]
     return result
+
+
+def _end(finding: Finding, place: Place) -> dict[str, int]:
+    """Where the region of a finding at `place` ends; nothing where only its start is known."""
+    end = finding.end if place == finding.place else None
+    if end is None or end.line < place.line or (end.line, end.column) == (place.line, place.column):
+        return {}
+    return {"endLine": end.line, "endColumn": end.column}
 
 
 def _fingerprints(located: Iterable[tuple[Finding, Place]]) -> list[str]:

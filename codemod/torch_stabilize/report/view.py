@@ -41,7 +41,8 @@ class Stage(str, Enum):
 class Finding:
     """A diagnostic with its place, before and after the migration, and the title of its code.
 
-    `place_after` is None for what was taken out there, as registrations are that move to another file.
+    `place_after` is None for what was taken out there, as registrations are that move to another file. `end` is where
+    what it is about ends behind `place`, None where that is not known.
     """
 
     concern: Concern
@@ -51,6 +52,7 @@ class Finding:
     place_after: Place | None
     message: str
     help: str = ""
+    end: Place | None = field(default=None, compare=False)
 
 
 class FileRow(NamedTuple):
@@ -190,6 +192,7 @@ def _finding(diagnostic: Diagnostic, places: Places, codes: Mapping[str, Code]) 
         places.after(diagnostic.path, diagnostic.span.start),
         diagnostic.message,
         diagnostic.help,
+        places.before(diagnostic.path, diagnostic.span.end),
     )
 
 
