@@ -48,7 +48,8 @@ def find_banned(path: Path) -> list[str]:
 
 def read_by_people() -> list[Path]:
     below = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
-    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "Makefile", *below]
+    top = ("README.md", "CHANGELOG.md", "Makefile", "action.yml", ".pre-commit-hooks.yaml", "pyproject.toml")
+    files = [*(ROOT / name for name in top), *below]
     return [path for path in files if path.name.endswith((".py", *TEXTS)) and "build" not in path.parts]
 
 

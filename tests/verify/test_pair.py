@@ -188,7 +188,9 @@ def test_an_unstable_include_and_a_lost_helper_do_not_compile(
     pair.restore()
     assert ran.code == 1
     assert "\nsomething differs; not proven: " in ran.out
-    steps = {found["name"]: found for found in json.loads((tmp_path / "report.json").read_text())["verification"]["steps"]}
+    steps = {
+        found["name"]: found for found in json.loads((tmp_path / "report.json").read_text())["verification"]["steps"]
+    }
     assert [steps[name]["status"] for name in ("compile", "golden outputs")] == ["failed", "skipped"]
     lost, error = (found for found in steps["compile"]["diagnostics"] if found["severity"] == "error")
     assert (lost["code"], lost["path"], lost["line"]) == (codes.REMAINDER_DOES_NOT_COMPILE, "csrc/shift.cpp", 6)
