@@ -7,10 +7,10 @@ from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.bindings.effects.returned import may_return
 from torch_stabilize.bindings.effects.writes import accesses
 from torch_stabilize.bindings.schemas.faults import default_fault, schema_faults
-from torch_stabilize.bindings.schemas.schema import parse_schema
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.signatures import read_signatures
 from torch_stabilize.source.uses import Access
+from torch_stabilize.surface.schema import parse_schema
 
 from tests.bindings.trees import BINDINGS, migrate
 

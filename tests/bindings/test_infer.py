@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 from torch_stabilize.bindings.schemas.defaults import schema_default
-from torch_stabilize.bindings.schemas.schema import parse_schema
 from torch_stabilize.repository.layout import Library
+from torch_stabilize.surface.schema import parse_schema
 
 from tests.bindings.trees import LAYOUT, Migrated, migrate
 

@@ -9,7 +9,7 @@ from torch_stabilize.bindings.codes import CODES
 from torch_stabilize.bindings.inventory import OpEntry, compare_inventories, inventory
 from torch_stabilize.bindings.reading.model import Side
 from torch_stabilize.bindings.schemas.fakes import fake_stub
-from torch_stabilize.bindings.schemas.schema import parse_schema
+from torch_stabilize.surface.schema import parse_schema
 
 from tests.bindings.trees import BINDINGS, LAYOUT, STABLE_BINDINGS, migrate, tree
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from torch_stabilize.bindings.schemas.schema import Argument, Schema, SchemaError, Type, normalised, parse_schema
+from torch_stabilize.surface.schema import Argument, Schema, SchemaError, Type, normalised, parse_schema
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True).filter(lambda name: name not in ("inf", "nan"))
 ALIASES = st.sampled_from(["", "", "", "!", "a!", "a", "a -> *", "a! -> a|b"])

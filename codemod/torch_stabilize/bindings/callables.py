@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from torch_stabilize.bindings.reading.model import BlockKind, Statement, StatementKind
 from torch_stabilize.bindings.reading.registry import Registry
-from torch_stabilize.bindings.schemas.schema import Schema, normalised
 from torch_stabilize.bindings.select import Moved
 from torch_stabilize.layout.read import libraries_of
 from torch_stabilize.model import NamedCallable, Span
+from torch_stabilize.surface.schema import Schema, normalised
 
 
 def callables_of(

@@ -27,7 +27,6 @@ from torch_stabilize.bindings.schemas.check import (
 )
 from torch_stabilize.bindings.schemas.fakes import fake_stub
 from torch_stabilize.bindings.schemas.finder import Writers
-from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Located, Moved, Selection, diagnostic
 from torch_stabilize.bindings.sources import Place, Sources
 from torch_stabilize.bindings.tags import stable_tags
@@ -38,6 +37,7 @@ from torch_stabilize.codes import Code
 from torch_stabilize.model import Diagnostic, Severity
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.uses import Access
+from torch_stabilize.surface.schema import Schema
 
 
 @dataclass

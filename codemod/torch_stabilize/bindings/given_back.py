@@ -7,7 +7,7 @@ from torch_stabilize.bindings.reading.model import BlockKind, Statement
 from torch_stabilize.bindings.reading.namespaces import package_folder, package_of_module
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.schemas.fakes import argument_name, python_function
-from torch_stabilize.bindings.schemas.schema import Schema
+from torch_stabilize.surface.schema import Schema
 
 
 def kernel_name(name: str) -> str:

@@ -13,11 +13,11 @@ from torch_stabilize.bindings.keys import NO_KEY, kept_keys
 from torch_stabilize.bindings.reading.model import BlockKind, Operator, Side, Statement
 from torch_stabilize.bindings.reading.registry import Registry, registry_of
 from torch_stabilize.bindings.schemas.infer import stable_schema
-from torch_stabilize.bindings.schemas.schema import SchemaError, normalised, parse_schema
 from torch_stabilize.bindings.select import diagnostic
 from torch_stabilize.model import Diagnostic, Severity, Span
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.surface.schema import SchemaError, normalised, parse_schema
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from torch_stabilize.bindings.effects.backends import BackendFinder, Backends
 from torch_stabilize.bindings.effects.program import Program
 from torch_stabilize.bindings.reading.model import Operator, Statement
 from torch_stabilize.bindings.reading.registry import Registry
-from torch_stabilize.bindings.schemas.schema import Schema, Type
 from torch_stabilize.bindings.select import Located, Moved
+from torch_stabilize.surface.schema import Schema, Type
 
 EXPLICIT, IMPLICIT = "CompositeExplicitAutograd", "CompositeImplicitAutograd"
 NO_KEY = frozenset({"", "CatchAll", "Undefined"})

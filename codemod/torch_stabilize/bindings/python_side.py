@@ -26,13 +26,13 @@ from torch_stabilize.bindings.reading.model import BlockKind, Statement, Stateme
 from torch_stabilize.bindings.reading.namespaces import package_folder, package_of_module
 from torch_stabilize.bindings.reading.register_functions import whole_functions
 from torch_stabilize.bindings.schemas.fakes import fake_kernel
-from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Moved, diagnostic
 from torch_stabilize.bindings.writing.inplace import is_idle
 from torch_stabilize.layout.read import built_program
 from torch_stabilize.model import Diagnostic, Edit, FileEdit, NewFile, Span
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.signatures import Function
+from torch_stabilize.surface.schema import Schema
 
 _TEMPLATE = "bindings/ops.py.jinja"
 _HANDS_ON = re.compile(rb"\{\s*return\s+(?P<name>\w+)\s*\((?P<given>[\w\s,]*)\)\s*;\s*\}")

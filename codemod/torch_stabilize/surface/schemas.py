@@ -9,20 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from torch_stabilize.source.brackets import closing_bracket, split_spans
 from torch_stabilize.source.types import INTEGERS, CppType
+from torch_stabilize.surface import schema
 from torch_stabilize.surface.entry import TableError
 from torch_stabilize.surface.numbers import is_supported
+from torch_stabilize.surface.schema import SchemaError, parse_schema
 
 TABLE = Path(__file__).with_name("tables") / "aten.json"
 
 # Types of a schema that torch_call_dispatcher cannot marshal. A generator may be left out where it is optional.
 UNCALLABLE = frozenset({"Scalar", "Storage", "Stream", "QScheme", "Dict", "Any", "Generator"})
 
-_ALIAS = re.compile(r"\([a-z](?:\|[a-z])*!?(?: -> [*a-z|]+)?\)")
-_ARGUMENT = re.compile(r"(?P<type>\S+(?:\([^)]*\))?\S*) (?P<name>\w+)(?:=(?P<default>.+))?")
-_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
-_SIZED = re.compile(r"\[(\d+)\]")
+_SIZED = re.compile(r"\[\d+\]")
 
 
 class Argument(NamedTuple):
@@ -138,50 +136,29 @@ def overloads(cpp_name: str) -> tuple[Op, ...]:
 
 def parse_signature(signature: str) -> tuple[tuple[Argument, ...], tuple[str, ...]]:
     """Arguments and result types of "(Tensor self, *, bool x=False) -> Tensor". Raises TableError."""
-    end = closing_bracket(_unquoted(signature), 0)
-    if not signature.startswith("(") or signature[end + 1 : end + 5] != " -> ":
-        raise TableError(f"not a schema: {signature}")
-    arguments = []
-    keyword_only = False
-    for text in _split(signature[1:end]):
-        if text == "*":
-            keyword_only = True
-        else:
-            arguments.append(_argument(text, keyword_only))
-    result = signature[end + 5 :]
-    results = _split(result[1:-1]) if result.startswith("(") else [result]
-    return tuple(arguments), tuple(_symbolic_as_plain(_ALIAS.sub("", text).split(" ")[0]) for text in results)
+    try:
+        read = parse_schema(f"_{signature}")
+    except SchemaError as error:
+        raise TableError(f"not a schema: {signature} ({error})") from None
+    return tuple(map(_argument, read.arguments)), tuple(_plain(value.type) for value in read.returns)
 
 
-def _argument(text: str, keyword_only: bool) -> Argument:
-    is_written = "!)" in text
-    match = _ARGUMENT.fullmatch(_ALIAS.sub("", text))
-    if match is None:
-        raise TableError(f"not an argument of a schema: {text}")
-    kind = _symbolic_as_plain(match["type"])
-    sized = _SIZED.search(kind)
+def _argument(read: schema.Argument) -> Argument:
+    kind = read.type.inner[0] if read.type.form == "optional" else read.type
     return Argument(
-        match["name"],
-        _SIZED.sub("[]", kind),
-        match["default"],
-        keyword_only,
-        is_written,
-        int(sized[1]) if sized else 0,
+        read.name,
+        _plain(read.type),
+        read.default or None,
+        read.keyword_only,
+        read.type.is_written,
+        int(kind.size) if kind.size else 0,
     )
 
 
-def _symbolic_as_plain(kind: str) -> str:
-    return kind.replace("SymInt", "int").replace("SymBool", "bool").replace("SymFloat", "float")
-
-
-def _split(text: str) -> list[str]:
-    """The parts of `text` between commas outside of brackets and quotes."""
-    return [text[start:end] for start, end in split_spans(_unquoted(text), 0, len(text))]
-
-
-def _unquoted(text: str) -> bytes:
-    """`text` with something of the same length for what is in quotes."""
-    return _QUOTED.sub(lambda match: "_" * len(match[0]), text).encode()
+def _plain(kind: schema.Type) -> str:
+    """A type without annotations and lengths, symbolic numbers as plain ones: "SymInt[2]" is "int[]"."""
+    text = _SIZED.sub("[]", str(kind.bare))
+    return text.replace("SymInt", "int").replace("SymBool", "bool").replace("SymFloat", "float")
 
 
 # What an argument of each schema type takes, best first; "list" is a braced list in the source.

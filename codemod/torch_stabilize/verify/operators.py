@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from torch_stabilize.model import Severity
+from torch_stabilize.surface.schema import Schema, SchemaError, Type, parse_schema
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.announced import Announced
 from torch_stabilize.verify.calls import Calls
@@ -17,9 +18,6 @@ from torch_stabilize.verify.result import Finding, Step, finding
 _KEYLESS = "CompositeImplicitAutograd"
 _CHOSEN = frozenset({"CompositeExplicitAutograd", "CPU", "CUDA"})
 
-_SCHEMA = re.compile(r"(?P<name>[\w:.]+)\((?P<arguments>.*)\) -> (?P<returns>.*)", re.DOTALL)
-_ALIASING = re.compile(r"\(\$?\w+[^()]*\)")
-_SIDES = ("arguments", "returns")
 _NUMBERED = re.compile(r"_\d+")
 
 
@@ -130,21 +128,14 @@ def _was_keyless(old: Iterable[str], new: Iterable[str]) -> bool:
 
 def _writes_out(new: str, old: str) -> bool:
     """Whether torch inferred `old` from a C++ type, with numbers for names, and `new` is written with those types."""
-    before, after = _SCHEMA.fullmatch(old), _SCHEMA.fullmatch(new)
-    if before is None or after is None:
+    try:
+        before, after = parse_schema(old), parse_schema(new)
+    except SchemaError:
         return False
-    arguments, returns = _parts(before["arguments"]), _parts(before["returns"])
-    numbered = [_NUMBERED.fullmatch(name) is not None for _, name in (*arguments, *returns)]
-    same_types = all([t for t, _ in _parts(after[part])] == [t for t, _ in _parts(before[part])] for part in _SIDES)
-    return bool(numbered) and all(numbered) and before["name"] == after["name"] and same_types
+    numbered = [_NUMBERED.fullmatch(value.name) is not None for value in (*before.arguments, *before.returns)]
+    return bool(numbered) and all(numbered) and _without_names(before) == _without_names(after)
 
 
-def _parts(text: str) -> list[tuple[str, str]]:
-    """Type, without aliasing, and name of each argument or return of a schema."""
-    inner = text[1:-1] if text.startswith("(") and text.endswith(")") else text
-    plain = _ALIASING.sub("", inner)
-    found = []
-    for part in filter(None, (part.strip() for part in plain.split(","))):
-        kind, _, name = part.partition("=")[0].strip().partition(" ")
-        found.append((kind, name))
-    return found
+def _without_names(schema: Schema) -> tuple[str, list[Type], list[Type]]:
+    """The name of an operator, and the types of its arguments and results without aliasing."""
+    return schema.full_name, [a.type.bare for a in schema.arguments], [r.type.bare for r in schema.returns]

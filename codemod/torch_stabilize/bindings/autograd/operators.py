@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor, is_tensor_list, plain_type
 from torch_stabilize.bindings.autograd.text import assignments
 from torch_stabilize.bindings.schemas.infer import read_type
-from torch_stabilize.bindings.schemas.schema import Type
 from torch_stabilize.source.signatures import Function
+from torch_stabilize.surface.schema import Type
 from torch_stabilize.surface.snippet import ERROR_CODES
 
 SHARING = """\

@@ -13,7 +13,6 @@ from torch_stabilize.bindings.reading.instances import instantiated
 from torch_stabilize.bindings.reading.lambdas import lambda_signature, read_lambda
 from torch_stabilize.bindings.reading.model import FunctionRef, Statement
 from torch_stabilize.bindings.reading.text import decode
-from torch_stabilize.bindings.schemas.schema import Schema, SchemaError, parse_schema
 from torch_stabilize.bindings.select import Located, Moved, diagnostic
 from torch_stabilize.bindings.writing.items import boxed_expression
 from torch_stabilize.bindings.writing.translate import stable_declaration
@@ -22,6 +21,7 @@ from torch_stabilize.source.conditions import are_alternatives
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.types import split_arguments
+from torch_stabilize.surface.schema import Schema, SchemaError, parse_schema
 
 
 class Boxed(NamedTuple):
@@ -128,8 +128,8 @@ class Boxer:
                 advice="make it a function",
             )  # fmt: skip
             return Boxed(f"&{name}", None, (note,))
-        text = schema or statement.schema or ""
-        returned = found.returns or ("void" if re.search(r"->\s*\(\s*\)\s*$", text) else "auto")
+        of_schema = _type_returned(schema or statement.schema or "")
+        returned = found.returns or ("void" if of_schema == "void" else "auto")
         head = stable_declaration(f"static {returned} {name}({found.parameters});").rstrip().rstrip(";")
         self._taken.add(name)
         unstable = re.search(r"\b(?:torch|at|c10)::(?!stable\b|headeronly\b)\w+|\bTORCH_\w+", found.body)
@@ -142,7 +142,7 @@ class Boxer:
         made = Adapter(name, f"{head} {found.body}")
         function = lambda_signature(reference.text, (), self.documents)
         if function is not None and function.return_type == "auto":
-            function = function._replace(return_type=_type_returned(text))
+            function = function._replace(return_type=of_schema)
         if function is None or not function.return_type:
             return Boxed(f"&{name}", made, (note,))
         adapter = self._free(f"{name}_boxed")
@@ -222,5 +222,11 @@ def _type_returned(schema: str) -> str:
 
     An adapter widens what the boxing would get wrong.
     """
-    returned = schema.rpartition("->")[2].strip()
-    return {"int": "int", "float": "float", "bool": "bool", "Tensor": "at::Tensor", "()": "void"}.get(returned, "")
+    try:
+        read = parse_schema(f"f{schema}")  # which may have no name
+    except SchemaError:
+        return ""
+    if read.variadic_returns or len(read.returns) > 1:
+        return ""
+    known = {"int": "int", "float": "float", "bool": "bool", "Tensor": "at::Tensor"}
+    return known.get(str(read.returns[0].type), "") if read.returns else "void"

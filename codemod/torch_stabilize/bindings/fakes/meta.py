@@ -6,8 +6,8 @@ from torch_stabilize.bindings.fakes.derive import derived
 from torch_stabilize.bindings.reading.namespaces import package_folder, package_of_module
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.schemas.fakes import fake_kernel
-from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Moved
+from torch_stabilize.surface.schema import Schema
 
 
 def is_symbolic_meta(moved: Moved) -> bool:

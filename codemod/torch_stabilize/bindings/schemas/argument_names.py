@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 
 from torch_stabilize.bindings.reading.model import Operator, PythonArgument, Statement
 from torch_stabilize.bindings.reading.registry import Registry
-from torch_stabilize.bindings.schemas.schema import SchemaError, parse_schema
 from torch_stabilize.bindings.select import Selection
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.patterns import word_start
 from torch_stabilize.source.signatures import Function
+from torch_stabilize.surface.schema import SchemaError, parse_schema
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _HOLDS_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)

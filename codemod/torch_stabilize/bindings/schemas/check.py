@@ -9,13 +9,13 @@ from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.reading.model import BlockKind, Operator, Statement
 from torch_stabilize.bindings.schemas.faults import schema_faults
 from torch_stabilize.bindings.schemas.infer import read_type
-from torch_stabilize.bindings.schemas.schema import Argument, Schema, SchemaError, Type, parse_schema
 from torch_stabilize.bindings.select import diagnostic
 from torch_stabilize.model import Diagnostic, Severity
 from torch_stabilize.source.conditions import canonical
 from torch_stabilize.source.parameters import Parameter
 from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.uses import Access
+from torch_stabilize.surface.schema import Argument, Schema, SchemaError, Type, parse_schema
 
 # What torch lets a schema and a C++ type differ in: a SymInt arrives as an int, a number as either.
 _SAME = {"SymInt": "int", "SymBool": "bool", "number": "Scalar", "QScheme": "int"}

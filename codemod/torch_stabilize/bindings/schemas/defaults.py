@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from torch_stabilize.bindings.schemas.schema import Type
 from torch_stabilize.source.types import split_arguments
+from torch_stabilize.surface.schema import Type
 
 _NONE = re.compile(
     r"(?:(?:std|c10|at|torch)::)?nullopt|(?:(?:py|pybind11|::py|::pybind11)::)?none\(\)|None"

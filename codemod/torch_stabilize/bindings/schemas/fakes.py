@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Sequence
 
-from torch_stabilize.bindings.schemas.schema import Argument, Schema, Type
+from torch_stabilize.surface.schema import Argument, Schema, Type
 
 _PYTHON = {
     "Tensor": "torch.Tensor", "int": "int", "SymInt": "int", "float": "float", "bool": "bool", "SymBool": "bool",

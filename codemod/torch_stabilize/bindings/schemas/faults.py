@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from torch_stabilize.bindings.schemas.schema import Argument, Schema, Type
+from torch_stabilize.surface.schema import Argument, Schema, Type
 
 # What torch's parser takes for a keyword, so that no argument can be called so.
 _RESERVED_LIST = (

@@ -17,13 +17,13 @@ from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.schemas.argument_names import argument_names
 from torch_stabilize.bindings.schemas.infer import infer_schema
 from torch_stabilize.bindings.schemas.mutated import mutated_arguments
-from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Located, Selection
 from torch_stabilize.bindings.writing.legacy_declarations import find_declarations
 from torch_stabilize.repository.layout import Group
 from torch_stabilize.source.signatures import Function, read_signatures
 from torch_stabilize.source.types import parse_type
 from torch_stabilize.source.uses import Access
+from torch_stabilize.surface.schema import Schema
 
 # By operator ("ns::f") the parameters that it writes to through another that the dispatcher calls; None: not known.
 Writers = Mapping[str, frozenset[str] | None]

@@ -9,13 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from torch_stabilize.bindings.reading.model import PythonArgument
 from torch_stabilize.bindings.schemas.defaults import schema_default
 from torch_stabilize.bindings.schemas.faults import RESERVED, default_fault
-from torch_stabilize.bindings.schemas.schema import Argument, Schema, Type
 from torch_stabilize.source.aliases import read_aliases
 from torch_stabilize.source.conditions import read_directives
 from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.parameters import Parameter
 from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.types import INTEGERS, CppType, parse_type
+from torch_stabilize.surface.schema import Argument, Schema, Type
 
 _BASE = {
     "Tensor": "Tensor", "int64_t": "int", "double": "float", "bool": "bool", "string": "str", "Scalar": "Scalar",

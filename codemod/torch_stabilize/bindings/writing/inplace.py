@@ -21,7 +21,6 @@ from torch_stabilize.bindings.reading.register_functions import (
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.reading.statements import python_module, unwrapped
 from torch_stabilize.bindings.reading.text import decode, encode, newline_of
-from torch_stabilize.bindings.schemas.schema import Schema
 from torch_stabilize.bindings.select import Moved, Selection
 from torch_stabilize.bindings.writing.blocks import block_order, render_blocks
 from torch_stabilize.bindings.writing.items import definition_item, implementation_items
@@ -30,6 +29,7 @@ from torch_stabilize.bindings.writing.removal import removal_edits
 from torch_stabilize.bindings.writing.style import formatted, style_for
 from torch_stabilize.model import Edit, FileEdit, Span
 from torch_stabilize.source.document import Document
+from torch_stabilize.surface.schema import Schema
 
 
 def in_place_edits(

@@ -10,11 +10,11 @@ from torch_stabilize.bindings.reading.model import BlockKind, FunctionRef, State
 from torch_stabilize.bindings.reading.statements import unwrapped
 from torch_stabilize.bindings.reading.text import decode
 from torch_stabilize.bindings.schemas.infer import stable_schema, stable_type
-from torch_stabilize.bindings.schemas.schema import Schema, SchemaError, Type, parse_schema
 from torch_stabilize.model import Span
 from torch_stabilize.source.conditions import canonical
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.spans import line_end
+from torch_stabilize.surface.schema import Schema, SchemaError, Type, parse_schema
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from torch_stabilize.bindings.schemas.schema import Argument, Schema, SchemaError, parse_schema
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.signatures import Function
+from torch_stabilize.surface.schema import Argument, Schema, SchemaError, parse_schema
 
 _DEEPEST = 3  # calls that an argument is followed through
 _DTYPES = {
