@@ -102,9 +102,6 @@ def test_fake_stubs_are_python() -> None:
         "    return torch.empty_like(x), torch.empty_like(x)\n"
     )
     assert "return None" in fake_stub("my", parse_schema("f(Tensor! x) -> ()"))
-    assert "return torch.empty_like(y)" in fake_stub(
-        "my", parse_schema("f(Tensor x, Tensor y) -> Tensor"), "{ return torch::empty_like(y); }"
-    )
 
 
 def test_a_meta_kernel_comes_with_its_stub() -> None:
@@ -123,6 +120,43 @@ def test_a_meta_kernel_comes_with_its_stub() -> None:
     assert '@torch.library.register_fake("my::f")' in found.help
     assert "return torch.empty_like(x)" in found.help
     assert made.lost == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("return at::empty_like(b);", ["return torch.empty_like(y)"]),
+        ("return /* as the second */ at::empty_like( b );", ["return torch.empty_like(y)"]),
+        ("return at::empty_like(a, at::kInt);", ["return torch.empty_like(x, dtype=torch.int32)"]),
+        ("// return at::empty_like(b);\n  return at::empty({a.size(1)}, b.options());",
+         ["return torch.empty((x.size(1),), dtype=y.dtype, device=y.device)"]),
+        # several results, and one that the body does not tell: the stub says what it takes instead
+        ("if (a.dim() > 1) return at::empty_like(b); return at::empty_like(a);",
+         ["# The shape and dtype of the result are those of the first tensor: adjust them.", "return torch.empty_like(x)"]),
+        ("auto empty_like = [](const at::Tensor& t) { return t[0]; }; return empty_like(b);",
+         ["# The shape and dtype of the result are those of the first tensor: adjust them.", "return torch.empty_like(x)"]),
+        ("return own::empty_like(b);",
+         ["# The shape and dtype of the result are those of the first tensor: adjust them.", "return torch.empty_like(x)"]),
+    ],
+)  # fmt: skip
+def test_the_stub_has_the_results_of_the_meta_kernel(body: str, lines: list[str]) -> None:
+    files = {
+        "csrc/f.cpp": f"""\
+            at::Tensor f(const at::Tensor& x, const at::Tensor& y) {{ return g(x, y); }}
+            at::Tensor f_meta(const at::Tensor& a, const at::Tensor& b) {{
+              {body}
+            }}
+            """,
+        BINDINGS: """
+            TORCH_LIBRARY(my, m) {
+              m.def("f(Tensor x, Tensor y) -> Tensor");
+              m.impl("f", torch::kCPU, &f);
+              m.impl("f", torch::kMeta, &f_meta);
+            }
+        """,
+    }
+    (found,) = [d for d in migrate(files, ["csrc/f.cpp"]).diagnostics if d.code == "TSA516"]
+    assert [line.strip() for line in found.help.rstrip().split("\n")[2:]] == lines
 
 
 def test_codes_are_told_apart() -> None:

@@ -18,6 +18,12 @@ void run(float* y, int n, float by);
 void either(int n);
 void either(int64_t n);
 #define APPLY(F) F(n)
+struct Grid {
+  Grid view(std::initializer_list<int> sizes) const;
+  unsigned size(int d) const;
+  unsigned numel;
+};
+namespace at { int own_total(std::initializer_list<int> numbers); }
 """
 
 
@@ -49,6 +55,9 @@ TORCH_LIBRARY(my, m) {{
         "for (int i = 0; i < n; ++i) run(y.data_ptr<float>(), i, by);",
         "if (n) run(y.data_ptr<float>(), (n), float(by));",
         "at::Tensor z = at::empty({n, 3}, y.options()).view({-1, n});",
+        "at::Tensor z = y.new_zeros({n}) + :: at :: zeros( /* rows */ {n}, at::kFloat) + torch::full({1, n}, 2);",
+        "y.resize_({n}); auto z = y.narrow(0, 0, 1).permute({n, 0}); if (n < y.sizes()[0] || n <= z.dim()) return;",
+        "std::vector<float> v(3); if (n < v.size() && n != int64_t(4)) run(v.data(), n, by);",
     ],
 )
 def test_what_goes_only_where_the_narrower_type_is_wanted_anyway(body: str) -> None:
@@ -78,6 +87,13 @@ def test_what_goes_only_where_the_narrower_type_is_wanted_anyway(body: str) -> N
         'printf("%d", n);',
         "APPLY(f); fill<float><<<1, 1>>>(nullptr, n, by);",
         "std::vector<int> sizes = {n};",
+        "Grid{}.view({n, 2});",  # a list of int, which an int64_t does not fit
+        "Grid g; Grid* p = &g; p->view({n});",
+        "at::own_total({n, 2});",
+        "torch::tensor({n, 2});",  # of the type of its elements
+        "at::scalar_tensor({n});",
+        "Grid g; if (n < g.size(0)) return;",  # compared as 32 bits without a sign
+        "Grid g; if (n == g.numel) return;",
     ],
 )
 def test_what_may_mean_something_else_keeps_its_adapter(body: str) -> None:

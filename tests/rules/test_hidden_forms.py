@@ -8,6 +8,32 @@ from tests.rules.rewriting import rewrite, rewritten
 
 STABLE = "torch::stable::Tensor"
 CASES = {
+    "the arrow of a class of the project that has no star": (
+        "template <class T> struct Box { T v; const T* operator->() const { return &v; } };\n"
+        "at::Tensor f(Box<at::Tensor> b, std::vector<Box<at::Tensor>> l) { return b->t() + (l[0])->t(); }\n"
+        "struct Own { at::Tensor v; at::Tensor* operator->() { return &v; } };\n"
+        "at::Tensor g(Own o) { auto& y = o->relu_(); return y + o->numel(); }\n",
+        f"template <class T> struct Box {{ T v; const T* operator->() const {{ return &v; }} }};\n"
+        f"{STABLE} f(Box<{STABLE}> b, std::vector<Box<{STABLE}>> l) {{ return "
+        "stable_aten::add(stable_aten::t(*b.operator->()), stable_aten::t(*(l[0]).operator->())); }\n"
+        f"struct Own {{ {STABLE} v; {STABLE}* operator->() {{ return &v; }} }};\n"
+        f"{STABLE} g(Own o) {{ auto& y = (stable_aten::relu_(*o.operator->()), *o.operator->()); "
+        "return stable_aten::add(y, o->numel()); }\n",
+    ),
+    "the arrow of what has both": (
+        "struct Both { at::Tensor* operator->(); at::Tensor& operator*(); };\n"
+        "at::Tensor f(Both b, at::Tensor* p, std::shared_ptr<at::Tensor> s) { b->t(); p->t(); return s->t(); }\n",
+        f"struct Both {{ {STABLE}* operator->(); {STABLE}& operator*(); }};\n"
+        f"{STABLE} f(Both b, {STABLE}* p, std::shared_ptr<{STABLE}> s) {{ stable_aten::t(*b); stable_aten::t(*p); "
+        "return stable_aten::t(*s); }\n",
+    ),
+    "questions through a pointer, and of a choice": (
+        "bool f(at::Tensor* p, at::Tensor x, bool c) { auto n = p->dtype().name(); auto m = (c ? x : *p).dtype().name(); "
+        "auto d = (c ? x : *p).options().device(); return p->type().is_cuda() && (c ? x : *p).type().is_cuda(); }\n",
+        f"bool f({STABLE}* p, {STABLE} x, bool c) {{ auto n = torch::headeronly::toString((*p).scalar_type()); "
+        "auto m = torch::headeronly::toString((c ? x : *p).scalar_type()); "
+        "auto d = (c ? x : *p).device(); return (*p).is_cuda() && (c ? x : *p).is_cuda(); }\n",
+    ),
     "a device that is waited for, whose errors are raised": (
         "void f(int n) { c10::cuda::device_synchronize(); if (n) at::cuda::device_synchronize(); else c10::cuda::set_device(n); }\n",
         "void f(int n) { STD_CUDA_CHECK(cudaDeviceSynchronize()); if (n) STD_CUDA_CHECK(cudaDeviceSynchronize()); "
@@ -256,6 +282,13 @@ def test_functions_and_constants_that_a_header_makes_visible() -> None:
 
 # Code of a unit that moves, and the codes it is reported under, in order.
 REPORTED = {
+    "views that a macro or a template compares, with numbers elsewhere": (
+        '#define SAME(a, b) TORCH_CHECK((a) == (b), "no")\ntemplate <class A> bool same(const A& a) { return a != a; }\n'
+        "void f(at::Tensor x, int n) { SAME(x.sizes(), x.sizes()); SAME(n, 1); same(x.strides()); same(n); }\n"
+        "#define OTHER(a, b) ((a) == (b))\ntemplate <class A> bool other(const A& a) { return a != a; }\n"
+        "bool g(at::Tensor x, int n) { return OTHER(x.dim(), n) && OTHER(x.sizes()[0], 'c') && other(n) && other(x.dim()); }\n",
+        ["TSA123", "TSA123"],
+    ),
     "a braced conversion that the grammar cannot read": (
         "at::Tensor f(at::Tensor x) { auto y = decltype(x)(x).exp(); return decltype(x){x}.exp(); }\n",
         ["TSA902", "TSA902"],

@@ -21,6 +21,15 @@ PRINTERS = {
         "template <class... A> void NEED(bool c, A&&... args) { TORCH_CHECK(c, at::str(std::forward<A>(args)...)); }\n"
     ),
     "a pack that is folded": "template <class... A> void NEED(bool c, const A&... a) { if (!c) (std::cerr << ... << a); }\n",
+    "a rest that may be empty": '#define NEED(c, ...) TORCH_CHECK(c, "no: " __VA_OPT__(,) __VA_ARGS__)\n',
+    "a message over several lines": '#define NEED(c, v) TORCH_CHECK(c, /* what */ \\\n  "no: ", \\\n  v)\n',
+    "a function of the project that prints its pack": (
+        "template <class... A> std::string text(const A&... a) { std::ostringstream o; (o << ... << a); return o.str(); }\n"
+        "#define NEED(c, ...) if (!(c)) throw std::runtime_error(text(__VA_ARGS__))\n"
+    ),
+    "a pack that is counted too": (
+        "template <class... A> void NEED(bool c, const A&... a) { TORCH_CHECK(c, sizeof...(a), sizeof...(A), a...); }\n"
+    ),
     "a pack, one after the other": (
         "template <class... A> void NEED(bool c, A&&... a) { if (!c) ((std::cerr << std::forward<A>(a)), ...); }\n"
     ),
@@ -29,6 +38,13 @@ OTHERS = {
     "it is a condition": "#define NEED(c, v) TORCH_CHECK(x.sizes() == v, 1)\n",
     "it is not printed": "#define NEED(c, ...) keep(c, __VA_ARGS__)\n",
     "its words are": "#define NEED(c, ...) TORCH_CHECK(c, #__VA_ARGS__)\n",
+    "a function of another namespace": "namespace own { namespace at { int str(int, long); } }\n#define NEED(c, v) own::at::str(c, v)\n",
+    "a method has that name": "#define NEED(c, v) log.TORCH_WARN(c, v)\n",
+    "a function has the name of a helper": "int concatenate(bool c, at::IntArrayRef a);\n#define NEED(c, ...) concatenate(c, __VA_ARGS__)\n",
+    "it is behind another operator": "#define NEED(c, v) keep(1 << c, c < v)\n",
+    "a function makes something else of it": "#define NEED(c, ...) TORCH_CHECK(c, count(__VA_ARGS__))\n",
+    "a pack is in a condition": "template <class... A> void NEED(bool c, const A&... a) { TORCH_CHECK(count(a...) == 1, c); }\n",
+    "a number is shifted by it": "template <class... A> void NEED(bool c, const A&... a) { keep((1 << a)...); }\n",
     "a pack is counted": "template <class... A> void NEED(bool c, const A&... a) { TORCH_CHECK(c, sizeof...(A)); }\n",
     "another parameter is printed": "template <class... A> void NEED(int c, const A&... a) { TORCH_CHECK(c, c); keep(a...); }\n",
 }
@@ -58,6 +74,22 @@ def test_a_parameter_of_one_type_is_made_text_in_the_macro() -> None:
 def test_the_values_of_a_tensor_are_reported(printer: str) -> None:
     found = rewrite(f"{PRINTERS[printer]}void f(const at::Tensor& x) {{ NEED(true, x); NEED(true, 1); }}")[1]
     assert "TSA124" in [one.code for one in found.diagnostics]
+
+
+@pytest.mark.parametrize(
+    "printer",
+    [
+        '#define NEED(a, b) TORCH_CHECK((a) == (b), "got ", a)\n',
+        '#define NEED(a, b) TORCH_CHECK(keep(a), "got ", a, " of ", (a).size(), b)\n',
+        "#define NEED(...) do { keep(__VA_ARGS__); TORCH_CHECK(false, __VA_ARGS__); } while (0)\n",
+        "template <class... A> void NEED(const A&... a) { keep(a...); TORCH_CHECK(false, a...); }\n",
+    ],
+)
+def test_what_is_printed_and_used_otherwise_is_reported(printer: str) -> None:
+    """Text would change what else is done with it, and where the types differ the macro cannot print it either."""
+    found = rewrite(f"{printer}void f(const at::Tensor& x, int n) {{ NEED({SIZES}, 2); NEED(n, 1); }}")[1]
+    assert [one.code for one in found.diagnostics] == ["TSA124"]
+    assert all(TEXT.encode() not in edit.replacement for edit in found.edits)
 
 
 def test_a_parameter_of_a_template_that_a_check_prints_is_reported() -> None:

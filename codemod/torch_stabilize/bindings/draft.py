@@ -11,13 +11,12 @@ from torch_stabilize.bindings.boxing.adapters import Adapter, listed
 from torch_stabilize.bindings.boxing.implementations import Boxed
 from torch_stabilize.bindings.effects.returned import may_return
 from torch_stabilize.bindings.effects.writes import accesses
-from torch_stabilize.bindings.fakes.meta import is_symbolic_meta, symbolic_fake
+from torch_stabilize.bindings.fakes.meta import is_symbolic_meta, suggested_fake, symbolic_fake
 from torch_stabilize.bindings.given_back import writing_kernel
 from torch_stabilize.bindings.keys import EXPLICIT, IMPLICIT, Keys
 from torch_stabilize.bindings.reading.lambdas import StableLambda, lambda_accesses, lambda_signature
 from torch_stabilize.bindings.reading.model import Operator, Statement, StatementKind
 from torch_stabilize.bindings.reading.registry import Registry
-from torch_stabilize.bindings.reading.text import decode
 from torch_stabilize.bindings.schemas.check import (
     check_aliases,
     check_effect,
@@ -25,7 +24,6 @@ from torch_stabilize.bindings.schemas.check import (
     check_returns,
     check_schema,
 )
-from torch_stabilize.bindings.schemas.fakes import fake_stub
 from torch_stabilize.bindings.schemas.finder import Writers
 from torch_stabilize.bindings.select import Located, Moved, Selection, diagnostic
 from torch_stabilize.bindings.sources import Place, Sources
@@ -287,10 +285,7 @@ class Draft(Sources):
         for definition in operator.definitions if operator else ():
             schema = check_schema(definition)[0] or self.schemas.get((definition.path, definition.span))
             if schema is not None:
-                body = ""
-                if moved.functions and (span := moved.functions[0].function.body):
-                    body = decode(self.registry.document(moved.functions[0].path).text(span))
-                return fake_stub(moved.statement.namespace, schema, body)
+                return suggested_fake(self.registry, moved, schema)
         return "write torch.library.register_fake in Python"
 
     # helpers

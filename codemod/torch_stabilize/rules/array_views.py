@@ -24,7 +24,7 @@ from torch_stabilize.surface.entry import Entry
 from torch_stabilize.surface.versions import headers_have
 
 COMPARED, PRINTED, PRINTED_TENSOR = "compared view", "printed value", "printed tensor"
-PRINTED_IN_TEMPLATE = "value printed in a template"
+PRINTED_IN_TEMPLATE, COMPARED_IN_TEMPLATE = "value printed in a template", "view compared in a template"
 
 # What a file says that has views of arrays, or values that were printed: it is not parsed for the others.
 _VIEWS = (b"sizes", b"strides", b"ArrayRef")
@@ -66,6 +66,13 @@ EQUALS = page(
             "bool f(const at::Tensor& x) { return x.sizes() == torch::IntArrayRef({2, 3}); }",
             "bool f(const torch::stable::Tensor& x) { return "
             "x.sizes().equals(torch::headeronly::IntHeaderOnlyArrayRef({2, 3})); }",
+        ),
+        Example(
+            "template <class T> bool same(const T& a, const T& b) { return a == b; }\n"
+            "bool f(const at::Tensor& x, int n) { return same(x.sizes(), x.sizes()) && same(n, 1); }",
+            "template <class T> bool same(const T& a, const T& b) { return a == b; }\n"
+            "bool f(const torch::stable::Tensor& x, int n) { return same(x.sizes(), x.sizes()) && same(n, 1); }",
+            "in a template that is called with numbers too: reported",
         ),
         Example(
             "#include <vector>\nbool f(std::vector<int64_t> v, std::vector<int64_t> w) { return v == w; }",
@@ -146,15 +153,19 @@ def view_sites(document: Document, finder: TypeFinder) -> Iterator[Site]:
     if any(word in code for word in _VIEWS):
         for match in _COMPARISON.finditer(code):
             fragment, node = _binary_at(document, match)
-            if node is not None and any(_is_view(side, fragment, document, finder) for side in _sides(node)):
+            sides = _sides(node) if node is not None else []
+            if node is not None and any(_is_view(side, fragment, document, finder) for side in sides):
                 yield Site(fragment.span(node), COMPARED, SiteKind.OPERATOR)
+            elif any(is_view(kind) for side in sides for kind in _kinds_given(side, fragment, document, finder)):
+                yield Site(fragment.span(sides[0]), COMPARED_IN_TEMPLATE, SiteKind.OPERATOR)
     if not any(word in code for word in _PRINTABLE):
         return
     yield from _printed_by_checks(document, finder)
-    for fragment, node in printed_arguments(document, finder):
+    for fragment, node, alone in printed_arguments(document, finder):
         kind = finder.type_of(node, fragment, document)
         if kind.is_tensor or printer_of(kind) is not None:
-            yield Site(fragment.span(node), PRINTED_TENSOR if kind.is_tensor else PRINTED, SiteKind.OPERATOR)
+            name = PRINTED_TENSOR if kind.is_tensor else PRINTED if alone else PRINTED_IN_TEMPLATE
+            yield Site(fragment.span(node), name, SiteKind.OPERATOR)
     for match in _SHIFTED.finditer(code):
         fragment, node = _binary_at(document, match)
         right = node.child_by_field_name("right") if node is not None else None
@@ -175,6 +186,21 @@ def _kinds_in_template(node: Node, document: Document, finder: TypeFinder) -> fr
     if declared is None:
         return frozenset()
     return finder.instances.kinds_of(parse_type(declared.type_text), node, document)
+
+
+def _kinds_given(node: Node, fragment: Fragment, document: Document, finder: TypeFinder) -> frozenset[CppType]:
+    """The types of a parameter of a function template or a macro, as its calls have them."""
+    while node.type == "parenthesized_expression" and node.named_child_count == 1:
+        node = node.named_children[0]
+    macro, name = fragment.macro, text_of(node)
+    if node.type != "identifier" or macro is None or name not in (macro.params or ()):
+        return _kinds_in_template(node, document, finder)
+    place, found = (macro.params or ()).index(name), set()
+    for user, used, spans, _ in finder.macros.of(macro.name):
+        given = used.node_at(spans[place]) if place < len(spans) else None
+        if given is not None:
+            found.add(finder.type_of(given, used, user))
+    return frozenset(found)
 
 
 def _printed_by_checks(document: Document, finder: TypeFinder) -> Iterator[Site]:
@@ -237,6 +263,16 @@ def array_views(site: Site, context: Context) -> Outcome | None:
     if len(sides) != 2:
         return None
     return context.rewrite(site.span, equality(sides[0], sides[1], _sign(node), fragment, context), EQUALS)
+
+
+@on(SiteKind.OPERATOR, COMPARED_IN_TEMPLATE)
+def compared_in_template(site: Site, context: Context) -> Outcome | None:
+    """`a == b` where calls of a template or a macro give `a` or `b` the type of a view, and other types."""
+    if headers_have("array_view_equality", context.project.headers or context.project.target):
+        return None
+    shown = context.document.text(site.span).decode("utf-8", "replace")
+    message = f"`{shown}` is compared, and calls make one side a view, which the stable API compares with equals()"
+    return context.diagnose(site, EQUALS, message, "compare what the view is of: `x.sizes().vec()`, or use equals()")
 
 
 def is_view(kind: CppType) -> bool:

@@ -108,9 +108,7 @@ def _asked_of_tensor(site: Site, context: Context) -> Outcome | None:
     answer = _ASKED.get(outer[0])
     if answer is None:
         return None
-    receiver = call.receiver_parts()
-    itself = (b"(", *receiver, b")") if call.through_pointer else receiver
-    return context.rewrite(call.fragment.span(outer[1]), (*itself, answer), "TSA121")
+    return context.rewrite(call.fragment.span(outer[1]), (*call.asked_parts(), answer), "TSA121")
 
 
 # What c10::TensorOptions is asked for and the class that replaces it does not know; those in `_SETS` set it too.

@@ -68,11 +68,11 @@ def dtype(site: Site, context: Context, entry: Entry) -> Outcome | None:
         if member == "itemsize":
             return context.rewrite(end, (b"element_size()",), entry.rule, entry=entry)
         if member in ("is_cuda", "is_cpu", "is_sparse"):
-            return context.rewrite(call.span, call.receiver_parts(), entry.rule)
+            return context.rewrite(call.span, call.asked_parts(), entry.rule)
         if member == "toScalarType" or member == "scalarType":
             return context.rewrite(end, (b"scalar_type()",), entry.rule, entry=entry)
         if member == "name":
-            text = (b"torch::headeronly::toString(", *call.receiver_parts(), b".scalar_type())")
+            text = (b"torch::headeronly::toString(", *call.asked_parts(), b".scalar_type())")
             return context.rewrite(context.fragment(site).span(whole), text, entry.rule, entry=entry)
         return context.diagnose(site, entry.rule, f"{site.name}().{member}() has no stable form", entry.note)
     return context.replace(site, entry.stable, entry.rule, entry=entry)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
-from torch_stabilize.model import Confidence
+from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.effects import is_repeatable
 from torch_stabilize.rules.registry import page
-from torch_stabilize.rules.rewrite import Copy, Part, Rewrite
+from torch_stabilize.rules.rewrite import Copy, Rewrite
+from torch_stabilize.rules.tensor_calls import pointed
 from torch_stabilize.source.declarations import innermost_name, text_of
 from torch_stabilize.source.document import Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
@@ -65,7 +66,9 @@ def keep_reference(site: Site, outcome: Outcome | None, context: Context) -> Out
     if not is_repeatable(itself, fragment, context) or itself.type == "call_expression":
         message = f"the reference to what {site.name} returns would not be to the tensor itself"
         return context.diagnose(site, NOT_ITSELF, message, "give the tensor a variable")
-    named: tuple[Part, ...] = (b"*" if through else b"", Copy(fragment.span(itself)))
+    span = fragment.span(itself)
+    tensor = pointed(itself, fragment, context) if through else (span,)
+    named = (b"*" if through else b"", *(Copy(part) if isinstance(part, Span) else part for part in tensor))
     return outcome._replace(parts=(b"(", *outcome.parts, b", ", *named, b")"))
 
 

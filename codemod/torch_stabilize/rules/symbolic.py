@@ -48,8 +48,6 @@ def symbolic(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if not call.is_complete or call.receiver is None:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", "write the number itself")
     before, mark, after = entry.stable.partition("{self}")
-    receiver: tuple[Part, ...] = (
-        (b"*" if call.through_pointer else b"", call.fragment.span(call.receiver)) if mark else ()
-    )
+    receiver: tuple[Part, ...] = (b"*" if call.through_pointer else b"", *call.behind_arrow()) if mark else ()
     parts: tuple[Part, ...] = (before.encode(), *receiver, after.encode())
     return context.rewrite(call.span, parts, entry.rule, entry=entry)

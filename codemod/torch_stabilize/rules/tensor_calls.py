@@ -19,6 +19,7 @@ class MethodCall:
     """`receiver.method<T>(arguments)` with the places of its parts in the file."""
 
     def __init__(self, site: Site, context: Context) -> None:
+        self._context = context
         self.fragment: Fragment = context.fragment(site)
         self.node: Node | None = context.call(site)
         callee = self.node.child_by_field_name("function") if self.node is not None else None
@@ -60,8 +61,14 @@ class MethodCall:
             bare = self.receiver.type == "parenthesized_expression" and self.receiver.named_child_count == 1
             inner = self.receiver.named_children[0] if bare else self.receiver
             return (span if inner.type in ("comma_expression", "identifier") else self.fragment.span(inner),)
-        simple = self.receiver.type in ("identifier", "field_expression", "call_expression", "subscript_expression")
-        return (b"*", span) if simple else (b"*(", span, b")")
+        return (b"*", *self.behind_arrow())
+
+    def behind_arrow(self) -> tuple[Part, ...]:
+        """What comes behind `*` for the tensor of `receiver->method()`."""
+        assert self.receiver is not None
+        if not self.through_pointer:
+            return asked(self.receiver, self.fragment)
+        return pointed(self.receiver, self.fragment, self._context)
 
     def asked_parts(self) -> tuple[Part, ...]:
         """The receiver with its parentheses, to stand before `.`."""
@@ -91,6 +98,15 @@ def asked(node: Node, fragment: Fragment) -> tuple[Part, ...]:
     """An expression to stand before `.`: `(c ? x : y)`."""
     span = fragment.span(node)
     return (span,) if node.type in _POSTFIX else (b"(", span, b")")
+
+
+def pointed(node: Node, fragment: Fragment, context: Context) -> tuple[Part, ...]:
+    """What `*` takes for the object of `node->m`: a class of the project may have its own `->` and no `*`."""
+    finder = context.project.finder
+    owner = finder.type_of(node, fragment, context.document)
+    has = finder.written.methods_of
+    is_own = not owner.pointers and has(owner, "operator->") and not has(owner, "operator*")
+    return (*asked(node, fragment), b".operator->()") if is_own else asked(node, fragment)
 
 
 def inside(arguments: Node | None, fragment: Fragment) -> Span | None:

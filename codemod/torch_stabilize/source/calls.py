@@ -59,6 +59,8 @@ def result(finder: TypeFinder, node: Node, fragment: Fragment, document: Documen
             return parse_type(known)
     if bracket and rest.rpartition(">")[2].startswith("::"):
         return _of_class_template(finder, node, text_of(callee), fragment, document, depth)
+    if callee.type == "primitive_type":
+        return parse_type(bare)  # int64_t(n)
     as_type = finder.written.resolved(parse_type(text_of(callee)))
     if as_type.name in _CONSTRUCTED or (as_type.arguments and as_type.name in library.CONTAINERS):
         return as_type

@@ -36,6 +36,7 @@ _WORDS = bytes(byte if chr(byte).isalnum() or byte == ord("_") else ord(" ") for
 _WORD = re.compile(rb"\w+")
 _CONTINUATION = re.compile(rb"\\(\r?)\n")
 _BLANKS_BEHIND = re.compile(rb"\\([ \t]+)(?=\r?\n)")
+_VA_OPT = re.compile(rb"\b(__VA_OPT__[ \t]*\()([^()]*)\)")
 _DEFINE = re.compile(
     rb"#[ \t]*define[ \t]+(?P<name>[A-Za-z_]\w*)(?P<params>\([^)]*\))?(?P<body>[^\n\r\\]*(?:\\(?:\r?\n)?[^\n\r\\]*)*)"
 )
@@ -171,6 +172,7 @@ class Document:
         text = self._joined[macro.body.start : macro.body.end]
         text = _CONTINUATION.sub(lambda m: b" " + m.group(1) + b"\n", text).replace(b"##", b"__")
         text = re.sub(rb"#(?=[ \t]*[A-Za-z_])", b" ", text)
+        text = _VA_OPT.sub(lambda m: b" " * len(m[1]) + m[2] + b" ", text)
         best: Tree | None = None
         best_frame = 0
         fewest = -1

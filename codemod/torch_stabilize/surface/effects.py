@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from torch_stabilize.source.uses.held import Effects
-from torch_stabilize.surface.schemas import cpp_arguments, overloads
+from torch_stabilize.surface.schemas import call_arguments, cpp_arguments, fitting, overloads
 from torch_stabilize.surface.table import load_surface
 
 TABLE = Path(__file__).with_name("tables") / "effects.json"
@@ -54,6 +54,18 @@ def torch_effect(name: str, index: int) -> str:
     if found == {"R", "V"}:
         return "V"
     return found.pop() if len(found) == 1 else ""
+
+
+def takes_sizes(name: str, index: int, count: int, *, method: bool) -> bool:
+    """Whether torch's function or method `name` makes a braced list at argument `index` of `count` an IntArrayRef.
+
+    The receiver of a method is not counted.
+    """
+    given = [""] * (count + method)
+    given[index + method] = "list"
+    found = fitting(name, given, method=method) if 0 <= index < count else ()
+    kinds = {call_arguments(op, method=method)[index + method].type.rstrip("?") for op in found}
+    return kinds == {"int[]"}
 
 
 def function_effect(name: str, index: int, count: int) -> str:

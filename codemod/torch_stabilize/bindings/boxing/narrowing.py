@@ -13,17 +13,17 @@ from tree_sitter import Node
 from torch_stabilize.source.callees import reference_of, template_argument
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document
-from torch_stabilize.source.scopes import receiver_type_parts
+from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.types import NUMBERS
 from torch_stabilize.source.uses import At, Uses
-from torch_stabilize.surface.effects import is_check
+from torch_stabilize.surface.effects import is_check, takes_sizes
 
 INTEGERS = frozenset({"int", "int32_t"})
 _COMPARED = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _COMPUTED = frozenset({"+", "-", "*", "/", "%"})
-_SIZES = frozenset({"size", "dim", "numel", "stride"})
-_SHAPED = frozenset({"view", "reshape", "expand", "new_empty", "new_zeros", "new_ones", "new_full", "repeat"})
+_SAME_AS_WIDER = frozenset({*INTEGERS, "int64_t", "long", "size_t"})  # which an int and an int64_t compare alike with
+_TORCH = frozenset({"at", "torch"})
 
 
 def type_word(text: str) -> str:
@@ -62,18 +62,15 @@ def _of_integer(at: At, parent: Node, old: str, uses: Uses) -> bool:
     if parent.type == "unary_expression":
         return text_of(parent).startswith("!")
     if parent.type == "initializer_list":
-        return _is_shape(parent)
+        return _is_shape(at, parent, uses)
     sides = [side for side in parent.named_children if side != at.node and side.type != "comment"]
     if parent.type != "binary_expression" or len(sides) != 1:
         return False
     operator = text_of(parent.child_by_field_name("operator") or parent)
     is_literal = re.fullmatch(r"\d+|0[xX][0-9a-fA-F]+", text_of(sides[0])) is not None
     if operator in _COMPARED:
-        callee = sides[0].child_by_field_name("function")
-        is_size = callee is not None and receiver_type_parts(callee)[1] in _SIZES
-        declared = uses.finder.declaration_of(text_of(sides[0]), sides[0])
-        is_counter = declared is not None and declared.type_text in (*INTEGERS, "int64_t")
-        return is_literal or is_size or (sides[0].type == "identifier" and is_counter)
+        kind = uses.finder.type_of(sides[0], at.fragment, at.document)
+        return is_literal or (kind.name in _SAME_AS_WIDER and not kind.pointers)
     return operator in _COMPUTED and is_literal and _keeps(at.to(parent), old, uses)
 
 
@@ -107,11 +104,21 @@ def _is_plain(parent: Node) -> bool:
     return name is None or name.type == "identifier"
 
 
-def _is_shape(braces: Node) -> bool:
-    """Whether a braced list is a shape: what torch's factories and `view` are given."""
+def _is_shape(at: At, braces: Node, uses: Uses) -> bool:
+    """Whether a braced list is a shape: what torch's factories and the methods of a tensor are given."""
     arguments = braces.parent
     call = arguments.parent if arguments is not None and arguments.type == "argument_list" else None
     callee = call.child_by_field_name("function") if call is not None else None
-    if callee is None:
+    if arguments is None or callee is None:
         return False
-    return receiver_type_parts(callee)[1] in _SHAPED or text_of(callee).startswith(("at::", "torch::"))
+    given = arguments_of(call) if call is not None else []
+    place, name = given.index(braces), reference_of(callee)
+    if callee.type == "field_expression":
+        receiver, name = receiver_type_parts(callee)
+        is_tensor = receiver is not None and uses.finder.type_of(receiver, at.fragment, at.document).is_tensor
+        return is_tensor and takes_sizes(name, place, len(given), method=True)
+    space, _, last = name.removeprefix("::").rpartition("::")
+    is_torch = (
+        space in _TORCH and not uses.finder.own_spaces.has(name, callee) and not uses.finder.functions.meant_by(name)
+    )
+    return is_torch and takes_sizes(last, place, len(given), method=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-import re
 from collections.abc import Sequence
 
 from torch_stabilize.surface.schema import Argument, Schema, Type
@@ -15,16 +14,15 @@ _PYTHON = {
 }  # fmt: skip
 _LINE = 100
 _DTYPES = {"long": "int64", "double": "float64", "half": "float16"}
-_EMPTY_LIKE = re.compile(r"\breturn\s+(?:(?:torch|at)::)?(?:empty_like|zeros_like)\s*\(\s*(?P<of>\w+)")
 
 
-def fake_stub(namespace: str, schema: Schema, meta_body: str = "") -> str:
-    """`torch.library.register_fake` for `schema`; `meta_body` is the C++ body that it replaces, if it is known.
+def fake_stub(namespace: str, schema: Schema) -> str:
+    """`torch.library.register_fake` for `schema`, of whose kernel nothing is known.
 
-    What an operator without results needs is complete; a result's shape and dtype are taken from the C++ body where
-    that is plain, else from the first tensor, which is then said.
+    What an operator without results needs is complete; a result's shape and dtype are those of the first tensor, which
+    is then said.
     """
-    return fake_kernel(namespace, schema, _body(schema, meta_body))
+    return fake_kernel(namespace, schema, _body(schema))
 
 
 def fake_kernel(namespace: str, schema: Schema, body: Sequence[str]) -> str:
@@ -87,15 +85,12 @@ def _returns(schema: Schema) -> str:
     return kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
 
 
-def _body(schema: Schema, meta_body: str) -> list[str]:
+def _body(schema: Schema) -> list[str]:
     if not schema.returns:
         return ["return None"]
-    like = _EMPTY_LIKE.search(meta_body)
     tensor = next((a for a in schema.arguments if a.type.form == "base" and a.type.name == "Tensor"), None)
-    source = like["of"] if like and any(a.name == like["of"] for a in schema.arguments) else ""
-    note = [] if source else ["# The shape and dtype of the result are those of the first tensor: adjust them."]
-    source = source or (argument_name(tensor) if tensor else "")
-    if not source or any(value.type.leaf != "Tensor" for value in schema.returns):
+    if tensor is None or any(value.type.leaf != "Tensor" for value in schema.returns):
         return ['raise NotImplementedError("describe the result from the arguments")']
-    values = [f"torch.empty_like({source})" for _ in schema.returns]
-    return [*note, f"return {', '.join(values)}"]
+    values = [f"torch.empty_like({argument_name(tensor)})" for _ in schema.returns]
+    note = "# The shape and dtype of the result are those of the first tensor: adjust them."
+    return [note, f"return {', '.join(values)}"]
