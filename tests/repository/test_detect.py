@@ -377,6 +377,13 @@ def test_sources_without_registrations_still_have_a_layout(make_repository: Make
     assert layout.legacy_bindings == ()
 
 
+def test_a_migration_without_registrations_continues_where_it_began(make_repository: MakeRepository) -> None:
+    """What is left is in a folder of its own: what moved before moves no further."""
+    stable = "#include <torch/csrc/stable/tensor.h>\ntorch::stable::Tensor f();\n"
+    layout = layout_of(make_repository({"src/libtorch_stable/a.cu": stable, "src/cpu/b.cpp": "at::Tensor g();"}))
+    assert (layout.source_root, layout.stable_root) == ("src", "src/libtorch_stable")
+
+
 def test_a_project_of_its_own_below_the_sources_is_left_out(make_repository: MakeRepository) -> None:
     """csrc/extra has a setup.py: it is built by itself, and no group of the outer project touches it."""
     files = {

@@ -53,6 +53,10 @@ def told(text: str) -> list[str]:
         ("auto f() { return lib::layers().front().weight().exp(); }", "TSA903"),
         ("auto f() { return lib::make<int>(3).exp(); }", "TSA903"),
         ("auto f() { return get().exp(); }", "TSA903"),
+        # though only tensors are asked for it
+        ("int f(const Layer& layer) { return layer.weight().item<int>(); }", "TSA903"),
+        ("bool f(const lib::Layer& layer) { return layer.weight().is_contiguous(); }", "TSA903"),
+        ("bool f() { return lib::made(3).is_contiguous(); }", "TSA903"),
         ("void any(at::Tensor);\nvoid f() { any(state.kept * 2); }", "TSA904"),
         ("void f() { unknown(state.kept * 2); }", "TSA904"),
         ("at::Tensor f(bool b, at::Tensor x) { at::Tensor y; y = state.kept * 2; return y; }", "TSA904"),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from torch_stabilize.bindings import codes
 from torch_stabilize.bindings.draft import Draft
-from torch_stabilize.bindings.reading.model import BlockKind, Statement, StatementKind
+from torch_stabilize.bindings.reading.model import BlockKind, Side, Statement, StatementKind
 from torch_stabilize.bindings.reading.registry import Registry
 from torch_stabilize.bindings.select import Moved, Selection, diagnostic, select
 from torch_stabilize.model import Diagnostic, Severity
@@ -23,7 +23,7 @@ def staying_units(registry: Registry, group: Group, target: str) -> dict[str, Di
 
     None where nothing else would move, nor has before.
     """
-    has_moved = bool(group.migrated) or registry.snapshot.exists(registry.layout.stable_bindings)
+    has_moved = bool(group.migrated) or any(s.block.side is Side.STABLE for s in registry.statements)
     if len(group.units) < 2 and not has_moved:
         return {}
     selection = select(registry, group)

@@ -173,11 +173,15 @@ class Extension:
         return [path for path in self.units if module.owns(path)]
 
     def _folder_of_units(self) -> str:
-        """Where there are no legacy bindings: the deepest folder that holds every unit of torch's C++ API."""
+        """Where no legacy bindings are: the deepest folder of all units of torch's C++ API and all stable ones."""
         own = [p for p in self.units if self.main is None or self._project_of(p) == self.project_root]
         units = [path for path in own if not BESIDE_FOLDERS.intersection(path.split("/"))] or list(self.units)
-        torch_units = [path for path in units if holds_unstable_names(self.snapshot.document(path))] or units
-        return common_folder([dirname(path).partition(STABLE_FOLDER)[0].rstrip("/") for path in torch_units])
+        torch_units = [
+            path
+            for path in units
+            if STABLE_FOLDER in path.split("/")[:-1] or holds_unstable_names(self.snapshot.document(path))
+        ]
+        return common_folder([dirname(path).partition(STABLE_FOLDER)[0].rstrip("/") for path in torch_units or units])
 
     @cached_property
     def stable_root(self) -> str:

@@ -75,15 +75,18 @@ def not_parsed(plan: Plan, snapshot: Snapshot) -> tuple[Diagnostic, ...]:
             raise Refusal(f"{path}: cannot be parsed: an edit would leave a bracket open or close one too many")
         if snapshot.document(path).whole.tree.root_node.has_error:
             continue
-        # torch's macros around a namespace of helpers, and its cases one after another, are no code for the grammar
-        shown = _NEXT_CASE.sub(b"),", _HIDDEN.sub(lambda found: b" " * len(found[0]), after))
-        errors = list(_errors(Document(file.new_path or path, shown).whole.tree.root_node))
+        errors = list(_errors(Document(file.new_path or path, as_grammar_reads(after)).whole.tree.root_node))
         if errors:
             line = after.count(b"\n", 0, errors[0].start_byte) + 1
             message = f"{file.new_path}:{line} would be no code that can be parsed, and could be so far"
             advice = "mend the code that it comes from, or this line"
             found.append(Diagnostic(NOT_PARSED, Severity.ERROR, path, Span(0, 0), message, advice))
     return tuple(found)
+
+
+def as_grammar_reads(code: bytes) -> bytes:
+    """`code` without torch's macros around a namespace of helpers, and with commas between its cases of a dispatch."""
+    return _NEXT_CASE.sub(b"),", _HIDDEN.sub(lambda found: b" " * len(found[0]), code))
 
 
 def _brackets(document: Document) -> tuple[int, ...]:

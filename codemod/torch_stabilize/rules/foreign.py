@@ -12,7 +12,7 @@ from torch_stabilize.source.callees import generic_names
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment, per_document
 from torch_stabilize.source.library import CONTAINERS, POINTERS
-from torch_stabilize.source.scopes import receiver_type_parts
+from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.types import NUMBERS, parse_type
 
 _STANDARD = ("std::", "::std::", "cute::", "cuda::", "torch::")
@@ -24,7 +24,10 @@ _DECLARED = re.compile(
 
 
 def is_foreign(node: Node, fragment: Fragment, document: Document, context: Context, depth: int = 0) -> bool:
-    """Whether an expression of unknown type is what a function or a class from outside of the project gives back."""
+    """Whether an expression of unknown type is what a function or a class from outside of the project gives back.
+
+    A function that is handed a tensor counts as one that a macro of the project may make.
+    """
     finder = context.project.finder
     if depth > _DEPTH or finder.type_of(node, fragment, document).is_known:
         return False
@@ -40,7 +43,10 @@ def is_foreign(node: Node, fragment: Fragment, document: Document, context: Cont
         return False
     if callee.type == "field_expression":
         return _is_of_foreign_class(callee, fragment, document, context, depth)
-    return node.type == "call_expression" and _is_foreign_function(callee, context)
+    if node.type != "call_expression" or not _is_foreign_function(callee, context):
+        return False
+    given = (finder.type_of(one, fragment, document) for one in arguments_of(node))
+    return not any(kind.is_tensor for kind in given)
 
 
 def _is_foreign_function(callee: Node, context: Context) -> bool:

@@ -6,6 +6,7 @@ from tree_sitter import Node
 
 from torch_stabilize.model import Diagnostic, Span
 from torch_stabilize.rules.context import Context, Site
+from torch_stabilize.rules.foreign import is_foreign
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.source.calls import is_unmistakable, reached
 from torch_stabilize.source.declarations import text_of
@@ -165,7 +166,10 @@ def is_tensor_method(site: Site, context: Context) -> bool:
     kind = receiver_type(site, context)
     if kind is not None and kind.is_known:
         return kind.is_tensor
-    return is_unmistakable(context.project.finder, site.name, context.document)
+    if not is_unmistakable(context.project.finder, site.name, context.document):
+        return False
+    receiver, fragment = receiver_of(site, context), context.fragment(site)
+    return receiver is None or not is_foreign(receiver, fragment, context.document, context)
 
 
 def called_on(node: Node) -> tuple[str, Node] | None:

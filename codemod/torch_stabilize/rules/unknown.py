@@ -85,7 +85,7 @@ def unknown_receiver(site: Site, context: Context) -> Diagnostic | None:
     if site.entry is not None and site.entry.rule in _NO_TENSORS:
         return None
     own = site.name in context.project.finder.written.classes.method_names and site.name not in UNMISTAKABLE
-    if not _moves(context) or site.name in METHODS or own:
+    if not _moves(context) or site.name in METHODS - UNMISTAKABLE or own:
         return None
     kind = receiver_type(site, context)
     if kind is not None and kind.is_known:

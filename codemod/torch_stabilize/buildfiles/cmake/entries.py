@@ -37,6 +37,9 @@ def read_cmake_entries(snapshot: Snapshot, paths: Sequence[str]) -> tuple[tuple[
         except Refusal as refusal:
             gaps.append(Gap(GapKind.FILE, path, Span(0, 0), str(refusal)))
     project = CMakeProject(files, snapshot)
+    for definition in project.misnamed:
+        place = definition.command
+        gaps.append(Gap(GapKind.NAME, place.path, place.span, "the name of a target is not UTF-8"))
     return tuple(_entry(project, definition) for definition in project.definitions), tuple(gaps)
 
 

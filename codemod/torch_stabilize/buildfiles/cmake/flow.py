@@ -154,6 +154,15 @@ class CMakeProject:
     @cached_property
     def definitions(self) -> tuple[Definition, ...]:
         """Every call that defines a target whose name is known, in file order."""
+        return tuple(one for one in self._named if _is_text(one.name))
+
+    @cached_property
+    def misnamed(self) -> tuple[Definition, ...]:
+        """Those that define a target whose name is no UTF-8: no module of Python has such a name."""
+        return tuple(one for one in self._named if not _is_text(one.name))
+
+    @cached_property
+    def _named(self) -> tuple[Definition, ...]:
         found = []
         for file in self.files.values():
             for command in file.commands:
@@ -394,3 +403,7 @@ def _glob_expression(pattern: str) -> str:
 def read_project(snapshot: Snapshot, paths: tuple[str, ...]) -> CMakeProject:
     """Parse the CMake files `paths`. Raises Refusal for one that has a syntax error."""
     return CMakeProject({path: read_cmake(path, snapshot.read(path)) for path in paths}, snapshot)
+
+
+def _is_text(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
