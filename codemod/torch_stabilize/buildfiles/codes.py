@@ -16,6 +16,7 @@ CONDITION_LOST = "TSA608"
 VERSION_RAISED = "TSA609"
 DEFINITION = "TSA610"
 STALE_COMMENT = "TSA611"
+LOOP_WRITTEN_OUT = "TSA612"
 SETUP_SOURCE_MOVED = "TSA620"
 EXTENSION_CREATED = "TSA621"
 COMPUTED_SOURCES = "TSA622"
@@ -116,6 +117,14 @@ CODES: tuple[Code, ...] = (
         STALE_COMMENT,
         "A comment in a build file may no longer be true.",
         "It speaks of the target that the sources below it have left.",
+    ),
+    Code(
+        LOOP_WRITTEN_OUT,
+        "A loop of a CMake file is written out.",
+        "It makes several libraries, or names several sources, and what each of them is built of is no longer the "
+        "same but for a name: `foreach` and calls of a function that composes names become the commands that they "
+        "run. Conditions that the value decides are gone. Loops of which no library changes stay.",
+        confidence=Confidence.REVIEW,
     ),
     Code(
         SETUP_SOURCE_MOVED,

@@ -139,11 +139,18 @@ class BuildFiles:
         """
         cmake = sorted(self.cmake, key=lambda path: (basename(path) != "CMakeLists.txt", path.count("/"), path))
         return (
-            *(module for path in cmake for module in cmake_modules(path, self.cmake[path])),
+            *(module for path in cmake for module in cmake_modules(path, self._written_out(path))),
             *(module for path in self.setup for module in setup_modules(self.snapshot, path)),
             *_modules_of_kernels(self),
             *_compiled_modules(self),
         )
+
+    def _written_out(self, path: str) -> str:
+        """A CMake file with the loops that make libraries written out."""
+        from torch_stabilize.buildfiles.cmake.written_loops import loops_of
+
+        found = loops_of(self.snapshot, tuple(sorted(self.cmake))).get(path)
+        return self.cmake[path] if found is None else found.file.data.decode("utf-8", "surrogateescape")
 
     @cached_property
     def _by_file_name(self) -> dict[str, list[Module]]:

@@ -200,8 +200,18 @@ def _unowned(
         ]  # fmt: skip
     return [
         Diagnostic(
-            NOT_FOUND, Severity.ERROR, build_files[0], Span(0, 0),
+            NOT_FOUND, Severity.ERROR, *_unread_place(snapshot, layout),
             f"no build file names {', '.join(missing)}: which target builds it cannot be told",
             f"Take it out of the target that builds it, and add to {layout.stable_library}:\n{lines}",
         )
     ]  # fmt: skip
+
+
+def _unread_place(snapshot: Snapshot, layout: Layout) -> tuple[str, Span]:
+    """Where a CMake file makes libraries that cannot be told, else the beginning of the first build file."""
+    from torch_stabilize.buildfiles.cmake.entries import read_cmake_entries
+
+    entries = read_cmake_entries(snapshot, layout.cmake_files)[0] if layout.cmake_files else ()
+    gaps = [gap for entry in entries if not entry.name for gap in entry.gaps]
+    first = (*layout.cmake_files, *layout.setup_files)[0]
+    return (gaps[0].path, gaps[0].span) if gaps else (first, Span(0, 0))

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from torch_stabilize.buildfiles.cmake.flow import CMakeProject, glob_matches, read_project
+from torch_stabilize.buildfiles.cmake.flow import CMakeProject, read_project
+from torch_stabilize.buildfiles.cmake.globs import glob_matches
 from torch_stabilize.buildfiles.cmake.syntax import Command
 from torch_stabilize.model import Refusal
 from torch_stabilize.repository.layout import Layout

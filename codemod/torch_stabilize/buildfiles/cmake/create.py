@@ -248,6 +248,8 @@ def _definition(run: CMakeRun, wanted: StableTarget, list_name: str, rename: _Re
         if argument.span not in replacements:
             replacements[argument.span] = rename(file.text(argument.span))
     text = rendered(file, legacy.span, replacements)
+    if not carriers:  # all of its sources come by `target_sources`
+        text = f"{text.rstrip()[:-1].rstrip()} ${{{list_name}}})"
     text = re.sub(r"[ \t]+(?=\n|\))", "", re.sub(r"\n[ \t]*(?=\n)", "", text))
     indent = file.indent(legacy.span.start)
     return indent + _with_limited_api(run, legacy, text, indent) + "\n"

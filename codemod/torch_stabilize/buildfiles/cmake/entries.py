@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow
+from torch_stabilize.buildfiles.cmake.loops import WrittenOut, unknown_places
 from torch_stabilize.buildfiles.cmake.settings import flags_of, macros_of
 from torch_stabilize.buildfiles.cmake.syntax import VARIABLE, CMakeFile, Command, read_cmake
+from torch_stabilize.buildfiles.cmake.written_loops import loops_of
 from torch_stabilize.buildfiles.model import Abi, BuildEntry, EntryKind, Gap, GapKind, Origin, Source
 from torch_stabilize.model import Refusal, Span
 from torch_stabilize.repository.snapshot import Snapshot
@@ -36,11 +38,45 @@ def read_cmake_entries(snapshot: Snapshot, paths: Sequence[str]) -> tuple[tuple[
             files[path] = read_cmake(path, snapshot.read(path))
         except Refusal as refusal:
             gaps.append(Gap(GapKind.FILE, path, Span(0, 0), str(refusal)))
-    project = CMakeProject(files, snapshot)
-    for definition in project.misnamed:
-        place = definition.command
-        gaps.append(Gap(GapKind.NAME, place.path, place.span, "the name of a target is not UTF-8"))
-    return tuple(_entry(project, definition) for definition in project.definitions), tuple(gaps)
+    written = CMakeProject(files, snapshot)
+    loops = loops_of(snapshot, paths)
+    project = CMakeProject({**files, **{path: one.file for path, one in loops.items()}}, snapshot) if loops else written
+    for definition in written.misnamed:
+        named = definition.command
+        gaps.append(Gap(GapKind.NAME, named.path, named.span, "the name of a target is not UTF-8"))
+    entries = [_entry(project, definition) for definition in project.definitions]
+    entries = [_as_written(entry, loops) if entry.file in loops else entry for entry in entries]
+    return (*entries, *_unknown(written)), tuple(gaps)
+
+
+def _as_written(entry: BuildEntry, loops: Mapping[str, WrittenOut]) -> BuildEntry:
+    """`entry`, read from files whose loops are written out, with its places in the files as they are."""
+
+    def place(path: str, span: Span) -> Span:
+        return loops[path].was(span) if path in loops else span
+
+    def is_new(path: str, span: Span) -> bool:
+        return path in loops and loops[path].is_new(span)
+
+    sources = tuple(
+        source._replace(
+            written=place(source.file, source.written),
+            origin=Origin.LOOP if is_new(source.file, source.written) else source.origin,
+        )
+        for source in entry.sources
+    )
+    gaps = tuple(gap._replace(span=place(gap.path, gap.span)) for gap in entry.gaps)
+    name = entry.name if is_new(entry.file, entry.span) else ""
+    return entry._replace(span=place(entry.file, entry.span), sources=sources, gaps=gaps, round=name)
+
+
+def _unknown(project: CMakeProject) -> Iterator[BuildEntry]:
+    """Loops and functions that make libraries which cannot be told, each as an entry without a name."""
+    for path, file in project.files.items():
+        for span in unknown_places(project, file):
+            why = "this makes libraries or lists of sources under computed names"
+            gap = Gap(GapKind.SOURCES, path, span, why)
+            yield BuildEntry("cmake", path, span, "", abi=Abi.UNKNOWN, gaps=(gap,))
 
 
 def _entry(project: CMakeProject, definition: Definition) -> BuildEntry:

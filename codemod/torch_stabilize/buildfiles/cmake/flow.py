@@ -8,7 +8,6 @@ not reach the other arms.
 from __future__ import annotations
 
 import contextlib
-import functools
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +15,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from torch_stabilize.buildfiles.cmake.syntax import VARIABLE, Argument, CMakeFile, Command, Frame, Item, read_cmake
+from torch_stabilize.buildfiles.cmake.globs import glob_matches
+from torch_stabilize.buildfiles.cmake.syntax import (
+    VARIABLE,
+    Argument,
+    Block,
+    CMakeFile,
+    Command,
+    Frame,
+    Item,
+    read_cmake,
+)
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.source.document import SOURCE_SUFFIXES
 
-_DEFINERS = frozenset(
+MAKES_TARGET = frozenset(
     ("add_library", "add_executable", "python_add_library", "pybind11_add_module", "nanobind_add_module",
      "cuda_add_library", "hip_add_library")
 )  # fmt: skip
@@ -140,8 +149,23 @@ class CMakeProject:
                         grown = True
         return found
 
+    @cached_property
+    def composing(self) -> dict[str, tuple[Block, CMakeFile]]:
+        """Functions and macros of the project that make a library under a name composed of what they are given."""
+        found = {}
+        for file in self.files.values():
+            for command in file.commands:
+                function = command.function
+                if function is None or command.name not in MAKES_TARGET or command.name == "add_executable":
+                    continue
+                target = self._target_argument(command, {})
+                named = [match for match in VARIABLE.findall(target) if match in function.arguments[1:]]
+                if named and not VARIABLE.fullmatch(target):
+                    found[function.arguments[0].lower()] = (function, file)
+        return found
+
     def _defines(self, command: Command, functions: Mapping[str, int]) -> bool:
-        if command.name in _DEFINERS or command.name in functions:
+        if command.name in MAKES_TARGET or command.name in functions:
             return True
         words = {argument.text for argument in command.arguments}
         return bool(_DEFINER_NAME.search(command.name)) and bool(words & _SOURCE_KEYWORDS)
@@ -377,27 +401,6 @@ def exclusive(first: tuple[Frame, ...], second: tuple[Frame, ...]) -> bool:
         if one != other:
             return one.block == other.block and one.block.kind == "if"
     return False
-
-
-def glob_matches(pattern: str, path: str, *, recursive: bool) -> bool:
-    """CMake's file(GLOB): `*` stays within one folder; GLOB_RECURSE applies the last part to all folders below."""
-    folder, _, last = pattern.rpartition("/")
-    expression = _glob_expression(last)
-    own_folder, _, name = path.rpartition("/")
-    if not re.fullmatch(expression, name):
-        return False
-    folder_expression = _glob_expression(folder)
-    if recursive:
-        folder_expression += "(/.*)?" if folder else ".*"
-    return re.fullmatch(folder_expression, own_folder) is not None
-
-
-@functools.cache
-def _glob_expression(pattern: str) -> str:
-    parts = re.split(r"(\*\*|\*|\?|\[[^\]]*\])", pattern)
-    known = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    sets = {part: part for part in parts if part.startswith("[") and len(part) > 1}
-    return "".join({**known, **sets}.get(part, re.escape(part)) for part in parts)
 
 
 def read_project(snapshot: Snapshot, paths: tuple[str, ...]) -> CMakeProject:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.carriers import Carried, is_whole, leave, redirect, sorted_by_form, take_over
 from torch_stabilize.buildfiles.cmake.create import StableTarget, create_target
-from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow, glob_matches, read_project
+from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow, read_project
+from torch_stabilize.buildfiles.cmake.globs import glob_matches
 from torch_stabilize.buildfiles.cmake.lists import add_items, reindent
 from torch_stabilize.buildfiles.cmake.logic import implies, residual
 from torch_stabilize.buildfiles.cmake.run import HEADERS, SOURCES, CMakeRun
@@ -18,6 +19,7 @@ from torch_stabilize.buildfiles.cmake.syntax import Command, Frame
 from torch_stabilize.buildfiles.cmake.text import call, wrap
 from torch_stabilize.buildfiles.cmake.whole import convert_in_place
 from torch_stabilize.buildfiles.cmake.widen import widen
+from torch_stabilize.buildfiles.cmake.written_loops import as_they_were, in_loops, loops_to_edit
 from torch_stabilize.buildfiles.codes import (
     GENERATOR_LISTED,
     HEADER_LISTED,
@@ -49,6 +51,16 @@ class CMakeResult(NamedTuple):
 
 def plan_cmake(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     """The edits that do what `moving` says. Raises Refusal for a CMake file with a syntax error."""
+    loops = loops_to_edit(snapshot, moving)
+    if not loops:
+        return _plan(snapshot, moving)
+    tree = snapshot.with_overlay({path: one.file.data for path, one in loops.items()})
+    result = _plan(tree, in_loops(tree, moving, loops))
+    edits, diagnostics = as_they_were(result.edits, result.diagnostics, loops)
+    return result._replace(edits=edits, diagnostics=diagnostics)
+
+
+def _plan(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     layout, renames, units, created, target, later = moving
     project = read_project(snapshot, layout.cmake_files)
     edits = {path: TextEdits(path, file.data) for path, file in project.files.items()}
