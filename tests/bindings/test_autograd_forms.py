@@ -304,3 +304,74 @@ def test_names_in_a_class_that_stays_are_not_reported_one_by_one() -> None:
     assert without_classes(rewritten, [said])["a.cpp"].diagnostics == (found[1], other)
     note = replace(said, severity=Severity.NOTE)
     assert without_classes(rewritten, [note]) == rewritten
+
+
+BY_VALUE = ("AutogradContext* ctx, const at::Tensor& x, const at::Tensor& w, double top)",
+            "AutogradContext* ctx, at::Tensor x, at::Tensor w, double top)")  # fmt: skip
+GIVEN = "return ramp_kernel(x * w, top);"
+FIX = (
+    "struct Ramp :",
+    "static void fix(at::Tensor& t) { t = t * 2; }\n    static void ask(const at::Tensor& t);\n    struct Ramp :",
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ("std::tie(x, w) = prepared(x, w);", "output[1], output[2]"),
+        ("std::swap(x, w);", "output[1], output[2]"),
+        ("fix(x);", "output[1], w"),
+        ("auto* p = &x; *p = w;", "output[1], w"),
+        ("at::Tensor& p = x; p = w;", "output[1], w"),
+        ("(x) = w;", "output[1], w"),
+        ("x.swap(w);", "output[1], w"),
+        # what only reads them
+        ("std::tie(a, b) = prepared(x, w);", "x, w"),
+        ("ask(x); const auto& p = x; auto q = x; q = w;", "x, w"),
+        ("// x = w;\n", "x, w"),
+        ('TORCH_CHECK(x.dim(), "x = w; return ctx");', "x, w"),
+    ],
+)
+def test_arguments_that_get_another_value_before_they_are_saved(change: str, kept: str) -> None:
+    """What is saved is what forward made of them then, and no argument."""
+    (backward,) = made(BY_VALUE, FIX, (SAVE, f"{change} {SAVE}")).backwards
+    assert f"ctx.save_for_backward({kept})" in backward.text
+
+
+@pytest.mark.parametrize("change", ["top *= 2;", "++top;", "double& t = top; t = 4;", "std::exchange(top, 3.0);"])
+def test_a_number_that_is_changed_before_it_is_kept(change: str) -> None:
+    """Python would keep the argument as it was."""
+    (said,) = made(('ctx->saved_data["top"] = top;', f'{change} ctx->saved_data["top"] = top;')).diagnostics
+    assert "top, which gets other values, cannot be worked out in Python" in said.message
+
+
+def test_returns_of_lambdas_are_none_of_forward() -> None:
+    """Neither where something is kept behind the results, nor where several are given."""
+    twice = "auto twice = [](const at::Tensor& t) { return t * 2; };"
+    keep = ("ctx->save_for_backward({x, w});", "auto h = x + w; ctx->save_for_backward({h, w});")
+    text = text_of(made(keep, (GIVEN, f"{twice} return map([&](int i) {{ return twice(h)[i]; }});")))
+    assert f"{twice} return std::make_tuple(map([&](int i) {{ return twice(h)[i]; }}), h);" in text
+
+
+def test_returns_of_lambdas_are_none_of_backward() -> None:
+    """They keep what they give."""
+    gives = "auto f = [&](const at::Tensor& g) { if (g.dim() > 1) return g; return g * 2; };"
+    text = text_of(made((GIVES, f"{gives} return {{f(grads[0]) * w, grads[0], at::Tensor()}};")))
+    assert f"{gives} return std::make_tuple(f(grad_output) * w, grad_output);" in text
+
+
+@pytest.mark.parametrize(
+    ("place", "comment"),
+    [
+        ("auto w = saved[1];", "// ctx keeps both, auto w = saved[0];\n"),
+        ("auto w = saved[1];", "/* grads[3] is no gradient; return {}; */"),
+        (SAVE, "// ctx->save_for_backward({w});\n"),
+        (GIVEN, "// return early; ctx->mark_dirty({x})\n"),
+    ],
+)
+def test_comments_are_no_code(place: str, comment: str) -> None:
+    """They stay as they are."""
+    done = made((place, f"{comment} {place}"))
+    assert " ".join(comment.split()) in text_of(done)
+    without = text_of(done).replace(" ".join(comment.split()) + " ", "")
+    assert without.strip() == text_of(made()).strip()

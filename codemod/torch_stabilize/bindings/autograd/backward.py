@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from torch_stabilize.bindings.autograd.body import NO_CHANGERS, Changers, assignments, is_bare, returns_of
 from torch_stabilize.bindings.autograd.model import (
     Backward,
     Forward,
@@ -14,7 +15,8 @@ from torch_stabilize.bindings.autograd.model import (
     is_optional,
     is_tensor,
 )
-from torch_stabilize.bindings.autograd.text import GUARD, UNDEFINED, assignments, is_bare
+from torch_stabilize.bindings.autograd.text import GUARD, UNDEFINED, found_in, substituted
+from torch_stabilize.bindings.autograd.text import names as says
 from torch_stabilize.bindings.fakes.expressions import python_name
 from torch_stabilize.source.brackets import closing_bracket, split_spans
 from torch_stabilize.source.document import words_of
@@ -54,25 +56,26 @@ _LIST = re.compile(rb"(?:[\w:]*\bvariable_list|[\w:]*\btensor_list|(?:std\s*::\s
 
 def read_backward(
     body: bytes, context: str, gradients: str, parameters: Sequence[tuple[str, str]], forward: Forward,
-    converters: frozenset[str], lists: frozenset[str] = frozenset(),
+    converters: frozenset[str], lists: frozenset[str] = frozenset(), changers: Changers = NO_CHANGERS,
 ) -> Backward:  # fmt: skip
     """The operator that `backward` becomes. `converters` are functions that make a vector of a c10::List.
 
     `lists` are the arguments whose tensors each get a gradient. Raises Reason.
     """
-    return _Reader(body, context, gradients, parameters, forward, converters, lists).read()
+    return _Reader(body, context, gradients, parameters, forward, converters, lists, changers).read()
 
 
 def tensors_kept(body: bytes, context: str) -> frozenset[str]:
     """The keys of saved_data that the body of `backward` reads tensors of."""
-    return frozenset(match["key"].decode() for match in re.finditer(_TENSOR % re.escape(context.encode()), body))
+    return frozenset(match["key"].decode() for match in found_in(_TENSOR % re.escape(context.encode()), body))
 
 
 class _Reader:
     def __init__(
         self, body: bytes, context: str, gradients: str, parameters: Sequence[tuple[str, str]], forward: Forward,
-        converters: frozenset[str], lists: frozenset[str],
+        converters: frozenset[str], lists: frozenset[str], changers: Changers,
     ) -> None:  # fmt: skip
+        self.changers = changers
         self.lists = lists
         self.body = _one_by_one(body)
         self.context, self.gradients = re.escape(context.encode()), re.escape(gradients.encode())
@@ -92,7 +95,7 @@ class _Reader:
         self._values()
         self._needed(names)
         taken = self._gradients()
-        if re.search(rb"\b" + self.context + rb"\b", self.body):
+        if says(self.body, self.context):
             raise Reason("its backward does more with its context than to read what was saved")
         gives_list = self._gives_list()
         gives = () if gives_list else self._returned()
@@ -108,7 +111,7 @@ class _Reader:
         return Backward(self.body, tuple(parameters), gives, names, taken, gives_list)
 
     def _guards(self) -> None:
-        self.body = GUARD.sub(b"", self.body)
+        self.body = substituted(GUARD, b"", self.body)
 
     # what was saved
 
@@ -120,7 +123,7 @@ class _Reader:
         everything = rb"\b" + self.context + rb"\s*->\s*get_saved_variables\(\)"
         if saved and saved[0].source == "list":
             return self._whole_list(names, everything)
-        listed = re.search(_LOCAL + everything + _END, self.body)
+        listed = next(iter(found_in(_LOCAL + everything + _END, self.body)), None)
         whole = everything
         if listed:
             self.body = self.body[: listed.start()] + self.body[listed.end() :]
@@ -133,22 +136,22 @@ class _Reader:
                 raise Reason("its backward asks for a tensor that was not saved")
             return index
 
-        for match in re.finditer(_LOCAL + element + _END, self.body):
+        for match in found_in(_LOCAL + element + _END, self.body):
             names[index_of(match)] = match["name"].decode()
-        self.body = re.sub(_LOCAL + element + _END, b"", self.body)
-        self.body = re.sub(element, lambda match: names[index_of(match)].encode(), self.body)
-        if listed and re.search(rb"(?<![\w.>])" + listed["name"] + rb"\b", self.body):
+        self.body = substituted(_LOCAL + element + _END, b"", self.body)
+        self.body = substituted(element, lambda match: names[index_of(match)].encode(), self.body)
+        if listed and found_in(rb"(?<![\w.>])" + listed["name"] + rb"\b", self.body):
             self._insert(b"std::vector<at::Tensor> %s = {%s};" % (listed["name"], ", ".join(names[:count]).encode()))
         self._keyed(names)
         return tuple(names)
 
     def _whole_list(self, names: list[str], everything: bytes) -> tuple[str, ...]:
         """The saved list as one parameter, under the name that the body gives it."""
-        local = re.search(_LOCAL + everything + _END, self.body)
+        local = next(iter(found_in(_LOCAL + everything + _END, self.body)), None)
         if local:
             names[0] = local["name"].decode()
             self.body = self.body[: local.start()] + self.body[local.end() :]
-        self.body = re.sub(everything, names[0].encode(), self.body)
+        self.body = substituted(everything, names[0].encode(), self.body)
         self._keyed(names)
         return tuple(names)
 
@@ -162,13 +165,13 @@ class _Reader:
                 raise Reason(f"its backward reads {match['key'].decode()}, which is not kept")
             return names[places[match["key"].decode()]].encode()
 
-        for match in re.finditer(_LOCAL + pattern + _END, self.body):
+        for match in found_in(_LOCAL + pattern + _END, self.body):
             if match["key"].decode() in places:
                 names[places[match["key"].decode()]] = match["name"].decode()
-        self.body = re.sub(
+        self.body = substituted(
             _LOCAL + pattern + _END, lambda match: b"" if named(match) == match["name"] else match.group(), self.body
         )
-        self.body = re.sub(pattern, named, self.body)
+        self.body = substituted(pattern, named, self.body)
 
     def _insert(self, line: bytes) -> None:
         """Add a statement at the beginning of the body."""
@@ -188,7 +191,7 @@ class _Reader:
             return Needed("std::vector<at::Tensor>", name, python_name(name))
         if one.may_be_missing:
             return Needed("const std::optional<at::Tensor>&", f"maybe_{name}", python_name(name))
-        kind = "at::Tensor" if assignments(self.body, name) else "const at::Tensor&"
+        kind = "at::Tensor" if assignments(self.body, name, self.changers) else "const at::Tensor&"
         return Needed(kind, name, python_name(name))
 
     # values
@@ -208,7 +211,7 @@ class _Reader:
         def named(match: re.Match[bytes]) -> bytes:
             key, kind = known(match)
             known_as = (p.name for p in self.values.values() if p.python == f"ctx.{kept[key].attribute}")
-            declared = re.search(rb"[\w>&*]\s+[&*]?" + key.encode() + rb"\s*[={(;]", self.body)
+            declared = found_in(rb"[\w>&*]\s+[&*]?" + key.encode() + rb"\s*[={(;]", self.body)
             name = next(known_as, f"saved_{key}" if declared else key)
             self.values[name] = Needed(kind, name, f"ctx.{kept[key].attribute}")
             return name.encode()
@@ -219,9 +222,9 @@ class _Reader:
             self.values[name] = Needed(kind, name, f"ctx.{kept[key].attribute}")
             return b""
 
-        self.body = re.sub(rb"\b(?:" + wrapped + rb")\s*\(\s*(" + read + rb")\s*\)", rb"\1", self.body)
-        self.body = re.sub(_LOCAL + read + _END, local, self.body)
-        self.body = re.sub(read, named, self.body)
+        self.body = substituted(rb"\b(?:" + wrapped + rb")\s*\(\s*(" + read + rb")\s*\)", rb"\1", self.body)
+        self.body = substituted(_LOCAL + read + _END, local, self.body)
+        self.body = substituted(read, named, self.body)
 
     # gradients
 
@@ -249,10 +252,10 @@ class _Reader:
             return texts if len(asked) == 1 else b"(" + texts + b")"
 
         pattern = rb"\b" + self.context + rb"\s*->\s*needs_input_grad\s*\(\s*(?P<index>\d+)\s*\)"
-        self.body = re.sub(pattern, by_place, self.body)
-        self.body = _GRADIENTS.sub(by_name, self.body)
+        self.body = substituted(pattern, by_place, self.body)
+        self.body = substituted(_GRADIENTS, by_name, self.body)
         alone = rb"(?<![\w.>])(?P<names>" + (b"|".join(map(re.escape, map(str.encode, names))) or rb"(?!)")
-        self.body = re.sub(alone + rb")\s*\.\s*requires_grad\(\)", by_name, self.body)
+        self.body = substituted(alone + rb")\s*\.\s*requires_grad\(\)", by_name, self.body)
 
     def _gradients(self) -> tuple[str, ...]:
         """The gradients of the results by name."""
@@ -270,16 +273,16 @@ class _Reader:
                 raise Reason("its backward asks for a gradient of more results than forward has")
             return int(match["index"])
 
-        for match in re.finditer(_LOCAL + element + _END, self.body):
+        for match in found_in(_LOCAL + element + _END, self.body):
             if is_bare(self.body, match.start() + len(match.group()) - len(match.group().lstrip())):
                 names[index_of(match)] = match["name"].decode()
 
         def local(match: re.Match[bytes]) -> bytes:
             return b"" if names[index_of(match)] == match["name"].decode() else match.group()
 
-        self.body = re.sub(_LOCAL + element + _END, local, self.body)
-        self.body = re.sub(element, lambda match: names[index_of(match)].encode(), self.body)
-        if re.search(rb"\b" + self.gradients + rb"\b", self.body):
+        self.body = substituted(_LOCAL + element + _END, local, self.body)
+        self.body = substituted(element, lambda match: names[index_of(match)].encode(), self.body)
+        if says(self.body, self.gradients):
             self._insert(b"std::vector<at::Tensor> %s = {%s};" % (self.gradients, ", ".join(names).encode()))
         return tuple(names)
 
@@ -289,7 +292,7 @@ class _Reader:
         if not self.forward.materializes:
             self._insert(f"at::Tensor {name} = maybe_{name}.value_or(at::Tensor());".encode())
             return Needed("const std::optional<at::Tensor>&", f"maybe_{name}", python_name(name))
-        kind = "at::Tensor" if assignments(self.body, name) else "const at::Tensor&"
+        kind = "at::Tensor" if assignments(self.body, name, self.changers) else "const at::Tensor&"
         return Needed(kind, name, python_name(name))
 
     # what it gives
@@ -300,21 +303,21 @@ class _Reader:
         Every `return` gives such a list then.
         """
         body = mask_comments(self.body)
-        returns = list(re.finditer(rb"(?<!\w)return\b\s*", body))
+        returns = returns_of(self.body)
         starts = []
-        for match in returns:
-            opening = _LIST.match(body, match.end())
-            starts.append(opening.end() if opening else match.end())
+        for one in returns:
+            opening = _LIST.match(body, one.value_start)
+            starts.append(opening.end() if opening else one.value_start)
         are_braces = [body[start : start + 1] == b"{" for start in starts]
         if not returns or (all(are_braces) and not self.lists):
             return False
-        for match, start, is_brace in reversed(list(zip(returns, starts, are_braces, strict=True))):
+        for one, start, is_brace in reversed(list(zip(returns, starts, are_braces, strict=True))):
             if is_brace:
                 closing = closing_bracket(body, start)
                 parts = [self.body[slice(*part)] for part in split_spans(body, start + 1, closing)]
                 parts = [UNDEFINED.sub(b"at::Tensor()", p) if UNDEFINED.fullmatch(p.strip()) else p for p in parts]
                 text = b"std::vector<at::Tensor>{" + b",".join(parts) + b"}"
-                self.body = self.body[: match.end()] + text + self.body[closing + 1 :]
+                self.body = self.body[: one.value_start] + text + self.body[closing + 1 :]
         return True
 
     def _returned(self) -> tuple[int | None, ...]:
@@ -322,9 +325,9 @@ class _Reader:
         count = len(self.arguments)
         found: list[tuple[int, int, list[bytes]]] = []
         body = mask_comments(self.body)
-        for match in re.finditer(rb"(?<!\w)return\b\s*", body):
-            opening = _LIST.match(body, match.end())
-            start = opening.end() if opening else match.end()
+        for one in returns_of(self.body):
+            opening = _LIST.match(body, one.value_start)
+            start = opening.end() if opening else one.value_start
             if body[start : start + 1] != b"{":
                 raise Reason("its backward has a `return` that is no list in braces")
             closing = closing_bracket(body, start)
@@ -334,7 +337,7 @@ class _Reader:
                 parts.pop()
             if len(parts) != count:
                 raise Reason(f"its backward gives {len(parts)} gradients for {count} arguments")
-            found.append((match.end(), closing + 1, parts))
+            found.append((one.value_start, closing + 1, parts))
         if not found:
             raise Reason("its backward has no `return`")
         kept = [i for i in range(count) if any(not UNDEFINED.fullmatch(parts[i]) for _, _, parts in found)]
@@ -365,4 +368,4 @@ def _one_by_one(body: bytes) -> bytes:
         parts = [part.strip() for part in match["all"].split(b",")]
         return b"\n".join(match["indent"] + match["type"] + b" " + part + b";" for part in parts)
 
-    return several.sub(apart, body)
+    return substituted(several, apart, body)

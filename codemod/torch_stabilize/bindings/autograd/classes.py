@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from torch_stabilize.bindings.autograd.backward import read_backward, tensors_kept
+from torch_stabilize.bindings.autograd.body import NO_CHANGERS, Changers
 from torch_stabilize.bindings.autograd.forward import read_forward
 from torch_stabilize.bindings.autograd.members import members_of, qualified
 from torch_stabilize.bindings.autograd.model import (
@@ -48,11 +49,12 @@ def autograd_classes(document: Document) -> Iterator[tuple[str, Span, Span]]:
 
 def read_class(
     document: Document, name: str, span: Span, body: Span, converters: frozenset[str] = frozenset(),
-    applied: Mapping[str, str] | None = None, left: Collection[str] = (),
+    applied: Mapping[str, str] | None = None, left: Collection[str] = (), changers: Changers = NO_CHANGERS,
 ) -> AutogradClass:  # fmt: skip
     """The class at `span`. `converters` are functions that make a vector of a c10::List.
 
-    `applied` are the functions that stand for `F::apply` of classes that are converted, `left` those that are not.
+    `applied` are the functions that stand for `F::apply` of classes that are converted, `left` those that are not,
+    `changers` are the parameters by which functions of the project give their argument another value.
     Raises Reason for what is not read.
     """
     text = _ACCESS.sub(lambda m: b" " * len(m.group()), document.code[body.start : body.end])
@@ -93,10 +95,10 @@ def read_class(
     context = forward.parameters[0].name
     kept = tensors_kept(free(backward), backward.parameters[0].name)
     gives_list = several and is_tensor_list(returned)
-    does = read_forward(free(forward), context, parameters, several, kept, gives_list=gives_list)
+    does = read_forward(free(forward), context, parameters, several, kept, gives_list=gives_list, changers=changers)
     context, gradients = (parameter.name for parameter in backward.parameters)
     lists = differentiated_lists(document, name, parameters)
-    gives = read_backward(free(backward), context, gradients, parameters, does, converters, lists)
+    gives = read_backward(free(backward), context, gradients, parameters, does, converters, lists, changers)
     return AutogradClass(name, span, parameters, returned, does, gives, members.text, lists)
 
 

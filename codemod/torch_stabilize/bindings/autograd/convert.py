@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from torch_stabilize.bindings import codes
+from torch_stabilize.bindings.autograd.body import Changers, changers_of
 from torch_stabilize.bindings.autograd.classes import autograd_classes, read_class
 from torch_stabilize.bindings.autograd.instances import has_templates, written_out
 from torch_stabilize.bindings.autograd.model import AutogradClass, Reason
@@ -174,12 +175,18 @@ class _Unit:
     vectors: dict[str, list[str]] = field(default_factory=dict)  # lists of tensors without gradients, by class
     left: dict[Span, str] = field(default_factory=dict)  # classes that are not converted
 
+    @cached_property
+    def _changers(self) -> Changers:
+        documents = (self.document, *map(self.registry.document, self.registry.sources))
+        return frozenset(changer for document in documents for changer in changers_of(document))
+
     def convert(self, name: str, span: Span, body: Span) -> Backward:
         """Take one class apart. Raises Reason where that cannot be done; then nothing has changed."""
         converters = list_converters(self.registry, self.document)
         made = read_class(
-            self.document, name, span, body, frozenset(converters), self.applied, tuple(self.left.values())
-        )
+            self.document, name, span, body, frozenset(converters), self.applied, tuple(self.left.values()),
+            self._changers,
+        )  # fmt: skip
         self.vectors[name] = [one for one in made.lists if one not in made.differentiated]
         self._place_for_python()
         wrapper = wrapper_of(self.document, made)

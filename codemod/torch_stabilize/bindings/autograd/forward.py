@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
+from torch_stabilize.bindings.autograd.body import NO_CHANGERS, Changers, Return, assignments, is_bare, returns_of
 from torch_stabilize.bindings.autograd.model import (
     Forward,
     Reason,
@@ -19,19 +20,21 @@ from torch_stabilize.bindings.autograd.text import (
     GUARD,
     UNDEFINED,
     Call,
-    assignments,
     calls_of,
-    is_bare,
+    found_in,
     is_name,
     listed,
     of_optional,
+    substituted,
+)
+from torch_stabilize.bindings.autograd.text import (
+    names as says,
 )
 from torch_stabilize.bindings.autograd.values import ValuesOf
 from torch_stabilize.source.brackets import closing_bracket, split_spans
 from torch_stabilize.source.mask import mask_comments
 
 _VALUE = rb"[ \t]*\b%s\s*->\s*saved_data\s*\[\s*\"(?P<key>\w+)\"\s*\]\s*=\s*(?P<value>[^;]*?)\s*;[ \t]*\n?"
-_RETURN = re.compile(rb"(?<!\w)return\b\s*(?P<value>[^;]*?)\s*;")
 _TUPLE = re.compile(rb"(?:std\s*::\s*)?(?:make_tuple|tuple\s*(?:<[^;]*>)?|make_pair)\s*(?=[({])")
 _LIST = re.compile(rb"(?:[\w:]*\bvariable_list|[\w:]*\btensor_list|(?:std\s*::\s*)?vector\s*<[^;{}]*>)\s*(?=\{)")
 _MADE_OF_PARTS = re.compile(rb"\bmake_(?:tuple|pair)\b|\btuple\s*<")
@@ -58,14 +61,14 @@ class _Cut(NamedTuple):
 
 def read_forward(
     body: bytes, context: str, parameters: Sequence[tuple[str, str]], several: bool, kept: Set[str] = frozenset(),
-    *, gives_list: bool = False,
+    *, gives_list: bool = False, changers: Changers = NO_CHANGERS,
 ) -> Forward:  # fmt: skip
     """What the body of `forward` does. `several` says that it gives a list or a tuple. Raises Reason.
 
     `kept` are the keys of saved_data that backward reads tensors of, `gives_list` says that it gives a list.
     """
     types = {name: kind for kind, name in parameters}
-    return _Reader(body, re.escape(context.encode()), types, several, kept, gives_list).read()
+    return _Reader(body, re.escape(context.encode()), types, several, kept, gives_list, changers).read()
 
 
 class _Reader(NamedTuple):
@@ -75,6 +78,10 @@ class _Reader(NamedTuple):
     several: bool
     kept: Set[str] = frozenset()  # keys of saved_data that are tensors
     gives_list: bool = False
+    changers: Changers = NO_CHANGERS
+
+    def _assignments(self, name: str) -> list[int]:
+        return assignments(self.body, name, self.changers)
 
     def read(self) -> Forward:
         returned = self._returned()
@@ -111,12 +118,12 @@ class _Reader(NamedTuple):
 
     # results
 
-    def _returned(self) -> list[tuple[re.Match[bytes], list[bytes]]]:
-        found = [(match, self._results(match["value"])) for match in _RETURN.finditer(self.body)]
+    def _returned(self) -> list[tuple[Return, list[bytes]]]:
+        found = [(one, self._results(one.value)) for one in returns_of(self.body)]
         if not found or len({len(values) for _, values in found}) != 1:
             raise Reason("its forward does not return the same number of tensors everywhere")
         if len(found) > 1 and len({tuple(values) for _, values in found}) > 1:
-            return [(match, [b"" if is_name(v) else v for v in values]) for match, values in found]
+            return [(one, [b"" if is_name(v) else v for v in values]) for one, values in found]
         return found
 
     def _results(self, text: bytes) -> list[bytes]:
@@ -147,8 +154,8 @@ class _Reader(NamedTuple):
         values: list[Value] = []
         tensors: dict[str, _Kept] = {}
         cuts: list[_Cut] = []
-        of = ValuesOf(self.body, tuple(self.types), results)
-        for match in re.finditer(_VALUE % self.context, self.body):
+        of = ValuesOf(self.body, tuple(self.types), results, self.changers)
+        for match in found_in(_VALUE % self.context, self.body):
             key, text = match["key"].decode(), match["value"]
             start = match.start() + len(match.group()) - len(match.group().lstrip())
             if key in tensors or key in (one.key for one in values) or not is_bare(self.body, start):
@@ -157,19 +164,19 @@ class _Reader(NamedTuple):
             name = text.decode("utf-8", "replace")
             if key in self.kept or (name in self.types and is_tensor(self.types[name])):
                 tensors[key] = _Kept(match.start(), match.end(), text)
-            elif name in self.types and not assignments(self.body, name):
+            elif name in self.types and not self._assignments(name):
                 values.append(Value(key, name, (), is_argument=True))
             else:
                 values.append(Value(key, *of.python(*match.span("value"))))
         return values, tensors, cuts
 
-    def _saved(self, saves: Sequence[Call], returned: Sequence[tuple[re.Match[bytes], list[bytes]]]) -> list[Saved]:
+    def _saved(self, saves: Sequence[Call], returned: Sequence[tuple[Return, list[bytes]]]) -> list[Saved]:
         if not saves:
             return []
         if len(saves) > 1 or not is_bare(self.body, saves[0].start + _blanks(self.body, saves[0].start)):
             raise Reason("it saves tensors in one of several ways")
         name = saves[0].inside.strip().removesuffix(b".vec()").decode("utf-8", "replace")
-        if is_tensor_list(self.types.get(name, "")) and not assignments(self.body, name):
+        if is_tensor_list(self.types.get(name, "")) and not self._assignments(name):
             return [Saved("list", name)]
         elements = listed(saves[0].inside)
         if elements is None:
@@ -177,7 +184,7 @@ class _Reader(NamedTuple):
         results = returned[0][1]
         return [self._one(element, results, saves[0].start) for element in elements]
 
-    def _keyed(self, key: str, kept: _Kept, returned: Sequence[tuple[re.Match[bytes], list[bytes]]]) -> Saved:
+    def _keyed(self, key: str, kept: _Kept, returned: Sequence[tuple[Return, list[bytes]]]) -> Saved:
         found = self._one(kept.text, returned[0][1], kept.start)
         if found.may_be_missing:
             raise Reason(f"it keeps {key} in saved_data, which may be no tensor")
@@ -186,11 +193,11 @@ class _Reader(NamedTuple):
     def _one(self, text: bytes, results: Sequence[bytes], place: int) -> Saved:
         name = of_optional(text) or (text.decode("utf-8", "replace") if is_name(text) else "")
         kind = self.types.get(name, "")
-        if kind and not assignments(self.body, name):
+        if kind and not self._assignments(name):
             if not is_tensor(kind):
                 raise Reason(f"it saves {name}, which is no tensor")
             return Saved("input", name, is_optional(kind))
-        if is_name(text) and text in results and not any(p > place for p in assignments(self.body, name)):
+        if is_name(text) and text in results and not any(p > place for p in self._assignments(name)):
             return Saved("output", str(results.index(text)))
         return Saved("made", text.decode("utf-8", "replace"), b"value_or" in text)
 
@@ -211,7 +218,7 @@ class _Reader(NamedTuple):
         names = []
         for element in listed(call.inside) or []:
             name = of_optional(element) or element.decode("utf-8", "replace")
-            if name not in self.types or assignments(self.body, name):
+            if name not in self.types or self._assignments(name):
                 raise Reason(f"it marks {name} as written, which is no argument")
             names.append(name)
         if not names:
@@ -240,11 +247,11 @@ class _Reader(NamedTuple):
         left = self.body
         for cut in sorted(cuts, reverse=True):
             left = left[: cut.start] + left[cut.end :]
-        if re.search(rb"\b" + self.context + rb"\b", left):
+        if says(left, self.context):
             raise Reason("its forward does more with its context than to save and to mark")
 
     def _without(
-        self, cuts: Sequence[_Cut], returned: Sequence[tuple[re.Match[bytes], list[bytes]]], saved: Sequence[Saved],
+        self, cuts: Sequence[_Cut], returned: Sequence[tuple[Return, list[bytes]]], saved: Sequence[Saved],
         made: Sequence[Saved], places: Mapping[Saved, Call | _Kept], dirty: frozenset[str],
     ) -> tuple[bytes, list[Saved]]:  # fmt: skip
         """The body of the operator, and what is saved, with the names that what is made has in it.
@@ -256,7 +263,7 @@ class _Reader(NamedTuple):
         lines: dict[tuple[int, int], list[bytes]] = {}
         for place, one in enumerate(made):
             text, at = one.text.encode(), places[one]
-            if is_name(text) and not any(p > at.start for p in assignments(self.body, one.text)):
+            if is_name(text) and not any(p > at.start for p in self._assignments(one.text)):
                 continue
             renamed[one] = one._replace(text=f"saved_{place}")
             lines.setdefault((at.start, at.end), []).append(b"at::Tensor saved_%d = %s;\n" % (place, text))
@@ -269,21 +276,24 @@ class _Reader(NamedTuple):
         body = self.body
         for cut in sorted(changes, reverse=True):
             body = body[: cut.start] + cut.text + body[cut.end :]
-        return GUARD.sub(b"", body), kept
+        return substituted(GUARD, b"", body), kept
 
     def _returns(
-        self, returned: Sequence[tuple[re.Match[bytes], list[bytes]]], made: Sequence[Saved], dirty: frozenset[str]
+        self, returned: Sequence[tuple[Return, list[bytes]]], made: Sequence[Saved], dirty: frozenset[str]
     ) -> Iterator[_Cut]:
         back = {place for place, text in enumerate(returned[0][1]) if text.decode("utf-8", "replace") in dirty}
         if (not made and not self.several and not back) or not returned[0][1]:
             return
-        for match, _ in returned:
-            results = self._results(match["value"])
+        for one, _ in returned:
+            results = self._results(one.value)
             values = [UNDEFINED.sub(b"at::Tensor()", value) for place, value in enumerate(results) if place not in back]
-            values += [one.text.encode() for one in made]
+            values += [tensor.text.encode() for tensor in made]
             text = values[0] if len(values) == 1 else b"std::make_tuple(" + b", ".join(values) + b")"
-            start, end = match.span("value")
-            yield _Cut(start, end, text) if values else _Cut(match.start() + len(b"return"), end)
+            yield (
+                _Cut(one.value_start, one.value_end, text)
+                if values
+                else _Cut(one.start + len(b"return"), one.value_end)
+            )
 
 
 def _blanks(body: bytes, place: int) -> int:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from torch_stabilize.bindings.autograd.body import assignments, returns_of
 from torch_stabilize.bindings.autograd.model import AutogradClass, Reason, is_tensor, is_tensor_list, plain_type
-from torch_stabilize.bindings.autograd.text import assignments
+from torch_stabilize.bindings.autograd.text import found_in
 from torch_stabilize.bindings.schemas.infer import read_type
 from torch_stabilize.source.signatures import Function
 from torch_stabilize.surface.schema import Type
@@ -79,7 +80,7 @@ def _bare_type(kind: str) -> str:
 def _is_only_asked(body: bytes, name: str) -> bool:
     """Whether a value is the same however it is passed: it gets no other, and no function that may give it one."""
     changes = rb"(?<![\w.>])(?:\w*(?:_out|_)\s*\(|std::(?:move|swap)\s*\()[^;]*\b" + name.encode() + rb"\b"
-    return not assignments(body, name) and not re.search(changes, body)
+    return not assignments(body, name) and not found_in(changes, body)
 
 
 def backward_function(made: AutogradClass, name: str) -> bytes:
@@ -179,8 +180,8 @@ def _with_unshared(made: AutogradClass, body: bytes, unshared: str) -> bytes:
     tensors = [name for kind, name in made.parameters if is_tensor(kind) and "optional" not in kind]
     optional = [name for kind, name in made.parameters if is_tensor(kind) and "optional" in kind]
     given = ", ".join([*tensors, *(f"{name}.value_or(at::Tensor())" for name in optional)])
-    returned = list(re.finditer(rb"(?<!\w)return\b", body))[-1]
-    head, tail = body[: returned.start()], body[returned.start() :]
+    returned = returns_of(body)[-1].start
+    head, tail = body[:returned], body[returned:]
     end = len(tail)
     for one in reversed(made.forward.made):  # they are the last results, in this order
         text = one.text.encode()

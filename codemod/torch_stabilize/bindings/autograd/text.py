@@ -1,13 +1,15 @@
-"""Looking at the bodies of methods: calls of a context, where they stand, and names that get other values."""
+"""Looking at the bodies of methods: calls of a context, and texts that are looked for outside of comments."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from torch_stabilize.bindings.autograd.body import is_statement
 from torch_stabilize.source.brackets import closing_bracket, split_spans
-from torch_stabilize.source.mask import mask_comments
+from torch_stabilize.source.document import words_of
+from torch_stabilize.source.mask import mask, mask_comments
 
 GUARD = re.compile(
     rb"[ \t]*(?:(?:at|c10)\s*::\s*)?AutoDispatchBelow(?:ADInplaceOrView|Autograd)\s+\w+(?:\{\})?\s*;[ \t]*\n?"
@@ -28,37 +30,47 @@ class Call(NamedTuple):
     inside: bytes
     start: int
     end: int
-    depth: int
+
+
+New = bytes | Callable[[re.Match[bytes]], bytes]
 
 
 def calls_of(body: bytes, context: bytes) -> Iterator[Call]:
     """The statements that only call a method of the context, in the order of the text."""
-    for match in re.finditer(rb"\b" + context + rb"\s*->\s*(?P<method>\w+)\s*\(", body):
-        close = closing_bracket(body, match.end() - 1)
-        behind = re.compile(rb"\s*;[ \t]*\n?").match(body, close + 1) if close >= 0 else None
-        if behind is None or not is_statement_start(body, match.start()):
+    code = mask(body)
+    for match in re.finditer(rb"\b" + context + rb"\s*->\s*(?P<method>\w+)\s*\(", code):
+        close = closing_bracket(code, match.end() - 1)
+        behind = re.compile(rb"\s*;[ \t]*\n?").match(code, close + 1) if close >= 0 else None
+        if behind is None or not is_statement(body, match.start()):
             continue
         start = match.start()
         while start and body[start - 1 : start] in (b" ", b"\t"):
             start -= 1
-        yield Call(match["method"].decode(), body[match.end() : close], start, behind.end(), depth(body, match.start()))
+        yield Call(match["method"].decode(), body[match.end() : close], start, behind.end())
 
 
-def is_statement_start(body: bytes, place: int) -> bool:
-    """Whether a statement begins at `place`."""
-    before = body[:place].rstrip()
-    return before[-1:] in (b";", b"{", b"}", b")") or before.endswith(b"else")
+def substituted(pattern: bytes | re.Pattern[bytes], new: New, body: bytes) -> bytes:
+    """`re.sub`, but for what is in comments; those at either end of a match stay."""
+    parts, done = [], 0
+    for match in found_in(pattern, body):
+        found = match.group()
+        first, last = match.start() + len(found) - len(found.lstrip()), match.start() + len(found.rstrip())
+        before, behind = body[match.start() : first], body[max(first, last) : match.end()]
+        text = match.expand(new) if isinstance(new, bytes) else new(match)
+        kept = (before if before.strip() else b"", text, behind if behind.strip() else b"")
+        parts += [body[done : match.start()], *kept]
+        done = match.end()
+    return b"".join((*parts, body[done:]))
 
 
-def depth(body: bytes, place: int) -> int:
-    """How many braces of the body are open at `place`, its own left out."""
-    before = body[:place]
-    return before.count(b"{") - before.count(b"}") - 1
+def found_in(pattern: bytes | re.Pattern[bytes], body: bytes) -> list[re.Match[bytes]]:
+    """Where a pattern is in a body, comments left out; the offsets are those of the body."""
+    return list(re.finditer(pattern, mask_comments(body)))
 
 
-def is_bare(body: bytes, place: int) -> bool:
-    """Whether the statement at `place` always runs when the body does: no branch or loop is around it."""
-    return depth(body, place) == 0 and body[:place].rstrip()[-1:] in (b";", b"{", b"}")
+def names(body: bytes, name: bytes) -> bool:
+    """Whether a body says `name`, other than in comments and texts."""
+    return name in words_of(mask(body))
 
 
 def listed(inside: bytes) -> list[bytes] | None:
@@ -79,15 +91,3 @@ def of_optional(text: bytes) -> str:
     """The variable whose value `*x`, `x.value()` or `x.value_or(Tensor())` is, "" for other expressions."""
     match = _OPTIONAL.fullmatch(text)
     return (match["star"] or match["value"] or match["maybe"]).decode() if match else ""
-
-
-def assignments(body: bytes, name: str) -> list[int]:
-    """Where `name` is given a value, declarations left out."""
-    pattern = rb"(?<![\w.>&])" + re.escape(name.encode()) + rb"\s*(?:[-+*/%&|^]|<<|>>)?=(?!=)"
-    return [m.start() for m in re.finditer(pattern, body) if not _declares(body, m.start())]
-
-
-def _declares(body: bytes, place: int) -> bool:
-    return re.search(rb"(?:\bauto|[\w>])\s*[&*]?\s+[&*]?$", body[:place]) is not None and not re.search(
-        rb"\b(?:return|else)\s+$", body[:place]
-    )

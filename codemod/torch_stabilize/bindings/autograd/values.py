@@ -12,8 +12,8 @@ from functools import cached_property
 
 from tree_sitter import Node
 
+from torch_stabilize.bindings.autograd.body import NO_CHANGERS, Changers, assigned, assignments, is_bare
 from torch_stabilize.bindings.autograd.model import Reason
-from torch_stabilize.bindings.autograd.text import assignments, is_bare
 from torch_stabilize.bindings.fakes.expressions import Translator, Unplain, python_name
 from torch_stabilize.source.document import Document
 
@@ -38,6 +38,10 @@ class ValuesOf:
     body: bytes
     parameters: Sequence[str]
     results: Mapping[str, str]
+    changers: Changers = NO_CHANGERS
+
+    def _assignments(self, name: str) -> list[int]:
+        return assignments(self.body, name, self.changers)
 
     @cached_property
     def _document(self) -> Document:
@@ -83,19 +87,17 @@ class ValuesOf:
                 waiting += sorted({self._text(n) for n in _below(value) if n.type == "identifier"})
 
     def _argument_anew(self, name: str, place: int) -> Iterator[tuple[int, Node]]:
-        places = assignments(self.body, name)
+        places = self._assignments(name)
         if not places:
             return
-        if len(places) > 1 or not is_bare(self.body, places[0]) or places[0] > place:
+        right = assigned(self.body, name, places[0])
+        if len(places) > 1 or right is None or not is_bare(self.body, places[0]) or places[0] > place:
             raise Unplain(f"{name}, which gets other values,")
-        at = places[0] + len(_HEAD)
-        right = next(n.child_by_field_name("right") for n in self._nodes
-                     if n.type == "assignment_expression" and n.start_byte == at)  # fmt: skip
-        if right is None or "".join(self._text(right).split()) == f"{name}.contiguous()":
+        if "".join(self._text(right).split()) == f"{name}.contiguous()":
             return  # of the same sizes
-        if any(o != name and assignments(self.body, o) for o in self._arguments_in(right)):
+        if any(o != name and self._assignments(o) for o in self._arguments_in(right)):
             raise Unplain(f"{name}, which depends on what gets other values,")
-        yield at, right
+        yield places[0] + len(_HEAD), right
 
     def _arguments_in(self, node: Node) -> set[str]:
         return {self._text(n) for n in _below(node) if n.type == "identifier"} & set(self.parameters)
@@ -112,7 +114,7 @@ class ValuesOf:
 
     def _local(self, name: str) -> Node | None:
         """What a local is bound to, always and only once."""
-        if name in self.parameters or name in self.results or assignments(self.body, name):
+        if name in self.parameters or name in self.results or self._assignments(name):
             return None
         found = [n for n in self._nodes if n.type == "init_declarator" and self._declared(n) == name]
         if len(found) != 1 or not is_bare(self.body, _statement(found[0]).start_byte - len(_HEAD)):
