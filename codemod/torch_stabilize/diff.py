@@ -131,26 +131,14 @@ def _similarity(opcodes: Sequence[Opcode], before: list[bytes], after: list[byte
     return 100 * kept // size if size else 100
 
 
-def _hunks(opcodes: Sequence[Opcode]) -> Iterator[list[Opcode]]:
-    """Changes that stand close together, with the lines around them."""
-    hunk: list[Opcode] = []
-    for position, (tag, i1, i2, j1, j2) in enumerate(opcodes):
-        if tag != "equal":
-            hunk.append((tag, i1, i2, j1, j2))
-            continue
-        first, last = position == 0, position == len(opcodes) - 1
-        if not first and not last and i2 - i1 <= 2 * CONTEXT:
-            hunk.append((tag, i1, i2, j1, j2))
-            continue
-        if not first:
-            hunk.append((tag, i1, min(i2, i1 + CONTEXT), j1, min(j2, j1 + CONTEXT)))
-            yield hunk
-        hunk = [(tag, max(i1, i2 - CONTEXT), i2, max(j1, j2 - CONTEXT), j2)]
-    if any(tag != "equal" for tag, *_ in hunk):
-        yield hunk
+def _hunks(opcodes: Sequence[Opcode]) -> Iterator[Sequence[Opcode]]:
+    """Changes that are close together, with the lines around them."""
+    matcher = SequenceMatcher()
+    matcher.opcodes = list(opcodes)  # type: ignore[attr-defined]  # which typeshed does not list
+    return iter(matcher.get_grouped_opcodes(CONTEXT))
 
 
-def _render_hunk(hunk: list[Opcode], before: list[bytes], after: list[bytes]) -> Iterator[bytes]:
+def _render_hunk(hunk: Sequence[Opcode], before: list[bytes], after: list[bytes]) -> Iterator[bytes]:
     (_, i1, _, j1, _), (_, _, i2, _, j2) = hunk[0], hunk[-1]
     yield f"@@ -{_range(i1, i2)} +{_range(j1, j2)} @@\n".encode()
     for tag, a1, a2, b1, b2 in hunk:

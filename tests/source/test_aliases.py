@@ -96,12 +96,11 @@ def test_what_the_names_of_files_mean(code: str, name: str, kind: CppType) -> No
     assert _meant(code, name) == kind
 
 
-def test_members_that_are_tensors() -> None:
+def test_what_an_object_consists_of() -> None:
     code = b"using T = at::Tensor;\nstruct S { int rows; T cells; at::Tensor kept; std::vector<T> all; };\n"
     types = WrittenTypes([Document("s.h", code)])
-    assert types.tensor_members("S") == ("cells", "kept")
-    assert types.tensor_members("Other") == ()
     assert types.layout("S") == (CppType("int"), TENSOR, TENSOR, CppType("vector", (TENSOR,)))
+    assert types.layout("Other") == ()
 
 
 def test_a_method_by_its_name_alone() -> None:

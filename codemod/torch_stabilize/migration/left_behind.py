@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Set
+from collections.abc import Container, Iterable, Iterator, Set
 
 from torch_stabilize.bindings.codes import LEFT_BEHIND, STILL_CALLED
 from torch_stabilize.bindings.reading.read import binding_spans
@@ -13,7 +13,7 @@ from torch_stabilize.program.besides import needed_besides
 from torch_stabilize.repository.includes import IncludeGraph
 from torch_stabilize.repository.layout import Group, Layout
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.source.document import SOURCE_SUFFIXES, UNIT_SUFFIXES
+from torch_stabilize.source.document import UNIT_SUFFIXES
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.heads import may_declare, may_define, names_called
 from torch_stabilize.source.signatures import Function, read_signatures
@@ -41,14 +41,7 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
     ours = FunctionIndex([snapshot.document(p) for p in (*moving, *group.moving_headers) if snapshot.exists(p)])
     declared = {qualified: name for qualified, name in declared.items() if not _defines(ours, name)}
     diagnostics = []
-    for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
-        if (
-            not path.endswith(UNIT_SUFFIXES)
-            or path in moving
-            or layout.is_stable(path)
-            or is_elsewhere(snapshot, layout, path)
-        ):
-            continue
+    for path in _staying(snapshot, layout, moving):
         theirs = graph.closure(graph.direct(path))
         names = {name for header in theirs for name in wanted.get(header, ())}
         defined = sorted({*(_defined(snapshot, path, names) if names else ()), *_by_name(snapshot, path, declared)})
@@ -64,6 +57,13 @@ def left_behind(snapshot: Snapshot, layout: Layout, graph: IncludeGraph, group: 
                 )
             )  # fmt: skip
     return tuple(diagnostics)
+
+
+def _staying(snapshot: Snapshot, layout: Layout, moving: Container[str]) -> Iterator[str]:
+    """The legacy units of the extension that do not move."""
+    for path in snapshot.below(layout.source_root, UNIT_SUFFIXES):
+        if path not in moving and not layout.is_stable(path) and not is_elsewhere(snapshot, layout, path):
+            yield path
 
 
 def _declared(snapshot: Snapshot, called: dict[str, set[str]]) -> dict[str, str]:
@@ -108,14 +108,7 @@ def still_called(
         return frozenset(f.name for f in functions if not f.is_definition and f.name in defined)
 
     callers: dict[str, set[str]] = {}
-    for path in snapshot.below(layout.source_root, SOURCE_SUFFIXES):
-        if (
-            not path.endswith(UNIT_SUFFIXES)
-            or path in moving
-            or layout.is_stable(path)
-            or is_elsewhere(snapshot, layout, path)
-        ):
-            continue
+    for path in _staying(snapshot, layout, moving):
         if path in layout.other_builds:
             continue
         seen = [p for p in graph.closure((path,)) if p not in moving and not layout.is_stable(p) and names_one(p)]

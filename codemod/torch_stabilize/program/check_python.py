@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from torch_stabilize.buildfiles.model import Library
 from torch_stabilize.model import Diagnostic
@@ -14,7 +13,6 @@ from torch_stabilize.program.codes import finding
 from torch_stabilize.program.hollow import has_init
 from torch_stabilize.program.imports import PythonSource, Use, loads_by_name, names_module
 from torch_stabilize.program.planned import Planned
-from torch_stabilize.program.registrations import Registrations
 from torch_stabilize.repository.snapshot import Snapshot
 
 
@@ -34,16 +32,6 @@ class PythonCheck:
             self._sources[after, path] = PythonSource(tree, path)
         return self._sources[after, path]
 
-    @cached_property
-    def before(self) -> Registrations:
-        """What the libraries register as they are."""
-        return Registrations(self.planned.before)
-
-    @cached_property
-    def after(self) -> Registrations:
-        """What they would register."""
-        return Registrations(self.planned.after)
-
     def findings(self) -> Iterator[Diagnostic]:
         """What would not be found, once for each file and library."""
         for library in self.planned.before.libraries:
@@ -62,7 +50,9 @@ class PythonCheck:
         """Whether a file that stays as it is may lack something: a library is new or gone, or gives functions away."""
         known = {one.key for one in self.planned.before.libraries}
         keys = {one.key for one in partners}
-        return library.key not in keys or bool(keys - known) or any(one.is_python for one in self.before.of(library))
+        return (
+            library.key not in keys or bool(keys - known) or any(one.is_python for one in self.planned.had.of(library))
+        )
 
     def _new_file(self, path: str) -> Iterator[Diagnostic]:
         """Operators that a file which the plan makes calls, and that nothing registers."""
@@ -120,7 +110,7 @@ class PythonCheck:
             return
         for other in partners:
             is_there = any(one.key == other.key for one in self.planned.before.libraries)
-            holds = any(not found.is_python for found in self.after.of(other))
+            holds = any(not found.is_python for found in self.planned.have.of(other))
             if other.key == library.key or is_there or not holds or self._speaks_of(path):
                 continue
             if not self._loads(after, other):
@@ -173,8 +163,8 @@ class PythonCheck:
         self, library: Library, partners: Sequence[Library], before: PythonSource, after: PythonSource
     ) -> Iterator[Diagnostic]:
         """Functions that are taken from the module and would not be in it, and operators that nobody registers."""
-        had = {found.name for found in self.before.of(library) if found.is_python}
-        has = {found.name for one in partners if one.key == library.key for found in self.after.of(one)}
+        had = {found.name for found in self.planned.had.of(library) if found.is_python}
+        has = {found.name for one in partners if one.key == library.key for found in self.planned.have.of(one)}
         name = library.module or library.name
         told: set[str] = set()
         for use in _taken(library, after):
@@ -184,7 +174,9 @@ class PythonCheck:
                 place = self.planned.place(after.path, use.span)
                 yield finding(codes.PYTHON, place, message, "Call the operator that it became.")
         known = {(use.space, use.name) for use in before.uses if not use.module}
-        ops = {(found.namespace, found.name.partition(".")[0]) for one in partners for found in self.after.of(one)}
+        ops = {
+            (found.namespace, found.name.partition(".")[0]) for one in partners for found in self.planned.have.of(one)
+        }
         for use in after.uses:
             key = (use.space, use.name)
             if use.module or key in known or key in ops or use.name in told:
@@ -203,7 +195,7 @@ class PythonCheck:
         return any(
             (found.namespace, found.name.partition(".")[0]) == key
             for one in self.planned.after.libraries
-            for found in self.after.of(one)
+            for found in self.planned.have.of(one)
         )
 
 

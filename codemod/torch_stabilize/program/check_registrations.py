@@ -17,7 +17,7 @@ from torch_stabilize.program.codes import finding
 from torch_stabilize.program.conditions import are_exclusive
 from torch_stabilize.program.link import linker_of
 from torch_stabilize.program.planned import Planned
-from torch_stabilize.program.registrations import Registered, Registrations
+from torch_stabilize.program.registrations import Registered
 from torch_stabilize.source.document import UNIT_SUFFIXES
 
 _SHOWN = 3
@@ -29,16 +29,6 @@ class RegistrationCheck:
     """The registrations of a plan, library by library."""
 
     planned: Planned
-
-    @cached_property
-    def before(self) -> Registrations:
-        """What the tree registers as it is."""
-        return Registrations(self.planned.before)
-
-    @cached_property
-    def after(self) -> Registrations:
-        """What it would register."""
-        return Registrations(self.planned.after)
 
     def partners(self, library: Library) -> list[Library]:
         """The libraries of the planned tree that hold what `library` held."""
@@ -65,12 +55,12 @@ class RegistrationCheck:
         return old or any(path in self.planned.origin for one in self.partners(library) for path in one.units)
 
     def _of(self, library: Library) -> Iterator[Diagnostic]:
-        old = self.before.of(library)
-        new = [found for one in self.partners(library) for found in self.after.of(one)]
+        old = self.planned.had.of(library)
+        new = [found for one in self.partners(library) for found in self.planned.have.of(one)]
         if self._has_legacy(library):
             return  # looked at together with the library that it is the counterpart of
         for one in self._partners_before(library):
-            old = (*old, *self.before.of(one))
+            old = (*old, *self.planned.had.of(one))
         yield from self._lost(library, old, new)
         yield from self._doubled(library, old, new)
         yield from self._strange(library, new)
@@ -142,7 +132,7 @@ class RegistrationCheck:
         conditions = found.statement.conditions
         if not conditions or library.gaps:
             return False
-        alike = (o.statement for o in self.before.of(library) if o.name == found.name)
+        alike = (o.statement for o in self.planned.had.of(library) if o.name == found.name)
         functions = [one.function for one in alike if one.conditions == conditions and one.function is not None]
         linker = linker_of(self.planned.before)
         units = {d.path for one in functions if one.is_plain for d in linker.named(one.name.rpartition("::")[2])}
@@ -185,7 +175,7 @@ class RegistrationCheck:
         """Another library of the planned tree that registers it and did not."""
         keys = self.planned.partners[library.key]
         for one in self.planned.after.libraries:
-            if one.key not in keys and any(_identity(other) == _identity(found) for other in self.after.of(one)):
+            if one.key not in keys and any(_identity(other) == _identity(found) for other in self.planned.have.of(one)):
                 return one.module or one.name
         return ""
 
@@ -196,13 +186,13 @@ class RegistrationCheck:
 
     def _strange(self, library: Library, new: Sequence[Registered]) -> Iterator[Diagnostic]:
         """Functions of another library that this one's counterpart would register."""
-        had = [found for one in (library, *self._partners_before(library)) for found in self.before.of(one)]
+        had = [found for one in (library, *self._partners_before(library)) for found in self.planned.had.of(one)]
         own = {(found.namespace, found.name) for found in had}
         names = {found.name for found in had}
         for other in self.planned.before.libraries:
             if other.key in self.planned.partners[library.key] or library.key in self.planned.partners[other.key]:
                 continue
-            theirs = {(found.namespace, found.name) for found in self.before.of(other)}
+            theirs = {(found.namespace, found.name) for found in self.planned.had.of(other)}
             for found in new:
                 key = (found.namespace, found.name)
                 if key not in theirs or key in own or found.is_python or found.name in names:

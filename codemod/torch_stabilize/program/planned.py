@@ -11,6 +11,7 @@ from torch_stabilize.buildfiles.model import Library
 from torch_stabilize.config import Config
 from torch_stabilize.layout.read import Program
 from torch_stabilize.model import Diagnostic, FileChange, Plan, Severity, Span
+from torch_stabilize.program.registrations import Registrations
 from torch_stabilize.repository.snapshot import Snapshot
 from torch_stabilize.repository.stable_target import STABLE_SUFFIX
 from torch_stabilize.source.spans import line_end, line_start
@@ -38,6 +39,16 @@ class Planned:
     def after(self) -> Program:
         """The tree as it would be."""
         return replace(self.before, snapshot=planned_tree(self.snapshot, self.plan), _closures={})
+
+    @cached_property
+    def had(self) -> Registrations:
+        """What the libraries register as they are."""
+        return Registrations(self.before)
+
+    @cached_property
+    def have(self) -> Registrations:
+        """What they would register."""
+        return Registrations(self.after)
 
     @cached_property
     def moved(self) -> Mapping[str, str | None]:

@@ -170,18 +170,9 @@ def translate(
 
     `header` is where missing ones will be written; `rewrite` gives the edits of a whole legacy header.
     """
-    have: dict[str, list[Definition]] = {}
-    for document in stable:
-        for definition in read_definitions(document):
-            have.setdefault(definition.name, []).append(definition)
-    before: dict[str, list[Definition]] = {}
-    for document in legacy:
-        for definition in read_definitions(document):
-            before.setdefault(definition.name, []).append(definition)
-    after: dict[str, list[Definition]] = {}
-    for document in legacy:
-        for definition in read_definitions(document, rewrite(document)):
-            after.setdefault(definition.name, []).append(definition)
+    have = _by_name(definition for document in stable for definition in read_definitions(document))
+    before = _by_name(definition for document in legacy for definition in read_definitions(document))
+    after = _by_name(found for document in legacy for found in read_definitions(document, rewrite(document)))
     macros: dict[str, DispatchMacro] = {}
     missing: dict[str, tuple[Definition, ...]] = {}
     clashes: list[str] = []
@@ -199,6 +190,13 @@ def translate(
         macros[name] = DispatchMacro(name, wanted, header, dtypes)
         missing[name] = tuple(_named(definition, name, wanted) for definition in renamed)
     return Translation(macros, missing, tuple(clashes))
+
+
+def _by_name(definitions: Iterable[Definition]) -> dict[str, list[Definition]]:
+    found: dict[str, list[Definition]] = {}
+    for definition in definitions:
+        found.setdefault(definition.name, []).append(definition)
+    return found
 
 
 def _renamed(definition: Definition, macros: Mapping[str, DispatchMacro]) -> Definition:

@@ -25,6 +25,16 @@ def plain_code(document: Document) -> bytes:
     return blanked(document.code, directives).replace(b"\\", b" ")
 
 
+def is_one_group(text: str) -> bool:
+    """Whether the parenthesis that `text` begins with is closed by its last character."""
+    depth = 0
+    for index, character in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth == 0 and index < len(text) - 1:
+            return False
+    return True
+
+
 def partners(document: Document) -> dict[int, int]:
     """For each opening bracket of `plain_code` the offset of the one that closes it, in the first arm that does."""
     return _match_brackets(document).closing

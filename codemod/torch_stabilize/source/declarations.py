@@ -129,7 +129,7 @@ def data_members(body: Node) -> list[Declared]:
     for child in body.named_children:
         if child.type in TRANSPARENT:
             found += data_members(child)
-        elif child.type == "field_declaration" and not _is_static(child) and not _is_function(child):
+        elif child.type == "field_declaration" and not _is_static(child) and not declares_function(child):
             found += declared_by(child)
     return found
 
@@ -138,9 +138,9 @@ def _is_static(member: Node) -> bool:
     return any(child.type == "storage_class_specifier" and text_of(child) == "static" for child in member.children)
 
 
-def _is_function(member: Node) -> bool:
-    """Whether a member function is declared, as against a pointer to one."""
-    declarator = member.child_by_field_name("declarator")
+def declares_function(node: Node) -> bool:
+    """Whether a function is declared, as against a pointer to one."""
+    declarator = node.child_by_field_name("declarator")
     while declarator is not None and declarator.type in ("pointer_declarator", "reference_declarator"):
         declarator = next((c for c in declarator.named_children if c.type.endswith("declarator")), None)
     if declarator is None or declarator.type != "function_declarator":

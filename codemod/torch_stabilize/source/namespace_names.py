@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tree_sitter import Node
-
-from torch_stabilize.source.declarations import TRANSPARENT, Declared, declared_by, text_of
+from torch_stabilize.source.declarations import TRANSPARENT, Declared, declared_by, declares_function
 from torch_stabilize.source.document import UNIT_SUFFIXES, Document
 
 _BLOCKS = frozenset({"namespace_definition", "declaration_list", "translation_unit"}) | TRANSPARENT
@@ -41,17 +39,7 @@ def _read(document: Document) -> dict[str, list[Declared]]:
         for child in node.named_children:
             if child.type in _BLOCKS:
                 waiting.append(child)
-            elif child.type == "declaration" and not _declares_function(child):
+            elif child.type == "declaration" and not declares_function(child):
                 for declared in declared_by(child):
                     found.setdefault(declared.name, []).append(declared)
     return found
-
-
-def _declares_function(node: Node) -> bool:
-    declarator = node.child_by_field_name("declarator")
-    while declarator is not None and declarator.type in ("pointer_declarator", "reference_declarator"):
-        declarator = next((c for c in declarator.named_children if c.type.endswith("declarator")), None)
-    if declarator is None or declarator.type != "function_declarator":
-        return False
-    name = declarator.child_by_field_name("declarator")
-    return name is not None and "*" not in text_of(name)

@@ -133,11 +133,6 @@ class WrittenTypes:
             for base in one.bases if depth < _BASES else ():
                 yield from self._with_bases(substituted(self.resolved(base), given), depth + 1)
 
-    def tensor_members(self, owner: str) -> tuple[str, ...]:
-        """The names of the members of the class `owner` that are tensors."""
-        members = [found for one in self.classes.named(owner) for found in one.members.values()]
-        return tuple(found.name for found in members if self.resolved(parse_type(found.type_text)).is_tensor)
-
     def layout(self, owner: str) -> tuple[CppType, ...]:
         """The types of what an object of the class `owner` consists of; nothing if more than one class has the name."""
         found = self.classes.named(owner)

@@ -6,7 +6,7 @@ import re
 
 from torch_stabilize.bindings.reading.model import FunctionRef
 from torch_stabilize.model import Span
-from torch_stabilize.source.brackets import closing_angle
+from torch_stabilize.source.brackets import closing_angle, is_one_group
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.types import split_arguments
 
@@ -66,14 +66,7 @@ def read_function(document: Document, span: Span) -> tuple[str, FunctionRef]:
 
 def _is_wrapped(text: str) -> bool:
     """Whether one pair of parentheses is around all of `text`."""
-    if not (text.startswith("(") and text.endswith(")")):
-        return False
-    depth = 0
-    for index, character in enumerate(text):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if depth == 0 and index < len(text) - 1:
-            return False
-    return True
+    return text.startswith("(") and text.endswith(")") and is_one_group(text)
 
 
 def _reference(text: str, written: str, span: Span) -> FunctionRef:

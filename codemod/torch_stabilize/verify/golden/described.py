@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from torch_stabilize.verify.golden.outcome import ErrorOutcome, TensorOutcome
@@ -29,6 +30,15 @@ def tensor_bytes(tensor: Any, torch: Any) -> bytes:
     if not flat.numel():
         return b""
     return bytes(flat.view(torch.uint8).numpy().tobytes())
+
+
+def flatten(result: Any) -> Iterator[Any]:
+    """What a function returned, one by one: the elements of tuples and lists, and nothing for None."""
+    if isinstance(result, (tuple, list)):
+        for item in result:
+            yield from flatten(item)
+    elif result is not None:
+        yield result
 
 
 def describe_error(error: BaseException) -> ErrorOutcome:

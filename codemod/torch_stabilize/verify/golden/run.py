@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from torch_stabilize.verify.golden.cases import Case
-from torch_stabilize.verify.golden.described import describe, describe_error, tensor_bytes
+from torch_stabilize.verify.golden.described import describe, describe_error, flatten, tensor_bytes
 from torch_stabilize.verify.golden.inputs import make_arguments
 from torch_stabilize.verify.golden.modules import ModuleFunction, function_for
 from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
@@ -42,7 +42,7 @@ def run_case(case: Case, torch: Any, call: Callable[..., Any] | None = None) -> 
             _wait(torch)
     except Exception as error:  # whatever the op raises is what we are here to see
         return Outcome(error=describe_error(error), inputs=digest)
-    returns = tuple(_returned(value, inputs, torch) for value in _flatten(result))
+    returns = tuple(_returned(value, inputs, torch) for value in flatten(result))
     changed = {n: t for n, t in inputs.items() if tensor_bytes(_whole(t, torch), torch) != before[n]}
     declared = _declared_writes(op, args)
     is_plain = call is None and case.mode == "eager" and not isinstance(op, ModuleFunction)
@@ -179,14 +179,6 @@ def _named_tensors(args: list[Any], kwargs: dict[str, Any]) -> Iterator[tuple[st
     for name, value in [*places, *kwargs.items()]:
         items = [(f"{name}.{i}", item) for i, item in enumerate(value)] if isinstance(value, list) else [(name, value)]
         yield from ((where, item) for where, item in items if hasattr(item, "untyped_storage"))
-
-
-def _flatten(result: Any) -> Iterator[Any]:
-    if isinstance(result, (tuple, list)):
-        for item in result:
-            yield from _flatten(item)
-    elif result is not None:
-        yield result
 
 
 def _returned(value: Any, inputs: dict[str, Any], torch: Any) -> TensorOutcome | str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from torch_stabilize.buildfiles.model import Gap, Origin, When
 from torch_stabilize.model import Span
+from torch_stabilize.source.brackets import is_one_group
 
 ABOVE = "/where the repository may begin"  # setup.py may name what is above of its folder
 ROOT = ABOVE + "/some/folders/above/the folder of setup.py"  # what absolute paths start with
@@ -222,18 +223,9 @@ NONE = Const(None)
 @lru_cache(4096)
 def negation(text: str) -> str:
     """The condition that holds where `text` does not."""
-    if text.startswith("not (") and text.endswith(")") and _is_one_group(text[4:]):
+    if text.startswith("not (") and text.endswith(")") and is_one_group(text[4:]):
         return text[5:-1]
     return f"not ({text})"
-
-
-def _is_one_group(text: str) -> bool:
-    depth = 0
-    for index, character in enumerate(text):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if depth == 0 and index < len(text) - 1:
-            return False
-    return True
 
 
 def without(when: When) -> When:

@@ -12,7 +12,7 @@ from typing import Any
 from torch_stabilize.verify.golden.capture.arguments import Made, make_call
 from torch_stabilize.verify.golden.capture.calls import Call
 from torch_stabilize.verify.golden.capture.functions import find_function
-from torch_stabilize.verify.golden.described import describe, describe_error, tensor_bytes
+from torch_stabilize.verify.golden.described import describe, describe_error, flatten, tensor_bytes
 from torch_stabilize.verify.golden.outcome import Outcome, TensorOutcome
 from torch_stabilize.verify.golden.repeatable import SEED, repeatable
 
@@ -94,7 +94,7 @@ def _recorded(call: Call, function: Callable[..., Any], torch: Any) -> Outcome:
     except Exception as error:  # whatever the call raises is what we are here to see
         return Outcome(error=describe_error(error), inputs=digest)
     facts: list[tuple[str, str]] = [("the result", _structure(result, torch))]
-    returns = tuple(_returned(value, index, inputs, facts, torch) for index, value in enumerate(_flatten(result)))
+    returns = tuple(_returned(value, index, inputs, facts, torch) for index, value in enumerate(flatten(result)))
     changed = {place: t for place, t in inputs.items() if _storage_bytes(t, torch) != before[place]}
     mutated = tuple((place, _reduced(describe(t, torch), f"argument {place}", facts)) for place, t in changed.items())
     for place, tensor in inputs.items():
@@ -103,7 +103,7 @@ def _recorded(call: Call, function: Callable[..., Any], torch: Any) -> Outcome:
             facts.append((f"version steps of argument {place}", str(steps)))
         if place in changed:
             facts.append((f"storage of argument {place}", hashlib.sha256(_storage_bytes(tensor, torch)).hexdigest()))
-    gradients = tuple(_gradients(list(_flatten(result)), made, facts, torch))
+    gradients = tuple(_gradients(list(flatten(result)), made, facts, torch))
     undeclared = tuple(place for place in changed if not _declared(function, place))
     return Outcome(returns, mutated, None, undeclared, digest, gradients, tuple(facts))
 
@@ -179,14 +179,6 @@ def _structure(result: Any, torch: Any) -> str:
         inner = ", ".join(_structure(item, torch) for item in result)
         return f"[{inner}]" if isinstance(result, list) else f"({inner})"
     return "a tensor" if isinstance(result, torch.Tensor) else type(result).__name__
-
-
-def _flatten(result: Any) -> Iterator[Any]:
-    if isinstance(result, (tuple, list)):
-        for item in result:
-            yield from _flatten(item)
-    elif result is not None:
-        yield result
 
 
 def _named(made: Made, torch: Any) -> Iterator[tuple[str, Any]]:
