@@ -8,6 +8,17 @@ from tests.rules.rewriting import rewrite, rewritten
 
 STABLE = "torch::stable::Tensor"
 CASES = {
+    "types that are worked out of a tensor's": (
+        "int f(const at::Tensor& x, std::vector<at::Tensor> v, int n) { std::decay_t<decltype(x)> d = x; "
+        "typename std::decay<decltype(v[0])>::type e = d; using E = std::remove_reference_t<decltype(v[0])>; E g = e; "
+        "using N = decltype(n); N m = n; std::vector<at::Tensor>::value_type h = g; "
+        "return d.exp().dim() + e.exp().dim() + g.exp().dim() + h.exp().dim() + m; }\n",
+        f"int f(const {STABLE}& x, std::vector<{STABLE}> v, int n) {{ std::decay_t<decltype(x)> d = x; "
+        "typename std::decay<decltype(v[0])>::type e = d; using E = std::remove_reference_t<decltype(v[0])>; E g = e; "
+        f"using N = decltype(n); N m = n; std::vector<{STABLE}>::value_type h = g; "
+        "return stable_aten::exp(d).dim() + stable_aten::exp(e).dim() + stable_aten::exp(g).dim() + "
+        "stable_aten::exp(h).dim() + m; }\n",
+    ),
     "the arrow of a class of the project that has no star": (
         "template <class T> struct Box { T v; const T* operator->() const { return &v; } };\n"
         "at::Tensor f(Box<at::Tensor> b, std::vector<Box<at::Tensor>> l) { return b->t() + (l[0])->t(); }\n"
@@ -282,6 +293,14 @@ def test_functions_and_constants_that_a_header_makes_visible() -> None:
 
 # Code of a unit that moves, and the codes it is reported under, in order.
 REPORTED = {
+    "types that are worked out in other ways": (
+        "void f(std::vector<at::Tensor> v, std::tuple<at::Tensor, int> t) { using E = typename decltype(v)::value_type; "
+        "E e = v[0]; e.exp(); std::tuple_element_t<0, decltype(t)> x = e; x.exp(); "
+        "std::conditional_t<true, at::Tensor, int> y = x; y.exp(); std::conditional_t<true, float, int> z = 1; k(z + 1); }\n"
+        "__global__ void g(float* p) { using T = decltype(p[0] + 1); T t = p[0]; std::common_type_t<T, decltype(t)> u = t + 1; "
+        "p[0] = t * u; }\n",
+        ["TSA903", "TSA903", "TSA903"],
+    ),
     "views that a macro or a template compares, with numbers elsewhere": (
         '#define SAME(a, b) TORCH_CHECK((a) == (b), "no")\ntemplate <class A> bool same(const A& a) { return a != a; }\n'
         "void f(at::Tensor x, int n) { SAME(x.sizes(), x.sizes()); SAME(n, 1); same(x.strides()); same(n); }\n"

@@ -65,6 +65,8 @@ _HELP = "give it a variable of a written type, like `at::Tensor t = ...;`, and r
 _DEPTH = 12
 # What marks functions that device code may call: nvcc's words, and the macros of CUTLASS and CuTe for them.
 _FOR_DEVICE = re.compile(r"\b(?:__device__|__global__|(?:CUTE|CUTLASS)_(?:HOST_)?DEVICE)\b")
+# In the text of a type that is beyond what is read: `decltype(v)::value_type`.
+_OF_TENSORS = re.compile(r"\bdecltype\b|(?<!cute::)\bTensor\b")
 # Rules of methods that guards, streams, exceptions and devices have, and tensors do not.
 _NO_TENSORS = frozenset({"TSA139", "TSA173", "TSA208", "TSA402", "TSA408"})
 _OF_DEVICES = frozenset({"device_of", "c10::device_of", "at::device_of"})  # found by the type of its argument
@@ -178,8 +180,11 @@ def _declared_may_be(
 ) -> bool:
     finder = context.project.finder
     written = parse_type(declared.type_text)
+    if not written.is_known and written.name != "auto" and declared.index is None:  # beyond what is read
+        return _OF_TENSORS.search(declared.type_text) is not None and not _is_on_device(node, context)
     if written.name != "auto" and declared.index is None:  # an alias or a parameter of several meanings, or CuTe's
-        return written.name != "Tensor" and written.is_known
+        is_computed = written.name in finder.written.computed_aliases and _is_on_device(node, context)
+        return written.name != "Tensor" and not is_computed
     value = declared.like or declared.value
     if value is None:
         return not _is_on_device(node, context) and not _is_number_elsewhere(declared, node, fragment, context)

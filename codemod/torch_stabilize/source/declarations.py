@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from torch_stabilize.source.types import SAME_TYPE
+
 # Nodes whose children declare names in the scope around them.
 TRANSPARENT = frozenset({
     "preproc_if", "preproc_ifdef", "preproc_else", "preproc_elif", "preproc_elifdef", "ERROR", "case_statement",
@@ -104,13 +106,48 @@ def declared_by(node: Node) -> Iterator[Declared]:
 
 
 def _written(kind: Node) -> tuple[str, Node | None]:
-    """A type as written, `auto` for `decltype(auto)` and, with its expression, for `decltype(x)`."""
+    """A type as written, `auto` for `decltype(auto)` and, with its expression, for `decltype(x)` or `decay_t` of it."""
     if kind.type == "placeholder_type_specifier":
         return "auto", None
     if kind.type == "decltype":
         return "auto", next(iter(kind.named_children), None)
+    if (of := _of_trait(kind)) is not None:
+        return "auto", of
     name = kind.child_by_field_name("name") if kind.child_by_field_name("body") is not None else None
     return text_of(name or kind), None  # of a class that is defined where it is used
+
+
+def alias_of_expression(name: str, node: Node) -> Node | None:
+    """`x` of the `using name = decltype(x);`, decayed or not, that is seen from `node`."""
+    scope: Node | None = node
+    while scope is not None:
+        for child in scope.named_children:
+            declared = child.child_by_field_name("name") if child.type == "alias_declaration" else None
+            kind = child.child_by_field_name("type")
+            if declared is not None and kind is not None and text_of(declared) == name:
+                return _written(kind.child_by_field_name("type") or kind)[1]
+        scope = scope.parent
+    return None
+
+
+def _of_trait(kind: Node) -> Node | None:
+    """`x` of `std::decay_t<decltype(x)>` and `typename std::decay<decltype(x)>::type`."""
+    walk: Node | None = kind
+    while walk is not None and walk.type in ("dependent_type", "qualified_identifier"):
+        scope, inner = walk.child_by_field_name("scope"), walk.child_by_field_name("name")
+        if walk.type == "dependent_type":
+            walk = next(iter(walk.named_children), None)
+        elif scope is not None and scope.type == "template_type" and inner is not None and text_of(inner) == "type":
+            walk = scope
+        else:
+            walk = inner
+    name = walk.child_by_field_name("name") if walk is not None and walk.type == "template_type" else None
+    listed = walk.child_by_field_name("arguments") if walk is not None and name is not None else None
+    if name is None or listed is None or text_of(name).removesuffix("_t") not in SAME_TYPE:
+        return None
+    given = listed.named_children
+    inside = given[0].child_by_field_name("type") if len(given) == 1 else None
+    return next(iter(inside.named_children), None) if inside is not None and inside.type == "decltype" else None
 
 
 def _captured(scope: Node) -> Iterator[Declared]:

@@ -17,7 +17,7 @@ from tree_sitter import Node
 from torch_stabilize.model import Span
 from torch_stabilize.source import calls, expressions, library
 from torch_stabilize.source.classes import class_around
-from torch_stabilize.source.declarations import Declared, declared_in, may_declare, text_of
+from torch_stabilize.source.declarations import Declared, alias_of_expression, declared_in, may_declare, text_of
 from torch_stabilize.source.document import ANY_HEADER, Document, Fragment
 from torch_stabilize.source.function_index import FunctionIndex
 from torch_stabilize.source.instances import Instances
@@ -201,6 +201,8 @@ class TypeFinder:
     ) -> CppType:
         """The type of what `declared` declares, which `node` mentions."""
         written = parse_type(declared.type_text)
+        if written.name in self.written.computed_aliases and declared.index is None:
+            return self._computed(written, node, fragment, document, depth)
         if written.name != "auto" and declared.index is None:
             given = self.instances.template_arguments(declared, written, node, fragment, document, depth)
             own = self.written.own_class(declared.type_text, node)
@@ -218,6 +220,12 @@ class TypeFinder:
             value._replace(pointers=value.pointers + marks, reference=written.reference) if value.is_known else value
         )
         return value._replace(const=True) if written.const and value.is_known and not value.pointers else value
+
+    def _computed(self, written: CppType, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
+        """The type behind an alias of the type of an expression: `using E = std::decay_t<decltype(v[0])>;`."""
+        like = alias_of_expression(written.name, node)
+        kind = self.type_of(like, fragment, document, depth + 1) if like is not None else UNKNOWN
+        return kind._replace(pointers=kind.pointers + written.pointers) if kind.is_known else kind
 
     def _initial(self, declared: Declared, fragment: Fragment, document: Document, depth: int) -> CppType:
         """The type of the value that a variable is initialised with, or of the expression of its `decltype`."""

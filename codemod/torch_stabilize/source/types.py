@@ -77,6 +77,18 @@ class CppType(NamedTuple):
 TENSOR = CppType("Tensor")
 _OTHER_TENSOR = "Tensor<>"  # the name of a class template
 _OF_AUTOGRAD = {"Variable": TENSOR, "variable_list": CppType("vector", (TENSOR,))}
+# Traits of the standard library whose result is their argument, but for references and qualifiers.
+SAME_TYPE = frozenset({
+    "decay", "remove_reference", "remove_cv", "remove_cvref", "remove_const", "remove_volatile", "add_const", "add_cv",
+    "add_lvalue_reference", "add_rvalue_reference", "type_identity",
+})  # fmt: skip
+# Traits whose result depends on more than what is read here.
+_COMPUTED = frozenset({
+    "tuple_element", "conditional", "invoke_result", "result_of", "common_type", "variant_alternative", "iter_value",
+    "iter_reference", "range_value", "range_reference",
+})  # fmt: skip
+# The types that a container or a pointer says it holds: `std::vector<T>::value_type`.
+HELD = frozenset({"value_type", "reference", "const_reference", "element_type", "mapped_type", "key_type"})
 MAPS = frozenset({"map", "unordered_map"})
 LIST = CppType("list")  # a braced list
 UNKNOWN = CppType("")
@@ -112,9 +124,22 @@ def parse_type(text: str) -> CppType:
     suffix = tail if bracket else head
     name = re.sub(r"[&*\s\[\]]+$", "", head).strip()
     last = re.split(r"::", name)[-1].strip() if name else ""
-    # `std::optional<T>::value_type` and the like are beyond what is read here
+    if arguments and (last.endswith("_t") or re.match(r"::\s*type\b", tail)):
+        trait = last.removesuffix("_t")
+        if trait in SAME_TYPE and len(arguments) == 1:
+            return _marked(arguments[0], constant, suffix)
+        if trait == "enable_if" and len(arguments) == 2:
+            return _marked(arguments[1], constant, suffix)
+        if trait in _COMPUTED:
+            return UNKNOWN
+    # `std::optional<T>::value_type` and the like; others are beyond what is read here
     if bracket and "::" in tail:
-        return UNKNOWN
+        member = re.sub(r"[&*\s]+$", "", tail).removeprefix("::").strip()
+        owner = CppType(_KNOWN.get(last, last), arguments)
+        return _marked(held_by(owner, member), constant, suffix) if member in HELD else UNKNOWN
+    if last in HELD and "::" in name:
+        owner = parse_type(name.rpartition("::")[0])
+        return CppType(last, (owner,), suffix.count("*"), constant, "&" in suffix) if owner.is_known else UNKNOWN
     if not re.fullmatch(r"[A-Za-z_]\w*(?:\s+\w+)*", last):
         return UNKNOWN
     if last == "decltype":
@@ -125,6 +150,22 @@ def parse_type(text: str) -> CppType:
     if bracket and last == TENSOR.name:  # cute::Tensor<Engine, Layout>: torch's is no template
         last = _OTHER_TENSOR
     return CppType(_KNOWN.get(last, last), arguments, suffix.count("*"), constant, "&" in suffix)
+
+
+def held_by(owner: CppType, member: str) -> CppType:
+    """What `owner::member` is, UNKNOWN where that cannot be told: the type of the elements of a container."""
+    if owner.name in MAPS:
+        place = {"mapped_type": 1, "key_type": 0}.get(member, -1)
+        known = len(owner.arguments) > max(place, 0)
+        return UNKNOWN if not known else owner.arguments[place] if place >= 0 else CppType("tuple", owner.arguments[:2])
+    return owner.inner or UNKNOWN
+
+
+def _marked(kind: CppType, constant: bool, suffix: str) -> CppType:
+    """A type with the stars and the `&` behind the text that means it."""
+    if not kind.is_known:
+        return kind
+    return kind._replace(pointers=kind.pointers + suffix.count("*"), const=constant, reference="&" in suffix)
 
 
 def _argument(part: str) -> CppType:

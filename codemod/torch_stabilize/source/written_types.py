@@ -13,7 +13,7 @@ from torch_stabilize.source.aliases import made_short, read_aliases
 from torch_stabilize.source.classes import ClassBody, Classes, Method
 from torch_stabilize.source.document import HEADER_SUFFIXES, Document
 from torch_stabilize.source.own_spaces import path_of
-from torch_stabilize.source.types import SHARED_NAMES, UNKNOWN, CppType, parse_type
+from torch_stabilize.source.types import HELD, SHARED_NAMES, UNKNOWN, CppType, held_by, parse_type
 
 _MAKES_TENSOR_VISIBLE = re.compile(
     rb"\busing\s+(?:namespace\s+(?:torch|at|c10)\b|(?:torch|at|c10)::Tensor\b|Tensor\s*=)"
@@ -163,6 +163,12 @@ class WrittenTypes:
         return known | {name: kind for document in self.documents for name, kind in made_short(document)}
 
     @cached_property
+    def computed_aliases(self) -> frozenset[str]:
+        """The aliases that stand for the type of an expression."""
+        aliases = (alias for document in self.documents for alias in read_aliases(document))
+        return frozenset(alias.name for alias in aliases if "decltype" in alias.type_text)
+
+    @cached_property
     def _tensor_is_visible(self) -> frozenset[str]:
         return frozenset(d.path for d in self.documents if _MAKES_TENSOR_VISIBLE.search(d.code))
 
@@ -192,6 +198,12 @@ def _resolved(written: CppType, aliases: Mapping[str, CppType]) -> CppType:
             pointers=meant.pointers + written.pointers,
             const=meant.const or written.const,
             reference=meant.reference or written.reference,
+        )
+    if written.name in HELD and len(written.arguments) == 1:  # `Tensors::value_type`
+        owner = _resolved(written.arguments[0], aliases)
+        held = held_by(owner, written.name) if owner != written.arguments[0] else UNKNOWN
+        return (
+            held._replace(pointers=held.pointers + written.pointers, const=written.const) if held.is_known else written
         )
     if written.arguments and aliases:
         return written._replace(arguments=tuple(_resolved(argument, aliases) for argument in written.arguments))
