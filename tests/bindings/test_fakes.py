@@ -164,7 +164,7 @@ def test_the_python_module_of_a_library() -> None:
         top = torch.ops.shop.top
         twice = torch.ops.shop.twice
 
-        # These kernels have no derivative, and had none as functions: their results ask for no gradient.
+        # These kernels have no derivative, and had none as functions: their results do not require grad.
         _shop = torch.library.Library("shop", "IMPL")
         for _name in [
             "twice",

@@ -56,7 +56,7 @@ def test_a_difference_comes_first() -> None:
         (codes.LEGACY_DOES_NOT_COMPILE, "the tree before the migration does not build here"),
         (codes.LEGACY_DOES_NOT_LINK, "the tree before the migration does not build here"),
         (codes.NO_CUDA_TOOLKIT, "there is no CUDA toolkit here"),
-        (codes.LEGACY_GIVES_NOTHING, "a case gives nothing on the library before the migration"),
+        (codes.LEGACY_GIVES_NOTHING, "a case returns nothing on the legacy library"),
     ],
 )
 def test_a_legacy_side_that_gives_nothing_is_no_difference(code: str, reason: str) -> None:

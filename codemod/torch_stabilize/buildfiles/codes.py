@@ -208,7 +208,7 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         LIBRARY_PROBED,
-        "Something looks for the legacy library in a way that nobody can decide on.",
+        "Something looks for the legacy library in a way that cannot be followed.",
         "A probe (find_spec), a table of module names, a pattern like _C*.so that now finds both libraries, a load of "
         "a computed name. Without the library loaded, its operators are not there.",
         confidence=Confidence.MANUAL,

@@ -66,7 +66,7 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         code=EDITS_COLLIDE,
-        title="Two edits of one file want the same bytes.",
+        title="Two edits of one file overlap.",
         text="None of the file's edits is made: it stays as it was. Edit the place by hand and run again; please "
         "report it too, with the lines around the place.",
         confidence=Confidence.MANUAL,

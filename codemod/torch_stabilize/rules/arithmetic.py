@@ -167,7 +167,10 @@ def _call(
     op = choose(name, kinds) or choose(name, kinds, method=True)
     if op is None or op.obstacles:
         return context.diagnose(
-            site, RULE, f"the dispatcher cannot be handed the operands of `{site.name}`", "write a kernel for it"
+            site,
+            RULE,
+            f"the operands of `{site.name}` cannot be passed through the dispatcher",
+            "write a kernel for it",
         )
     parts: list[Part] = [f"stable_aten::{op.cpp_name}(".encode()]
     for place, argument in enumerate(arguments):

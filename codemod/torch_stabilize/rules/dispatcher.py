@@ -120,7 +120,7 @@ def _unbraced(node: Node) -> Node:
     return node.named_children[0] if node.type == "initializer_list" and node.named_child_count == 1 else node
 
 
-_OTHER_ARGUMENTS = "Hand it tensors where numbers stand, call another op that does the same, or write a kernel."
+_OTHER_ARGUMENTS = "Pass tensors instead of numbers, call another op that does the same, or write a kernel."
 
 
 def wrapper_call(site: Site, context: Context, call: MethodCall) -> Outcome:
@@ -133,7 +133,7 @@ def wrapper_call(site: Site, context: Context, call: MethodCall) -> Outcome:
     ops = choose_overloads(call.arguments, True, context, site)
     if not ops:
         return context.diagnose(
-            site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", _OTHER_ARGUMENTS
+            site, "TSA131", f"the arguments of {site.name} cannot be passed through the dispatcher", _OTHER_ARGUMENTS
         )
     places = {[a.name for a in cpp_arguments(op)].index("self") for op in ops}
     if places == {0}:
@@ -157,13 +157,13 @@ def wrapper_function(site: Site, context: Context, given: list[Node]) -> Outcome
             return made
     if not ops:
         return context.diagnose(
-            site, "TSA131", f"the dispatcher cannot be handed the arguments of {site.name}", _OTHER_ARGUMENTS
+            site, "TSA131", f"the arguments of {site.name} cannot be passed through the dispatcher", _OTHER_ARGUMENTS
         )
     return _wrapped(context, None, site, ops, ())
 
 
 def _square(site: Site, exponent: Sequence[Node]) -> Op | None:
-    """The op for `x.pow(2)`, whose exponent cannot be handed over: torch defines `square` as that power."""
+    """The op for `x.pow(2)`, whose exponent cannot be passed: torch defines `square` as that power."""
     name = aten_name(site.name)
     if name not in ("pow", "pow_") or len(exponent) != 1 or text_of(exponent[0]) != "2":
         return None

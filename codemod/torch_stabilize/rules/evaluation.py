@@ -21,7 +21,7 @@ from torch_stabilize.source.document import Fragment
 
 NAMED = page(
     "TSA133",
-    "What must be evaluated first, or only once, gets a name.",
+    "An expression that must be evaluated first, or only once, gets a variable.",
     "A method evaluates its receiver before its arguments; a function evaluates its arguments in any order. Where the order\n"
     "matters, or where the stable form needs a value twice, a lambda is called with it.",
     (
@@ -63,7 +63,7 @@ NAMED = page(
 )
 LOST = page(
     "TSA134",
-    "The rewrite would leave out, or repeat, what has effects.",
+    "The rewrite would drop or repeat a side effect.",
     "Give the expression a variable before the statement, and use that.",
     confidence=Confidence.MANUAL,
 )

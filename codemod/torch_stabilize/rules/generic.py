@@ -131,7 +131,7 @@ page(
         ),
     ),
 )
-_DEVICE_CODE = page("TSA407", "Device code that leans on ATen's headers.", confidence=Confidence.MANUAL)
+_DEVICE_CODE = page("TSA407", "Device code that uses ATen's headers.", confidence=Confidence.MANUAL)
 page("TSA490", "CUDA helpers of libtorch without a stable form.", confidence=Confidence.MANUAL)
 page("TSA501", "Registrations are moved by the bindings, not rewritten in place.")
 page("TSA002", "Header-only macros keep their name; only their include changes.")

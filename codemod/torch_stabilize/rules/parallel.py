@@ -24,7 +24,7 @@ _THROWING = frozenset({("at", 1), ("value", 0)})  # methods of containers and op
 
 @rule(
     "TSA182",
-    "parallel_for is torch::stable's; where its body may throw, a helper hands the exception on.",
+    "parallel_for is torch::stable's; where its body may throw, a helper rethrows the exception.",
     text="The C shim makes a RuntimeError without the text of it, whatever was thrown.",
     examples=(
         Example(

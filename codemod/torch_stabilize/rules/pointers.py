@@ -19,7 +19,7 @@ _NOT_DEFINED = re.compile(r"(?:[\w:]*::)?(?:q(?:u?int(?:8|32)|uint4x2|uint2x4)|b
 
 @rule(
     "TSA111",
-    "data_ptr<T>() becomes const_data_ptr<T>() or mutable_data_ptr<T>() by what the callee takes.",
+    "data_ptr<T>() becomes const_data_ptr<T>() or mutable_data_ptr<T>(), depending on whether it is written through.",
     text="A pointer that is passed to a parameter, a variable or a member of type pointer to const is const. Where it cannot\n"
     "be seen what happens to the pointer it is mutable, as it was. A pointer without a type keeps data_ptr().",
     since="2.10",

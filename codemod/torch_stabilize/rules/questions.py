@@ -109,7 +109,7 @@ def _item_size(site: Site, context: Context, entry: Entry) -> Outcome | None:
 
 @rule(
     "TSA116",
-    "Questions about the device are asked of device().type().",
+    "Device queries use device().type().",
     examples=(
         Example(
             "bool f(const at::Tensor& x) { return x.is_meta(); }",

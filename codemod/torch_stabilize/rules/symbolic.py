@@ -14,7 +14,7 @@ _NUMBERS = frozenset({"int64_t", "double", "bool", "SymFloat", "SymBool"})
 
 @rule(
     "TSA170",
-    "A SymInt arrives as a number, and is asked nothing any more.",
+    "A SymInt is an int64_t; guard_int() and similar calls are removed.",
     examples=(
         Example(
             "at::Tensor f(const at::Tensor& x, c10::SymInt n) { return x.narrow(0, 0, n.guard_int(__FILE__, __LINE__)); }",

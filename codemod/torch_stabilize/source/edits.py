@@ -15,7 +15,7 @@ _INCLUDES = "TSA00"  # the rules that write include lines
 
 
 class OverlapError(ValueError):
-    """Two different edits want the same bytes, or two different insertions the same place."""
+    """Two different edits overlap, or two different insertions have the same place."""
 
     def __init__(self, first: Edit, second: Edit) -> None:
         super().__init__(

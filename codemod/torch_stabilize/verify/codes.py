@@ -215,7 +215,7 @@ CODES: tuple[Code, ...] = (
     ),
     finding_code(
         LEGACY_GIVES_NOTHING,
-        "A case gives nothing on the library before the migration.",
+        "A case returns nothing on the legacy library.",
         "The process died or hung there, or that library has no such operator, so there is nothing to compare with: the"
         " verdict is not proven. Mend the case, or name the right library with --legacy-library.",
     ),

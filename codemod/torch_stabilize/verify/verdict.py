@@ -17,7 +17,7 @@ _IMPOSSIBLE = {
     codes.LEGACY_DOES_NOT_COMPILE: "the tree before the migration does not build here",
     codes.LEGACY_DOES_NOT_LINK: "the tree before the migration does not build here",
     codes.NO_CUDA_TOOLKIT: "there is no CUDA toolkit here",
-    codes.LEGACY_GIVES_NOTHING: "a case gives nothing on the library before the migration",
+    codes.LEGACY_GIVES_NOTHING: "a case returns nothing on the legacy library",
 }
 
 

@@ -2,7 +2,7 @@
 
 `import pkg._C`, `from . import _C`, `importlib.import_module("pkg._C")` and `torch.ops.load_library(".../_C.so")` get
 a twin behind them; a `try` or `with` around nothing but the import is repeated whole, so that one missing library does
-not hide the other. Probes and patterns that nobody can decide on are listed.
+not hide the other. Probes and patterns that cannot be followed are listed.
 """
 
 from __future__ import annotations

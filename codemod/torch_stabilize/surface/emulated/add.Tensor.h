@@ -1,6 +1,6 @@
-// aten::add.Tensor, whose alpha the dispatcher cannot be handed. Subtracting
-// -alpha times `other` runs the same kernel, but takes no integers: those are
-// summed exactly by aten::sum.
+// aten::add.Tensor. Its alpha cannot be passed through the dispatcher:
+// subtracting -alpha * other runs the same kernel, but takes no integers,
+// which aten::sum adds up exactly.
 inline torch::stable::Tensor add(const torch::stable::Tensor& self,
                                  const torch::stable::Tensor& other,
                                  Scalar alpha = 1) {

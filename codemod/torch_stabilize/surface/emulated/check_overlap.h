@@ -1,5 +1,5 @@
 // An op that works in place refuses an operand that shares part of what is
-// written. As in libtorch this is only told of tensors without gaps.
+// written. As in libtorch, only tensors without gaps are checked.
 inline void check_overlap(const torch::stable::Tensor& written,
                           const torch::stable::Tensor& read) {
   auto is_dense = [](const torch::stable::Tensor& tensor) {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <complex>
 
-// What <complex> has for std::complex, for the complex numbers of torch.
+// The functions of <complex> for torch's complex types.
 namespace std {
 template <typename T>
 C10_HOST_DEVICE constexpr T real(const torch::headeronly::complex<T>& z) {

@@ -1,7 +1,7 @@
 #include <sstream>
 #include <string>
 
-// The arguments put together as text.
+// Concatenates the arguments as text.
 template <typename... Args>
 std::string concatenate(const Args&... args) {
   std::ostringstream text;

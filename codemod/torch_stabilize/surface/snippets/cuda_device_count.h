@@ -1,6 +1,6 @@
 #include <cuda_runtime.h>
 
-// How many CUDA devices there are; none where there is no driver.
+// Number of CUDA devices; 0 without a driver.
 inline int cuda_device_count() {
   int count = 0;
   if (cudaGetDeviceCount(&count) != cudaSuccess) {

@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <utility>
 
-// What an operator returns, taken from the stack that it was called with.
+// The result of an operator, taken from the stack that it was called with.
 template <typename T>
 struct dispatched_result {
   static constexpr std::size_t count = 1;
@@ -61,7 +61,7 @@ class dispatched_operator<Result(Arguments...)> {
   }
 
  private:
-  // A schema has int64_t and double alone.
+  // Schemas have int64_t and double only.
   template <typename T>
   static auto widened(const std::decay_t<T>& value) {
     using Value = std::decay_t<T>;

@@ -4,7 +4,7 @@
 
 #include <cuda_runtime.h>
 
-// A stream out of torch's pool; -1 is the current device.
+// A stream from torch's pool; -1 is the current device.
 inline cudaStream_t get_cuda_stream_from_pool(bool is_high_priority = false,
                                               int32_t device_index = -1) {
   void* stream = nullptr;

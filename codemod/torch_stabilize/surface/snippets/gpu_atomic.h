@@ -6,8 +6,8 @@
 #include <type_traits>
 
 #if defined(__CUDACC__) || defined(__HIPCC__)
-// Replaces what is at `address` by `combine` of it, while other threads may do
-// so too, and returns what was there. Narrow types use the word around them.
+// Atomically replaces the value at `address` by `combine` of it, and returns
+// the old value. Narrow types use the word around them.
 template <typename T, typename F>
 __device__ T gpu_atomic_update(T* address, F combine) {
   using Word = std::conditional_t<sizeof(T) == 8, unsigned long long, unsigned>;
@@ -61,7 +61,7 @@ __device__ T gpuAtomicMul(T* address, T value) {
                            [=](T x) { return static_cast<T>(x * value); });
 }
 
-// A number that is none wins, as in torch.
+// NaN propagates, as in torch.
 template <typename T>
 __device__ T gpuAtomicMax(T* address, T value) {
   using Wide = std::conditional_t<std::is_arithmetic_v<T>, T, float>;

@@ -1,4 +1,4 @@
 #include <cstdint>
 
-// As many elements as are worth a thread of their own in parallel_for.
+// Grain size for parallel_for: with fewer elements a thread does not pay.
 constexpr int64_t GRAIN_SIZE = 32768;

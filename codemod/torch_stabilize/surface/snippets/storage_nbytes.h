@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-// The size in bytes of the storage a tensor lies in.
+// Size of the storage of a tensor, in bytes.
 inline size_t storage_nbytes(const torch::stable::Tensor& tensor) {
   int64_t nbytes = 0;
   STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(tensor.get(), &nbytes));

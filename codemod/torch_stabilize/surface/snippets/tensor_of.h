@@ -6,8 +6,7 @@
 #include <optional>
 #include <vector>
 
-// A tensor of one dimension with these values, by default of their own dtype on
-// the CPU.
+// 1-D tensor of these values, by default with their dtype and on the CPU.
 template <typename T>
 torch::stable::Tensor tensor_of(
     const std::vector<T>& values,

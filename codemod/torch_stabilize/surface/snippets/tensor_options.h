@@ -42,7 +42,7 @@ class TensorOptions {
     return dtype(torch::headeronly::CppTypeToScalarType<T>::value);
   }
 
-  // What is set, with torch's defaults for what is not.
+  // The options that are set, and torch's defaults for the others.
   ScalarType dtype() const { return dtype_.value_or(ScalarType::Float); }
   Layout layout() const { return layout_.value_or(Layout::Strided); }
   Device device() const {

@@ -2,8 +2,8 @@
 
 #include <sstream>
 
-// A warning put together from its arguments, where AOTI_TORCH_WARN shows their
-// source text.
+// Warns with the values of the arguments; AOTI_TORCH_WARN shows their source
+// text.
 template <typename... Args>
 void torch_warn(const char* function, const char* file, uint32_t line,
                 const Args&... args) {

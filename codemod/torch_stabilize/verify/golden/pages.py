@@ -177,14 +177,14 @@ CODES: tuple[Code, ...] = (
     ),
     finding_code(
         VERSION_DIFFERS,
-        "A call moves the version counter of an argument on that it left alone, or the other way round.",
+        "A call bumps the version counter of an argument that it left alone before, or no longer bumps it.",
         "Autograd and functionalisation believe version counters: a write that moves none is a wrong gradient without a"
         " word. The usual cause is a method that writes (`copy_`, `fill_`) which became a write through a pointer, or a"
         " pointer that became a method.",
     ),
     finding_code(
         LEAKS,
-        "Calls of an operator leave host memory taken that they gave back before.",
+        "Calls of an operator leak host memory that they freed before.",
         "The operator is called up to 10,000 times on both sides. Handles that are made by hand are the usual cause:"
         " release what an aoti_torch function gives. torch's own headers before 2.14 do not free a `str` that an"
         " operator takes or gives; that is a warning. Build with the headers of 2.14 or newer (the library still runs"
