@@ -72,7 +72,7 @@ def wrapper(op: str, overload: str = "") -> str:
     """A typed C++ function that calls `aten::op.overload` through the dispatcher, defaults filled in.
 
     Numbers are handed over as tensors where the op has such a form; that form, and what else the text calls, is named
-    by `needs`. Raises TableError for an op torch does not have, and for one that cannot be called through the dispatcher.
+    by `needs`. Raises TableError for an op torch does not have, and for one that the dispatcher cannot call.
     """
     found = find_op(op, overload)
     if found.qualified in emulated():
@@ -298,7 +298,7 @@ def result_type(op: Op) -> str:
 def _entry(kind: str, name: str, legacy: tuple[str, ...], op: Op, is_callable: bool) -> Entry:
     returns = result_type(op)
     if not is_callable:
-        note = f"{', '.join(op.obstacles)} cannot be passed through the dispatcher: write a kernel, or call the op from Python."
+        note = f"The dispatcher cannot pass {', '.join(op.obstacles)}: write a kernel, or call the op from Python."
         return Entry(
             f"aten.{kind}.{name}",
             kind,

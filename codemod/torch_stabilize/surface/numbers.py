@@ -1,4 +1,4 @@
-"""Ops that take a number: a Scalar cannot be passed through the dispatcher, but most have another form that takes a tensor.
+"""Ops that take a number: the dispatcher cannot pass a Scalar, but most have another form that takes a tensor.
 
 `mul.Scalar` becomes `mul.Tensor` with a tensor of no dimensions, which leaves dtype and value of the result what they
 were. Addition and subtraction, whose `alpha` is a Scalar in every form, are written out in `emulated/`.
