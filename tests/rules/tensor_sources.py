@@ -77,7 +77,7 @@ SOURCES: dict[str, Source] = {
     "an extern": Source("g_kept", before="extern at::Tensor g_kept;\n"),
     "an initialiser of if": Source("y", "if (auto y = x.exp(); true) { USE }"),
     "an initialiser of switch": Source("y", "switch (auto y = x.exp(); 1) {{ default: USE }}"),
-    "a loop's own": Source("y", "for (auto y = x; true;) { USE }"),
+    "a loop's own": Source("y", "for (auto y = x; true;) { USE break; }"),
     "a variable of another function's name": Source("exp", "auto exp = x.clone();"),
     # aliases
     "using": Source("a", "T a = x;", before="using T = at::Tensor;\n"),
