@@ -59,6 +59,8 @@ def is_in_place(program: Program, layout: Layout, asked: bool | None, units: Ite
         return True
     if any(not layout.is_stable(unit) and is_built_stable(program.snapshot, unit) for unit in units):
         return True
+    if units and all(not layout.is_stable(unit) and _waits_for_its_build(program, unit) for unit in units):
+        return True
     if program.config.in_place is not None:
         return program.config.in_place
     if program.config.stable_root is not None or program.snapshot.below(layout.stable_root):
@@ -66,6 +68,12 @@ def is_in_place(program: Program, layout: Layout, asked: bool | None, units: Ite
     units = (unit for library in program.libraries for unit in library.units)
     in_their_place = (unit for unit in units if STABLE_FOLDER not in unit.split("/"))
     return any(program.snapshot.exists(p) and is_stable_text(program.snapshot.read(p)) for p in in_their_place)
+
+
+def _waits_for_its_build(program: Program, unit: str) -> bool:
+    """Whether it is stable code that nothing builds: out of the legacy library, its own entry left by hand."""
+    is_there = unit not in program.by_unit and program.snapshot.exists(unit)
+    return is_there and is_stable_text(program.snapshot.read(unit))
 
 
 def _is_alone(program: Program, unit: str) -> bool:
