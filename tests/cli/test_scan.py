@@ -11,7 +11,7 @@ from torch_stabilize.report.as_json import schema
 
 from tests.cli.test_main import HEAVY, imported_by
 from tests.cli.tree_state import tree_state
-from tests.conftest import Run, make_repository
+from tests.conftest import Run, commit_all, make_repository
 
 KERNEL = """#include <torch/all.h>
 
@@ -45,6 +45,16 @@ def test_scan_of_the_sample_names_files_ops_codes_and_groups(run_cli: Run, sampl
     assert any("  activation  " in line and "csrc/activation_kernels.cu" in line for line in groups)
     assert any("  layernorm  " in line for line in groups)
     assert tree_state(sample) == before
+
+
+def test_what_comes_next_begins_with_a_capture_unless_there_is_one(run_cli: Run, tmp_path: Path) -> None:
+    folder = small_repository(tmp_path)
+    capture, migrate = "  torch-stabilize golden capture scale -- python -m pytest", "  torch-stabilize migrate scale"
+    assert run_cli("scan", cwd=folder).out.splitlines()[-3:] == ["Next", capture, migrate]
+    (folder / "golden/scale").mkdir(parents=True)
+    (folder / "golden/scale/captured.safetensors").write_bytes(b"kept")
+    commit_all(folder, "Calls of the tests")
+    assert run_cli("scan", cwd=folder).out.splitlines()[-2:] == ["Next", migrate]
 
 
 def test_scan_json_follows_its_schema_and_its_figures_add_up(run_cli: Run, sample: Path) -> None:

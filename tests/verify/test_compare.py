@@ -105,6 +105,9 @@ def test_a_derived_type_or_another_text_is_a_warning() -> None:
     assert {item.code for item in comparison.findings} == {codes.ERROR_TEXT_DIFFERS}
     pinned = replace(case, message="^a")
     assert "has no match for '^a': b" in errors(compare(pinned, legacy, stable))[0][1]
+    (long,) = compare(case, legacy, error("NotImplementedError", "every key: " + "CPU, " * 99, "RuntimeError")).findings
+    assert long.message.endswith("CPU, CPU...'")
+    assert len(long.message) < 300
 
 
 def test_a_crash_is_named() -> None:

@@ -72,6 +72,7 @@ def test_with_a_gpu_the_whole_is_proven(tmp_path: Path) -> None:
 def test_an_operator_without_a_case_leaves_the_group_unproven(tmp_path: Path) -> None:
     step = covered(cases_of(tmp_path), Announced(("ext::join", "ext::scale", "ext::scale.in")))
     assert [found.code for found in step.diagnostics] == [codes.NO_CASE, codes.NO_CASE]
+    assert all("golden capture GROUP" in found.help for found in step.diagnostics)
     verdict = judge_steps([step])
     assert verdict.text.startswith("not proven: no golden case for ext::join, ext::scale.in; not run: ")
     assert not verdict.passed

@@ -50,12 +50,19 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
         )
         ops = ops_by_function(registry_of(snapshot, layout).operators)
     within = tree_path(snapshot, path)
-    report = build_scan_report(scan, found, ops, root=str(snapshot.root), within=within)
+    report = build_scan_report(
+        scan, found, ops, root=str(snapshot.root), within=within, with_cases=_groups_with_cases(snapshot)
+    )
     if as_json:
         click.echo(scan_json(report, all_codes()), nl=False)
     else:
         print_scan(report, all_codes(), lines(), every_site=list_sites)
     return 1 if report.sites else 0
+
+
+def _groups_with_cases(snapshot: Snapshot) -> frozenset[str]:
+    """The folders of golden cases: golden/GROUP/."""
+    return frozenset(path.split("/")[1] for path in snapshot.below("golden") if path.count("/") > 1)
 
 
 def _print_operators(snapshot: Snapshot, layout: Layout, *, as_json: bool) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,11 +41,15 @@ class Blocker:
 
 @dataclass(frozen=True)
 class GroupRow:
-    """A suggested group, how many sites its files have, and how many of them have no stable form in any torch."""
+    """A suggested group, how many sites its files have, and how many of them have no stable form in any torch.
+
+    `has_cases` says that golden cases of its name were kept.
+    """
 
     group: Group
     sites: int
     by_hand: int = 0
+    has_cases: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,14 +69,26 @@ class ScanReport:
 
 
 def build_scan_report(
-    scan: Scan, suggested: Suggestions, functions: Mapping[str, Iterable[str]], *, root: str, within: str = ""
+    scan: Scan,
+    suggested: Suggestions,
+    functions: Mapping[str, Iterable[str]],
+    *,
+    root: str,
+    within: str = "",
+    with_cases: Container[str] = (),
 ) -> ScanReport:
-    """The report of the sites in and below `within`; `functions` maps a function to the ops it implements."""
+    """The report of the sites in and below `within`; `functions` maps a function to the ops it implements.
+
+    `with_cases` are the groups that have golden cases.
+    """
     sites = tuple(site for site in scan.sites if _inside(site.path, within))
     by_file = Counter(site.path for site in scan.sites)
     by_hand = Counter(site.path for site in scan.sites if site.target == NO_TARGET)
     files = {group: (*group.files, *group.shared_headers) for group in suggested.groups}
-    rows = (GroupRow(g, sum(by_file[p] for p in own), sum(by_hand[p] for p in own)) for g, own in files.items())
+    rows = (
+        GroupRow(g, sum(by_file[p] for p in own), sum(by_hand[p] for p in own), g.name in with_cases)
+        for g, own in files.items()
+    )
     return ScanReport(
         root=root,
         within=within,

@@ -60,6 +60,12 @@ def _is_left_out(case: Case, outcome: Outcome) -> bool:
     return case.compare != COMPARED and not outcome.returns and not outcome.mutated
 
 
+_CAPTURE = (
+    "On the tree before the migration, let the project's tests call it: `torch-stabilize golden capture GROUP... -- "
+    "python -m pytest`, with every group of the module."
+)
+
+
 def covered_step(
     step: Step, group: Announced, files: Sequence[CaseFile], checked: Iterable[Checked], runs: Sequence[Run]
 ) -> Step:
@@ -98,7 +104,10 @@ def _named(operator: str, words: Collection[str]) -> bool:
 
 
 def _findings(missing: Iterable[str]) -> tuple[Finding, ...]:
-    return tuple(finding(codes.NO_CASE, f"{name} has no golden case", severity=Severity.WARNING) for name in missing)
+    return tuple(
+        finding(codes.NO_CASE, f"{name} has no golden case", severity=Severity.WARNING, help=_CAPTURE)
+        for name in missing
+    )
 
 
 def _compared_on(checked: Iterable[Checked]) -> tuple[str, ...]:

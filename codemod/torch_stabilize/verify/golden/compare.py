@@ -11,6 +11,7 @@ from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
 from torch_stabilize.verify.golden.capture.compare import captured_errors, captured_values
 from torch_stabilize.verify.golden.cases import Case, Tolerance
+from torch_stabilize.verify.golden.described import first_line
 from torch_stabilize.verify.golden.outcome import Crash, ErrorOutcome, Outcome, TensorOutcome
 from torch_stabilize.verify.result import Finding, finding
 
@@ -60,20 +61,22 @@ def _errors(case: Case, legacy: ErrorOutcome | None, stable: ErrorOutcome | None
             yield finding(codes.ERROR_DIFFERS, f"{case.id}: the {side} library {what}")
         elif case.raises is None:
             yield finding(
-                codes.ERROR_DIFFERS, f"{case.id}: the {side} library raises {error.type}: {_line(error.message)}"
+                codes.ERROR_DIFFERS, f"{case.id}: the {side} library raises {error.type}: {first_line(error.message)}"
             )
         elif case.raises not in error.bases:
             text = f"{case.id}: the {side} library raises {error.type}, which is no {case.raises}"
             yield finding(codes.ERROR_DIFFERS, text)
         elif case.message is not None and not re.search(case.message, error.message):
-            text = f"{case.id}: the {side} library's text has no match for {case.message!r}: {_line(error.message)}"
+            text = (
+                f"{case.id}: the {side} library's text has no match for {case.message!r}: {first_line(error.message)}"
+            )
             yield finding(codes.ERROR_DIFFERS, text)
     if legacy is None or stable is None:
         return
     if legacy.type != stable.type:
         yield _differing_text(case, "type", legacy.type, stable.type)
     if legacy.message != stable.message and case.message is None:
-        yield _differing_text(case, "text", _line(legacy.message), _line(stable.message))
+        yield _differing_text(case, "text", first_line(legacy.message), first_line(stable.message))
 
 
 def _differing_text(case: Case, what: str, legacy: str, stable: str) -> Finding:
@@ -177,10 +180,6 @@ def _tensor(outcome: TensorOutcome) -> Any:
         else torch.empty(0, dtype=torch.uint8)
     )
     return flat.view(getattr(torch, outcome.dtype)).reshape(outcome.shape)
-
-
-def _line(text: str) -> str:
-    return text.splitlines()[0] if text else ""
 
 
 def _short(value: TensorOutcome | str) -> str:

@@ -12,6 +12,8 @@ from torch_stabilize.verify.golden.outcome import ErrorOutcome, TensorOutcome
 # "function, a.h:14, " in STD_TORCH_CHECK. It is not part of the text that is compared, and holds the time.
 _PLACE = re.compile(r"^(?:\[[A-Z]\d{4} [\d:.]+ [^\]]*\] *|[^\n]{1,200}?, [^\s,]+:\d+,\s*)")
 
+_SHOWN = 160  # characters of a text that is shown
+
 
 def describe(tensor: Any, torch: Any, alias: str | None = None) -> TensorOutcome:
     """A tensor with its bytes."""
@@ -30,6 +32,12 @@ def tensor_bytes(tensor: Any, torch: Any) -> bytes:
     if not flat.numel():
         return b""
     return bytes(flat.view(torch.uint8).numpy().tobytes())
+
+
+def first_line(text: str) -> str:
+    """The first line of an error's text, cut short: those of the dispatcher list every key that there is."""
+    line = text.splitlines()[0] if text else ""
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
 
 
 def flatten(result: Any) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from torch_stabilize.model import Severity
 from torch_stabilize.verify import codes
+from torch_stabilize.verify.golden.described import first_line
 from torch_stabilize.verify.golden.outcome import ErrorOutcome, Outcome, TensorOutcome
 from torch_stabilize.verify.result import Finding, finding
 
@@ -27,21 +28,21 @@ def captured_errors(case: str, legacy: ErrorOutcome | None, stable: ErrorOutcome
         raised = stable or legacy
         assert raised is not None
         side, other = ("legacy", "stable") if legacy is not None else ("stable", "legacy")
-        text = f"{case}: the {side} library raises {raised.type}, the {other} one nothing: {_line(raised.message)}"
+        text = f"{case}: the {side} library raises {raised.type}, the {other} one nothing: {first_line(raised.message)}"
         yield finding(codes.ERROR_DIFFERS, text)
         return
     before, after = _plain(legacy.message), _plain(stable.message)
     if _BINDING.search(before) and _BINDING.search(after):
         return  # both bindings refuse the argument, in words of their own
     if _CAUSE_LOST.search(after) and not _CAUSE_LOST.search(before):
-        text = f"{case}: the cause of the error is lost: legacy {_line(before)!r}, stable {_line(after)!r}"
+        text = f"{case}: the cause of the error is lost: legacy {first_line(before)!r}, stable {first_line(after)!r}"
         yield finding(codes.CAUSE_LOST, text, severity=Severity.WARNING)
         return
     if legacy.type != stable.type:
         text = f"{case}: type of the error: legacy {legacy.type!r}, stable {stable.type!r}"
         yield finding(codes.ERROR_TEXT_DIFFERS, text, severity=Severity.WARNING)
     if before != after:
-        text = f"{case}: text of the error: legacy {_line(before)!r}, stable {_line(after)!r}"
+        text = f"{case}: text of the error: legacy {first_line(before)!r}, stable {first_line(after)!r}"
         yield finding(codes.ERROR_TEXT_DIFFERS, text, severity=Severity.WARNING)
 
 
@@ -89,10 +90,6 @@ def _fact(case: str, name: str, was: str | None, now: str | None) -> Finding:
 
 def _plain(text: str) -> str:
     return _FRAME.sub("", text).strip()
-
-
-def _line(text: str) -> str:
-    return text.splitlines()[0] if text else ""
 
 
 def _short(text: str | None) -> str:
