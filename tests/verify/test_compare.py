@@ -106,7 +106,7 @@ def test_a_derived_type_or_another_text_is_a_warning() -> None:
     pinned = replace(case, message="^a")
     assert "has no match for '^a': b" in errors(compare(pinned, legacy, stable))[0][1]
     (long,) = compare(case, legacy, error("NotImplementedError", "every key: " + "CPU, " * 99, "RuntimeError")).findings
-    assert long.message.endswith("CPU, CPU...'")
+    assert long.message.endswith("...'")
     assert len(long.message) < 300
 
 
