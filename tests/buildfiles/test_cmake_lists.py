@@ -402,6 +402,21 @@ def test_a_target_without_sources_is_reported() -> None:
     assert found.severity is Severity.ERROR
 
 
+def test_a_target_of_several_calls_without_sources_is_reported_once() -> None:
+    own = "  ext_module(_C SOURCES ${EXT_SRC})\n"
+    text = "set(EXT_SRC csrc/x.cu)\nif(WIDE)\n" + own + "else()\n" + own + "endif()\n"
+    planned = plan({"CMakeLists.txt": HEAD + text, "macros.cmake": MACRO}, ["csrc/x.cu"])
+    (found,) = planned.diagnostics("TSA606")
+    assert found.message == "_C has no source left"
+
+
+def test_a_target_without_sources_under_one_condition_says_which() -> None:
+    text = "if(WIDE)\n  ext_module(_C SOURCES csrc/x.cu)\nelse()\n  ext_module(_C SOURCES csrc/b.cpp)\nendif()\n"
+    planned = plan({"CMakeLists.txt": HEAD + text, "macros.cmake": MACRO}, ["csrc/x.cu"])
+    (found,) = planned.diagnostics("TSA606")
+    assert found.message == "_C has no source left where `WIDE`"
+
+
 def test_a_unit_that_nobody_names_is_reported_with_the_lines_to_add() -> None:
     planned = plan(
         {"CMakeLists.txt": HEAD + "set(EXT_SRC csrc/b.cpp)\n" + TARGETS, "macros.cmake": MACRO}, ["csrc/x.cu"]

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.blocks import find_region, is_rewritten
-from torch_stabilize.buildfiles.cmake.flow import GLOB_OPTIONS, Flow, written_list
+from torch_stabilize.buildfiles.cmake.flow import GLOB_OPTIONS, Definition, Flow, written_list
 from torch_stabilize.buildfiles.cmake.globs import glob_matches
 from torch_stabilize.buildfiles.cmake.lists import lines_of, reindent, remove_items, with_comment, without_gap
 from torch_stabilize.buildfiles.cmake.logic import residual
 from torch_stabilize.buildfiles.cmake.run import HEADERS, CMakeRun
 from torch_stabilize.buildfiles.cmake.site import reads
 from torch_stabilize.buildfiles.cmake.syntax import CMakeFile, Command, Frame
-from torch_stabilize.buildfiles.cmake.text import call, rendered, wrap
+from torch_stabilize.buildfiles.cmake.text import call, condition_text, rendered, wrap
 from torch_stabilize.buildfiles.codes import CONDITION_LOST, DEFINITION, NO_SOURCE_LEFT, SOURCE_MOVED, STALE_COMMENT
 from torch_stabilize.model import Severity, Span
 from torch_stabilize.source.patterns import whole_word
@@ -269,11 +269,28 @@ def emptied_span(file: CMakeFile, command: Command, gone: Sequence[Command]) -> 
 
 
 def _report_empty(run: CMakeRun, flows: Sequence[Flow]) -> None:
-    for definition in {flow.definition: None for flow in flows}:
-        left = [f for f in run.project.flows(definition) if f.path not in run.units and not f.path.endswith(HEADERS)]
-        if not left:
-            run.report(
-                NO_SOURCE_LEFT, Severity.ERROR, definition.command.path, definition.command.span,
-                f"{definition.name} has no source left",
-                "Remove the target and what installs or imports it, or keep one source in it.",
-            )  # fmt: skip
+    """Say that a target has no source left: once for one that several calls define, with what it is left with none of.
+
+    The calls of one name are told apart by their conditions where some of them keep sources.
+    """
+    names = dict.fromkeys(flow.definition.name for flow in flows)
+    for name in names:
+        definitions = [one for one in run.project.definitions if one.name == name]
+        empty = [one for one in definitions if not _left(run, one)]
+        if not empty or all(one.definition not in empty for one in flows):
+            continue
+        where = " or ".join(f"`{condition_text(one.command.conditions)}`" for one in empty if one.command.conditions)
+        is_part = len(empty) < len(definitions) and all(one.command.conditions for one in empty)
+        command = empty[0].command
+        message = f"{name} has no source left" + (f" where {where}" if is_part else "")
+        if any(told.code == NO_SOURCE_LEFT and told.message == message for told in run.diagnostics):
+            continue
+        run.report(
+            NO_SOURCE_LEFT, Severity.ERROR, command.path, command.span, message,
+            "Remove the target and what installs or imports it, or keep one source in it.",
+        )  # fmt: skip
+
+
+def _left(run: CMakeRun, definition: Definition) -> list[Flow]:
+    """The sources of a target that do not leave it."""
+    return [f for f in run.project.flows(definition) if f.path not in run.units and not f.path.endswith(HEADERS)]
