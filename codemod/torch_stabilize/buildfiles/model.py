@@ -88,7 +88,8 @@ class BuildEntry(NamedTuple):
 
     `name` is the last part of the module's name ("_C"), "" where it is computed; `module` the whole dotted name where
     the build file says it. `links` are names of other entries that are linked into this one. `gaps` are parts of this
-    entry that were not read. `round` tells entries apart that one call makes in a loop or function.
+    entry that were not read. `round` tells entries apart that one call makes in a loop or function. `always` are those
+    of its macros that are defined wherever it is built, without a condition of their own.
     """
 
     system: str  # "cmake", "setuptools", "jit"
@@ -107,6 +108,7 @@ class BuildEntry(NamedTuple):
     limited_api: bool = False
     round: str = ""
     gaps: tuple[Gap, ...] = ()
+    always: frozenset[str] = frozenset()
 
     def defines(self, macro: str) -> bool:
         """Whether the entry defines `macro`, with or without a value."""

@@ -30,7 +30,9 @@ class Program:
     snapshot: Snapshot
     config: Config
     roots: tuple[str, ...] = ()
-    _closures: dict[tuple[str, Abi], tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _closures: dict[tuple[str, Abi, frozenset[str]], tuple[str, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @cached_property
     def projects(self) -> tuple[str, ...]:
@@ -135,20 +137,23 @@ class Program:
         named = (folder for entry in self.entries for folder in entry.include_dirs)
         return IncludeGraph(self.snapshot, self.files, tuple(dict.fromkeys((*self.roots, *named))))
 
-    def closure(self, unit: str, abi: Abi = Abi.UNKNOWN) -> tuple[str, ...]:
-        """`unit` and the files of the repository that it includes where it is compiled for `abi`."""
-        if (unit, abi) not in self._closures:
-            found = reach((unit,), lambda path: self._included(path, abi))
-            self._closures[unit, abi] = tuple(sorted(path for path in found if self.snapshot.exists(path)))
-        return self._closures[unit, abi]
+    def closure(
+        self, unit: str, abi: Abi = Abi.UNKNOWN, macros: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:  # fmt: skip
+        """`unit` and the files of the repository that it includes where it is compiled for `abi` with `macros`."""
+        key = (unit, abi, macros)
+        if key not in self._closures:
+            found = reach((unit,), lambda path: self._included(path, abi, macros))
+            self._closures[key] = tuple(sorted(path for path in found if self.snapshot.exists(path)))
+        return self._closures[key]
 
-    def _included(self, path: str, abi: Abi) -> tuple[str, ...]:
+    def _included(self, path: str, abi: Abi, macros: frozenset[str]) -> tuple[str, ...]:
         if not self.snapshot.exists(path):
             return ()
         document = self.snapshot.document(path)
-        if b"TORCH_TARGET_VERSION" not in document.data:
+        if not any(name.encode() in document.data for name in ("TORCH_TARGET_VERSION", *macros)):
             return self.graph.direct(path)
-        seen = (i for i in self.graph.includes(path) if is_seen(conditions_at(document, i.span.start), abi))
+        seen = (i for i in self.graph.includes(path) if is_seen(conditions_at(document, i.span.start), abi, macros))
         return tuple(dict.fromkeys(include.target for include in seen if include.target is not None))
 
     @cached_property
@@ -161,10 +166,17 @@ class Program:
         return any(gap.kind is GapKind.SOURCES for gap in library.gaps)
 
 
-def is_seen(when: Iterable[str], abi: Abi) -> bool:
-    """Whether code under conditions is compiled for `abi`, as far as TORCH_TARGET_VERSION decides that."""
+def is_seen(when: Iterable[str], abi: Abi, macros: frozenset[str] = frozenset()) -> bool:
+    """Whether code under conditions is compiled for `abi`, as far as TORCH_TARGET_VERSION and `macros` decide that."""
     hidden = {Abi.STABLE: "#ifndef TORCH_TARGET_VERSION", Abi.LEGACY: "#ifdef TORCH_TARGET_VERSION"}.get(abi)
-    return hidden is None or hidden not in map(canonical, when)
+    asked = set(map(canonical, when))
+    return hidden not in asked and not any(f"#ifndef {name}" in asked for name in macros)
+
+
+def macros_of(library: Library) -> frozenset[str]:
+    """The macros that every build file of a library defines, whatever else it is built with."""
+    each = [entry.always for entry in library.entries]
+    return frozenset.intersection(*each) if each else frozenset()
 
 
 def _reached(

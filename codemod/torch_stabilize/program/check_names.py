@@ -7,16 +7,18 @@ from collections.abc import Iterator, Sequence
 from posixpath import basename
 
 from torch_stabilize.buildfiles.model import Abi, Library
+from torch_stabilize.layout.read import is_seen, macros_of
 from torch_stabilize.model import Diagnostic, Severity
 from torch_stabilize.program import codes
 from torch_stabilize.program.abi import abi_of_file
 from torch_stabilize.program.codes import finding
 from torch_stabilize.program.own_names import OwnNames, line_of
 from torch_stabilize.program.planned import Planned
-from torch_stabilize.program.scan import FoundSite, scan_document
+from torch_stabilize.program.scan import METHODS_OF_BOTH, FoundSite, scan_document
 from torch_stabilize.repository.includes import Include
 from torch_stabilize.repository.sources import matches
 from torch_stabilize.repository.unstable import holds_unstable_names
+from torch_stabilize.source.conditions import conditions_at, read_directives
 from torch_stabilize.source.document import SOURCE_SUFFIXES, Document
 from torch_stabilize.source.spans import line_end, line_start
 from torch_stabilize.surface.table import load_surface
@@ -32,7 +34,7 @@ def check_code(planned: Planned) -> Iterator[Diagnostic]:
         elif library.abi is Abi.STABLE and not planned.said("two libraries", library.module or library.name):
             for unit in units:
                 if _is_new_in(planned, library, unit) and not planned.said(planned.then(unit) or unit):
-                    yield from _names_left(planned, unit, reported)
+                    yield from _names_left(planned, unit, macros_of(library), reported)
     yield from _lost_includes(planned)
 
 
@@ -69,10 +71,10 @@ def _is_new_in(planned: Planned, library: Library, unit: str) -> bool:
 # -- names of the unstable API ---------------------------------------------------------------------------------------
 
 
-def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Diagnostic]:
+def _names_left(planned: Planned, unit: str, macros: frozenset[str], reported: set[str]) -> Iterator[Diagnostic]:
     """One finding for each file that a stable unit would compile with a name in it that the plan says nothing of."""
     snapshot = planned.after.snapshot
-    closure = planned.after.closure(unit, Abi.STABLE)
+    closure = planned.after.closure(unit, Abi.STABLE, macros)
     waiting = [path for path in closure if path not in reported]
     reported.update(waiting)
     held = [path for path in waiting if holds_unstable_names(snapshot.document(path))]
@@ -87,9 +89,13 @@ def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Dia
             for site in scan_document(document, known)
             if _is_unstable(site) and not _is_spoken_of(planned, path, site) and not own.have(site, document)
         ]
-        sites = [site for site in sites if not _is_of_unused_macro(planned, document, site)]
+        seen = [site for site in sites if _is_compiled(document, site, macros)]
+        if len(seen) < len(sites):
+            reported.discard(path)  # another library may define other macros
+        sites = [site for site in seen if not _is_of_unused_macro(planned, document, site, closure)]
         if not sites:
             continue
+        reported.add(path)
         first = sites[0]
         more = f" and {len(sites) - 1} more" if len(sites) > 1 else ""
         message = f"{first.name}{more} is left in {path}:{first.line}, which {unit} compiles, and no rule spoke of it"
@@ -99,13 +105,23 @@ def _names_left(planned: Planned, unit: str, reported: set[str]) -> Iterator[Dia
         yield finding(codes.NAME_LEFT, place, message, advice)
 
 
-def _is_of_unused_macro(planned: Planned, document: Document, site: FoundSite) -> bool:
-    """Whether a site is in the body of a macro that nothing in the planned tree uses: nobody compiles it."""
+def _is_compiled(document: Document, site: FoundSite, macros: frozenset[str]) -> bool:
+    """Whether a site is compiled where `macros` are defined, as far as they decide that."""
+    return is_seen(conditions_at(document, line_of(document.data, site.line).start), Abi.STABLE, macros)
+
+
+def _is_of_unused_macro(planned: Planned, document: Document, site: FoundSite, closure: Sequence[str]) -> bool:
+    """Whether a site is in the body of a macro that nothing in the planned tree uses: nobody compiles it.
+
+    One that another file of the `closure` takes back and defines anew is not used there either.
+    """
     line = line_of(document.data, site.line)
     macro = next((m for m in document.macros if m.body.start < line.end and line.start < m.body.end), None)
     if macro is None:
         return False
     name = macro.name.encode()
+    if any(_defines_anew(planned, path, name) for path in closure if path != document.path):
+        return True
     if len(re.findall(rb"\b" + re.escape(name) + rb"\b", document.code)) > 1:
         return False
     after = planned.after
@@ -113,8 +129,18 @@ def _is_of_unused_macro(planned: Planned, document: Document, site: FoundSite) -
     return not any(name in after.snapshot.document(path).words for path in others)
 
 
+def _defines_anew(planned: Planned, path: str, name: bytes) -> bool:
+    document = planned.after.snapshot.document(path)
+    if b"undef" not in document.data or name not in document.data:
+        return False
+    taken = any(one.kind == "undef" and one.argument == name.decode() for one in read_directives(document))
+    return taken and any(macro.name.encode() == name for macro in document.macros)
+
+
 def _is_unstable(site: FoundSite) -> bool:
     """Whether the stable headers lack the name: what torch::headeronly has of c10 is there under both names."""
+    if site.kind == "method" and site.name in METHODS_OF_BOTH:
+        return False
     space, _, name = site.name.partition("::")
     entry = load_surface().name(site.name) if space == "c10" else None
     return entry is None or entry.stable != f"torch::headeronly::{name}"

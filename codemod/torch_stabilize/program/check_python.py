@@ -140,7 +140,9 @@ class PythonCheck:
         waiting = deque(seen)
         while waiting:
             one = self.source(waiting.popleft(), after=True)
-            if word in tree.read(one.path) and any(names_module(x, library.module, library.name) for x in one.loads):
+            if word in tree.read(one.path) and any(
+                names_module(load, library.module, library.name) for load in (*one.loads, *one.may_load)
+            ):
                 return True
             fresh = [path for path in one.imported if path not in seen]
             seen.update(fresh)

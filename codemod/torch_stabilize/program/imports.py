@@ -19,6 +19,8 @@ from torch_stabilize.source.spans import line_end, line_start
 _FILE = re.compile(r"(?:.*/)?(?P<name>\w+?)(?:\.abi3|\.cpython[\w-]*)?\.(?:so|pyd|dylib)")
 _IMPORTERS = frozenset({"import_module", "__import__"})
 _LOADERS = frozenset({"load_library", "CDLL", "LoadLibrary", "load_dynamic"})
+_FROM_SPEC = frozenset({"load_library", "CDLL", "LoadLibrary", "module_from_spec", "load_module", "exec_module"})
+_MODULE = re.compile(r"\.?[A-Za-z_]\w*(?:\.\w+)*")
 
 
 class Load(NamedTuple):
@@ -111,7 +113,7 @@ class PythonSource:
             for alias in node.names:
                 yield Load(f"{base}.{alias.name}" if base else alias.name, self.span(node), alias.asname or alias.name)
         elif isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            name = _called(node)
             if name in _IMPORTERS and node.args:
                 for text in _strings(node.args[0]):
                     yield Load(self.package + text if text.startswith(".") else text, self.span(node))
@@ -120,6 +122,23 @@ class PythonSource:
                     for text in _strings(argument):
                         if match := _FILE.fullmatch(text):
                             yield Load(match["name"], self.span(node), is_file=True)
+
+    @cached_property
+    def may_load(self) -> tuple[Load, ...]:
+        """The modules that a file names where it loads what it found by a computed name: `find_spec(name).origin`.
+
+        They are loaded for all that is known of the file; that one of them is not cannot be told.
+        """
+        calls = [node for node in self._nodes if isinstance(node, ast.Call)]
+        loads = [node for node in calls if _called(node) in _FROM_SPEC or _called(node) in _IMPORTERS]
+        if self.tree is None or not any(not all(map(_is_written, node.args[:1])) for node in loads):
+            return ()
+        written = ((one, one.value) for one in ast.walk(self.tree) if isinstance(one, ast.Constant))
+        return tuple(
+            Load(text, self.span(one), is_file=True)
+            for one, text in written
+            if isinstance(text, str) and _MODULE.fullmatch(text)
+        )
 
     def absolute(self, node: ast.ImportFrom) -> str:
         """The module of a `from ... import`, its dots resolved."""
@@ -169,6 +188,15 @@ def _dotted(node: ast.expr) -> list[str]:
     if isinstance(node, ast.Attribute) and (before := _dotted(node.value)):
         return [*before, node.attr]
     return []
+
+
+def _called(node: ast.Call) -> str:
+    """The last part of the name of what is called."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _is_written(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant)
 
 
 def _strings(node: ast.AST) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from torch_stabilize.model import Span
@@ -12,12 +13,20 @@ from torch_stabilize.source.document import Document
 from torch_stabilize.source.scopes import TypeFinder, receiver_type_parts
 from torch_stabilize.source.spans import line_end
 
+# what makes `Tensor`, without a namespace, torch's
+_SEES_TENSOR = re.compile(
+    rb"\busing\s+namespace\s+(?:::)?(?:at|torch|c10)\b|\busing\s+(?:::)?(?:at|torch)::[\w:]*Tensor\b"
+    rb"|\bTensor\s*=|\bnamespace\s+(?:at|torch)\b|\btypedef\b[^;]*\bTensor\s*;"
+)
+_SEES_OTHERS = re.compile(rb"\busing\s+namespace\s+(?!(?:::)?(?:at|torch|c10|std)\b)\w")
+
 
 class OwnNames:
     """What sites mean in documents that are compiled together."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._finder = TypeFinder(documents, known_returns())
+        self._sees_tensor = any(_SEES_TENSOR.search(document.code) for document in documents)
 
     def have(self, site: FoundSite, document: Document) -> bool:
         """Whether a site of `document` is a name of the project's own."""
@@ -29,6 +38,8 @@ class OwnNames:
             receiver = receiver_type_parts(field)[0] if field is not None else None
             if receiver is None:
                 return False
+            if not self._sees_tensor and self._is_other_tensor(text_of(receiver), document):
+                return True
             kind = self._finder.type_of(receiver, fragment, document)
             operator = field.child_by_field_name("operator") if field is not None else None
             is_arrow = operator is not None and text_of(operator) == "->"
@@ -36,6 +47,14 @@ class OwnNames:
         node = fragment.node_at(Span(start, start + 1))
         is_global = document.data[start : start + 2] == b"::"
         return node is not None and not is_global and self._finder.own_spaces.has(site.name, node)
+
+    @staticmethod
+    def _is_other_tensor(name: str, document: Document) -> bool:
+        """Whether `name` is declared as a `Tensor` without a namespace, which another library's names bring."""
+        if _SEES_OTHERS.search(document.code) is None:
+            return False
+        declared = re.findall(rb"(?<![\w:])Tensor\b[\s&*]*\b" + re.escape(name.encode()) + rb"\b", document.code)
+        return bool(declared) and re.search(rb"::Tensor\b[\s&*]*\b" + re.escape(name.encode()), document.code) is None
 
 
 def line_start_of(data: bytes, line: int) -> int:

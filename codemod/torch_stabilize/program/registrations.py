@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch_stabilize.bindings.reading.model import BlockKind, Statement, StatementKind
 from torch_stabilize.bindings.reading.read import has_bindings, read_bindings
 from torch_stabilize.buildfiles.model import Abi, Library
-from torch_stabilize.layout.read import Program, is_seen
+from torch_stabilize.layout.read import Program, is_seen, macros_of
 
 _NEUTRAL = frozenset({"#ifdef TORCH_TARGET_VERSION", "#ifndef TORCH_TARGET_VERSION"})
 
@@ -47,6 +47,8 @@ class Registrations:
 
     def _read(self, library: Library) -> Iterator[Registered]:
         snapshot = self.program.snapshot
+        abi = library.abi if library.abi is not Abi.MIXED else Abi.UNKNOWN
+        macros = macros_of(library)
         known = {"TORCH_EXTENSION_NAME": library.name, "NAME": library.name}
         known |= {name: value for entry in library.entries for name, value in entry.macros if value.isidentifier()}
         for unit in sorted(library.units):
@@ -54,7 +56,7 @@ class Registrations:
                 for statement in read_bindings(snapshot.document(path), known).statements:
                     if statement.kind is StatementKind.OTHER and not statement.name:
                         continue
-                    if not is_seen(statement.conditions, library.abi if library.abi is not Abi.MIXED else Abi.UNKNOWN):
+                    if not is_seen(statement.conditions, abi, macros):
                         continue
                     is_python = statement.block.kind is BlockKind.PYBIND
                     namespace = "" if is_python else statement.namespace or statement.block.namespace

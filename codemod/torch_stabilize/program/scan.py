@@ -32,7 +32,7 @@ NO_TARGET = "none"
 _TENSOR = re.compile(rb"\bTensor\b(?:\s*>)?(?:\s*const\b)?[\s&*]*\b([A-Za-z_]\w*)\b")
 _STABLE_TENSOR = re.compile(rb"\bstable\s*::\s*Tensor\b(?:\s*>)?(?:\s*const\b)?[\s&*]*\b([A-Za-z_]\w*)\b")
 _OWN_CHECK = "TSA206"
-_METHODS_OF_BOTH = frozenset({"get_device"})  # of another type in the stable API
+METHODS_OF_BOTH = frozenset({"get_device"})  # of another type in the stable API
 _RECEIVER = re.compile(rb"([A-Za-z_]\w*)\s*(?:\.\s*value\s*\(\s*\)\s*)?(?:\.|->)\s*(?:template\s+)?\Z")
 _DEFINED = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+((?:TORCH|AT|C10|CAFFE2)_\w+)", re.MULTILINE)
 # A file without one of these has no site. Each is looked for by itself: that is faster than any pattern.
@@ -182,7 +182,7 @@ class _Scanner:
         """Whether the stable headers have the name: as a type of c10 that they define, or a method of their tensor."""
         if site.kind is SiteKind.METHOD:
             own = site.entry is not None and (site.entry.stable or "").startswith(f"{{self}}.{site.name}(")
-            return own or site.name in _METHODS_OF_BOTH or not self._is_stable_tensor(site)
+            return own or site.name in METHODS_OF_BOTH or not self._is_stable_tensor(site)
         return site.entry is not None and is_same_type(site.name, site.entry)
 
     def _is_of_project(self, site: Site) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from torch_stabilize.config import Config
 from torch_stabilize.layout.read import Program
 from torch_stabilize.model import FileChange, Plan
@@ -12,6 +14,8 @@ from torch_stabilize.program.planned import Planned
 from torch_stabilize.repository.snapshot import open_snapshot
 
 from tests.conftest import make_repository
+from tests.repository.program import trees
+from tests.repository.program.planning import migrated, tree_of
 
 _SETUP = """\
 from setuptools import setup
@@ -39,6 +43,12 @@ STABLE_TORCH_LIBRARY(ovens, m) { m.def("bake(int n) -> int"); }
 STABLE_TORCH_LIBRARY_IMPL(ovens, CompositeExplicitAutograd, m) { m.impl("bake", TORCH_BOX(&bake)); }
 """
 _HEAT = '#pragma once\n#define HEAT_CHECK(x) TORCH_CHECK(x, "too hot")\nint heat();\n'
+_BY_MACROS = """
+#ifndef OVENS_NO_PYTHON
+#include "python.h"
+PYBIND11_MODULE(_C, m) { m.def("warm", &warm); }
+#endif
+"""
 FILES = {
     "setup.py": _SETUP,
     "csrc/bake.cpp": _BAKE,
@@ -78,3 +88,69 @@ def test_a_name_in_a_macro_that_is_used(tmp_path: Path) -> None:
     used = _BAKE.replace("return n", "HEAT_CHECK(n < 9); return n")
     found = _found(tmp_path, {"csrc/bake.cpp": used})
     assert any(one.startswith("TSA710 TORCH_CHECK is left in csrc/heat.h") for one in found), found
+
+
+_NO_PYTHON = _SETUP.replace("define_macros=[", 'define_macros=[("OVENS_NO_PYTHON", None), ')
+
+
+def _with(files: dict[str, str], changed: dict[str, str]) -> list[str]:
+    snapshot = tree_of({**FILES, **files})
+    changes = tuple(
+        FileChange(path, path, snapshot.read(path), text.encode()) if snapshot.exists(path) else
+        FileChange(None, path, None, text.encode())
+        for path, text in sorted(changed.items())
+    )  # fmt: skip
+    planned = Planned(Program(snapshot, Config()), Plan("bake", "2.11", changes))
+    return [f"{one.code} {one.message}" for one in check_plan(planned)]
+
+
+def test_code_that_a_macro_of_the_build_hides() -> None:
+    bake = _BAKE.replace("int64_t bake", "int warm() { return 1; }\nint64_t bake", 1) + _BY_MACROS
+    files = {"csrc/bake.cpp": bake, "csrc/python.h": "#include <ATen/ATen.h>\n", "setup.py": _NO_PYTHON}
+    changed = {
+        "csrc/bake.cpp": bake.replace('PYBIND11_MODULE(_C, m) { m.def("warm", &warm); }\n', "at::Tensor kept;\n")
+    }
+    assert _with(files, changed) == []
+    assert len(_with({**files, "setup.py": _SETUP}, changed)) == 3
+
+
+def test_a_macro_that_is_defined_anew_before_it_is_used() -> None:
+    own = '#undef HEAT_CHECK\n#define HEAT_CHECK(x) STD_TORCH_CHECK(x, "hot")\n'
+    files = {"csrc/own.h": f'#pragma once\n#include "heat.h"\n{own}'}
+    used = _BAKE.replace('#include "heat.h"', '#include "own.h"').replace("return n", "HEAT_CHECK(n < 9); return n")
+    assert _with(files, {"csrc/bake.cpp": used}) == []
+
+
+def test_tensors_of_another_library() -> None:
+    used = _BAKE.replace("int64_t bake", "using namespace bread;\nc10::ScalarType kind();\nint rows(int* p) {\n  Tensor loaf = make_loaf(p);\n"
+                         "  return loaf.data().get()[0] + loaf.options().rows;\n}\nint64_t bake", 1)  # fmt: skip
+    assert _with({}, {"csrc/bake.cpp": used}) == []
+    torchs = used.replace("using namespace bread", "using namespace torch")
+    assert any("data and 1 more is left" in one for one in _with({}, {"csrc/bake.cpp": torchs}))
+
+
+def test_a_method_that_both_tensors_have() -> None:
+    used = _BAKE.replace("int64_t bake", "using torch::stable::Tensor;\n"
+                         "int place(const Tensor& x) { return x.get_device(); }\nint64_t bake", 1)  # fmt: skip
+    assert _with({}, {"csrc/bake.cpp": used}) == []
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_a_library_whose_file_another_module_finds(loads: bool) -> None:
+    """`__init__.py` imports the legacy library, and a module that it imports finds and loads the stable one."""
+    files = dict(trees.WITH_SETUP)
+    files["img/__init__.py"] = "from . import _C\nfrom . import _loading\n"
+    files["img/_loading.py"] = "import torch\n"
+    plan = migrated(files, ["csrc/blur.cpp", "csrc/shared.cpp"]).plans[0]
+    found_by = (
+        "import importlib.util\nimport torch\n"
+        f'for name in ("_{"C_stable_libtorch" if loads else "D"}",):\n'
+        '    spec = importlib.util.find_spec(f"img.{name}")\n'
+        "    torch.ops.load_library(spec.origin)\n"
+    )
+    kept = tuple(file for file in plan.files if not (file.old_path or "").startswith("img/"))
+    tree = tree_of(files)
+    change = FileChange("img/_loading.py", "img/_loading.py", tree.read("img/_loading.py"), found_by.encode())
+    broken = replace(plan, files=(*kept, change))
+    told = [one.code for one in check_plan(Planned(Program(tree, Config()), broken)) if one.code == "TSA709"]
+    assert bool(told) is not loads

@@ -83,7 +83,7 @@ def _entry(project: CMakeProject, definition: Definition) -> BuildEntry:
     command = definition.command
     sources = tuple(_source(flow) for flow in sorted(project.flows(definition), key=lambda flow: flow.item.span))
     macros = tuple(_macros(project, definition))
-    stable = any(name == "TORCH_TARGET_VERSION" for name, _ in macros)
+    stable = any(name in ("TORCH_TARGET_VERSION", "TORCH_STABLE_ONLY") for name, _ in macros)
     return BuildEntry(
         system="cmake",
         file=command.path,
@@ -97,6 +97,11 @@ def _entry(project: CMakeProject, definition: Definition) -> BuildEntry:
         links=tuple(_links(project, definition)),
         abi=Abi.STABLE if stable else Abi.LEGACY,
         gaps=tuple(_gaps(project, command)),
+        always=frozenset(
+            name
+            for name, setting in macros_of(project, definition).items()
+            if set(setting.conditions) <= set(command.conditions)
+        ),
     )
 
 

@@ -36,6 +36,7 @@ from torch_stabilize.repository.snapshot import Snapshot
 SYSTEM = "setuptools"
 _LANGUAGES = {"CUDAExtension": ("CXX", "CUDA"), "SyclExtension": ("CXX", "SYCL"), "CppExtension": ("CXX",)}
 TARGET_MACRO = "TORCH_TARGET_VERSION"
+_STABLE_MACROS = (TARGET_MACRO, "TORCH_STABLE_ONLY")  # either hides the unstable API
 
 
 class SetupEntry(NamedTuple):
@@ -225,6 +226,7 @@ def _entry(state: State, made: Made, name: Value, when: When) -> SetupEntry:
         limited_api=made.limited_api,
         round=made.round,
         gaps=tuple(dict.fromkeys(gaps)),
+        always=frozenset(name for name, _, more in macros if beyond(more, when) == ()),
     )
     defined = tuple(dict.fromkeys((name, value, beyond(more, when)) for name, value, more in macros))
     return SetupEntry(entry, kinds, made.sources is not None, defined, tuple(dict.fromkeys(_spelled(state, made))))
@@ -293,8 +295,8 @@ def _languages(kinds: Sequence[tuple[When, str]], sources: Sequence[Source]) -> 
 
 
 def _abi(macros: Sequence[tuple[str, str, When]], when: When) -> Abi:
-    """By the macro that the stable headers ask for: in some cases only, it is built for both."""
-    targets = joined([beyond(more, when) for name, _, more in macros if name == TARGET_MACRO])
+    """By the macros that the headers ask for: in some cases only, it is built for both."""
+    targets = joined([beyond(more, when) for name, _, more in macros if name in _STABLE_MACROS])
     if not targets:
         return Abi.LEGACY
     return Abi.STABLE if () in targets else Abi.MIXED
