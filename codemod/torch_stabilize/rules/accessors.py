@@ -59,12 +59,16 @@ def accessors(site: Site, context: Context, entry: Entry) -> Outcome | None:
     if written is None:
         return context.diagnose(site, entry.rule, f"cannot follow the call of {site.name}", entry.note)
     name, more = "accessor_of", ""
-    if site.name != "accessor":
+    if index := _index_type(entry):
         name = "packed_accessor_of"
-        index = "int32_t" if site.name == "packed_accessor32" else "int64_t"
         more = "".join([", torch::headeronly::DefaultPtrTraits", f", {index}"][len(arguments) - 2 :])
     parts = (f"{name}<".encode(), written, f"{more}>(".encode(), *call.receiver_parts(), b")")
     return context.rewrite(call.span, parts, entry.rule, helpers=("accessor",))
+
+
+def _index_type(entry: Entry) -> str:
+    """The type of indices, the last template argument of the stable accessor; "" where it has none."""
+    return entry.stable.rpartition(", ")[2].rstrip(">") if "<" in entry.stable else ""
 
 
 def _written_arguments(call: MethodCall) -> Span | None:
@@ -81,7 +85,6 @@ def _written_arguments(call: MethodCall) -> Span | None:
 def _accessor_type(site: Site, context: Context, entry: Entry) -> Outcome:
     if entry.form == "rename":
         return context.replace(site, entry.stable, entry.rule, entry=entry)
-    index = "int32_t" if site.name.endswith("32") else "int64_t"
     code = context.document.code
     opening = site.span.end
     if code[opening : opening + 1] != b"<":
@@ -95,5 +98,5 @@ def _accessor_type(site: Site, context: Context, entry: Entry) -> Outcome:
         return context.replace(site, name, entry.rule, entry=entry)
     traits = "" if len(inside) > 2 else ", torch::headeronly::DefaultPtrTraits"
     end = Span(closing, closing)
-    tail = context.rewrite(end, (f"{traits}, {index}".encode(),), entry.rule)
+    tail = context.rewrite(end, (f"{traits}, {_index_type(entry)}".encode(),), entry.rule)
     return context.rewrite(site.span, (name.encode(),), entry.rule, entry=entry, also=(tail,))

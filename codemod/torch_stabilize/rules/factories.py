@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
-from torch_stabilize.model import Confidence
+from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.factory_arguments import Made, is_of, options_at, tail_of, tensor_beside, without_format
 from torch_stabilize.rules.kinds import kind_in_schemas
@@ -276,27 +278,59 @@ _MAKERS = {
 }  # fmt: skip
 
 
-@case("TSA120", kind=SiteKind.METHOD)
+@case("TSA120", "new_empty", "new_zeros", kind=SiteKind.METHOD)
 def _new(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    found = _taken_apart(site, context, entry, 1)
+    if not isinstance(found, _New):
+        return found
+    call, options, spans = found
+    parts: tuple[Part, ...] = (
+        entry.stable.encode() + b"(", *call.receiver_parts(), b", ", spans[0], *tail_of(options), b")"
+    )  # fmt: skip
+    return context.rewrite(call.span, parts, entry.rule, entry=entry)
+
+
+@case("TSA120", "new_full", kind=SiteKind.METHOD)
+def _new_full(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    found = _taken_apart(site, context, entry, 2)
+    if not isinstance(found, _New):
+        return found
+    call, _, spans = found
+    parts, helpers = full(spans[0], call.arguments[1], found.tail(), call.fragment, context)
+    return context.rewrite(call.span, parts, entry.rule, entry=entry, helpers=helpers)
+
+
+@case("TSA120", kind=SiteKind.METHOD)
+def _new_ones(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    found = _taken_apart(site, context, entry, 1)
+    if not isinstance(found, _New):
+        return found
+    parts = (b"torch::stable::full(", found.spans[0], b", 1", *found.tail(), b")")
+    return context.rewrite(found.call.span, parts, entry.rule, entry=entry)
+
+
+class _New(NamedTuple):
+    """A call like `x.new_full(size, value, options)`: its options, and the arguments in front of them."""
+
+    call: MethodCall
+    options: Options
+    spans: Sequence[Span]
+
+    def tail(self) -> tuple[Part, ...]:
+        """dtype, layout and device as arguments: those of the receiver where no option gives them."""
+        dtype = self.options.dtype or (*self.call.asked_parts(), b".scalar_type()")
+        device = self.options.device or (*self.call.asked_parts(), b".device()")
+        return (b", ", *dtype, b", std::nullopt, ", *device)
+
+
+def _taken_apart(site: Site, context: Context, entry: Entry, place: int) -> _New | Outcome | None:
+    """The call with its options, which are the argument number `place`; None where it is not a tensor's."""
     if not is_tensor_method(site, context):
         return None
     call = MethodCall(site, context)
-    place = 2 if site.name == "new_full" else 1
     options = None
     if call.is_complete and call.node is not None and len(call.arguments) >= place:
         options = options_at(list(call.arguments), place, call.fragment, context, call.node)
     if options is None:
         return context.diagnose(site, entry.rule, f"cannot take the arguments of {site.name} apart", entry.note)
-    receiver = call.receiver_parts()
-    spans = [call.fragment.span(argument) for argument in call.arguments[:place]]
-    if site.name in ("new_empty", "new_zeros"):
-        parts: tuple[Part, ...] = (entry.stable.encode() + b"(", *receiver, b", ", spans[0], *tail_of(options), b")")
-        return context.rewrite(call.span, parts, entry.rule, entry=entry)
-    dtype = options.dtype or (*call.asked_parts(), b".scalar_type()")
-    device = options.device or (*call.asked_parts(), b".device()")
-    tail: tuple[Part, ...] = (b", ", *dtype, b", std::nullopt, ", *device)
-    if site.name == "new_full":
-        parts, helpers = full(spans[0], call.arguments[1], tail, call.fragment, context)
-        return context.rewrite(call.span, parts, entry.rule, entry=entry, helpers=helpers)
-    parts = (b"torch::stable::full(", spans[0], b", 1", *tail, b")")
-    return context.rewrite(call.span, parts, entry.rule, entry=entry)
+    return _New(call, options, [call.fragment.span(argument) for argument in call.arguments[:place]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tree_sitter import Node
@@ -70,7 +71,19 @@ class _View:
     ),
 )
 def indexing(site: Site, context: Context, entry: Entry) -> Outcome | None:
-    """`x.index({...})`, `x.index_put_({...}, value)` and the names of torch::indexing."""
+    """`x.index_put_({...}, value)` and the names of torch::indexing."""
+    return _through_views(site, context, entry, lambda view, call: _written(view, call, context))
+
+
+@case(RULE, "index")
+def _index(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    return _through_views(site, context, entry, _read)
+
+
+def _through_views(
+    site: Site, context: Context, entry: Entry, make: Callable[[_View, MethodCall], _View | None]
+) -> Outcome | None:
+    """The views that the indices ask for, and what `make` does with them."""
     if not is_tensor_method(site, context):
         return None
     call = MethodCall(site, context)
@@ -80,7 +93,7 @@ def indexing(site: Site, context: Context, entry: Entry) -> Outcome | None:
     view = _taken_apart(call.receiver_parts(), indices, call.fragment, context)
     if view is None:
         return context.diagnose(site, RULE, f"cannot tell the indices of {site.name} apart", entry.note)
-    made = _read(view, call) if site.name == "index" else _written(view, call, context)
+    made = make(view, call)
     if made is None:
         return context.diagnose(site, RULE, f"cannot tell what {site.name} writes", entry.note)
     return context.rewrite(

@@ -7,7 +7,7 @@ import re
 from torch_stabilize.codes import Example
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Allowed, Context, Outcome, Site
-from torch_stabilize.rules.registry import rule
+from torch_stabilize.rules.registry import case, rule
 from torch_stabilize.rules.tensor_calls import MethodCall, is_tensor_method
 from torch_stabilize.source.uses import Access, Held
 from torch_stabilize.surface.entry import Entry
@@ -68,13 +68,23 @@ def data_pointer(site: Site, context: Context, entry: Entry) -> Outcome | None:
     """`x.data_ptr<T>()`; `x.data_ptr()` stays."""
     if not is_tensor_method(site, context):
         return None
-    after = context.document.code[site.span.end : site.span.end + 2].lstrip()
-    if not after.startswith(b"<"):
-        return (
-            Allowed("data_ptr() without a type is the same on both sides")
-            if site.name == "data_ptr"
-            else _detached(site, context)
-        )
+    if not _is_typed(site, context):
+        return Allowed("data_ptr() without a type is the same on both sides")
+    return _typed(site, context, entry)
+
+
+@case("TSA111", "data")
+def _data(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    if not is_tensor_method(site, context):
+        return None
+    return _typed(site, context, entry) if _is_typed(site, context) else _detached(site, context)
+
+
+def _is_typed(site: Site, context: Context) -> bool:
+    return context.document.code[site.span.end : site.span.end + 2].lstrip().startswith(b"<")
+
+
+def _typed(site: Site, context: Context, entry: Entry) -> Outcome:
     call = MethodCall(site, context)
     wanted = call.template_text() if call.is_complete else ""
     bare = re.sub(r"\s*\bconst\b\s*", "", wanted)
@@ -96,6 +106,6 @@ def data_pointer(site: Site, context: Context, entry: Entry) -> Outcome | None:
 def _detached(site: Site, context: Context) -> Outcome | None:
     """`x.data()`, the tensor without its gradient, which stable code does not track."""
     call = MethodCall(site, context)
-    if site.name != "data" or not call.is_complete or call.arguments:
+    if not call.is_complete or call.arguments:
         return None
     return context.rewrite(call.span, call.receiver_parts(), "TSA111", confidence=Confidence.REVIEW)

@@ -10,7 +10,7 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.rules.array_views import is_view
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
-from torch_stabilize.rules.registry import on, page, rule
+from torch_stabilize.rules.registry import case, on, page, rule
 from torch_stabilize.rules.rewrite import Part
 from torch_stabilize.rules.tensor_calls import receiver_type
 from torch_stabilize.source.declarations import text_of
@@ -120,16 +120,21 @@ def copied(site: Site, context: Context) -> Outcome | None:
     ),
 )
 def method_of_vector(site: Site, context: Context, entry: Entry) -> Outcome | None:
-    """`d.append(x.begin(), x.end())`, `d.pop_back_val()`."""
+    """`d.pop_back_val()`."""
     kind = receiver_type(site, context)
     if kind is None or not _is_ours(kind):
         return None
-    parts = _inserted(site, context) if site.name == "append" else None
-    if parts is not None:
-        call = context.call(site)
-        assert call is not None
-        return context.rewrite(context.fragment(site).span(call), parts, entry.rule)
     return context.diagnose(site, entry.rule, f"std::vector has no {site.name}", entry.note)
+
+
+@case("TSA173", "append")
+def _appended(site: Site, context: Context, entry: Entry) -> Outcome | None:
+    outcome = method_of_vector(site, context, entry)
+    call = context.call(site)
+    parts = _inserted(site, context) if outcome is not None else None
+    if call is None or parts is None:
+        return outcome
+    return context.rewrite(context.fragment(site).span(call), parts, entry.rule)
 
 
 def _inserted(site: Site, context: Context) -> tuple[Part, ...] | None:
