@@ -166,6 +166,15 @@ def test_an_unknown_revision_is_wrong_usage(config: str | None, run_cli: Run, tm
     assert (ran.code, ran.out, ran.err) == (2, "", "torch-stabilize: no such revision: nowhere\n")
 
 
+def test_a_clone_without_history_is_told_so(run_cli: Run, tmp_path: Path) -> None:
+    whole = repository(tmp_path / "whole", STABLE)
+    commit_all(whole, "Something else")
+    git(tmp_path, "clone", "-q", "--depth", "1", whole.as_uri(), "shallow")
+    ran = run_cli("check", "--base", "HEAD~1", cwd=tmp_path / "shallow")
+    assert ran.code == 2
+    assert ran.err.startswith("torch-stabilize: no such revision: HEAD~1 (this clone has no history: ")
+
+
 def test_json_and_sarif(run_cli: Run, tmp_path: Path) -> None:
     folder = repository(tmp_path, SLIPPED)
     document = json.loads(run_cli("check", "--json", cwd=folder).out)

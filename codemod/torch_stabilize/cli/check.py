@@ -87,7 +87,9 @@ def _config_at(snapshot: Snapshot, config: Config, revision: str | None) -> Conf
     if not git.run(snapshot.root, "rev-parse", "--verify", "-q", f"{wanted}^{{commit}}").ok:
         if revision is None:
             return None  # nothing was ever committed
-        raise Refusal(f"no such revision: {revision}", exit_code=2)
+        shallow = git.run(snapshot.root, "rev-parse", "--is-shallow-repository").output.strip() == b"true"
+        advice = " (this clone has no history: fetch it, or check out with fetch-depth: 0)" if shallow else ""
+        raise Refusal(f"no such revision: {revision}{advice}", exit_code=2)
     if not config.source:
         return None
     common = git.run(snapshot.root, "merge-base", wanted, "HEAD")  # none in a shallow clone

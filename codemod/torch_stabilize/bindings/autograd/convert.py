@@ -79,11 +79,12 @@ class Backward(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """The files that change, what Python registers, and what is to be said."""
+    """The files that change, what Python registers, what to report, and by file and class why one stays as it is."""
 
     files: Mapping[str, bytes] = {}
     backwards: tuple[Backward, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    left: Mapping[tuple[str, str], str] = {}
 
 
 def convert_autograd(registry: Registry, group: Group) -> Converted:
@@ -104,12 +105,12 @@ def convert_autograd(registry: Registry, group: Group) -> Converted:
                 texts[path] = written.data
         snapshot = registry.snapshot.with_overlay(texts)
         done = _converted(Registry(snapshot, registry.layout, registry.definitions), group)
-        failed = [one for one in done.diagnostics if (one.path, one.subject) in made]
+        failed = [key for key in done.left if key in made]
         if not failed:
             return done._replace(files={**texts, **done.files}, diagnostics=(*done.diagnostics, *said))
-        for one in failed:
-            name, span = made[one.path, one.subject]
-            staying[one.path].setdefault(name, (one.message.partition(": ")[2], span))
+        for path, called in failed:
+            name, span = made[path, called]
+            staying[path].setdefault(name, (done.left[path, called], span))
 
 
 def _left(path: str, span: Span, name: str, reason: str) -> Diagnostic:
@@ -125,6 +126,7 @@ def _converted(registry: Registry, group: Group) -> Converted:
     files: dict[str, bytes] = {}
     backwards: list[Backward] = []
     said: list[Diagnostic] = []
+    left: dict[tuple[str, str], str] = {}
     for path in group.units:
         document = registry.document(path)
         found = list(autograd_classes(document)) if b"Function" in document.data else []
@@ -136,6 +138,7 @@ def _converted(registry: Registry, group: Group) -> Converted:
                 backward = unit.convert(name, span, body)
             except Reason as reason:
                 unit.left[span] = name
+                left[path, name] = str(reason)
                 said.append(_left(path, span, name, str(reason)))
                 continue
             backwards.append(backward)
@@ -147,7 +150,7 @@ def _converted(registry: Registry, group: Group) -> Converted:
         changed = unit.files()
         files |= changed
         said = [_moved(one, changed) for one in said]
-    return Converted(files, tuple(backwards), tuple(said))
+    return Converted(files, tuple(backwards), tuple(said), left)
 
 
 def _moved(said: Diagnostic, files: Mapping[str, bytes]) -> Diagnostic:
