@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
+
+import pytest
 
 from tests.conftest import Run, commit_all, make_repository
 
@@ -297,3 +300,87 @@ def test_strings_that_ask_for_the_module_ask_for_what_is_there(tmp_path: Path, r
     after = before.replace('"tide._C"', '"tide._C_stable_libtorch"').replace("'tide._C'", "'tide._C_ops'")
     assert (tree / "tide/probe.py").read_text() == after
     assert (tree / "again.py").read_text().endswith("print(torch.ops.tide.ebb)\n")
+
+
+COMPUTED = {
+    "a loop over names": """
+        for name in ("_C",):
+            found = PathFinder().find_spec(name, [os.path.dirname(__file__)])
+            if found is None:
+                raise ImportError(name)
+            torch.ops.load_library(found.origin)
+    """,
+    "every file": """
+        for file in Path(__file__).parent.glob("*.so"):
+            torch.ops.load_library(file)
+    """,
+    "a pattern in a variable": """
+        files = list(Path(__file__).parent.glob("_C.*so"))
+        torch.ops.load_library(files[0])
+    """,
+    "a name put together": """
+        importlib.import_module(f"{__name__}._C")
+    """,
+    "a loop that forgives": """
+        for file in Path(__file__).parent.glob("*.so"):
+            try:
+                torch.ops.load_library(file)
+            except OSError:
+                print("no", file)
+    """,
+}
+_IMPORTS = "import importlib\nimport os\nfrom importlib.machinery import PathFinder\nfrom pathlib import Path\n\nimport torch\n"
+_TIMES = """\
+#include <torch/library.h>
+#include <torch/torch.h>
+
+at::Tensor times(const at::Tensor& x, double by) {
+  auto y = at::empty_like(x);
+  for (int64_t i = 0; i < x.numel(); ++i) y.data_ptr<float>()[i] = by * x.data_ptr<float>()[i];
+  return y;
+}
+
+TORCH_LIBRARY_FRAGMENT(tide, m) {
+  m.def("times(Tensor x, float by) -> Tensor", &times);
+}
+"""
+
+
+@pytest.mark.parametrize("load", COMPUTED)
+def test_a_package_that_computes_what_it_loads_imports_the_module_behind_that(
+    tmp_path: Path, run_cli: Run, load: str
+) -> None:
+    code = dedent(COMPUTED[load])
+    tree = package(tmp_path, {"csrc/times.cpp": _TIMES}, f"{_IMPORTS}{code}\nready = True\n")
+    ran = run_cli("migrate", "csrc/times.cpp", "--in-place", "--write", cwd=tree)
+    assert ran.code == 0, ran.out
+    assert 'register_fake("tide::times")' in (tree / "tide/_C_ops.py").read_text()
+    after = (tree / "tide/__init__.py").read_text()
+    assert after == f"{_IMPORTS}{code}import tide._C_ops  # noqa: E402, F401\n\nready = True\n"
+    commit_all(tree, "times")
+    again = run_cli("migrate", "csrc/times.cpp", "--in-place", "--write", cwd=tree)
+    assert (tree / "tide/__init__.py").read_text() == after, again.out
+
+
+@pytest.mark.parametrize(
+    "code", ['torch.ops.load_library(os.environ["TIDE_LIBRARY"])\n', "ready = True\n"], ids=["elsewhere", "nowhere"]
+)
+def test_a_module_that_nothing_is_seen_to_need_is_told(tmp_path: Path, run_cli: Run, code: str) -> None:
+    """A library from another place may be another build: the module would load a second one."""
+    tree = package(tmp_path, {"csrc/times.cpp": _TIMES}, _IMPORTS + code)
+    ran = run_cli("migrate", "csrc/times.cpp", "--in-place", "--write", cwd=tree)
+    assert ran.code == 1
+    assert "nothing imports tide._C_ops" in ran.out
+    assert (tree / "tide/__init__.py").read_text() == _IMPORTS + code
+
+
+def test_a_module_that_finds_its_library_in_its_folder_loads_it(tmp_path: Path, run_cli: Run) -> None:
+    """Half of the operators move to a library that has no entry point for Python: nothing is left to do by hand."""
+    sources = {
+        "csrc/times.cpp": _TIMES,
+        "csrc/plus.cpp": _TIMES.replace("times", "plus") + "PYBIND11_MODULE(_C, m) {}\n",
+    }
+    tree = package(tmp_path, sources, "from . import _C\n")
+    ran = run_cli("migrate", "csrc/times.cpp", "--in-place", "--write", cwd=tree)
+    assert ran.code == 0, ran.out
+    assert (tree / "tide/__init__.py").read_text() == "from . import _C\nfrom . import _C_ops  # noqa: F401\n"

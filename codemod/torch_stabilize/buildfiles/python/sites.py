@@ -13,6 +13,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from torch_stabilize.buildfiles.codes import LIBRARY_LOADED, LIBRARY_PROBED
+from torch_stabilize.buildfiles.python.facade import (
+    facade_import,
+    import_behind_computed_loads,
+    is_imported,
+)
 from torch_stabilize.buildfiles.python.library import (
     COMPUTED_LOAD,
     IMPORTERS,
@@ -94,9 +99,23 @@ def plan_imports(
     edits = tuple(edit for one in (*sites, *more) for edit in one.edits.edits())
     said = (*diagnostics, *unread, *(d for one in (*sites, *more) for d in one.diagnostics))
     found = any(one.finds_it or load_sites(one) for one in sites)
+    if python_module and not found and not is_imported(snapshot, layout, library):
+        if behind := import_behind_computed_loads(snapshot, layout, library):
+            return (*edits, *behind.edits.edits()), said
+        said = (*said, *_not_imported(snapshot, layout, library))
     if is_new and not found and not any(d.code == LIBRARY_PROBED for d in said):
         said = (*said, *_not_loaded(snapshot, layout, library))
     return edits, said
+
+
+def _not_imported(snapshot: Snapshot, layout: Layout, library: Library) -> list[Diagnostic]:
+    """That nothing imports the Python side of a library, which keeps its name: where to do so."""
+    home = next((f"{root}/__init__.py" for root in layout.python_roots if snapshot.exists(f"{root}/__init__.py")), "")
+    if library.stable != library.legacy or not home:
+        return []
+    message = f"no place was found where {library.legacy} is loaded: nothing imports {library.facade_module}"
+    advice = f"Import {library.facade_module}, which registers what only Python can, once {library.legacy} is loaded."
+    return [Diagnostic(LIBRARY_PROBED, Severity.ERROR, home, Span(0, 0), message, advice)]
 
 
 def _not_loaded(snapshot: Snapshot, layout: Layout, library: Library) -> list[Diagnostic]:
@@ -195,11 +214,7 @@ def _import_facade(sites: Sites, node: cst.CSTNode, statement: cst.CSTNode) -> N
     if not sites.library.facade or not isinstance(node, cst.Call) or _has_facade(sites):
         return
     if dotted_name(node.func).rpartition(".")[2] in LOADERS:
-        add_statement(sites.file, statement, _facade_import(sites), sites.edits, LIBRARY_LOADED)
-
-
-def _facade_import(sites: Sites) -> str:
-    return f"import {sites.library.facade_module}  # noqa: E402, F401"
+        add_statement(sites.file, statement, facade_import(sites.library), sites.edits, LIBRARY_LOADED)
 
 
 def _has_facade(sites: Sites) -> bool:
@@ -303,10 +318,12 @@ def _list_probes(sites: Sites) -> None:
                 "Look for the stable library too if what follows needs those operators.",
             )  # fmt: skip
         elif re.search(rf"(?<!\w){legacy}[^/\s]*\*[^/\s]*$", text) and _finds(text, sites.library.stable):
+            if sites.library.stable == sites.library.legacy and not _loads_a_file(sites, node):
+                continue  # it finds what it found
             if sites.replaces and _loads_a_file(sites, node):  # the stable library is the only one that it finds
                 sites.finds_it = True
                 if sites.library.facade and not _has_facade(sites):
-                    add_statement(sites.file, node, _facade_import(sites), sites.edits, LIBRARY_LOADED)
+                    add_statement(sites.file, node, facade_import(sites.library), sites.edits, LIBRARY_LOADED)
                 continue
             sites.report(
                 Severity.ERROR, node, f'the pattern "{text}" now finds {sites.library.stable} as well',
