@@ -162,3 +162,25 @@ def test_a_group_of_which_nothing_can_move_is_not_suggested(tmp_path: Path, run_
     report = json.loads(run_cli("scan", "--json", cwd=root).out)
     assert "csrc/keep.cpp" not in {path for group in report["groups"] for path in group["files"]}
     assert any("const pybind11::list&` has no schema type" in one["reason"] for one in report["refused"])
+
+
+def test_sites_of_every_project_of_the_repository_are_counted(tmp_path: Path, run_cli: Run) -> None:
+    """The group of a second project, with a setup.py of its own, is no group without sites."""
+    layer = BINDINGS.replace("TORCH_LIBRARY(mine", "TORCH_LIBRARY(layer").replace("scale", "shift")
+    files = {
+        "csrc/scale.cu": KERNEL,
+        "csrc/bindings.cpp": BINDINGS,
+        "setup.py": "# none\n",
+        "extra/layer/setup.py": "# none\n",
+        "extra/layer/csrc/shift.cu": KERNEL.replace("scale", "shift"),
+        "extra/layer/csrc/bindings.cpp": layer,
+    }
+    tree = make_repository(tmp_path / "two", files)
+
+    report = json.loads(run_cli("scan", "--json", cwd=tree).out)
+
+    sites = Counter(site["path"].partition("/")[0] for site in report["sites"])
+    assert sites["extra"] == sites["csrc"]
+    of_groups = {group["name"]: group["sites"] for group in report["groups"]}
+    assert len(of_groups) == 2
+    assert len(set(of_groups.values())) == 1

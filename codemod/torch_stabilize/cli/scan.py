@@ -36,12 +36,12 @@ def command(path: Path, list_sites: bool, list_ops: bool, as_json: bool) -> int:
     from torch_stabilize.explain import all_codes
     from torch_stabilize.model import DEFAULT_TARGET
     from torch_stabilize.program.groups import joined, suggest, without_staying
-    from torch_stabilize.program.scan import scan_tree
+    from torch_stabilize.program.scan import scan_projects
     from torch_stabilize.report.scan_terminal import print_scan
     from torch_stabilize.report.scan_view import ops_by_function
 
     with progress("Looking for unstable sites"):
-        scan = scan_tree(snapshot, layout, workspace.config)
+        scan = scan_projects(snapshot, (layout, *workspace.others), workspace.config)
         found = joined(
             without_staying(
                 snapshot, one, suggest(snapshot, one, workspace.config), workspace.config.target or DEFAULT_TARGET

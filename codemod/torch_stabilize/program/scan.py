@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -92,6 +92,14 @@ def scan_tree(
     return Scan(
         tuple(site for path in worth for site in scan_document(snapshot.document(path), macros, path in stable))
     )
+
+
+def scan_projects(snapshot: Snapshot, layouts: Iterable[Layout], config: Config) -> Scan:
+    """The sites of an extension and of others in the repository, each once."""
+    found: dict[FoundSite, None] = {}
+    for layout in layouts:
+        found |= dict.fromkeys(scan_tree(snapshot, layout, config).sites)
+    return Scan(tuple(sorted(found, key=lambda site: (site.path, site.line, site.column))))
 
 
 def macros_of_build(snapshot: Snapshot, layout: Layout) -> frozenset[str]:
