@@ -8,6 +8,40 @@ from tests.rules.rewriting import rewrite, rewritten
 
 STABLE = "torch::stable::Tensor"
 CASES = {
+    "options that functions give": (
+        "int calls;\nat::TensorOptions far(int);\n"
+        "struct C { at::TensorOptions o; at::TensorOptions get() const { return o; } at::TensorOptions value() { ++calls; return o; } };\n"
+        "void f(int n, C c, std::vector<at::TensorOptions> os) { at::zeros({2}, far(n)); at::empty({n}, far(n).dtype(at::kInt)); "
+        "at::zeros({2}, c.get()); at::ones({2}, c.value()); at::empty({2}, os[n]); }\n",
+        "int calls;\nTensorOptions far(int);\n"
+        "struct C { TensorOptions o; TensorOptions get() const { return o; } TensorOptions value() { ++calls; return o; } };\n"
+        "void f(int n, C c, std::vector<TensorOptions> os) { "
+        "[&](auto&& self) { return torch::stable::full({2}, 0, self.dtype_opt(), self.layout_opt(), self.device_opt(), "
+        "self.pinned_memory_opt()); }(far(n)); "
+        "[&](auto&& self) { return torch::stable::empty({n}, torch::headeronly::ScalarType::Int, self.layout_opt(), "
+        "self.device_opt(), self.pinned_memory_opt()); }(far(n)); "
+        "torch::stable::full({2}, 0, c.get().dtype_opt(), c.get().layout_opt(), c.get().device_opt(), "
+        "c.get().pinned_memory_opt()); "
+        "[&](auto&& self) { return torch::stable::full({2}, 1, self.dtype_opt(), self.layout_opt(), self.device_opt(), "
+        "self.pinned_memory_opt()); }(c.value()); "
+        "torch::stable::empty({2}, os[n].dtype_opt(), os[n].layout_opt(), os[n].device_opt(), os[n].pinned_memory_opt()); }\n",
+    ),
+    "numbers and options that may have no dtype": (
+        "at::TensorOptions far();\nvoid f(at::Tensor x, double d, float g, std::vector<float> v) { auto o = far(); "
+        "at::full({1}, 3, o); at::full({1}, d, o); x.new_full({1}, 3, o); torch::tensor({d, 2 * d}); at::tensor(g); torch::tensor(g); "
+        "at::tensor(v); torch::tensor({1, 2}, o); torch::tensor({g, g}, at::kDouble); }\n",
+        f"TensorOptions far();\nvoid f({STABLE} x, double d, float g, std::vector<float> v) {{ auto o = far(); "
+        "torch::stable::full({1}, 3, o.dtype_opt().value_or(torch::headeronly::ScalarType::Long), o.layout_opt(), "
+        "o.device_opt(), o.pinned_memory_opt()); "
+        "torch::stable::full({1}, d, o.dtype_opt(), o.layout_opt(), o.device_opt(), o.pinned_memory_opt()); "
+        "torch::stable::full({1}, 3, o.dtype_opt().value_or(x.scalar_type()), std::nullopt, "
+        "o.device_opt().value_or(x.device())); "
+        "tensor_of<double>({d, 2 * d}, torch::stable::empty({0}).scalar_type()); "
+        "torch::stable::full({}, g, torch::headeronly::ScalarType::Float); torch::stable::full({}, g); "
+        "tensor_of<float>(v, torch::headeronly::ScalarType::Float); "
+        "tensor_of<int64_t>({1, 2}, o.dtype_opt().value_or(torch::headeronly::ScalarType::Long), o.layout_opt(), "
+        "o.device_opt()); tensor_of<float>({g, g}, torch::headeronly::ScalarType::Double); }\n",
+    ),
     "types that are worked out of a tensor's": (
         "int f(const at::Tensor& x, std::vector<at::Tensor> v, int n) { std::decay_t<decltype(x)> d = x; "
         "typename std::decay<decltype(v[0])>::type e = d; using E = std::remove_reference_t<decltype(v[0])>; E g = e; "
@@ -94,7 +128,7 @@ CASES = {
     "leading colons": (
         "::at::Tensor f(const ::at::Tensor& a) { return ::at::exp(a) + ::torch::zeros({2}); }\n",
         f"{STABLE} f(const {STABLE}& a) {{ return stable_aten::add(stable_aten::exp(a), "
-        "torch::stable::full({2}, 0, torch::headeronly::ScalarType::Float)); }\n",
+        "torch::stable::full({2}, 0)); }\n",
     ),
     "the tensors of autograd's early years": (
         "#include <vector>\ntorch::autograd::variable_list f(torch::autograd::Variable a) { return {a.exp(), a}; }\n",
@@ -146,7 +180,7 @@ CASES = {
         "torch::stable::from_blob(p, {2}, contiguous_strides({2}), torch::stable::Device(torch::headeronly::kCPU), "
         "torch::headeronly::ScalarType::Float); torch::stable::from_blob(p, {2, 3}, {3, 1}, x.device(), x.scalar_type()); "
         "torch::stable::from_blob(p, {2}, contiguous_strides({2}), torch::stable::Device(torch::headeronly::kCPU), "
-        "torch::headeronly::ScalarType::Int, [](void*) {}); tensor_of<float>(v); "
+        "torch::headeronly::ScalarType::Int, [](void*) {}); tensor_of<float>(v, torch::stable::empty({0}).scalar_type()); "
         "torch::stable::full({}, 3, x.scalar_type(), std::nullopt, x.device()); "
         "torch::stable::full({}, n, x.scalar_type(), std::nullopt, x.device()); "
         "torch::stable::full({n}, 1, x.scalar_type(), std::nullopt, x.device()); "

@@ -58,9 +58,9 @@ CASES = {
         f"  auto x = torch::stable::new_zeros(a, {{2}}, {INT});\n"
         f"  auto y = torch::stable::new_zeros(b, {{2}}, {INT});\n",
     ),
-    "zeros without a dtype are float": (
+    "zeros without a dtype have the default dtype, which Python sets": (
         "  auto x = torch::zeros({2}, torch::device(a.device()));\n",
-        "  auto x = torch::stable::full({2}, 0, torch::headeronly::ScalarType::Float, std::nullopt, a.device());\n",
+        "  auto x = torch::stable::full({2}, 0, std::nullopt, std::nullopt, a.device());\n",
     ),
     "full of an integer is long": (
         "  auto x = torch::full({2}, 7);\n",

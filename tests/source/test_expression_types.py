@@ -48,7 +48,7 @@ BEFORE = """\
 TYPES = {
     # literals and operators
     "1": "int64_t", "1.5f": "double", "0x1F": "int64_t", "'c'": "char", '"s"': "char*", '"a" "b"': "char*", "true": "bool",
-    "sizeof(x)": "size_t", "!n": "bool", "-n": "int", "n < 2": "bool", "n && n": "bool", "n + 1": "int", "x + 1": "Tensor",
+    "sizeof(x)": "size_t", "!n": "bool", "-n": "int", "n < 2": "bool", "n && n": "bool", "n + 1": "int", "n * 1.5": "double", "x + 1": "Tensor",
     "(n, x)": "Tensor", "n ? x : x": "Tensor", "(float)n": "float", "at::Tensor{x}": "Tensor", "new Grid": "Grid*",
     "q = x": "Tensor", "++n": "int", "&x": "Tensor*", "*pq": "Tensor", "pq->dim()": "int64_t", "x[0]": "Tensor",
     # the standard library

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from torch_stabilize.rules.context import Context, Project
+from torch_stabilize.source.classes import Method
 from torch_stabilize.source.declarations import declared_in, text_of
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
@@ -97,6 +98,9 @@ def is_repeatable(node: Node, fragment: Fragment, context: Context) -> bool:
         if kind.is_tensor or not kind.is_known:
             entry = context.surface.method(method)
             return entry is not None and entry.returns not in ("", "void", "Tensor") and not method.endswith("_")
+        if context.project.finder.written.methods_of(kind, method):
+            reader = _Reader(context.project, context.document, fragment, 0, frozenset())
+            return method in ASKING and not reader.own(node).writes
         return method in ASKING or kind.name in ("Device", "TensorOptions", "optional")
     if node.type == "subscript_expression":
         base = node.child_by_field_name("argument")
@@ -243,11 +247,30 @@ class _Reader(NamedTuple):
                 return found
             entry = self.project.surface.method(method)
             return _ASKS if entry is not None else _UNKNOWN
+        if own := self.project.finder.written.methods_of(kind, method):
+            return self._own_method([one for one, _ in own])
         if kind.is_known and (method in ASKING or kind.name in ("Device", "TensorOptions", "Scalar", "CUDAStream")):
             return _ASKS
         if kind.is_known and receiver is not None and text_of(receiver) in self.local:
             return NONE  # such as push_back on a vector of the function's own
         return Effects(_UNKNOWN.writes | State.VARIABLES, _ALL)
+
+    def _own_method(self, methods: list[Method]) -> Effects:
+        """What a call of a member function of the project's own classes changes."""
+        effects = NONE
+        for one in methods:
+            body = one.definition.child_by_field_name("body") if one.definition is not None else None
+            if (
+                one.definition is None
+                or body is None
+                or self.depth >= _FUNCTIONS_DEEP
+                or b"static " in (body.text or b"")
+            ):
+                return Effects(_UNKNOWN.writes | State.VARIABLES, _ALL)
+            local = frozenset(_declared_within(one.definition))
+            reader = _Reader(self.project, one.document, one.document.whole, self.depth + 1, local)
+            effects = effects | reader.of(body)
+        return effects
 
     def _own_function(self, name: str, count: int) -> Effects:
         found = [

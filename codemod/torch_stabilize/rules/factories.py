@@ -69,7 +69,7 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "at::tensor(v, at::kFloat); torch::tensor(v); }",
             "void f(std::vector<double> v, std::vector<int64_t> w) { at::tensor(v); at::tensor({1, 2}); "
             "tensor_of<int64_t>(w); tensor_of<double>(v, torch::headeronly::ScalarType::Float); "
-            "tensor_of<double>(v, torch::headeronly::ScalarType::Float); }",
+            "tensor_of<double>(v, torch::stable::empty({0}).scalar_type()); }",
             "at::tensor gives numbers the dtype of their C++ type: reported where torch::tensor gives another",
         ),
         Example(
@@ -85,12 +85,12 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "torch::stable::full({2}, n > 0, torch::headeronly::ScalarType::Bool); "
             "stable_aten::fill_(torch::stable::empty({2}, torch::headeronly::ScalarType::Long), n); "
             "torch::stable::full({2}, 2LL, torch::headeronly::ScalarType::Long); "
-            "torch::stable::full({2}, 1.5f, torch::headeronly::ScalarType::Float); "
-            "torch::stable::full({}, 3, torch::headeronly::ScalarType::Float); "
+            "torch::stable::full({2}, 1.5f); "
+            "torch::stable::full({}, 3); "
             "torch::stable::full({}, 3, torch::headeronly::ScalarType::Long); "
             "torch::stable::full({}, n > 1, torch::headeronly::ScalarType::Bool); "
-            "torch::stable::full({}, 2.5, torch::headeronly::ScalarType::Float); }",
-            "the dtype that each number has in torch; integers of 64 bits, which a double does not hold, are stored as they are",
+            "torch::stable::full({}, 2.5); }",
+            "the dtype that each number has in torch, where it is not the default dtype; integers of 64 bits, which a double does not hold, are stored as they are",
         ),
         Example(
             "void f(at::Tensor x, int64_t n) { at::full({2}, n, at::kInt); at::full_like(x, n); x.new_full({2}, n); x[0] = n; "
@@ -101,7 +101,7 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "stable_aten::fill_(torch::stable::select(x, 0, 0), n); stable_aten::fill_(torch::stable::select(x, 0, 0), n); "
             "stable_aten::sub_(stable_aten::fill_(torch::stable::empty_like(x), n), x); "
             "torch::stable::fill_(torch::stable::select(x, 0, 0), -INFINITY); "
-            "torch::stable::full({2}, std::numeric_limits<float>::max(), torch::headeronly::ScalarType::Float); }",
+            "torch::stable::full({2}, std::numeric_limits<float>::max()); }",
             "where the dtype holds no wide integer, or the number is none, the double will do",
         ),
         Example(
@@ -113,10 +113,10 @@ _FILLED = {"zeros": b"0", "ones": b"1"}
             "#include <vector>\nat::Tensor f(std::vector<double> v) { return torch::tensor(v); }\n"
             "at::Tensor g(at::Tensor x) { return torch::tensor({1, 0}, x.device()); }",
             "#include <vector>\ntorch::stable::Tensor f(std::vector<double> v) "
-            "{ return tensor_of<double>(v, torch::headeronly::ScalarType::Float); }\n"
+            "{ return tensor_of<double>(v, torch::stable::empty({0}).scalar_type()); }\n"
             "torch::stable::Tensor g(torch::stable::Tensor x) "
             "{ return tensor_of<int64_t>({1, 0}, torch::headeronly::ScalarType::Long, std::nullopt, x.device()); }",
-            "numbers of a list are Long or Float, as torch has it",
+            "numbers of a list are Long or of the default dtype, as torch has it",
         ),
         Example(
             "at::Tensor f(at::Tensor x) { return torch::empty({4}, x.options().requires_grad(true)); }",
@@ -190,17 +190,18 @@ def _filled(name: str, node: Node, given: list[Node], fragment: Fragment, contex
     if beside is not None:
         tensor, dtype = beside
         return ((b"torch::stable::new_zeros(", *tensor, b", ", sizes, *((b", ", *dtype) if dtype else ()), b")"), ())
-    default = b"torch::headeronly::ScalarType::Float"
-    return ((b"torch::stable::full(", sizes, b", ", _FILLED[name], *tail_of(options, always_dtype=default), b")"), ())
+    return ((b"torch::stable::full(", sizes, b", ", _FILLED[name], *tail_of(options), b")"), ())
 
 
 def _full(name: str, node: Node, given: list[Node], fragment: Fragment, context: Context) -> Made | None:
     options = options_at(given, 2, fragment, context, node) if len(given) >= 2 else None
     if options is None:
         return None
-    default = DTYPE_OF_FULL.get(kind_in_schemas(given[1], context.type_of(given[1], fragment)), b"")
-    if not default and not (options.dtype or options.like):
+    default = DTYPE_OF_FULL.get(kind_in_schemas(given[1], context.type_of(given[1], fragment)))
+    if default is None and not (options.dtype or options.like):
         return None
+    default = default or b""
+    options = options.filled_in((default,) if default else ())
     return full(fragment.span(given[0]), given[1], tail_of(options, always_dtype=default), fragment, context)
 
 
@@ -318,9 +319,10 @@ class _New(NamedTuple):
 
     def tail(self) -> tuple[Part, ...]:
         """dtype, layout and device as arguments: those of the receiver where no option gives them."""
-        dtype = self.options.dtype or (*self.call.asked_parts(), b".scalar_type()")
-        device = self.options.device or (*self.call.asked_parts(), b".device()")
-        return (b", ", *dtype, b", std::nullopt, ", *device)
+        receiver = self.call.asked_parts()
+        own_dtype, own_device = (*receiver, b".scalar_type()"), (*receiver, b".device()")
+        options = self.options.filled_in(own_dtype, own_device)
+        return (b", ", *(options.dtype or own_dtype), b", std::nullopt, ", *(options.device or own_device))
 
 
 def _taken_apart(site: Site, context: Context, entry: Entry, place: int) -> _New | Outcome | None:

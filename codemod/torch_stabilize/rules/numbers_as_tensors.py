@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tree_sitter import Node
 
 from torch_stabilize.rules.context import Context
@@ -13,12 +15,13 @@ from torch_stabilize.rules.wide_numbers import full
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Fragment
 
-# The dtype that full() gives a number, which the stable form takes as a double.
+# The dtype that full() gives a number, which the stable form takes as a double; "" is the default dtype, which Python sets.
 DTYPE_OF_FULL = {
     "bool": b"torch::headeronly::ScalarType::Bool",
     "int64_t": b"torch::headeronly::ScalarType::Long",
-    "double": b"torch::headeronly::ScalarType::Float",
+    "double": b"",
 }
+_DEFAULT_DTYPE = b"torch::stable::empty({0}).scalar_type()"
 
 
 def is_list(node: Node, fragment: Fragment, context: Context) -> bool:
@@ -40,13 +43,25 @@ def tensor_of_numbers(name: str, node: Node, given: list[Node], fragment: Fragme
     if is_list(given[0], fragment, context) and name == "tensor":
         return _listed(node, given[0], options, fragment, context)
     kind = context.type_of(given[0], fragment)
-    default = b"torch::headeronly::ScalarType::Float"
+    default: bytes | None = b""
     if name == "tensor":
         in_schemas = kind_in_schemas(given[0], kind)
-        default = DTYPE_OF_FULL.get(in_schemas, b"") if in_schemas != "int64_t" or kind.name in _LONGS else b""
-    if kind.is_tensor or (not default and not (options.dtype or options.like)):
+        default = DTYPE_OF_FULL.get(in_schemas) if in_schemas != "int64_t" or kind.name in _LONGS else None
+    if kind.is_tensor or (default is None and not (options.dtype or options.like)):
         return None
+    default = default or (_of_own_type(node, kind.name) if name == "tensor" else b"")
+    options = options.filled_in((default,) if default else ())
     return full(b"{}", given[0], tail_of(options, always_dtype=default), fragment, context)
+
+
+def _says_torch(node: Node) -> bool:
+    callee = node.child_by_field_name("function")
+    return callee is None or text_of(callee).removeprefix("::").startswith("torch::")
+
+
+def _of_own_type(node: Node, kind: str) -> bytes:
+    """The dtype that at::tensor gives a float, "" where that is the default dtype: torch::tensor gives all numbers that."""
+    return b"torch::headeronly::ScalarType::Float" if kind == "float" and not _says_torch(node) else b""
 
 
 def _is_of_torch(node: Node, value: Node, fragment: Fragment, context: Context) -> bool:
@@ -54,8 +69,7 @@ def _is_of_torch(node: Node, value: Node, fragment: Fragment, context: Context) 
 
     at::tensor gives numbers the dtype of their C++ type, which is the same for int64_t, float and bool.
     """
-    callee = node.child_by_field_name("function")
-    if callee is None or text_of(callee).removeprefix("::").startswith("torch::"):
+    if _says_torch(node):
         return True
     kind = context.type_of(value, fragment)
     held = kind.inner if kind.inner is not None else kind
@@ -77,11 +91,16 @@ def _listed(node: Node, values: Node, options: Options, fragment: Fragment, cont
     if not kinds or kinds - {*_LONGS, "double", "float"}:
         return None
     is_integral = not kinds & {"double", "float"}
-    if len(kinds) > 1 and not is_integral:
+    if kinds & {*_LONGS} and not is_integral:
         return None
-    kind = kinds.pop() if values.type != "initializer_list" else ("int64_t" if is_integral else "float")
-    default = b"torch::headeronly::ScalarType::" + (b"Long" if is_integral else b"Float")
-    own = kind in ("int64_t", "long", "float")
+    written = "int64_t" if is_integral else "float" if kinds == {"float"} else "double"
+    kind = written if values.type == "initializer_list" else kinds.pop()
+    if options.pinned and not options.is_stand_in:
+        return None
+    options = replace(options, pinned=())
+    default = _of_own_type(node, kind) or (b"torch::headeronly::ScalarType::Long" if is_integral else _DEFAULT_DTYPE)
+    options = options.filled_in((default,))
+    own = kind in ("int64_t", "long")  # which the list has without a dtype
     tail = tail_of(options, always_dtype=b"" if own and not options.device else default)
     name = context.project.helpers.name("tensor_of").encode()
     is_view = values.type != "initializer_list" and context.type_of(values, fragment).name != "vector"

@@ -20,6 +20,8 @@ _STARTS = ("TensorOptions", "dtype", "device", "layout", "requires_grad", "memor
 _BROUGHT_ALONG = frozenset({"dtype", "device", "layout"})  # found without a namespace, by the type of the argument
 _OF_BACKENDS = {f"{space}{name}": f"k{name}".encode() for space in ("at::", "torch::") for name in ("CPU", "CUDA")}
 _NULLOPT = frozenset({"std::nullopt", "c10::nullopt", "at::nullopt", "torch::nullopt", "nullopt", "{}"})
+# Expressions that may be options as an object, which is asked for what it has: variables, and what functions give.
+_HOLDERS = frozenset({"identifier", "field_expression", "call_expression", "subscript_expression"})
 NOTHING: tuple[Part, ...] = (b"std::nullopt",)
 
 
@@ -49,6 +51,15 @@ class Options:
     def layout_parts(self) -> tuple[Part, ...]:
         """The layout, or std::nullopt."""
         return self.layout or NOTHING
+
+    def filled_in(self, dtype: tuple[Part, ...], device: tuple[Part, ...] = ()) -> Options:
+        """These options, with another dtype and device where the object that holds them has none."""
+        made = self
+        if dtype and self.dtype[-1:] == (b".dtype_opt()",):
+            made = replace(made, dtype=(*self.dtype, b".value_or(", *dtype, b")"))
+        if device and self.device[-1:] == (b".device_opt()",):
+            made = replace(made, device=(*self.device, b".value_or(", *device, b")"))
+        return made
 
     @property
     def only_like(self) -> bool:
@@ -137,7 +148,7 @@ class _Reader(NamedTuple):
         base = self.read(receiver)
         if base is not None and named is not None:
             return self._of_type(base, method, named)
-        return self._set(base, method, arguments) if base is not None else None
+        return self._set(base, method, arguments) if base is not None else self._implicit(node)
 
     def _of_type(self, base: Options, name: str, named: Node) -> Options | None:
         """`dtype<float>()`."""
@@ -182,7 +193,7 @@ class _Reader(NamedTuple):
             return Options(dtype=(self._part(node),))
         if kind.name in ("Device", "DeviceType"):
             return Options(device=self._device([node]))
-        if kind.name == "TensorOptions" and node.type in ("identifier", "field_expression"):
+        if kind.name == "TensorOptions" and not kind.pointers and node.type in _HOLDERS:
             part = self._part(node)
             return Options(
                 dtype=(part, b".dtype_opt()"),

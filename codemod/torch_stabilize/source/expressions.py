@@ -13,7 +13,7 @@ from torch_stabilize.model import Span
 from torch_stabilize.source import calls, library
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment
-from torch_stabilize.source.types import TENSOR, UNKNOWN, CppType, parse_type
+from torch_stabilize.source.types import NUMBERS, TENSOR, UNKNOWN, CppType, parse_type
 
 if TYPE_CHECKING:
     from torch_stabilize.source.scopes import TypeFinder
@@ -162,6 +162,9 @@ def _conditional(finder: TypeFinder, node: Node, fragment: Fragment, document: D
     return UNKNOWN
 
 
+_FLOATING = ("double", "float")  # which an operator makes of two numbers, one of them such
+
+
 def _binary(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
     operator = node.child_by_field_name("operator")
     sign = text_of(operator) if operator is not None else ""
@@ -175,7 +178,12 @@ def _binary(finder: TypeFinder, node: Node, fragment: Fragment, document: Docume
         return TENSOR
     if sign in _COMPARISON or sign in ("&&", "||"):
         return CppType("bool")
-    return next((kind for kind in kinds if kind.is_known), UNKNOWN) if sign in _ARITHMETIC else UNKNOWN
+    if sign not in _ARITHMETIC:
+        return UNKNOWN
+    known = [kind for kind in kinds if kind.is_known]
+    if len(known) == 2 and all(kind.name in NUMBERS and not kind.pointers for kind in known):
+        return next((kind for name in _FLOATING for kind in known if kind.name == name), known[0])
+    return known[0] if known else UNKNOWN
 
 
 def _unary(finder: TypeFinder, node: Node, fragment: Fragment, document: Document, depth: int) -> CppType:
