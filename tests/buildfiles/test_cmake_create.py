@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textwrap import dedent
 
+from torch_stabilize.model import Severity
+
 from tests.buildfiles.trees import plan
 
 MACRO = """
@@ -190,6 +192,37 @@ def test_devices_of_sources_under_conditions() -> None:
           target_compile_definitions(_C_stable PRIVATE USE_ROCM)
         endif()
         """)
+    )
+
+
+def test_the_new_target_makes_a_file_of_its_own() -> None:
+    text = created(
+        """
+        add_library(ext SHARED csrc/bindings.cpp csrc/norm.cpp)
+        set_target_properties(ext PROPERTIES PREFIX "" OUTPUT_NAME "_C" CXX_STANDARD 17)
+        set_property(TARGET ext PROPERTY LIBRARY_OUTPUT_NAME _C)
+        """,
+        "csrc/norm.cpp",
+    )
+    name = text[text.index("add_library(", text.index("add_library(") + 1) :].split("(", 1)[1].split()[0]
+    assert f'set_target_properties({name} PROPERTIES PREFIX "" OUTPUT_NAME "{name}" CXX_STANDARD 17)' in text
+    assert f"set_property(TARGET {name} PROPERTY LIBRARY_OUTPUT_NAME {name})" in text
+    assert 'set_target_properties(ext PROPERTIES PREFIX "" OUTPUT_NAME "_C" CXX_STANDARD 17)' in text
+
+
+def test_a_file_name_from_outside_is_by_hand() -> None:
+    cmake = """
+    add_library(ext SHARED csrc/bindings.cpp csrc/norm.cpp)
+    set_target_properties(ext PROPERTIES OUTPUT_NAME ${FILE_NAME})
+    """
+    planned = plan({"CMakeLists.txt": dedent(cmake)}, ["csrc/norm.cpp"], created=["csrc/stable/bindings.cpp"])
+    (found,) = planned.diagnostics("TSA613")
+    assert "FILE_NAME" in found.message
+    assert planned.place(found) == "${FILE_NAME}"
+    assert found.severity is Severity.ERROR
+    known = "set(FILE_NAME _C)\n" + dedent(cmake)
+    assert not plan({"CMakeLists.txt": known}, ["csrc/norm.cpp"], created=["csrc/stable/bindings.cpp"]).diagnostics(
+        "TSA613"
     )
 
 

@@ -372,6 +372,37 @@ def test_a_glob_of_one_folder_needs_no_change() -> None:
     assert '"csrc/stable/x.cu"' in planned.text("CMakeLists.txt")
 
 
+JOINED = """\
+file(GLOB MAIN csrc/b.cpp)
+file(GLOB KERNELS csrc/*.cu)
+file(GLOB WRITTEN_LATER csrc/made/*.cu)
+file(GLOB EXT_SRC ${WRITTEN_LATER} ${KERNELS}
+  ${MAIN})
+"""
+
+
+def test_a_glob_that_joins_lists_carries_their_sources() -> None:
+    files = {"CMakeLists.txt": HEAD + JOINED + TARGETS, "macros.cmake": MACRO, "csrc/b.cpp": "", "csrc/y.cu": ""}
+    planned = plan(files, ["csrc/x.cu"])
+    text = planned.text("CMakeLists.txt")
+    assert JOINED in text  # the pattern does not find the file at its new place
+    assert '"csrc/stable/x.cu"' in text[text.index("set(STABLE_EXT_SRC") :]
+    assert not planned.diagnostics("TSA607")
+
+
+def test_a_glob_that_joins_lists_finds_a_file_that_stays_where_it_is_no_more() -> None:
+    files = {"CMakeLists.txt": HEAD + JOINED + TARGETS, "macros.cmake": MACRO, "csrc/b.cpp": "", "csrc/y.cu": ""}
+    text = plan(files, ["csrc/x.cu"], in_place=True).text("CMakeLists.txt")
+    assert 'file(GLOB KERNELS csrc/*.cu)\nlist(FILTER KERNELS EXCLUDE REGEX "/csrc/x\\\\.cu$")\n' in text
+    assert '"csrc/x.cu"' in text[text.index("set(STABLE_EXT_SRC") :]
+
+
+def test_what_is_filtered_out_of_joined_lists_is_in_no_target() -> None:
+    lists = JOINED + 'list(FILTER EXT_SRC EXCLUDE REGEX "x[.]cu$")\n'
+    files = {"CMakeLists.txt": HEAD + lists + TARGETS, "macros.cmake": MACRO, "csrc/b.cpp": "", "csrc/y.cu": ""}
+    assert plan(files, ["csrc/x.cu"]).diagnostics("TSA607")
+
+
 # What is found and not guessed (pitfall 23)
 
 

@@ -17,6 +17,7 @@ VERSION_RAISED = "TSA609"
 DEFINITION = "TSA610"
 STALE_COMMENT = "TSA611"
 LOOP_WRITTEN_OUT = "TSA612"
+FILE_NAMED_OUTSIDE = "TSA613"
 SETUP_SOURCE_MOVED = "TSA620"
 EXTENSION_CREATED = "TSA621"
 COMPUTED_SOURCES = "TSA622"
@@ -125,6 +126,13 @@ CODES: tuple[Code, ...] = (
         "same but for a name: `foreach` and calls of a function that composes names become the commands that they "
         "run. Conditions that the value decides are gone. Loops of which no library changes stay.",
         confidence=Confidence.REVIEW,
+    ),
+    Code(
+        FILE_NAMED_OUTSIDE,
+        "The name of a target's file is given to CMake from outside.",
+        "A setup.py, say, passes `-DOUTPUT_FILE_NAME=...`, builds, and copies the file of that name. The stable target "
+        "makes a file of its own, named as the target is; whoever copies the legacy one has to copy it as well.",
+        confidence=Confidence.MANUAL,
     ),
     Code(
         SETUP_SOURCE_MOVED,

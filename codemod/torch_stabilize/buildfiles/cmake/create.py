@@ -12,6 +12,7 @@ from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow
 from torch_stabilize.buildfiles.cmake.linked import not_linked, without_gaps
 from torch_stabilize.buildfiles.cmake.lists import reindent, with_comment
 from torch_stabilize.buildfiles.cmake.logic import residual
+from torch_stabilize.buildfiles.cmake.output import own_file
 from torch_stabilize.buildfiles.cmake.run import HEADERS, CMakeRun
 from torch_stabilize.buildfiles.cmake.settings import device_settings, macros_of
 from torch_stabilize.buildfiles.cmake.site import is_before_helper, list_helper, reads
@@ -296,6 +297,7 @@ def _copied(
     out = not_linked(run, command, rename.new)
     if out is None:
         return ""
+    out |= own_file(run, command, rename.old, rename.new)
     text = rendered(file, start, {a.span: rename(file.text(a.span)) for a in command.arguments} | out)
     text = without_gaps(text) if out else text
     conditions = residual(command.conditions, known, run.project.domains)
@@ -311,6 +313,7 @@ def _repeat(run: CMakeRun, file: CMakeFile, command: Command, rename: _Renamer, 
     out = not_linked(run, command, new)
     if out is None:
         return
+    out |= own_file(run, command, old, new)
     indent = file.indent(command.span.start)
     text = rendered(file, command.span, {a.span: rename(file.text(a.span)) for a in command.arguments} | out)
     text = without_gaps(text) if out else text

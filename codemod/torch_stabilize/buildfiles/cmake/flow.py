@@ -291,7 +291,7 @@ class CMakeProject:
                     path = (writer, *steps[1:]) if same_list else (writer, *steps)
                     names = variables if same_list else (name, *variables)
                     if writer.name == "file":
-                        yield from self._globbed(writer, path, names, definition)
+                        yield from self._globbed(writer, path, names, definition, seen | {key})
                     else:
                         yield from self._follow(written, path, names, definition, seen | {key})
             elif item.text.endswith(SOURCE_SUFFIXES):
@@ -300,7 +300,12 @@ class CMakeProject:
                     yield Flow(resolved, item, steps, variables, definition)
 
     def _globbed(
-        self, writer: Command, steps: tuple[Command, ...], variables: tuple[str, ...], definition: Definition
+        self,
+        writer: Command,
+        steps: tuple[Command, ...],
+        variables: tuple[str, ...],
+        definition: Definition,
+        seen: frozenset[tuple[int, str]],
     ) -> Iterator[Flow]:
         recursive = writer.first.upper() == "GLOB_RECURSE"
         filters = self._filters(writer, variables[0], steps[1])
@@ -308,6 +313,11 @@ class CMakeProject:
             if argument.text in GLOB_OPTIONS:
                 continue
             pattern = self.resolve(argument.text, writer.path)
+            if pattern is None:  # `file(GLOB all ${cpp} ${cuda})` joins lists: a file's own name finds that file
+                for flow in self._follow(argument.items, steps, variables, definition, seen):
+                    if not _WILDCARD.search(flow.path) and not any(one.search(flow.path) for one in filters):
+                        yield flow
+                continue
             if not pattern:
                 continue
             beginning = _WILDCARD.split(pattern, maxsplit=1)[0]
