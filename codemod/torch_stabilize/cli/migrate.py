@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from torch_stabilize.cli.carry_out import carry_out, print_outcome
+from torch_stabilize.cli.carry_out import Output, carry_out
 from torch_stabilize.cli.plan_options import COMMITTED, SHOWN, WRITTEN, headers_option, target_option
-from torch_stabilize.cli.report_files import check_writable, rendered, report_option, write_text
+from torch_stabilize.cli.report_files import report_option
 from torch_stabilize.model import DEFAULT_TARGET, Refusal
 
 if TYPE_CHECKING:
@@ -57,14 +57,12 @@ def command(
     """
     if allow_dirty and mode != WRITTEN:
         raise click.UsageError("--allow-dirty needs --write.")
-    if report_file is not None:
-        check_writable(report_file)
     from torch_stabilize.cli.workspace import open_workspace, progress
     from torch_stabilize.explain import all_codes
     from torch_stabilize.migration.in_place import with_way_in_place
     from torch_stabilize.migration.plan import Options, plan_migration
     from torch_stabilize.program.groups import resolve_group
-    from torch_stabilize.report.view import Concern, Stage, build_report
+    from torch_stabilize.report.view import Stage, build_report
     from torch_stabilize.repository.building_torch import version_notes
     from torch_stabilize.source.parsable import refuse_unparsable
 
@@ -89,12 +87,8 @@ def command(
     codes = all_codes()
     stage = Stage(mode)
     report = build_report(plan, workspace.snapshot.read, codes, stage=stage, request=shlex.join(names))
-    text = rendered(report, report_file, codes) if report_file is not None else ""  # before anything is written
-    carry_out(plan, workspace.snapshot, stage, allow_dirty=allow_dirty)
-    print_outcome(report, as_json=as_json)
-    if report_file is not None:
-        write_text(report_file, text)
-    return 1 if report.of(Concern.MANUAL) else 0
+    output = Output(codes, report_file, as_json=as_json)
+    return carry_out(report, workspace.snapshot, output, allow_dirty=allow_dirty)
 
 
 def _check_whole(snapshot: Snapshot, names: tuple[str, ...]) -> None:

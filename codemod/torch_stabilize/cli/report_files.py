@@ -31,8 +31,7 @@ def report_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     )
 
 
-def check_writable(path: Path) -> None:
-    """Raise Refusal where `path` cannot be written: said before the run, not after it."""
+def _check_writable(path: Path) -> None:
     if not path.parent.is_dir():
         raise Refusal(f"cannot write {path}: there is no folder {path.parent}", exit_code=2)
     if not os.access(path if path.exists() else path.parent, os.W_OK):
@@ -55,4 +54,6 @@ def write_text(path: Path, text: str) -> None:
 def _report_file(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
     if path is not None and path.suffix not in SUFFIXES:
         raise click.BadParameter(f"{path.name} must end in {', '.join(SUFFIXES)}")
+    if path is not None:
+        _check_writable(path)  # before the run, not after it
     return path

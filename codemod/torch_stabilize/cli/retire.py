@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from torch_stabilize.cli.carry_out import carry_out, print_outcome
+from torch_stabilize.cli.carry_out import Output, carry_out
 from torch_stabilize.cli.plan_options import COMMITTED, SHOWN, WRITTEN, headers_option, target_option
-from torch_stabilize.cli.report_files import check_writable, rendered, report_option, write_text
+from torch_stabilize.cli.report_files import report_option
 from torch_stabilize.model import DEFAULT_TARGET
 
 
@@ -32,11 +32,9 @@ def command(
     """
     if allow_dirty and mode != WRITTEN:
         raise click.UsageError("--allow-dirty needs --write.")
-    if report_file is not None:
-        check_writable(report_file)
     from torch_stabilize.cli.workspace import open_workspace, progress
     from torch_stabilize.explain import all_codes
-    from torch_stabilize.report.view import Concern, Stage, build_report
+    from torch_stabilize.report.view import Stage, build_report
     from torch_stabilize.repository.building_torch import version_notes
     from torch_stabilize.retire.plan import plan_retirement
 
@@ -51,13 +49,9 @@ def command(
     report = build_report(
         plan, workspace.snapshot.read, codes, stage=stage, request=_request(target, headers), verb="retire"
     )
-    text = rendered(report, report_file, codes) if report_file is not None else ""  # before anything is written
     message = f"Use what the headers of torch {built.version} have"
-    carry_out(plan, workspace.snapshot, stage, allow_dirty=allow_dirty, message=message)
-    print_outcome(report, as_json=as_json)
-    if report_file is not None:
-        write_text(report_file, text)
-    return 1 if report.of(Concern.MANUAL) else 0
+    output = Output(codes, report_file, as_json=as_json)
+    return carry_out(report, workspace.snapshot, output, allow_dirty=allow_dirty, message=message)
 
 
 def _request(target: str | None, headers: str | None) -> str:
