@@ -359,6 +359,11 @@ CALLEES = {
     ("__global__ void k(float* a, const float* b) { a[0] = b[0]; }", "k<<<1, 1>>>(p, q);"): W,
     ("__global__ void k(float* a, const float* b) { a[0] = b[0]; }", "k<<<1, 1>>>(q, p);"): R,
     ("template <class T> __global__ void k(T* a) { a[0] = T(a[1]); }", "k<float><<<1, 1>>>(p);"): W,
+    (
+        "half atomicAdd(half* q, half v) {}\ntemplate <class T> __global__ void k(T* a) { atomicAdd(&a[1], T(1)); }",
+        "k<<<1, 1>>>(p);",
+    ): W,  # CUDA's, where T is no half
+    ("half atomicAdd(half* q, half v) {}\nvoid g(half* q) { atomicAdd(q, half(1)); }", "g((half*)p);"): R,
     ("template <class T> __global__ void k(T* a) { s = T(a[1]); }", "auto r = k<float>; r<<<1, 1>>>(p);"): R,
     ("void a(float* q) { q[0] = 1; }\nvoid b(float* q) { s = q[0]; }", "auto r = n ? &a : &b; r(p);"): W,
     ("template <class P> void g(P q) { q[0] = 1; }", "g(p);"): W,

@@ -104,12 +104,22 @@ class Uses(Walk):
         if name in self.macros:
             return Entered(self._given_to_macro(name, place, at))
         if found := self._meant(callee, len(given), at):
-            return self._through(found, place, given, at)
+            through, others = self._through(found, place, given, at), self._of_namesake(name, found, place, given, at)
+            return Entered((*through, *others)) if others else through
         is_list = held.is_tensor and template_argument(callee)  # `std::vector<at::Tensor>(x)`
         effect = "" if is_list else self.effects.function(name, place, len(given))
         if not effect and held.is_tensor and name.removeprefix("::").startswith(("at::", "torch::")):
             effect = self.effects.argument(name.rpartition("::")[2], place)
         return self._affected(effect, at) if effect else self._made(text_of(callee), place, given, at)
+
+    def _of_namesake(self, name: str, found: Sequence[Callee], place: int, given: Sequence[Node], at: At) -> Found:
+        """What a function of CUDA or C++ writes that `found` overload for one type more, as atomicAdd(at::Half*)."""
+        effect = self.effects.function(name, place, len(given))
+        kind = self._type(given[place], at) if place < len(given) else None
+        if effect not in ("W", "E") or kind is None or any(one.generic for one in found):
+            return ()
+        is_open = not kind.is_known or kind.name in callees.generic_names(at.node)
+        return self._affected(effect, at) if is_open else ()
 
     def _affected(self, effect: str, at: At) -> Found:
         """What the call `at` does to what it is given, by a letter of `Effects`."""
