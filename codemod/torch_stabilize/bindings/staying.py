@@ -23,7 +23,8 @@ def staying_units(registry: Registry, group: Group, target: str) -> dict[str, Di
 
     None where nothing else would move, nor has before.
     """
-    has_moved = bool(group.migrated) or any(s.block.side is Side.STABLE for s in registry.statements)
+    is_begun = registry.snapshot.exists(registry.layout.stable_bindings)
+    has_moved = bool(group.migrated) or is_begun or any(s.block.side is Side.STABLE for s in registry.statements)
     if len(group.units) < 2 and not has_moved:
         return {}
     selection = select(registry, group)
