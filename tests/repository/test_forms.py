@@ -9,7 +9,7 @@ from torch_stabilize.config import load_config
 from torch_stabilize.layout.detect import detect_layout
 from torch_stabilize.migration.in_place import with_way_in_place
 from torch_stabilize.migration.plan import Options, plan_migration
-from torch_stabilize.model import Plan, Severity
+from torch_stabilize.model import Plan, Refusal, Severity
 from torch_stabilize.program.groups import resolve_group, suggest_groups
 from torch_stabilize.repository.snapshot import Snapshot
 
@@ -299,3 +299,20 @@ def test_what_python_compiles_is_converted_where_it_is(make_repository: MakeRepo
     (loading,) = [one for one in plan.files if one.old_path == "fast/__init__.py"]
     flags = b'extra_cflags=["-DTORCH_TARGET_VERSION=0x020b000000000000ULL"], is_python_module=False'
     assert flags in (loading.after or b"")
+
+
+def test_helpers_in_the_stable_folder_do_not_make_the_next_group_move(make_repository: MakeRepository) -> None:
+    """A first group in place leaves headers and bindings in that folder: what comes after stays where it is, too."""
+    both = {**TREE, **LATER}
+    first = planned(make_repository(both), "csrc/twice.cpp", in_place=True)
+    tree = {path: text for path, text in both.items() if path not in {one.old_path for one in first.files}}
+    helpers = {"csrc/libtorch_stable/torch_utils.h": "#pragma once\n"}
+    second = planned(make_repository({**tree, **texts(first), **helpers}), "csrc/thrice.cpp")
+    assert second.files
+    assert all(file.old_path in (None, file.new_path) for file in second.files)
+
+
+def test_a_file_does_not_move_onto_another(make_repository: MakeRepository) -> None:
+    there = {"csrc/libtorch_stable/twice.cpp": "int other() { return 1; }\n"}
+    with pytest.raises(Refusal, match=r"csrc/libtorch_stable/twice\.cpp is in the way: csrc/twice\.cpp would move"):
+        planned(make_repository({**TREE, **there}), "csrc/twice.cpp", in_place=False)

@@ -83,3 +83,17 @@ def test_a_namesake_of_the_project_s_own_is_another_function(make_repository: Ma
     change, _ = plan(make_repository, {HEADER: before}, "ceil_div")
     text = apply(before, [edit.edit for edit in change.edits]).decode()
     assert "HIDDEN_NAMESPACE_BEGIN(stable_helpers)" in text
+
+
+def test_a_helper_with_a_namesake_has_a_namespace_that_nothing_opens(make_repository: MakeRepository) -> None:
+    change, _ = plan(make_repository, {}, "apart:get_thread_num", "storage_nbytes")
+    text = change.created[0].content.decode()
+    apart = text[text.index("HIDDEN_NAMESPACE_BEGIN(stable_helpers_apart)") : text.index("stable_helpers_apart)\n\n")]
+    assert "get_thread_num" in text
+    assert "using namespace stable_helpers_apart" not in text
+    assert "storage_nbytes" not in apart
+    again, _ = plan(make_repository, {HEADER: text}, "apart:get_thread_num", "storage_nbytes")
+    assert not again.edits
+    assert not again.created
+    plain, _ = plan(make_repository, {HEADER: text}, "apart:get_thread_num", "apart:parallel_for")
+    assert "get_thread_num" not in b"".join(edit.edit.replacement for edit in plain.edits).decode()

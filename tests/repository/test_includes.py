@@ -70,3 +70,41 @@ def test_reaching_and_being_reached_survive_circles(graph: IncludeGraph) -> None
 def test_what_counts_as_an_include(make_repository: MakeRepository, text: str, names: list[str]) -> None:
     snapshot = make_repository({"a.cu": text})
     assert [i.name for i in IncludeGraph(snapshot, ("a.cu",), ("",)).includes("a.cu")] == names
+
+
+WRITER = '''import os
+HEADER = """#pragma once
+#include "wide.h"
+#include <torch/all.h>
+"""
+with open(os.path.join(os.path.dirname(__file__), "chosen.h"), "w") as file:
+    file.write(HEADER)
+'''
+WRITTEN = {
+    "CMakeLists.txt": "execute_process(COMMAND ${Python_EXECUTABLE} ${CMAKE_SOURCE_DIR}/csrc/choose.py)\n",
+    "csrc/choose.py": WRITER,
+    "csrc/wide.h": '#pragma once\n#include "lanes.h"\n',
+    "csrc/lanes.h": "#pragma once\n",
+    "csrc/a.cpp": '#include "chosen.h"\n',
+}
+
+
+def test_a_header_that_a_script_writes_leads_to_what_it_includes(make_repository: MakeRepository) -> None:
+    snapshot = make_repository(WRITTEN)
+    graph = IncludeGraph(snapshot, snapshot.below("csrc", (".cpp", ".h")), ("csrc",))
+    assert graph.direct("csrc/a.cpp") == ("csrc/wide.h",)
+    assert graph.closure(["csrc/a.cpp"]) == ("csrc/a.cpp", "csrc/lanes.h", "csrc/wide.h")
+    assert graph.units_reaching("csrc/lanes.h") == {"csrc/a.cpp"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"CMakeLists.txt": "project(x)\n"},  # no build runs the script
+        {"csrc/chosen.h": "#pragma once\n"},  # the header is here
+        {"csrc/choose.py": WRITER.replace("chosen.h", "other.h")},
+    ],
+)
+def test_any_other_header_does_not(make_repository: MakeRepository, changed: dict[str, str]) -> None:
+    snapshot = make_repository({**WRITTEN, **changed})
+    assert "csrc/wide.h" not in IncludeGraph(snapshot, snapshot.files, ("csrc",)).reached("csrc/a.cpp")

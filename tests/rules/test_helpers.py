@@ -8,6 +8,8 @@ from torch_stabilize.rules.helpers import find_helpers
 from torch_stabilize.rules.raised import dtypes_shown, raised
 from torch_stabilize.source.document import Document
 
+from tests.rules.rewriting import rewrite
+
 STREAM = (
     "inline cudaStream_t stream_of(int device) {\n  void* s = nullptr;\n"
     "  TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(device, &s));\n  return (cudaStream_t)s;\n}\n"
@@ -75,3 +77,32 @@ def test_those_that_raise_the_same_are_not() -> None:
 def test_dtypes_in_texts_are_told_once(text: str, is_told: bool) -> None:
     document = Document("a.cu", f"void f(at::Tensor x) {{ {text} {text} }}".encode())
     assert len(dtypes_shown([document, document])) == is_told
+
+
+OWN_HELPERS = (
+    "template <class F> void parallel_for(int n, const F& f) { f(0, n); }\n"
+    "inline int get_thread_num() { return omp_get_thread_num(); }\n"
+)
+LOOP = (
+    "namespace {\nvoid f(float* p, int n) {\n"
+    "  parallel_for(n, [&](int b, int e) { p[b] = get_thread_num(); });\n"
+    "  at::parallel_for(0, n, 1, [&](int64_t b, int64_t e) {\n"
+    "    p[b] = at::get_thread_num() + get_thread_num();\n    if (p[b] < 0) throw b;\n  });\n}\n}\n"
+)
+
+
+def test_a_helper_is_told_apart_from_a_function_of_its_name() -> None:
+    """Within a namespace that has the name too, the bare name is the project's own."""
+    text, found = rewrite(LOOP, "sum.cpp", others=(OWN_HELPERS,))
+    assert "  parallel_for(n, [&](int b, int e) { p[b] = get_thread_num(); });" in text
+    assert "  stable_helpers_apart::parallel_for(0, n, 1, [&]" in text
+    assert "p[b] = stable_helpers_apart::get_thread_num() + get_thread_num();" in text
+    assert found.helpers == {"apart:parallel_for", "apart:get_thread_num"}
+
+
+def test_a_helper_alone_of_its_name_is_called_by_it() -> None:
+    alone = LOOP.replace("  parallel_for(n, [&](int b, int e) { p[b] = get_thread_num(); });\n", "")
+    text, _ = rewrite(alone.replace(" + get_thread_num()", ""), "sum.cpp")
+    assert "  parallel_for(0, n, 1, [&]" in text
+    assert "p[b] = get_thread_num();" in text
+    assert "stable_helpers" not in text

@@ -111,3 +111,20 @@ def test_a_member_function_that_keeps_its_pack_prints_nothing() -> None:
     assert (
         f"log.put(1, {SIZES});" in rewrite(f"{log}void f(const at::Tensor& x, Log& log) {{ log.put(1, {SIZES}); }}")[0]
     )
+
+
+SAME = '#define SAME(a, b) TORCH_CHECK((a) == (b), #a " is ", a, ", not ", b)\n'
+
+
+def test_a_value_that_a_macro_compares_and_prints_is_reported() -> None:
+    after, found = rewrite(f"{SAME}void f(const at::Tensor& x, int n) {{ SAME(x.sizes(), x.strides()); SAME(n, 1); }}")
+    assert "SAME(x.sizes(), x.strides()); SAME(n, 1);" in after
+    assert [(one.code, one.message.partition(" is ")[0]) for one in found.diagnostics] == [
+        ("TSA124", "`x.sizes()`"),
+        ("TSA124", "`x.strides()`"),
+    ]
+
+
+def test_one_that_the_macro_tells_the_name_of_is_not() -> None:
+    named = '#define SAME(a, b) TORCH_CHECK((a) == (b), #a " is not " #b)\n'
+    assert not rewrite(f"{named}void f(const at::Tensor& x) {{ SAME(x.dim(), x.size(0)); }}")[1].diagnostics

@@ -123,3 +123,24 @@ def test_a_check_of_cuda_of_a_header_that_stays_gives_way() -> None:
 def test_one_that_does_something_else_stays() -> None:
     header = "#define CUDA_CHECK(e) log(e)\n"
     assert rewritten("void f() { CUDA_CHECK(g()); }", others=(header,)) == "void f() { CUDA_CHECK(g()); }"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "void f(int n) { constexpr bool CHECK = false; if constexpr (CHECK) n++; }",
+        "template <bool CHECK> void f(int n) { if constexpr (CHECK) n++; }",
+        "void f(bool CHECK) { if (CHECK) return; }",
+    ],
+)
+def test_a_variable_may_have_the_name_of_a_check(text: str) -> None:
+    """A macro that takes arguments is a plain word where none follow."""
+    text = f"#include <torch/all.h>\n{text}\n"
+    after, found = rewrite(text)
+    assert after.partition("\n")[2] == text.partition("\n")[2]
+    assert not found.diagnostics
+
+
+def test_the_name_of_a_check_alone_is_reported() -> None:
+    found = rewrite("void f() { APPLY(TORCH_CHECK_VALUE); }")[1]
+    assert [one.code for one in found.diagnostics] == ["TSA203"]

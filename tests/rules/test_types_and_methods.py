@@ -154,3 +154,19 @@ def test_factories_with_overloads_for_tensors_are_found_without_their_namespace(
     assert [d.code for d in rewrite(text.format("linspace"))[1].diagnostics] == ["TSA131"]
     own = "at::Tensor linspace(int a, int b, int n);\n" + text.format("linspace")
     assert [d.code for d in rewrite(own)[1].diagnostics] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "bound"),
+    [
+        ("const std::optional<at::Tensor>& o", "auto& y = o.value();"),
+        ("const std::optional<at::Tensor>& o", "auto& y = *o;"),
+        ("const std::vector<at::Tensor>& o", "auto& y = o[0];"),
+        ("const std::vector<at::Tensor>& o", "auto& z = o; auto& y = z.front();"),
+    ],
+)
+def test_a_reference_to_what_is_const_is_const(given: str, bound: str) -> None:
+    """`torch::stable::zero_` takes a reference that can be written to."""
+    text = f"void f({given}) {{ {bound} y.zero_(); }}"
+    assert "stable_aten::zero_(y);" in rewrite(text)[0]
+    assert "torch::stable::zero_(y);" in rewrite(text.replace("const ", ""))[0]

@@ -19,16 +19,14 @@ from torch_stabilize.model import Refusal
 from torch_stabilize.repository.layout import Layout
 from torch_stabilize.repository.python_tree import python_tree
 from torch_stabilize.repository.snapshot import Snapshot
-from torch_stabilize.source.document import HEADER_SUFFIXES, UNIT_SUFFIXES
+from torch_stabilize.repository.written_headers import INCLUDE_LINE, INCLUDES, ends_of_words, header_names, texts_of
+from torch_stabilize.source.document import UNIT_SUFFIXES
 
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*("[^"\n{}$%]+"|<[^>\n{}$%]+>)', re.MULTILINE)
-_INCLUDES = re.compile(rb"#[ \t]*include\b")
 _OWN_FOLDER = re.compile(rb"\b__file__\b")
 _UPWARDS = re.compile(
     rb"\.parents\b|\.parent\s*\.\s*parent\b|[\"']\.\.(?:/|[\"'])|\bpardir\b|dirname\s*\(\s*(?:\w+\.)*dirname\b"
 )
 _WILDCARDS = re.compile(r"\*\*/?|[*?]|\[[^\]]*\]")
-_LONGEST_NAME = 255  # bytes: what file systems allow
 _TEMPLATES = (".jinja", ".j2", ".tmpl", ".in", ".mako")
 
 
@@ -88,7 +86,7 @@ def stand_in(pattern: str) -> str:
 
 def _scripts(snapshot: Snapshot, layout: Layout) -> tuple[Script, ...]:
     """The scripts that a build file names and that have include lines in their strings."""
-    named = _ends_of_words([snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files)], b".py")
+    named = ends_of_words([snapshot.read(path) for path in (*layout.cmake_files, *layout.setup_files)], b".py")
     found = []
     for path in snapshot.below(layout.project_root, (".py",)):
         if posixpath.basename(path).encode("utf-8", "surrogateescape") not in named or path in layout.setup_files:
@@ -96,27 +94,17 @@ def _scripts(snapshot: Snapshot, layout: Layout) -> tuple[Script, ...]:
         data = snapshot.read(path)
         folder = posixpath.dirname(path)
         templates = tuple(one for one in snapshot.below(folder, _TEMPLATES) if posixpath.dirname(one) == folder)
-        if _INCLUDES.search(data) or (templates and b"open" in data):
+        if INCLUDES.search(data) or (templates and b"open" in data):
             found.append(_script(snapshot, path, data, templates))
     return tuple(one for one in found if one.includes)
-
-
-def _ends_of_words(texts: Iterable[bytes], suffix: bytes) -> frozenset[bytes]:
-    """Everything in `texts` that ends in `suffix` and could be the name of a file."""
-    found: set[bytes] = set()
-    for text in texts:
-        for match in re.finditer(re.escape(suffix), text):
-            word = text[max(0, match.end() - _LONGEST_NAME) : match.end()].rpartition(b"/")[2]
-            found.update(word[start:] for start in range(len(word)))
-    return frozenset(found)
 
 
 def _script(snapshot: Snapshot, path: str, data: bytes, templates: tuple[str, ...]) -> Script:
     tree = python_tree(data)
     if tree is None:
         return Script(path, (), (), (), (), False)
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    headers = tuple(posixpath.basename(one) for one in texts if one.endswith(HEADER_SUFFIXES) and "\n" not in one)
+    texts = texts_of(data)
+    headers = header_names(texts)
     codes = [*texts, *(_text(snapshot, one) for one in templates)]
     includes = tuple(dict.fromkeys(line for code in codes for line in _lines(code)))
     code = re.sub(rb"#[ \t]*include[^\n]*", b"", data)
@@ -142,7 +130,7 @@ def _text(snapshot: Snapshot, path: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return _INCLUDE.findall(text)
+    return INCLUDE_LINE.findall(text)
 
 
 def _writer(scripts: Sequence[Script], pattern: str) -> Script | None:

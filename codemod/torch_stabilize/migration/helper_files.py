@@ -16,7 +16,15 @@ from torch_stabilize.rules.needed_headers import with_implied
 from torch_stabilize.source.document import Document
 from torch_stabilize.source.patterns import INCLUDED
 from torch_stabilize.source.signatures import read_signatures
-from torch_stabilize.surface.snippet import ERROR_CODES, Snippet, all_snippets
+from torch_stabilize.surface.snippet import (
+    APART,
+    APART_SPACE,
+    ERROR_CODES,
+    Snippet,
+    all_snippets,
+    snippet,
+    snippet_apart,
+)
 from torch_stabilize.surface.versions import headers_have
 from torch_stabilize.templates import filled, render
 
@@ -60,6 +68,7 @@ def plan_helpers(snapshot: Snapshot, layout: Layout, made: GroupProject, roles: 
     wanted = sorted(role for role in roles if ":" not in role and role != "dual_check")
     missing = [role for role in wanted if role in all_snippets() and role not in made.project.helpers.names]
     missing = _without_written(snapshot, layout.stable_helpers, missing)
+    missing += _apart(snapshot, layout.stable_helpers, sorted(role for role in roles if role.startswith(APART)))
     _add(_helpers(snapshot, layout, missing, made.project.headers), edits, created)
     macros = made.translation.needed(sorted(r.partition(":")[2] for r in roles if r.startswith("dispatch:")))
     _add(_dispatch(snapshot, layout, made, macros), edits, created)
@@ -78,6 +87,21 @@ def _without_written(snapshot: Snapshot, path: str, roles: Sequence[str]) -> lis
     there = _definitions(snapshot.document(path))
     wanted = {role: _definitions(Document(f"{role}.h", all_snippets()[role].code.encode())) for role in roles}
     return [role for role in roles if not wanted[role] or not wanted[role] <= there]
+
+
+def _apart(snapshot: Snapshot, path: str, roles: Sequence[str]) -> list[str]:
+    """Those of `roles` that the header of helpers does not have in the namespace for them."""
+    if not roles or not snapshot.exists(path) or APART_SPACE.encode() not in snapshot.read(path):
+        return list(roles)
+    there = read_signatures(snapshot.document(path))
+    names = {function.name for function in there if APART_SPACE in function.namespace}
+    wanted = {role: snippet(role.removeprefix(APART)).code.encode() for role in roles}
+    defined = {role: {one.name for one in read_signatures(Document("x.h", code))} for role, code in wanted.items()}
+    return [role for role in roles if not defined[role] <= names]
+
+
+def _of_role(role: str) -> Snippet:
+    return snippet_apart(role.removeprefix(APART)) if role.startswith(APART) else all_snippets()[role]
 
 
 def _definitions(document: Document) -> frozenset[bytes]:
@@ -103,13 +127,12 @@ def _helpers(
         return None
     path = layout.stable_helpers
     held = "".join(snapshot.read(path).decode("utf-8", "replace").split()) if snapshot.exists(path) else ""
-    snippets = [one for role in missing if "".join((one := all_snippets()[role]).code.split()) not in held]
+    snippets = [one for role in missing if "".join((one := _of_role(role)).code.split()) not in held]
     if not snippets:
         return None
     defines_check = not headers_have("error_code_check", headers)
     if not snapshot.exists(path):
-        text = helper_header([snippet.name for snippet in snippets], defines_check=defines_check)
-        return NewFile(path, text, "stable_helpers.h.j2")
+        return NewFile(path, _header_of(snippets, defines_check=defines_check), "stable_helpers.h.j2")
     before = snapshot.read(path)
     present = {name.decode() for name in INCLUDED.findall(before)}
     defines_check &= b"define STABLE_TORCH_ERROR_CODE_CHECK(" not in before
@@ -119,7 +142,10 @@ def _helpers(
 
 def helper_header(names: Iterable[str], *, defines_check: bool) -> bytes:
     """A header of the helpers `names` and nothing else, which defines the check of status codes if it has to."""
-    snippets = [all_snippets()[name] for name in names]
+    return _header_of([all_snippets()[name] for name in names], defines_check=defines_check)
+
+
+def _header_of(snippets: Sequence[Snippet], *, defines_check: bool) -> bytes:
     includes, blocks = _blocks(snippets, set(), defines_check=defines_check)
     return render("stable_helpers.h.j2", includes=_include_lines(includes), blocks=blocks).encode()
 

@@ -300,8 +300,11 @@ def _plan_part(
 def _moves(snapshot: Snapshot, layout: Layout, group: Group) -> tuple[Move, ...]:
     """Where the files of `group` land; what a script writes where it always did has no other place."""
     staying = staying_sources(snapshot, layout, group)
-    moving = (path for path in group.files if path not in staying)
-    return tuple(Move(path, layout.landing(path)) for path in moving if layout.landing(path) != path)
+    moving = [path for path in group.files if path not in staying and layout.landing(path) != path]
+    for path in moving:
+        if snapshot.exists(layout.landing(path)) and layout.landing(path) not in moving:
+            raise Refusal(f"{layout.landing(path)} is in the way: {path} would move there. Rename one of them first.")
+    return tuple(Move(path, layout.landing(path)) for path in moving)
 
 
 def _of_tree(plan: Plan, original: Snapshot, converted: Set[str]) -> Plan:

@@ -63,8 +63,11 @@ def is_in_place(program: Program, layout: Layout, asked: bool | None, units: Ite
         return True
     if program.config.in_place is not None:
         return program.config.in_place
-    if program.config.stable_root is not None or program.snapshot.below(layout.stable_root):
-        return False
+    moved = (
+        path for path in program.snapshot.below(layout.stable_root, UNIT_SUFFIXES) if path != layout.stable_bindings
+    )
+    if program.config.stable_root is not None or any(moved):
+        return False  # bindings and headers of helpers are written to that folder in any case
     units = (unit for library in program.libraries for unit in library.units)
     in_their_place = (unit for unit in units if STABLE_FOLDER not in unit.split("/"))
     return any(program.snapshot.exists(p) and is_stable_text(program.snapshot.read(p)) for p in in_their_place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import dirname, normpath
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from torch_stabilize.model import Span
 from torch_stabilize.repository.snapshot import Snapshot
+from torch_stabilize.repository.written_headers import written_headers
 from torch_stabilize.source.document import HEADER_SUFFIXES
 from torch_stabilize.source.mask import mask
 from torch_stabilize.source.reach import Reaching
@@ -97,8 +98,25 @@ class IncludeGraph:
         return found != path and self.snapshot.exists(found)
 
     def direct(self, path: str) -> tuple[str, ...]:
-        """The files of the repository that `path` includes itself, each once, in order."""
-        return tuple(dict.fromkeys(i.target for i in self.includes(path) if i.target is not None))
+        """The files of the repository that `path` includes itself, each once, in order.
+
+        What a header includes that a script writes is included in its place.
+        """
+        return tuple(dict.fromkeys(target for one in self.includes(path) for target in self._targets(one)))
+
+    def _targets(self, include: Include) -> Iterable[str]:
+        if include.target is not None:
+            return (include.target,)
+        return self.of_written(include) if include.quoted else ()
+
+    def of_written(self, include: Include) -> Iterator[str]:
+        """The files that a header in no tree includes, where a script writes it."""
+        for written in written_headers(self.snapshot).get(include.name.rpartition("/")[2], ()):
+            for line in written.includes:
+                found = (
+                    self.resolve(place, line[1:-1], quoted=line[0] == '"') for place in (written.script, include.path)
+                )
+                yield from list(filter(None, found))[:1]
 
     def closure(self, paths: Iterable[str]) -> tuple[str, ...]:
         """`paths` and every file of the repository they reach, sorted."""

@@ -66,7 +66,9 @@ def helper_uses(document: Document, entry: Entry, native: Entry) -> Iterator[Use
     old = {legacy.rpartition("::")[2] for legacy in entry.legacy} if entry.form == "same" else {entry.stable}
     confidence = Confidence.REVIEW if native.device_only else Confidence.SAFE
     for word in sorted(old):
-        pattern = re.compile(rb"(?<![\w.:>])(?:stable_helpers\s*::\s*)?" + re.escape(word.encode()) + rb"\b(?=\s*[(<])")
+        pattern = re.compile(
+            rb"(?<![\w.:>])(?:stable_helpers(?:_apart)?\s*::\s*)?" + re.escape(word.encode()) + rb"\b(?=\s*[(<])"
+        )
         for match in pattern.finditer(document.code):
             written = word if native.form == "same" else native.stable
             yield Use(Edit(Span(*match.span()), written.encode(), RETIRED, confidence), native.include)

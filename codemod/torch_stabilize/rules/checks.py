@@ -191,7 +191,26 @@ def other_check(site: Site, context: Context, entry: Entry) -> Outcome | None:
     return context.rewrite(site.span, head, code, also=(*printers, *closing), helpers=helpers, **extra)
 
 
+def _is_template_parameter(name: str, node: Node | None) -> bool:
+    while node is not None:
+        given = node.child_by_field_name("parameters") if node.type == "template_declaration" else None
+        if given is not None and re.search(rb"\b" + name.encode() + rb"\b", given.text or b""):
+            return True
+        node = node.parent
+    return False
+
+
+_DECLARATORS = frozenset({"init_declarator", "parameter_declaration", "optional_parameter_declaration"})
+
+
 def _not_called(site: Site, context: Context, entry: Entry) -> Outcome:
+    """A macro that takes arguments is none without them: then the name is that of a variable, if one is declared."""
+    node = context.node(site)
+    if node is not None and node.type == "identifier":
+        is_declared = node.parent is not None and node.parent.type in _DECLARATORS
+        is_declared |= context.project.finder.declaration_of(site.name, node) is not None
+        if is_declared or _is_template_parameter(site.name, node):
+            return Allowed("a variable of that name")
     return context.diagnose(site, entry.rule, f"{site.name} is not called here", entry.note)
 
 

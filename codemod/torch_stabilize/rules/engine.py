@@ -19,6 +19,7 @@ from torch_stabilize.rules.evaluation import keep_evaluation
 from torch_stabilize.rules.generic import by_table
 from torch_stabilize.rules.handlers import clause_findings
 from torch_stabilize.rules.moved import moved_findings
+from torch_stabilize.rules.namesakes import apart_from_namesakes
 from torch_stabilize.rules.operators import operator_sites
 from torch_stabilize.rules.options_uses import options_findings
 from torch_stabilize.rules.own_macros import is_redefined
@@ -88,6 +89,7 @@ def rewrite_document(
     outcomes += [one for found_there in others for one in found_there if _wanted(one[0], skipped, only)]
     if judge is not None:
         outcomes = [(site, judge(site, outcome) if outcome is not None else None) for site, outcome in outcomes]
+    outcomes = [(site, apart_from_namesakes(o, context) if isinstance(o, Rewrite) else o) for site, o in outcomes]
     made = [(site, o) for site, o in outcomes if isinstance(o, Rewrite)]
     everything = [r for _, rewrite in made for r in (rewrite, *rewrite.also)]
     if around is not None:

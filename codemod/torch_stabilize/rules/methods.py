@@ -263,7 +263,32 @@ def _is_variable(node: Node, fragment: Fragment, context: Context) -> bool:
         return kind.is_known and not kind.is_tensor and not kind.const
     if node.type not in ("identifier", "field_expression"):
         return False
-    return not context.type_of(node, fragment).const
+    return not context.type_of(node, fragment).const and not _is_bound_to_const(node, fragment, context, _BINDINGS)
+
+
+_BINDINGS = 4  # references to references that are followed
+_HOLDERS = frozenset({"value", "at", "front", "back"})  # what is in a const container or optional is const
+
+
+def _is_bound_to_const(node: Node, fragment: Fragment, context: Context, depth: int) -> bool:
+    """Whether `node` is a name that `auto&` binds to a part of something const."""
+    declared = context.project.finder.declaration_of(text_of(node), node) if node.type == "identifier" else None
+    if declared is None or declared.value is None or depth == 0:
+        return False
+    if not declared.type_text.startswith("auto") or "&" not in declared.type_text:
+        return False
+    held = declared.value
+    while held.type in ("call_expression", "field_expression", "pointer_expression", "subscript_expression"):
+        callee = held.child_by_field_name("function")
+        if held.type == "call_expression" and (callee is None or callee.type != "field_expression"):
+            return False
+        if callee is not None and text_of(callee.child_by_field_name("field") or callee) not in _HOLDERS:
+            return False
+        inner = (callee or held).child_by_field_name("argument")
+        if inner is None:
+            return False
+        held = inner
+    return context.type_of(held, fragment).const or _is_bound_to_const(held, fragment, context, depth - 1)
 
 
 @rule(

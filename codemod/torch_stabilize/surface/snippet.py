@@ -45,6 +45,17 @@ def snippet(name: str) -> Snippet:
         raise TableError(f"no C++ helper {name!r}") from None
 
 
+APART = "apart:"  # before the name of a helper that a function of the project has the name of
+APART_SPACE = "stable_helpers_apart"
+
+
+def snippet_apart(name: str) -> Snippet:
+    """The helper called `name` in a namespace that no using-directive opens."""
+    one = snippet(name)
+    space = f"HIDDEN_NAMESPACE_BEGIN({APART_SPACE})", f"HIDDEN_NAMESPACE_END({APART_SPACE})"
+    return one._replace(code="\n\n".join([space[0], one.code.strip(), space[1]]) + "\n", is_outside=True)
+
+
 @functools.cache
 def all_snippets() -> dict[str, Snippet]:
     """Every helper by name. Raises TableError where the index and the headers do not agree."""
