@@ -13,11 +13,12 @@ from torch_stabilize.rules.last_values import last_value
 from torch_stabilize.rules.overlapping import HELP, MESSAGE, WRITTEN_OUT, reads_part_of
 from torch_stabilize.rules.rewrite import Copy, Part
 from torch_stabilize.rules.wide_numbers import filled
+from torch_stabilize.source.calls import reached
 from torch_stabilize.source.declarations import around, text_of
 from torch_stabilize.source.document import Fragment
-from torch_stabilize.source.scopes import receiver_type_parts
+from torch_stabilize.source.scopes import arguments_of, receiver_type_parts
 from torch_stabilize.source.types import parse_type
-from torch_stabilize.surface.schemas import choose
+from torch_stabilize.surface.schemas import choose, overloads
 
 RULE = "TSA140"
 _OPS = {
@@ -228,7 +229,8 @@ def _subtract(sign: str, node: Node, left: Node, right: Node, fragment: Fragment
 
 def _store(site: Site, node: Node, left: Node, right: Node, fragment: Fragment, context: Context) -> Outcome | None:
     """`a[i] = b` writes into `a`; a select alone would only name another tensor."""
-    if left.type == "call_expression" and (lasting := _gives_variable(left, fragment, context)) is not False:
+    call = holding_call(left)
+    if call is not None and (lasting := _gives_variable(call, fragment, context)) is not False:
         if lasting:
             return None
         return context.diagnose(
@@ -246,6 +248,7 @@ def _store(site: Site, node: Node, left: Node, right: Node, fragment: Fragment, 
     return _untold(site, context)
 
 
+_LASTING = frozenset({"identifier", "field_expression", "subscript_expression", "pointer_expression"})
 _COPY_OR_ASSIGN = "write copy_() where elements are written, or name the variable that is assigned"
 
 
@@ -255,16 +258,18 @@ def _gives_variable(call: Node, fragment: Fragment, context: Context) -> bool | 
     if callee is None:
         return None
     if callee.type == "field_expression":
-        receiver, method = receiver_type_parts(callee)
-        owner = context.type_of(receiver, fragment)
-        if owner.is_tensor or "->" in text_of(callee):
-            return method.endswith("_")
-        return True  # at(), front(), value() of what holds tensors
+        return _method_gives_variable(callee, fragment, context)
     name = text_of(callee).partition("<")[0].strip()
     if name in ("std::move", "static_cast", "std::forward", "at::Tensor", "torch::Tensor"):
         return "&&" not in text_of(callee) and name == "static_cast"
+    if name == "std::get":
+        held = next(iter(arguments_of(call)), None)
+        inner = holding_call(held) if held is not None else None
+        if inner is not None:
+            return _gives_variable(inner, fragment, context)
+        return True if held is not None and inside_parentheses(held).type in _LASTING else None
     if name.startswith("std::"):
-        return True  # std::get
+        return name != "std::exchange"
     entry = context.surface.name(name) if "::" in name else None
     if entry is not None:
         return name.endswith(("_", "_out"))
@@ -276,6 +281,29 @@ def _gives_variable(call: Node, fragment: Fragment, context: Context) -> bool | 
     return results.pop() if len(results) == 1 else None
 
 
+def _method_gives_variable(callee: Node, fragment: Fragment, context: Context) -> bool | None:
+    receiver, method = receiver_type_parts(callee)
+    finder = context.project.finder
+    owner = reached(finder, context.type_of(receiver, fragment), callee, 0)
+    if owner.is_tensor:
+        return any(op.arguments and op.arguments[0].is_written for op in overloads(method))
+    own = {
+        one.returns.rstrip().endswith("&") for one, _ in finder.written.methods_of(owner._replace(pointers=0), method)
+    }
+    return (own.pop() if len(own) == 1 else None) if own else True  # at(), front(), value() of what holds tensors
+
+
+def holding_call(left: Node) -> Node | None:
+    """The call that returns what `left` is, or that an element or a member of what it returns is: `f(x).first`."""
+    left = inside_parentheses(left)
+    while left.type == "field_expression" and not any(child.type == "->" for child in left.children):
+        inner = left.child_by_field_name("argument")
+        if inner is None:
+            return None
+        left = inside_parentheses(inner)
+    return left if left.type == "call_expression" else None
+
+
 def element_owner(left: Node) -> Node | None:
     """The tensor, if it is one, that an assignment to `left` writes into: `x` of `x[i] = y` and `x.select(0, i) = y`."""
     left = inside_parentheses(left)
@@ -285,4 +313,4 @@ def element_owner(left: Node) -> Node | None:
     return receiver_type_parts(callee)[0] if callee is not None and callee.type == "field_expression" else None
 
 
-__all__ = ["binary", "element_owner", "inside_parentheses", "unary"]
+__all__ = ["binary", "element_owner", "holding_call", "inside_parentheses", "unary"]

@@ -10,7 +10,7 @@ from tree_sitter import Node
 
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
-from torch_stabilize.rules.arithmetic import binary, element_owner, inside_parentheses, unary
+from torch_stabilize.rules.arithmetic import binary, element_owner, holding_call, unary
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
 from torch_stabilize.rules.registry import on, page
 from torch_stabilize.rules.rewrite import Part
@@ -73,7 +73,7 @@ def operands(node: Node) -> Iterator[Node]:
         left = node.child_by_field_name("left")
         if left is None or sign not in _ASSIGNMENTS or _declares_pointer(left):
             return
-        if sign != "=" or inside_parentheses(left).type == "call_expression":
+        if sign != "=" or holding_call(left) is not None:
             yield left
         if sign == "=" and (owner := element_owner(left)) is not None:
             yield owner
@@ -150,6 +150,19 @@ page(
             "void f(torch::stable::Tensor x, const torch::stable::Tensor& y) { stable_aten::copy_(row(x), y); "
             "stable_aten::copy_(std::move(x), y); stable_aten::copy_(torch::stable::select(x, 0, 0), y); }",
             "an assignment to what a call returns copies",
+        ),
+        Example(
+            "std::pair<at::Tensor, int> halves(at::Tensor x);\nstd::pair<at::Tensor, int>& kept();\n"
+            "struct Rows { at::Tensor at(int i); at::Tensor& ref(int i); };\n"
+            "void f(at::Tensor x, const at::Tensor& y, Rows r) { halves(x).first = y; std::get<0>(halves(x)) = y; r.at(0) = y; "
+            "auto p = halves(x); p.first = y; std::get<0>(p) = y; kept().first = y; r.ref(0) = y; }",
+            "std::pair<torch::stable::Tensor, int> halves(torch::stable::Tensor x);\n"
+            "std::pair<torch::stable::Tensor, int>& kept();\n"
+            "struct Rows { torch::stable::Tensor at(int i); torch::stable::Tensor& ref(int i); };\n"
+            "void f(torch::stable::Tensor x, const torch::stable::Tensor& y, Rows r) { stable_aten::copy_(halves(x).first, y); "
+            "stable_aten::copy_(std::get<0>(halves(x)), y); stable_aten::copy_(r.at(0), y); "
+            "auto p = halves(x); p.first = y; std::get<0>(p) = y; kept().first = y; r.ref(0) = y; }",
+            "also to a part of it, and to what the project's own methods return",
         ),
         Example(
             "#include <vector>\nat::Tensor& slot();\n"
