@@ -64,8 +64,10 @@ def is_elsewhere(snapshot: Snapshot, layout: Layout, path: str) -> bool:
 
 
 def _owners(program: Program, layout: Layout, unit: str) -> list[str]:
-    """The names of the libraries that `unit` belongs to."""
-    named = list(dict.fromkeys(library.name for library in legacy_owners(program, unit)))
+    """The names of the libraries that `unit` belongs to: those of its project, where another one builds it too."""
+    owners = legacy_owners(program, unit)
+    ours = [library for library in owners if library.project == layout.project_root]
+    named = list(dict.fromkeys(library.name for library in ours or owners))
     if named:
         return named
     nearest = layout.library_of(unit)

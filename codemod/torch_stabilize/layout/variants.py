@@ -19,7 +19,8 @@ _MODULES = (EntryKind.MODULE, EntryKind.SHARED)
 def variants_of(snapshot: Snapshot, layout: Layout) -> dict[str, str]:
     """For each library whose bindings are those of another one: that other one, which the layout knows.
 
-    Only what CMake builds, and bindings that register operators: a Python module of functions is one library's own.
+    Only what the CMake files of its project build, and bindings that register operators: a module of functions is
+    one library's own.
     """
     return snapshot.once((variants_of, layout), partial(_variants_of, snapshot, layout))
 
@@ -32,7 +33,8 @@ def _variants_of(snapshot: Snapshot, layout: Layout) -> dict[str, str]:
     found: dict[str, str] = {}
     for library in built_program(snapshot).libraries if homes else ():
         entries = library.entries
-        if not all(entry.system == "cmake" for entry in entries) or not any(e.kind in _MODULES for e in entries):
+        is_ours = all(entry.system == "cmake" and entry.file in layout.cmake_files for entry in entries)
+        if not is_ours or not any(entry.kind in _MODULES for entry in entries):
             continue
         legacy = library.name.removesuffix(STABLE_SUFFIX) if library.abi is Abi.STABLE else library.name
         owners = {homes[path] for path in library.units if path in homes}

@@ -68,7 +68,7 @@ class RegistrationCheck:
     def _lost(self, library: Library, old: Sequence[Registered], new: Sequence[Registered]) -> Iterator[Diagnostic]:
         """One finding for what a library would no longer register, and one for what another one takes."""
         now = {_identity(found) for found in new}
-        lost: dict[str, list[Registered]] = {}
+        lost: dict[Library | None, list[Registered]] = {}
         for found in dict.fromkeys(old):
             if _identity(found) in now or self._became_operator(found, new) or self._moved_to_def(found, new):
                 continue
@@ -76,15 +76,21 @@ class RegistrationCheck:
                 continue
             if self._is_never_compiled(found, library):
                 continue
-            elsewhere = self._elsewhere(found, library)
-            where = f"would be registered by {elsewhere}" if elsewhere else "would no longer be registered"
-            lost.setdefault(where, []).append(found)
-        for where, found_all in lost.items():
+            lost.setdefault(self._elsewhere(found, library), []).append(found)
+        for taker, found_all in lost.items():
             name = library.module or library.name
-            shown = _listed(found_all, new)
-            message = f"{shown} of {name} {where}"
+            other = taker.module or taker.name if taker is not None else ""
+            where = f"would be registered by {other}" if other else "would no longer be registered"
+            place, message = _place(found_all[0]), f"{_listed(found_all, new)} of {name} {where}"
             advice = f"Register it in {name} or its counterpart."
-            yield finding(codes.REGISTRATION, _place(found_all[0]), message, advice)
+            if taker is not None and taker.project != library.project and library.entries:
+                entry = library.entries[0]  # two projects build the same sources
+                place, message = (
+                    (entry.file, entry.span),
+                    f"{message}: {entry.file} builds the same sources into {name}",
+                )
+                advice = f"Build {name} of what {other} is built of, with TORCH_TARGET_VERSION too."
+            yield finding(codes.REGISTRATION, place, message, advice)
 
     def _apart(self, library: Library, key: tuple[str, ...], new: Sequence[Registered]) -> bool:
         """Whether the sources that register it are never built together."""
@@ -171,13 +177,13 @@ class RegistrationCheck:
             return any(one.statement.kind is StatementKind.DEF for one in same)
         return found.statement.key in NO_KEY and bool(keyed)
 
-    def _elsewhere(self, found: Registered, library: Library) -> str:
+    def _elsewhere(self, found: Registered, library: Library) -> Library | None:
         """Another library of the planned tree that registers it and did not."""
         keys = self.planned.partners[library.key]
         for one in self.planned.after.libraries:
             if one.key not in keys and any(_identity(other) == _identity(found) for other in self.planned.have.of(one)):
-                return one.module or one.name
-        return ""
+                return one
+        return None
 
     def _excluded(self, key: tuple[str, ...], new: Sequence[Registered]) -> bool:
         """Whether conditions tell the registrations apart."""

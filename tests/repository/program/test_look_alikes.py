@@ -154,3 +154,16 @@ def test_a_library_whose_file_another_module_finds(loads: bool) -> None:
     broken = replace(plan, files=(*kept, change))
     told = [one.code for one in check_plan(Planned(Program(tree, Config()), broken)) if one.code == "TSA709"]
     assert bool(told) is not loads
+
+
+def test_another_project_that_builds_the_same_sources() -> None:
+    """Its bindings are its own: the macros of variants are not used, and what to do is told where it is built."""
+    files = {path.replace("csrc/", "sub/csrc/", 1): text for path, text in trees.WITH_SETUP.items()}
+    files = {path if path.startswith("sub/") else f"sub/{path}": text for path, text in files.items()}
+    sources = " ".join(sorted(path for path in files if path.endswith(".cpp")))
+    files["CMakeLists.txt"] = f"project(img)\nadd_library(_img_C MODULE {sources})\n"
+    done = migrated(files, ["sub/csrc/blur.cpp", "sub/csrc/sharpen.cpp", "sub/csrc/shared.cpp"])
+    assert "STABLE_LIBRARY" not in done.text("sub/csrc/libtorch_stable/torch_bindings.cpp")
+    (told,) = [one for one in done.said if one.severity.value == "error"]
+    assert (told.code, told.path) == ("TSA708", "CMakeLists.txt")
+    assert "CMakeLists.txt builds the same sources into _img_C" in told.message
