@@ -202,3 +202,53 @@ Python_add_library(_C MODULE USE_SABI 3 ${{KERNELS}})
     assert not done.by_hand
     assert done.text("CMakeLists.txt").count("foreach(") == 4
     assert not [one for one in done.said if one.code == "TSA612"]
+
+
+_LISTS = {
+    "an item": (
+        "file(GLOB SRC csrc/*.cpp)\nlist(REMOVE_ITEM SRC ${CMAKE_CURRENT_SOURCE_DIR}/csrc/blur.cpp)\n"
+        "if(WITH_BLUR)\n  list(APPEND SRC csrc/blur.cpp)\nendif()\n",
+        [("WITH_BLUR",)],
+    ),
+    "an item under a condition": (
+        f"set(SRC csrc/blur.cpp {_OTHERS})\nif(NO_BLUR)\n  list(REMOVE_ITEM SRC csrc/blur.cpp)\nendif()\n",
+        [("NOT ( NO_BLUR )",)],
+    ),
+    "a pattern under a condition": (
+        'file(GLOB SRC csrc/*.cpp)\nif(NOT WITH_BLUR)\n  list(FILTER SRC EXCLUDE REGEX "/blur\\\\.cpp$")\nendif()\n',
+        [("WITH_BLUR",)],
+    ),
+    "all but a pattern": (
+        'file(GLOB ALL csrc/*)\nset(SRC ${ALL})\nlist(FILTER SRC INCLUDE REGEX "\\\\.cpp$")\n',
+        [()],
+    ),
+    "a relative name, which a pattern does not find": (
+        "file(GLOB SRC csrc/*.cpp)\nlist(REMOVE_ITEM SRC csrc/blur.cpp)\n",
+        [()],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", _LISTS)
+def test_what_is_taken_out_of_a_list(form: str) -> None:
+    text, expected = _LISTS[form]
+    tree = tree_of(_files(text + "Python_add_library(_C MODULE ${SRC})\n"))
+    (library,) = Program(tree, Config()).libraries
+    assert [when for path, when in library.members if path == "csrc/blur.cpp"] == expected
+    assert library.units == _UNITS
+    done = migrated(_files(text + "Python_add_library(_C MODULE ${SRC})\n"), ["csrc/blur.cpp", "csrc/shared.cpp"])
+    assert not done.by_hand
+    made = next(one for one in Program(done.snapshot, Config()).libraries if one.name == "_C_stable_libtorch")
+    assert [when for path, when in made.members if path.endswith("blur.cpp")] == expected
+
+
+def test_sources_of_another_folder_are_written_from_the_folder_of_the_new_target() -> None:
+    files = _files("Python_add_library(_C MODULE csrc/bindings.cpp csrc/rows.cpp)\nadd_subdirectory(csrc)\n")
+    files["csrc/CMakeLists.txt"] = (
+        "target_sources(_C PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/blur.cpp ${CMAKE_CURRENT_SOURCE_DIR}/sharpen.cpp shared.cpp)\n"
+    )
+    done = migrated(files, ["csrc/blur.cpp", "csrc/shared.cpp"])
+    assert not done.by_hand
+    assert {f"csrc/libtorch_stable/{name}.cpp" for name in ("blur", "shared", "torch_bindings")} == _libraries(
+        done.snapshot
+    )["_C_stable_libtorch"]

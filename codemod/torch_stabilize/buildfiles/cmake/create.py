@@ -189,7 +189,7 @@ def _lists(
     for flow in sorted_by_form(flows)[0]:
         if not flow.path.endswith(HEADERS):
             conditions = residual(flow.conditions, known, run.project.domains)
-            by_condition.setdefault(conditions, []).append(run.new_text(flow))
+            by_condition.setdefault(conditions, []).append(run.new_text(flow, wanted.legacy.command.path))
     text = call("set", [name], [f'"{source}"' for source in by_condition.pop(())], indent)
     for conditions, sources in by_condition.items():
         body = call("list", ["APPEND", name], [f'"{source}"' for source in sources], indent)

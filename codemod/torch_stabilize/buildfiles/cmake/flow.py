@@ -7,7 +7,6 @@ not reach the other arms.
 
 from __future__ import annotations
 
-import contextlib
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.globs import glob_matches
+from torch_stabilize.buildfiles.cmake.removed import without_removed
 from torch_stabilize.buildfiles.cmake.syntax import (
     VARIABLE,
     Argument,
@@ -54,7 +54,8 @@ class Flow(NamedTuple):
     """A source on its way into a target.
 
     `steps` are the commands it passes through: the one that names it first, the definition (or `target_sources`) last;
-    `variables[i]` is the list that carries it from `steps[i]` to `steps[i + 1]`. A `glob` names it by a pattern.
+    `variables[i]` is the list that carries it from `steps[i]` to `steps[i + 1]`. A `glob` names it by a pattern. It is
+    taken out again where all conditions of one of `unless` hold.
     """
 
     path: str
@@ -63,6 +64,7 @@ class Flow(NamedTuple):
     variables: tuple[str, ...]
     definition: Definition
     glob: bool = False
+    unless: tuple[tuple[str, ...], ...] = ()
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -71,6 +73,9 @@ class Flow(NamedTuple):
         for command in (self.definition.command, *reversed(self.steps)):
             for condition in command.conditions:
                 found.setdefault(condition)
+        for together in self.unless:
+            plain = re.fullmatch(r"NOT (\w+)", together[0]) if len(together) == 1 else None
+            found.setdefault(plain[1] if plain else f"NOT ( {' AND '.join(together)} )")
         return tuple(found)
 
     @property
@@ -254,7 +259,13 @@ class CMakeProject:
                 if other.name == "target_sources" and self.expand(other.first, other.path) == definition.name:
                     items = [item for argument in other.arguments[1:] for item in argument.items]
                     found.extend(self._follow(items, (other,), (), definition, frozenset()))
-        return tuple({flow.places: flow for flow in found}.values())
+
+        def named(removal: Command) -> Iterator[Flow]:
+            items = [item for argument in removal.arguments[2:] for item in argument.items]
+            return self._follow(items, (removal,), (), definition, frozenset())
+
+        left = without_removed(self, found, named)
+        return tuple({flow.places: flow for flow in left}.values())
 
     def source_arguments(self, command: Command) -> tuple[Argument, ...]:
         """The arguments of a defining call that can hold sources."""
@@ -308,7 +319,6 @@ class CMakeProject:
         seen: frozenset[tuple[int, str]],
     ) -> Iterator[Flow]:
         recursive = writer.first.upper() == "GLOB_RECURSE"
-        filters = self._filters(writer, variables[0], steps[1])
         for argument in writer.arguments[2:]:
             if argument.text in GLOB_OPTIONS:
                 continue
@@ -324,26 +334,9 @@ class CMakeProject:
             if recursive:  # its last part is matched in all folders below
                 beginning = beginning[: beginning.rfind("/") + 1]
             for path in self.snapshot.below(beginning.rpartition("/")[0]):
-                if not path.startswith(beginning) or any(expression.search(path) for expression in filters):
-                    continue
-                if glob_matches(pattern, path, recursive=recursive):
+                if path.startswith(beginning) and glob_matches(pattern, path, recursive=recursive):
                     item = Item(argument.span, argument.text, argument.quoted)
                     yield Flow(path, item, steps, variables, definition, glob=True)
-
-    def _filters(self, writer: Command, name: str, reader: Command) -> list[re.Pattern[str]]:
-        """What `list(FILTER name EXCLUDE REGEX ...)` takes out of a glob before it is read."""
-        found = []
-        for command in self.files[writer.path].commands:
-            if command.name != "list" or command.first != "FILTER":
-                continue
-            words = [argument.text for argument in command.arguments]
-            behind = writer.span.start < command.span.start and (
-                reader.path != writer.path or command.span.start < reader.span.start
-            )
-            if behind and words[:4] == ["FILTER", name, "EXCLUDE", "REGEX"] and words[4:]:
-                with contextlib.suppress(re.error):
-                    found.append(re.compile(words[4].replace("\\\\", "\\")))
-        return found
 
     def writers(self, name: str, reader: Command) -> Iterator[tuple[Command, tuple[Item, ...]]]:
         """The commands that give the list `name` elements that `reader` can see, last first."""

@@ -220,7 +220,7 @@ def _fill(run: CMakeRun, site: StableSite, flows: list[Flow], created: Sequence[
         add_items(site.file, site.start, texts, last_source(site.start), run.edits[site.file.path], SOURCE_MOVED)
     placed: dict[Command, list[str]] = {}
     for flow in finals:
-        text = run.new_text(flow)
+        text = run.new_text(flow, site.file.path)
         if flow.path.endswith(HEADERS) or run.renames[flow.path] in _present(run, site):
             continue
         conditions = (*site.conditions, *residual(flow.conditions, site.conditions, domains))

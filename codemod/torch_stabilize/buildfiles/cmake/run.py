@@ -38,9 +38,12 @@ class CMakeRun:
     gone: list[Command] = field(default_factory=list)  # of lists that leave the legacy side as a whole
     at_anchor: list[str] = field(default_factory=list)  # written before the stable target, behind what is placed there
 
-    def new_text(self, flow: Flow) -> str:
-        """How the stable side writes the source of `flow`."""
+    def new_text(self, flow: Flow, written_in: str = "") -> str:
+        """How the stable side writes the source of `flow`, in the file `written_in` where that is another one."""
         path = flow.steps[0].path
+        folder = self.project.source_dir(written_in or path)
+        if folder != self.project.source_dir(path):
+            return posixpath.relpath(self.renames[flow.path], folder or ".")
         if flow.glob:
             return posixpath.relpath(self.renames[flow.path], self.project.source_dir(path) or ".")
         return self.project.rewrite_path(flow.item.text, flow.path, self.renames[flow.path], path)
