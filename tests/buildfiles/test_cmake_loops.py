@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from torch_stabilize.buildfiles.cmake.entries import read_cmake_entries
-from torch_stabilize.buildfiles.model import GapKind, Origin
+from torch_stabilize.buildfiles.model import EntryKind, GapKind, Origin
 from torch_stabilize.config import Config
 from torch_stabilize.layout.read import Program
 from torch_stabilize.repository.snapshot import Snapshot
@@ -252,3 +252,30 @@ def test_sources_of_another_folder_are_written_from_the_folder_of_the_new_target
     assert {f"csrc/libtorch_stable/{name}.cpp" for name in ("blur", "shared", "torch_bindings")} == _libraries(
         done.snapshot
     )["_C_stable_libtorch"]
+
+
+@pytest.mark.parametrize("kind", ["OBJECT", "STATIC"])
+@pytest.mark.parametrize(
+    "units", [["csrc/blur.cpp", "csrc/shared.cpp"], ["csrc/blur.cpp", "csrc/shared.cpp", "csrc/sharpen.cpp"]]
+)
+def test_sources_of_a_library_that_a_module_links_move_to_the_modules_counterpart(kind: str, units: list[str]) -> None:
+    objects = "$<TARGET_OBJECTS:core>" if kind == "OBJECT" else ""
+    text = f"""
+add_library(core {kind} csrc/blur.cpp csrc/shared.cpp csrc/plain.cpp)
+target_include_directories(core PRIVATE csrc/extra)
+target_compile_definitions(core PRIVATE FAST_BLUR)
+Python_add_library(_C MODULE csrc/bindings.cpp csrc/sharpen.cpp csrc/rows.cpp {objects})
+{"" if objects else "target_link_libraries(_C PRIVATE core)"}
+"""
+    files = {**_files(text), "csrc/plain.cpp": "int plain() { return 1; }\n", "csrc/extra/extra.h": "#pragma once\n"}
+    files["csrc/blur.cpp"] = '#include "extra.h"\n' + files["csrc/blur.cpp"]
+    done = migrated(files, units)
+    assert not done.by_hand
+    entries = {one.name: one for one in read_cmake_entries(done.snapshot, ["CMakeLists.txt"])[0]}
+    made = entries["_C_stable_libtorch"]
+    assert made.kind is EntryKind.MODULE
+    assert "target_include_directories(_C_stable_libtorch PRIVATE csrc/extra)" in done.text("CMakeLists.txt")
+    assert made.defines("FAST_BLUR")
+    moved = {unit.replace("csrc/", "csrc/libtorch_stable/") for unit in units}
+    assert {source.path for source in made.sources} == {*moved, "csrc/libtorch_stable/torch_bindings.cpp"}
+    assert [source.path for source in entries["core"].sources] == ["csrc/plain.cpp"]

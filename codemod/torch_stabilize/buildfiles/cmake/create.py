@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.carriers import sorted_by_form, take_over
 from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow, written_list
-from torch_stabilize.buildfiles.cmake.linked import not_linked, without_gaps
+from torch_stabilize.buildfiles.cmake.linked import not_linked, objects_of, without_gaps
 from torch_stabilize.buildfiles.cmake.lists import reindent, with_comment
 from torch_stabilize.buildfiles.cmake.logic import residual
 from torch_stabilize.buildfiles.cmake.output import own_file
@@ -26,6 +26,10 @@ from torch_stabilize.repository.stable_target import (
     stable_list_name,
     version_macro,
 )
+
+_COMPILED_WITH = (
+    "target_include_directories", "target_compile_definitions", "target_compile_options", "target_link_libraries"
+)  # fmt: skip
 
 
 class StableTarget(NamedTuple):
@@ -54,8 +58,9 @@ def create_target(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow]) ->
         *_carriers(run, flows, list_name, legacy, indent, before=True),
         _helpers(run, wanted, flows, list_name, indent),
         *_carriers(run, flows, list_name, legacy, indent, before=False),
-        _definition(run, wanted, list_name, rename),
+        _definition(run, wanted, flows, list_name, rename),
         *(_copied(run, file, command, rename, known, indent) for command in own),
+        *_of_parts(run, wanted, flows, indent),
         _settings(run, wanted, known, indent),
     ]
     at = max(file.line_end(command.span.end) for command in (legacy.command, *_enclosing_ends(file, legacy, own)))
@@ -236,7 +241,9 @@ def _carriers(
     return texts
 
 
-def _definition(run: CMakeRun, wanted: StableTarget, list_name: str, rename: _Renamer) -> str:
+def _definition(
+    run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow], list_name: str, rename: _Renamer
+) -> str:  # fmt: skip
     """The legacy call with the new name and list; `USE_SABI 3` where the project builds for the limited API."""
     legacy = wanted.legacy.command
     file = run.project.files[legacy.path]
@@ -245,6 +252,7 @@ def _definition(run: CMakeRun, wanted: StableTarget, list_name: str, rename: _Re
     carriers = [a for a in sources if any(_feeds(run, wanted.legacy, a.text, i.text) for i in a.items)]
     for index, argument in enumerate(carriers):
         replacements[argument.span] = f"${{{list_name}}}" if index == 0 else ""
+    replacements |= {argument.span: "" for argument in sources if objects_of(run, argument.text, flows)}
     for argument in legacy.arguments:
         if argument.span not in replacements:
             replacements[argument.span] = rename(file.text(argument.span))
@@ -302,6 +310,18 @@ def _copied(
     text = without_gaps(text) if out else text
     conditions = residual(command.conditions, known, run.project.domains)
     return wrap(conditions, reindent(text, file.indent(command.span.start), indent) + "\n", indent)
+
+
+def _of_parts(run: CMakeRun, wanted: StableTarget, flows: Sequence[Flow], indent: str) -> Iterator[str]:
+    """What the static and object libraries that moved sources come from are compiled with, for the stable target."""
+    file = run.project.files[wanted.legacy.command.path]
+    known = wanted.legacy.command.conditions
+    for part in dict.fromkeys(flow.definition for flow in flows if flow.definition != wanted.legacy):
+        if part.command.path == file.path and part.name != wanted.legacy.name:
+            rename = _Renamer(part.name, wanted.name)
+            for command in related_commands(run.project, part):
+                if command.name in _COMPILED_WITH and run.project.expand(command.first, file.path) == part.name:
+                    yield _copied(run, file, command, rename, known, indent)
 
 
 def _repeat(run: CMakeRun, file: CMakeFile, command: Command, rename: _Renamer, old: str, new: str) -> None:

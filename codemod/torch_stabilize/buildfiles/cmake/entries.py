@@ -22,7 +22,7 @@ _KINDS = {
     "OBJECT": EntryKind.OBJECT,
 }
 _VALUE = re.compile(r"(?:-D)?(?P<name>[A-Za-z_]\w*)(?:=(?P<value>.*))?\Z")
-_OBJECTS = re.compile(r"\$<TARGET_OBJECTS:([^>]+)>")
+OBJECTS = re.compile(r"\$<TARGET_OBJECTS:([^>]+)>")
 _LINK_WORDS = frozenset(
     {"PRIVATE", "PUBLIC", "INTERFACE", "LINK_PRIVATE", "LINK_PUBLIC", "debug", "optimized", "general"}
 )
@@ -89,12 +89,12 @@ def _entry(project: CMakeProject, definition: Definition) -> BuildEntry:
         file=command.path,
         span=command.span,
         name=definition.name,
-        kind=_kind(command),
+        kind=kind_of(command),
         when=command.conditions,
         sources=sources,
         include_dirs=tuple(_folders(project, definition)),
         macros=macros,
-        links=tuple(_links(project, definition)),
+        links=tuple(links_of(project, definition)),
         abi=Abi.STABLE if stable else Abi.LEGACY,
         gaps=tuple(_gaps(project, command)),
         always=frozenset(
@@ -105,7 +105,8 @@ def _entry(project: CMakeProject, definition: Definition) -> BuildEntry:
     )
 
 
-def _kind(command: Command) -> EntryKind:
+def kind_of(command: Command) -> EntryKind:
+    """What a defining call makes."""
     if command.name == "add_executable":
         return EntryKind.PROGRAM
     words = [argument.text for argument in command.arguments[1:]]
@@ -144,14 +145,14 @@ def _commands(project: CMakeProject, names: Sequence[str], target: str) -> Itera
                 yield file, command
 
 
-def _links(project: CMakeProject, definition: Definition) -> Iterator[str]:
+def links_of(project: CMakeProject, definition: Definition) -> Iterator[str]:
     """The names of what is linked into a target."""
     for argument in definition.command.arguments[1:]:
-        yield from _OBJECTS.findall(argument.text)
+        yield from OBJECTS.findall(argument.text)
     for file, command in _commands(project, ("target_link_libraries", "target_sources"), definition.name):
         for argument in command.arguments[1:]:
             text = project.expand(argument.text, file.path)
-            yield from _OBJECTS.findall(text)
+            yield from OBJECTS.findall(text)
             if command.name == "target_link_libraries" and text not in _LINK_WORDS and "$" not in text:
                 yield text
 

@@ -10,6 +10,7 @@ from torch_stabilize.buildfiles.cmake.carriers import Carried, is_whole, leave, 
 from torch_stabilize.buildfiles.cmake.create import StableTarget, create_target
 from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow, read_project
 from torch_stabilize.buildfiles.cmake.globs import glob_matches
+from torch_stabilize.buildfiles.cmake.linked import modules_of
 from torch_stabilize.buildfiles.cmake.lists import add_items, reindent
 from torch_stabilize.buildfiles.cmake.logic import implies, residual
 from torch_stabilize.buildfiles.cmake.run import HEADERS, SOURCES, CMakeRun
@@ -75,7 +76,7 @@ def _plan(snapshot: Snapshot, moving: Moving) -> CMakeResult:
     taken = {library.stable_name for library in layout.libraries} - {layout.stable_library}
     candidates = [other for other in stable if other.name not in taken and _may_be_partner(run, other)]
     made: set[str] = set()
-    for definition, flows in owned.items():
+    for definition, flows in modules_of(run, owned).items():
         partner = _partner(run, definition, candidates, owned)
         site = find_site(project, partner) if partner else None
         if partner is None:
