@@ -181,7 +181,7 @@ class PythonCheck:
         }
         for use in after.uses:
             key = (use.space, use.name)
-            if use.module or key in known or key in ops or use.name in told:
+            if use.module or key in known or key in ops or use.name in told or key in self._of_others(library, before):
                 continue
             told.add(use.name)
             if self._is_registered(key) and use.name in {name for _, name in ops}:
@@ -192,6 +192,16 @@ class PythonCheck:
                 continue  # another library's operator
             if not self.planned.said(use.name):
                 yield finding(codes.PYTHON, self.planned.place(after.path), message, "Call the operator that is there.")
+
+    def _of_others(self, library: Library, before: PythonSource) -> set[tuple[str, str]]:
+        """The operators that functions become which a file takes from other libraries."""
+        found: set[tuple[str, str]] = set()
+        for other in self.planned.before.libraries:
+            taken = {use.name for use in _taken(other, before)} if other.key != library.key else set()
+            if taken:
+                new = (one for partner in self._partners(other) for one in self.planned.have.of(partner))
+                found |= {(one.namespace, name) for one in new if (name := one.name.partition(".")[0]) in taken}
+        return found
 
     def _is_registered(self, key: tuple[str, str]) -> bool:
         return any(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from torch_stabilize.buildfiles.model import Library
+from torch_stabilize.buildfiles.model import Abi, Library
 from torch_stabilize.config import Config
 from torch_stabilize.layout.read import Program
 from torch_stabilize.model import Diagnostic, FileChange, Plan, Severity, Span
@@ -129,7 +129,28 @@ class Planned:
             owner = self._owner(other, [one for one in self.before.libraries if len(found[one.key]) == 1])
             if owner is not None:
                 found[owner.key].add(other.key)
+        for other in self.after.libraries:
+            if (
+                other.key in known
+                and other.abi is Abi.STABLE
+                and not any(other.key in f - {k} for k, f in found.items())
+            ):
+                owner = self._of_one_namespace(known[other.key], found)
+                if owner is not None:
+                    found[owner.key].add(other.key)
         return {key: frozenset(keys) for key, keys in found.items()}
+
+    def _of_one_namespace(
+        self, stable: Library, found: Mapping[tuple[str, str], set[tuple[str, str]]]
+    ) -> Library | None:  # fmt: skip
+        """The one legacy library without a counterpart that registers in the namespace of a stable one."""
+        theirs = self._namespaces(stable)
+        free = [one for one in self.before.libraries if len(found[one.key]) == 1 and one.abi is not Abi.STABLE]
+        alike = [one for one in free if one.project == stable.project and theirs & self._namespaces(one)]
+        return alike[0] if len(alike) == 1 else None
+
+    def _namespaces(self, library: Library) -> set[str]:
+        return {one.namespace for one in self.had.of(library)} - {""}
 
     def _stable_names(self, library: Library) -> set[str]:
         """What the stable counterpart of `library` may be called."""

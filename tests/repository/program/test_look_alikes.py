@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch_stabilize.layout.read import Program
 from torch_stabilize.model import FileChange, Plan
 from torch_stabilize.program.check import check_plan
 from torch_stabilize.program.planned import Planned
+from torch_stabilize.program.registrations import Registrations
 from torch_stabilize.repository.snapshot import open_snapshot
 
 from tests.conftest import make_repository
@@ -167,3 +169,58 @@ def test_another_project_that_builds_the_same_sources() -> None:
     (told,) = [one for one in done.said if one.severity.value == "error"]
     assert (told.code, told.path) == ("TSA708", "CMakeLists.txt")
     assert "CMakeLists.txt builds the same sources into _img_C" in told.message
+
+
+_OF_BOTH = """\
+#include <torch/extension.h>
+at::Tensor level(const at::Tensor& x);
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("level", &level); }
+"""
+
+
+def test_a_function_that_two_modules_are_built_of() -> None:
+    files = {
+        "setup.py": "from setuptools import setup\nfrom torch.utils.cpp_extension import BuildExtension, CppExtension\n"
+        'setup(ext_modules=[CppExtension("mill._a", ["src/bind_a.cpp", "src/level.cpp"]),\n'
+        '                   CppExtension("mill._b", ["src/bind_b.cpp", "src/level.cpp"])],\n'
+        '      cmdclass={"build_ext": BuildExtension})\n',
+        "src/bind_a.cpp": _OF_BOTH,
+        "src/bind_b.cpp": _OF_BOTH,
+        "src/level.cpp": "#include <torch/all.h>\nat::Tensor level(const at::Tensor& x) { return torch::empty_like(x); }\n",
+        "mill/__init__.py": "from . import _a, _b\n\n\ndef both(x):\n    return _a.level(x), _b.level(x)\n",
+    }
+    done = migrated(files, ["src/level.cpp"])
+    assert not done.by_hand
+    calls = re.findall(r"torch\.ops\.(\w+)\.level", done.text("mill/__init__.py"))
+    homes = {
+        library.name: {one.namespace for one in Registrations(program).of(library)}
+        for program in [Program(done.snapshot, Config())]
+        for library in program.libraries
+    }
+    assert [{space} for space in calls] == [homes["_a_stable_libtorch"], homes["_b_stable_libtorch"]]
+    assert len(set(calls)) == 2
+
+
+def test_a_stable_library_of_another_name_and_folder() -> None:
+    """It registers in the namespace of the legacy one: what migrates belongs there."""
+    stable = """\
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/tensor.h>
+#include <Python.h>
+torch::stable::Tensor grow(const torch::stable::Tensor& x) { return x; }
+STABLE_TORCH_LIBRARY_FRAGMENT(img, m) { m.def("grow(Tensor x) -> Tensor"); }
+STABLE_TORCH_LIBRARY_IMPL(img, CPU, m) { m.impl("grow", TORCH_BOX(&grow)); }
+extern "C" PyMODINIT_FUNC PyInit__S() {
+  static struct PyModuleDef d = {PyModuleDef_HEAD_INIT, "_S", nullptr, 0, nullptr};
+  return PyModule_Create(&d);
+}
+"""
+    own = (
+        '        CppExtension("img._S", ["csrc/fresh/grow.cpp"], '
+        'define_macros=[("TORCH_TARGET_VERSION", "0x020b000000000000ULL")]),\n'
+    )
+    files = {**trees.WITH_SETUP, "csrc/fresh/grow.cpp": stable}
+    files["setup.py"] = files["setup.py"].replace("    ext_modules=[\n", f"    ext_modules=[\n{own}")
+    files["img/__init__.py"] = files["img/__init__.py"].replace("import _C ", "import _C, _S ")
+    done = migrated(files, ["csrc/blur.cpp", "csrc/shared.cpp"])
+    assert not done.by_hand
