@@ -325,7 +325,7 @@ class CMakeProject:
             pattern = self.resolve(argument.text, writer.path)
             if pattern is None:  # `file(GLOB all ${cpp} ${cuda})` joins lists: a file's own name finds that file
                 for flow in self._follow(argument.items, steps, variables, definition, seen):
-                    if not _WILDCARD.search(flow.path) and not any(one.search(flow.path) for one in filters):
+                    if not _WILDCARD.search(flow.path):
                         yield flow
                 continue
             if not pattern:
