@@ -84,3 +84,31 @@ def test_libraries_of_the_project_that_use_torch_are_not_linked_into_it(tree: Pa
     cmake = (tree / "CMakeLists.txt").read_text()
     assert "target_link_libraries(_amd_stable_libtorch PRIVATE amd_math m)" in cmake, cmake
     assert "amd_slow, which may use torch's C++ API, is not linked into _amd_stable_libtorch" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("included", "macro"),
+    [
+        ("#include <hip/hip_runtime.h>\n", "USE_ROCM"),
+        ("#include <c10/hip/HIPStream.h>\n", "USE_ROCM"),
+        ("#ifdef USE_ROCM\n#include <hip/hip_fp16.h>\n#else\n#include <cuda_fp16.h>\n#endif\n", "USE_CUDA"),
+        ("", "USE_CUDA"),
+    ],
+)
+def test_headers_tell_the_device_where_no_condition_does(
+    tmp_path: Path, run_cli: Run, included: str, macro: str
+) -> None:
+    cmake = (
+        "cmake_minimum_required(VERSION 3.26)\nproject(duo LANGUAGES CXX)\nfind_package(Torch REQUIRED)\n"
+        "set(AMD_SRC csrc/bindings.cpp csrc/fold.cu csrc/tile.cu)\nPython_add_library(_amd MODULE ${AMD_SRC})\n"
+    )
+    files = {f"csrc/{name}.cu": included + _KERNEL.format(name=name) for name in ("fold", "tile")}
+    files |= {
+        "csrc/ops.h": "#pragma once\n#include <torch/all.h>\nvoid fold(torch::Tensor& x);\nvoid tile(torch::Tensor& x);\n"
+    }
+    files |= {"csrc/bindings.cpp": _BINDINGS, "CMakeLists.txt": cmake, "duo/__init__.py": "from . import _amd\n"}
+    tree = make_repository(tmp_path / "duo", files)
+    run_cli("migrate", "csrc/fold.cu", "--write", cwd=tree)
+
+    written = (tree / "CMakeLists.txt").read_text()
+    assert f"target_compile_definitions(_amd_stable_libtorch PRIVATE {macro})" in written, written

@@ -73,12 +73,25 @@ def device_settings(
     found: dict[str, tuple[str, ...]] = {}
     for flow in cuda:
         needed = residual(flow.conditions, conditions, project.domains)
-        macro = "USE_ROCM" if _is_for_rocm((*conditions, *needed)) else "USE_CUDA"
+        is_rocm = _is_for_rocm((*conditions, *needed)) or _includes_hip(project, flow.path)
+        macro = "USE_ROCM" if is_rocm else "USE_CUDA"
         if macro not in found or len(needed) < len(found[macro]):
             found[macro] = needed
     if "USE_CUDA" in found:
         found["USE_CUDA"] = found["USE_CUDA"][:1]
     return [(found[macro], macro) for macro in sorted(found)]
+
+
+_HIP = re.compile(
+    rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?:hip/|hip[a-z]+/hip|roc[a-z]+/|ATen/hip/|c10/hip/)", re.MULTILINE
+)
+_CUDA = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*[<\"](?:cu(?:da|blas|b/)\w*|ATen/cuda/|c10/cuda/)", re.MULTILINE)
+
+
+def _includes_hip(project: CMakeProject, path: str) -> bool:
+    """Whether a source includes headers of AMD's toolkit, and none of NVIDIA's."""
+    data = project.snapshot.read(path) if project.snapshot.exists(path) else b""
+    return _HIP.search(data) is not None and _CUDA.search(data) is None
 
 
 def _is_for_rocm(conditions: Sequence[str]) -> bool:
