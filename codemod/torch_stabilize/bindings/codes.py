@@ -62,7 +62,7 @@ DUPLICATE_ARGUMENT = Code(
 WRONG_ALIAS = Code(
     "TSA509",
     "A schema's annotation of what is written does not fit the function.",
-    "An argument that is written to without being annotated breaks functionalisation without a word; an annotated one "
+    "An argument that is written to without being annotated silently breaks functionalization; an annotated one "
     "that is never written costs copies. The schema is kept.",
     confidence=Confidence.REVIEW,
 )

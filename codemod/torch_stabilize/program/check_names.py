@@ -25,7 +25,7 @@ from torch_stabilize.surface.table import load_surface
 
 
 def check_code(planned: Planned) -> Iterator[Diagnostic]:
-    """Code of the wrong ABI, names that no rule spoke of, and includes that would find nothing."""
+    """Code of the wrong ABI, names that no rule handles, and includes that would find nothing."""
     reported: set[str] = set()
     for library in planned.after.libraries:
         units = [unit for unit in sorted(library.units) if planned.after.snapshot.exists(unit)]
@@ -98,7 +98,7 @@ def _names_left(planned: Planned, unit: str, macros: frozenset[str], reported: s
         reported.add(path)
         first = sites[0]
         more = f" and {len(sites) - 1} more" if len(sites) > 1 else ""
-        message = f"{first.name}{more} is left in {path}:{first.line}, which {unit} compiles, and no rule spoke of it"
+        message = f"{first.name}{more} is left in {path}:{first.line}, which {unit} compiles, and no rule handles it"
         advice = "Write it with the stable API, or include another file."
         line = line_of(document.data, first.line)
         place = planned.place(path, line) if planned.then(path) is not None else (path, line)  # a file that is new

@@ -63,7 +63,7 @@ PYTHON = Code(
 NAME_LEFT = Code(
     code="TSA710",
     title="A name of the unstable API is left in code that the stable build compiles.",
-    text=f"{_READ_AGAIN} No rule spoke of this name, and the stable headers lack it: the file does not compile.",
+    text=f"{_READ_AGAIN} No rule handles this name, and the stable headers lack it: the file does not compile.",
     confidence=Confidence.MANUAL,
 )
 UNREADABLE = Code(

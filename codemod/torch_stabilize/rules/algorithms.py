@@ -22,7 +22,7 @@ APPLIED = page(
     "TSA180",
     "The standard library applies an operator to tensors.",
     "std::accumulate and its like add what they are given, and std::plus<> and its like are operators; stable tensors have\n"
-    "no operators. Hand over a lambda, `[](const at::Tensor& a, const at::Tensor& b) { return a + b; }`, and run again.",
+    "no operators. Pass a lambda, `[](const at::Tensor& a, const at::Tensor& b) { return a + b; }`, and run again.",
     (
         Example(
             "#include <numeric>\nat::Tensor f(std::vector<at::Tensor> l, at::Tensor x) { return std::accumulate(l.begin(), l.end(), x); }",

@@ -34,7 +34,7 @@ from torch_stabilize.surface.schemas import (
 LEAKS = page(
     "TSA138",
     "This op takes a string: torch up to 2.13 loses the memory of one on every call through the dispatcher.",
-    "About 50 bytes a call, mended in torch 2.14. Call the op from Python, or another op that takes none, where it is called\n"
+    "About 50 bytes a call, fixed in torch 2.14. Call the op from Python, or another op that takes none, where it is called\n"
     "often.",
     (
         Example(

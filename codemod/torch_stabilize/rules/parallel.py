@@ -25,7 +25,7 @@ _THROWING = frozenset({("at", 1), ("value", 0)})  # methods of containers and op
 @rule(
     "TSA182",
     "parallel_for is torch::stable's; where its body may throw, a helper rethrows the exception.",
-    text="The C shim makes a RuntimeError without the text of it, whatever was thrown.",
+    text="The C shim turns every exception into a RuntimeError and drops its message.",
     examples=(
         Example(
             "void f(float* p, int64_t n) { at::parallel_for(0, n, 1, [&](int64_t b, int64_t e) "

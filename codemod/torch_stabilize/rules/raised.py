@@ -40,7 +40,7 @@ def raised(edits: Iterable[FileEdit]) -> tuple[Diagnostic, ...]:
 DTYPES_SHOWN = page(
     "TSA915",
     "A dtype in a text has the name of its ScalarType: Float, not float.",
-    "`x.dtype()` was printed as the C++ type: float, long int, unsigned char. The stable ABI has ScalarType alone, which prints\n"
+    "`x.dtype()` was printed as the C++ type: float, long int, unsigned char. The stable ABI only has ScalarType, which prints\n"
     "as Float, Long, Byte. Tests that compare such a text have to expect the other name.",
 )
 # `x.dtype()` among what a check or a stream shows.

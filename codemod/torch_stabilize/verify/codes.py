@@ -225,7 +225,7 @@ CODES: tuple[Code, ...] = (
         "Both sides are compiled with the macros that the project's own build gives its units, as its compilation"
         " database, CMake files or setup.py say. A macro that none of them defines, and no header of the project,"
         " leaves out the code that asks for it: on both sides, so nothing of it was compared. The verdict names it."
-        " Give it with --define, or hand over a compilation database with --compile-commands.",
+        " Give it with --define, or pass a compilation database with --compile-commands.",
     ),
     finding_code(
         TAGS_DIFFER,

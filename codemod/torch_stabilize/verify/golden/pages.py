@@ -162,7 +162,7 @@ CODES: tuple[Code, ...] = (
         LEFT_OUT,
         "Calls were seen that cannot be kept.",
         "Their arguments are no plain tensors, numbers and texts, or too large. The reason is counted in the message."
-        " Calls for a compiler (fake tensors) and calls inside a captured call are no loss and not told here.",
+        " Calls for a compiler (fake tensors) and calls inside a captured call are no loss and not reported.",
     ),
     finding_code(
         NEVER_REACHED,
@@ -200,7 +200,7 @@ CODES: tuple[Code, ...] = (
         OTHER_TORCH,
         "The stable library does not do the same under another torch.",
         "--torch loads the library that was built here under each torch that is named, in an environment of its own,"
-        " and runs the golden cases there. A library that does not load needs a symbol that this torch has not: the"
+        " and runs the golden cases there. A library that does not load needs a symbol that this torch lacks: the"
         " `symbols` step says the oldest torch that has all. Build with a lower target, or raise the target that you"
         " promise.",
     ),
