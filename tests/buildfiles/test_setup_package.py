@@ -19,6 +19,10 @@ def test_the_wheel_of_nothing_but_stable_extensions_is_tagged_for_every_python()
     assert done.text("setup.py").endswith(f"    ext_modules=ext_modules,\n    options={OPTION},\n)\n")
     (said,) = done.diagnostics("TSA623")
     assert "from cp310 on" in said.message
+    assert (
+        said.help
+        == "Free-threaded Python has no limited API: a wheel for it is built without py_limited_api and the tag."
+    )
     newer = plan({"setup.py": f"{WHOLE}setup(name='pkg', python_requires='>=3.12')\n"}, ["csrc/norm.cpp"])
     assert '"cp312"' in newer.text("setup.py")
 
