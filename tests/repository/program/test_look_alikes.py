@@ -224,3 +224,7 @@ extern "C" PyMODINIT_FUNC PyInit__S() {
     files["img/__init__.py"] = files["img/__init__.py"].replace("import _C ", "import _C, _S ")
     done = migrated(files, ["csrc/blur.cpp", "csrc/shared.cpp"])
     assert not done.by_hand
+    done = migrated(files, [f"csrc/{name}.cpp" for name in ("blur", "sharpen", "rows", "shared")])
+    assert not done.by_hand
+    assert '"img._C"' not in done.text("setup.py")
+    assert "bdist_wheel" not in done.text("setup.py"), "img._S is not built for the limited API"

@@ -9,7 +9,7 @@ from torch_stabilize.buildfiles.codes import SETUP_SOURCE_MOVED
 from torch_stabilize.buildfiles.gone.taken_out import TakenOut
 from torch_stabilize.buildfiles.setup.computed.records import extensions_in_classes
 from torch_stabilize.buildfiles.setup.model import SetupModel, is_stable_extension, read_setup
-from torch_stabilize.buildfiles.setup.package import update_package
+from torch_stabilize.buildfiles.setup.package import is_limited, update_package
 from torch_stabilize.buildfiles.setup.run import SetupRun
 from torch_stabilize.buildfiles.setup.text import remove_elements
 from torch_stabilize.buildfiles.setup.values import value_given
@@ -48,7 +48,7 @@ def take_out_of_setup(snapshot: Snapshot, layout: Layout, path: str, target: str
     left = [one for one in extensions if one not in leaving]
     run = SetupRun(model, layout, {}, target, taking.edits)
     if left and all(one.sources is not None and is_stable_extension(model, layout, one) for one in left):
-        update_package(run, left, left)
+        update_package(run, left, [one for one in left if is_limited(run, one)])
     return TakenOut(taking.edits.edits(), tuple(run.diagnostics)), names
 
 

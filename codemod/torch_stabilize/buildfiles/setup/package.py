@@ -31,7 +31,7 @@ def update_package(run: SetupRun, extensions: Sequence[Extension], converted: Se
     `converted` are the extensions that become stable ones.
     """
     calls = _setup_calls(run)
-    open_extensions = [e for e in extensions if e not in converted and not _is_limited(run, e)]
+    open_extensions = [e for e in extensions if e not in converted and not is_limited(run, e)]
     text = run.model.file.slice(run.model.file.span(run.model.file.module))
     if "bdist_wheel" not in text:
         if converted and not open_extensions and len(calls) == 1 and _add_option(run, calls[0]):
@@ -54,7 +54,8 @@ def _setup_calls(run: SetupRun) -> list[cst.Call]:
     return [call for call in run.model.file.find(cst.Call) if dotted_name(call.func) in _SETUPS]
 
 
-def _is_limited(run: SetupRun, extension: Extension) -> bool:
+def is_limited(run: SetupRun, extension: Extension) -> bool:
+    """Whether an extension is built for Python's limited API, as its call says."""
     return _LIMITED.search(run.model.file.text(extension.call)) is not None
 
 
