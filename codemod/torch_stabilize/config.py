@@ -40,6 +40,7 @@ class OwnLibrary(NamedTuple):
     stable_bindings: str = ""
     stable_declarations: str = ""
     op_namespace: str = ""
+    legacy_bindings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,32 @@ def test_a_library_has_settings_of_its_own(make_repository: MakeRepository) -> N
         assert layout.for_units(units).op_namespace == space
 
 
+def test_bindings_of_a_library_that_no_build_file_names(make_repository: MakeRepository) -> None:
+    text = """
+[libraries._iron]
+legacy_bindings = ["csrc/iron.cpp"]
+[libraries._steam]
+legacy_bindings = ["csrc/steam.cpp"]
+"""
+    block = '#include <torch/library.h>\nint64_t {0}(int64_t n) {{ return n; }}\nTORCH_LIBRARY({0}, m) {{ m.def("{0}", &{0}); }}\n'
+    files = {"torch-stabilize.toml": text, "setup.py": "from setuptools import setup\nsetup(ext_modules=make())\n"}
+    files |= {f"csrc/{name}.cpp": block.format(name) for name in ("iron", "steam")}
+    snapshot = make_repository(files)
+    layout = detect_layout(snapshot, load_config(snapshot))
+    assert {one.name: one.bindings for one in layout.libraries} == {
+        "_iron": ("csrc/iron.cpp",),
+        "_steam": ("csrc/steam.cpp",),
+    }
+    assert layout.legacy_library == "_iron"
+
+
+def test_bindings_of_a_library_that_are_not_there(make_repository: MakeRepository) -> None:
+    files = {"torch-stabilize.toml": '[libraries._C]\nlegacy_bindings = ["csrc/gone.cpp"]\n', "csrc/a.cpp": "int a;\n"}
+    snapshot = make_repository(files)
+    with pytest.raises(Refusal, match=r"names csrc/gone\.cpp, which is not there"):
+        detect_layout(snapshot, load_config(snapshot))
+
+
 def test_the_keys_of_the_repository_mean_its_only_library(make_repository: MakeRepository) -> None:
     files = {path: text for path, text in _SEVERAL.items() if "iron" not in path}
     files["setup.py"] = files["setup.py"].replace(

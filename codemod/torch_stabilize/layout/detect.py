@@ -67,7 +67,7 @@ def _check_configured(snapshot: Snapshot, config: Config) -> None:
     if config.source_root and not snapshot.below(config.source_root):
         folder = config.source_root
         raise Refusal(f"{config.source}: `source_root` names {folder}, which is not in the tree", exit_code=2)
-    for path in config.legacy_bindings:
+    for path in (*config.legacy_bindings, *(one for own in config.libraries.values() for one in own.legacy_bindings)):
         if not snapshot.exists(path):
             raise Refusal(f"{config.source}: `legacy_bindings` names {path}, which is not there", exit_code=2)
 

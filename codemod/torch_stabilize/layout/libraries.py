@@ -99,7 +99,7 @@ class Libraries:
         if (configured := self.extension.config.legacy_library) is not None:
             return configured
         legacy = next((file for file in self.extension.legacy if file.defines), None)
-        if legacy is not None and (named := self._module_name(legacy)) is not None:
+        if legacy is not None and (named := self._set_for(legacy) or self._module_name(legacy)) is not None:
             return named.removesuffix(STABLE_SUFFIX)  # something legacy was left in a stable library
         names = [module.name for module in self._modules] + [self._module_name(f) or "" for f in self.extension.central]
         known = (name.removesuffix(STABLE_SUFFIX) for name in names if name)
@@ -128,9 +128,17 @@ class Libraries:
         bindings: dict[str, list[Registrations]] = {self.legacy_name: []}
         for file in self.extension.legacy:
             if file.defines:
-                bindings.setdefault(self._module_name(file) or self.legacy_name, []).append(file)
+                bindings.setdefault(self._owner_of(file), []).append(file)
         several = len(bindings) > 1
         return tuple(self._configured(self._library(name, files, several=several)) for name, files in bindings.items())
+
+    def _owner_of(self, file: Registrations) -> str:
+        """The library that `file` binds: as the settings say, else the module that it is built into."""
+        return self._set_for(file) or self._module_name(file) or self.legacy_name
+
+    def _set_for(self, file: Registrations) -> str | None:
+        libraries = self.extension.config.libraries
+        return next((name for name, own in libraries.items() if file.path in own.legacy_bindings), None)
 
     def _configured(self, library: Library) -> Library:
         """`library` with what is set for it alone."""
