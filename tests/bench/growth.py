@@ -146,6 +146,16 @@ def _conditions(count: int) -> Files:
     return _tree(_function("at::Tensor y = x;", *(f"\n{text}\n" for text in body), "return y;"))
 
 
+def _calling_names(count: int) -> Files:
+    """Functions of two names in many namespaces, each of which may call all the others."""
+    one = (
+        "namespace s# { at::Tensor own(at::Tensor x) { return twice(x.exp()); }\n"
+        "at::Tensor twice(at::Tensor x) { return own(x.mul(2)); }\n"
+        "at::Tensor g(at::Tensor x) { return own(x).mul(twice(x).sum()); } }\n"
+    )
+    return _tree(_function("return x;", before="".join(one.replace("#", str(n)) for n in range(count))))
+
+
 def _same_names(count: int) -> Files:
     one = "namespace s# { at::Tensor g(const at::Tensor& x) { return x.clone(); } }\n"
     calls = " + ".join(f"s{n}::g(x)" for n in range(count))
@@ -174,6 +184,7 @@ KINDS: Mapping[str, Callable[[int], Files]] = {
     "lines of a macro": _long_macro,
     "conditions": _conditions,
     "functions of one name": _same_names,
+    "functions of one name that call others": _calling_names,
 }
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from torch_stabilize.model import Confidence, Diagnostic, Severity, Span
+from torch_stabilize.rules.effect_kinds import Effects
 from torch_stabilize.rules.rewrite import Part, Rewrite
 from torch_stabilize.source.document import Document, Fragment
 from torch_stabilize.source.function_index import FunctionIndex
@@ -97,6 +98,7 @@ class Project:
     headers: str = ""  # torch version of the headers in use; empty: the target's
     macro_calls: dict[tuple[int, int], Node | None] = field(default_factory=dict, compare=False, repr=False)
     effectful_within: dict[tuple[int, int], tuple[Node, ...]] = field(default_factory=dict, compare=False, repr=False)
+    effects_of_names: dict[tuple[str, int, int], Effects] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def pointer_uses(self) -> Uses:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from enum import Flag, auto
 from typing import NamedTuple
 
 from tree_sitter import Node
 
 from torch_stabilize.rules.context import Context, Project
+from torch_stabilize.rules.effect_kinds import Effects, State
 from torch_stabilize.source.classes import Method
 from torch_stabilize.source.declarations import declared_in, text_of
 from torch_stabilize.source.document import Document, Fragment
@@ -20,34 +20,6 @@ from torch_stabilize.source.types import NUMBERS, CppType
 from torch_stabilize.surface.aten import aten_name
 from torch_stabilize.surface.effects import changes_nothing
 from torch_stabilize.surface.schemas import overloads
-
-
-class State(Flag):
-    """What an expression may change, or depend on."""
-
-    NOTHING = 0
-    VARIABLES = auto()  # variables, numbers behind references
-    DATA = auto()  # elements of tensors, memory behind pointers
-    SHAPE = auto()  # sizes, strides, dtype or storage of a tensor
-    RANDOM = auto()  # a generator
-    OUTSIDE = auto()  # what nothing else here covers: files, devices, statics
-
-
-class Effects(NamedTuple):
-    """What an expression changes and what its value depends on."""
-
-    writes: State
-    reads: State
-
-    def __or__(self, other: Effects) -> Effects:
-        return Effects(self.writes | other.writes, self.reads | other.reads)
-
-    def meets(self, other: Effects) -> bool:
-        """Whether it matters which of the two comes first."""
-        return bool(
-            self.writes & (other.reads | other.writes) or other.writes & (self.reads | self.writes)
-        )  # two that only read may change places
-
 
 NONE = Effects(State.NOTHING, State.NOTHING)
 _ALL = State.VARIABLES | State.DATA | State.SHAPE | State.RANDOM | State.OUTSIDE
@@ -273,6 +245,13 @@ class _Reader(NamedTuple):
         return effects
 
     def _own_function(self, name: str, count: int) -> Effects:
+        """What a call of functions of the project may change; kept, as overloads call one another."""
+        known, key = self.project.effects_of_names, (name, count, self.depth)
+        if key not in known:
+            known[key] = self._of_all(name, count)
+        return known[key]
+
+    def _of_all(self, name: str, count: int) -> Effects:
         found = [
             (document, function)
             for document, function in self.project.functions.meant_by(name)

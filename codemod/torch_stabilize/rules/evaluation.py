@@ -14,7 +14,8 @@ from tree_sitter import Node
 from torch_stabilize.codes import Example, untouched
 from torch_stabilize.model import Confidence, Span
 from torch_stabilize.rules.context import Context, Outcome, Site, SiteKind
-from torch_stabilize.rules.effects import NONE, Effects, effectful_calls, effects_of, is_repeatable
+from torch_stabilize.rules.effect_kinds import Effects
+from torch_stabilize.rules.effects import NONE, effectful_calls, effects_of, is_repeatable
 from torch_stabilize.rules.registry import page
 from torch_stabilize.rules.rewrite import Copy, Part, Rewrite
 from torch_stabilize.source.document import Fragment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tree_sitter import Node
@@ -12,6 +12,7 @@ from torch_stabilize.source import library
 from torch_stabilize.source.classes import template_parameters
 from torch_stabilize.source.declarations import text_of
 from torch_stabilize.source.document import Document, Fragment, per_document
+from torch_stabilize.source.function_index import Located
 from torch_stabilize.source.results import UNMISTAKABLE, method_result
 from torch_stabilize.source.signatures import Function
 from torch_stabilize.source.types import LIST, NUMBERS, TENSOR, UNKNOWN, CppType, parse_type, split_arguments
@@ -216,14 +217,14 @@ def _own(
 ) -> CppType:
     """What a function of the project gives back, a static one of a class, or one of the class around."""
     kinds = given(finder, node, fragment, document, depth)
-    named = list(finder.functions.meant_by(name))
+    named = finder.functions.meant_by(name)
     around = finder.class_at(node) if "::" not in name else ""
     here = finder.instances.class_around(around, node, document, depth) if around else UNKNOWN
     if named and (made := result_of_method(finder, here, name, len(kinds), depth)).is_known:
         return made  # which hides functions of that name outside of the class
-    found = {_result(finder, d, f, template, kinds, depth) for d, f in _fitting(named, kinds)}
+    found = _results(finder, name, named, template, kinds, depth)
     if found:
-        return found.pop() if len(found) == 1 else UNKNOWN
+        return next(iter(found)) if len(found) == 1 else UNKNOWN
     macro = finder.type_of_macro(name, len(kinds), depth) if "::" not in name else UNKNOWN
     if macro.is_known:
         return macro
@@ -236,9 +237,28 @@ def _own(
     return kind if finder.written.classes.named(kind.name) else UNKNOWN  # a constructor
 
 
-def _fitting(named: list[tuple[Document, Function]], kinds: tuple[CppType, ...]) -> list[tuple[Document, Function]]:
+def _results(
+    finder: TypeFinder,
+    name: str,
+    named: Sequence[Located],
+    template: tuple[CppType, ...],
+    kinds: tuple[CppType, ...],
+    depth: int,
+) -> frozenset[CppType]:
+    """What the overloads give back that a call may mean."""
+    known, asked = finder.functions.results, (name, kinds, template)
+    if asked not in known:
+        found = frozenset(_result(finder, d, f, template, kinds, depth) for d, f in _fitting(named, kinds))
+        written = [parse_type(function.return_type) for _, function in named]
+        if any(one.name == "auto" or not one.is_known for one in written):
+            return found  # what a body returns is followed so far alone as the call's depth leaves
+        known[asked] = found
+    return known[asked]
+
+
+def _fitting(named: Sequence[Located], kinds: tuple[CppType, ...]) -> list[Located]:
     """The overloads that a call with arguments of these types may mean: by their number, then by tensors."""
-    fitting = [(d, f) for d, f in named if _takes(f, len(kinds))] or named
+    fitting = [(d, f) for d, f in named if _takes(f, len(kinds))] or list(named)
     exact = [(d, f) for d, f in fitting if all(map(_accepts, f.parameters, kinds))]
     return exact or fitting
 
