@@ -514,3 +514,28 @@ def test_sources_that_a_script_writes_beside_the_units_are_reported() -> None:
 
     assert not plan(files, ["csrc/gen/hopper.cu"]).diagnostics("TSA661")
     assert not plan(files | script | {"csrc/gen/kernel_1.cu": ""}, ["csrc/gen/hopper.cu"]).diagnostics("TSA661")
+
+
+WRITTEN = """\
+file(GLOB KERNELS csrc/*.cu csrc/*.hip)
+file(GLOB INSTANCES csrc/made/src/*.cu)
+set(EXT_SRC csrc/b.cpp ${KERNELS} ${INSTANCES})
+"""
+
+
+def test_a_unit_whose_header_a_script_writes_is_told_to_need_what_is_written_with_it() -> None:
+    files = {"CMakeLists.txt": HEAD + WRITTEN + TARGETS, "macros.cmake": MACRO, "csrc/y.cu": ""}
+    script = {"tools/make.py": 'folder = root + "/made/include/" + "made/tables"\nopen(folder + "/all.h", "w")\n'}
+    unit = {"csrc/x.cu": "#include <c10/cuda/CUDAStream.h>\n#include <made/tables/all.h>\n"}
+
+    (found,) = plan(files | script | unit, ["csrc/x.cu"]).diagnostics("TSA661")
+    assert "made/tables/all.h is written by tools/make.py" in found.message
+    assert "those of INSTANCES that" in found.help
+    assert found.severity is Severity.ERROR
+
+    # the folder is in the tree; no script writes it, though one includes it; everything it could be is in the tree
+    kept = {"csrc/made/tables/all.h": ""}
+    other = {"tools/make.py": 'code = "#include <made/tables/all.h>\\n#include <c10/cuda/CUDAStream.h>"\n'}
+    assert not plan(files | script | unit | kept, ["csrc/x.cu"]).diagnostics("TSA661")
+    assert not plan(files | other | unit, ["csrc/x.cu"]).diagnostics("TSA661")
+    assert not plan(files | script | unit | {"csrc/made/src/z.cu": ""}, ["csrc/x.cu"]).diagnostics("TSA661")

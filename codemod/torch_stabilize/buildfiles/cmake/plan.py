@@ -9,11 +9,11 @@ from typing import NamedTuple
 from torch_stabilize.buildfiles.cmake.carriers import Carried, is_whole, leave, redirect, sorted_by_form, take_over
 from torch_stabilize.buildfiles.cmake.create import StableTarget, create_target
 from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow, read_project
-from torch_stabilize.buildfiles.cmake.globs import glob_matches
+from torch_stabilize.buildfiles.cmake.generated import report_generated
 from torch_stabilize.buildfiles.cmake.linked import modules_of
 from torch_stabilize.buildfiles.cmake.lists import add_items, reindent
 from torch_stabilize.buildfiles.cmake.logic import implies, residual
-from torch_stabilize.buildfiles.cmake.run import HEADERS, SOURCES, CMakeRun
+from torch_stabilize.buildfiles.cmake.run import HEADERS, CMakeRun
 from torch_stabilize.buildfiles.cmake.settings import ensure_settings, settings_of
 from torch_stabilize.buildfiles.cmake.site import StableSite, end_of_block, find_site, is_before_helper, last_source
 from torch_stabilize.buildfiles.cmake.syntax import Command, Frame
@@ -22,7 +22,6 @@ from torch_stabilize.buildfiles.cmake.whole import convert_in_place
 from torch_stabilize.buildfiles.cmake.widen import widen
 from torch_stabilize.buildfiles.cmake.written_loops import as_they_were, in_loops, loops_to_edit
 from torch_stabilize.buildfiles.codes import (
-    GENERATOR_LISTED,
     HEADER_LISTED,
     NOT_FOUND,
     SOURCE_MOVED,
@@ -95,7 +94,7 @@ def _plan(snapshot: Snapshot, moving: Moving) -> CMakeResult:
             _fill(run, site, flows, fresh)
             run.entered.update(fresh)
     _report_headers(run, owned)
-    _report_generated(run)
+    report_generated(run, owned)
     _rename_rest(run)
     found = frozenset(flow.path for flows in owned.values() for flow in flows)
     listed = frozenset(unit for unit in units if renames[unit] in in_stable)
@@ -331,35 +330,6 @@ def _report_headers(run: CMakeRun, owned: Mapping[Definition, list[Flow]]) -> No
                     HEADER_LISTED, Severity.NOTE, flow.steps[0].path, flow.item.span,
                     f"{flow.path} is a header in the sources of {definition.name}",
                     "Take headers out of source lists: they are found through what includes them.",
-                )  # fmt: skip
-
-
-def _report_generated(run: CMakeRun) -> None:
-    """Patterns next to units that move which find nothing yet: a script writes those sources, for the legacy target."""
-    scripts = {posixpath.dirname(path) for path in run.project.snapshot.files if path.endswith(".py")}
-    folders = {posixpath.dirname(unit): posixpath.dirname(run.renames[unit]) for unit in run.units}
-    folders = {folder: new for folder, new in folders.items() if folder in scripts}
-    for file in run.project.files.values():
-        for command in file.commands:
-            if command.name != "file" or not command.first.upper().startswith("GLOB"):
-                continue
-            for item in (item for argument in command.arguments[2:] for item in argument.items):
-                pattern = run.project.resolve(item.text, file.path) or ""
-                home = next((f for f in folders if f and pattern.startswith(f"{f}/") and folders[f] != f), None)
-                recursive = command.first.upper() == "GLOB_RECURSE"
-                if (
-                    home is None
-                    or not pattern.endswith(SOURCES)
-                    or any(
-                        glob_matches(pattern, path, recursive=recursive) for path in run.project.snapshot.below(home)
-                    )
-                ):
-                    continue
-                run.report(
-                    GENERATOR_LISTED, Severity.ERROR, file.path, item.span,
-                    f"{pattern} is written by a script next to units that move, and stays with the legacy library",
-                    f"Move the script to {folders[home]} with the headers that its files include, and give "
-                    f"{command.arguments[1].text} to {short_name(run.layout.stable_library)}.",
                 )  # fmt: skip
 
 
