@@ -113,6 +113,20 @@ def test_tuples_that_no_adapter_takes_apart_have_no_schema_type(kind: str) -> No
     assert "has no schema type" in " ".join(one.message for one in made.diagnostics)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "std::vector<std::pair<double, int64_t>>",
+        "std::tuple<int64_t, std::vector<std::vector<std::pair<double, int64_t>>>>",
+        "std::optional<std::tuple<int64_t, double>>",
+    ],
+)
+def test_tuples_in_lists_that_are_returned_have_no_schema_type(kind: str) -> None:
+    made = module(f"{kind} f(int64_t n) {{ return {{}}; }}", 'm.def("f", &f);')
+    assert not made.messages("TSA504")
+    assert "has no schema type" in " ".join(one.message for one in made.diagnostics)
+
+
 def test_a_lambda_is_boxed_as_what_it_takes() -> None:
     made = module("", 'm.def("f", [](int64_t n, float by) -> float { return n * by; });')
     assert "static float f_impl(int64_t n, float by) { return n * by; }" in made.text(PATH)

@@ -169,9 +169,10 @@ def _returns(text: str, aliases: Mapping[str, str]) -> tuple[tuple[Argument, ...
     if text == "void":
         return (), ""
     kind = read_type(text, aliases)
-    if kind is None:
+    parts = () if kind is None else kind.inner if kind.form == "tuple" else (kind,)
+    if not parts or any(map(_holds_tuple, parts)):
         return None, f"the return type `{text}` has no schema type"
-    return tuple(Argument(part) for part in (kind.inner if kind.form == "tuple" else (kind,))), ""
+    return tuple(map(Argument, parts)), ""
 
 
 def mark_written(kind: Type) -> Type:
