@@ -9,7 +9,7 @@ from torch_stabilize.model import Span
 from torch_stabilize.program.scan import FoundSite
 from torch_stabilize.rules.snippets import known_returns
 from torch_stabilize.source.declarations import around, text_of
-from torch_stabilize.source.document import Document
+from torch_stabilize.source.document import Document, per_document
 from torch_stabilize.source.scopes import TypeFinder, receiver_type_parts
 from torch_stabilize.source.spans import line_end
 
@@ -18,6 +18,8 @@ _SEES_TENSOR = re.compile(
     rb"\busing\s+namespace\s+(?:::)?(?:at|torch|c10)\b|\busing\s+(?:::)?(?:at|torch)::[\w:]*Tensor\b"
     rb"|\bTensor\s*=|\bnamespace\s+(?:at|torch)\b|\btypedef\b[^;]*\bTensor\s*;"
 )
+_UNQUALIFIED = re.compile(rb"(?<![\w:])Tensor\b[\s&*]*\b(\w+)")
+_QUALIFIED = re.compile(rb"::Tensor\b[\s&*]*\b(\w+)")
 _SEES_OTHERS = re.compile(rb"\busing\s+namespace\s+(?!(?:::)?(?:at|torch|c10|std)\b)\w")
 
 
@@ -51,10 +53,16 @@ class OwnNames:
     @staticmethod
     def _is_other_tensor(name: str, document: Document) -> bool:
         """Whether `name` is declared as a `Tensor` without a namespace, which another library's names bring."""
-        if _SEES_OTHERS.search(document.code) is None:
-            return False
-        declared = re.findall(rb"(?<![\w:])Tensor\b[\s&*]*\b" + re.escape(name.encode()) + rb"\b", document.code)
-        return bool(declared) and re.search(rb"::Tensor\b[\s&*]*\b" + re.escape(name.encode()), document.code) is None
+        return name.encode() in _other_tensors(document)
+
+
+@per_document
+def _other_tensors(document: Document) -> frozenset[bytes]:
+    """What is declared as a `Tensor` without a namespace, and never with one, where other libraries' names are seen."""
+    if _SEES_OTHERS.search(document.code) is None:
+        return frozenset()
+    qualified = set(_QUALIFIED.findall(document.code))
+    return frozenset(_UNQUALIFIED.findall(document.code)) - qualified
 
 
 def line_start_of(data: bytes, line: int) -> int:
