@@ -384,3 +384,16 @@ def test_a_module_that_finds_its_library_in_its_folder_loads_it(tmp_path: Path, 
     ran = run_cli("migrate", "csrc/times.cpp", "--in-place", "--write", cwd=tree)
     assert ran.code == 0, ran.out
     assert (tree / "tide/__init__.py").read_text() == "from . import _C\nfrom . import _C_ops  # noqa: F401\n"
+
+
+def test_the_docstring_of_a_module_stays(tmp_path: Path, run_cli: Run) -> None:
+    bound = (
+        '\nPYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {\n  m.doc() = "High and " R"(low "water".)";\n'
+        '  m.def("ebb", &ebb);\n}\n'
+    )
+    source = KERNEL.replace("NAME", "ebb").replace("BY", "2").replace("types.h", "extension.h") + bound
+    tree = package(tmp_path, {"csrc/ebb.cpp": source}, "from . import _C\n\nprint(_C.__doc__, _C.ebb)\n")
+    ran = run_cli("migrate", "csrc/ebb.cpp", "--in-place", "--write", cwd=tree)
+    assert ran.code == 0, ran.out
+    assert "m.doc()" not in (tree / "csrc/ebb.cpp").read_text()
+    assert '\n__doc__ = "High and low \\"water\\"."\n' in (tree / "tide/_C_ops.py").read_text()

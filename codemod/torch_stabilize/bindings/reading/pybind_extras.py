@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from torch_stabilize.bindings.reading.model import BlockKind, Statement
-from torch_stabilize.bindings.reading.text import decode
+from torch_stabilize.bindings.reading.text import decode, string_value
 from torch_stabilize.source.document import Document
 
 _ATTRIBUTE = re.compile(
     r'(?P<owner>\w+)\s*\.\s*attr\s*\(\s*"(?P<name>\w+)"\s*\)\s*=(?!=)\s*(?P<value>.*?)\s*;', re.DOTALL
 )
+_DOC = re.compile(r"(?P<owner>\w+)\s*\.\s*doc\s*\(\s*\)\s*=(?!=)\s*(?P<value>.*?)\s*;", re.DOTALL)
 _SUBMODULE = re.compile(
     r'(?:[\w:]+\s*&?\s+(?P<variable>\w+)\s*=\s*)?\w+\s*\.\s*def_submodule\s*\(\s*"(?P<name>\w+)"', re.DOTALL
 )
@@ -51,13 +53,16 @@ def ways_out(
 
 
 def literal_attribute(document: Document, statement: Statement) -> tuple[str, str] | None:
-    """Name and Python value of `m.attr("LIMIT") = 16;`, None for others and values that are no literals."""
+    """Name and Python value of `m.attr("LIMIT") = 16;` or `m.doc() = "..."`, None for others and what is no literal."""
     text = decode(document.uncommented[statement.span.start : statement.span.end]).strip()
-    match = (
-        _ATTRIBUTE.fullmatch(text) if statement.block.kind is BlockKind.PYBIND and not statement.conditions else None
-    )
+    if statement.block.kind is not BlockKind.PYBIND or statement.conditions:
+        return None
+    match = _ATTRIBUTE.fullmatch(text) or _DOC.fullmatch(text)
     if match is None or match["owner"] != statement.block.variable:
         return None
+    if match.re is _DOC:
+        said = string_value(match["value"])
+        return None if said is None else ("__doc__", json.dumps(said, ensure_ascii=False))
     value = _python(match["value"])
     return None if value.startswith("...") else (match["name"], value)
 
