@@ -153,3 +153,14 @@ def test_what_is_no_operator_is_listed_where_the_module_goes() -> None:
     (found,) = done.diagnostics("TSA641")
     assert done.place(found) == "_C.Table"
     assert "from pkg import _C_stable as _C\n" in done.text("pkg/ops.py")
+
+
+@pytest.mark.parametrize("imported", ["fwd, bwd", "\\\n        fwd, bwd\n\n    # faster ones here"])
+def test_functions_that_are_none_where_the_import_fails_stay_bound(imported: str) -> None:
+    """Where the library is not there they have to be None: the name is bound within the `try`."""
+    before = f"import torch\n\ntry:\n    from pkg._C import {imported}\nexcept ImportError:\n    fwd = bwd = None\n\n"
+    after = site(before + 'KERNELS = {"forward": fwd, "backward": bwd}\n')
+    inside, _, behind = after.partition("except ImportError:\n")
+    assert "    fwd = torch.ops.pkg.fwd\n    bwd = torch.ops.pkg.bwd\n" in inside
+    assert behind.startswith("    fwd = bwd = None\n")
+    assert 'KERNELS = {"forward": fwd, "backward": bwd}' in behind

@@ -77,7 +77,18 @@ def through_facade(sites: Sites, node: cst.ImportFrom) -> bool:
     names = [alias_of(alias) or dotted_name(alias.name) for alias in node.names]
     if sites.replaces and any(dotted_name(alias.name) not in sites.functions for alias in node.names):
         return True  # an attribute, which only that side has from now on
-    return any(name in sites.wanted or _is_public(sites, name) or bound_otherwise(sites, name, home) for name in names)
+    return any(
+        name in sites.wanted or _is_public(sites, name) or bound_otherwise(sites, name, home) or _is_given(sites, name)
+        for name in names
+    )
+
+
+def _is_given(sites: Sites, name: str) -> bool:
+    """Whether the file gives `name` a value, such as None where the import fails."""
+    import libcst as cst
+
+    stores = (target.target for target in sites.file.find(cst.AssignTarget))
+    return any(dotted_name(one) == name and not _is_shadowed(sites, name, one) for one in stores)
 
 
 def is_used(sites: Sites, module: ModuleName, functions: Mapping[str, str]) -> bool:
@@ -225,7 +236,7 @@ def _assigned_in(sites: Sites, name: str, scope: cst.FunctionDef) -> bool:
 def _direct(sites: Sites, name: FunctionName, operator: str) -> None:
     """`fwd(...)` where `fwd` was imported from the module, or `fwd` as a name of the operator where others want it."""
     uses = _uses(sites, name)
-    if not uses or name.name in sites.wanted or _is_public(sites, name.name):
+    if not uses or name.name in sites.wanted or _is_public(sites, name.name) or _is_given(sites, name.name):
         _bind(sites, name, operator)
     else:
         for use in uses:
