@@ -159,8 +159,10 @@ def test_what_is_no_operator_is_listed_where_the_module_goes() -> None:
 def test_functions_that_are_none_where_the_import_fails_stay_bound(imported: str) -> None:
     """Where the library is not there they have to be None: the name is bound within the `try`."""
     before = f"import torch\n\ntry:\n    from pkg._C import {imported}\nexcept ImportError:\n    fwd = bwd = None\n\n"
-    after = site(before + 'KERNELS = {"forward": fwd, "backward": bwd}\n')
+    text = before + 'KERNELS = {"forward": fwd, "backward": bwd}\n'
+    after = site(text)
     inside, _, behind = after.partition("except ImportError:\n")
     assert "    fwd = torch.ops.pkg.fwd\n    bwd = torch.ops.pkg.bwd\n" in inside
     assert behind.startswith("    fwd = bwd = None\n")
     assert 'KERNELS = {"forward": fwd, "backward": bwd}' in behind
+    assert len(planned({"pkg/ops.py": text}).diagnostics("TSA641")) == 2  # the library has to be loaded before

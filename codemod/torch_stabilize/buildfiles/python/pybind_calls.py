@@ -236,6 +236,11 @@ def _assigned_in(sites: Sites, name: str, scope: cst.FunctionDef) -> bool:
 def _direct(sites: Sites, name: FunctionName, operator: str) -> None:
     """`fwd(...)` where `fwd` was imported from the module, or `fwd` as a name of the operator where others want it."""
     uses = _uses(sites, name)
+    if _is_given(sites, name.name) and not sites.library.facade:
+        sites.report(
+            Severity.ERROR, name.node, f"{name.name} has another value where the import fails",
+            f"Load {sites.library.stable} above it, in the same block: {operator} is asked for there.", CALL_UNDECIDED,
+        )  # fmt: skip
     if not uses or name.name in sites.wanted or _is_public(sites, name.name) or _is_given(sites, name.name):
         _bind(sites, name, operator)
     else:
