@@ -270,7 +270,7 @@ def test_a_file_in_the_way_is_refused(run_cli: Run, sample: Path) -> None:
     target.parent.mkdir(parents=True)
     os.symlink("../activation_kernels.cu", target)
     commit_all(sample, "In the way")
-    assert MOVED in refused(run_cli, sample, "migrate", "activation", "--write", code=2)
+    assert MOVED in refused(run_cli, sample, "migrate", "activation", "--write", code=3)
 
 
 def test_a_function_of_the_c_library_is_not_the_wrapper_of_its_name(run_cli: Run, tmp_path: Path) -> None:

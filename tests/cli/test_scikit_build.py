@@ -121,7 +121,7 @@ def test_it_is_built_installed_and_used(tmp_path: Path, run_cli: Run) -> None:
     build, package = tmp_path / "build", tmp_path / "installed"
     options = ["SKBUILD_PROJECT_NAME=teapot", "SKBUILD_PROJECT_VERSION=0.1", "CMAKE_CXX_FLAGS_RELEASE=-O0"]
     made = configure(tree, build, "-DCMAKE_BUILD_TYPE=Release", *(f"-D{one}" for one in options))
-    if "CUDA cannot be found" in made.stderr:
+    if any(lacks in made.stderr for lacks in ("CUDA cannot be found", "CUDA_nvrtc_LIBRARY")):
         pytest.skip("the CMake package of a torch for CUDA asks for a whole toolkit, which is not here")
     assert made.returncode == 0, made.stdout + made.stderr
     compile_tree(build)
