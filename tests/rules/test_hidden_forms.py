@@ -357,6 +357,14 @@ REPORTED = {
         "int h(at::Tensor x) { try { x.view({1}); } catch (std::exception&) { return 2; } catch (std::runtime_error& e) { return 1; } }\n",
         ["TSA175", "TSA175"],
     ),
+    "clauses in which errors of a lambda or a function arrive now": (
+        'int f(at::Tensor x) { auto v = [&] { TORCH_CHECK_VALUE(x.dim(), "d"); }; try { v(); } '
+        "catch (std::logic_error& e) { return 1; } return 0; }\n"
+        'void deep(int n) { TORCH_CHECK_VALUE(n, "d"); }\nvoid flat(int n) { deep(n); }\n'
+        "int g(int n) { try { deep(n); } catch (std::logic_error& e) { return 1; } return 0; }\n"
+        "void other(int);\nint h(int n) { try { other(n); } catch (std::logic_error& e) { return 1; } return 0; }\n",
+        ["TSA175", "TSA175"],
+    ),
     "what has no stable form, behind a using-directive": (
         "using namespace at;\nvoid f() { Scalar s = 1; Storage t; manual_seed(1); IValue v; native::resize_output(0, {1}); }\n",
         ["TSA101", "TSA101", "TSA104", "TSA501", "TSA190"],

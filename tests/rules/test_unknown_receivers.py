@@ -13,6 +13,9 @@ BOX = (
     "void f(at::Tensor x) { Box<at::Tensor> b{x}; b.get(); Box<int> k{1}; k.get(); }"
 )
 
+# Two classes of one name: which of them is meant is not known.
+TWO = "namespace one { struct D { at::Tensor w; int n; }; }\nnamespace two { struct D { at::Tensor v; }; }\n"
+
 
 def told(text: str) -> list[str]:
     """The codes that are reported."""
@@ -53,6 +56,12 @@ def told(text: str) -> list[str]:
         ("auto f() { return lib::layers().front().weight().exp(); }", "TSA903"),
         ("auto f() { return lib::make<int>(3).exp(); }", "TSA903"),
         ("auto f() { return get().exp(); }", "TSA903"),
+        (TWO + "auto f(one::D d) { auto& [w, n] = d; return -w; }", "TSA904"),
+        (TWO + "auto f(one::D d) { auto& [w, n] = d; return w.exp(); }", "TSA903"),
+        (
+            "struct K { template <class T> T run(T t) { return t; } };\nauto f(at::Tensor x) { return K().run(x).index({0}); }",
+            "TSA903",
+        ),
         # though only tensors are asked for it
         ("int f(const Layer& layer) { return layer.weight().item<int>(); }", "TSA903"),
         ("bool f(const lib::Layer& layer) { return layer.weight().is_contiguous(); }", "TSA903"),
@@ -71,6 +80,8 @@ def test_what_may_be_a_tensor_is_reported(text: str, code: str) -> None:
     [
         BOX.replace("at::Tensor>", "float>").replace("@", "return v + -this->v;"),
         BOX.replace("@", "int n = 1; return n + 1;"),
+        TWO + "auto f(one::D d) { auto& [w, n] = d; return n + 1; }",
+        "struct K { template <class T> T run(T t) { return t; } };\nauto f(int n) { return K().run(n).index(0); }",
         # of the standard library, of CUTLASS, or of the project
         "auto f() { return std::exp(2).exp(); }",
         "auto f() { return cute::shape(1).exp(); }",

@@ -64,6 +64,7 @@ CAUGHT_NOW = page(
 _CLAUSE = re.compile(rb"\bcatch\s*\(\s*(?:const\s+)?(?P<type>(?:std\s*::\s*)?(?P<name>\w+))\b")
 _EXCEPTION = "exception"
 # What is in a `try` and throws these: every check and call of torch the first, checks of their own the others.
+_MOST_CALLED = 50  # functions that are looked into for what a block may throw
 _THROWN = {
     "runtime_error": None,
     "logic_error": re.compile(r"\b(?:STD_)?TORCH_CHECK_(?:VALUE|INDEX)\b"),
@@ -107,7 +108,41 @@ def _texts(clause: Node, body: Node, context: Context, site: Site) -> Iterator[t
 
 def _may_throw(name: str, body: Node, context: Context, site: Site) -> bool:
     thrown = _THROWN[name]
-    return _calls_torch(body, context, site) if thrown is None else thrown.search(text_of(body)) is not None
+    if thrown is None:
+        return _calls_torch(body, context, site)
+    return any(thrown.search(text) for text in _with_what_it_calls(body, context, site))
+
+
+def _with_what_it_calls(body: Node, context: Context, site: Site) -> Iterator[str]:
+    """The text of a block, and of the lambdas and functions of the project that it calls, and that these call."""
+    finder, fragment = context.project.finder, context.fragment(site)
+    waiting, seen = [body], set[str]()
+    while waiting:
+        node = waiting.pop()
+        yield text_of(node)
+        for name, callee in _called(node):
+            value = (
+                finder.value_of(name, callee, fragment) if name not in seen and callee.type == "identifier" else None
+            )
+            if value is not None and value.type == "lambda_expression":
+                waiting.append(value)
+            elif name not in seen and len(seen) < _MOST_CALLED:
+                yield from (
+                    document.data[one.body.start : one.body.end].decode("utf-8", "replace")
+                    for document, one in context.project.functions.meant_by(name)
+                    if one.body is not None
+                )
+            seen.add(name)
+
+
+def _called(node: Node) -> Iterator[tuple[str, Node]]:
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        callee = one.child_by_field_name("function") if one.type == "call_expression" else None
+        if callee is not None and callee.type in ("identifier", "qualified_identifier", "template_function"):
+            yield text_of(callee).partition("<")[0].strip(), callee
+        waiting += one.named_children
 
 
 def _calls_torch(body: Node, context: Context, site: Site) -> bool:

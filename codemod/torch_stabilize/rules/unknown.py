@@ -87,7 +87,9 @@ def unknown_receiver(site: Site, context: Context) -> Diagnostic | None:
     if site.entry is not None and site.entry.rule in _NO_TENSORS:
         return None
     own = site.name in context.project.finder.written.classes.method_names and site.name not in UNMISTAKABLE
-    if not _moves(context) or site.name in METHODS - UNMISTAKABLE or own:
+    if not _moves(context) or own:
+        return None
+    if site.name in METHODS - UNMISTAKABLE and not _is_given_tensor(receiver_of(site, context), context, site):
         return None
     kind = receiver_type(site, context)
     if kind is not None and kind.is_known:
@@ -106,6 +108,21 @@ def unknown_receiver(site: Site, context: Context) -> Diagnostic | None:
     return context.diagnose(
         site, METHOD, f"{site.name} is called on `{_short(receiver)}`, whose type cannot be told", _HELP
     )
+
+
+def _is_given_tensor(receiver: Node | None, context: Context, site: Site) -> bool:
+    """Whether a receiver is what a member template of the project makes of a tensor: `Box().run(x)`."""
+    callee = (
+        receiver.child_by_field_name("function")
+        if receiver is not None and receiver.type == "call_expression"
+        else None
+    )
+    if receiver is None or callee is None or callee.type != "field_expression":
+        return False
+    name = receiver_type_parts(callee)[1]
+    fragment = context.fragment(site)
+    given = any(context.type_of(one, fragment).is_tensor for one in arguments_of(receiver))
+    return given and name in context.project.finder.written.classes.method_names
 
 
 def unknown_operators(context: Context) -> Iterator[tuple[Site, Diagnostic]]:
@@ -190,6 +207,9 @@ def _declared_may_be(
         return not _is_on_device(node, context) and not _is_number_elsewhere(declared, node, fragment, context)
     if declared.element or declared.index is not None:
         held = finder.type_of(value, fragment, document)
+        if held.is_known and declared.index is not None:  # a class of a name that several have
+            parts = [one.layout for one in finder.written.classes.named(held.name)]
+            return any(holds_tensor(parse_type(part[declared.index])) for part in parts if declared.index < len(part))
         return not held.is_known and may_be_tensor(value, fragment, document, context, depth + 1)
     return may_be_tensor(value, fragment, document, context, depth + 1)
 
