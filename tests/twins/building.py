@@ -255,7 +255,7 @@ def outcomes(libraries: Sequence[Path], names: Sequence[str], quiet: Path) -> li
     script = Path(__file__).with_name("calls.py")
     ran = subprocess.run(
         [sys.executable, str(script), json.dumps(list(names)), str(quiet), *map(str, libraries)],
-        capture_output=True, text=True, check=False, timeout=1800,
+        capture_output=True, text=True, errors="replace", check=False, timeout=1800,
     )  # fmt: skip
     for line in ran.stdout.splitlines():
         if line.startswith("@ "):
