@@ -69,7 +69,8 @@ def test_a_unit_that_does_not_compile_is_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_build_that_is_stopped_stops_its_children(number: signal.Signals, tmp_path: Path) -> None:
-    ninja = "#!/bin/sh\ntrap 'kill $child; exit 1' TERM\nsleep 300 &\nchild=$!\necho $child > {pid}\nwait\n"
+    # KILL: a shell that has just forked, and runs no sleep yet, takes TERM as its parent does, and survives it.
+    ninja = "#!/bin/sh\ntrap 'kill -KILL $child; exit 1' TERM\nsleep 300 &\nchild=$!\necho $child > {pid}\nwait\n"
     (tmp_path / "ninja").write_text(ninja.format(pid=tmp_path / "pid"))
     (tmp_path / "ninja").chmod(0o755)
     script = f"""
