@@ -38,11 +38,12 @@ class Return(NamedTuple):
 def _parsed(body: bytes) -> tuple[Node, ...]:
     """The nodes of a body in its order, the block first."""
     root = Document("body.cpp", _HEAD + body).whole.tree.root_node
-    block = next((node for node in _below(root) if node.type == "compound_statement"), None)
-    return tuple(_below(block)) if block is not None else ()
+    block = next((node for node in below(root) if node.type == "compound_statement"), None)
+    return tuple(below(block)) if block is not None else ()
 
 
-def _below(start: Node) -> Iterator[Node]:
+def below(start: Node) -> Iterator[Node]:
+    """A node and all that it holds, in the order of the text."""
     waiting = [start]
     while waiting:
         node = waiting.pop()

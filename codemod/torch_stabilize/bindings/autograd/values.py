@@ -12,7 +12,7 @@ from functools import cached_property
 
 from tree_sitter import Node
 
-from torch_stabilize.bindings.autograd.body import NO_CHANGERS, Changers, assigned, assignments, is_bare
+from torch_stabilize.bindings.autograd.body import NO_CHANGERS, Changers, assigned, assignments, below, is_bare
 from torch_stabilize.bindings.autograd.model import Reason
 from torch_stabilize.bindings.fakes.expressions import Translator, Unplain, python_name
 from torch_stabilize.source.document import Document
@@ -52,7 +52,7 @@ class ValuesOf:
 
     @cached_property
     def _nodes(self) -> tuple[Node, ...]:
-        return tuple(_below(self._document.whole.tree.root_node))
+        return tuple(below(self._document.whole.tree.root_node))
 
     def python(self, start: int, end: int) -> tuple[str, tuple[str, ...]]:
         """The value at `body[start:end]` in Python, and the statements before it. Raises Reason."""
@@ -72,7 +72,7 @@ class ValuesOf:
 
     def _given_anew(self, node: Node, translator: Translator, place: int) -> Iterator[tuple[int, str]]:
         """The statements that give the arguments of an expression the values they have at `place`, and their places."""
-        used = {self._text(n) for n in _below(node) if n.type == "identifier"}
+        used = {self._text(n) for n in below(node) if n.type == "identifier"}
         waiting, seen = sorted(used), set[str]()
         while waiting:
             name = waiting.pop()
@@ -82,9 +82,9 @@ class ValuesOf:
             if name in self.parameters:
                 for at, right in self._argument_anew(name, place):
                     yield at, f"{python_name(name)} = {translator.value(right)}"
-                    waiting += sorted({self._text(n) for n in _below(right) if n.type == "identifier"})
+                    waiting += sorted({self._text(n) for n in below(right) if n.type == "identifier"})
             elif (value := self._local(name)) is not None:
-                waiting += sorted({self._text(n) for n in _below(value) if n.type == "identifier"})
+                waiting += sorted({self._text(n) for n in below(value) if n.type == "identifier"})
 
     def _argument_anew(self, name: str, place: int) -> Iterator[tuple[int, Node]]:
         places = self._assignments(name)
@@ -100,7 +100,7 @@ class ValuesOf:
         yield places[0] + len(_HEAD), right
 
     def _arguments_in(self, node: Node) -> set[str]:
-        return {self._text(n) for n in _below(node) if n.type == "identifier"} & set(self.parameters)
+        return {self._text(n) for n in below(node) if n.type == "identifier"} & set(self.parameters)
 
     def _locals(self, translator: Translator, place: int) -> list[tuple[int, str]]:
         done: dict[str, tuple[int, str]] = {}
@@ -132,11 +132,3 @@ def _statement(node: Node) -> Node:
     while node.parent is not None and not node.type.endswith(("declaration", "statement")):
         node = node.parent
     return node
-
-
-def _below(start: Node) -> Iterator[Node]:
-    waiting = [start]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting += reversed(node.children)
