@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 _TOKEN = re.compile(
@@ -184,19 +185,28 @@ class _Parser:
     # parts
 
     def _arguments(self) -> tuple[tuple[Argument, ...], bool]:
+        keyword_only = False
+
+        def part() -> tuple[Argument, ...]:
+            nonlocal keyword_only
+            if self._accept("*"):
+                keyword_only = True
+                return ()
+            return (self._argument(keyword_only),)
+
+        return self._listed(part)
+
+    def _listed(self, part: Callable[[], tuple[Argument, ...]]) -> tuple[tuple[Argument, ...], bool]:
+        """What is in parentheses, and whether anything may follow it: `...`."""
         self._next("(")
         found: list[Argument] = []
-        keyword_only = False
         if self._accept(")"):
             return (), False
         while True:
             if self._accept("..."):
                 self._next(")")
                 return tuple(found), True
-            if self._accept("*"):
-                keyword_only = True
-            else:
-                found.append(self._argument(keyword_only))
+            found += part()
             if self._accept(")"):
                 return tuple(found), False
             self._next(",")
@@ -230,18 +240,7 @@ class _Parser:
             return (), True
         if self._peek() != "(":
             return (self._return(),), False
-        self._next("(")
-        found: list[Argument] = []
-        if self._accept(")"):
-            return (), False
-        while True:
-            if self._accept("..."):
-                self._next(")")
-                return tuple(found), True
-            found.append(self._return())
-            if self._accept(")"):
-                return tuple(found), False
-            self._next(",")
+        return self._listed(lambda: (self._return(),))
 
     def _return(self) -> Argument:
         kind = self._type()
