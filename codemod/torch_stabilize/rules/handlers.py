@@ -114,25 +114,25 @@ def _may_throw(name: str, body: Node, context: Context, site: Site) -> bool:
 
 
 def _with_what_it_calls(body: Node, context: Context, site: Site) -> Iterator[str]:
-    """The text of a block, and of the lambdas and functions of the project that it calls, and that these call."""
+    """The text of a block, of the lambdas that it and they call, and of the functions of the project that these call."""
     finder, fragment = context.project.finder, context.fragment(site)
     waiting, seen = [body], set[str]()
     while waiting:
         node = waiting.pop()
         yield text_of(node)
         for name, callee in _called(node):
-            value = (
-                finder.value_of(name, callee, fragment) if name not in seen and callee.type == "identifier" else None
-            )
+            if name in seen:
+                continue
+            seen.add(name)
+            value = finder.value_of(name, callee, fragment) if callee.type == "identifier" else None
             if value is not None and value.type == "lambda_expression":
                 waiting.append(value)
-            elif name not in seen and len(seen) < _MOST_CALLED:
+            elif len(seen) <= _MOST_CALLED:
                 yield from (
                     document.data[one.body.start : one.body.end].decode("utf-8", "replace")
                     for document, one in context.project.functions.meant_by(name)
                     if one.body is not None
                 )
-            seen.add(name)
 
 
 def _called(node: Node) -> Iterator[tuple[str, Node]]:
