@@ -47,7 +47,7 @@ def come_along(program: Program, units: Units, group: Group) -> Along:
         kept = needs.kept_by_others(defining) | needs.built_elsewhere(defining)
         added = {path: why for path, why in defining.items() if path in kept and may_be_both(program, units, path)}
         both |= added
-        shared |= {path: why for path, why in defining.items() if path in kept and needs.is_neutral(path)}
+        shared |= {path: why for path, why in defining.items() if path in kept and _is_neutral(program, path)}
         joining = {path: why for path, why in defining.items() if path not in kept}
         callers = needs.callers()
         together = suggested_with(units, group.units) if callers else frozenset()
@@ -82,6 +82,7 @@ def may_be_both(program: Program, units: Units, path: str) -> bool:
 
 
 def _is_neutral(program: Program, path: str) -> bool:
+    """Whether a unit is the same code for both libraries."""
     return abi_of(program, path) is Abi.NEUTRAL
 
 
@@ -103,10 +104,6 @@ class _Needs(NamedTuple):
         name = self.units.layout.legacy_library
         built = {unit for one in self.program.libraries if one.name == name for unit in one.units}
         return frozenset(built - {*self.group.units, *self.group.migrated})
-
-    def is_neutral(self, path: str) -> bool:
-        """Whether a unit is the same code for both libraries."""
-        return _is_neutral(self.program, path)
 
     def defining(self) -> dict[str, str]:
         """Units that stay and define what those of the group ask for, with a reason."""
@@ -154,7 +151,7 @@ class _Needs(NamedTuple):
         if not any(self.program.snapshot.exists(unit) and self._has_entry(unit) for unit in self.group.units):
             return {}
         staying = [unit for unit in sorted(self.staying) if self.program.snapshot.exists(unit)]
-        if not all(self.is_neutral(unit) and not self._has_entry(unit) for unit in staying):
+        if not all(_is_neutral(self.program, unit) and not self._has_entry(unit) for unit in staying):
             return {}
         return {unit: "nothing of torch is left in its library" for unit in staying if _may_move(self.units, unit)}
 
