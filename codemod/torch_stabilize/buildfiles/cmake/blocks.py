@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Flow, written_list
+from torch_stabilize.buildfiles.cmake.flow import CMakeProject, written_list
 from torch_stabilize.buildfiles.cmake.lists import lines_of, with_comment
+from torch_stabilize.buildfiles.cmake.model import Flow
 from torch_stabilize.buildfiles.cmake.syntax import Block, CMakeFile, Command, Frame
 from torch_stabilize.model import Span
 from torch_stabilize.source.patterns import whole_word

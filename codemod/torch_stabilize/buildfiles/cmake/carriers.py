@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.blocks import find_region, is_rewritten
-from torch_stabilize.buildfiles.cmake.flow import GLOB_OPTIONS, Definition, Flow, written_list
+from torch_stabilize.buildfiles.cmake.flow import GLOB_OPTIONS, written_list
 from torch_stabilize.buildfiles.cmake.globs import glob_matches
 from torch_stabilize.buildfiles.cmake.lists import lines_of, reindent, remove_items, with_comment, without_gap
 from torch_stabilize.buildfiles.cmake.logic import residual
+from torch_stabilize.buildfiles.cmake.model import Definition, Flow
 from torch_stabilize.buildfiles.cmake.run import HEADERS, CMakeRun
 from torch_stabilize.buildfiles.cmake.site import reads
 from torch_stabilize.buildfiles.cmake.syntax import CMakeFile, Command, Frame

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.carriers import sorted_by_form, take_over
-from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow, written_list
+from torch_stabilize.buildfiles.cmake.flow import CMakeProject, written_list
 from torch_stabilize.buildfiles.cmake.linked import not_linked, objects_of, without_gaps
 from torch_stabilize.buildfiles.cmake.lists import reindent, with_comment
 from torch_stabilize.buildfiles.cmake.logic import residual
+from torch_stabilize.buildfiles.cmake.model import Definition, Flow
 from torch_stabilize.buildfiles.cmake.output import own_file
 from torch_stabilize.buildfiles.cmake.run import HEADERS, CMakeRun
 from torch_stabilize.buildfiles.cmake.settings import device_settings, macros_of

@@ -6,8 +6,9 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow
+from torch_stabilize.buildfiles.cmake.flow import CMakeProject
 from torch_stabilize.buildfiles.cmake.loops import WrittenOut, unknown_places
+from torch_stabilize.buildfiles.cmake.model import Definition, Flow
 from torch_stabilize.buildfiles.cmake.settings import flags_of, macros_of
 from torch_stabilize.buildfiles.cmake.syntax import VARIABLE, CMakeFile, Command, read_cmake
 from torch_stabilize.buildfiles.cmake.written_loops import loops_of

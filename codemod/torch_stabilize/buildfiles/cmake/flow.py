@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.globs import glob_matches
+from torch_stabilize.buildfiles.cmake.model import Definition, Flow
 from torch_stabilize.buildfiles.cmake.removed import without_removed
 from torch_stabilize.buildfiles.cmake.syntax import (
     VARIABLE,
@@ -41,48 +41,6 @@ _KEYWORD = re.compile(r"[A-Z][A-Z_0-9]+\Z")
 _ROOTS = frozenset(("CMAKE_CURRENT_SOURCE_DIR", "CMAKE_SOURCE_DIR", "PROJECT_SOURCE_DIR", "CMAKE_CURRENT_LIST_DIR"))
 GLOB_OPTIONS = frozenset(("CONFIGURE_DEPENDS", "LIST_DIRECTORIES", "RELATIVE", "FOLLOW_SYMLINKS", "true", "false"))
 _WILDCARD = re.compile(r"[*?[]")
-
-
-class Definition(NamedTuple):
-    """A call that defines a target."""
-
-    name: str
-    command: Command
-
-
-class Flow(NamedTuple):
-    """A source on its way into a target.
-
-    `steps` are the commands it passes through: the one that names it first, the definition (or `target_sources`) last;
-    `variables[i]` is the list that carries it from `steps[i]` to `steps[i + 1]`. A `glob` names it by a pattern. It is
-    taken out again where all conditions of one of `unless` hold.
-    """
-
-    path: str
-    item: Item
-    steps: tuple[Command, ...]
-    variables: tuple[str, ...]
-    definition: Definition
-    glob: bool = False
-    unless: tuple[tuple[str, ...], ...] = ()
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        """Everything that must hold for the source to be in the target, outermost first, each once."""
-        found: dict[str, None] = {}
-        for command in (self.definition.command, *reversed(self.steps)):
-            for condition in command.conditions:
-                found.setdefault(condition)
-        for together in self.unless:
-            plain = re.fullmatch(r"NOT (\w+)", together[0]) if len(together) == 1 else None
-            found.setdefault(plain[1] if plain else f"NOT ( {' AND '.join(together)} )")
-        return tuple(found)
-
-    @property
-    def places(self) -> tuple[object, ...]:
-        """What tells it from others: the source, where it is named, and the commands it passes through."""
-        through = ((command.path, command.span) for command in self.steps[1:])
-        return self.path, self.steps[0].path, self.item.span, *through
 
 
 @dataclass(frozen=True)

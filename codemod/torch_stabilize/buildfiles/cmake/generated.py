@@ -6,8 +6,9 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
-from torch_stabilize.buildfiles.cmake.flow import GLOB_OPTIONS, Definition
+from torch_stabilize.buildfiles.cmake.flow import GLOB_OPTIONS
 from torch_stabilize.buildfiles.cmake.globs import glob_matches
+from torch_stabilize.buildfiles.cmake.model import Definition
 from torch_stabilize.buildfiles.cmake.run import SOURCES, CMakeRun
 from torch_stabilize.buildfiles.cmake.syntax import Command, Item
 from torch_stabilize.buildfiles.codes import GENERATOR_LISTED

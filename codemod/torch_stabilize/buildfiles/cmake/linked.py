@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from torch_stabilize.buildfiles.cmake.entries import OBJECTS, kind_of, links_of
-from torch_stabilize.buildfiles.cmake.flow import Definition, Flow
+from torch_stabilize.buildfiles.cmake.model import Definition, Flow
 from torch_stabilize.buildfiles.cmake.run import CMakeRun
 from torch_stabilize.buildfiles.cmake.syntax import Command
 from torch_stabilize.buildfiles.codes import TARGET_CREATED

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from torch_stabilize.buildfiles.cmake.carriers import Carried, is_whole, leave, redirect, sorted_by_form, take_over
 from torch_stabilize.buildfiles.cmake.create import StableTarget, create_target
-from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow, read_project
+from torch_stabilize.buildfiles.cmake.flow import CMakeProject, read_project
 from torch_stabilize.buildfiles.cmake.generated import report_generated
 from torch_stabilize.buildfiles.cmake.linked import modules_of
 from torch_stabilize.buildfiles.cmake.lists import add_items, reindent
 from torch_stabilize.buildfiles.cmake.logic import implies, residual
+from torch_stabilize.buildfiles.cmake.model import Definition, Flow
 from torch_stabilize.buildfiles.cmake.run import HEADERS, CMakeRun
 from torch_stabilize.buildfiles.cmake.settings import ensure_settings, settings_of
 from torch_stabilize.buildfiles.cmake.site import StableSite, end_of_block, find_site, is_before_helper, last_source

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from torch_stabilize.buildfiles.cmake.syntax import Command
 
 if TYPE_CHECKING:
-    from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Flow
+    from torch_stabilize.buildfiles.cmake.flow import CMakeProject
+    from torch_stabilize.buildfiles.cmake.model import Flow
 
 
 def without_removed(

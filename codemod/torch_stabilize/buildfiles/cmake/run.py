@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Flow
+from torch_stabilize.buildfiles.cmake.flow import CMakeProject
+from torch_stabilize.buildfiles.cmake.model import Flow
 from torch_stabilize.buildfiles.cmake.syntax import CMakeFile, Command, Item
 from torch_stabilize.buildfiles.text_edits import TextEdits
 from torch_stabilize.model import Diagnostic, Severity, Span

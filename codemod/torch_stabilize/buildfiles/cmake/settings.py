@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow
+from torch_stabilize.buildfiles.cmake.flow import CMakeProject
 from torch_stabilize.buildfiles.cmake.lists import with_comment
 from torch_stabilize.buildfiles.cmake.logic import implies, residual
+from torch_stabilize.buildfiles.cmake.model import Definition, Flow
 from torch_stabilize.buildfiles.cmake.run import CMakeRun
 from torch_stabilize.buildfiles.cmake.site import StableSite
 from torch_stabilize.buildfiles.cmake.syntax import VARIABLE, CMakeFile, Command

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from torch_stabilize.buildfiles.cmake.flow import CMakeProject, Definition, Flow, is_around, written_list
+from torch_stabilize.buildfiles.cmake.flow import CMakeProject, is_around, written_list
 from torch_stabilize.buildfiles.cmake.logic import equal
+from torch_stabilize.buildfiles.cmake.model import Definition, Flow
 from torch_stabilize.buildfiles.cmake.syntax import VARIABLE, Argument, Block, CMakeFile, Command, Frame
 from torch_stabilize.model import Span
 from torch_stabilize.source.document import SOURCE_SUFFIXES

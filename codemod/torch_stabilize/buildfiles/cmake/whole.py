@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 
 from torch_stabilize.buildfiles.cmake.create import related_commands
-from torch_stabilize.buildfiles.cmake.flow import Definition
+from torch_stabilize.buildfiles.cmake.model import Definition
 from torch_stabilize.buildfiles.cmake.run import CMakeRun
 from torch_stabilize.buildfiles.cmake.settings import device_settings, macros_of
 from torch_stabilize.buildfiles.cmake.text import call, wrap

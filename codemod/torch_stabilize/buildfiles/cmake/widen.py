@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from torch_stabilize.buildfiles.cmake.flow import Flow
 from torch_stabilize.buildfiles.cmake.lists import add_items, lines_of, remove_items, with_comment
 from torch_stabilize.buildfiles.cmake.logic import equal, implies, is_equality
+from torch_stabilize.buildfiles.cmake.model import Flow
 from torch_stabilize.buildfiles.cmake.run import CMakeRun
 from torch_stabilize.buildfiles.cmake.site import StableSite, last_source
 from torch_stabilize.buildfiles.cmake.syntax import Block, Command, Frame
